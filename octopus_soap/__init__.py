@@ -1,0 +1,179 @@
+"""Python client for 24SevenCommerce's Octopus Channel API: typed, batched, and careful with your orders.
+
+Names are loaded when first used, so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from octopus_soap._version import __version__
+
+if TYPE_CHECKING:
+    from octopus_soap.client import OctopusClient
+    from octopus_soap.engine.context import OmittedValues
+    from octopus_soap.engine.retry import Safety
+    from octopus_soap.errors import (
+        ApiStatusError,
+        AuthenticationError,
+        BatchError,
+        ClientClosedError,
+        ConfigError,
+        ConnectFailed,
+        ContractError,
+        FaultError,
+        HttpStatusError,
+        InvalidInputError,
+        OctopusError,
+        OutcomeUnknownError,
+        Problem,
+        ProtocolError,
+        RateLimitedError,
+        RejectedError,
+        TimedOut,
+        TransportError,
+        UnverifiedContractError,
+    )
+    from octopus_soap.models import (
+        AddressInfo,
+        AttributeInfo,
+        CustomFieldMapping,
+        InventoryItem,
+        IsSkuExistResponse,
+        ItemQuantityAndPrice,
+        KitInfo,
+        Locks,
+        OrderCriteria,
+        OrderDownloadSubmitRequest,
+        OrderItem,
+        OrderResponseItem,
+        OrderSubmit,
+        PaymentStatusCode,
+        QuantityInfoResponse,
+        ShippingStatusCode,
+        StoreStockInfo,
+        SubmitOrderResponseItem,
+        UpdateItemResponse,
+        VariationInfo,
+    )
+    from octopus_soap.results import Answer, BatchResult, CallInfo, ItemOutcome, OutcomeStatus, Progress, Removal
+    from octopus_soap.settings import OctopusSettings
+
+_HOMES = {
+    "client": ["OctopusClient"],
+    "engine.context": ["OmittedValues"],
+    "engine.retry": ["Safety"],
+    "errors": [
+        "ApiStatusError",
+        "AuthenticationError",
+        "BatchError",
+        "ClientClosedError",
+        "ConfigError",
+        "ConnectFailed",
+        "ContractError",
+        "FaultError",
+        "HttpStatusError",
+        "InvalidInputError",
+        "OctopusError",
+        "OutcomeUnknownError",
+        "Problem",
+        "ProtocolError",
+        "RateLimitedError",
+        "RejectedError",
+        "TimedOut",
+        "TransportError",
+        "UnverifiedContractError",
+    ],
+    "models": [
+        "AddressInfo",
+        "AttributeInfo",
+        "CustomFieldMapping",
+        "InventoryItem",
+        "IsSkuExistResponse",
+        "ItemQuantityAndPrice",
+        "KitInfo",
+        "Locks",
+        "OrderCriteria",
+        "OrderDownloadSubmitRequest",
+        "OrderItem",
+        "OrderResponseItem",
+        "OrderSubmit",
+        "PaymentStatusCode",
+        "QuantityInfoResponse",
+        "ShippingStatusCode",
+        "StoreStockInfo",
+        "SubmitOrderResponseItem",
+        "UpdateItemResponse",
+        "VariationInfo",
+    ],
+    "results": ["Answer", "BatchResult", "CallInfo", "ItemOutcome", "OutcomeStatus", "Progress", "Removal"],
+    "settings": ["OctopusSettings"],
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AddressInfo",
+    "Answer",
+    "ApiStatusError",
+    "AttributeInfo",
+    "AuthenticationError",
+    "BatchError",
+    "BatchResult",
+    "CallInfo",
+    "ClientClosedError",
+    "ConfigError",
+    "ConnectFailed",
+    "ContractError",
+    "CustomFieldMapping",
+    "FaultError",
+    "HttpStatusError",
+    "InvalidInputError",
+    "InventoryItem",
+    "IsSkuExistResponse",
+    "ItemOutcome",
+    "ItemQuantityAndPrice",
+    "KitInfo",
+    "Locks",
+    "OctopusClient",
+    "OctopusError",
+    "OctopusSettings",
+    "OmittedValues",
+    "OrderCriteria",
+    "OrderDownloadSubmitRequest",
+    "OrderItem",
+    "OrderResponseItem",
+    "OrderSubmit",
+    "OutcomeStatus",
+    "OutcomeUnknownError",
+    "PaymentStatusCode",
+    "Problem",
+    "Progress",
+    "ProtocolError",
+    "QuantityInfoResponse",
+    "RateLimitedError",
+    "RejectedError",
+    "Removal",
+    "Safety",
+    "ShippingStatusCode",
+    "StoreStockInfo",
+    "SubmitOrderResponseItem",
+    "TimedOut",
+    "TransportError",
+    "UnverifiedContractError",
+    "UpdateItemResponse",
+    "VariationInfo",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
