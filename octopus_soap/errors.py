@@ -1,0 +1,306 @@
+"""Every exception this library raises.
+
+```
+OctopusError
+├── ConfigError (ValueError)          settings, credentials or contract cannot be used as given
+│   ├── ContractError                 the WSDL in force cannot carry what was asked
+│   │   └── UnverifiedContractError   a write with the bundled, reconstructed contract against a real endpoint
+│   └── ClientClosedError             the client was closed
+├── InvalidInputError (ValueError)    refused before the first byte was sent; .problems lists every one
+├── TransportError                    no complete HTTP answer
+│   ├── ConnectFailed                 nothing was sent: DNS, refused, TLS, no free connection
+│   └── TimedOut (TimeoutError)       connect, read or total limit passed
+├── HttpStatusError                   an HTTP status that is no SOAP answer
+│   └── RateLimitedError              429, or 503 with Retry-After beyond the cap; .retry_after
+├── ProtocolError                     an answer that is not the SOAP reply it should be (truncated, HTML, wrong shape)
+├── FaultError                        a SOAP fault; .fault_code, .detail
+├── ApiStatusError                    an APIResult envelope that is not Success; .status, .message_code
+│   └── RejectedError                 the service examined this one item and said no
+├── AuthenticationError               the service did not accept the credentials; .certain
+├── OutcomeUnknownError               an unsafe write may or may not have happened: look before you repeat it
+└── BatchError                        some items of a list call are failed, unknown or not sent; .result has them all
+```
+
+Facts are keyword attributes; every exception survives pickling and carries `.info` (operation, attempt, HTTP status,
+fault code, request id, elapsed) once a call was made. No message is longer than 1 kB and none holds a secret.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from octopus_soap.results import BatchResult, CallInfo
+
+_MESSAGE_LIMIT = 900  # leaves room for the call's facts; the whole text stays under 1 kB
+
+
+class OctopusError(Exception):
+    """Base of every exception of this library.
+
+    Attributes:
+        message: what was wrong and what to do, without the call's facts.
+        info: facts of the call, once one was made.
+    """
+
+    retryable: bool = False
+
+    def __init__(self, message: str, *, info: CallInfo | None = None) -> None:
+        super().__init__(message)
+        self.message = clip(message, _MESSAGE_LIMIT)
+        self.info = info
+
+    def __str__(self) -> str:
+        facts = self.info.brief() if self.info else ""
+        return f"{self.message} [{facts}]" if facts else self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exception's own reduce replays positional arguments only; keyword facts live in __dict__.
+        return _rebuild, (type(self), self.message, self.__dict__.copy(), self.__cause__)
+
+    def with_info(self, info: CallInfo) -> Self:
+        """Attach the facts of the call that led here, unless some are there already."""
+        if self.info is None:
+            self.info = info
+        return self
+
+
+def _rebuild(cls: type[OctopusError], message: str, state: dict[str, Any], cause: BaseException | None) -> OctopusError:
+    error = cls.__new__(cls, message)
+    error.args = (message,)
+    error.__dict__.update(state)
+    error.__cause__ = cause if isinstance(cause, OctopusError) else None  # foreign causes may not unpickle elsewhere
+    return error
+
+
+def clip(text: str, limit: int) -> str:
+    """Shorten *text* to *limit* characters, saying how much was cut."""
+    return text if len(text) <= limit else f"{text[: limit - 24]}… ({len(text)} characters)"
+
+
+class ConfigError(OctopusError, ValueError):
+    """Settings, credentials or contract cannot be used as given."""
+
+
+class ContractError(ConfigError):
+    """The WSDL in force cannot be loaded, or cannot carry what was asked."""
+
+
+class UnverifiedContractError(ContractError):
+    """A write was about to use the bundled, reconstructed contract against a real endpoint.
+
+    A wrong member order or namespace is ignored silently by a WCF server: a price could become 0. Pin the live
+    contract (`octopus-soap wsdl pin`), give one (`wsdl=...`), or accept the risk (`accept_unverified_contract=True`).
+    """
+
+
+class ClientClosedError(ConfigError):
+    """The client was closed; make a new one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with the input of a call.
+
+    Attributes:
+        message: what is wrong and what is accepted.
+        index: position in the input, counted from 0; None where the call takes one value.
+        key: the item's SKU or order id, where it has one.
+        field: name of the argument or model field.
+        value: the offending value, shortened, never a secret.
+    """
+
+    message: str
+    index: int | None = None
+    key: str | None = None
+    field: str = ""
+    value: str = ""
+
+    def __str__(self) -> str:
+        where = "".join(
+            [
+                "" if self.index is None else f"[{self.index}] ",
+                "" if not self.key else f"{self.key!r} ",
+                f"{self.field}: " if self.field else "",
+            ]
+        )
+        return f"{where}{self.message}" + (f" (got {self.value})" if self.value else "")
+
+
+class InvalidInputError(OctopusError, ValueError):
+    """The input was refused before the first byte was sent.
+
+    Attributes:
+        problems: every offending index and field, not only the first.
+    """
+
+    def __init__(self, problems: Sequence[Problem], *, info: CallInfo | None = None) -> None:
+        shown = "; ".join(str(problem) for problem in problems[:5])
+        more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""  # noqa: PLR2004 - five fit a log line
+        super().__init__(f"nothing was sent: {shown}{more}", info=info)
+        self.problems: tuple[Problem, ...] = tuple(problems)
+
+
+class TransportError(OctopusError):
+    """No complete HTTP answer arrived."""
+
+    retryable = True
+
+
+class ConnectFailed(TransportError):  # noqa: N818 - says what happened; the field's own word
+    """Nothing was sent: DNS failure, connection refused, TLS failure, or no free connection in time."""
+
+
+class TimedOut(TransportError, TimeoutError):  # noqa: N818 - says what happened; also a builtin TimeoutError
+    """A connect, read or total limit passed before the answer was complete."""
+
+
+class HttpStatusError(OctopusError):
+    """The HTTP status says failure and the body is no SOAP answer.
+
+    Attributes:
+        status: the HTTP status code.
+        body_excerpt: the first characters of the body, redacted.
+    """
+
+    def __init__(self, message: str, *, status: int, body_excerpt: str = "", info: CallInfo | None = None) -> None:
+        super().__init__(message, info=info)
+        self.status = status
+        self.body_excerpt = clip(body_excerpt, 2048)
+        self.retryable = status in {429, 502, 503, 504}
+
+
+class RateLimitedError(HttpStatusError):
+    """The service asked for a pause longer than the cap, or kept asking.
+
+    Attributes:
+        retry_after: seconds the service asked for, None where it named none.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 429,
+        retry_after: float | None = None,
+        body_excerpt: str = "",
+        info: CallInfo | None = None,
+    ) -> None:
+        super().__init__(message, status=status, body_excerpt=body_excerpt, info=info)
+        self.retry_after = retry_after
+        self.retryable = True
+
+
+class ProtocolError(OctopusError):
+    """The answer is not the SOAP reply it should be: truncated, HTML, of another operation, too large.
+
+    Attributes:
+        body_excerpt: the first characters of the body, redacted.
+    """
+
+    def __init__(self, message: str, *, body_excerpt: str = "", info: CallInfo | None = None) -> None:
+        super().__init__(message, info=info)
+        self.body_excerpt = clip(body_excerpt, 2048)
+
+
+class FaultError(OctopusError):
+    """The service answered with a SOAP fault, whatever the HTTP status.
+
+    Attributes:
+        fault_code: local name of the fault code, such as `InternalServiceFault`.
+        fault_string: the service's text, redacted; it may be localized, so do not branch on it.
+        detail: XML text of the detail element, redacted and shortened; empty where absent.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        fault_code: str,
+        fault_string: str = "",
+        detail: str = "",
+        info: CallInfo | None = None,
+    ) -> None:
+        super().__init__(message, info=info)
+        self.fault_code = fault_code
+        self.fault_string = clip(fault_string, 2048)
+        self.detail = clip(detail, 2048)
+
+
+class ApiStatusError(OctopusError):
+    """An APIResult envelope whose Status is not Success.
+
+    Attributes:
+        status: the Status text, such as `Failure`.
+        message_code: the service's number; the vendor publishes no table of them.
+        data: "operation specific data which caused the failure", where sent.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: str,
+        message_code: int | None = None,
+        data: str | None = None,
+        info: CallInfo | None = None,
+    ) -> None:
+        super().__init__(message, info=info)
+        self.status = status
+        self.message_code = message_code
+        self.data = None if data is None else clip(data, 2048)
+
+
+class RejectedError(ApiStatusError):
+    """The service examined this one item and said no.
+
+    Attributes:
+        key: the item's SKU or order id.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        key: str = "",
+        status: str = "Success",
+        message_code: int | None = None,
+        info: CallInfo | None = None,
+    ) -> None:
+        super().__init__(message, status=status, message_code=message_code, info=info)
+        self.key = key
+
+
+class AuthenticationError(OctopusError):
+    """The service did not accept authtoken, merchantname and accessid.
+
+    Attributes:
+        certain: False where the service only answered with its generic internal fault before any call of this client
+            had succeeded: wrong credentials are the usual cause, an outage looks the same.
+    """
+
+    def __init__(self, message: str, *, certain: bool = True, info: CallInfo | None = None) -> None:
+        super().__init__(message, info=info)
+        self.certain = certain
+
+
+class OutcomeUnknownError(OctopusError):
+    """An unsafe write may or may not have been carried out; it was not repeated.
+
+    The failure that left it open is the `__cause__`. Look at the service's state before you send it again.
+    """
+
+
+class BatchError(OctopusError):
+    """Some items of a list call are failed, unknown or not sent.
+
+    Attributes:
+        result: the whole result, one outcome per input: finished work is not lost.
+    """
+
+    def __init__(self, message: str, *, result: BatchResult[Any], info: CallInfo | None = None) -> None:
+        super().__init__(message, info=info)
+        self.result = result

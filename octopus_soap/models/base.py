@@ -1,0 +1,137 @@
+"""`WireModel`: the base of every data contract the service knows.
+
+Three states of a member are three different things, both ways:
+
+* **unset**: not in `model_fields_set`. Written: left out. Read: the reply had no such element. The attribute is None.
+* **None**: written as `xsi:nil="true"`. Read: the reply had `xsi:nil="true"`.
+* **empty** (`""`, `[]`): written and read as an empty element.
+
+Instances are frozen; `replace` makes a changed copy and keeps what was unset unset. A member of a reply that the model
+does not know is kept in `model_extra` under its wire name. An unknown name given by a caller is refused: a typo in a
+price update is money.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from octopus_soap.errors import InvalidInputError, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import ValidationInfo
+    from pydantic_core import ErrorDetails
+
+FROM_WIRE = object()
+"""Validation context of values that were read from a reply: unknown members are kept."""
+
+
+def member(wire_name: str, description: str = "") -> Any:
+    """Declare an optional member of a data contract by its wire name."""
+    return Field(default=None, validation_alias=wire_name, serialization_alias=wire_name, description=description)
+
+
+class WireModel(BaseModel):
+    """Base of the data contracts: snake_case attributes, wire names as aliases."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="allow",
+        validate_by_name=True,
+        validate_by_alias=True,
+        defer_build=True,
+        hide_input_in_errors=True,
+        ser_json_inf_nan="strings",
+    )
+
+    key_field: ClassVar[str] = ""
+    """The attribute that identifies an item in errors and outcomes, such as `sku`."""
+
+    read_aliases: ClassVar[dict[str, str]] = {}
+    """Other names a reply may use for a member, with the attribute that holds it."""
+
+    if not TYPE_CHECKING:  # type checkers build the signature from the fields
+
+        def __init__(self, **data: Any) -> None:
+            """Build one from attributes or wire names; raises `InvalidInputError` naming every wrong field."""
+            try:
+                super().__init__(**data)
+            except ValidationError as error:
+                raise InvalidInputError(problems_of(type(self), error, data)) from None
+
+        # pydantic calls an overridden __init__ from model_validate, unless it is marked as its own kind.
+        __init__.__pydantic_base_init__ = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_names(cls, data: Any, info: ValidationInfo) -> Any:
+        if info.context is FROM_WIRE or not isinstance(data, dict):
+            return data
+        known = cls.wire_names()
+        for name in data:
+            if name not in cls.model_fields and name not in known:
+                near = get_close_matches(name, [*cls.model_fields, *known], n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise ValueError(f"{cls.__name__} has no field {name!r}{hint}")
+        return data
+
+    @classmethod
+    def wire_names(cls) -> dict[str, str]:
+        """Wire name of each member, with the attribute that holds it."""
+        cached = cls.__dict__.get("_wire_names")
+        if cached is None:
+            cached = {str(field.serialization_alias or name): name for name, field in cls.model_fields.items()}
+            cls._wire_names = cached
+        return cached
+
+    _wire_names: ClassVar[dict[str, str]]
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a validated copy with *changes*; members unset here stay unset.
+
+        Args:
+            changes: attributes by their Python names; None writes `xsi:nil`.
+
+        Raises:
+            InvalidInputError: a name or value is not accepted.
+        """
+        return type(self)(**{**{name: getattr(self, name) for name in self.model_fields_set}, **changes})
+
+    def __replace__(self, **changes: Any) -> Self:
+        return self.replace(**changes)
+
+    def without(self, *names: str) -> Self:
+        """Return a copy in which the attributes *names* are unset, so that a write leaves them out."""
+        return type(self)(**{n: getattr(self, n) for n in self.model_fields_set if n not in names})
+
+    def __repr_args__(self) -> Any:
+        # WCF sends every member it has no value for as nil; those would bury the rest.
+        return [(name, value) for name in type(self).model_fields if (value := getattr(self, name)) is not None]
+
+
+def problems_of(
+    model: type[WireModel], error: ValidationError, data: Mapping[str, Any] | None = None, index: int | None = None
+) -> list[Problem]:
+    """Translate pydantic's report into ours, one `Problem` per offending field."""
+    key = None
+    if data is not None and model.key_field:
+        found = data.get(model.key_field, data.get(str(model.model_fields[model.key_field].serialization_alias)))
+        key = found if isinstance(found, str) else None
+    return [_problem(model, details, key, index) for details in error.errors(include_url=False)]
+
+
+def _problem(model: type[WireModel], details: ErrorDetails, key: str | None, index: int | None) -> Problem:
+    message = details["msg"].removeprefix("Value error, ")
+    field = ".".join(str(part) for part in details["loc"])
+    shown = repr(details["input"]) if field else ""
+    return Problem(
+        message=message,
+        index=index,
+        key=key,
+        field=f"{model.__name__}.{field}" if field else "",
+        value=shown if len(shown) <= 60 else f"{shown[:57]}…",  # noqa: PLR2004 - enough to recognise it
+    )

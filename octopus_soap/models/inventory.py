@@ -1,0 +1,225 @@
+"""Inventory: items, store stock, quantities and their answers (vendor's page, Data Models).
+
+Field names are the wire names in snake_case; the wire's misspellings became readable (`Applicablestock` is
+`applicable_stock`). The page's lengths and notes from `Price` downward belong to other fields of the page it was
+derived from, so only the SKU's length is enforced, before a call is sent.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from octopus_soap.models.base import WireModel, member
+from octopus_soap.models.scalars import Amount, Flag, Int32, Moment, Real, Text  # noqa: TC001 - pydantic reads the annotations at run time
+
+
+class StoreStockInfo(WireModel):
+    """Stock and prices of one item in one store."""
+
+    key_field: ClassVar[str] = "store_id"
+
+    store_id: Text | None = member("StoreID")
+    store_stock: Real | None = member("StoreStock", "documented as Float")
+    store_price: Amount | None = member("StorePrice")
+    store_list_price: Amount | None = member("StoreListPrice")
+    store_b_to_b_price: Amount | None = member("StoreBToBPrice")
+    store_sales_price: Amount | None = member("StoreSalesPrice")
+    store_cost: Amount | None = member("StoreCost")
+    store_map: Amount | None = member("StoreMAP")
+    store_price_a: Amount | None = member("StorePriceA")
+    store_price_b: Amount | None = member("StorePriceB")
+    store_price_c: Amount | None = member("StorePriceC")
+    store_msrp: Amount | None = member("StoreMSRP")
+
+
+class KitInfo(WireModel):
+    """A product inside a kit."""
+
+    key_field: ClassVar[str] = "sku"
+
+    sku: Text | None = member("SKU")
+    quantity: Real | None = member("Quantity", "documented as float")
+
+
+class AttributeInfo(WireModel):
+    """An attribute such as colour or size."""
+
+    key_field: ClassVar[str] = "name"
+
+    name: Text | None = member("Name")
+    value: Text | None = member("Value", "the page says float with at most 255 characters; read as text")
+
+
+class VariationInfo(WireModel):
+    """Where an item stands in a matrix of variations."""
+
+    is_parent: Flag | None = member("IsParent")
+    parent_sku: Text | None = member("ParentSku")
+
+
+class Locks(WireModel):
+    """Fields that a POS sync may not update."""
+
+    lock_parent_sku: Flag | None = member("LockParentSKU")
+    lock_upc: Flag | None = member("LockUPC")
+    lock_price: Flag | None = member("LockPrice")
+    lock_price_a: Flag | None = member("LockPriceA")
+    lock_price_b: Flag | None = member("LockPriceB")
+    lock_price_c: Flag | None = member("LockPriceC")
+    lock_list_price: Flag | None = member("LockListPrice")
+    lock_msrp: Flag | None = member("LockMSRP")
+    lock_sales_price: Flag | None = member("LockSalesPrice")
+    lock_cost: Flag | None = member("LockCost")
+    lock_weight: Flag | None = member("LockWeight")
+    lock_sub_description1: Flag | None = member("LockSUBDescription1")
+    lock_sub_description2: Flag | None = member("LockSUBDescription2")
+    lock_sub_description3: Flag | None = member("LockSUBDescription3")
+    lock_variations: Flag | None = member("LockVariations")
+    lock_images: Flag | None = member("LockImages")
+    lock_stock: Flag | None = member("LockStock")
+    lock_category: Flag | None = member("LockCategory")
+    lock_description: Flag | None = member("LockDescription")
+    lock_details: Flag | None = member("LockDetails")
+    lock_supplier: Flag | None = member("LockSupplier")
+    lock_sale_start_date: Flag | None = member("LockSaleStartDate")
+    lock_sale_end_date: Flag | None = member("LockSaleEndDate")
+
+
+class InventoryItem(WireModel):
+    """An item of the shop's catalogue.
+
+    `applicable_stock`, `stock` and `form_quantity` are text here, as the page says, and numbers in
+    `QuantityInfoResponse`. `blank` and `none` stand in the page's table and may not be real members.
+    """
+
+    key_field: ClassVar[str] = "sku"
+
+    sku: Text | None = member("Sku", "at most 50 characters")
+    category: Text | None = member("Category")
+    description: Text | None = member("Description", "product title")
+    details: Text | None = member("Details", "product description")
+    sub_description1: Text | None = member("SUBDescription1")
+    sub_description2: Text | None = member("SUBDescription2")
+    sub_description3: Text | None = member("SUBDescription3")
+    weight: Amount | None = member("Weight", "stands twice on the page, as decimal and as string; read as decimal")
+    supplier_code: Text | None = member("SupplierCode")
+    price: Amount | None = member("Price")
+    cost: Amount | None = member("Cost")
+    price_a: Amount | None = member("PriceA")
+    price_b: Amount | None = member("PriceB")
+    price_c: Amount | None = member("PriceC")
+    msrp: Amount | None = member("MSRP")
+    applicable_stock: Text | None = member("Applicablestock")
+    stock: Text | None = member("Stock")
+    form_quantity: Text | None = member("FormQuantity")
+    dcs_code: Text | None = member("DCSCode")
+    item_sid: Text | None = member("ItemSID")
+    blank: Text | None = member("Blank")
+    none: Text | None = member("None")
+    custom1: Text | None = member("Custom1")
+    custom2: Text | None = member("Custom2")
+    custom3: Text | None = member("Custom3")
+    custom4: Text | None = member("Custom4")
+    custom5: Text | None = member("Custom5")
+    custom6: Text | None = member("Custom6")
+    custom7: Text | None = member("Custom7")
+    custom8: Text | None = member("Custom8")
+    custom9: Text | None = member("Custom9")
+    custom10: Text | None = member("Custom10")
+    custom11: Text | None = member("Custom11")
+    custom12: Text | None = member("Custom12")
+    custom13: Text | None = member("Custom13")
+    custom14: Text | None = member("Custom14")
+    custom15: Text | None = member("Custom15")
+    custom16: Text | None = member("Custom16")
+    custom17: Text | None = member("Custom17")
+    custom18: Text | None = member("Custom18")
+    custom19: Text | None = member("Custom19")
+    custom20: Text | None = member("Custom20")
+    custom21: Text | None = member("Custom21")
+    custom22: Text | None = member("Custom22")
+    custom23: Text | None = member("Custom23")
+    custom24: Text | None = member("Custom24")
+    custom25: Text | None = member("Custom25")
+    custom26: Text | None = member("Custom26")
+    custom27: Text | None = member("Custom27")
+    custom28: Text | None = member("Custom28")
+    custom29: Text | None = member("Custom29")
+    custom30: Text | None = member("Custom30")
+    sale_start_date: Moment | None = member("SaleStartDate")
+    sale_end_date: Moment | None = member("SaleEndDate")
+    sales_price: Amount | None = member("salesprice")
+    upc: Text | None = member("UPC")
+    image_url1: Text | None = member("ImageUrl1", "product image name")
+    image_url2: Text | None = member("ImageUrl2", "product image name")
+    image_url3: Text | None = member("ImageUrl3", "product image name")
+    image_url4: Text | None = member("ImageUrl4", "product image name")
+    image_url5: Text | None = member("ImageUrl5", "product image name")
+    store_stock_info_list: list[StoreStockInfo] | None = member("StoreStockInfoList")
+    kit_list: list[KitInfo] | None = member("KitList")
+    attribute_list: list[AttributeInfo] | None = member("AttributeList")
+    variation_info: VariationInfo | None = member("VariationInfo")
+    field_locks: Locks | None = member("FieldLocks")
+
+    @property
+    def stores(self) -> list[StoreStockInfo]:
+        """Store stock, empty where the service sent none."""
+        return self.store_stock_info_list or []
+
+    @property
+    def kits(self) -> list[KitInfo]:
+        """Kit parts, empty where the service sent none."""
+        return self.kit_list or []
+
+    @property
+    def attributes(self) -> dict[str, str | None]:
+        """Attribute values by name, empty where the service sent none."""
+        return {a.name: a.value for a in self.attribute_list or [] if a.name is not None}
+
+
+class ItemQuantityAndPrice(WireModel):
+    """New stock and prices of one item; what is unset stays as it is (see the omission guard in the settings)."""
+
+    key_field: ClassVar[str] = "sku"
+
+    sku: Text | None = member("Sku", "at most 50 characters")
+    stock: Int32 | None = member("Stock")
+    lock_stock: Flag | None = member("LockStock")
+    cost: Amount | None = member("Cost")
+    lock_cost: Flag | None = member("LockCost")
+    price: Amount | None = member("Price")
+    lock_price: Flag | None = member("LockPrice")
+    store_stock_info_list: list[StoreStockInfo] | None = member("StoreStockInfoList")
+    error_message: Text | None = member("ErrorMessage")
+
+
+class QuantityInfoResponse(WireModel):
+    """Quantities of one item."""
+
+    key_field: ClassVar[str] = "sku"
+
+    sku: Text | None = member("Sku")
+    applicable_stock: Amount | None = member("Applicablestock")
+    stock: Int32 | None = member("Stock")
+    form_quantity: Int32 | None = member("FormQuantity")
+    error_message: Text | None = member("ErrorMessage")
+
+
+class IsSkuExistResponse(WireModel):
+    """Whether one SKU exists."""
+
+    key_field: ClassVar[str] = "sku"
+
+    sku: Text | None = member("Sku")
+    result: Flag | None = member("Result")
+    error_message: Text | None = member("ErrorMessage")
+
+
+class UpdateItemResponse(WireModel):
+    """What became of one item of an update or upload."""
+
+    key_field: ClassVar[str] = "sku"
+
+    sku: Text | None = member("Sku")
+    result: Flag | None = member("Result")
+    error_message: Text | None = member("ErrorMessage")

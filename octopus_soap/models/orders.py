@@ -1,0 +1,293 @@
+"""Orders: criteria, downloaded orders, confirmations and submissions (vendor's page, Data Models).
+
+The page never defines `OrderResponseItem`. The one here is reconstructed: the members of `OrderSubmit`, those that the
+filters and confirmations need, and those of the API this one descends from. Every one is optional, unknown ones are
+kept in `model_extra`, and the properties (`id`, `placed`, `lines`, …) read whichever form a service sends.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar
+
+from pydantic import BeforeValidator, ValidationError, model_validator
+
+from octopus_soap.models.base import FROM_WIRE, WireModel, member
+from octopus_soap.models.scalars import Amount, Flag, Int32, Moment, OpenEnum, Text
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+M = TypeVar("M", bound=WireModel)
+
+
+class PaymentStatusCode(OpenEnum):
+    """Payment status of an order (vendor's page, PaymentStatusCode). An unknown text survives."""
+
+    NO_CHANGE = "NoChange"
+    NOT_SUBMITTED = "NotSubmitted"
+    SUBMITTED = "Submitted"
+    DEPOSITED = "Deposited"
+    CLEARED = "Cleared"
+    FAILED = "Failed"
+
+
+class ShippingStatusCode(OpenEnum):
+    """Shipping status of an order (vendor's page, ShippingStatusCode). An unknown text survives."""
+
+    NO_CHANGE = "NoChange"
+    UNSHIPPED = "Unshipped"
+    PENDING_SHIPMENT = "PendingShipment"
+    PARTIALLY_SHIPPED = "PartiallyShipped"
+    SHIPPED = "Shipped"
+
+
+def _filter(codes: type[OpenEnum]) -> BeforeValidator:
+    # A WCF server faults the whole request on a text it does not know, so a plain unknown text is refused; a member
+    # made on purpose, PaymentStatusCode("NewOne"), passes.
+    def check(value: Any) -> Any:
+        if isinstance(value, str) and not isinstance(value, codes) and not codes(value).known:
+            raise ValueError(f"unknown status; the page lists {', '.join(codes)} (case matters)")
+        return value
+
+    return BeforeValidator(check)
+
+
+class OrderCriteria(WireModel):
+    """Which orders to retrieve; nothing set means no filter.
+
+    The two times come as a pair: a begin without an end may reach the server as an end of year 1, which matches no
+    order.
+    """
+
+    order_creation_filter_begin_time_gmt: Moment | None = member("OrderCreationFilterBeginTimeGMT")
+    order_creation_filter_end_time_gmt: Moment | None = member("OrderCreationFilterEndTimeGMT")
+    order_id_list: list[Int32] | None = member("OrderIDList", "Int[] on the page")
+    payment_status_filter: Annotated[PaymentStatusCode, _filter(PaymentStatusCode)] | None = member(
+        "PaymentStatusFilter"
+    )
+    shipping_status_filter: Annotated[ShippingStatusCode, _filter(ShippingStatusCode)] | None = member(
+        "ShippingStatusFilter"
+    )
+
+    @model_validator(mode="after")
+    def _times_come_in_pairs(self) -> Self:
+        begin, end = self.order_creation_filter_begin_time_gmt, self.order_creation_filter_end_time_gmt
+        if (begin is None) != (end is None):
+            raise ValueError("give both creation times or neither: a WCF server may read a missing one as year 1")
+        if begin is not None and end is not None and begin > end:
+            raise ValueError("the begin of the creation window lies after its end")
+        return self
+
+
+class AddressInfo(WireModel):
+    """A shipping or billing address.
+
+    The page's table has a row without a name between Phone and CustomerId; `email` is the likely one.
+    """
+
+    first_name: Text | None = member("FirstName")
+    last_name: Text | None = member("LastName")
+    address1: Text | None = member("Address1")
+    address2: Text | None = member("Address2")
+    city: Text | None = member("City")
+    state: Text | None = member("State")
+    country: Text | None = member("Country")
+    zip: Text | None = member("Zip")
+    phone: Text | None = member("Phone")
+    email: Text | None = member("Email", "reconstructed: the page's row has no name")
+    customer_id: Text | None = member("CustomerId")
+
+    read_aliases: ClassVar[dict[str, str]] = {
+        "AddressLine1": "address1",
+        "AddressLine2": "address2",
+        "Region": "state",
+        "PostalCode": "zip",
+        "CountryCode": "country",
+        "PhoneNumberDay": "phone",
+    }
+
+
+class OrderItem(WireModel):
+    """A line of an order."""
+
+    key_field: ClassVar[str] = "sku"
+
+    sku: Text | None = member("sku")
+    quantity: Int32 | None = member("Quantity")
+    unit_price: Amount | None = member("UnitPrice", "base price per unit")
+    description: Text | None = member("Description")
+    item_tax: Amount | None = member("ItemTax")
+    item_discount: Amount | None = member("ItemDiscount")
+
+    read_aliases: ClassVar[dict[str, str]] = {"Title": "description", "TaxCost": "item_tax"}
+
+
+class OrderSubmit(WireModel):
+    """A new order for the Channel."""
+
+    key_field: ClassVar[str] = "order_id"
+
+    order_id: Text | None = member("OrderID")
+    order_date: Moment | None = member("OrderDate")
+    ship: AddressInfo | None = member("Ship")
+    bill: AddressInfo | None = member("Bill")
+    shipping: Text | None = member("Shipping")
+    credit_card: Text | None = member("CreditCard")
+    order_items: list[OrderItem] | None = member("orderItems")
+    sub_total: Amount | None = member("SubTotal")
+    shipping_total: Amount | None = member("ShippingTotal")
+    tax_total: Amount | None = member("TaxTotal")
+    total: Amount | None = member("Total")
+    web_comment: Text | None = member("WebComment")
+    error_message: Text | None = member("ErrorMessage")
+
+    def __repr_args__(self) -> Any:
+        return [(name, "…" if name == "credit_card" else value) for name, value in super().__repr_args__()]
+
+
+class OrderResponseItem(WireModel):
+    """A downloaded order (reconstructed; every member is optional)."""
+
+    key_field: ClassVar[str] = "order_id"
+
+    order_id: Text | None = member("OrderID")
+    order_date: Moment | None = member("OrderDate")
+    ship: AddressInfo | None = member("Ship")
+    bill: AddressInfo | None = member("Bill")
+    shipping: Text | None = member("Shipping")
+    credit_card: Text | None = member("CreditCard")
+    order_items: list[OrderItem] | None = member("orderItems")
+    sub_total: Amount | None = member("SubTotal")
+    shipping_total: Amount | None = member("ShippingTotal")
+    tax_total: Amount | None = member("TaxTotal")
+    total: Amount | None = member("Total")
+    web_comment: Text | None = member("WebComment")
+    error_message: Text | None = member("ErrorMessage")
+    store_id: Text | None = member("StoreId")
+    third_party_order_number: Text | None = member("ThirdPartyOrderNumber")
+    payment_status: PaymentStatusCode | None = member("PaymentStatus")
+    shipping_status: ShippingStatusCode | None = member("ShippingStatus")
+    number_of_matches: Int32 | None = member("NumberOfMatches")
+    order_time_gmt: Moment | None = member("OrderTimeGMT")
+    last_update_date: Moment | None = member("LastUpdateDate")
+    date_cancelled_gmt: Moment | None = member("DateCancelledGMT")
+    order_state: Text | None = member("OrderState")
+    client_order_identifier: Text | None = member("ClientOrderIdentifier")
+    seller_order_id: Text | None = member("SellerOrderID")
+    buyer_email_address: Text | None = member("BuyerEmailAddress")
+
+    read_aliases: ClassVar[dict[str, str]] = {
+        "idorder": "order_id",
+        "Id": "order_id",
+        "TotalOrderAmount": "total",
+        "ShippingInfo": "ship",
+        "BillingInfo": "bill",
+    }
+
+    def __repr_args__(self) -> Any:
+        return [(name, "…" if name == "credit_card" else value) for name, value in super().__repr_args__()]
+
+    @property
+    def id(self) -> str:
+        """The order's id as text; empty where the service sent none."""
+        return self.order_id or ""
+
+    @property
+    def placed(self) -> datetime | None:
+        """When the order was placed."""
+        return self.order_date or self.order_time_gmt
+
+    @property
+    def ship_to(self) -> AddressInfo | None:
+        """Where it goes."""
+        return self.ship
+
+    @property
+    def bill_to(self) -> AddressInfo | None:
+        """Who pays."""
+        return self.bill
+
+    @property
+    def lines(self) -> list[OrderItem]:
+        """The order's lines, empty where the service sent none.
+
+        Raises:
+            ValueError: a line of the older form (`ShoppingCart`) cannot be read.
+        """
+        if self.order_items is not None:
+            return self.order_items
+        return [_read(OrderItem, row) for row in _rows(self._extra("ShoppingCart", "LineItemSKUList"))]
+
+    @property
+    def tax(self) -> Decimal | None:
+        """The order's tax: `TaxTotal`, or the sum of the older form's SalesTax lines."""
+        if self.tax_total is not None:
+            return self.tax_total
+        rows = _rows(self._extra("ShoppingCart", "LineItemInvoiceList"))
+        amounts = [Decimal(row["UnitPrice"]) for row in rows if row.get("LineItemType") == "SalesTax"]
+        return sum(amounts, Decimal(0)) if amounts else None
+
+    @property
+    def payment(self) -> PaymentStatusCode | None:
+        """Payment status, from either form."""
+        text = self._extra("OrderStatus", "PaymentStatus")
+        return self.payment_status or (PaymentStatusCode(text) if isinstance(text, str) and text else None)
+
+    @property
+    def delivery(self) -> ShippingStatusCode | None:
+        """Shipping status, from either form."""
+        text = self._extra("OrderStatus", "ShippingStatus")
+        return self.shipping_status or (ShippingStatusCode(text) if isinstance(text, str) and text else None)
+
+    @property
+    def reference(self) -> str | None:
+        """The marketplace's own number of the order."""
+        return self.third_party_order_number or self.client_order_identifier or self.seller_order_id
+
+    def _extra(self, *path: str) -> Any:
+        found: Any = self.model_extra or {}
+        for name in path:
+            found = found.get(name) if isinstance(found, dict) else None
+        return found
+
+
+def _rows(container: Any) -> list[dict[str, Any]]:
+    if not isinstance(container, dict):
+        return []
+    found: list[dict[str, Any]] = []
+    for value in container.values():
+        found += [row for row in (value if isinstance(value, list) else [value]) if isinstance(row, dict)]
+    return found
+
+
+def _read(model: type[M], row: dict[str, Any]) -> M:
+    names = {**model.wire_names(), **model.read_aliases}
+    folded = {name.casefold(): attribute for name, attribute in names.items()}
+    data: dict[str, Any] = {}
+    for name, value in row.items():
+        data.setdefault(folded.get(name.casefold(), name), value)
+    try:
+        return model.model_validate(data, context=FROM_WIRE)
+    except ValidationError as error:
+        raise ValueError(f"a {model.__name__} cannot be read: {error.errors()[0]['msg']}") from None
+
+
+class OrderDownloadSubmitRequest(WireModel):
+    """Which order was downloaded, for a confirmation."""
+
+    key_field: ClassVar[str] = "order_id"
+
+    order_id: Text | None = member("OrderId")
+    third_party_order_number: Text | None = member("ThirdPartyOrderNumber")
+    store_id: Text | None = member("StoreId")
+
+
+class SubmitOrderResponseItem(WireModel):
+    """What became of a submitted order."""
+
+    key_field: ClassVar[str] = "id_order"
+
+    id_order: Text | None = member("idorder", "the Octopus identifier of the order record")
+    result: Flag | None = member("Result")
+    error_message: Text | None = member("ErrorMessage")

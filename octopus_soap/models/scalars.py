@@ -1,0 +1,168 @@
+"""Scalar types of the models: what a value may be when you build one, and its XSD lexical form when it is text.
+
+Values are strict. A SKU is text and is never stripped; money is `Decimal`, and a float is accepted for it only where it
+is exactly that number; datetimes are aware and held in UTC; text may not hold characters XML 1.0 forbids. Text from
+a CSV or JSON file is accepted in the XSD's lexical form only (`"12"`, `"true"`, `"2026-03-04T10:00:00Z"`), so that
+`"20260304"` never becomes a date.
+
+Reading a reply is more tolerant than this; that tolerance lives in `wire/values.py`, and its results pass through here.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+SKU_LENGTH = 50
+"""Longest SKU, in characters (vendor's page, Data Models: "Maximum 50 characters")."""
+
+FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
+"""Characters XML 1.0 cannot carry."""
+
+_DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)", re.ASCII)
+_INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
+_DATETIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?", re.ASCII)
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+_DOTNET_DIGITS = 29  # System.Decimal holds 28 to 29 significant digits
+_EXACT_SCALE = 4  # SQL Server money
+
+
+def parse_datetime(text: str) -> datetime | None:
+    """Parse an xs:dateTime; None where *text* is not one. The result is naive where the text names no zone.
+
+    Fractions of any length are accepted (.NET writes seven digits) and cut to microseconds; hour 24 means the next
+    midnight only in XSD and is not accepted.
+    """
+    match = _DATETIME.fullmatch(text)
+    if match is None:
+        return None
+    fraction = (match[7] or "")[:6].ljust(6, "0")
+    zone = "" if match[8] is None else "+00:00" if match[8] == "Z" else match[8]
+    try:
+        return datetime.fromisoformat(f"{text[:19]}.{fraction}{zone}")
+    except ValueError:
+        return None
+
+
+def _text(value: str) -> str:
+    if found := FORBIDDEN.search(value):
+        raise ValueError(f"character {found[0]!r} at position {found.start()} cannot be sent in XML; remove it")
+    return value
+
+
+def _decimal(value: Any) -> Decimal:
+    if isinstance(value, Decimal):
+        number = value
+    elif isinstance(value, bool):
+        raise ValueError("a bool is not an amount")  # noqa: TRY004 - pydantic turns ValueError into its report
+    elif isinstance(value, int):
+        number = Decimal(value)
+    elif isinstance(value, float):
+        number = _exact(value)
+    elif isinstance(value, str) and _DECIMAL.fullmatch(value.strip()):
+        number = Decimal(value.strip())
+    else:
+        raise ValueError("expected a Decimal, an int, or text such as '19.99'")
+    if not number.is_finite():
+        raise ValueError("NaN and Infinity are not amounts")
+    if len(number.as_tuple().digits) > _DOTNET_DIGITS or abs(number.adjusted()) > _DOTNET_DIGITS:
+        raise ValueError(f"more than {_DOTNET_DIGITS} digits do not fit the service's decimal type")
+    return number
+
+
+def _exact(value: float) -> Decimal:
+    try:
+        number = Decimal(value)
+        scale = -int(number.normalize().as_tuple().exponent) if number.is_finite() else 0
+    except (InvalidOperation, OverflowError) as error:  # pragma: no cover - Decimal(float) accepts every float
+        raise ValueError(str(error)) from None
+    if scale > _EXACT_SCALE:
+        raise ValueError(f"the float {value!r} is really {str(number)[:24]}…; use Decimal('{value!r}') or '{value!r}'")
+    return number
+
+
+def _integer(value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and _INTEGER.fullmatch(value.strip()):
+        return int(value)
+    raise ValueError("expected an int, or text such as '12'")
+
+
+def _boolean(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.strip() in _BOOLEANS:
+        return _BOOLEANS[value.strip()]
+    raise ValueError("expected a bool, or the text true, false, 1 or 0")
+
+
+def _real(value: Any) -> float:
+    if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, str) and _DECIMAL.fullmatch(value.strip()):
+        return float(value)
+    raise ValueError("expected a number, or text such as '12.5'")
+
+
+def _utc(value: Any) -> datetime:
+    moment = parse_datetime(value.strip()) if isinstance(value, str) else value
+    if not isinstance(moment, datetime):
+        raise ValueError("expected a datetime with a time zone, or text such as '2026-03-04T10:00:00Z'")  # noqa: TRY004 - pydantic turns ValueError into its report
+    if moment.utcoffset() is None:
+        raise ValueError("a datetime without a time zone is ambiguous; add one, such as tzinfo=datetime.UTC")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("this moment does not exist in UTC") from None
+
+
+Text = Annotated[str, Field(strict=True), AfterValidator(_text)]
+"""Text XML can carry; never stripped."""
+
+Amount = Annotated[Decimal, BeforeValidator(_decimal)]
+"""Money or another exact decimal: finite, at most 29 digits."""
+
+Int32 = Annotated[int, BeforeValidator(_integer), Field(ge=INT32_MIN, le=INT32_MAX)]
+"""xs:int."""
+
+Int64 = Annotated[int, BeforeValidator(_integer), Field(ge=INT64_MIN, le=INT64_MAX)]
+"""xs:long."""
+
+Flag = Annotated[bool, BeforeValidator(_boolean)]
+"""xs:boolean."""
+
+Real = Annotated[float, BeforeValidator(_real), Field(allow_inf_nan=False)]
+"""xs:float."""
+
+Moment = Annotated[datetime, BeforeValidator(_utc)]
+"""xs:dateTime: an aware datetime, held in UTC."""
+
+
+class OpenEnum(StrEnum):
+    """An enumeration that keeps texts it does not know: `.known` tells them apart."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        if not isinstance(value, str) or not value:
+            return None
+        member = str.__new__(cls, value)
+        member._name_ = value
+        member._value_ = value
+        return member
+
+    @property
+    def known(self) -> bool:
+        """True for a value of the vendor's page."""
+        return self.value in type(self)._value2member_map_
+
+    def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
+        # By value: a member the enumeration does not know has no name to be looked up by.
+        return type(self), (self.value,)

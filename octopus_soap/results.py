@@ -1,0 +1,279 @@
+"""What a call gives back: `BatchResult`, one `ItemOutcome` per input, and the `CallInfo` of each HTTP exchange."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Generic, TypeVar, overload
+
+from octopus_soap.errors import BatchError, OctopusError, RejectedError
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class CallInfo:
+    """Facts of one call, for logs and for the vendor's support.
+
+    Attributes:
+        operation: wire name, such as `GetItemList`.
+        attempts: HTTP exchanges made, the last one included.
+        http_status: status of the last answer; None where there was none.
+        fault_code: local name of the SOAP fault's code, where one came.
+        request_id: our own id of the call, sent as the `X-Request-ID` header.
+        elapsed: seconds spent sending, waiting for answers and pausing between attempts.
+        sent_bytes: size of the last request body.
+        received_bytes: size of the last reply body.
+        drift: members of the reply the models do not know, as `Type.Member`, with how often each came.
+        warnings: other oddities that were tolerated.
+    """
+
+    operation: str
+    attempts: int = 0
+    http_status: int | None = None
+    fault_code: str | None = None
+    request_id: str = ""
+    elapsed: float = 0.0
+    sent_bytes: int = 0
+    received_bytes: int = 0
+    drift: dict[str, int] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    def brief(self) -> str:
+        """One short line for messages and logs."""
+        parts = [self.operation]
+        if self.attempts:
+            parts.append(f"attempt {self.attempts}")
+        if self.http_status is not None:
+            parts.append(f"HTTP {self.http_status}")
+        if self.fault_code:
+            parts.append(self.fault_code)
+        if self.request_id:
+            parts.append(f"request {self.request_id}")
+        parts.append(f"{self.elapsed:.2f} s")
+        return ", ".join(parts)
+
+
+class OutcomeStatus(StrEnum):
+    """What became of one input."""
+
+    OK = "ok"
+    """The service did it, or answered it."""
+    REJECTED = "rejected"
+    """The service examined it and said no; repeating it unchanged gives the same answer."""
+    MISSING = "missing"
+    """A read's answer has no row for it: the service does not know the key."""
+    FAILED = "failed"
+    """It was not done, or its answer could not be read; `.error` says why."""
+    UNKNOWN = "unknown"
+    """It may or may not have been done."""
+    NOT_SENT = "not_sent"
+    """It never left: an earlier failure, a stop or Ctrl-C came first."""
+
+
+_UNFINISHED = frozenset({OutcomeStatus.FAILED, OutcomeStatus.UNKNOWN, OutcomeStatus.NOT_SENT})
+
+
+@dataclass(frozen=True, slots=True)
+class ItemOutcome(Generic[T_co]):
+    """What became of one input of a list call, or of one row of a page.
+
+    Attributes:
+        index: position in the input (or in the page), counted from 0.
+        key: SKU or order id.
+        status: see `OutcomeStatus`.
+        value: the answer, where status is ok.
+        message: the service's words on a rejection, or a note.
+        error: why it is failed, unknown or not sent.
+        input: what was passed in; None for rows of a page.
+        raw: the row's XML, where it could not be decoded.
+        filled: members completed from the service's current item (`omitted_values="read_first"`).
+    """
+
+    index: int
+    key: str
+    status: OutcomeStatus
+    value: T_co | None = None
+    message: str = ""
+    error: OctopusError | None = None
+    input: Any = None
+    raw: bytes | None = None
+    filled: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """True where the service did it, or answered it."""
+        return self.status is OutcomeStatus.OK
+
+
+class BatchResult(Sequence[T]):
+    """The good values of a list call, in input order, with one outcome per input beside them.
+
+    Iterating, indexing and `len` see the good values. `.outcomes` sees everything: it has exactly one entry per
+    input (per row for a page), in input order.
+
+    Attributes:
+        outcomes: one `ItemOutcome` per input.
+        calls: facts of each HTTP exchange, in the order they finished.
+        repeatable: sending an input again does no harm (a read or an idempotent write).
+    """
+
+    __slots__ = ("_values", "calls", "outcomes", "repeatable")
+
+    def __init__(
+        self, outcomes: Iterable[ItemOutcome[T]], calls: Iterable[CallInfo] = (), *, repeatable: bool = True
+    ) -> None:
+        self.outcomes: tuple[ItemOutcome[T], ...] = tuple(outcomes)
+        self.calls: tuple[CallInfo, ...] = tuple(calls)
+        self.repeatable = repeatable
+        self._values: list[T] = [o.value for o in self.outcomes if o.ok]  # type: ignore[misc] # ok outcomes hold a T
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[T]: ...
+    def __getitem__(self, index: int | slice) -> T | list[T]:
+        """The good value (or values) at *index* among the good ones."""
+        return self._values[index]
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._values)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, BatchResult):
+            return self.outcomes == other.outcomes
+        return self._values == other if isinstance(other, list) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment] # holds values that compare by content
+
+    def __repr__(self) -> str:
+        counts = Counter(o.status.value for o in self.outcomes)
+        shown = ", ".join(f"{status.value}={counts[status.value]}" for status in OutcomeStatus if counts[status.value])
+        return f"<BatchResult {shown or 'empty'}>"
+
+    def _with(self, *statuses: OutcomeStatus) -> list[ItemOutcome[T]]:
+        return [o for o in self.outcomes if o.status in statuses]
+
+    @property
+    def rejected(self) -> list[ItemOutcome[T]]:
+        """Outcomes the service said no to."""
+        return self._with(OutcomeStatus.REJECTED)
+
+    @property
+    def missing(self) -> list[ItemOutcome[T]]:
+        """Outcomes of keys the service does not know."""
+        return self._with(OutcomeStatus.MISSING)
+
+    @property
+    def failed(self) -> list[ItemOutcome[T]]:
+        """Outcomes that were not done or not readable."""
+        return self._with(OutcomeStatus.FAILED)
+
+    @property
+    def unknown(self) -> list[ItemOutcome[T]]:
+        """Outcomes that may or may not have been done."""
+        return self._with(OutcomeStatus.UNKNOWN)
+
+    @property
+    def not_sent(self) -> list[ItemOutcome[T]]:
+        """Outcomes of inputs that never left."""
+        return self._with(OutcomeStatus.NOT_SENT)
+
+    @property
+    def unfinished(self) -> list[ItemOutcome[T]]:
+        """Outcomes that are failed, unknown or not sent."""
+        return self._with(*_UNFINISHED)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many outcomes have each status, statuses without any left out."""
+        counts = Counter(o.status.value for o in self.outcomes)
+        return {status.value: counts[status.value] for status in OutcomeStatus if counts[status.value]}
+
+    def by_key(self) -> dict[str, T]:
+        """The good values by SKU or order id."""
+        return {o.key: o.value for o in self.outcomes if o.ok}  # type: ignore[misc] # ok outcomes hold a T
+
+    def retry_inputs(self) -> list[Any]:
+        """The inputs worth sending again, in input order, each once.
+
+        These are the failed and the not sent; and those whose outcome is unknown, where a repeat does no harm.
+        """
+        wanted = {OutcomeStatus.FAILED, OutcomeStatus.NOT_SENT}
+        if self.repeatable:
+            wanted.add(OutcomeStatus.UNKNOWN)
+        seen: set[str] = set()
+        inputs: list[Any] = []
+        for outcome in self.outcomes:
+            if outcome.status in wanted and outcome.key not in seen:
+                seen.add(outcome.key)
+                inputs.append(outcome.input)
+        return inputs
+
+    def raise_for_rejected(self) -> BatchResult[T]:
+        """Raise `RejectedError` naming the rejected items, or return self."""
+        if rejected := self.rejected:
+            shown = "; ".join(f"[{o.index}] {o.key!r}: {o.message}" for o in rejected[:5])
+            more = f"; and {len(rejected) - 5} more" if len(rejected) > 5 else ""  # noqa: PLR2004 - five fit a log line
+            raise RejectedError(f"{len(rejected)} of {len(self.outcomes)} rejected: {shown}{more}", key=rejected[0].key)
+        return self
+
+    def raise_for_unfinished(self, cause: BaseException | None = None) -> BatchResult[T]:
+        """Raise `BatchError` carrying this result where anything is failed, unknown or not sent, or return self."""
+        unfinished = self.unfinished
+        if not unfinished:
+            return self
+        first = next((o for o in unfinished if o.error is not None), unfinished[0])
+        why = f"; first: [{first.index}] {first.key!r}: {first.error.message}" if first.error else ""
+        counts = ", ".join(f"{count} {status}" for status, count in self.counts.items())
+        error = BatchError(f"{len(unfinished)} of {len(self.outcomes)} items are not done ({counts}){why}", result=self)
+        if first.error and first.error.info:
+            error.with_info(first.error.info)
+        raise error from cause or first.error
+
+
+class Removal(StrEnum):
+    """What a delete did; true where the item is gone because of this call."""
+
+    REMOVED = "removed"
+    """The service answered 1."""
+    NOT_FOUND = "not_found"
+    """The service answered something else at the first asking: it was not there."""
+    REMOVED_OR_GONE = "removed_or_gone"
+    """An earlier attempt lost its answer, and the repeat found nothing to remove: gone either way."""
+
+    def __bool__(self) -> bool:
+        return self is not Removal.NOT_FOUND
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a list call stands; passed to its `progress` callback after each batch.
+
+    Attributes:
+        done: inputs that have an outcome by now.
+        total: inputs in all; None while a stream has not ended.
+        failed: inputs so far that are failed, unknown or not sent.
+        rejected: inputs so far that the service said no to or does not know.
+        batches: batches finished.
+    """
+
+    done: int
+    total: int | None
+    failed: int = 0
+    rejected: int = 0
+    batches: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """A value with the facts of the call that brought it."""
+
+    value: T
+    info: CallInfo
