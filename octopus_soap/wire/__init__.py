@@ -1,0 +1,1 @@
+"""The wire: contract, encoding, decoding, faults, redaction. Bytes in, bytes out; nothing here does I/O."""

@@ -1,0 +1,135 @@
+"""`Codec`: one contract's encoders and the decoder, with this client's secrets masked in what they report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from octopus_soap.errors import ApiStatusError, AuthenticationError, ProtocolError
+from octopus_soap.models.base import WireModel
+from octopus_soap.models.replies import Nothing, OneOf, Reads, ScalarOf
+from octopus_soap.wire.decode import Decoded, Decoder
+from octopus_soap.wire.encode import Frame, RequestEncoder
+from octopus_soap.wire.faults import Reply, soap_body, status_says_unauthenticated
+from octopus_soap.wire.values import readers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import tzinfo
+
+    from octopus_soap.wire.contract import Contract, Shape
+    from octopus_soap.wire.redact import Redactor
+
+
+class Codec:
+    """Requests to bytes, replies to values, for one contract.
+
+    Args:
+        contract: the contract in force.
+        redactor: masks secrets in errors.
+        server_zone: zone of a reply's times that name none.
+        utc_suffix: what follows a UTC time in a request: `Z`, or nothing.
+    """
+
+    def __init__(self, contract: Contract, redactor: Redactor, server_zone: tzinfo, utc_suffix: str = "Z") -> None:
+        self.contract = contract
+        self._redactor = redactor
+        self._utc_suffix = utc_suffix
+        self._encoders: dict[str, RequestEncoder] = {}
+        self._decoder = Decoder(readers(server_zone))
+
+    @property
+    def bundled(self) -> bool:
+        """True where the contract in force is the shipped reconstruction."""
+        return self.contract.bundled
+
+    def action(self, operation: str) -> str:
+        """The SOAPAction of *operation*."""
+        return self.contract.operation(operation).action
+
+    def encode(self, operation: str, arguments: Mapping[str, Any]) -> bytes:
+        """The envelope of a call."""
+        return self._encoder(operation).envelope(arguments)
+
+    def frame(self, operation: str, arguments: Mapping[str, Any], listed: str) -> Frame:
+        """What stands around the rows of a list call."""
+        return self._encoder(operation).frame(arguments, listed)
+
+    def row(self, operation: str, listed: str, value: Any) -> bytes:
+        """One row of a list call."""
+        return self._encoder(operation).row(listed, value)
+
+    def _encoder(self, operation: str) -> RequestEncoder:
+        encoder = self._encoders.get(operation)
+        if encoder is None:
+            encoder = RequestEncoder(self.contract.operation(operation), self._utc_suffix)
+            self._encoders[operation] = encoder
+        return encoder
+
+    def decode(self, operation: str, reply: Reply, reads: Reads) -> Decoded:
+        """Decode a reply.
+
+        Raises:
+            OctopusError: a fault, an HTTP error, a reply that is none, or an envelope that refuses the credentials.
+                An envelope that is not Success otherwise is returned: whether it is an error is the operation's
+                matter.
+        """
+        element, replaced = soap_body(reply, self._redactor)
+        if element is None and not isinstance(reads, Nothing):
+            raise ProtocolError(f"HTTP {reply.status} with no SOAP reply in it")
+        decoded = self._decoder.response(element, self.contract.operation(operation).response_name, reads)
+        decoded.message = self._redactor.text(decoded.message)
+        if decoded.data is not None:
+            decoded.data = self._redactor.text(decoded.data)
+        if replaced:
+            decoded.warnings.append("characters that XML forbids were replaced by U+FFFD")
+        self._check_status(decoded, reads)
+        return decoded
+
+    def _check_status(self, decoded: Decoded, reads: Reads) -> None:
+        if not decoded.enveloped:
+            return
+        status = (decoded.status or "").strip().casefold()
+        if not status:
+            if not decoded.present:
+                raise ProtocolError("the APIResult has neither Status nor ResultData")
+            decoded.warnings.append("the APIResult has no Status; its ResultData was read")
+        elif status not in {"success", "true"} and status_says_unauthenticated(decoded.message):
+            raise AuthenticationError(f"the service refused the credentials: {decoded.message[:300]}")
+        elif status in {"success", "true"} and isinstance(reads, OneOf | ScalarOf) and not decoded.present:
+            raise ProtocolError("the APIResult says Success and has no ResultData")
+
+    @staticmethod
+    def failure(decoded: Decoded) -> ApiStatusError | None:
+        """The error of an envelope that is not Success; None where it is, or came bare."""
+        status = (decoded.status or "").strip()
+        if not decoded.enveloped or status.casefold() in {"success", "true", ""}:
+            return None
+        code = "" if decoded.code is None else f" (code {decoded.code})"
+        return ApiStatusError(
+            f"the service answered {status[:40]}{code}: {decoded.message[:400] or 'no message'}",
+            status=status,
+            message_code=decoded.code,
+            data=decoded.data,
+        )
+
+    def omitted_value_members(self, operation: str, parameter: str, value: WireModel) -> list[str]:
+        """Members unset in *value* that a WCF server would read as 0, false or year 1: value types, not nillable."""
+        member = self.contract.operation(operation).parameter(parameter)
+        shape = member.shape.items.shape if member.shape.items is not None else member.shape
+        return list(_omitted(shape, value, ""))
+
+
+def _omitted(shape: Shape, value: WireModel, path: str) -> Iterator[str]:
+    names = type(value).wire_names()
+    for member in shape.members:
+        attribute = names.get(member.name)
+        given = attribute is not None and attribute in value.model_fields_set
+        if member.is_value_type and not member.nillable and not given:
+            yield path + member.name
+        elif given and attribute is not None:
+            inner = getattr(value, attribute)
+            nested = member.shape.items.shape if member.shape.items is not None else member.shape
+            for index, part in enumerate(inner if isinstance(inner, list) else [inner]):
+                if isinstance(part, WireModel):
+                    where = f"{member.name}[{index}]" if isinstance(inner, list) else member.name
+                    yield from _omitted(nested, part, f"{path}{where}.")

@@ -1,0 +1,311 @@
+"""Encoding: requests exactly as the contract in force wants them.
+
+A WCF server ignores members that are out of order or in another namespace, without a word; in a price update that is
+money. So member order, names, namespaces and types come from the contract alone, and a value the contract has no place
+for is an error, never dropped.
+
+Plans are compiled once per (contract type, model) and hold ready-made tags. Namespaces are declared once, at the top.
+Three states of a member: unset is left out, None is `xsi:nil`, empty is an empty element.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from octopus_soap.errors import ContractError, InvalidInputError, Problem
+from octopus_soap.models.base import WireModel
+from octopus_soap.models.scalars import FORBIDDEN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from octopus_soap.wire.contract import Member, OperationContract, Shape
+
+    Write = Callable[[Any, list[str]], None]
+    """Appends a value's XML to a list of pieces."""
+
+ENVELOPE = "http://schemas.xmlsoap.org/soap/envelope/"
+XSI = "http://www.w3.org/2001/XMLSchema-instance"
+_PREFIXES = "abcdefghjklmnopqrtuvwxyz"  # s and i are taken
+_SPECIAL = re.compile("[&<>\r]|" + FORBIDDEN.pattern)
+_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}  # a raw CR would be read back as LF
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)", re.ASCII)
+_INTEGERS = frozenset(
+    ["byte", "int", "integer", "long", "short", "unsignedByte", "unsignedInt", "unsignedLong", "unsignedShort", "char"]
+)
+
+
+def escape(text: str) -> str:
+    """Escape *text* for an element; raises `ValueError` for a character XML cannot carry."""
+    return text if _SPECIAL.search(text) is None else _SPECIAL.sub(_replacement, text)
+
+
+def _replacement(match: re.Match[str]) -> str:
+    try:
+        return _ESCAPES[match[0]]
+    except KeyError:
+        raise ValueError(f"character {match[0]!r} cannot be sent in XML") from None
+
+
+class Frame(NamedTuple):
+    """The bytes before and after the rows of a list parameter."""
+
+    head: bytes
+    tail: bytes
+
+    def around(self, rows: Iterable[bytes]) -> bytes:
+        """The whole envelope."""
+        return b"".join([self.head, *rows, self.tail])
+
+
+class RequestEncoder:
+    """Encodes the requests of one operation of one contract."""
+
+    def __init__(self, operation: OperationContract, utc_suffix: str = "Z") -> None:
+        self._operation = operation
+        self._prefixes = _prefixes(operation.request)
+        self._formats = scalar_formats(utc_suffix)
+        self._writers: dict[int, Write] = {}
+        self._plans: dict[tuple[int, type[WireModel]], ModelPlan] = {}
+        declared = "".join(f' xmlns:{prefix}="{uri}"' for uri, prefix in self._prefixes.items())
+        tag = self._tag(operation.request)
+        self._open = f'<s:Envelope xmlns:s="{ENVELOPE}" xmlns:i="{XSI}"{declared}><s:Body><{tag}>'
+        self._close = f"</{tag}></s:Body></s:Envelope>"
+
+    def envelope(self, arguments: Mapping[str, Any]) -> bytes:
+        """The envelope of a call with *arguments* (wire parameter to value; absent ones are left out)."""
+        out = [self._open]
+        self._arguments(arguments, out)
+        out.append(self._close)
+        return "".join(out).encode()
+
+    def frame(self, arguments: Mapping[str, Any], listed: str) -> Frame:
+        """What stands around the rows of the list parameter *listed*, in a call with *arguments* besides."""
+        mark = "\0"
+        out = [self._open]
+        self._arguments({**arguments, listed: mark}, out, listed)
+        out.append(self._close)
+        head, _, tail = "".join(out).partition(mark)
+        return Frame(head.encode(), tail.encode())
+
+    def row(self, listed: str, value: Any) -> bytes:
+        """One row of the list parameter *listed*."""
+        member = self._operation.parameter(listed)
+        out: list[str] = []
+        self._row_writer(member)(value, out)
+        return "".join(out).encode()
+
+    def _arguments(self, arguments: Mapping[str, Any], out: list[str], listed: str = "") -> None:
+        given = {self._operation.parameter(name).name: name for name in arguments}
+        for member in self._operation.request.shape.members:
+            name = given.get(member.name)
+            if name is None:
+                continue
+            if name == listed:
+                tag = self._tag(member)
+                out.append("\0" if member.many else f"<{tag}>\0</{tag}>")
+            else:
+                self._writer(member)(arguments[name], out)
+
+    def _tag(self, member: Member) -> str:
+        return f"{self._prefixes[member.namespace]}:{member.name}" if member.namespace else member.name
+
+    def _row_writer(self, member: Member) -> Write:
+        if member.many:
+            return self._writer(member, one=True)
+        if member.shape.items is None:
+            raise ContractError(f"the contract in force does not declare {member.name} as a list")
+        return self._writer(member.shape.items, one=True)
+
+    def _writer(self, member: Member, *, one: bool = False) -> Write:
+        # Members live as long as their contract, so their identity is a safe key; `one` writes a single row of it.
+        key = id(member) * 2 + one
+        write = self._writers.get(key)
+        if write is None:
+            write = self._many(member) if member.many and not one else self._one(member)
+            self._writers[key] = write
+        return write
+
+    def _many(self, member: Member) -> Write:
+        write_row = self._writer(member, one=True)
+
+        def write(values: Any, out: list[str]) -> None:
+            for value in values or ():
+                write_row(value, out)
+
+        return write
+
+    def _one(self, member: Member) -> Write:
+        tag = self._tag(member)
+        nil = f'<{tag} i:nil="true"/>' if member.nillable else None
+        content = self._scalar(member, tag) if member.shape.scalar else self._complex(member, tag)
+
+        def write(value: Any, out: list[str]) -> None:
+            if value is not None:
+                content(value, out)
+            elif nil is not None:
+                out.append(nil)
+            else:
+                raise _refused(member, "the contract in force does not let it be null; leave it unset instead")
+
+        return write
+
+    def _scalar(self, member: Member, tag: str) -> Write:
+        start, end = f"<{tag}>", f"</{tag}>"
+        form = self._formats.get(member.shape.scalar, _text)
+
+        def write(value: Any, out: list[str]) -> None:
+            try:
+                out.append(start + form(value) + end)
+            except ValueError as error:
+                raise _refused(member, str(error), value) from None
+
+        return write
+
+    def _complex(self, member: Member, tag: str) -> Write:
+        shape, items = member.shape, member.shape.items
+
+        def write(value: Any, out: list[str]) -> None:
+            if isinstance(value, WireModel):
+                self._plan(shape, type(value)).write(value, tag, out)
+            elif isinstance(value, dict):  # a member only a pinned contract knows, as it was read from a reply
+                self._mapping(shape, value, tag, out)
+            elif items is not None and isinstance(value, (list, tuple)):
+                out.append(f"<{tag}>")
+                write_row = self._writer(items, one=True)
+                for row in value:
+                    write_row(row, out)
+                out.append(f"</{tag}>")
+            else:
+                raise _refused(member, f"expected a {shape.name}", value)
+
+        return write
+
+    def _mapping(self, shape: Shape, value: Mapping[str, Any], tag: str, out: list[str]) -> None:
+        out.append(f"<{tag}>")
+        for member in shape.members:
+            if member.name in value:
+                found = value[member.name]
+                self._writer(member)([found] if member.many and not isinstance(found, list) else found, out)
+        out.append(f"</{tag}>")
+
+    def _plan(self, shape: Shape, model: type[WireModel]) -> ModelPlan:
+        key = (id(shape), model)
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._plans[key] = ModelPlan(shape, model, self._writer)
+        return plan
+
+
+class ModelPlan:
+    """How one model is written as one contract type: its members in the contract's order, each with its writer."""
+
+    def __init__(self, shape: Shape, model: type[WireModel], writer: Callable[[Member], Write]) -> None:
+        names = model.wire_names()
+        folded = {name.casefold(): attribute for name, attribute in names.items()}
+        self._shape = shape
+        # (name in model_fields_set, held in model_extra, writer): pydantic lists extra members in model_fields_set too
+        self._steps: list[tuple[str, bool, Write]] = []
+        for member in shape.members:
+            attribute = names.get(member.name) or folded.get(member.name.casefold())
+            self._steps.append((attribute or member.name, attribute is None, writer(member)))
+        self._covered = frozenset(name for name, _, _ in self._steps)
+
+    def write(self, value: WireModel, tag: str, out: list[str]) -> None:
+        """Append *value* as the element *tag*."""
+        given, values = value.__pydantic_fields_set__, value.__dict__
+        if not given <= self._covered:
+            self._refuse_unplaced(value)
+        out.append(f"<{tag}>")
+        for name, foreign, write in self._steps:
+            if name in given:
+                write((value.__pydantic_extra__ or {})[name] if foreign else values[name], out)
+        out.append(f"</{tag}>")
+
+    def _refuse_unplaced(self, value: WireModel) -> None:
+        # A member that came with a reply and that this contract does not know cannot be sent back and is left out; one
+        # the caller set is refused.
+        unplaced = sorted(value.model_fields_set - self._covered - (value.model_extra or {}).keys())
+        if unplaced:
+            raise ContractError(f"the contract in force has no place for {', '.join(unplaced)} in {self._shape.name}")
+
+
+def _refused(member: Member, message: str, value: Any = None) -> InvalidInputError:
+    shown = "" if value is None else repr(value)[:60]
+    return InvalidInputError([Problem(message, field=member.name, value=shown)])
+
+
+def _prefixes(request: Member) -> dict[str, str]:
+    """Every namespace of the request's shape, with a prefix."""
+    found: dict[str, str] = {}
+    seen: set[int] = set()
+    waiting = [request]
+    while waiting:
+        member = waiting.pop(0)
+        if member.namespace and member.namespace not in found:
+            found[member.namespace] = _PREFIXES[len(found)]
+        if id(member.shape) not in seen:
+            seen.add(id(member.shape))
+            waiting += member.shape.members
+    return found
+
+
+def scalar_formats(utc_suffix: str) -> dict[str, Callable[[Any], str]]:
+    """How a value is written, by XSD type; a type that is not here is written as text.
+
+    Args:
+        utc_suffix: what follows a UTC time: `Z`, or nothing for a service that wants none.
+    """
+
+    def moment(value: Any) -> str:
+        if isinstance(value, datetime):
+            if value.tzinfo is None:
+                raise ValueError("a datetime without a time zone is ambiguous")
+            return value.astimezone(UTC).replace(tzinfo=None).isoformat() + utc_suffix
+        return _text(value)
+
+    numbers = dict.fromkeys(_INTEGERS, _integer)
+    return {**numbers, "decimal": _decimal, "float": _real, "double": _real, "boolean": _flag, "dateTime": moment}
+
+
+def _text(value: Any) -> str:
+    return escape(value if isinstance(value, str) else _flag(value) if isinstance(value, bool) else str(value))
+
+
+def _integer(value: Any) -> str:
+    if type(value) is int:
+        return str(value)
+    if isinstance(value, Decimal) and value == value.to_integral_value():
+        return str(int(value))
+    if isinstance(value, str) and _NUMBER.fullmatch(value) and "." not in value:
+        return value
+    raise ValueError("the contract in force wants an integer")
+
+
+def _decimal(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if type(value) is int:
+        return str(value)
+    if isinstance(value, float):
+        return format(Decimal(repr(value)), "f")
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return value
+    raise ValueError("the contract in force wants a decimal number")
+
+
+def _real(value: Any) -> str:
+    if isinstance(value, float):
+        return repr(value).upper()
+    return _decimal(value)
+
+
+def _flag(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value in ("true", "false", "1", "0"):
+        return str(value)
+    raise ValueError("the contract in force wants true or false")

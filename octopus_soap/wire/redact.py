@@ -1,0 +1,47 @@
+"""Redaction: the one place that decides what may appear in a log line, a repr, an exception or a dry run."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MASK = "***"
+
+SECRET_MEMBERS = ("accountID", "CreditCard", "CreditCardLast4", "authtoken", "accessid")
+"""Members whose text is masked in message bodies, by local name: any prefix, any case."""
+
+_MEMBER = re.compile(
+    rb"(<(?:[\w.-]+:)?(%s)(?:\s[^>]*)?>)[^<]+" % b"|".join(name.encode() for name in SECRET_MEMBERS), re.IGNORECASE
+)
+
+
+class Redactor:
+    """Masks this client's secrets wherever their text turns up.
+
+    Args:
+        secrets: the values; anything shorter than four characters would mask ordinary words and is left to the
+            member names.
+    """
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        forms = {form for secret in secrets if len(secret) >= 4 for form in (secret, secret.strip())}  # noqa: PLR2004 - see Args
+        self._secrets = sorted((form for form in forms if form), key=len, reverse=True)  # the longest first
+
+    def __repr__(self) -> str:
+        return f"Redactor({len(self._secrets)} secrets)"
+
+    def text(self, value: str) -> str:
+        """Return *value* with every secret masked."""
+        for secret in self._secrets:
+            if secret in value:
+                value = value.replace(secret, MASK)
+        return value
+
+    def body(self, value: bytes, limit: int | None = None) -> str:
+        """Return a message body as text with secret members and values masked, cut to *limit* characters."""
+        masked = _MEMBER.sub(rb"\1" + MASK.encode(), value if limit is None else value[: limit * 4])
+        text = self.text(masked.decode("utf-8", "replace"))
+        return text if limit is None else text[:limit]
