@@ -1,0 +1,407 @@
+"""List calls: inputs checked, cut into batches by count and by bytes, sent, split where needed, and put together again.
+
+Theory. An input becomes an `Entry`; equal inputs share one (asked once, answered twice). A *job* hands out one flow per
+batch, lazily, so that a million inputs need the memory of a few batches; drivers run the flows side by side and give
+back each `Part` in input order. A flow never raises for its items: it returns one outcome per entry.
+
+A batch that fails as a whole is halved where that can help:
+
+* refused for its size (413, empty 400): halved at once, any operation: nothing was done. The size that went through is
+  remembered.
+* connection lost again and again, a server fault that a repeat did not cure, a request that could not be deserialized:
+  halved to find the item that causes it (never for unsafe writes that may have been done). Two single items failing
+  with no success in between is an outage, not a poison item: the rest is not tried.
+
+Refused credentials end the whole call: no further batch is sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from octopus_soap.engine.context import OmittedValues
+from octopus_soap.engine.entries import (
+    BatchRule,
+    Checked,
+    Entry,
+    Judged,
+    Listing,
+    Part,
+    batch_size,
+    each,
+    omission_problem,
+    several,
+)
+from octopus_soap.engine.filling import fill, read_current
+from octopus_soap.engine.flow import Flow, Request, Settled, attempt_all
+from octopus_soap.engine.matching import match_rows
+from octopus_soap.engine.retry import FailureKind, Safety
+from octopus_soap.errors import (
+    AuthenticationError,
+    ConfigError,
+    FaultError,
+    InvalidInputError,
+    OctopusError,
+    OutcomeUnknownError,
+    Problem,
+    ProtocolError,
+    TimedOut,
+)
+from octopus_soap.results import BatchResult, CallInfo, ItemOutcome, OutcomeStatus, Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from octopus_soap.engine.context import Context
+
+T = TypeVar("T")
+
+_FATAL = (AuthenticationError, ConfigError)
+
+
+@dataclass(slots=True)
+class _Search:
+    """State of one batch while it is being split."""
+
+    succeeded: bool = False
+    dead_ends: int = 0
+    too_large: bool = False
+    calls: list[CallInfo] = field(default_factory=list)
+    fatal: OctopusError | None = None
+    outcomes: list[ItemOutcome[Any]] = field(default_factory=list)
+
+
+class ListJob(Generic[T]):
+    """One list call under way: hands out flows, takes back parts, and ends in a `BatchResult`.
+
+    Args:
+        operation: wire name.
+        declared: the operation's safety class as the catalogue declares it.
+        rule: how it is cut.
+        listing: the call.
+        context: what the client's calls share.
+        streaming: inputs are taken as they come, checked batch by batch; otherwise all are checked first.
+
+    Raises:
+        InvalidInputError: inputs are refused (all of them listed); nothing was sent.
+        UnverifiedContractError: see there.
+    """
+
+    def __init__(
+        self,
+        operation: str,
+        declared: Safety,
+        rule: BatchRule,
+        listing: Listing[T],
+        context: Context,
+        *,
+        streaming: bool,
+    ) -> None:
+        self.operation = operation
+        self.safety = context.safety.get(operation, declared)
+        self._rule, self._listing, self._context = rule, listing, context
+        self._reading = declared is Safety.READ
+        self.parallel = context.parallel_reads if self._reading else context.parallel_writes
+        self._size = batch_size(operation, rule, listing.batch_size, context)
+        context.guard_contract(operation, declared)
+        account = context.account_id if listing.account_id is None else listing.account_id
+        self._frame = context.codec.frame(operation, {"accountID": account, **listing.arguments}, rule.listed)
+        self._overhead = len(self._frame.head) + len(self._frame.tail)
+        inputs = several(listing.inputs, rule.listed)
+        self._taken = 0
+        self._checked_first: list[Entry] = []
+        self._entries = self._as_they_come(inputs) if streaming else iter(self._all_checked(inputs))
+        self._total: int | None = None if streaming else self._taken
+        self.fatal: OctopusError | None = None
+        self._done = Progress(0, self._total)
+
+    # -- inputs ------------------------------------------------------------------------------------------------
+
+    def _all_checked(self, inputs: Iterable[Any]) -> list[Entry]:
+        entries: dict[str, Entry] = {}
+        problems: list[Problem] = []
+        index = -1
+        for index, item in enumerate(inputs):
+            self._take(index, item, entries, problems)
+        self._taken = index + 1
+        if problems:
+            raise InvalidInputError(problems)
+        self._checked_first = list(entries.values())
+        return self._checked_first
+
+    def _as_they_come(self, inputs: Iterable[Any]) -> Iterator[Entry]:
+        for index, item in enumerate(inputs):
+            alone: dict[str, Entry] = {}
+            problems: list[Problem] = []
+            self._take(index, item, alone, problems)
+            if problems:
+                raise InvalidInputError(problems)
+            yield from alone.values()
+
+    def _take(self, index: int, item: Any, entries: dict[str, Entry], problems: list[Problem]) -> None:
+        checked = self._listing.check(item)
+        if checked.problems:
+            problems += [replace(p, index=index, key=p.key or checked.key or None) for p in checked.problems]
+            return
+        same = entries.get(checked.key)
+        if same is not None:
+            if same.value == checked.value:
+                same.indices.append(index)
+            else:
+                problems.append(
+                    Problem(
+                        f"differs from [{same.indices[0]}], which has the same key; send one of them",
+                        index,
+                        checked.key,
+                    )
+                )
+            return
+        if (problem := self._omission(checked)) is not None:
+            problems.append(replace(problem, index=index))
+            return
+        entries[checked.key] = Entry(checked.key, item, checked.value, [index])
+
+    def _omission(self, checked: Checked) -> Problem | None:
+        if not self._listing.guarded:
+            return None
+        return omission_problem(self.operation, self._rule.listed, checked.key, checked.value, self._context)
+
+    # -- flows -------------------------------------------------------------------------------------------------
+
+    def flows(self) -> Iterator[Flow[Part]]:
+        """One flow per batch; none after a fatal end or a stop."""
+        pending: Entry | None = None
+        while True:
+            batch, pending = self._next_batch(pending)
+            if not batch:
+                return
+            if self.fatal is not None or self._context.rules.stopped():
+                yield self._not_sent(batch)
+            else:
+                yield self._run(batch)
+
+    def _next_batch(self, first: Entry | None) -> tuple[list[Entry], Entry | None]:
+        """Take entries up to the limits; the entry that did not fit opens the next batch."""
+        limit = self._context.memory.rows(self.operation, self._size)
+        batch: dict[str, Entry] = {}
+        size = self._overhead
+        while True:
+            entry, first = first or next(self._entries, None), None
+            if entry is None:
+                return list(batch.values()), None
+            same = batch.get(entry.key)
+            if same is not None and same.value == entry.value:
+                same.indices += entry.indices
+                continue
+            if same is not None and not self._reading:
+                raise InvalidInputError(
+                    [
+                        Problem(
+                            f"differs from [{same.indices[0]}], which has the same key; send one of them",
+                            entry.indices[0],
+                            entry.key,
+                        )
+                    ]
+                )
+            if not entry.row:
+                entry.row = self._encoded(entry)
+            if (
+                same is not None
+                or len(batch) >= limit
+                or (batch and size + len(entry.row) > self._context.max_request_bytes)
+            ):
+                return list(batch.values()), entry
+            batch[entry.key] = entry
+            size += len(entry.row)
+
+    def _encoded(self, entry: Entry) -> bytes:
+        try:
+            return self._context.codec.row(self.operation, self._rule.listed, entry.value)
+        except InvalidInputError as error:  # a value that only the contract in force does not take
+            raise InvalidInputError(
+                [replace(p, index=entry.indices[0], key=entry.key) for p in error.problems]
+            ) from None
+
+    def _not_sent(self, batch: list[Entry]) -> Flow[Part]:
+        return (yield from _ended(Part(self._alike(batch, OutcomeStatus.NOT_SENT, self.fatal), [])))
+
+    def _run(self, batch: list[Entry]) -> Flow[Part]:
+        search = _Search()
+        if self._listing.guarded and self._context.omitted_values is OmittedValues.READ_FIRST:
+            batch = yield from self._filled(batch, search)
+        if batch:
+            yield from self._send(batch, search)
+        search.outcomes.sort(key=lambda outcome: outcome.index)
+        return Part(search.outcomes, search.calls, search.fatal)
+
+    def _filled(self, batch: list[Entry], search: _Search) -> Flow[list[Entry]]:
+        """Complete what the entries leave out from the service's current items; return those that may be sent."""
+        wanting = [
+            e for e in batch if self._context.codec.omitted_value_members(self.operation, self._rule.listed, e.value)
+        ]
+        if not wanting:
+            return batch
+        fillings, calls = yield from read_current([entry.key for entry in wanting], self._context)
+        search.calls += calls
+        refused: dict[str, OctopusError] = {}
+        for entry in wanting:
+            try:
+                filling = fill(self.operation, self._rule.listed, entry.value, fillings[entry.key], self._context)
+            except OctopusError as error:
+                refused[entry.key] = error
+            else:
+                entry.value, entry.filled = filling.value, filling.members
+                entry.row = self._encoded(entry)
+        for entry in batch:
+            if entry.key in refused:
+                search.outcomes += each(entry, Judged(OutcomeStatus.NOT_SENT), refused[entry.key])
+        return [entry for entry in batch if entry.key not in refused]
+
+    def _send(self, batch: list[Entry], search: _Search) -> Flow[None]:
+        settled = yield from attempt_all(self._request(batch), self._context.rules)
+        if settled.error is None:
+            search.succeeded = True
+            if search.too_large:
+                self._context.memory.worked(self.operation, len(batch), settled.info.sent_bytes)
+            outcomes, notes = self._outcomes(batch, settled.decoded, settled.info)
+            search.outcomes += outcomes
+            search.calls.append(replace(settled.info, warnings=(*settled.info.warnings, *notes)))
+            return
+        search.calls.append(settled.info)
+        if len(batch) > 1 and self._worth_splitting(settled, search):
+            middle = len(batch) // 2
+            for half in (batch[:middle], batch[middle:]):
+                if search.fatal is not None:
+                    search.outcomes += self._alike(half, OutcomeStatus.NOT_SENT, search.fatal)
+                elif search.dead_ends > 1 and not search.succeeded:
+                    search.outcomes += self._given_up(half, settled)
+                else:
+                    yield from self._send(half, search)
+            return
+        if len(batch) == 1:
+            search.dead_ends += 1
+        if isinstance(settled.error, _FATAL):
+            search.fatal = settled.error
+        search.outcomes += self._given_up(batch, settled)
+
+    def _request(self, batch: list[Entry]) -> Request:
+        codec, reads = self._context.codec, self._listing.reads
+        body = b"".join([self._frame.head, *(entry.row for entry in batch), self._frame.tail])
+        return Request(
+            self.operation,
+            codec.action(self.operation),
+            body,
+            self.safety,
+            lambda reply: codec.decode(self.operation, reply, reads),
+        )
+
+    def _worth_splitting(self, settled: Settled, search: _Search) -> bool:
+        error, kind = settled.error, settled.kind
+        if kind is FailureKind.TOO_LARGE:
+            search.too_large = True
+            return True
+        if isinstance(error, FaultError) and error.fault_code == "DeserializationFailed":
+            return True  # refused before it was processed
+        if self.safety is Safety.UNSAFE or isinstance(error, (*_FATAL, TimedOut)):
+            return False
+        if kind is FailureKind.AMBIGUOUS and not isinstance(error, ProtocolError):
+            search.too_large = True  # a WCF server that finds its reply too big just drops the connection
+            return True
+        return kind is FailureKind.SERVER
+
+    # -- outcomes ----------------------------------------------------------------------------------------------
+
+    def _given_up(self, batch: list[Entry], settled: Settled) -> list[ItemOutcome[Any]]:
+        error = settled.error
+        open_end = not self._reading and (settled.lost_answers > 0 or isinstance(error, OutcomeUnknownError))
+        return self._alike(batch, OutcomeStatus.UNKNOWN if open_end else OutcomeStatus.FAILED, error)
+
+    def _alike(
+        self, batch: list[Entry], status: OutcomeStatus, error: OctopusError | None, message: str = ""
+    ) -> list[ItemOutcome[Any]]:
+        return [outcome for entry in batch for outcome in each(entry, Judged(status, None, message), error)]
+
+    def _outcomes(self, batch: list[Entry], decoded: Any, info: CallInfo) -> tuple[list[ItemOutcome[Any]], list[str]]:
+        failure = self._context.codec.failure(decoded)
+        if failure is not None and not decoded.rows:
+            return self._refused(batch, failure.with_info(info)), []
+        if self._listing.judge is None:
+            judged = self._listing.verdict(decoded) if self._listing.verdict else Judged[Any](OutcomeStatus.OK)
+            return [outcome for entry in batch for outcome in each(entry, judged)], []
+        matched = match_rows([entry.key for entry in batch], decoded.rows)
+        outcomes: list[ItemOutcome[Any]] = []
+        for position, entry in enumerate(batch):
+            row = matched.rows.get(position)
+            outcomes += self._judge(entry, row, info, contradicted=position in matched.contradicted)
+        return outcomes, matched.notes
+
+    def _judge(self, entry: Entry, row: Any, info: CallInfo, *, contradicted: bool) -> list[ItemOutcome[Any]]:
+        unsure = OutcomeStatus.FAILED if self._reading else OutcomeStatus.UNKNOWN
+        if row is None:
+            if self._reading:
+                return each(entry, Judged(OutcomeStatus.MISSING, None, "the service's answer has no row for it"))
+            lost = ProtocolError("the service's answer has no row for this item", info=info)
+            return each(entry, Judged(unsure), lost)
+        if contradicted:
+            doubled = ProtocolError("the service's answer has several rows for this key, and they differ", info=info)
+            return each(entry, Judged(unsure), doubled)
+        if row.problems:
+            unreadable = ProtocolError(f"cannot read the row: {'; '.join(str(p) for p in row.problems[:3])}", info=info)
+            return each(entry, Judged(unsure), unreadable, row.raw)
+        assert self._listing.judge is not None  # noqa: S101 - _outcomes came here for it
+        judged = self._listing.judge(row.value)
+        if judged.status is OutcomeStatus.UNKNOWN:
+            return each(entry, Judged(unsure), ProtocolError(judged.message, info=info))
+        return each(entry, judged)
+
+    def _refused(self, batch: list[Entry], failure: OctopusError) -> list[ItemOutcome[Any]]:
+        # The page: an update's Status is Failure where not one SKU succeeded. Only its own words tell that from a
+        # failure of the service.
+        if not self._reading and ("all update requests failed" in failure.message.casefold()):
+            return self._alike(batch, OutcomeStatus.REJECTED, None, failure.message)
+        return self._alike(batch, OutcomeStatus.FAILED, failure)
+
+    # -- the end -----------------------------------------------------------------------------------------------
+
+    def absorb(self, part: Part) -> BatchResult[T]:
+        """Take back a batch: note a fatal end, report progress, and return the batch as a result of its own."""
+        if part.fatal is not None:
+            self.fatal = part.fatal
+        result = BatchResult[T](part.outcomes, part.calls, repeatable=self.safety is not Safety.UNSAFE)
+        if self._listing.progress is not None:
+            self._done = Progress(
+                self._done.done + len(part.outcomes),
+                self._total,
+                self._done.failed + len(result.unfinished),
+                self._done.rejected + len(result.rejected) + len(result.missing),
+                self._done.batches + 1,
+            )
+            self._listing.progress(self._done)
+        return result
+
+    def merged(self, parts: Iterable[BatchResult[T]], *, complete: bool = True) -> BatchResult[T]:
+        """All parts as one result in input order; unless *complete*, inputs without a part are added as not sent."""
+        outcomes: list[ItemOutcome[T]] = []
+        calls: list[CallInfo] = []
+        for part in parts:
+            outcomes += part.outcomes
+            calls += part.calls
+        if not complete:
+            outcomes += self._rest({outcome.index for outcome in outcomes})
+        outcomes.sort(key=lambda outcome: outcome.index)
+        return BatchResult(outcomes, calls, repeatable=self.safety is not Safety.UNSAFE)
+
+    def _rest(self, have: set[int]) -> list[ItemOutcome[Any]]:
+        return [
+            o
+            for entry in self._checked_first
+            for o in each(entry, Judged(OutcomeStatus.NOT_SENT))
+            if o.index not in have
+        ]
+
+
+def _ended(part: Part) -> Flow[Part]:
+    """A flow that needs no effect."""
+    yield from ()
+    return part

@@ -1,0 +1,116 @@
+"""`Context`: what the calls of one client share, as plain values and pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol
+
+from octopus_soap.engine.retry import Safety
+from octopus_soap.errors import UnverifiedContractError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from octopus_soap.engine.flow import Rules
+    from octopus_soap.errors import ApiStatusError
+    from octopus_soap.models.base import WireModel
+
+
+class FrameLike(Protocol):
+    """The bytes around the rows of a list call."""
+
+    @property
+    def head(self) -> bytes: ...
+    @property
+    def tail(self) -> bytes: ...
+
+
+class CodecLike(Protocol):
+    """What the engine asks of the wire; `wire.codec.Codec` documents each."""
+
+    def action(self, operation: str, /) -> str: ...
+    def encode(self, operation: str, arguments: Mapping[str, Any], /) -> bytes: ...
+    def frame(self, operation: str, arguments: Mapping[str, Any], listed: str, /) -> FrameLike: ...
+    def row(self, operation: str, listed: str, value: Any, /) -> bytes: ...
+    def decode(self, operation: str, reply: Any, reads: Any, /) -> Any: ...
+    def failure(self, decoded: Any, /) -> ApiStatusError | None: ...
+    def omitted_value_members(self, operation: str, parameter: str, value: WireModel, /) -> list[str]: ...
+
+
+class OmittedValues(StrEnum):
+    """What to do about value-type members a write leaves out, where the contract in force says they are not nillable.
+
+    A WCF server reads such a member as 0, false or year 1: a price update without a price would set it to 0.
+    """
+
+    REFUSE = "refuse"
+    """Refuse the write, naming the members."""
+    SEND = "send"
+    """Send it as it is: the service is known to leave them alone."""
+    READ_FIRST = "read_first"
+    """Fill them from the service's current item (one GetItemList per batch); the outcome's `filled` names them."""
+
+
+class SizeMemory:
+    """The batch sizes that worked after a larger one did not, by operation. Shared by all calls of a client."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, int] = {}
+        self._bytes: dict[str, int] = {}
+
+    def worked(self, operation: str, rows: int, size: int) -> None:
+        """A batch of *rows* and *size* bytes went through after a larger one was refused for its size."""
+        self._rows[operation] = max(1, rows)
+        self._bytes[operation] = size
+
+    def rows(self, operation: str, limit: int) -> int:
+        """How many rows a batch may have."""
+        return min(limit, self._rows.get(operation, limit))
+
+    def learned(self) -> dict[str, tuple[int, int]]:
+        """Rows and bytes by operation, for people who look."""
+        return {name: (rows, self._bytes[name]) for name, rows in self._rows.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a call needs beside its arguments.
+
+    Attributes:
+        codec: the wire.
+        rules: retry limits, jitter, ids.
+        account_id: sent as accountID where a call names none.
+        batch_sizes: rows per batch by operation, where settings lower or raise the default.
+        max_request_bytes: largest request body.
+        parallel_reads, parallel_writes: batches of one call under way at once.
+        safety: classes overridden by settings, by operation.
+        omitted_values: see `OmittedValues`.
+        unverified: writes would use the bundled contract against a real endpoint.
+        memory: batch sizes that worked.
+    """
+
+    codec: CodecLike
+    rules: Rules
+    account_id: str = field(repr=False)
+    batch_sizes: Mapping[str, int] = field(default_factory=dict)
+    max_request_bytes: int = 1_000_000
+    parallel_reads: int = 1
+    parallel_writes: int = 1
+    safety: Mapping[str, Safety] = field(default_factory=dict)
+    omitted_values: OmittedValues = OmittedValues.REFUSE
+    unverified: bool = False
+    memory: SizeMemory = field(default_factory=SizeMemory)
+
+    def guard_contract(self, operation: str, declared: Safety) -> None:
+        """Refuse a write under a contract nobody verified.
+
+        Raises:
+            UnverifiedContractError: it is one.
+        """
+        if self.unverified and declared is not Safety.READ:
+            raise UnverifiedContractError(
+                f"{operation} would write with the bundled contract, which is a reconstruction: a WCF server ignores "
+                "members in the wrong order or namespace without a word, and a price could become 0. Pin the live "
+                "contract (octopus-soap wsdl pin), pass wsdl=..., or set accept_unverified_contract=True"
+            )

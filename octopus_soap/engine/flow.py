@@ -1,0 +1,226 @@
+"""Flows: one request with all its attempts, as a generator of effects.
+
+A flow yields three effects and nothing else:
+
+* `Send(exchange, limit)`: make one HTTP exchange; the driver sends back its reply, or a `SendFailure` if none came;
+* `Sleep(seconds)`: wait;
+* `Compute(work)`: run a pure function, perhaps off the event loop; the driver sends back its result or throws its error.
+
+A flow holds no clock: it adds up the seconds that replies, failures and pauses report. That is how the total limit is
+kept, and why a test can step every retry by hand with a list of replies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+
+from octopus_soap.engine.retry import FailureKind, RetryPolicy, Safety, Verdict, classify, decide
+from octopus_soap.errors import (
+    AuthenticationError,
+    FaultError,
+    OctopusError,
+    OutcomeUnknownError,
+    RateLimitedError,
+    TimedOut,
+)
+from octopus_soap.results import CallInfo
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One HTTP exchange to make.
+
+    Attributes:
+        operation: wire name, for logs.
+        action: the SOAPAction, unquoted.
+        body: the envelope.
+        request_id: our id of the call.
+        attempt: 1 for the first.
+    """
+
+    operation: str
+    action: str
+    body: bytes = field(repr=False)
+    request_id: str = ""
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Make an exchange within *limit* seconds."""
+
+    exchange: Exchange
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Wait *seconds*."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """Run *work*; *size* is the bytes it works on, so that a driver can tell a small job from a big one."""
+
+    work: Callable[[], Any]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendFailure:
+    """No answer came.
+
+    Attributes:
+        kind: what that says about the request.
+        error: the error to raise, were it the last word.
+        elapsed: seconds until it failed.
+    """
+
+    kind: FailureKind
+    error: OctopusError
+    elapsed: float = 0.0
+
+
+Effect: TypeAlias = Send | Sleep | Compute
+Flow: TypeAlias = Generator[Effect, Any, T]
+
+
+class Trust:
+    """Whether the service ever accepted this client's credentials: it tells a refusal from an outage."""
+
+    __slots__ = ("proven",)
+
+    def __init__(self) -> None:
+        self.proven = False
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request ready to be made.
+
+    Attributes:
+        operation, action, body: what is sent.
+        safety: of the operation, settings considered.
+        decode: turns a reply into a result, or raises.
+    """
+
+    operation: str
+    action: str
+    body: bytes
+    safety: Safety
+    decode: Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a flow needs to know beside its request.
+
+    Attributes:
+        policy: retry limits.
+        chance: gives random numbers from 0 to 1.
+        new_id: gives request ids.
+        trust: shared by all calls of a client.
+        retry_after: reads a reply's `Retry-After` as seconds.
+        stopped: True once the caller wants no further batch or attempt.
+    """
+
+    policy: RetryPolicy
+    chance: Callable[[], float]
+    new_id: Callable[[], str]
+    trust: Trust
+    retry_after: Callable[[Any], float | None]
+    stopped: Callable[[], bool] = lambda: False
+
+
+class Settled(NamedTuple):
+    """How a request ended: its decoded reply, or the error; with the facts of the call."""
+
+    decoded: Any
+    error: OctopusError | None
+    kind: FailureKind | None
+    info: CallInfo
+    lost_answers: int
+    """Attempts whose answer was lost although the request may have been carried out."""
+
+
+def attempt_all(request: Request, rules: Rules) -> Flow[Settled]:
+    """Send *request* until it is answered, refused, or not worth another attempt."""
+    info = CallInfo(request.operation, request_id=rules.new_id(), sent_bytes=len(request.body))
+    lost = 0
+    while True:
+        exchange = Exchange(request.operation, request.action, request.body, info.request_id, info.attempts + 1)
+        answer = yield Send(exchange, max(0.0, rules.policy.total - info.elapsed))
+        info = replace(info, attempts=exchange.attempt, elapsed=info.elapsed + answer.elapsed, http_status=None)
+        pause: float | None = None
+        if isinstance(answer, SendFailure):
+            error, kind = answer.error, answer.kind
+        else:
+            info = replace(info, http_status=answer.status, received_bytes=len(answer.body), fault_code=None)
+            try:
+                decoded = yield Compute(lambda reply=answer: request.decode(reply), len(answer.body))  # type: ignore[misc] # bound now, not at the next attempt
+            except OctopusError as failed:
+                error, kind, pause = failed, classify(failed), rules.retry_after(answer)
+            else:
+                rules.trust.proven = True
+                info = replace(info, drift=dict(decoded.drift), warnings=tuple(decoded.warnings))
+                return Settled(decoded, None, None, info, lost)
+        if isinstance(error, FaultError):
+            info = replace(info, fault_code=error.fault_code)
+        decision = decide(
+            rules.policy,
+            request.safety,
+            kind,
+            attempt=info.attempts,
+            spent=info.elapsed,
+            chance=rules.chance(),
+            retry_after=pause,
+        )
+        lost += kind in {FailureKind.AMBIGUOUS, FailureKind.STALE, FailureKind.SERVER, FailureKind.UNAVAILABLE}
+        if decision.verdict is not Verdict.RETRY or rules.stopped():
+            final = _final(error, kind, decision.verdict, pause=pause, info=info, rules=rules)
+            return Settled(None, final.with_info(info), kind, info, lost)
+        if decision.pause > 0:
+            yield Sleep(decision.pause)
+            info = replace(info, elapsed=info.elapsed + decision.pause)
+
+
+def _final(
+    error: OctopusError, kind: FailureKind, verdict: Verdict, *, pause: float | None, info: CallInfo, rules: Rules
+) -> OctopusError:
+    """The error a caller sees."""
+    if verdict is Verdict.UNKNOWN:
+        unknown = OutcomeUnknownError(
+            f"{info.operation} may or may not have been carried out, and was not repeated: {error.message[:400]}"
+        )
+        unknown.__cause__ = error.with_info(info)
+        return unknown
+    if isinstance(error, FaultError) and error.fault_code == "InternalServiceFault" and not rules.trust.proven:
+        # WCF hides why its own authentication threw. Before any call succeeded, wrong credentials are the usual cause.
+        suspected = AuthenticationError(
+            "the service answered with its internal fault before any call of this client had succeeded: wrong "
+            "authtoken, merchantname or accessid is the usual cause, though an outage looks the same; "
+            "octopus-soap doctor tells more",
+            certain=False,
+        )
+        suspected.__cause__ = error.with_info(info)
+        return suspected
+    if pause is not None and kind in {FailureKind.THROTTLED, FailureKind.UNAVAILABLE}:
+        if isinstance(error, RateLimitedError):
+            return error
+        return RateLimitedError(
+            f"{error.message}; it asks for {pause:.0f} s",
+            status=getattr(error, "status", 503),
+            retry_after=pause,
+            body_excerpt=getattr(error, "body_excerpt", ""),
+        )
+    if info.elapsed >= rules.policy.total and not isinstance(error, TimedOut):
+        late = TimedOut(f"the total limit of {rules.policy.total:g} s passed; last: {error.message[:400]}")
+        late.__cause__ = error.with_info(info)
+        return late
+    return error

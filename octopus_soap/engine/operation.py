@@ -1,0 +1,309 @@
+"""The operation descriptor: one declared row serves every client.
+
+A row of the catalogue is a method whose body checks its arguments and returns a description of the call (`Single` or
+`Listing`). The decorators below turn it into a descriptor. Looked up on a client, it becomes a callable with the row's
+own parameters that runs the call through that client's driver, so no client contains operation code.
+"""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+
+from octopus_soap.engine.batching import ListJob
+from octopus_soap.engine.context import OmittedValues
+from octopus_soap.engine.entries import BatchRule, Listing, omission_problem
+from octopus_soap.engine.filling import fill, read_current
+from octopus_soap.engine.flow import Flow, Request, Settled, attempt_all
+from octopus_soap.errors import InvalidInputError, Problem, ProtocolError
+from octopus_soap.results import Answer, BatchResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from octopus_soap.engine.context import Context
+    from octopus_soap.engine.retry import Safety
+
+P = ParamSpec("P")
+T = TypeVar("T")
+R = TypeVar("R")
+
+OPERATIONS: dict[str, Operation] = {}
+"""Every declared operation by wire name, in the order of the catalogue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Single(Generic[T]):
+    """A call of one request, as its row describes it.
+
+    Attributes:
+        arguments: wire parameters besides accountID.
+        reads: what the reply is, for the codec.
+        finish: turns the settled request into the call's result, or raises.
+        account_id: overrides the client's.
+        problems: what is wrong with the arguments.
+        guarded: name of the parameter whose omitted value types are watched.
+    """
+
+    arguments: dict[str, Any]
+    reads: Any
+    finish: Callable[[Settled], T]
+    account_id: str | None = None
+    problems: list[Problem] = field(default_factory=list)
+    guarded: str = ""
+
+
+class BlockingSurface(ABC):
+    """What a blocking client gives the operations: its context, and a driver."""
+
+    @abstractmethod
+    def _context(self) -> Context: ...
+    @abstractmethod
+    def _run(self, flow: Flow[T]) -> T: ...
+    @abstractmethod
+    def _run_job(self, job: ListJob[T]) -> BatchResult[T]: ...
+    @abstractmethod
+    def _stream_job(self, job: ListJob[T]) -> Iterator[BatchResult[T]]: ...
+
+
+class Operation:
+    """What is declared of an operation.
+
+    Attributes:
+        wire_name: the service's name.
+        name: the Python method's name.
+        safety: what a repeat may do.
+        section: the section of the vendor's page.
+        rule: how a list operation is cut; None for the others.
+        body: the row's function.
+    """
+
+    rule: BatchRule | None = None
+
+    def __init__(self, wire_name: str, safety: Safety, body: Callable[..., Any]) -> None:
+        self.wire_name = wire_name
+        self.safety = safety
+        self.body = body
+        self.name = body.__name__
+        self.__doc__ = body.__doc__
+        self.__wrapped__ = body
+        OPERATIONS[wire_name] = self
+
+    @property
+    def section(self) -> str:
+        """Section of the vendor's page."""
+        return self.wire_name
+
+    @property
+    def summary(self) -> str:
+        """First line of the docstring."""
+        return (self.__doc__ or "").partition("\n")[0]
+
+    @property
+    def signature(self) -> inspect.Signature:
+        """Parameters and result of a blocking call."""
+        declared = inspect.signature(self.body)
+        return declared.replace(parameters=list(declared.parameters.values())[1:], return_annotation=self._returns())
+
+    def _returns(self) -> str:
+        annotation = str(self.body.__annotations__.get("return", ""))
+        return annotation.removeprefix("Single[").removesuffix("]")
+
+    def __repr__(self) -> str:
+        return f"<operation {self.wire_name}: {self.safety.value}>"
+
+    def bind(self, call: Any) -> None:
+        """Give *call*, this operation bound to a client, the row's name, docstring and signature."""
+        call.__name__ = self.name
+        call.__qualname__ = f"OctopusClient.{self.name}"
+        call.__doc__ = self.__doc__
+        call.__signature__ = self.signature
+
+
+class SingleOperation(Operation, Generic[P, T]):
+    """An operation of one request."""
+
+    @overload
+    def __get__(self, client: None, owner: type[Any]) -> Self: ...
+    @overload
+    def __get__(self, client: BlockingSurface, owner: type[Any]) -> BlockingCall[P, T]: ...
+    def __get__(self, client: BlockingSurface | None, owner: type[Any]) -> Self | BlockingCall[P, T]:
+        """The operation on *client*, or itself on the class."""
+        return self if client is None else BlockingCall(self, client)
+
+    def flow(self, single: Single[T], context: Context) -> Flow[Answer[T]]:
+        """The flow of one call; every check is made before it is returned."""
+        problems = list(single.problems)
+        if single.guarded and not problems:
+            value = single.arguments[single.guarded]
+            found = omission_problem(self.wire_name, single.guarded, value.sku or "", value, context)
+            problems += [found] if found is not None else []
+        if problems:
+            raise InvalidInputError(problems)
+        context.guard_contract(self.wire_name, self.safety)
+        account = context.account_id if single.account_id is None else single.account_id
+        arguments = {"accountID": account, **single.arguments}
+        return self._flow(single, arguments, self._request(arguments, single, context), context)
+
+    def _request(self, arguments: dict[str, Any], single: Single[T], context: Context) -> Request:
+        codec = context.codec
+        return Request(
+            self.wire_name,
+            codec.action(self.wire_name),
+            codec.encode(self.wire_name, arguments),
+            context.safety.get(self.wire_name, self.safety),
+            lambda reply: codec.decode(self.wire_name, reply, single.reads),
+        )
+
+    def _flow(
+        self, single: Single[T], arguments: dict[str, Any], request: Request, context: Context
+    ) -> Flow[Answer[T]]:
+        if single.guarded:
+            refilled = yield from _read_first(self.wire_name, single.guarded, arguments, context)
+            if refilled is not None:
+                request = self._request(refilled, single, context)
+        settled = yield from attempt_all(request, context.rules)
+        if settled.error is not None:
+            raise settled.error
+        if (failure := context.codec.failure(settled.decoded)) is not None:
+            raise failure.with_info(settled.info)
+        if settled.decoded.problems:
+            shown = "; ".join(str(problem) for problem in settled.decoded.problems[:3])
+            raise ProtocolError(f"cannot read the result: {shown}", info=settled.info)
+        return Answer(single.finish(settled), settled.info)
+
+
+def _read_first(
+    operation: str, parameter: str, arguments: dict[str, Any], context: Context
+) -> Flow[dict[str, Any] | None]:
+    value = arguments[parameter]
+    if context.omitted_values is not OmittedValues.READ_FIRST:
+        return None
+    if not context.codec.omitted_value_members(operation, parameter, value):
+        return None
+    found, _ = yield from read_current([value.sku or ""], context)
+    filling = fill(operation, parameter, value, found[value.sku or ""], context)
+    return {**arguments, parameter: filling.value}
+
+
+class ListOperation(Operation, Generic[P, T, R]):
+    """An operation on a list, cut into batches."""
+
+    def __init__(
+        self,
+        wire_name: str,
+        safety: Safety,
+        body: Callable[Concatenate[Any, P], Listing[T]],
+        rule: BatchRule,
+        finish: Callable[[BatchResult[T]], R],
+    ) -> None:
+        super().__init__(wire_name, safety, body)
+        self.rule = rule
+        self.finish = finish
+
+    def _returns(self) -> str:
+        annotation = str(self.body.__annotations__.get("return", ""))
+        inner = annotation.removeprefix("Listing[").removesuffix("]")
+        return "None" if inner == "None" else f"BatchResult[{inner}]"
+
+    @overload
+    def __get__(self, client: None, owner: type[Any]) -> Self: ...
+    @overload
+    def __get__(self, client: BlockingSurface, owner: type[Any]) -> BlockingList[P, T, R]: ...
+    def __get__(self, client: BlockingSurface | None, owner: type[Any]) -> Self | BlockingList[P, T, R]:
+        """The operation on *client*, or itself on the class."""
+        return self if client is None else BlockingList(self, client)
+
+    def job(self, listing: Listing[T], context: Context, *, streaming: bool) -> ListJob[T]:
+        """The job of one call; without streaming every input is checked before it is returned."""
+        assert self.rule is not None  # noqa: S101 - the constructor sets it
+        return ListJob(self.wire_name, self.safety, self.rule, listing, context, streaming=streaming)
+
+
+class BlockingCall(Generic[P, T]):
+    """A single-request operation on a blocking client: call it."""
+
+    def __init__(self, operation: SingleOperation[P, T], client: BlockingSurface) -> None:
+        self.operation = operation
+        self._client = client
+        operation.bind(self)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call it."""
+        return self.with_info(*args, **kwargs).value
+
+    def with_info(self, *args: P.args, **kwargs: P.kwargs) -> Answer[T]:
+        """Call it and return the value with the facts of the call (attempts, request id, sizes, drift)."""
+        context = self._client._context()
+        single: Single[T] = self.operation.body(self._client, *args, **kwargs)
+        return self._client._run(self.operation.flow(single, context))
+
+    def __repr__(self) -> str:
+        return f"<{self.operation.name}{self.operation.signature}>"
+
+
+class BlockingList(Generic[P, T, R]):
+    """A list operation on a blocking client: call it, or `stream` it."""
+
+    def __init__(self, operation: ListOperation[P, T, R], client: BlockingSurface) -> None:
+        self.operation = operation
+        self._client = client
+        operation.bind(self)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call it with any number of inputs."""
+        context = self._client._context()
+        job = self.operation.job(self.operation.body(self._client, *args, **kwargs), context, streaming=False)
+        return self.operation.finish(self._client._run_job(job))
+
+    def stream(self, *args: P.args, **kwargs: P.kwargs) -> Iterator[BatchResult[T]]:
+        """Take inputs as they come and yield each batch's result in input order, in bounded memory.
+
+        Inputs are checked batch by batch; equal inputs are asked once within a batch. Nothing is raised for items:
+        look at each result's outcomes. Refused credentials, once nothing was done, raise.
+        """
+        context = self._client._context()
+        job = self.operation.job(self.operation.body(self._client, *args, **kwargs), context, streaming=True)
+        return self._client._stream_job(job)
+
+    def __repr__(self) -> str:
+        return f"<{self.operation.name}{self.operation.signature}>"
+
+
+def single(
+    wire_name: str, safety: Safety
+) -> Callable[[Callable[Concatenate[Any, P], Single[T]]], SingleOperation[P, T]]:
+    """Declare an operation of one request."""
+
+    def declare(body: Callable[Concatenate[Any, P], Single[T]]) -> SingleOperation[P, T]:
+        return SingleOperation[P, T](wire_name, safety, body)
+
+    return declare
+
+
+def listing(
+    wire_name: str, safety: Safety, rule: BatchRule
+) -> Callable[[Callable[Concatenate[Any, P], Listing[T]]], ListOperation[P, T, BatchResult[T]]]:
+    """Declare an operation on a list that answers for each item."""
+
+    def declare(body: Callable[Concatenate[Any, P], Listing[T]]) -> ListOperation[P, T, BatchResult[T]]:
+        return ListOperation[P, T, BatchResult[T]](wire_name, safety, body, rule, lambda result: result)
+
+    return declare
+
+
+def confirming(
+    wire_name: str, safety: Safety, rule: BatchRule
+) -> Callable[[Callable[Concatenate[Any, P], Listing[None]]], ListOperation[P, None, None]]:
+    """Declare an operation on a list that answers nothing: it returns None or raises."""
+
+    def declare(body: Callable[Concatenate[Any, P], Listing[None]]) -> ListOperation[P, None, None]:
+        return ListOperation[P, None, None](wire_name, safety, body, rule, _nothing)
+
+    return declare
+
+
+def _nothing(result: BatchResult[None]) -> None:
+    result.raise_for_rejected()

@@ -1,0 +1,173 @@
+"""When to try again: one pure decision from what failed, how safe the operation is, and what was spent so far.
+
+Theory. A failure either proves that nothing was done (`NOT_SENT`, `REFUSED`), or leaves it open (`AMBIGUOUS`). Reads
+may always be repeated. Idempotent writes (absolute quantities and prices, uploads by SKU, confirms, deletes) end in the
+same state however often they are sent. Unsafe writes (a new order) may only be repeated where nothing was done; an
+ambiguous failure of one is an unknown outcome and is never repeated.
+
+The table is the whole policy; a test holds every cell against it. There is no other retry anywhere: adapters, pools and
+zeep retry nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from octopus_soap.errors import ApiStatusError, AuthenticationError, FaultError, HttpStatusError, OctopusError
+
+
+class Safety(StrEnum):
+    """What a repeat of an operation may do."""
+
+    READ = "read"
+    """Changes nothing."""
+    IDEMPOTENT = "idempotent"
+    """A repeat ends in the same state."""
+    UNSAFE = "unsafe"
+    """A repeat may do it twice."""
+
+
+class FailureKind(StrEnum):
+    """What a failure says about the request."""
+
+    NOT_SENT = "not_sent"
+    """DNS, refused, TLS, no free connection: nothing left."""
+    STALE = "stale"
+    """A reused connection was closed and not one byte came back."""
+    AMBIGUOUS = "ambiguous"
+    """Read timeout, reset, incomplete or unreadable answer, 502, 504: it may have been done."""
+    THROTTLED = "throttled"
+    """429: refused before processing."""
+    UNAVAILABLE = "unavailable"
+    """503."""
+    TOO_LARGE = "too_large"
+    """413, or 400 with no answer in it: refused for its size."""
+    SERVER = "server"
+    """A SOAP fault of the server, or 500."""
+    REFUSED = "refused"
+    """A SOAP fault of the client, another 4xx, an envelope with Failure: the service said no."""
+
+
+class Verdict(StrEnum):
+    """What to do about a failure."""
+
+    RETRY = "retry"
+    RETRY_ONCE = "retry_once"
+    SPLIT = "split"
+    UNKNOWN = "unknown"
+    RAISE = "raise"
+
+
+MATRIX: dict[FailureKind, dict[Safety, Verdict]] = {
+    kind: dict(zip(Safety, row, strict=True))
+    for kind, row in {
+        #                          READ                IDEMPOTENT          UNSAFE
+        FailureKind.NOT_SENT:    (Verdict.RETRY,      Verdict.RETRY,      Verdict.RETRY),
+        FailureKind.STALE:       (Verdict.RETRY,      Verdict.RETRY,      Verdict.UNKNOWN),
+        FailureKind.AMBIGUOUS:   (Verdict.RETRY,      Verdict.RETRY,      Verdict.UNKNOWN),
+        FailureKind.THROTTLED:   (Verdict.RETRY,      Verdict.RETRY,      Verdict.RETRY),
+        FailureKind.UNAVAILABLE: (Verdict.RETRY,      Verdict.RETRY,      Verdict.UNKNOWN),
+        FailureKind.TOO_LARGE:   (Verdict.SPLIT,      Verdict.SPLIT,      Verdict.SPLIT),
+        FailureKind.SERVER:      (Verdict.RETRY_ONCE, Verdict.RETRY_ONCE, Verdict.UNKNOWN),
+        FailureKind.REFUSED:     (Verdict.RAISE,      Verdict.RAISE,      Verdict.RAISE),
+    }.items()
+}  # fmt: skip
+
+_CLIENT_FAULTS = frozenset(
+    {"Client", "Sender", "DeserializationFailed", "ActionNotSupported", "MustUnderstand", "VersionMismatch"}
+)
+
+
+def classify(error: OctopusError) -> FailureKind:
+    """What *error*, read from a reply, says about the request."""
+    if isinstance(error, HttpStatusError):
+        return _classify_status(error.status, empty=not error.body_excerpt)
+    if isinstance(error, FaultError):
+        return FailureKind.REFUSED if error.fault_code in _CLIENT_FAULTS else FailureKind.SERVER
+    return FailureKind.REFUSED if isinstance(error, ApiStatusError | AuthenticationError) else FailureKind.AMBIGUOUS
+
+
+_STATUSES = {
+    413: FailureKind.TOO_LARGE,
+    429: FailureKind.THROTTLED,
+    502: FailureKind.AMBIGUOUS,
+    503: FailureKind.UNAVAILABLE,
+    504: FailureKind.AMBIGUOUS,
+}
+
+
+def _classify_status(status: int, *, empty: bool) -> FailureKind:
+    if status == 400 and empty:  # noqa: PLR2004 - what an older WCF says to a request over its size, newer ones say 413
+        return FailureKind.TOO_LARGE
+    server = status >= 500  # noqa: PLR2004 - server errors
+    return _STATUSES.get(status, FailureKind.SERVER if server else FailureKind.REFUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often, how long and how patiently.
+
+    Attributes:
+        max_attempts: exchanges per request, the first included.
+        total: seconds for one request with all its attempts and pauses.
+        base, cap: seconds; the pause before attempt n+1 is drawn from 0 to min(cap, base * 2**(n-1)): full jitter.
+        retry_after_cap: longest `Retry-After` that is waited for, in seconds.
+    """
+
+    max_attempts: int = 3
+    total: float = 120.0
+    base: float = 0.5
+    cap: float = 20.0
+    retry_after_cap: float = 30.0
+
+    def pause(self, attempt: int, chance: float) -> float:
+        """Seconds to pause after *attempt* attempts; *chance* is a random number from 0 to 1."""
+        return chance * min(self.cap, self.base * 2.0 ** (attempt - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What follows a failure: another attempt after `pause` seconds, or the end with `verdict`."""
+
+    verdict: Verdict
+    pause: float = 0.0
+
+
+def decide(
+    policy: RetryPolicy,
+    safety: Safety,
+    kind: FailureKind,
+    *,
+    attempt: int,
+    spent: float,
+    chance: float,
+    retry_after: float | None = None,
+) -> Decision:
+    """Decide what to do after *attempt* attempts took *spent* seconds.
+
+    Args:
+        policy: the limits.
+        safety: of the operation.
+        kind: of the last failure.
+        attempt: attempts made so far.
+        spent: seconds since the request began, pauses included.
+        chance: a random number from 0 to 1, for the jitter.
+        retry_after: seconds the service asked for, where it did.
+    """
+    verdict = MATRIX[kind][safety]
+    if verdict not in {Verdict.RETRY, Verdict.RETRY_ONCE}:
+        return Decision(verdict)
+    limit = (
+        min(policy.max_attempts, 2)
+        if verdict is Verdict.RETRY_ONCE or kind is FailureKind.STALE
+        else policy.max_attempts
+    )
+    if retry_after is not None and retry_after > policy.retry_after_cap:
+        return Decision(Verdict.RAISE)
+    pause = policy.pause(attempt, chance) if retry_after is None else retry_after
+    if kind is FailureKind.STALE:
+        pause = 0.0  # the next connection is a fresh one
+    if attempt >= limit or spent + pause >= policy.total:
+        return Decision(Verdict.RAISE)
+    return Decision(Verdict.RETRY, pause)

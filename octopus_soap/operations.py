@@ -1,0 +1,643 @@
+"""THE CATALOGUE: the 20 operations of the Octopus Channel API, one row each.
+
+A row states the wire name, the typed signature, the docstring, the batch rule and the safety class; its body checks the
+arguments and describes the call. The same row serves the clients, the command line, the reference and the tests.
+
+Safety classes follow the vendor's page: quantities and prices are absolute, uploads are "Add/Update" by SKU, confirms
+and deletes end in the same state. Each can be overridden in the settings. `accountID` is the access id unless a call
+names another, as in the page's sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from octopus_soap.engine import answers, checks
+from octopus_soap.engine.entries import BatchRule, Listing
+from octopus_soap.engine.operation import OPERATIONS, Single, confirming, listing, single
+from octopus_soap.engine.retry import Safety
+from octopus_soap.errors import Problem
+from octopus_soap.models import (
+    CustomFieldMapping,
+    InventoryItem,
+    IsSkuExistResponse,
+    ItemQuantityAndPrice,
+    OrderCriteria,
+    OrderDownloadSubmitRequest,
+    OrderResponseItem,
+    OrderSubmit,
+    QuantityInfoResponse,
+    StoreStockInfo,
+    SubmitOrderResponseItem,
+    UpdateItemResponse,
+)
+from octopus_soap.models.replies import Nothing, OneOf, RowsOf, ScalarOf
+from octopus_soap.results import BatchResult, Progress, Removal
+
+__all__ = ["OPERATIONS", "Operations"]
+
+ProgressCallback = Callable[[Progress], object]
+
+
+class Operations:
+    """The operations; clients inherit them."""
+
+    # -- existence ---------------------------------------------------------------------------------------------
+
+    @single("IsSkuExist", Safety.READ)
+    def is_sku_exist(self, sku: str, *, account_id: str | None = None) -> Single[bool]:
+        """Tell whether a SKU exists.
+
+        Args:
+            sku: the SKU, 1 to 50 characters, never stripped.
+            account_id: the account; the client's by default.
+
+        Returns:
+            True where it exists.
+
+        Raises:
+            InvalidInputError: the SKU cannot be one.
+            OctopusError: the call failed (see `octopus_soap.errors`).
+
+        Vendor's page: IsSkuExist.
+        """
+        return Single({"sku": sku}, ScalarOf(bool), answers.present, account_id, checks.sku_problems(sku, "sku"))
+
+    @listing("IsSkuExistList", Safety.READ, BatchRule("skuList", 500, documented=True))
+    def is_sku_exist_list(
+        self,
+        skus: Iterable[str],
+        *,
+        account_id: str | None = None,
+        batch_size: int | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> Listing[bool]:
+        """Tell which SKUs exist, any number of them, 500 per request.
+
+        Args:
+            skus: SKUs of 1 to 50 characters; equal ones are asked once and answered each.
+            account_id: the account; the client's by default.
+            batch_size: SKUs per request, 1 to 500.
+            progress: called after each batch.
+
+        Returns:
+            One bool per SKU in input order; `.by_key()` gives them by SKU. A SKU the answer leaves out is `missing`.
+
+        Raises:
+            InvalidInputError: SKUs that cannot be any; nothing was sent.
+            BatchError: some are not answered; its `result` has the others.
+
+        Vendor's page: IsSkuExistList ("Limited to a MAX of 500 SKUs at a time").
+        """
+        return Listing(
+            skus, checks.sku, RowsOf(IsSkuExistResponse), answers.exists, None, {}, account_id, batch_size, progress
+        )
+
+    # -- items -------------------------------------------------------------------------------------------------
+
+    @single("GetItemTblList", Safety.READ)
+    def get_item_tbl_list(self, *, account_id: str | None = None) -> Single[BatchResult[InventoryItem]]:
+        """Return the recently changed and newly created items.
+
+        Items stay in this list until `delete_tbl_item`.
+
+        Args:
+            account_id: the account; the client's by default.
+
+        Returns:
+            The items in the service's order. The page states no limit, so the whole list comes in one answer.
+
+        Raises:
+            BatchError: some records cannot be read; its `result` has the others.
+            OctopusError: the call failed.
+
+        Vendor's page: GetItemTblList.
+        """
+        return Single({}, RowsOf(InventoryItem), answers.page, account_id)
+
+    @listing("GetItemList", Safety.READ, BatchRule("skuList", 100, documented=True))
+    def get_item_list(
+        self,
+        skus: Iterable[str],
+        *,
+        account_id: str | None = None,
+        batch_size: int | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> Listing[InventoryItem]:
+        """Return the inventory data of SKUs, any number of them, 100 per request.
+
+        Args:
+            skus: SKUs of 1 to 50 characters; equal ones are asked once and answered each.
+            account_id: the account; the client's by default.
+            batch_size: SKUs per request, 1 to 100.
+            progress: called after each batch.
+
+        Returns:
+            The items found, in input order; SKUs the service does not know are `.missing`.
+
+        Raises:
+            InvalidInputError: SKUs that cannot be any; nothing was sent.
+            BatchError: some are not answered or not readable; its `result` has the others.
+
+        Vendor's page: GetItemList ("Limited to a maximum of 100 SKUs at a time").
+        """
+        return Listing(
+            skus, checks.sku, RowsOf(InventoryItem), answers.found, None, {}, account_id, batch_size, progress
+        )
+
+    # -- quantities --------------------------------------------------------------------------------------------
+
+    @single("GetItemQuantity", Safety.READ)
+    def get_item_quantity(self, sku: str, *, account_id: str | None = None) -> Single[int]:
+        """Return the available quantity of an item across all seller-managed distribution centers.
+
+        Args:
+            sku: the SKU, 1 to 50 characters.
+            account_id: the account; the client's by default.
+
+        Returns:
+            The quantity, in pieces.
+
+        Raises:
+            ApiStatusError: the service answered Failure, as it may for an unknown SKU.
+            OctopusError: the call failed.
+
+        Vendor's page: GetItemQuantity.
+        """
+        return Single({"sku": sku}, ScalarOf(int), answers.present, account_id, checks.sku_problems(sku, "sku"))
+
+    @single("GetItemQuantityInfo", Safety.READ)
+    def get_item_quantity_info(self, sku: str, *, account_id: str | None = None) -> Single[QuantityInfoResponse]:
+        """Return the detailed quantities of an item.
+
+        Args:
+            sku: the SKU, 1 to 50 characters.
+            account_id: the account; the client's by default.
+
+        Returns:
+            The quantities.
+
+        Raises:
+            RejectedError: the answer carries an error message for the SKU.
+            ApiStatusError: the service answered Failure.
+            OctopusError: the call failed.
+
+        Vendor's page: GetItemQuantityInfo.
+        """
+        return Single(
+            {"sku": sku},
+            OneOf(QuantityInfoResponse),
+            answers.quantity_info,
+            account_id,
+            checks.sku_problems(sku, "sku"),
+        )
+
+    @listing("GetItemQuantityList", Safety.READ, BatchRule("skuList", 100, documented=True))
+    def get_item_quantity_list(
+        self,
+        skus: Iterable[str],
+        *,
+        account_id: str | None = None,
+        batch_size: int | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> Listing[QuantityInfoResponse]:
+        """Return the quantities of SKUs, any number of them, 100 per request.
+
+        Args:
+            skus: SKUs of 1 to 50 characters; equal ones are asked once and answered each.
+            account_id: the account; the client's by default.
+            batch_size: SKUs per request, 1 to 100.
+            progress: called after each batch.
+
+        Returns:
+            The quantities in input order; a SKU with an error message is `.rejected`, one without a row `.missing`.
+
+        Raises:
+            InvalidInputError: SKUs that cannot be any; nothing was sent.
+            BatchError: some are not answered or not readable; its `result` has the others.
+
+        Vendor's page: GetItemQuantityList ("Limited to a MAX of 100 SKUs at a time").
+        """
+        return Listing(
+            skus, checks.sku, RowsOf(QuantityInfoResponse), answers.quantity, None, {}, account_id, batch_size, progress
+        )
+
+    @single("UpdateItemQuantityAndPrice", Safety.IDEMPOTENT)
+    def update_item_quantity_and_price(
+        self, item: ItemQuantityAndPrice, *, account_id: str | None = None
+    ) -> Single[bool]:
+        """Set quantity and price of one item; what is unset in *item* is left out.
+
+        Args:
+            item: the new values, with its `sku`.
+            account_id: the account; the client's by default.
+
+        Returns:
+            True; anything else raises.
+
+        Raises:
+            InvalidInputError: refused before anything was sent, also by the omission guard.
+            RejectedError: the service said no.
+            UnverifiedContractError: the bundled contract against a real endpoint.
+            OctopusError: the call failed.
+
+        Vendor's page: UpdateItemQuantityAndPrice.
+        """
+        checked = checks.item(ItemQuantityAndPrice)(item)
+        return Single({"iQP": item}, ScalarOf(bool), answers.accepted(checked.key), account_id, checked.problems, "iQP")
+
+    @listing(
+        "UpdateItemQuantityAndPriceList",
+        Safety.IDEMPOTENT,
+        BatchRule("itemQuantityAndPriceList", 1000, documented=True),
+    )
+    def update_item_quantity_and_price_list(
+        self,
+        items: Iterable[ItemQuantityAndPrice],
+        *,
+        account_id: str | None = None,
+        batch_size: int | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> Listing[UpdateItemResponse]:
+        """Set quantities and prices of items, any number of them, 1000 per request.
+
+        The page recommends smaller batches; see `batch_sizes` in the settings.
+
+        Args:
+            items: the new values; what is unset in one is left out. Two different values for one SKU are refused.
+            account_id: the account; the client's by default.
+            batch_size: items per request, 1 to 1000.
+            progress: called after each batch.
+
+        Returns:
+            The service's answers in input order; items it said no to are `.rejected` with its words.
+
+        Raises:
+            InvalidInputError: refused before anything was sent, every offending index listed.
+            BatchError: some are failed, unknown or not sent; its `result` has the others.
+            UnverifiedContractError: the bundled contract against a real endpoint.
+
+        Vendor's page: UpdateItemQuantityAndPriceList ("Limited to a maximum of 1000 items at a time").
+        """
+        check = checks.item(ItemQuantityAndPrice)
+        return Listing(
+            items,
+            check,
+            RowsOf(UpdateItemResponse),
+            answers.updated,
+            None,
+            {},
+            account_id,
+            batch_size,
+            progress,
+            guarded=True,
+        )
+
+    # -- uploads -----------------------------------------------------------------------------------------------
+
+    @single("UploadItem", Safety.IDEMPOTENT)
+    def upload_item(self, item: InventoryItem, *, account_id: str | None = None) -> Single[int]:
+        """Add or update one item.
+
+        Args:
+            item: the item, with its `sku`; what is unset is left out.
+            account_id: the account; the client's by default.
+
+        Returns:
+            The service's number (a long). What it means, and whether 0 or less is a failure, is not documented.
+
+        Raises:
+            InvalidInputError: refused before anything was sent, also by the omission guard.
+            UnverifiedContractError: the bundled contract against a real endpoint.
+            OctopusError: the call failed.
+
+        Vendor's page: UploadItem.
+        """
+        checked = checks.item(InventoryItem)(item)
+        arguments = {"inventoryItem": item}
+        return Single(arguments, ScalarOf(int), answers.present, account_id, checked.problems, "inventoryItem")
+
+    @listing("UploadItemList", Safety.IDEMPOTENT, BatchRule("inventoryItems", 100, documented=False))
+    def upload_item_list(
+        self,
+        items: Iterable[InventoryItem],
+        *,
+        account_id: str | None = None,
+        batch_size: int | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> Listing[UpdateItemResponse]:
+        """Add or update items, any number of them, 100 per request by default.
+
+        Args:
+            items: the items; what is unset in one is left out. Two different items with one SKU are refused.
+            account_id: the account; the client's by default.
+            batch_size: items per request, 1 or more. The page states no limit; 100 is ours.
+            progress: called after each batch.
+
+        Returns:
+            The service's answers in input order; items it said no to are `.rejected` with its words.
+
+        Raises:
+            InvalidInputError: refused before anything was sent, every offending index listed.
+            BatchError: some are failed, unknown or not sent; its `result` has the others.
+            UnverifiedContractError: the bundled contract against a real endpoint.
+
+        Vendor's page: UploadItemList.
+        """
+        check = checks.item(InventoryItem)
+        return Listing(
+            items,
+            check,
+            RowsOf(UpdateItemResponse),
+            answers.updated,
+            None,
+            {},
+            account_id,
+            batch_size,
+            progress,
+            guarded=True,
+        )
+
+    # -- deletions ---------------------------------------------------------------------------------------------
+
+    @single("DeleteItem", Safety.IDEMPOTENT)
+    def delete_item(
+        self,
+        sku: str,
+        *,
+        seller_id: int = 0,
+        product_id: int = 0,
+        status: int = 0,
+        account_id: str | None = None,
+    ) -> Single[Removal]:
+        """Delete an item from the account.
+
+        Args:
+            sku: the SKU, 1 to 50 characters.
+            seller_id: the supplier's id; required on the wire, "but you can send 0".
+            product_id: the item's id in the POS; 0 by default.
+            status: required on the wire; its meaning is not documented.
+            account_id: the account; the client's by default.
+
+        Returns:
+            What was removed; true where the item is gone because of this call.
+
+        Raises:
+            InvalidInputError: an argument is out of range.
+            UnverifiedContractError: the bundled contract against a real endpoint.
+            OctopusError: the call failed.
+
+        Vendor's page: DeleteItem.
+        """
+        return _deletion(sku, seller_id=seller_id, product_id=product_id, status=status, account_id=account_id)
+
+    @single("DeleteItemStore", Safety.IDEMPOTENT)
+    def delete_item_store(
+        self,
+        sku: str,
+        *,
+        seller_id: int = 0,
+        product_id: int = 0,
+        status: int = 0,
+        store_stock: Iterable[StoreStockInfo] | None = None,
+        account_id: str | None = None,
+    ) -> Single[Removal]:
+        """Delete an item from the account, and its data from the stores too.
+
+        Args:
+            sku: the SKU, 1 to 50 characters.
+            seller_id: the supplier's id; required on the wire, "but you can send 0".
+            product_id: the item's id in the POS; 0 by default.
+            status: required on the wire; its meaning is not documented.
+            store_stock: the stores to delete from; None for no list, as the page allows.
+            account_id: the account; the client's by default.
+
+        Returns:
+            What was removed; true where the item is gone because of this call.
+
+        Raises:
+            InvalidInputError: an argument is out of range.
+            UnverifiedContractError: the bundled contract against a real endpoint.
+            OctopusError: the call failed.
+
+        Vendor's page: DeleteItemStore.
+        """
+        stores = None if store_stock is None else {"StorStock": list(store_stock)}
+        return _deletion(
+            sku, seller_id=seller_id, product_id=product_id, status=status, account_id=account_id, stores=stores
+        )
+
+    @single("DeleteTblItem", Safety.IDEMPOTENT)
+    def delete_tbl_item(self, sku: str, *, account_id: str | None = None) -> Single[Removal]:
+        """Take an item off the list of recent changes, after `get_item_tbl_list` brought it.
+
+        A change between the two calls may be taken off with it; fetch the item after this call, not before.
+
+        Args:
+            sku: the SKU, 1 to 50 characters.
+            account_id: the account; the client's by default.
+
+        Returns:
+            What was removed; true where the entry is gone because of this call.
+
+        Raises:
+            InvalidInputError: the SKU cannot be one.
+            UnverifiedContractError: the bundled contract against a real endpoint.
+            OctopusError: the call failed.
+
+        Vendor's page: DeleteTblItem.
+        """
+        return Single({"sku": sku}, ScalarOf(int), answers.removal, account_id, checks.sku_problems(sku, "sku"))
+
+    # -- orders ------------------------------------------------------------------------------------------------
+
+    @single("GetOrderList", Safety.READ)
+    def get_order_list(
+        self, criteria: OrderCriteria | None = None, *, account_id: str | None = None
+    ) -> Single[BatchResult[OrderResponseItem]]:
+        """Return the orders that match the criteria and are not confirmed yet.
+
+        There is no paging: narrow the creation window where answers get large.
+
+        Args:
+            criteria: what to retrieve; everything by default.
+            account_id: the account; the client's by default.
+
+        Returns:
+            The orders in the service's order.
+
+        Raises:
+            BatchError: some orders cannot be read; its `result` has the others, and their XML.
+            OctopusError: the call failed.
+
+        Vendor's page: GetOrderList.
+        """
+        return Single(*_orders(criteria), answers.page, account_id, checks.model_problems(criteria, OrderCriteria))
+
+    @single("GetOrderListStore", Safety.READ)
+    def get_order_list_store(
+        self, store_ids: str, criteria: OrderCriteria | None = None, *, account_id: str | None = None
+    ) -> Single[BatchResult[OrderResponseItem]]:
+        """Return one store's orders that match the criteria and are not confirmed yet.
+
+        Args:
+            store_ids: the store's id. The parameter is a plural on the wire and a single id in the page's words;
+                whether several fit, and how they are separated, is not documented.
+            criteria: what to retrieve; everything by default.
+            account_id: the account; the client's by default.
+
+        Returns:
+            The orders in the service's order.
+
+        Raises:
+            InvalidInputError: no store id.
+            BatchError: some orders cannot be read; its `result` has the others, and their XML.
+            OctopusError: the call failed.
+
+        Vendor's page: GetOrderListStore.
+        """
+        problems = checks.text_problems(store_ids, "store_ids") + checks.model_problems(criteria, OrderCriteria)
+        arguments, reads = _orders(criteria)
+        return Single({**arguments, "StoreIDs": store_ids}, reads, answers.page, account_id, problems)
+
+    @confirming(
+        "SetDownloadOrderConfirm", Safety.IDEMPOTENT, BatchRule("orderDownloadSubmitRequests", 100, documented=False)
+    )
+    def set_download_order_confirm(
+        self,
+        orders: Iterable[OrderDownloadSubmitRequest],
+        *,
+        account_id: str | None = None,
+        batch_size: int | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> Listing[None]:
+        """Mark orders as downloaded, so that they are not listed again.
+
+        Confirm only what is stored safely: a confirmed order does not come back. The service answers nothing, so an
+        id it does not know is not reported.
+
+        Args:
+            orders: the orders, each with its `order_id`.
+            account_id: the account; the client's by default.
+            batch_size: orders per request, 1 or more. The page states no limit; 100 is ours.
+            progress: called after each batch.
+
+        Raises:
+            InvalidInputError: refused before anything was sent, every offending index listed.
+            BatchError: some are failed, unknown or not sent; its `result` tells which.
+            UnverifiedContractError: the bundled contract against a real endpoint.
+
+        Vendor's page: SetDownloadOrderConfirm.
+        """
+        return Listing(orders, checks.confirmation, Nothing(), None, None, {}, account_id, batch_size, progress)
+
+    @confirming(
+        "SetDownloadSplitOrderConfirm",
+        Safety.IDEMPOTENT,
+        BatchRule("orderDownloadSubmitRequests", 100, documented=False),
+    )
+    def set_download_split_order_confirm(
+        self,
+        orders: Iterable[OrderDownloadSubmitRequest],
+        *,
+        account_id: str | None = None,
+        batch_size: int | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> Listing[None]:
+        """Mark split orders as downloaded: orders that several stores share, each downloading its part.
+
+        Args:
+            orders: the orders, each with its `order_id` and the `store_id` that downloaded its part.
+            account_id: the account; the client's by default.
+            batch_size: orders per request, 1 or more. The page states no limit; 100 is ours.
+            progress: called after each batch.
+
+        Raises:
+            InvalidInputError: refused before anything was sent, every offending index listed.
+            BatchError: some are failed, unknown or not sent; its `result` tells which.
+            UnverifiedContractError: the bundled contract against a real endpoint.
+
+        Vendor's page: SetDownloadSplitOrderConfirm.
+        """
+        return Listing(orders, checks.confirmation, Nothing(), None, None, {}, account_id, batch_size, progress)
+
+    @single("SubmitOrder", Safety.UNSAFE)
+    def submit_order(self, order: OrderSubmit, *, account_id: str | None = None) -> Single[SubmitOrderResponseItem]:
+        """Create a new order in the Channel.
+
+        Never repeated after a failure that leaves its outcome open.
+
+        Args:
+            order: the order.
+            account_id: the account; the client's by default.
+
+        Returns:
+            The service's answer with the new order's id (`id_order`).
+
+        Raises:
+            InvalidInputError: refused before anything was sent.
+            RejectedError: the service said no.
+            OutcomeUnknownError: it may or may not have been created; look before sending it again.
+            UnverifiedContractError: the bundled contract against a real endpoint.
+            OctopusError: the call failed.
+
+        Vendor's page: SubmitOrder.
+        """
+        problems = checks.model_problems(order, OrderSubmit, required=True)
+        finish = answers.submitted(getattr(order, "order_id", None) or "")
+        return Single({"orderSubmit": order}, OneOf(SubmitOrderResponseItem), finish, account_id, problems)
+
+    # -- custom fields -----------------------------------------------------------------------------------------
+
+    @confirming("CustomFieldMapping", Safety.UNSAFE, BatchRule("FieldMapping", 100, documented=False))
+    def custom_field_mapping(
+        self,
+        mappings: Iterable[CustomFieldMapping],
+        *,
+        account_id: str | None = None,
+        batch_size: int | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> Listing[None]:
+        """Create custom fields for data that has no field of its own.
+
+        Args:
+            mappings: the fields, each with its `text`.
+            account_id: the account; the client's by default.
+            batch_size: fields per request, 1 or more. The page states no limit; 100 is ours.
+            progress: called after each batch.
+
+        Raises:
+            InvalidInputError: refused before anything was sent, every offending index listed.
+            RejectedError: the service answered with an error message instead of "true".
+            BatchError: some are failed, unknown or not sent; its `result` tells which.
+            UnverifiedContractError: the bundled contract against a real endpoint.
+
+        Vendor's page: CustomFieldMapping ("It will return true or error message").
+        """
+        check = checks.keyed(CustomFieldMapping, "text")
+        return Listing(mappings, check, ScalarOf(str), None, answers.mapped, {}, account_id, batch_size, progress)
+
+
+def _deletion(
+    sku: str,
+    *,
+    seller_id: int,
+    product_id: int,
+    status: int,
+    account_id: str | None,
+    stores: dict[str, Any] | None = None,
+) -> Single[Removal]:
+    problems = checks.sku_problems(sku, "sku")
+    problems += checks.number_problems(seller_id=seller_id, product_id=product_id, status=status)
+    for index, store in enumerate((stores or {}).get("StorStock", ())):
+        problems += [
+            Problem(p.message, index=index, field="store_stock")
+            for p in checks.model_problems(store, StoreStockInfo, required=True)
+        ]
+    arguments = {"SellerID": seller_id, "SKU": sku, "ProductID": product_id, "status": status, **(stores or {})}
+    return Single(arguments, ScalarOf(int), answers.removal, account_id, problems)
+
+
+def _orders(criteria: OrderCriteria | None) -> tuple[dict[str, Any], RowsOf]:
+    return {"orderCriteria": OrderCriteria() if criteria is None else criteria}, RowsOf(OrderResponseItem)
