@@ -1,0 +1,1 @@
+"""Drivers: the only modules that send, sleep or run things side by side."""

@@ -1,0 +1,207 @@
+"""The blocking driver: runs flows over requests, batches side by side in threads.
+
+* Credentials go on each request through an auth hook bound to the endpoint's origin; redirects are not followed.
+* Every limit is finite. Connect and read limits are the socket's; the total limit also holds against a service that
+  drips a byte a second, because each read of the connection is given only the time that is left.
+* A caller's session is used and never changed: its adapters (and so mocks such as `responses`), hooks, proxies and
+  certificates apply, its headers and cookies stay as they are. With it, the total limit holds between reads of the
+  body, and each read is bounded by the read limit.
+* At most `max_connections` exchanges run at once; more wait, up to the total limit, instead of opening sockets.
+* A forked child gets a session of its own.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from http.client import HTTPException
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never
+
+import requests
+import urllib3
+
+from octopus_soap._version import __version__
+from octopus_soap.drivers.connections import Connections, OriginAuth, deadline, failure_of
+from octopus_soap.engine.flow import Compute, Effect, Exchange, Flow, Send, SendFailure, Sleep
+from octopus_soap.engine.retry import FailureKind
+from octopus_soap.errors import ConnectFailed, OctopusError, ProtocolError
+from octopus_soap.wire.faults import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from octopus_soap.settings import OctopusSettings
+
+T = TypeVar("T")
+_CHUNK = 256 * 1024
+
+
+class BlockingDriver:
+    """Sends, sleeps and runs flows for one client, or for a view of one.
+
+    Args:
+        settings: endpoint, credentials, limits.
+        connections: shared with the other views of the client.
+        sleep: waits a number of seconds.
+    """
+
+    def __init__(
+        self, settings: OctopusSettings, connections: Connections, sleep: Callable[[float], object] = time.sleep
+    ) -> None:
+        self._settings = settings
+        self._connections = connections
+        self._auth = OriginAuth(settings.endpoint, settings.credentials())
+        self._sleep = sleep
+        agent = f"octopus-soap/{__version__} {settings.user_agent}".strip()
+        self._headers = {"User-Agent": agent, "Accept": "text/xml", "Accept-Encoding": "gzip, deflate"}
+
+    # -- one exchange ------------------------------------------------------------------------------------------
+
+    def exchange(self, exchange: Exchange, limit: float) -> Reply | SendFailure:
+        """Make one HTTP exchange within *limit* seconds.
+
+        Raises:
+            ClientClosedError: the client was closed.
+        """
+        headers = {
+            **self._headers,
+            "Content-Type": "text/xml; charset=utf-8",
+            "SOAPAction": f'"{exchange.action}"',
+            "X-Request-ID": exchange.request_id,
+        }
+        started = time.monotonic()
+        session = self._connections.session()
+        gate = self._connections.gate
+        if not gate.acquire(timeout=limit):
+            error = ConnectFailed(f"no connection became free within {limit:g} s; see max_connections")
+            return SendFailure(FailureKind.NOT_SENT, error, time.monotonic() - started)
+        token = deadline.set(started + limit)
+        answered = False
+        try:
+            response = self._send(session, exchange.body, headers, max(0.001, started + limit - time.monotonic()))
+            answered = True
+            try:
+                content = self._read(response, started + limit)
+            finally:
+                response.close()
+        except (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError) as error:
+            own = self._connections.given is None
+            elapsed = time.monotonic() - started
+            return failure_of(error, elapsed, limit, self._settings.read_timeout, connecting=own and not answered)
+        except ProtocolError as error:
+            return SendFailure(FailureKind.REFUSED, error, time.monotonic() - started)
+        finally:
+            deadline.reset(token)
+            gate.release()
+        named = {name.lower(): value for name, value in response.headers.items()}
+        return Reply(response.status_code, named, content, time.monotonic() - started)
+
+    def _send(
+        self, session: requests.Session, body: bytes | None, headers: Mapping[str, str], left: float, url: str = ""
+    ) -> requests.Response:
+        """Send through the session's adapter: unlike `Session.send`, that leaves the session's cookies as they are."""
+        settings = self._settings
+        target = url or settings.endpoint
+        request = requests.Request("POST", target, headers=dict(headers), data=body, auth=self._auth)
+        prepared = session.prepare_request(request)
+        verify = None if settings.ca_bundle is None else str(settings.ca_bundle)
+        options: Any = session.merge_environment_settings(target, {}, stream=True, verify=verify, cert=None)
+        timeout = (min(settings.connect_timeout, left), min(settings.read_timeout, left))
+        response: requests.Response = session.get_adapter(target).send(prepared, timeout=timeout, **options)
+        for hook in prepared.hooks.get("response", ()):
+            response = hook(response) or response
+        return response
+
+    def _read(self, response: requests.Response, until: float) -> bytes:
+        most, chunks, size = self._settings.max_reply_bytes, [], 0
+        for chunk in response.iter_content(_CHUNK):
+            size += len(chunk)
+            if size > most:
+                raise ProtocolError(f"the reply is larger than max_reply_bytes ({most} bytes); it was not read")
+            if time.monotonic() > until:
+                raise TimeoutError
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    def raw(self, url: str, body: bytes, headers: Mapping[str, str]) -> requests.Response:
+        """One exchange for `client.zeep`: the same credentials, limits and pool; errors are requests' own."""
+        session = self._connections.session()
+        token = deadline.set(time.monotonic() + self._settings.total_timeout)
+        try:
+            with self._connections.gate:
+                response = self._send(session, body, {**self._headers, **headers}, self._settings.total_timeout, url)
+                response.content  # noqa: B018 - reads the body while the connection is ours
+                return response
+        finally:
+            deadline.reset(token)
+
+    # -- flows -------------------------------------------------------------------------------------------------
+
+    def run(self, flow: Flow[T]) -> T:
+        """Run one flow to its end."""
+        answer: Any = None
+        error: Exception | None = None
+        while True:
+            try:
+                effect: Effect = flow.send(answer) if error is None else flow.throw(error)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            answer, error = None, None
+            match effect:
+                case Send():
+                    answer = self.exchange(effect.exchange, effect.limit)
+                case Sleep():
+                    self._sleep(effect.seconds)
+                case Compute():
+                    try:
+                        answer = effect.work()
+                    except OctopusError as raised:
+                        error = raised
+                case _:
+                    assert_never(effect)
+
+    def side_by_side(self, flows: Iterator[Flow[T]], parallel: int) -> Iterator[T]:
+        """Run flows, at most *parallel* at once, and yield their results in order.
+
+        The first flow runs in the caller's thread unless a second one exists: a call of one batch starts no thread.
+        """
+        first = next(flows, None)
+        if first is None:
+            return
+        second = next(flows, None) if parallel > 1 else None
+        if second is None:
+            yield self.run(first)
+            for flow in flows:
+                yield self.run(flow)
+            return
+        yield from self._threads([first, second], flows, min(parallel, self._settings.max_connections))
+
+    def _threads(self, opening: list[Flow[T]], flows: Iterator[Flow[T]], parallel: int) -> Iterator[T]:
+        running: deque[Future[T]] = deque()
+        pool = ThreadPoolExecutor(parallel, thread_name_prefix="octopus-soap")
+        try:
+            running.extend(pool.submit(self.run, flow) for flow in opening)
+            while running:
+                # One batch more than runs at once is encoded ahead, so that a free connection never waits for us.
+                while len(running) <= parallel and (following := next(flows, None)) is not None:
+                    running.append(pool.submit(self.run, following))
+                yield running.popleft().result()
+        finally:
+            # After Ctrl-C, an error or an abandoned stream the caller must not wait for answers nobody reads.
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def view(self, settings: OctopusSettings, sleep: Callable[[float], object]) -> BlockingDriver:
+        """A driver with other settings over the same connections."""
+        return BlockingDriver(settings, self._connections, sleep)
+
+    def close(self) -> None:
+        """Close the connections; a caller's session stays open."""
+        self._connections.close()
+
+
+def chance() -> float:
+    """A random number from 0 to 1, for the jitter."""
+    return random.random()  # noqa: S311 - spreads retries; no secret

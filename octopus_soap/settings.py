@@ -1,0 +1,313 @@
+"""`OctopusSettings`: endpoint, credentials, limits; from arguments > environment > .env > profile file.
+
+Environment variables are the field names in capitals after `OCTOPUS_` (`OCTOPUS_ENDPOINT`, `OCTOPUS_AUTHTOKEN`, …). The
+profile file is TOML with one table per profile:
+
+```toml
+[default]
+endpoint = "https://…/OctopusService.svc"
+merchantname = "my shop"
+```
+
+It is `profiles.toml` in the user's configuration folder (`octopus-soap doctor` prints the path), or the file that
+`OCTOPUS_PROFILES_FILE` names; `OCTOPUS_PROFILE` or the `profile` argument choose the table.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from platformdirs import user_config_dir
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from octopus_soap.engine.context import OmittedValues
+from octopus_soap.engine.retry import Safety
+from octopus_soap.errors import ConfigError
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+HTTP_HEADER_FIELDS = ("authtoken", "merchantname", "accessid")
+"""The credentials, named as the HTTP headers that carry them (vendor's page, Authorization)."""
+
+
+def profiles_file() -> Path:
+    """Where profiles are read from."""
+    named = os.environ.get("OCTOPUS_PROFILES_FILE")
+    return Path(named).expanduser() if named else Path(user_config_dir("octopus-soap")) / "profiles.toml"
+
+
+def is_loopback(url: str) -> bool:
+    """True where *url*'s host is this machine."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class OctopusSettings(BaseSettings):
+    """Everything a client can be told.
+
+    Secrets are `SecretStr`: their values appear in no repr, log or error.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="OCTOPUS_",
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+    )
+
+    endpoint: str
+    """URL of the service, such as `https://host/OctopusService.svc`. No public one is known: ask your reseller."""
+    authtoken: SecretStr
+    """HTTP header `authtoken`."""
+    merchantname: str
+    """HTTP header `merchantname`."""
+    accessid: SecretStr
+    """HTTP header `accessid`."""
+    account_id: SecretStr | None = None
+    """Sent as accountID; the access id by default, as in the page's sample."""
+
+    wsdl: Path | None = None
+    """A contract of your own, such as one pinned from the live service; the bundled reconstruction by default."""
+    accept_unverified_contract: bool = False
+    """Allow writes with the bundled contract against an endpoint that is not on this machine."""
+    omitted_values: OmittedValues = OmittedValues.REFUSE
+    """What to do about omitted value types that the contract in force does not let be nil: refuse, send, read_first."""
+    server_timezone: str = "UTC"
+    """IANA zone of the service's times that name none."""
+    utc_suffix: bool = True
+    """Write `Z` after UTC times; False writes none."""
+
+    connect_timeout: Seconds = 5.0
+    """Seconds to connect."""
+    read_timeout: Seconds = 60.0
+    """Seconds the service may stay silent."""
+    total_timeout: Seconds = 120.0
+    """Seconds for one request with its retries and pauses (for each batch of a list call)."""
+
+    max_attempts: Annotated[int, Field(ge=1, le=20)] = 3
+    """Attempts per request, the first included."""
+    backoff_base: Annotated[float, Field(ge=0, le=60)] = 0.5
+    """Seconds; the pause before attempt n+1 is drawn from 0 to base * 2**(n-1)."""
+    backoff_cap: Annotated[float, Field(ge=0, le=600)] = 20.0
+    """Longest pause of its own, in seconds."""
+    retry_after_cap: Annotated[float, Field(ge=0, le=3600)] = 30.0
+    """Longest Retry-After that is waited for, in seconds; a longer one raises RateLimitedError at once."""
+    safety: dict[str, Safety] = Field(default_factory=dict[str, Safety])
+    """Safety classes by operation's wire name, where you know better: read, idempotent, unsafe."""
+
+    max_connections: Annotated[int, Field(ge=1, le=256)] = 10
+    """Connections of one client, and the most batches of a read under way at once."""
+    parallel_writes: Annotated[int, Field(ge=1, le=256)] = 1
+    """Batches of a write under way at once."""
+    batch_sizes: dict[str, int] = Field(default_factory=dict[str, int])
+    """Items per request by operation's wire name; documented limits cannot be raised."""
+    max_request_bytes: Annotated[int, Field(ge=2_048)] = 1_000_000
+    """Largest request body. WCF's own default limit is 65536; what this service accepts is not documented."""
+    max_reply_bytes: Annotated[int, Field(ge=2_048)] = 64 * 1024 * 1024
+    """Largest reply body, decompressed."""
+
+    ca_bundle: Path | None = None
+    """File of CA certificates to trust instead of the default ones. Verification itself cannot be turned off."""
+    allow_insecure: bool = False
+    """Allow credentials over plain http to another machine."""
+    user_agent: str = ""
+    """Appended to the User-Agent header, such as `shop-sync/2.1`."""
+    profile: str = "default"
+    """Table of the profile file."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the base class's interface
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then environment, then .env, then the profile file."""
+        return init_settings, env_settings, dotenv_settings, _ProfileSource(settings_cls, init_settings, env_settings)
+
+    @classmethod
+    def load(cls, **given: Any) -> Self:
+        """Build settings from *given* (None means not given) and the other sources.
+
+        Raises:
+            ConfigError: something is missing or not accepted; names the fields, never their secret values.
+        """
+        try:
+            return cls(**{name: value for name, value in given.items() if value is not None})
+        except ValidationError as error:
+            raise ConfigError(_explain(error)) from None
+
+    def changed(self, **changes: Any) -> Self:
+        """A validated copy with *changes*; no other source is asked.
+
+        Raises:
+            ConfigError: a value is not accepted.
+        """
+        copy = object.__new__(type(self))
+        try:
+            type(self).__pydantic_validator__.validate_python({**self.__dict__, **changes}, self_instance=copy)
+        except ValidationError as error:
+            raise ConfigError(_explain(error)) from None
+        return copy
+
+    @field_validator(*HTTP_HEADER_FIELDS)
+    @classmethod
+    def _fits_a_header(cls, value: Any) -> Any:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if not text or text != text.strip() or not text.isprintable() or not text.isascii():
+            raise ValueError("must be printable ASCII text without spaces around it, to fit an HTTP header")
+        return value
+
+    @field_validator("server_timezone")
+    @classmethod
+    def _is_a_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("not an IANA time zone such as 'UTC' or 'America/New_York'") from None
+        return value
+
+    @field_validator("batch_sizes", "safety")
+    @classmethod
+    def _names_operations(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for name, size in value.items():
+            if name not in OPERATION_NAMES:
+                raise ValueError(f"{name!r} is no operation's wire name")
+            if isinstance(size, int) and size < 1:
+                raise ValueError(f"{name}: a batch has at least one item")
+        return value
+
+    @model_validator(mode="after")
+    def _safe_endpoint(self) -> Self:
+        parts = urlsplit(self.endpoint)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("endpoint: must be an http or https URL")
+        if parts.username or parts.password:
+            raise ValueError("endpoint: must not carry a user name or password")
+        if parts.scheme == "http" and not self.allow_insecure and not is_loopback(self.endpoint):
+            raise ValueError(
+                "endpoint: would send credentials over plain http to another machine; use https, or set allow_insecure"
+            )
+        return self
+
+    @property
+    def server_zone(self) -> tzinfo:
+        """`server_timezone` as a tzinfo."""
+        return ZoneInfo(self.server_timezone)
+
+    @property
+    def sent_account_id(self) -> str:
+        """What is sent as accountID."""
+        return (self.account_id or self.accessid).get_secret_value()
+
+    def credentials(self) -> dict[str, str]:
+        """The HTTP headers that authorize a request. Secret."""
+        return {
+            "authtoken": self.authtoken.get_secret_value(),
+            "merchantname": self.merchantname,
+            "accessid": self.accessid.get_secret_value(),
+        }
+
+    def secrets(self) -> list[str]:
+        """Values to mask wherever they turn up."""
+        return [self.authtoken.get_secret_value(), self.accessid.get_secret_value(), self.sent_account_id]
+
+
+OPERATION_NAMES = frozenset(
+    [
+        "DeleteItemStore",
+        "DeleteItem",
+        "DeleteTblItem",
+        "IsSkuExist",
+        "IsSkuExistList",
+        "GetItemTblList",
+        "GetItemList",
+        "GetItemQuantity",
+        "GetItemQuantityInfo",
+        "GetItemQuantityList",
+        "UpdateItemQuantityAndPrice",
+        "UpdateItemQuantityAndPriceList",
+        "UploadItemList",
+        "UploadItem",
+        "SetDownloadOrderConfirm",
+        "SetDownloadSplitOrderConfirm",
+        "GetOrderList",
+        "GetOrderListStore",
+        "SubmitOrder",
+        "CustomFieldMapping",
+    ]
+)
+"""Wire names the vendor's page lists; a test holds them against the catalogue, which lies above this module."""
+
+
+class _ProfileSource(PydanticBaseSettingsSource):
+    """The profile file's table."""
+
+    def __init__(
+        self,
+        settings_cls: type[BaseSettings],
+        arguments: PydanticBaseSettingsSource,
+        environment: PydanticBaseSettingsSource,
+    ) -> None:
+        super().__init__(settings_cls)
+        self._arguments, self._environment = arguments, environment
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - the base class's interface; __call__ gives the whole table
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        named = self._arguments().get("profile") or self._environment().get("profile")
+        path = profiles_file()
+        try:
+            tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            tables = {}
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError(f"cannot read the profile file {path}: {error}") from None
+        table = tables.get(named or "default")
+        if table is None:
+            if named and named != "default":
+                known = ", ".join(sorted(tables)) or "none"
+                raise ConfigError(f"no profile {named!r} in {path}; profiles there: {known}")
+            return {}
+        if not isinstance(table, dict):
+            raise ConfigError(f"{path}: {named or 'default'!r} must be a table")
+        return {str(name): value for name, value in table.items()}
+
+
+def _explain(error: ValidationError) -> str:
+    missing: list[str] = []
+    wrong: list[str] = []
+    for details in error.errors(include_url=False, include_input=False):
+        name = ".".join(str(part) for part in details["loc"])
+        if details["type"] == "missing":
+            missing.append(name)
+        else:
+            wrong.append(f"{name + ': ' if name else ''}{details['msg'].removeprefix('Value error, ')}")
+    parts: list[str] = []
+    if missing:
+        names = ", ".join(f"OCTOPUS_{name.upper()}" for name in missing)
+        parts.append(
+            f"missing: {', '.join(missing)}. Pass them, set {names}, or put them in {profiles_file()}. With no account "
+            "yet, run against the embedded service: octopus-soap serve"
+        )
+    return "; ".join(parts + wrong)
