@@ -12,8 +12,6 @@ from octopus_soap._version import __version__
 
 if TYPE_CHECKING:
     from octopus_soap.client import OctopusClient
-    from octopus_soap.engine.context import OmittedValues
-    from octopus_soap.engine.retry import Safety
     from octopus_soap.errors import (
         ApiStatusError,
         AuthenticationError,
@@ -58,12 +56,11 @@ if TYPE_CHECKING:
         VariationInfo,
     )
     from octopus_soap.results import Answer, BatchResult, CallInfo, ItemOutcome, OutcomeStatus, Progress, Removal
+    from octopus_soap.safety import OmittedValues, Safety
     from octopus_soap.settings import OctopusSettings
 
 _HOMES = {
     "client": ["OctopusClient"],
-    "engine.context": ["OmittedValues"],
-    "engine.retry": ["Safety"],
     "errors": [
         "ApiStatusError",
         "AuthenticationError",
@@ -108,6 +105,7 @@ _HOMES = {
         "VariationInfo",
     ],
     "results": ["Answer", "BatchResult", "CallInfo", "ItemOutcome", "OutcomeStatus", "Progress", "Removal"],
+    "safety": ["OmittedValues", "Safety"],
     "settings": ["OctopusSettings"],
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

@@ -16,7 +16,6 @@ from typing import Any
 from octopus_soap.engine import answers, checks
 from octopus_soap.engine.entries import BatchRule, Listing
 from octopus_soap.engine.operation import OPERATIONS, Single, confirming, listing, single
-from octopus_soap.engine.retry import Safety
 from octopus_soap.errors import Problem
 from octopus_soap.models import (
     CustomFieldMapping,
@@ -34,6 +33,7 @@ from octopus_soap.models import (
 )
 from octopus_soap.models.replies import Nothing, OneOf, RowsOf, ScalarOf
 from octopus_soap.results import BatchResult, Progress, Removal
+from octopus_soap.safety import Safety
 
 __all__ = ["OPERATIONS", "Operations"]
 

@@ -27,9 +27,8 @@ from platformdirs import user_config_dir
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from octopus_soap.engine.context import OmittedValues
-from octopus_soap.engine.retry import Safety
 from octopus_soap.errors import ConfigError
+from octopus_soap.safety import OmittedValues, Safety
 
 if TYPE_CHECKING:
     from datetime import tzinfo

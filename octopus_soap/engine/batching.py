@@ -20,7 +20,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from octopus_soap.engine.context import OmittedValues
 from octopus_soap.engine.entries import (
     BatchRule,
     Checked,
@@ -36,7 +35,7 @@ from octopus_soap.engine.entries import (
 from octopus_soap.engine.filling import fill, read_current
 from octopus_soap.engine.flow import Flow, Request, Settled, attempt_all
 from octopus_soap.engine.matching import match_rows
-from octopus_soap.engine.retry import FailureKind, Safety
+from octopus_soap.engine.retry import FailureKind
 from octopus_soap.errors import (
     AuthenticationError,
     ConfigError,
@@ -49,6 +48,7 @@ from octopus_soap.errors import (
     TimedOut,
 )
 from octopus_soap.results import BatchResult, CallInfo, ItemOutcome, OutcomeStatus, Progress
+from octopus_soap.safety import OmittedValues, Safety
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
-from octopus_soap.engine.retry import Safety
 from octopus_soap.errors import UnverifiedContractError
+from octopus_soap.safety import OmittedValues, Safety
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,20 +35,6 @@ class CodecLike(Protocol):
     def decode(self, operation: str, reply: Any, reads: Any, /) -> Any: ...
     def failure(self, decoded: Any, /) -> ApiStatusError | None: ...
     def omitted_value_members(self, operation: str, parameter: str, value: WireModel, /) -> list[str]: ...
-
-
-class OmittedValues(StrEnum):
-    """What to do about value-type members a write leaves out, where the contract in force says they are not nillable.
-
-    A WCF server reads such a member as 0, false or year 1: a price update without a price would set it to 0.
-    """
-
-    REFUSE = "refuse"
-    """Refuse the write, naming the members."""
-    SEND = "send"
-    """Send it as it is: the service is known to leave them alone."""
-    READ_FIRST = "read_first"
-    """Fill them from the service's current item (one GetItemList per batch); the outcome's `filled` names them."""
 
 
 class SizeMemory:

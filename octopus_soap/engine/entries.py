@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from octopus_soap.engine.context import OmittedValues
 from octopus_soap.errors import InvalidInputError, OctopusError, Problem, clip
 from octopus_soap.results import CallInfo, ItemOutcome, OutcomeStatus, Progress
+from octopus_soap.safety import OmittedValues
 
 if TYPE_CHECKING:
     from octopus_soap.engine.context import Context

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from octopus_soap.engine.flow import Flow, Request, attempt_all
 from octopus_soap.engine.matching import match_rows
-from octopus_soap.engine.retry import Safety
 from octopus_soap.errors import InvalidInputError, OctopusError, Problem, ProtocolError
 from octopus_soap.models.inventory import InventoryItem, ItemQuantityAndPrice, StoreStockInfo
 from octopus_soap.models.replies import RowsOf
+from octopus_soap.safety import Safety
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,7 +16,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-from octopus_soap.engine.retry import FailureKind, RetryPolicy, Safety, Verdict, classify, decide
+from octopus_soap.engine.retry import FailureKind, RetryPolicy, Verdict, classify, decide
 from octopus_soap.errors import (
     AuthenticationError,
     FaultError,
@@ -26,6 +26,7 @@ from octopus_soap.errors import (
     TimedOut,
 )
 from octopus_soap.results import CallInfo
+from octopus_soap.safety import Safety
 
 T = TypeVar("T")
 

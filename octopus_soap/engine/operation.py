@@ -13,18 +13,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from octopus_soap.engine.batching import ListJob
-from octopus_soap.engine.context import OmittedValues
 from octopus_soap.engine.entries import BatchRule, Listing, omission_problem
 from octopus_soap.engine.filling import fill, read_current
 from octopus_soap.engine.flow import Flow, Request, Settled, attempt_all
 from octopus_soap.errors import InvalidInputError, Problem, ProtocolError
 from octopus_soap.results import Answer, BatchResult
+from octopus_soap.safety import OmittedValues
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from octopus_soap.engine.context import Context
-    from octopus_soap.engine.retry import Safety
+    from octopus_soap.safety import Safety
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -15,17 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from octopus_soap.errors import ApiStatusError, AuthenticationError, FaultError, HttpStatusError, OctopusError
-
-
-class Safety(StrEnum):
-    """What a repeat of an operation may do."""
-
-    READ = "read"
-    """Changes nothing."""
-    IDEMPOTENT = "idempotent"
-    """A repeat ends in the same state."""
-    UNSAFE = "unsafe"
-    """A repeat may do it twice."""
+from octopus_soap.safety import Safety
 
 
 class FailureKind(StrEnum):
