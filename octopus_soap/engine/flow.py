@@ -4,7 +4,8 @@ A flow yields three effects and nothing else:
 
 * `Send(exchange, limit)`: make one HTTP exchange; the driver sends back its reply, or a `SendFailure` if none came;
 * `Sleep(seconds)`: wait;
-* `Compute(work)`: run a pure function, perhaps off the event loop; the driver sends back its result or throws its error.
+* `Compute(work, size)`: run a pure function, perhaps off the event loop; the driver sends back its result or throws its
+  error.
 
 A flow holds no clock: it adds up the seconds that replies, failures and pauses report. That is how the total limit is
 kept, and why a test can step every retry by hand with a list of replies.
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from octopus_soap.engine.retry import FailureKind, RetryPolicy, Verdict, classify, decide
 from octopus_soap.errors import (
@@ -26,7 +27,9 @@ from octopus_soap.errors import (
     TimedOut,
 )
 from octopus_soap.results import CallInfo
-from octopus_soap.safety import Safety
+
+if TYPE_CHECKING:
+    from octopus_soap.safety import Safety
 
 T = TypeVar("T")
 
