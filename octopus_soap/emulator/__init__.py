@@ -1,0 +1,65 @@
+"""An embedded Octopus service for development and tests: real SOAP over real HTTP on loopback.
+
+    from octopus_soap.emulator import Emulator, Reset
+
+    with Emulator() as service:
+        service.store.add_item("SKU-1", Price="1.50", Stock=3)
+        service.script.on("SubmitOrder", nth=1).do(Reset(when="after"))
+        ...
+        assert [call.operation for call in service.calls] == ["SubmitOrder"]
+
+It is written from the vendor's page and from what is known of WCF, and shares no code with this package's client: a
+bug in the client's codec cannot hide in it. Needs the ``emulator`` extra (starlette, uvicorn).
+"""
+
+from .embedded import Emulator
+from .faults import (
+    ApiFailure,
+    Bom,
+    Chunked,
+    CloseIdle,
+    ControlCharacters,
+    Drip,
+    Fault,
+    Gzip,
+    Hang,
+    Html,
+    InjectedFault,
+    Latency,
+    Reset,
+    Status,
+    Truncate,
+)
+from .lies import Lie
+from .profile import Merchant, Profile
+from .records import CallRecord, LintNote
+from .script import Rule, Script
+from .store import Store, StoredOrder
+
+__all__ = [
+    "ApiFailure",
+    "Bom",
+    "CallRecord",
+    "Chunked",
+    "CloseIdle",
+    "ControlCharacters",
+    "Drip",
+    "Emulator",
+    "Fault",
+    "Gzip",
+    "Hang",
+    "Html",
+    "InjectedFault",
+    "Latency",
+    "Lie",
+    "LintNote",
+    "Merchant",
+    "Profile",
+    "Reset",
+    "Rule",
+    "Script",
+    "Status",
+    "Store",
+    "StoredOrder",
+    "Truncate",
+]

@@ -1,0 +1,132 @@
+"""What an operation is given, and the checks they share: account, SKUs, list limits.
+
+Limits are the page's (documented). MessageCodes 1, 3, 5, 8 and their texts, and both texts about SKUs below, are
+recorded of ChannelAdvisor's service; that Octopus uses them is a guess.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from .contract import Record, Scalar
+from .records import LintNote
+from .rendering import Outcome
+from .scalars import text_of
+
+if TYPE_CHECKING:
+    from .contract import Contract, Operation, Wire, WireRecord
+    from .profile import Profile
+    from .records import LintWhat
+    from .state import State
+
+UNEXPECTED, NO_ACCOUNT, NO_SKU, TOO_MANY, NOT_VALID = 1, 3, 5, 8, 12
+NO_SUCH_SKU = "The specified Sku does not exist"
+ALL_FAILED = "All Update requests failed for the SKU list specified!"
+MAX_SKU = 50  # documented, and one of the lengths the page can be trusted on (wire-facts 1.6)
+
+# Documented: "Limited to a MAX of ...". The page gives no limit for UploadItemList, the confirmations and
+# CustomFieldMapping.
+LIMITS = {
+    "IsSkuExistList": 500,
+    "GetItemList": 100,
+    "GetItemQuantityList": 100,
+    "UpdateItemQuantityAndPriceList": 1000,
+}
+
+
+class RefusedError(Exception):
+    """The operation was not carried out; carries what is answered."""
+
+    def __init__(self, code: int, message: str, subject: str | None = None) -> None:
+        super().__init__(message)
+        self.outcome = Outcome(ok=False, code=code, message=message, subject=subject)
+
+
+@dataclass
+class Call:
+    """One authorised request with its parameters read."""
+
+    operation: Operation
+    parameters: WireRecord
+    merchant: str
+    state: State
+    contract: Contract
+    profile: Profile
+    notes: list[LintNote] = field(default_factory=list[LintNote])
+
+    @property
+    def zero(self) -> bool:
+        """Whether omitted value types overwrite what is there."""
+        return self.profile.omitted_value_type == "zero"
+
+    def now(self) -> str:
+        """Return the service's time as wire text."""
+        return text_of(self.profile.clock())
+
+    def text(self, name: str) -> str | None:
+        """Return a string parameter."""
+        value = self.parameters.get(name)
+        return value if isinstance(value, str) else None
+
+    def sku(self) -> str:
+        """Return the one SKU the call is about.
+
+        Raises:
+            RefusedError: It is missing or empty.
+        """
+        sku = self.text("sku") or self.text("SKU")
+        if not sku:
+            raise RefusedError(NO_SKU, "No Sku value was specified")
+        return sku
+
+    def record(self, name: str) -> WireRecord | None:
+        """Return a record parameter."""
+        value = self.parameters.get(name)
+        return value if isinstance(value, dict) else None
+
+    def rows(self, name: str) -> list[Wire]:
+        """Return the items of a list parameter, at least one and not above the limit.
+
+        Raises:
+            RefusedError: None were given, or too many.
+        """
+        value = self.parameters.get(name)
+        rows = value if isinstance(value, list) else []
+        if not rows:
+            raise RefusedError(UNEXPECTED, "No Items were specified!")
+        limit = LIMITS.get(self.operation.name)
+        if limit is not None and len(rows) > limit:
+            raise RefusedError(
+                TOO_MANY,
+                "The number of Sku values specified was greater than the maximum amount allowed by the method "
+                "definition",
+                str(len(rows)),
+            )
+        return rows
+
+    def skus(self) -> list[str | None]:
+        """Return the SKUs of a list parameter; nil items stay None."""
+        return [row if isinstance(row, str) else None for row in self.rows("skuList")]
+
+    def note(self, path: str, what: LintWhat, detail: str) -> None:
+        """Add a lint note."""
+        self.notes.append(LintNote(self.operation.name, f"{self.operation.name}/{path}", what, detail))
+
+
+def sku_complaint(sku: str | None) -> str | None:
+    """Return what is wrong with the SKU of a row, if anything."""
+    if not sku:
+        return "No Sku value was specified"
+    if len(sku) > MAX_SKU:
+        return f"The specified Sku is longer than {MAX_SKU} characters"
+    return None
+
+
+def zero_filled(row: WireRecord, record: Record) -> WireRecord:
+    """Return ``row`` as plain value types show it: what was omitted or null is 0, false or 0001-01-01."""
+    filled = dict(row)
+    for member in record.members:
+        if isinstance(member.type, Scalar) and member.type.default is not None and filled.get(member.name) is None:
+            filled[member.name] = member.type.default
+    return filled

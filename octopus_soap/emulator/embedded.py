@@ -1,0 +1,175 @@
+"""The emulator as its users see it: one object that is a running service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from octopus_soap.bundled import contract_path
+
+from . import contract as contracts
+from .profile import Merchant, Profile
+from .records import CallRecord, Journal, LintNote
+from .script import Script
+from .server import PATH, HttpServer
+from .service import Service
+from .state import State
+from .store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from os import PathLike
+    from types import TracebackType
+
+
+class Emulator:
+    """An Octopus service of your own: real SOAP over real HTTP on loopback, with its state in SQLite.
+
+        with Emulator() as service:
+            client = OctopusClient(**service.settings())
+
+    It answers as WCF would, forgives as WCF would (and notes what in :attr:`lint`), and fails on demand
+    (:attr:`script`).
+
+    Args:
+        port: The port on 127.0.0.1; 0 takes a free one.
+        state: ``:memory:``, or the path of an SQLite file, which keeps the state between runs.
+        merchants: The accounts; by default one with made-up credentials.
+        profile: How the service behaves where the vendor's page leaves it open.
+        wsdl: Another contract with the same operations, to read and write by: other namespaces, another member order,
+            more members. By default the bundled one.
+        keep_bodies: Whether :attr:`calls` keep request and reply bytes; turn off for long runs.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        state: str | PathLike[str] = ":memory:",
+        merchants: Sequence[Merchant] | None = None,
+        profile: Profile | None = None,
+        wsdl: str | PathLike[str] | None = None,
+        keep_bodies: bool = True,
+    ) -> None:
+        self.profile = profile if profile is not None else Profile()
+        self.merchants = tuple(merchants) if merchants is not None else (Merchant(),)
+        names = [merchant.name for merchant in self.merchants]
+        if not names or len(set(names)) != len(names):
+            raise ValueError("merchants need names of their own, and there must be at least one")
+        contract = contracts.load(
+            Path(wsdl) if wsdl is not None else contract_path(),
+            bare_lists=self.profile.bare_lists,
+            nillable_values=self.profile.nillable_values,
+        )
+        self._port = port
+        self._journal = Journal(keep_bodies=keep_bodies)
+        self._state = State(str(state))
+        self.script = Script()
+        self.store = Store(self._state, contract, self.profile, names)
+        self._server = HttpServer(
+            Service(contract, self.profile, self.merchants, self._state, self._journal), self.script
+        )
+
+    def __repr__(self) -> str:
+        """Show where it is, never its credentials."""
+        where = self.url if self._server.running else "stopped"
+        return f"<Emulator {where} merchants={[merchant.name for merchant in self.merchants]}>"
+
+    def __enter__(self) -> Self:
+        """Start."""
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop, and let go of the state."""
+        self.close()
+
+    def start(self) -> Self:
+        """Take requests; after a stop, on the same port and with the same state. Does nothing if it runs already.
+
+        Raises:
+            OSError: The port is taken.
+        """
+        if not self._server.running:
+            self._server.start(self._port)
+            self._port = self._server.port
+        return self
+
+    def stop(self) -> None:
+        """Refuse connections from now on, and close the open ones at once, hanging requests included."""
+        self._server.stop()
+
+    def close(self) -> None:
+        """Stop for good; a state in memory is gone."""
+        self.stop()
+        self._state.close()
+
+    def reset(self) -> None:
+        """Wipe state, calls, lint log and script; the service goes on running."""
+        self.script.clear()
+        self._state.clear()
+        self._journal.clear()
+
+    @property
+    def url(self) -> str:
+        """The service's address.
+
+        Raises:
+            RuntimeError: It was never started.
+        """
+        if not self._port:
+            raise RuntimeError("the emulator has no address before it is started")
+        return f"http://127.0.0.1:{self._port}{PATH}"
+
+    def settings(self, merchant: str | None = None) -> dict[str, str]:
+        """Return what a client needs: ``endpoint``, ``authtoken``, ``merchantname``, ``accessid``.
+
+        Args:
+            merchant: Whose; None: the first's.
+
+        Raises:
+            KeyError: There is no such merchant.
+        """
+        chosen = self.merchants[0]
+        if merchant is not None:
+            try:
+                chosen = next(known for known in self.merchants if known.name == merchant)
+            except StopIteration:
+                raise KeyError(f"no merchant named {merchant!r}") from None
+        return {
+            "endpoint": self.url,
+            "authtoken": chosen.authtoken,
+            "merchantname": chosen.name,
+            "accessid": chosen.accessid,
+        }
+
+    @property
+    def calls(self) -> list[CallRecord]:
+        """Every SOAP request so far, oldest first, those still under way included; requests for metadata are apart."""
+        return list(self._journal.calls)
+
+    @property
+    def lint(self) -> list[LintNote]:
+        """What WCF would have passed over in silence, oldest first; empty after well-formed requests."""
+        return list(self._journal.lint)
+
+    @property
+    def metadata_requests(self) -> list[str]:
+        """The query strings of all GET requests, oldest first."""
+        return list(self._journal.metadata_requests)
+
+    @property
+    def stale_closes(self) -> int:
+        """How many requests met a connection that a CloseIdle fault had left to be found closed."""
+        return self._journal.stale_closes
+
+    @property
+    def bytes_received(self) -> int:
+        """The sum of all request bodies, in bytes."""
+        return sum(call.request_size for call in self._journal.calls)
+
+    @property
+    def bytes_sent(self) -> int:
+        """The sum of all reply bodies, in bytes."""
+        return sum(call.reply_size for call in self._journal.calls)

@@ -1,0 +1,299 @@
+"""The fourteen operations on items.
+
+What each returns is documented; how partial input changes an item is the page's Notes (null or left out) read with
+ChannelAdvisor's sentence "for existing items the field will not be modified". Guesses are marked.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING
+
+from .calls import ALL_FAILED, NO_SUCH_SKU, NOT_VALID, RefusedError, sku_complaint, zero_filled
+from .contract import ListOf, Record
+from .rendering import Outcome
+from .soapfaults import SoapFaultError
+
+if TYPE_CHECKING:
+    from .calls import Call
+    from .contract import Wire, WireRecord
+
+_REFUSED_ID = {"zero": "0", "minus-one": "-1"}
+
+
+# Existence
+
+
+def is_sku_exist(call: Call) -> Outcome:
+    """Bare true or false (documented)."""
+    found = call.state.existing(call.merchant, [call.sku()])
+    return Outcome("true" if found else "false")
+
+
+def is_sku_exist_list(call: Call) -> Outcome:
+    """One row per SKU asked, in the order asked."""
+    skus = call.skus()
+    found = call.state.existing(call.merchant, [sku for sku in skus if sku])
+    return Outcome([_row(sku, ok=sku in found, error=None if sku else "No Sku value was specified") for sku in skus])
+
+
+# Reading
+
+
+def get_item_list(call: Call) -> Outcome:
+    """The items that exist, in the order asked; unknown SKUs are left out (guess)."""
+    skus = [sku for sku in call.skus() if sku]
+    found = call.state.items(call.merchant, skus)
+    return Outcome([found[sku] for sku in skus if sku in found])
+
+
+def get_item_tbl_list(call: Call) -> Outcome:
+    """The items of the change queue, oldest change first, until DeleteTblItem takes them off (documented)."""
+    skus = call.state.changes(call.merchant)
+    found = call.state.items(call.merchant, skus)
+    return Outcome([found[sku] for sku in skus if sku in found])
+
+
+def get_item_quantity(call: Call) -> Outcome:
+    """The stock of one item."""
+    return Outcome(_quantities(*_one_item(call))["Stock"])
+
+
+def get_item_quantity_info(call: Call) -> Outcome:
+    """The quantities of one item."""
+    return Outcome(_quantities(*_one_item(call)))
+
+
+def get_item_quantity_list(call: Call) -> Outcome:
+    """One row per SKU asked; an unknown one carries an ErrorMessage (guess)."""
+    skus = call.skus()
+    found = call.state.items(call.merchant, [sku for sku in skus if sku])
+    rows: list[Wire] = []
+    for sku in skus:
+        if sku and sku in found:
+            rows.append(_quantities(sku, found[sku]))
+        else:
+            rows.append({"Sku": sku, "ErrorMessage": NO_SUCH_SKU if sku else "No Sku value was specified"})
+    return Outcome(rows)
+
+
+def _one_item(call: Call) -> tuple[str, WireRecord]:
+    sku = call.sku()
+    found = call.state.items(call.merchant, [sku])
+    if sku not in found:
+        raise RefusedError(NOT_VALID, NO_SUCH_SKU, sku)
+    return sku, found[sku]
+
+
+def _quantities(sku: str, item: WireRecord) -> WireRecord:
+    stock = _number(item.get("Stock"))
+    applicable = item.get("Applicablestock")
+    return {
+        "Sku": sku,
+        "Applicablestock": f"{_number(applicable) if applicable else stock:.4f}",
+        "Stock": str(int(stock)),
+        "FormQuantity": str(int(_number(item.get("FormQuantity")))),
+    }
+
+
+def _number(text: Wire) -> Decimal:
+    """Read a quantity that InventoryItem keeps as a string; what is no number counts as 0 (guess)."""
+    try:
+        value = Decimal(text) if isinstance(text, str) else Decimal(0)
+    except InvalidOperation:
+        return Decimal(0)
+    return value if value.is_finite() else Decimal(0)
+
+
+# Quantity and price
+
+
+def update_item_quantity_and_price(call: Call) -> Outcome:
+    """Change one item; Success with true (documented), else Failure with false."""
+    row = call.record("iQP")
+    if row is None:
+        raise RefusedError(NOT_VALID, "No Items were specified!")
+    (error,) = _update(call, [row])
+    if error is not None:
+        sku = row.get("Sku")
+        return Outcome("false", ok=False, code=NOT_VALID, message=error, subject=sku if isinstance(sku, str) else None)
+    return Outcome("true")
+
+
+def update_item_quantity_and_price_list(call: Call) -> Outcome:
+    """Change many; Success if at least one succeeded (documented)."""
+    rows = call.rows("itemQuantityAndPriceList")
+    return _rows_outcome(call, rows, _update(call, rows))
+
+
+def _update(call: Call, rows: list[Wire]) -> list[str | None]:
+    """Apply the rows in order and return the complaint of each."""
+    skus = [sku for row in rows if (sku := _sku_of(row))]
+    items = call.state.items(call.merchant, skus)
+    changed: dict[str, WireRecord] = {}
+    complaints: list[str | None] = []
+    for row in rows:
+        sku = _sku_of(row)
+        complaint = sku_complaint(sku) or (None if sku in items else NO_SUCH_SKU)
+        complaints.append(complaint)
+        if complaint is None and sku is not None and isinstance(row, dict):
+            _apply_update(call, items[sku], row)
+            changed[sku] = items[sku]
+    call.state.save_items(call.merchant, changed)
+    call.state.mark_changed(call.merchant, list(changed))
+    return complaints
+
+
+def _apply_update(call: Call, item: WireRecord, row: WireRecord) -> None:
+    """Change price, cost and stock, unless locked.
+
+    A lock in force keeps a value from being changed ("lock any field to update from POS Sync", documented); a row's own
+    lock member sets the lock, and false lets the same row through (guess).
+    """
+    record = call.contract.record("ItemQuantityAndPrice")
+    if call.zero:
+        row = zero_filled(row, record)
+    kept = item.get("FieldLocks")
+    locks = dict(kept) if isinstance(kept, dict) else {}
+    for name in ("Cost", "Price", "Stock"):
+        lock, value, wanted = f"Lock{name}", row.get(name), row.get(f"Lock{name}")
+        if value is not None and (locks.get(lock) != "true" or wanted == "false"):
+            item[name] = value
+            if name == "Stock" and item.get("Applicablestock") is not None:
+                item["Applicablestock"] = value
+        if wanted is not None:
+            locks[lock] = wanted
+    if locks:
+        item["FieldLocks"] = locks
+    stores = record.member("StoreStockInfoList")
+    if stores is not None and isinstance(stores.type, ListOf) and locks.get("LockStock") != "true":
+        given = row.get("StoreStockInfoList")
+        if isinstance(given, list):
+            item["StoreStockInfoList"] = _merged_stores(call, item.get("StoreStockInfoList"), given, stores.type)
+
+
+# Uploading
+
+
+def upload_item(call: Call) -> Outcome:
+    """Add or update one item and return its id, a long (documented; that it is the item's id is a guess)."""
+    row = call.record("inventoryItem")
+    (error,) = _upload(call, [row])
+    sku = _sku_of(row)
+    if error is None and sku is not None:
+        return Outcome(str(call.state.existing(call.merchant, [sku])[sku]))
+    if call.profile.upload_failure == "fault":
+        raise SoapFaultError("client-text", error or "")
+    return Outcome(_REFUSED_ID[call.profile.upload_failure], ok=False)
+
+
+def upload_item_list(call: Call) -> Outcome:
+    """Add or update many; no limit is documented."""
+    rows = call.rows("inventoryItems")
+    return _rows_outcome(call, rows, _upload(call, rows))
+
+
+def _upload(call: Call, rows: list[Wire]) -> list[str | None]:
+    skus = [sku for row in rows if (sku := _sku_of(row))]
+    items = call.state.items(call.merchant, skus)
+    record = call.contract.record("InventoryItem")
+    changed: dict[str, WireRecord] = {}
+    complaints: list[str | None] = []
+    for row in rows:
+        sku = _sku_of(row)
+        complaint = sku_complaint(sku)
+        complaints.append(complaint)
+        if complaint is None and sku is not None and isinstance(row, dict):
+            items[sku] = changed[sku] = merged(call, items.get(sku, {}), row, record)
+    call.state.save_items(call.merchant, changed)
+    call.state.mark_changed(call.merchant, list(changed))
+    return complaints
+
+
+def merged(call: Call, kept: WireRecord, row: WireRecord, record: Record) -> WireRecord:
+    """Return ``kept`` with the members given in ``row``: null and left out are the same to a WCF service."""
+    if call.zero:
+        row = zero_filled(row, record)
+    made = dict(kept)
+    for member in record.members:
+        value = row.get(member.name)
+        if value is None:
+            continue
+        old = made.get(member.name)
+        if isinstance(member.type, Record) and isinstance(value, dict):
+            made[member.name] = merged(call, old if isinstance(old, dict) else {}, value, member.type)
+        elif member.name == "StoreStockInfoList" and isinstance(member.type, ListOf) and isinstance(value, list):
+            made[member.name] = _merged_stores(call, old, value, member.type)
+        else:
+            made[member.name] = value
+    return made
+
+
+def _merged_stores(call: Call, kept: Wire, given: list[Wire], declared: ListOf) -> list[Wire]:
+    """Merge store rows by StoreID; stores not named stay (guess)."""
+    rows = {_store_of(row): row for row in (kept if isinstance(kept, list) else []) if isinstance(row, dict)}
+    for row in given:
+        if isinstance(row, dict) and isinstance(declared.item.type, Record):
+            store = _store_of(row)
+            rows[store] = merged(call, rows.get(store, {}), row, declared.item.type)
+    return list(rows.values())
+
+
+# Deleting
+
+
+def delete_item(call: Call) -> Outcome:
+    """1 if the item was removed (documented), 0 if it was not there (guess)."""
+    return Outcome("1" if call.state.delete_item(call.merchant, call.sku()) else "0")
+
+
+def delete_item_store(call: Call) -> Outcome:
+    """Remove the item from the stores listed or, with no list, the item and all its stores (guess)."""
+    listed = call.parameters.get("StorStock")
+    stores = {_store_of(row) for row in listed if isinstance(row, dict)} if isinstance(listed, list) else set[str]()
+    if not stores:
+        return delete_item(call)
+    sku = call.sku()
+    item = call.state.items(call.merchant, [sku]).get(sku, {})
+    kept = item.get("StoreStockInfoList")
+    rows = kept if isinstance(kept, list) else []
+    left = [row for row in rows if not (isinstance(row, dict) and _store_of(row) in stores)]
+    if len(left) == len(rows):
+        return Outcome("0")
+    item["StoreStockInfoList"] = left
+    call.state.save_items(call.merchant, {sku: item})
+    call.state.mark_changed(call.merchant, [sku])
+    return Outcome("1")
+
+
+def delete_tbl_item(call: Call) -> Outcome:
+    """Take an item off the change queue: 1 (documented), 0 if it was not on it (guess)."""
+    return Outcome("1" if call.state.forget_change(call.merchant, call.sku()) else "0")
+
+
+# Rows
+
+
+def _sku_of(row: Wire) -> str | None:
+    value = row.get("Sku") if isinstance(row, dict) else None
+    return value if isinstance(value, str) else None
+
+
+def _store_of(row: WireRecord) -> str:
+    value = row.get("StoreID")
+    return value if isinstance(value, str) else ""
+
+
+def _row(sku: str | None, *, ok: bool, error: str | None) -> WireRecord:
+    return {"Sku": sku, "Result": "true" if ok else "false", "ErrorMessage": error}
+
+
+def _rows_outcome(call: Call, rows: list[Wire], complaints: list[str | None]) -> Outcome:
+    results: list[Wire] = [
+        _row(_sku_of(row), ok=complaint is None, error=complaint)
+        for row, complaint in zip(rows, complaints, strict=True)
+    ]
+    if any(complaint is None for complaint in complaints):
+        return Outcome(results)
+    kept = results if call.profile.failed_update_rows else None
+    return Outcome(kept, ok=False, code=NOT_VALID, message=ALL_FAILED)

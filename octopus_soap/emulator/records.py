@@ -1,0 +1,156 @@
+"""What the emulator remembers of its callers: the calls, and what WCF would have ignored in them."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SECRET_HEADERS = frozenset({"authtoken", "accessid", "authorization", "proxy-authorization", "cookie"})
+_MASK = "***"
+
+LintWhat: TypeAlias = Literal[
+    "wrong-namespace",  # a member of the right name in another namespace: ignored
+    "out-of-order",  # a member after one that follows it in the contract: ignored
+    "repeated",  # a member given twice: the second is ignored
+    "unknown",  # not a member: ignored
+    "stray-text",  # text between members: ignored
+    "schema",  # the XSD validator's complaint
+    "ignored-confirm",  # an order confirmation that named no open order
+]
+
+
+@dataclass(frozen=True, slots=True)
+class LintNote:
+    """Something in a request that a WCF service passes over in silence.
+
+    Args:
+        operation: The operation called.
+        path: Where in the request, as ``UploadItem/inventoryItem/Price``.
+        what: The kind of mistake.
+        detail: One sentence.
+    """
+
+    operation: str
+    path: str
+    what: LintWhat
+    detail: str
+
+
+@dataclass(slots=True, kw_only=True)
+class CallRecord:
+    """One SOAP request as the emulator saw it, and what became of it.
+
+    Args:
+        sequence: Counts all SOAP requests from 1, in the order their reading ended.
+        nth: Counts the requests of this operation from 1.
+        operation: The operation's name, "" where the SOAPAction names none.
+        merchant: The merchant's name if the credentials were right, else None.
+        items: Number of items in the list parameter; 1 for operations on one thing.
+        keys: The SKUs or order ids the request is about, in its order; see also :attr:`key_set`.
+        connection: Number of the TCP connection it came on, from 1.
+        headers: Request headers by lower-case name, secrets masked.
+        request: The request's body. Carries the access id as ``accountID``, so it is kept out of the repr.
+        reply: The body bytes sent, as far as the emulator sent them.
+        status: The HTTP status sent; None where no reply was sent (yet).
+        executed: Whether the operation was carried out, whatever the caller was told.
+        fault: The injected faults, as text; None if none.
+        error: An error of the emulator itself; always None unless the emulator has a bug.
+    """
+
+    sequence: int
+    nth: int
+    operation: str
+    merchant: str | None
+    items: int
+    keys: tuple[str, ...] = field(repr=False)
+    connection: int
+    headers: Mapping[str, str] = field(repr=False)
+    request: bytes = field(repr=False)
+    reply: bytes = field(default=b"", repr=False)
+    status: int | None = None
+    executed: bool = False
+    fault: str | None = None
+    error: str | None = None
+    request_size: int = 0
+    reply_size: int = 0
+
+    @property
+    def key_set(self) -> frozenset[str]:
+        """The keys without their order."""
+        return frozenset(self.keys)
+
+
+def masked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers with the values of the secret ones replaced."""
+    return {name: _MASK if name in SECRET_HEADERS else value for name, value in headers.items()}
+
+
+class Journal:
+    """The calls and notes of one emulator; filled by the server's thread, read by the test's."""
+
+    def __init__(self, *, keep_bodies: bool = True) -> None:
+        self.keep_bodies = keep_bodies
+        self.calls: list[CallRecord] = []
+        self.metadata_requests: list[str] = []
+        self.lint: list[LintNote] = []
+        self.stale_closes = 0
+        self._counts: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        """Show the sizes only."""
+        return f"<Journal calls={len(self.calls)} lint={len(self.lint)}>"
+
+    def open(
+        self,
+        *,
+        operation: str,
+        merchant: str | None,
+        keys: tuple[str, ...],
+        items: int,
+        connection: int,
+        headers: Mapping[str, str],
+        request: bytes,
+    ) -> CallRecord:
+        """Number a new call and append it, so that it can be seen while it is still under way."""
+        with self._lock:
+            nth = self._counts[operation] = self._counts.get(operation, 0) + 1
+            record = CallRecord(
+                sequence=len(self.calls) + 1,
+                nth=nth,
+                operation=operation,
+                merchant=merchant,
+                items=items,
+                keys=keys,
+                connection=connection,
+                headers=masked_headers(headers),
+                request=request if self.keep_bodies else b"",
+                request_size=len(request),
+            )
+            self.calls.append(record)
+            return record
+
+    def sending(self, record: CallRecord, status: int | None, body: bytes) -> None:
+        """Note what is about to be sent; before the first byte, so that the caller never sees more than the journal."""
+        record.status = status
+        record.reply_size = len(body)
+        if self.keep_bodies:
+            record.reply = body
+
+    def note(self, notes: list[LintNote]) -> None:
+        """Append lint notes."""
+        with self._lock:
+            self.lint.extend(notes)
+
+    def clear(self) -> None:
+        """Forget everything and count from 1 again."""
+        with self._lock:
+            self.calls.clear()
+            self.metadata_requests.clear()
+            self.lint.clear()
+            self._counts.clear()
+            self.stale_closes = 0

@@ -1,0 +1,151 @@
+"""Which calls are hit by which faults."""
+
+from __future__ import annotations
+
+import random
+import threading
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from .faults import InjectedFault
+    from .records import CallRecord
+
+
+@dataclass(eq=False)
+class Rule:
+    """One line of a script: under which conditions which faults are injected. Made by :meth:`Script.on`."""
+
+    operation: str
+    nth: frozenset[int] | None = None
+    every: int | None = None
+    after: int | None = None
+    probability: float | None = None
+    seed: int = 0
+    keys: frozenset[str] | None = None
+    merchant: str | None = None
+    when: Callable[[CallRecord], bool] | None = None
+    faults: tuple[InjectedFault, ...] = ()
+    limit: int | None = None
+    seen: int = 0
+    hits: int = 0
+    _random: random.Random = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Seed the rule's own random numbers, so that rules do not disturb each other."""
+        self._random = random.Random(self.seed)  # noqa: S311 - repeatable faults, not secrets
+
+    def times(self, limit: int) -> Rule:
+        """Inject at most ``limit`` times; later matching calls are answered honestly."""
+        self.limit = limit
+        return self
+
+    def do(self, *faults: InjectedFault) -> Rule:
+        """Inject these faults, applied in their order."""
+        self.faults = faults
+        return self
+
+    def is_due(self, record: CallRecord) -> bool:
+        """Count the call if it is one of the rule's, and tell whether the faults are due."""
+        if not self._concerns(record):
+            return False
+        self.seen += 1
+        if self.limit is not None and self.hits >= self.limit:
+            return False
+        return (
+            (self.nth is None or self.seen in self.nth)
+            and (self.every is None or self.seen % self.every == 0)
+            and (self.after is None or self.seen > self.after)
+            and (self.probability is None or self._random.random() < self.probability)
+        )
+
+    def _concerns(self, record: CallRecord) -> bool:
+        is_metadata = record.operation.startswith("?")
+        if is_metadata != self.operation.startswith("?"):
+            return False
+        pattern = self.operation.replace("?", "[?]", 1) if is_metadata else self.operation
+        return (
+            fnmatchcase(record.operation, pattern)
+            and (self.merchant is None or self.merchant == record.merchant)
+            and (self.keys is None or not self.keys.isdisjoint(record.keys))
+            and (self.when is None or self.when(record))
+        )
+
+
+class Script:
+    """The faults in force, tried in the order they were added: the first rule that is due strikes.
+
+    Every rule counts the calls it concerns from the moment it was added, whether or not another rule strikes them.
+    """
+
+    def __init__(self) -> None:
+        self._rules: list[Rule] = []
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        """Show the number of rules."""
+        return f"<Script rules={len(self._rules)}>"
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules in force."""
+        return tuple(self._rules)
+
+    def on(
+        self,
+        operation: str = "*",
+        *,
+        nth: int | Collection[int] | None = None,
+        every: int | None = None,
+        after: int | None = None,
+        probability: float | None = None,
+        seed: int = 0,
+        key: str | Collection[str] | None = None,
+        merchant: str | None = None,
+        when: Callable[[CallRecord], bool] | None = None,
+    ) -> Rule:
+        """Add a rule; follow it with ``.do(...)``. All conditions given must hold.
+
+        Args:
+            operation: The operation's name, or a pattern such as ``Get*``; ``*`` is every SOAP call. ``?wsdl`` and
+                ``?singleWsdl`` (patterns that start with a question mark) are requests for metadata instead.
+            nth: The nth call the rule concerns, from 1, or several such numbers.
+            every: Every so many calls.
+            after: Every call after this many.
+            probability: Chance per call, from a random generator of the rule's own.
+            seed: That generator's seed.
+            key: A SKU or order id, or several: calls whose request names one of them.
+            merchant: Calls authorised as this merchant.
+            when: A predicate on the call as recorded so far.
+        """
+        rule = Rule(
+            operation=operation,
+            nth=frozenset([nth] if isinstance(nth, int) else nth) if nth is not None else None,
+            every=every,
+            after=after,
+            probability=probability,
+            seed=seed,
+            keys=frozenset([key] if isinstance(key, str) else key) if key is not None else None,
+            merchant=merchant,
+            when=when,
+        )
+        with self._lock:
+            self._rules.append(rule)
+        return rule
+
+    def match(self, record: CallRecord) -> tuple[InjectedFault, ...]:
+        """Return the faults for a call; empty for an honest answer."""
+        with self._lock:
+            due = [rule for rule in self._rules if rule.faults and rule.is_due(record)]
+            if not due:
+                return ()
+            due[0].hits += 1
+            return due[0].faults
+
+    def clear(self) -> None:
+        """Remove all rules: the service is honest again."""
+        with self._lock:
+            self._rules.clear()

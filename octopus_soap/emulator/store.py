@@ -1,0 +1,289 @@
+"""Direct access to the service's state for tests: seed it before, look at it after.
+
+Values are Python's here: ``Decimal``, ``int``, ``bool``, aware ``datetime``; members have their wire names. What is put
+in is checked against the contract in force, so a misspelled member or an impossible value is an error at once.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from .contract import ListOf, Record, Scalar
+from .order_operations import NEW_PAYMENT, NEW_SHIPPING
+from .scalars import LexicalError, canonical_date, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from .contract import Contract, Wire, WireRecord, WireType
+    from .profile import Profile
+    from .state import State
+
+_SEED_EPOCH = datetime(2024, 1, 1, 9, 0, tzinfo=UTC)
+_SEED_WORDS = ("Lantern", "Mug", "Clock", "Basket", "Candle", "Notebook", "Tray", "Frame", "Lamp", "Cushion")
+_SEED_STORES = ("S1", "S2")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredOrder:
+    """An order as the service keeps it.
+
+    Args:
+        id: The service's id, ``idorder`` of SubmitOrder and ``OrderID`` of GetOrderList.
+        given_id: The caller's own ``OrderID`` in SubmitOrder.
+        members: What was submitted, by wire name.
+        placed: The time the date filters go by.
+        payment_status: Such as ``Cleared``.
+        shipping_status: Such as ``Shipped``.
+        stores: Store ids ("" for an order of no store) and whether the order was confirmed there.
+        third_party: The ``ThirdPartyOrderNumber`` of the last confirmation.
+    """
+
+    id: int
+    given_id: str | None
+    members: dict[str, Any] = field(repr=False)
+    placed: datetime = field(repr=False)
+    payment_status: str
+    shipping_status: str
+    stores: dict[str, bool]
+    third_party: str | None
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether every store has confirmed it."""
+        return all(self.stores.values())
+
+
+class Store:
+    """The state of every merchant; ``merchant=None`` means the first."""
+
+    def __init__(self, state: State, contract: Contract, profile: Profile, merchants: Sequence[str]) -> None:
+        self._state = state
+        self._contract = contract
+        self._profile = profile
+        self._merchants = tuple(merchants)
+
+    def __repr__(self) -> str:
+        """Show the merchants' names."""
+        return f"<Store merchants={list(self._merchants)}>"
+
+    def _merchant(self, name: str | None) -> str:
+        chosen = name if name is not None else self._merchants[0]
+        if chosen not in self._merchants:
+            raise KeyError(f"no merchant named {chosen!r}; there are {', '.join(self._merchants)}")
+        return chosen
+
+    # Items
+
+    def add_item(self, sku: str, *, merchant: str | None = None, changed: bool = False, **members: Any) -> None:
+        """Add or replace an item.
+
+        Args:
+            sku: Its SKU.
+            merchant: Whose item.
+            changed: Whether to put it on the change queue too.
+            **members: Members by wire name, as ``Price=Decimal("1.50")``, ``Stock=3``.
+
+        Raises:
+            ValueError: A member does not exist in the contract, or has an impossible value.
+        """
+        self.add_items([{"Sku": sku, **members}], merchant=merchant, changed=changed)
+
+    def add_items(
+        self, items: Iterable[Mapping[str, Any]], *, merchant: str | None = None, changed: bool = False
+    ) -> None:
+        """Add or replace many items at once, each a mapping with ``Sku``."""
+        chosen = self._merchant(merchant)
+        record = self._contract.record("InventoryItem")
+        bodies = {str(item["Sku"]): to_wire(item, record) for item in items}
+        with self._state.transaction():
+            self._state.save_items(chosen, bodies)
+            if changed:
+                self._state.mark_changed(chosen, list(bodies))
+
+    def item(self, sku: str, *, merchant: str | None = None) -> dict[str, Any] | None:
+        """Return an item's members that have a value, or None if there is no such item."""
+        with self._state.transaction():
+            found = self._state.items(self._merchant(merchant), [sku]).get(sku)
+        return None if found is None else from_wire(found, self._contract.record("InventoryItem"))
+
+    def items(self, *, merchant: str | None = None) -> dict[str, dict[str, Any]]:
+        """Return all items by SKU, in the order they were first added."""
+        record = self._contract.record("InventoryItem")
+        with self._state.transaction():
+            found = self._state.all_items(self._merchant(merchant))
+        return {sku: from_wire(body, record) for sku, body in found.items()}
+
+    def remove_item(self, sku: str, *, merchant: str | None = None) -> bool:
+        """Delete an item; tell whether it was there."""
+        with self._state.transaction():
+            return self._state.delete_item(self._merchant(merchant), sku)
+
+    def change_queue(self, *, merchant: str | None = None) -> list[str]:
+        """Return the SKUs GetItemTblList would give, oldest change first."""
+        with self._state.transaction():
+            return self._state.changes(self._merchant(merchant))
+
+    def mark_changed(self, *skus: str, merchant: str | None = None) -> None:
+        """Put items on the change queue, as a change made in the shop would."""
+        with self._state.transaction():
+            self._state.mark_changed(self._merchant(merchant), skus)
+
+    # Orders
+
+    def add_order(
+        self,
+        *,
+        merchant: str | None = None,
+        stores: Sequence[str] = (),
+        payment_status: str = NEW_PAYMENT,
+        shipping_status: str = NEW_SHIPPING,
+        **members: Any,
+    ) -> int:
+        """Add an order as a marketplace would, and return its id.
+
+        Args:
+            merchant: Whose order.
+            stores: The stores it belongs to; more than one makes it a split order.
+            payment_status: What PaymentStatusFilter goes by.
+            shipping_status: What ShippingStatusFilter goes by.
+            **members: Members of OrderSubmit by wire name; ``OrderDate`` is what the date filters go by, default now.
+
+        Raises:
+            ValueError: A member does not exist in the contract, or has an impossible value.
+        """
+        body = to_wire(members, self._contract.record("OrderSubmit"))
+        placed, given = body.get("OrderDate"), body.get("OrderID")
+        with self._state.transaction():
+            return self._state.add_order(
+                self._merchant(merchant),
+                given_id=given if isinstance(given, str) else None,
+                placed=placed if isinstance(placed, str) else canonical_date(text_of(self._profile.clock())),
+                payment=payment_status,
+                shipping=shipping_status,
+                stores=stores,
+                body=body,
+            )
+
+    def orders(self, *, merchant: str | None = None) -> dict[int, StoredOrder]:
+        """Return every order by id, confirmed ones too, oldest first."""
+        record = self._contract.record("OrderSubmit")
+        with self._state.transaction():
+            rows = self._state.all_orders(self._merchant(merchant))
+        made: dict[int, StoredOrder] = {}
+        for row in rows:
+            members = from_wire(row.body, record)
+            made[row.id] = StoredOrder(
+                id=row.id,
+                given_id=members.get("OrderID"),
+                members=members,
+                placed=datetime.fromisoformat(row.placed[:26]).replace(tzinfo=UTC),
+                payment_status=row.payment,
+                shipping_status=row.shipping,
+                stores=row.stores,
+                third_party=row.third_party,
+            )
+        return made
+
+    def mappings(self, *, merchant: str | None = None) -> list[dict[str, Any]]:
+        """Return the custom field mappings in the order they were made."""
+        record = self._contract.record("CustomFieldMapping")
+        with self._state.transaction():
+            return [from_wire(body, record) for body in self._state.mappings(self._merchant(merchant))]
+
+    # All of it
+
+    def seed(self, *, items: int = 100, orders: int = 10, merchant: str | None = None, seed: int = 0) -> None:
+        """Fill the shop with made-up items (``DEMO-0001``, ...) and orders; the same seed gives the same shop."""
+        rng = random.Random(seed)  # noqa: S311 - a repeatable shop, not secrets
+        skus = [f"DEMO-{number:04d}" for number in range(1, items + 1)]
+        with self._state.transaction():
+            self.add_items([_seed_item(sku, rng) for sku in skus], merchant=merchant)
+            for number in range(orders if skus else 0):
+                stores = rng.choice([(), ("S1",), _SEED_STORES])
+                self.add_order(merchant=merchant, stores=stores, **_seed_order(number, skus, rng))
+
+    def clear(self) -> None:
+        """Delete every merchant's state."""
+        self._state.clear()
+
+
+def _seed_item(sku: str, rng: random.Random) -> dict[str, Any]:
+    cents = rng.randrange(100, 9900)
+    return {
+        "Sku": sku,
+        "Description": f"{rng.choice(_SEED_WORDS)} no. {sku[-4:]}",
+        "Category": rng.choice(_SEED_WORDS),
+        "Price": Decimal(cents) / 100,
+        "Cost": Decimal(cents * 6 // 10) / 100,
+        "Stock": str(rng.randrange(0, 250)),
+        "StoreStockInfoList": [{"StoreID": store, "StoreStock": rng.randrange(0, 90)} for store in _SEED_STORES],
+    }
+
+
+def _seed_order(number: int, skus: Sequence[str], rng: random.Random) -> dict[str, Any]:
+    lines: list[dict[str, Any]] = [
+        {"sku": sku, "Quantity": rng.randrange(1, 6), "UnitPrice": Decimal(rng.randrange(100, 9900)) / 100}
+        for sku in rng.sample(skus, min(len(skus), rng.randrange(1, 4)))
+    ]
+    total = sum((line["Quantity"] * line["UnitPrice"] for line in lines), Decimal(0))
+    return {
+        "OrderID": f"WEB-{number + 1:05d}",
+        "OrderDate": _SEED_EPOCH + timedelta(hours=number),
+        "Ship": {"FirstName": "Ada", "LastName": f"Number {number + 1}", "City": "Springfield", "Country": "US"},
+        "orderItems": lines,
+        "SubTotal": total,
+        "Total": total,
+    }
+
+
+def to_wire(members: Mapping[str, Any], record: Record) -> WireRecord:
+    """Return the wire texts of a record given in Python values, checked against the contract.
+
+    Raises:
+        ValueError: A member does not exist, or has an impossible value.
+    """
+    made: WireRecord = {}
+    for name, value in members.items():
+        member = record.member(name)
+        if member is None:
+            raise ValueError(f"{record.name} has no member {name}")
+        try:
+            made[name] = _wire_value(value, member.type)
+        except (LexicalError, TypeError, AttributeError) as error:
+            raise ValueError(f"{record.name}.{name} = {value!r}: {error}") from None
+    return made
+
+
+def _wire_value(value: Any, declared: WireType) -> Wire:
+    if value is None:
+        return None
+    if isinstance(declared, ListOf):
+        return [_wire_value(row, declared.item.type) for row in value]
+    if isinstance(declared, Record):
+        return to_wire(value, declared)
+    text = text_of(value)
+    if declared.values and text not in declared.values:
+        raise LexicalError(f"{text!r} is not one of {', '.join(declared.values)}")
+    return declared.kind.canonical(text)
+
+
+def from_wire(body: WireRecord, record: Record) -> dict[str, Any]:
+    """Return a record of wire texts in Python values; members the contract does not know stay texts."""
+    types = {member.name: member.type for member in record.members}
+    return {name: _python_value(value, types.get(name)) for name, value in body.items() if value is not None}
+
+
+def _python_value(value: Wire, declared: WireType | None) -> Any:
+    if isinstance(value, list):
+        inner = declared.item.type if isinstance(declared, ListOf) else None
+        return [_python_value(row, inner) for row in value]
+    if isinstance(value, dict):
+        return from_wire(value, declared) if isinstance(declared, Record) else value
+    if isinstance(value, str) and isinstance(declared, Scalar) and not declared.values:
+        return declared.kind.python(value)
+    return value
