@@ -16,18 +16,16 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import CoreSchema, core_schema
 
 from octopus_soap.errors import InvalidInputError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pydantic import ValidationInfo
+    from pydantic import GetCoreSchemaHandler
     from pydantic_core import ErrorDetails
-
-FROM_WIRE = object()
-"""Validation context of values that were read from a reply: unknown members are kept."""
 
 
 def member(wire_name: str, description: str = "") -> Any:
@@ -51,6 +49,9 @@ class WireModel(BaseModel):
     key_field: ClassVar[str] = ""
     """The attribute that identifies an item in errors and outcomes, such as `sku`."""
 
+    secret_fields: ClassVar[frozenset[str]] = frozenset()
+    """Attributes whose values appear in no repr and no error."""
+
     read_aliases: ClassVar[dict[str, str]] = {}
     """Other names a reply may use for a member, with the attribute that holds it."""
 
@@ -66,15 +67,21 @@ class WireModel(BaseModel):
         # pydantic calls an overridden __init__ from model_validate, unless it is marked as its own kind.
         __init__.__pydantic_base_init__ = True
 
-    @model_validator(mode="before")
     @classmethod
-    def _refuse_unknown_names(cls, data: Any, info: ValidationInfo) -> Any:
-        if info.context is FROM_WIRE or not isinstance(data, dict):
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        # A reply is validated in strict mode and keeps members the model does not know; a caller's typo is refused.
+        model = handler(source)
+        checked = core_schema.no_info_before_validator_function(cls._refuse_unknown_names, model)
+        return core_schema.lax_or_strict_schema(lax_schema=checked, strict_schema=model)
+
+    @classmethod
+    def _refuse_unknown_names(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
             return data
         known = cls.wire_names()
         for name in data:
             if name not in cls.model_fields and name not in known:
-                near = get_close_matches(name, [*cls.model_fields, *known], n=1)
+                near = get_close_matches(str(name), [*cls.model_fields, *known], n=1)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
                 raise ValueError(f"{cls.__name__} has no field {name!r}{hint}")
         return data
@@ -110,7 +117,8 @@ class WireModel(BaseModel):
 
     def __repr_args__(self) -> Any:
         # WCF sends every member it has no value for as nil; those would bury the rest.
-        return [(name, value) for name in type(self).model_fields if (value := getattr(self, name)) is not None]
+        given = {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
+        return [(name, "…" if name in self.secret_fields else value) for name, value in given.items()]
 
 
 def problems_of(
@@ -127,7 +135,8 @@ def problems_of(
 def _problem(model: type[WireModel], details: ErrorDetails, key: str | None, index: int | None) -> Problem:
     message = details["msg"].removeprefix("Value error, ")
     field = ".".join(str(part) for part in details["loc"])
-    shown = repr(details["input"]) if field else ""
+    named = {model.wire_names().get(str(part), part) for part in details["loc"]}
+    shown = repr(details["input"]) if field and named.isdisjoint(model.secret_fields) else ""
     return Problem(
         message=message,
         index=index,

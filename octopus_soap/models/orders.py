@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import BeforeValidator, ValidationError, model_validator
 
-from octopus_soap.models.base import FROM_WIRE, WireModel, member
+from octopus_soap.models.base import WireModel, member
 from octopus_soap.models.scalars import Amount, Flag, Int32, Moment, OpenEnum, Text
 
 if TYPE_CHECKING:
@@ -127,6 +127,7 @@ class OrderSubmit(WireModel):
     """A new order for the Channel."""
 
     key_field: ClassVar[str] = "order_id"
+    secret_fields: ClassVar[frozenset[str]] = frozenset({"credit_card"})
 
     order_id: Text | None = member("OrderID")
     order_date: Moment | None = member("OrderDate")
@@ -142,14 +143,12 @@ class OrderSubmit(WireModel):
     web_comment: Text | None = member("WebComment")
     error_message: Text | None = member("ErrorMessage")
 
-    def __repr_args__(self) -> Any:
-        return [(name, "…" if name == "credit_card" else value) for name, value in super().__repr_args__()]
-
 
 class OrderResponseItem(WireModel):
     """A downloaded order (reconstructed; every member is optional)."""
 
     key_field: ClassVar[str] = "order_id"
+    secret_fields: ClassVar[frozenset[str]] = frozenset({"credit_card"})
 
     order_id: Text | None = member("OrderID")
     order_date: Moment | None = member("OrderDate")
@@ -184,9 +183,6 @@ class OrderResponseItem(WireModel):
         "ShippingInfo": "ship",
         "BillingInfo": "bill",
     }
-
-    def __repr_args__(self) -> Any:
-        return [(name, "…" if name == "credit_card" else value) for name, value in super().__repr_args__()]
 
     @property
     def id(self) -> str:
@@ -264,11 +260,9 @@ def _rows(container: Any) -> list[dict[str, Any]]:
 def _read(model: type[M], row: dict[str, Any]) -> M:
     names = {**model.wire_names(), **model.read_aliases}
     folded = {name.casefold(): attribute for name, attribute in names.items()}
-    data: dict[str, Any] = {}
-    for name, value in row.items():
-        data.setdefault(folded.get(name.casefold(), name), value)
+    known = {folded[name.casefold()]: value for name, value in row.items() if name.casefold() in folded}
     try:
-        return model.model_validate(data, context=FROM_WIRE)
+        return model.model_validate(known)
     except ValidationError as error:
         raise ValueError(f"a {model.__name__} cannot be read: {error.errors()[0]['msg']}") from None
 

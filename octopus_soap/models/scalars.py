@@ -5,7 +5,7 @@ is exactly that number; datetimes are aware and held in UTC; text may not hold c
 a CSV or JSON file is accepted in the XSD's lexical form only (`"12"`, `"true"`, `"2026-03-04T10:00:00Z"`), so that
 `"20260304"` never becomes a date.
 
-Reading a reply is more tolerant than this; that tolerance lives in `wire/values.py`, and its results pass through here.
+Reading a reply is more tolerant than this; that tolerance lives in `wire/values.py`; its results are validated in pydantic's strict mode.
 """
 
 from __future__ import annotations
@@ -14,9 +14,15 @@ import re
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import Field
+from pydantic_core import CoreSchema, core_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pydantic import GetCoreSchemaHandler
 
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
@@ -51,7 +57,9 @@ def parse_datetime(text: str) -> datetime | None:
         return None
 
 
-def _text(value: str) -> str:
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("expected text")  # noqa: TRY004 - pydantic turns ValueError into its report
     if found := FORBIDDEN.search(value):
         raise ValueError(f"character {found[0]!r} at position {found.start()} cannot be sent in XML; remove it")
     return value
@@ -106,7 +114,10 @@ def _boolean(value: Any) -> bool:
 
 def _real(value: Any) -> float:
     if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise ValueError("too large for a float") from None
     if isinstance(value, str) and _DECIMAL.fullmatch(value.strip()):
         return float(value)
     raise ValueError("expected a number, or text such as '12.5'")
@@ -124,25 +135,47 @@ def _utc(value: Any) -> datetime:
         raise ValueError("this moment does not exist in UTC") from None
 
 
-Text = Annotated[str, Field(strict=True), AfterValidator(_text)]
+class _Scalar:
+    """A scalar's two ways in.
+
+    What a caller gives is examined by *parse*. What a reply's reader made already has its type, and is validated in
+    pydantic's strict mode, by *typed* alone: pydantic-core does that without a call into Python.
+    """
+
+    def __init__(self, parse: Callable[[Any], Any], typed: CoreSchema) -> None:
+        self._parse, self._typed = parse, typed
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        given = core_schema.no_info_before_validator_function(self._parse, handler(source))
+        return core_schema.lax_or_strict_schema(lax_schema=given, strict_schema=self._typed)
+
+
+_INT32 = core_schema.int_schema(strict=True, ge=INT32_MIN, le=INT32_MAX)
+_INT64 = core_schema.int_schema(strict=True, ge=INT64_MIN, le=INT64_MAX)
+
+Text = Annotated[str, _Scalar(_text, core_schema.str_schema(strict=True))]
 """Text XML can carry; never stripped."""
 
-Amount = Annotated[Decimal, BeforeValidator(_decimal)]
+Amount = Annotated[Decimal, _Scalar(_decimal, core_schema.decimal_schema(strict=True, allow_inf_nan=False))]
 """Money or another exact decimal: finite, at most 29 digits."""
 
-Int32 = Annotated[int, BeforeValidator(_integer), Field(ge=INT32_MIN, le=INT32_MAX)]
+Int32 = Annotated[int, Field(ge=INT32_MIN, le=INT32_MAX), _Scalar(_integer, _INT32)]
 """xs:int."""
 
-Int64 = Annotated[int, BeforeValidator(_integer), Field(ge=INT64_MIN, le=INT64_MAX)]
+Int64 = Annotated[int, Field(ge=INT64_MIN, le=INT64_MAX), _Scalar(_integer, _INT64)]
 """xs:long."""
 
-Flag = Annotated[bool, BeforeValidator(_boolean)]
+Flag = Annotated[bool, _Scalar(_boolean, core_schema.bool_schema(strict=True))]
 """xs:boolean."""
 
-Real = Annotated[float, BeforeValidator(_real), Field(allow_inf_nan=False)]
+Real = Annotated[
+    float,
+    Field(allow_inf_nan=False),
+    _Scalar(_real, core_schema.float_schema(strict=True, allow_inf_nan=False)),
+]
 """xs:float."""
 
-Moment = Annotated[datetime, BeforeValidator(_utc)]
+Moment = Annotated[datetime, _Scalar(_utc, core_schema.datetime_schema(strict=True, tz_constraint="aware"))]
 """xs:dateTime: an aware datetime, held in UTC."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from octopus_soap.errors import ApiStatusError, AuthenticationError, ProtocolError
@@ -76,14 +77,35 @@ class Codec:
         element, replaced = soap_body(reply, self._redactor)
         if element is None and not isinstance(reads, Nothing):
             raise ProtocolError(f"HTTP {reply.status} with no SOAP reply in it")
-        decoded = self._decoder.response(element, self.contract.operation(operation).response_name, reads)
-        decoded.message = self._redactor.text(decoded.message)
-        if decoded.data is not None:
-            decoded.data = self._redactor.text(decoded.data)
+        name = self.contract.operation(operation).response_name
+        decoded = self._decoder.response(element, name, reads, b"" if replaced else reply.body)
+        if self._redactor.concerns(reply.body):
+            self._mask(decoded)
         if replaced:
             decoded.warnings.append("characters that XML forbids were replaced by U+FFFD")
         self._check_status(decoded, reads)
         return decoded
+
+    def _mask(self, decoded: Decoded) -> None:
+        """Mask this client's secrets in the service's own words, which end up in errors and outcomes."""
+        text = self._redactor.text
+        decoded.message = text(decoded.message)
+        decoded.data = None if decoded.data is None else text(decoded.data)
+        if isinstance(decoded.value, str):
+            decoded.value = text(decoded.value)
+        elif isinstance(decoded.value, WireModel):
+            decoded.value = self._masked(decoded.value)
+        decoded.problems = tuple(replace(p, value=text(p.value)) for p in decoded.problems)
+        decoded.rows = [
+            row._replace(
+                value=self._masked(row.value), problems=tuple(replace(p, value=text(p.value)) for p in row.problems)
+            )
+            for row in decoded.rows
+        ]
+
+    def _masked(self, value: Any) -> Any:
+        said = getattr(value, "error_message", None)
+        return value.model_copy(update={"error_message": self._redactor.text(said)}) if said else value
 
     def _check_status(self, decoded: Decoded, reads: Reads) -> None:
         if not decoded.enveloped:
@@ -93,7 +115,8 @@ class Codec:
             if not decoded.present:
                 raise ProtocolError("the APIResult has neither Status nor ResultData")
             decoded.warnings.append("the APIResult has no Status; its ResultData was read")
-        elif status not in {"success", "true"} and status_says_unauthenticated(decoded.message):
+        elif status not in {"success", "true"} and not decoded.rows and status_says_unauthenticated(decoded.message):
+            # Rows prove that the credentials were accepted: then words like "not permitted" are about the items.
             raise AuthenticationError(f"the service refused the credentials: {decoded.message[:300]}")
         elif status in {"success", "true"} and isinstance(reads, OneOf | ScalarOf) and not decoded.present:
             raise ProtocolError("the APIResult says Success and has no ResultData")
@@ -121,9 +144,10 @@ class Codec:
 
 def _omitted(shape: Shape, value: WireModel, path: str) -> Iterator[str]:
     names = type(value).wire_names()
+    folded = {name.casefold(): attribute for name, attribute in names.items()}  # as the encoder places members
     for member in shape.members:
-        attribute = names.get(member.name)
-        given = attribute is not None and attribute in value.model_fields_set
+        attribute = names.get(member.name) or folded.get(member.name.casefold())
+        given = (attribute or member.name) in value.model_fields_set
         if member.is_value_type and not member.nillable and not given:
             yield path + member.name
         elif given and attribute is not None:

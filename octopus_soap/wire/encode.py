@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from octopus_soap.errors import ContractError, InvalidInputError, Problem
 from octopus_soap.models.base import WireModel
 from octopus_soap.models.scalars import FORBIDDEN
+from octopus_soap.wire.redact import SECRET_MEMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -234,7 +235,7 @@ class ModelPlan:
 
 
 def _refused(member: Member, message: str, value: Any = None) -> InvalidInputError:
-    shown = "" if value is None else repr(value)[:60]
+    shown = "" if value is None or member.name in SECRET_MEMBERS else repr(value)[:60]
     return InvalidInputError([Problem(message, field=member.name, value=shown)])
 
 

@@ -5,7 +5,7 @@ service is known to use is recognised.
 
 | answer | error |
 |---|---|
-| SOAP fault, any HTTP status | `FaultError`, or `AuthenticationError` where its text says so |
+| SOAP fault, any other HTTP status | `FaultError`, or `AuthenticationError` where its text says so |
 | APIResult whose message says so | `AuthenticationError` |
 | 401, 403 | `AuthenticationError` |
 | 429 | `RateLimitedError` |
@@ -31,7 +31,8 @@ from octopus_soap.errors import (
     ProtocolError,
     RateLimitedError,
 )
-from octopus_soap.wire.decode import body_of, local_name, parse
+from octopus_soap.wire.decode import body_of, parse
+from octopus_soap.wire.plans import local_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,7 +96,10 @@ def _looks_like_soap(text: bytes) -> bool:
     if start[:2] in (b"\xff\xfe", b"\xfe\xff"):  # UTF-16: let the parser decide
         return True
     return re.match(
-        rb"(<\?xml[^>]*>|<!--.*?-->|<!DOCTYPE|\s)*<([\w.-]+:)?Envelope[\s/>]", start, re.DOTALL
+        # possessive, so that a page full of comments cannot be tried in every combination
+        rb"(?:<\?xml[^>]*+>|(?><!--.*?-->)|<!DOCTYPE|\s)*+<(?:[\w.-]+:)?Envelope[\s/>]",
+        start,
+        re.DOTALL,
     ) is not None or (b"<!DOCTYPE" in start and b"Envelope" in text[:4096])
 
 
@@ -109,10 +113,18 @@ def _soap(reply: Reply, text: bytes, redactor: Redactor) -> tuple[Any, bool]:
         error.body_excerpt = redactor.body(text, _EXCERPT)
         raise
     if element is not None and local_name(element.tag) == "Fault":
-        raise fault_error(element, redactor)
+        raise _faulted(element, reply, redactor)
     if reply.status not in {200, 202}:
         raise http_error(reply, redactor)
     return element, replaced
+
+
+def _faulted(element: Any, reply: Reply, redactor: Redactor) -> OctopusError:
+    """The error of a fault; where the HTTP status tells what happened, it comes before the fault's words."""
+    error = fault_error(element, redactor)
+    if reply.status in {401, 403} and not isinstance(error, AuthenticationError):
+        return AuthenticationError(f"HTTP {reply.status}: the service refused the credentials: {error.message[:300]}")
+    return http_error(reply, redactor) if reply.status in {413, 429} else error
 
 
 def fault_error(fault: Any, redactor: Redactor) -> OctopusError:

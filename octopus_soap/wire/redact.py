@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,11 +28,20 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        forms = {form for secret in secrets if len(secret) >= 4 for form in (secret, secret.strip())}  # noqa: PLR2004 - see Args
+        plain = {secret for secret in secrets if len(secret) >= 4}  # noqa: PLR2004 - see Args
+        # A service that echoes one may write it as XML or HTML does.
+        forms = {
+            form for secret in plain for form in (secret, secret.strip(), escape(secret), escape(secret, quote=False))
+        }
         self._secrets = sorted((form for form in forms if form), key=len, reverse=True)  # the longest first
+        self._bytes = [secret.encode() for secret in self._secrets]
 
     def __repr__(self) -> str:
         return f"Redactor({len(self._secrets)} secrets)"
+
+    def concerns(self, body: bytes) -> bool:
+        """True where a secret turns up in *body*."""
+        return any(secret in body for secret in self._bytes)
 
     def text(self, value: str) -> str:
         """Return *value* with every secret masked."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _DECIMAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _INTEGER = re.compile(r"[+-]?\d+(?:\.0*)?", re.ASCII)
 _JSON_DATE = re.compile(r"/Date\((-?\d+)(?:[+-]\d{4})?\)/", re.ASCII)
+_PLAIN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3}|\.\d{6})?", re.ASCII)
+"""What .NET writes for most times, and Python reads by itself."""
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False, "True": True, "False": False}
 _NO_DATE = frozenset({(1, 1, 1), (1753, 1, 1), (1900, 1, 1), (9999, 12, 31)})
 """What .NET and SQL Server write for "no date": DateTime.MinValue, the two SQL epochs, DateTime.MaxValue."""
@@ -73,11 +75,20 @@ def moment_reader(server_zone: tzinfo = UTC) -> Callable[[str], datetime | None]
     """A reader of dates and times; one without a zone is in *server_zone*. "No date" values are None."""
 
     def read_moment(text: str) -> datetime | None:
+        if server_zone is UTC and _PLAIN.fullmatch(text):
+            try:
+                moment = datetime.fromisoformat(text)
+            except ValueError:
+                raise ValueError("not a date and time") from None
+            return None if (moment.year, moment.month, moment.day) in _NO_DATE else moment.replace(tzinfo=UTC)
         stripped = text.strip()
         if not stripped:
             return None
         if found := _JSON_DATE.fullmatch(stripped):
-            return datetime.fromtimestamp(int(found[1]) / 1000, UTC)
+            try:
+                return datetime.fromtimestamp(int(found[1]) / 1000, UTC)
+            except (OverflowError, OSError):
+                raise ValueError("a moment that does not exist in UTC") from None
         moment = parse_datetime(stripped)
         if moment is None:
             raise ValueError("not a date and time")
