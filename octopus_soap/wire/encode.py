@@ -11,6 +11,7 @@ Three states of a member: unset is left out, None is `xsi:nil`, empty is an empt
 from __future__ import annotations
 
 import re
+from collections import Counter
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -71,7 +72,7 @@ class RequestEncoder:
         self._formats = scalar_formats(utc_suffix)
         self._writers: dict[int, Write] = {}
         self._plans: dict[tuple[int, type[WireModel]], ModelPlan] = {}
-        declared = "".join(f' xmlns:{prefix}="{uri}"' for uri, prefix in self._prefixes.items())
+        declared = "".join(f' xmlns{":" if prefix else ""}{prefix}="{uri}"' for uri, prefix in self._prefixes.items())
         tag = self._tag(operation.request)
         self._open = f'<s:Envelope xmlns:s="{ENVELOPE}" xmlns:i="{XSI}"{declared}><s:Body><{tag}>'
         self._close = f"</{tag}></s:Body></s:Envelope>"
@@ -112,7 +113,8 @@ class RequestEncoder:
                 self._writer(member)(arguments[name], out)
 
     def _tag(self, member: Member) -> str:
-        return f"{self._prefixes[member.namespace]}:{member.name}" if member.namespace else member.name
+        prefix = self._prefixes.get(member.namespace)
+        return f"{prefix}:{member.name}" if prefix else member.name
 
     def _row_writer(self, member: Member) -> Write:
         if member.many:
@@ -240,18 +242,21 @@ def _refused(member: Member, message: str, value: Any = None) -> InvalidInputErr
 
 
 def _prefixes(request: Member) -> dict[str, str]:
-    """Every namespace of the request's shape, with a prefix."""
-    found: dict[str, str] = {}
+    """Every namespace of the request's shape with its prefix; the one with the most members goes without."""
+    members: Counter[str] = Counter()
     seen: set[int] = set()
     waiting = [request]
     while waiting:
         member = waiting.pop(0)
-        if member.namespace and member.namespace not in found:
-            found[member.namespace] = _PREFIXES[len(found)]
+        members[member.namespace] += 1
         if id(member.shape) not in seen:
             seen.add(id(member.shape))
             waiting += member.shape.members
-    return found
+    # An element of no namespace must not fall into a default one.
+    default = "" if members[""] else members.most_common(1)[0][0]
+    named = [uri for uri in members if uri and uri != default]
+    prefixes = [*_PREFIXES, *(f"n{number}" for number in range(len(named)))]
+    return {**({default: ""} if default else {}), **dict(zip(named, prefixes, strict=False))}
 
 
 def scalar_formats(utc_suffix: str) -> dict[str, Callable[[Any], str]]:
