@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 RETAIL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench docs clean
+.PHONY: help demo test check format bench soak fuzz docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -39,6 +39,23 @@ check: $(VENV)/.dev  ## types and lint
 format: $(VENV)/.dev  ## let ruff format and mend what it can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.dev  ## measure against other SOAP stacks; they are installed under benchmarks/.peers
+	$(BIN)/python -m benchmarks.run
+
+soak: $(VENV)/.dev  ## 10,000 batch calls, a fifth of them failing in scripted ways; at most two minutes
+	$(BIN)/python benchmarks/soak.py
+
+fuzz: $(VENV)/.dev  ## fuzz the decoder for a minute
+	$(BIN)/python -m pip install --quiet atheris
+	$(BIN)/python tests/fuzz/fuzz_decode.py -max_total_time=60
+
+$(VENV)/.docs: pyproject.toml $(VENV)/.base
+	$(BIN)/python -m pip install --quiet --group docs
+	@touch $@
+
+docs: $(VENV)/.docs  ## build the documentation into site/
+	$(BIN)/mkdocs build --strict --quiet
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
