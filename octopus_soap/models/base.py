@@ -106,14 +106,23 @@ class WireModel(BaseModel):
         Raises:
             InvalidInputError: a name or value is not accepted.
         """
-        return type(self)(**{**{name: getattr(self, name) for name in self.model_fields_set}, **changes})
+        return self._remade({**{name: getattr(self, name) for name in self.model_fields_set}, **changes})
 
     def __replace__(self, **changes: Any) -> Self:
         return self.replace(**changes)
 
     def without(self, *names: str) -> Self:
         """Return a copy in which the attributes *names* are unset, so that a write leaves them out."""
-        return type(self)(**{n: getattr(self, n) for n in self.model_fields_set if n not in names})
+        return self._remade({n: getattr(self, n) for n in self.model_fields_set if n not in names})
+
+    def _remade(self, values: dict[str, Any]) -> Self:
+        # Members the model does not know came with a reply; a changed copy keeps them, or a write would lose them.
+        came = {name: values.pop(name) for name in (self.model_extra or {}) if name in values}
+        made = type(self)(**values)
+        if came and made.__pydantic_extra__ is not None:
+            made.__pydantic_extra__.update(came)
+            made.__pydantic_fields_set__.update(came)
+        return made
 
     def __repr_args__(self) -> Any:
         # WCF sends every member it has no value for as nil; those would bury the rest.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from octopus_soap.models.base import WireModel, member
-from octopus_soap.models.scalars import Amount, Flag, Int32, Moment, Real, Text  # noqa: TC001 - pydantic reads the annotations at run time
+from octopus_soap.models.scalars import Amount, Flag, Int32, Moment, Real, Text
 
 
 class StoreStockInfo(WireModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from octopus_soap.models.base import WireModel, member
-from octopus_soap.models.scalars import Text  # noqa: TC001 - pydantic reads the annotations at run time
+from octopus_soap.models.scalars import Text
 
 
 class CustomFieldMapping(WireModel):

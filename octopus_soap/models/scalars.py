@@ -5,7 +5,8 @@ is exactly that number; datetimes are aware and held in UTC; text may not hold c
 a CSV or JSON file is accepted in the XSD's lexical form only (`"12"`, `"true"`, `"2026-03-04T10:00:00Z"`), so that
 `"20260304"` never becomes a date.
 
-Reading a reply is more tolerant than this; that tolerance lives in `wire/values.py`; its results are validated in pydantic's strict mode.
+Reading a reply is more tolerant than this. That tolerance lives in `wire/values.py`; what it makes is validated here in
+pydantic's strict mode.
 """
 
 from __future__ import annotations

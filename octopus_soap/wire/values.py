@@ -5,6 +5,7 @@ Each reader takes the element's text and returns the Python value, or raises `Va
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
@@ -63,7 +64,12 @@ def read_bool(text: str) -> bool | None:
 def read_float(text: str) -> float | None:
     """A finite number; empty text is None."""
     number = read_decimal(text)
-    return None if number is None else float(number)
+    if number is None:
+        return None
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError("too large for a float")
+    return value
 
 
 def read_text(text: str) -> str:
@@ -77,10 +83,10 @@ def moment_reader(server_zone: tzinfo = UTC) -> Callable[[str], datetime | None]
     def read_moment(text: str) -> datetime | None:
         if server_zone is UTC and _PLAIN.fullmatch(text):
             try:
-                moment = datetime.fromisoformat(text)
+                plain = datetime.fromisoformat(text)
             except ValueError:
                 raise ValueError("not a date and time") from None
-            return None if (moment.year, moment.month, moment.day) in _NO_DATE else moment.replace(tzinfo=UTC)
+            return None if (plain.year, plain.month, plain.day) in _NO_DATE else plain.replace(tzinfo=UTC)
         stripped = text.strip()
         if not stripped:
             return None

@@ -1,0 +1,129 @@
+"""The table of sub-commands, and the run of one.
+
+Only the sub-command that was asked for is imported; the others stand in the help with the table's words. So
+`octopus-soap --help` loads neither the client nor the emulator.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from octopus_soap.cli.failures import report
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PROGRAM = "octopus-soap"
+
+
+@dataclass(frozen=True, slots=True)
+class SubCommand:
+    """One row of the table.
+
+    Attributes:
+        module: in this package; a row whose module does not exist is left out.
+        attribute: a typer app, or a function that becomes a command.
+        summary: its line in the help.
+        extra: the optional dependencies it needs besides `cli`.
+    """
+
+    module: str
+    attribute: str
+    summary: str
+    extra: str = ""
+
+    @property
+    def path(self) -> str:
+        """Full name of the module."""
+        return f"octopus_soap.cli.{self.module}"
+
+    def load(self) -> Any:
+        """Import it."""
+        return getattr(import_module(self.path), self.attribute)
+
+
+SUB_COMMANDS = {
+    "demo": SubCommand("demo", "demo", "Run a shop's whole sync against the embedded service.", "emulator"),
+    "serve": SubCommand("serve", "serve", "Run the embedded service: an Octopus of your own, no account.", "emulator"),
+    "items": SubCommand("items", "app", "Look up and upload items."),
+    "stock": SubCommand("stock", "app", "Push stock and prices."),
+    "orders": SubCommand("orders", "app", "List orders."),
+    "doctor": SubCommand("doctor", "doctor", "Check settings, connection, contract and credentials."),
+    "wsdl": SubCommand("wsdl", "app", "Pin the live contract, compare contracts."),
+    "octopia": SubCommand("octopia", "app", "The Octopia (Cdiscount) seller API, which is another service.", "octopia"),
+}
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line *arguments* and return the exit code."""
+    words, debug = _without_debug(arguments)
+    chosen = next((word for word in words if not word.startswith("-")), "")
+    try:
+        code = _application(chosen)(args=words or ["--help"], prog_name=PROGRAM, standalone_mode=False)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every failure becomes one line and an exit code
+        extra = SUB_COMMANDS[chosen].extra if chosen in SUB_COMMANDS else ""
+        return report(error, extra=extra, debug=debug, words=words)
+    return code if isinstance(code, int) else 0
+
+
+def _without_debug(arguments: Sequence[str]) -> tuple[list[str], bool]:
+    """Take `--debug` out wherever it stands before `--`, as it is asked for after the fact, at the end of the line."""
+    words = list(arguments)
+    end = words.index("--") if "--" in words else len(words)
+    kept = [word for word in words[:end] if word != "--debug"]
+    return kept + words[end:], len(kept) < end
+
+
+def _application(chosen: str) -> typer.Typer:
+    """The application with *chosen* mounted and the others as lines of its help."""
+    application = typer.Typer(
+        name=PROGRAM,
+        help="24SevenCommerce's Octopus Channel API from the shell.",
+        epilog="Exit codes: 0 fine, 1 some items rejected, unknown or different, 2 failed.",
+        invoke_without_command=True,  # --version stands alone; no words at all became --help
+        pretty_exceptions_enable=False,  # its tracebacks show values
+    )
+    application.callback()(_root)
+    completing = bool(os.environ.get("_OCTOPUS_SOAP_COMPLETE"))  # the shell asks for any command's options
+    for name, row in SUB_COMMANDS.items():
+        if find_spec(row.path) is None:
+            continue
+        found: Any = _placeholder
+        if name == chosen:
+            found = row.load()
+        elif completing:
+            with suppress(ImportError):  # its extra is not installed: it completes to nothing
+                found = row.load()
+        _mount(application, name, row, found)
+    return application
+
+
+def _mount(application: typer.Typer, name: str, row: SubCommand, found: Any) -> None:
+    if isinstance(found, typer.Typer):
+        application.add_typer(found, name=name, help=row.summary)
+    else:
+        application.command(name, help=row.summary if found is _placeholder else None)(found)
+
+
+def _placeholder() -> None:
+    """A line of the help; the command itself is mounted where it was asked for."""
+
+
+def _root(
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error; accepted anywhere.")] = False,
+) -> None:
+    del debug  # taken out of the arguments before they are parsed; declared for the help
+    if version:
+        from octopus_soap import __version__  # noqa: PLC0415 - only wanted here
+
+        typer.echo(f"{PROGRAM} {__version__}")
+        raise typer.Exit

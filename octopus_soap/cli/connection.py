@@ -1,0 +1,97 @@
+"""The options every command that talks to the service shares: which service, and as whom.
+
+@app.command()
+@connected
+def get(connection: Connection, skus: ...) -> None:
+    with connection.client() as client: ...
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from octopus_soap.client import OctopusClient
+    from octopus_soap.settings import OctopusSettings
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_PANEL = "Connection (otherwise from OCTOPUS_* variables, .env or the profile file)"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """What was given on the command line; None where it was not."""
+
+    endpoint: str | None = None
+    authtoken: str | None = None
+    merchantname: str | None = None
+    accessid: str | None = None
+    profile: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Connection({self.endpoint!r}, profile={self.profile!r})"  # the rest is secret
+
+    def settings(self) -> OctopusSettings:
+        """The settings, completed from the other sources.
+
+        Raises:
+            ConfigError: something is missing or not accepted.
+        """
+        from octopus_soap.settings import OctopusSettings  # noqa: PLC0415 - heavy: only inside a command
+
+        return OctopusSettings.load(
+            endpoint=self.endpoint,
+            authtoken=self.authtoken,
+            merchantname=self.merchantname,
+            accessid=self.accessid,
+            profile=self.profile,
+        )
+
+    def client(self) -> OctopusClient:
+        """A client; close it, or use it as a context manager.
+
+        Raises:
+            ConfigError: something is missing or not accepted.
+        """
+        from octopus_soap.client import OctopusClient  # noqa: PLC0415 - heavy: only inside a command
+
+        return OctopusClient(settings=self.settings())
+
+
+def _option(name: str, about: str, metavar: str) -> inspect.Parameter:
+    option = typer.Option(f"--{name}", help=about, metavar=metavar, rich_help_panel=_PANEL, show_default=False)
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, option]
+    )
+
+
+_OPTIONS = (
+    _option("endpoint", "URL of the service.", "URL"),
+    _option("authtoken", "Secret: OCTOPUS_AUTHTOKEN shows it to fewer eyes.", "TEXT"),
+    _option("merchantname", "The merchant's name.", "TEXT"),
+    _option("accessid", "Secret: OCTOPUS_ACCESSID shows it to fewer eyes.", "TEXT"),
+    _option("profile", "Table of the profile file.", "NAME"),
+)
+
+
+def connected(command: Callable[Concatenate[Connection, P], R]) -> Callable[..., R]:
+    """Give *command* the shared options, and hand it what they said as its first argument."""
+
+    @wraps(command)
+    def call(**given: Any) -> R:
+        connection = Connection(**{option.name: given.pop(option.name) for option in _OPTIONS})
+        own: Callable[..., R] = command
+        return own(connection, **given)
+
+    own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+    keyworded = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
+    call.__signature__ = inspect.Signature([*keyworded, *_OPTIONS])  # type: ignore[attr-defined] # what typer reads
+    return call

@@ -1,0 +1,129 @@
+"""`octopus-soap demo`: a shop's whole sync against the embedded service, and what it showed."""
+
+from __future__ import annotations
+
+import csv
+from contextlib import contextmanager
+from pathlib import Path  # noqa: TC003 - typer reads the annotations
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from octopus_soap.cli.output import show_table, terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from octopus_soap.demo.compare import Difference
+    from octopus_soap.demo.retail import Reading
+    from octopus_soap.demo.run import Outcome, Watch
+    from octopus_soap.demo.shop import Shop
+
+_FIRST = 3  # line numbers shown per reason
+_WIDE = 110  # columns a terminal needs to show the operations too
+_DIFFERENCES = 50  # shown on screen; a run that differs more often differs for one reason
+
+
+def demo(
+    *,
+    retail_csv: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Order lines in the format of the UCI 'Online Retail' data set, plain or gzipped."
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="CSV file to list every line that was set aside in, by number and reason."),
+    ] = None,
+) -> None:
+    """Run a shop's whole sync against the embedded service, and compare what it holds with the input.
+
+    Uploads the catalogue, pushes stock and prices, checks them, reads and
+    clears the change list, submits the invoices as orders, downloads and
+    confirms them. Without a file, the shop is a small made-up one.
+    Exit code 1: something differs.
+    """
+    from octopus_soap.demo.retail import as_lines, read_retail, sort_lines  # noqa: PLC0415 - heavy
+    from octopus_soap.demo.run import run_demo  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.demo.shop import build_shop  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.demo.small_shop import small_shop  # noqa: PLC0415 - heavy: only inside a command
+
+    reading = read_retail(retail_csv) if retail_csv else sort_lines(as_lines(small_shop()))
+    reading.check()
+    shop = build_shop(reading.sold, (line.code for line in reading.dirty))
+    name = str(retail_csv) if retail_csv else "a small made-up shop (--retail-csv FILE for your own)"
+    typer.echo(f"{name}: {reading.total:,} lines")
+    if report is not None:  # before the run: a list of dirty lines is worth having whatever happens next
+        _write_report(report, reading)
+    with _progress() as watch:
+        outcome = run_demo(shop, watch)
+    _show_steps(outcome)
+    _show_lines(reading, shop, report)
+    _show_differences(outcome.differences)
+    if outcome.differences:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _progress() -> Generator[Watch]:
+    """A progress bar on stderr, in a terminal only."""
+    from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415 - costs as much as all of --help
+
+    console = terminal(errors=True)
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20))
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda name, done, total: bar.update(task, description=name, completed=done, total=total or None)
+
+
+def _show_steps(outcome: Outcome) -> None:
+    wide = terminal().width >= _WIDE
+    columns = ["Step", *(["Operation"] if wide else []), "#Calls", "#Items", "#Batches", "#Rejected", "#Seconds"]
+    rows: list[tuple[object, ...]] = [
+        (
+            s.name,
+            *([s.operation] if wide else []),
+            f"{s.calls:,}",
+            f"{s.items:,}",
+            s.batches or "",
+            s.rejected,
+            f"{s.seconds:.2f}",
+        )
+        for s in outcome.steps
+    ]
+    calls, seconds = sum(s.calls for s in outcome.steps), sum(s.seconds for s in outcome.steps)
+    rows.append(("all", *([""] if wide else []), f"{calls:,}", "", "", "", f"{seconds:.2f}"))
+    show_table("", columns, rows)
+
+
+def _show_lines(reading: Reading, shop: Shop, report: Path | None) -> None:
+    rows: list[tuple[str, str, str]] = [("sold", f"{len(reading.sold):,}", "")]
+    for reason, lines in reading.buckets.items():
+        more = ", …" if len(lines) > _FIRST else ""
+        numbers = ", ".join(str(line.number) for line in lines[:_FIRST])
+        rows.append((reason.value, f"{len(lines):,}", f"{numbers}{more}"))
+    rows.append(("all", f"{len(reading.sold) + len(reading.dirty):,}", f"{reading.total:,} lines read"))
+    show_table("", ["Lines", "#Count", "First at line"], rows)
+    where = f"; all of them in {report}" if report is not None else "; --report FILE lists all of them"
+    typer.echo(f"{len(reading.dirty):,} lines are set aside by number and reason{where if reading.dirty else ''}.")
+    if shop.case_twins:
+        typer.echo(f"{shop.case_twins} codes differ only by case from another; they are items of their own.")
+
+
+def _show_differences(differences: list[Difference]) -> None:
+    console = terminal()
+    for difference in differences[:_DIFFERENCES]:
+        console.print(f"different: {difference}", soft_wrap=True)
+    if len(differences) > _DIFFERENCES:
+        console.print(f"… and {len(differences) - _DIFFERENCES:,} more")
+    typer.echo(f"{len(differences):,} differences" if differences else "no differences")
+
+
+def _write_report(path: Path, reading: Reading) -> None:
+    with path.open("w", encoding="utf-8", newline="", errors="backslashreplace") as file:
+        rows = csv.writer(file)
+        rows.writerow(["line", "reason", "also", "detail", "as it stands in the file"])
+        for line in reading.dirty:
+            first, *others = line.reasons
+            rows.writerow([line.number, first.value, "; ".join(others), line.detail, " | ".join(line.cells)])

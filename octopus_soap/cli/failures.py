@@ -1,0 +1,95 @@
+"""What a failure looks like in a terminal: one line with a hint on stderr, the traceback only when asked for."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from octopus_soap.cli import FAILED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+# By class name, so that nothing is imported to explain an error that already is.
+HINTS = {
+    "ConnectFailed": "is the endpoint right and the service up? octopus-soap doctor looks closer",
+    "TimedOut": "try again; if it stays slow, raise OCTOPUS_READ_TIMEOUT or lower OCTOPUS_BATCH_SIZES",
+    "AuthenticationError": "check OCTOPUS_AUTHTOKEN, OCTOPUS_MERCHANTNAME and OCTOPUS_ACCESSID",
+    "UnverifiedContractError": "octopus-soap wsdl pin stores the live contract",
+    "OutcomeUnknownError": "look at the service's state before you repeat it",
+    "RateLimitedError": "wait, then send less at once",
+    "BatchError": "what is done stands above; run it again for the rest",
+    "ProtocolError": "is the endpoint the service itself, and not a page about it? octopus-soap doctor looks closer",
+}
+_SECRET_VARIABLES = ("OCTOPUS_AUTHTOKEN", "OCTOPUS_ACCESSID", "OCTOPUS_ACCOUNT_ID")
+_SECRET_OPTIONS = ("--authtoken", "--accessid")
+
+
+def report(error: BaseException, *, extra: str = "", debug: bool = False, words: Sequence[str] = ()) -> int:
+    """Say on stderr what went wrong and return the exit code.
+
+    Args:
+        error: what ended the command.
+        extra: the optional dependencies the command needs.
+        debug: whether to show the traceback too.
+        words: the command line, whose secrets are masked.
+    """
+    if isinstance(error, (KeyboardInterrupt, typer.Abort)):
+        print("octopus-soap: interrupted", file=sys.stderr)  # noqa: T201 - the command line's own words
+        return INTERRUPTED
+    text = f"octopus-soap: {_one_line(error, extra)}"
+    if debug:
+        text = "".join(traceback.format_exception(error)) + text
+    print(_masked(text, words), file=sys.stderr)  # noqa: T201 - the command line's own words
+    return FAILED
+
+
+def _one_line(error: BaseException, extra: str) -> str:
+    name = type(error).__name__
+    if name == "NoArgsIsHelpError":
+        return _usage(error, "which command?")
+    explain = getattr(error, "format_message", None)  # click's errors, whose classes newer typers keep private
+    if explain is not None:
+        return _usage(error, explain())
+    if isinstance(error, ImportError) and error.name and not error.name.startswith("octopus_soap"):
+        needed = f"'octopus-soap[cli,{extra}]'" if extra else "'octopus-soap[cli]'"
+        return f"the module {error.name} is missing. Hint: pip install {needed}"
+    if _is_ours(error):
+        cause = type(error.__cause__).__name__  # why a batch is not done says more than that it is not
+        return _hinted(str(error), HINTS.get(cause) or HINTS.get(name, ""))
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or error}"
+    return f"unexpected {name}: {error}. Hint: --debug shows where; it is a bug, please report it"
+
+
+def _usage(error: Any, message: str) -> str:
+    context = getattr(error, "ctx", None)
+    where = context.command_path if context is not None else "octopus-soap"
+    return _hinted(message, f"{where} --help")
+
+
+def _hinted(message: str, hint: str) -> str:
+    return f"{message}{'' if message.endswith(('.', '?')) else '.'} Hint: {hint}" if hint else message
+
+
+def _is_ours(error: BaseException) -> bool:
+    """True for an exception this package raises on purpose, of either service."""
+    return type(error).__module__.startswith("octopus_soap.")
+
+
+def _masked(text: str, words: Sequence[str]) -> str:
+    from octopus_soap.wire.redact import Redactor  # noqa: PLC0415 - only a failure needs it
+
+    secrets = [os.environ.get(name, "") for name in _SECRET_VARIABLES]
+    for option in _SECRET_OPTIONS:
+        secrets += [after for before, after in pairwise(words) if before == option]
+        secrets += [word.partition("=")[2] for word in words if word.startswith(f"{option}=")]
+    return Redactor(secrets).text(text)

@@ -1,0 +1,271 @@
+"""The steps of a shop's sync, driven through the public client against the embedded service.
+
+The service runs in a thread of this process, and operations on one thing are called one after the other: a process of
+its own and calls from several threads were measured to take the same time, and neither would let the store and the call
+log be looked at so plainly.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+from octopus_soap.client import OctopusClient
+from octopus_soap.demo.compare import Difference, Expected, compare_calls, compare_items, compare_orders, compare_store
+from octopus_soap.demo.isolation import IsolatedSettings
+from octopus_soap.emulator import Emulator
+from octopus_soap.errors import ApiStatusError
+from octopus_soap.models import OrderCriteria, OrderDownloadSubmitRequest
+from octopus_soap.operations import OPERATIONS
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from octopus_soap.demo.shop import Shop
+    from octopus_soap.models import OrderResponseItem, OrderSubmit
+    from octopus_soap.results import BatchResult, Progress
+
+T = TypeVar("T")
+R = TypeVar("R")
+Watch = Callable[[str, int, int], object]
+"""Told where a step stands: its name, what is done, of how much."""
+
+WINDOW = timedelta(days=7)
+"""Creation window of one GetOrderList: the operation has no paging, so windows keep its answers small."""
+
+
+@dataclass(slots=True)
+class Step:
+    """One line of the demo's table.
+
+    Attributes:
+        name: what was done.
+        operation: by which operation; empty for the comparison at the end.
+        items: how many things were sent or asked for.
+        calls: requests the service saw.
+        batches: requests that a list was cut into, or windows; 0 for operations on one thing.
+        rejected: what the service said no to.
+        seconds: how long it took.
+    """
+
+    name: str
+    operation: str = ""
+    items: int = 0
+    calls: int = 0
+    batches: int = 0
+    rejected: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run showed."""
+
+    steps: list[Step] = field(default_factory=list[Step])
+    differences: list[Difference] = field(default_factory=list[Difference])
+
+
+def run_demo(shop: Shop, watch: Watch = lambda *_: None) -> Outcome:
+    """Bring *shop* into an embedded service, take its orders out again, and compare.
+
+    Args:
+        shop: what to bring.
+        watch: told where each step stands.
+
+    Raises:
+        OctopusError: a step failed as a whole.
+    """
+    with Emulator(keep_bodies=False) as service:
+        given = service.settings()
+        settings = IsolatedSettings.load(**given, account_id=given["accessid"])
+        with OctopusClient(settings=settings) as client:
+            return _Run(shop, service, client, watch).all_steps()
+
+
+class _Run:
+    def __init__(self, shop: Shop, service: Emulator, client: OctopusClient, watch: Watch) -> None:
+        self._shop = shop
+        self._service = service
+        self._client = client
+        self._watch = watch
+        self._outcome = Outcome()
+        self._ids: dict[str, str] = {}
+        self._windows = list(windows(order.order_date for order in shop.orders.values() if order.order_date))
+
+    def all_steps(self) -> Outcome:
+        self._bring_items()
+        self._check_items()
+        self._clear_changes()
+        self._submit_orders()
+        self._take_orders()
+        self._compare_with_service()
+        return self._outcome
+
+    # -- items ---------------------------------------------------------------------------------------------------
+
+    def _bring_items(self) -> None:
+        client, shop = self._client, self._shop
+        with self._step("upload catalogue", "UploadItemList", len(shop.catalogue)) as step:
+            self._note(step, client.upload_item_list(list(shop.catalogue.values()), progress=self._moves(step)))
+        with self._step("push stock and prices", "UpdateItemQuantityAndPriceList", len(shop.updates)) as step:
+            updates = list(shop.updates.values())
+            result = client.update_item_quantity_and_price_list(updates, progress=self._moves(step))
+            self._note(step, result)
+
+    def _check_items(self) -> None:
+        client, shop = self._client, self._shop
+        asked = [*shop.catalogue, *shop.strangers]
+        with self._step("check existence", "IsSkuExistList", len(asked)) as step:
+            exist = client.is_sku_exist_list(asked, progress=self._moves(step))
+            self._note(step, exist)
+            for sku, there in exist.by_key().items():
+                if there is not (sku in shop.catalogue):
+                    self._differs("existence of", sku, "", sku in shop.catalogue, there)
+        with self._step("check stock", "GetItemQuantityList", len(shop.final)) as step:
+            quantities = client.get_item_quantity_list(list(shop.final), progress=self._moves(step))
+            self._note(step, quantities)
+            for sku, quantity in quantities.by_key().items():
+                if str(quantity.stock) != shop.final[sku].stock:
+                    self._differs("stock of", sku, "", shop.final[sku].stock, quantity.stock)
+        with self._step("check items", "GetItemList", len(shop.final)) as step:
+            items = client.get_item_list(list(shop.final), progress=self._moves(step))
+            self._note(step, items)
+            self._outcome.differences += compare_items("item read back", shop.final, items)
+
+    def _clear_changes(self) -> None:
+        client, shop = self._client, self._shop
+        with self._step("read the change list", "GetItemTblList") as step:
+            changed = client.get_item_tbl_list()
+            step.items = len(changed)
+            self._outcome.differences += compare_items("item in the change list", shop.final, changed)
+        skus = [item.sku or "" for item in changed]
+        with self._step("clear the change list", "DeleteTblItem", len(skus)) as step:
+            for sku, removed in zip(skus, self._each(step, client.delete_tbl_item, skus), strict=True):
+                if not removed:
+                    step.rejected += 1
+                    self._differs("change list entry", sku, "", "removed", removed)
+        with self._step("read it again", "GetItemTblList") as step:
+            step.items = len(left := client.get_item_tbl_list())
+            self._outcome.differences += compare_items("item still in the change list", {}, left)
+
+    # -- orders --------------------------------------------------------------------------------------------------
+
+    def _submit_orders(self) -> None:
+        orders = list(self._shop.orders.values())
+        with self._step("submit orders", "SubmitOrder", len(orders)) as step:
+            for order, number in zip(orders, self._each(step, self._submit, orders), strict=True):
+                if number is None:
+                    step.rejected += 1
+                else:
+                    self._ids[order.order_id or ""] = number
+
+    def _submit(self, order: OrderSubmit) -> str | None:
+        try:
+            return self._client.submit_order(order).id_order
+        except ApiStatusError:
+            return None  # counted as rejected; that the order is missing shows in the comparison
+
+    def _take_orders(self) -> None:
+        client = self._client
+        with self._step("download orders", "GetOrderList") as step:
+            orders = self._download(step)
+            self._outcome.differences += compare_orders("order downloaded", self._shop.orders, self._ids, orders)
+        invoices = {number: invoice for invoice, number in self._ids.items()}
+        confirmations = [
+            OrderDownloadSubmitRequest(order_id=order.id, third_party_order_number=invoices.get(order.id, ""))
+            for order in orders
+        ]
+        with self._step("confirm orders", "SetDownloadOrderConfirm", len(confirmations)) as step:
+            client.set_download_order_confirm(confirmations, progress=self._moves(step))
+        with self._step("download them again", "GetOrderList") as step:
+            left = self._download(step)
+            self._outcome.differences += compare_orders("order still listed", {}, self._ids, left)
+
+    def _download(self, step: Step) -> list[OrderResponseItem]:
+        found: dict[str, OrderResponseItem] = {}
+        for position, (begin, end) in enumerate(self._windows, 1):
+            criteria = OrderCriteria(order_creation_filter_begin_time_gmt=begin, order_creation_filter_end_time_gmt=end)
+            # Windows share their borders, as whether the service counts them in is not documented; ids tell doubles.
+            found.update((order.id, order) for order in self._client.get_order_list(criteria))
+            step.batches = position
+            self._watch(step.name, position, len(self._windows))
+        step.items = len(found)
+        return list(found.values())
+
+    # -- the end -------------------------------------------------------------------------------------------------
+
+    def _compare_with_service(self) -> None:
+        with self._step("compare with the service", "", len(self._shop.final) + len(self._shop.orders)):
+            service, differences = self._service, self._outcome.differences
+            differences += compare_store(self._shop, self._ids, service.store)
+            differences += compare_calls(self._expected_calls(), service.calls, service.lint)
+
+    def _expected_calls(self) -> dict[str, Expected]:
+        shop = self._shop
+        listed = {
+            "UploadItemList": len(shop.catalogue),
+            "UpdateItemQuantityAndPriceList": len(shop.updates),
+            "IsSkuExistList": len(shop.catalogue) + len(shop.strangers),
+            "GetItemQuantityList": len(shop.final),
+            "GetItemList": len(shop.final),
+            "SetDownloadOrderConfirm": len(shop.orders),
+        }
+        rules = {name: OPERATIONS[name].rule for name in listed}
+        expected = {name: Expected(count, rule.limit) for name, count in listed.items() if (rule := rules[name])}
+        downloads = 2 * len(self._windows)
+        expected["GetItemTblList"] = Expected(2, calls=2)
+        expected["DeleteTblItem"] = Expected(len(shop.final))
+        expected["SubmitOrder"] = Expected(len(shop.orders))
+        expected["GetOrderList"] = Expected(downloads, calls=downloads)
+        return expected
+
+    # -- around a step ---------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _step(self, name: str, operation: str, items: int = 0) -> Generator[Step]:
+        step = Step(name, operation, items)
+        self._watch(name, 0, items)
+        calls, started = len(self._service.calls), time.perf_counter()
+        yield step
+        step.seconds = time.perf_counter() - started
+        step.calls = len(self._service.calls) - calls
+        self._outcome.steps.append(step)
+
+    def _moves(self, step: Step) -> Callable[[Progress], None]:
+        def move(progress: Progress) -> None:
+            step.batches = progress.batches
+            self._watch(step.name, progress.done, progress.total or 0)
+
+        return move
+
+    def _each(self, step: Step, call: Callable[[T], R], inputs: list[T]) -> Iterator[R]:
+        """Call once per input, and yield the answers in input order."""
+        for done, one in enumerate(inputs, 1):
+            yield call(one)
+            if done % 100 == 0:
+                self._watch(step.name, done, len(inputs))
+
+    def _note(self, step: Step, result: BatchResult[T]) -> None:
+        step.rejected = len(result.rejected) + len(result.missing)
+        for outcome in (*result.rejected, *result.missing):
+            self._differs(
+                f"answer of {step.operation} for", outcome.key, "", "ok", outcome.message or outcome.status.value
+            )
+
+    def _differs(self, where: str, key: str, field_name: str, wanted: object, found: object) -> None:
+        self._outcome.differences.append(Difference(where, key, field_name, wanted, found))
+
+
+def windows(moments: Iterable[datetime], width: timedelta = WINDOW) -> Iterator[tuple[datetime, datetime]]:
+    """Creation windows that cover *moments*; each begins where the one before it ends."""
+    known = sorted(moments)
+    if not known:
+        return
+    begin = known[0]
+    while begin <= known[-1]:
+        yield begin, begin + width
+        begin += width

@@ -1,0 +1,136 @@
+"""`items`, `stock` and `orders` against the service."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from octopus_soap.emulator import Status
+
+
+def test_get_shows_known_items_and_names_the_unknown(shell, service):
+    service.store.add_item("00123", Description="A [red] mug", Price=Decimal("4.50"), Stock=7)
+    ran = shell("items", "get", "00123", "123")
+    assert ran.code == 1
+    assert "A [red] mug" in ran.out
+    assert "(missing)" in ran.out
+
+
+def test_get_as_json_has_amounts_as_texts_and_times_in_utc(shell, service):
+    began = datetime(2024, 5, 1, 12, tzinfo=UTC)
+    service.store.add_item("00123", Price=Decimal("4.50"), SaleStartDate=began)
+    (row,) = shell("items", "get", "00123", "--output", "json").data
+    assert (row["sku"], row["status"]) == ("00123", "ok")
+    assert Decimal(row["item"]["price"]) == Decimal("4.50")
+    assert isinstance(row["item"]["price"], str)
+    assert row["item"]["sale_start_date"] == "2024-05-01T12:00:00Z"
+
+
+def test_exists_is_0_where_all_exist_and_1_where_one_does_not(shell, service):
+    service.store.add_item("A")
+    assert shell("items", "exists", "A").code == 0
+    ran = shell("items", "exists", "A", "B", "-o", "json")
+    assert ran.code == 1
+    assert [(row["sku"], row["exists"]) for row in ran.data] == [("A", True), ("B", False)]
+    assert "no" in shell("items", "exists", "B").out
+
+
+def test_upload_keeps_text_as_it_is(shell, service, csv_file):
+    path = csv_file("SKU,upc,Description,price", '00123,0012345678905,"Café, 12""",4.50')
+    ran = shell("items", "upload", str(path))
+    assert (ran.code, ran.out) == (0, "uploaded: 1 of 1; calls: 1\n")
+    item = service.store.item("00123")
+    assert (item["UPC"], item["Description"], item["Price"]) == ("0012345678905", 'Café, 12"', Decimal("4.50"))
+
+
+def test_an_empty_cell_leaves_the_value_as_it_is(shell, service, csv_file):
+    service.store.add_item("A", Price=Decimal(5), Stock=1)
+    assert shell("stock", "push", str(csv_file("sku,stock,price", "A,9,"))).code == 0
+    item = service.store.item("A")
+    assert (item["Stock"], item["Price"]) == ("9", Decimal(5))
+    (call,) = service.calls
+    assert b":Price>" not in call.request
+
+
+def test_push_names_what_the_service_said_no_to(shell, service, csv_file):
+    service.store.add_item("A")
+    path = csv_file("sku,stock", "A,1", "B,2")
+    ran = shell("stock", "push", str(path))
+    assert ran.code == 1
+    assert "The specified Sku does not exist" in ran.out
+    assert "updated: 1 of 2; calls: 1" in ran.out
+    rows = shell("stock", "push", str(path), "--output", "json").data
+    assert [(row["sku"], row["status"]) for row in rows] == [("A", "ok"), ("B", "rejected")]
+
+
+def test_a_failed_push_ends_in_2_and_shows_what_is_not_done(shell, service, csv_file):
+    service.script.on("UpdateItemQuantityAndPriceList").do(Status(503, execute=False))
+    ran = shell("stock", "push", str(csv_file("sku,stock", "A,1")))
+    assert ran.code == 2
+    assert "updated: 0 of 1" in ran.out
+
+
+def test_what_only_the_client_notices_is_told_with_the_files_rows(shell, service, csv_file):
+    path = csv_file("sku,stock", "A,1", "B,1", "A,2", f"{'x' * 51},1")
+    ran = shell("stock", "push", str(path))
+    assert ran.code == 2
+    assert "row 4: differs from row 2" in ran.err
+    assert "row 5, column sku" in ran.err
+    assert service.calls == []
+
+
+@pytest.fixture
+def three_orders(service):
+    for day, payment, stores in ((1, "Cleared", ()), (2, "NotSubmitted", ("S1",)), (3, "Cleared", ("S1",))):
+        service.store.add_order(
+            OrderID=f"WEB-{day}",
+            OrderDate=datetime(2024, 3, day, 12, tzinfo=UTC),
+            orderItems=[{"sku": "A", "Quantity": 2, "UnitPrice": Decimal("1.25")}],
+            Total=Decimal("2.50"),
+            payment_status=payment,
+            stores=stores,
+        )
+
+
+@pytest.mark.usefixtures("three_orders")
+@pytest.mark.parametrize(
+    ("options", "references"),
+    [
+        ([], ["WEB-1", "WEB-2", "WEB-3"]),
+        (["--since", "2024-03-02", "--until", "2024-03-02T23:00:00Z"], ["WEB-2"]),
+        (["--since", "2024-03-02T13:00:00+02:00"], ["WEB-2", "WEB-3"]),
+        (["--payment", "cleared"], ["WEB-1", "WEB-3"]),
+        (["--shipping", "Shipped"], []),
+        (["--store", "S1", "--payment", "Cleared"], ["WEB-3"]),
+    ],
+)
+def test_orders_list_filters(shell, options, references):
+    rows = shell("orders", "list", "--output", "json", *options).data
+    assert [row["order"]["client_order_identifier"] for row in rows] == references
+
+
+@pytest.mark.usefixtures("three_orders")
+def test_orders_list_shows_a_line_per_order(shell):
+    ran = shell("orders", "list", "--since", "2024-03-03")
+    assert ran.code == 0
+    assert "2024-03-03 12:00" in ran.out
+    assert "WEB-3" in ran.out
+    assert "WEB-1" not in ran.out
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--until", "2024-03-01"], "needs --since"),
+        (["--since", "2024-03-01T10:00"], "names no zone"),
+        (["--since", "yesterday"], "is no date or time"),
+        (["--payment", "paid"], "unknown status"),
+    ],
+)
+def test_orders_list_refuses_what_it_would_have_to_guess(shell, service, options, said):
+    ran = shell("orders", "list", *options)
+    assert ran.code == 2
+    assert said in ran.err
+    assert service.calls == []

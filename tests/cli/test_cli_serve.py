@@ -1,0 +1,58 @@
+"""`octopus-soap serve` as a process of its own."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+
+from octopus_soap import OctopusClient
+
+COMMAND = [sys.executable, "-c", "from octopus_soap.cli import main; main()", "serve"]
+
+
+@contextmanager
+def serving(*options):
+    with subprocess.Popen(
+        [*COMMAND, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+    ) as process:
+        try:
+            lines = [process.stdout.readline() for _ in range(6)]
+            yield process, dict(line.split(maxsplit=1)[1].strip().split("=", 1) for line in lines[2:])
+        finally:
+            process.kill()
+
+
+def client_of(variables):
+    return OctopusClient(**{name.removeprefix("OCTOPUS_").lower(): value for name, value in variables.items()})
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals to send")
+def test_the_printed_variables_reach_it_and_a_signal_stops_it(ending):
+    with serving("--port", "0", "--seed", "3") as (process, variables):
+        with client_of(variables) as client:
+            assert client.is_sku_exist("DEMO-0003")
+        process.send_signal(ending)
+        assert process.wait(30) == 0
+        assert process.stderr.read() == "stopped\n"
+
+
+def test_a_state_file_keeps_the_state_between_runs(tmp_path):
+    options = ["--port", "0", "--state", str(tmp_path / "shop.sqlite")]
+    with serving(*options, "--seed", "2") as (_, variables), client_of(variables) as client:
+        assert client.is_sku_exist("DEMO-0002")
+    with serving(*options) as (_, variables), client_of(variables) as client:
+        assert client.is_sku_exist("DEMO-0002")
+
+
+def test_a_taken_port_is_one_line(shell):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ran = shell("serve", "--port", str(port))
+    assert ran.code == 2
+    assert ran.err == f"octopus-soap: 127.0.0.1:{port}: Address already in use; --port 0 takes a free port\n"

@@ -1,0 +1,152 @@
+"""Fixtures every test may use, and the canary that watches every test for leaked credentials."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import settings as hypothesis_settings
+
+from octopus_soap import OctopusClient, OctopusSettings
+from octopus_soap.emulator import Emulator, Merchant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SHOP = Merchant("canary-shop", authtoken="canary-authtoken-5f2c81", accessid="0badc0de-0000-4000-8000-canary7d31aa")
+"""The account of every test; its two secrets may turn up nowhere (see `no_secret_leaks`)."""
+
+SECRETS = (SHOP.authtoken, SHOP.accessid)
+
+
+# The same examples everywhere and every time; HYPOTHESIS_PROFILE=explore looks for new ones.
+hypothesis_settings.register_profile("suite", max_examples=20, deadline=None, derandomize=True, database=None)
+hypothesis_settings.register_profile("explore", max_examples=2000, deadline=None, print_blob=True)
+hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
+
+
+# -- the service and its client ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def running_service() -> Iterator[Emulator]:
+    """One emulator per test process; use `service`, which is the same one emptied for each test."""
+    with Emulator(merchants=[SHOP]) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def service(running_service: Emulator) -> Emulator:
+    """An empty emulated service: no items, no orders, no calls, no lint, no faults."""
+    running_service.start()  # does nothing where it runs already
+    running_service.reset()
+    return running_service
+
+
+@pytest.fixture
+def make_client(service: Emulator) -> Iterator[Callable[..., OctopusClient]]:
+    """Make clients of `service` with settings of their own; they are closed after the test.
+
+    Pauses between attempts are off unless a test asks for them.
+    """
+    made: list[OctopusClient] = []
+
+    def make(**settings: Any) -> OctopusClient:
+        given = {**service.settings(), "backoff_base": 0.0, **settings}
+        client = OctopusClient(settings=OctopusSettings.load(**given))
+        made.append(client)
+        return client
+
+    yield make
+    for client in made:
+        client.close()
+
+
+@pytest.fixture
+def client(make_client: Callable[..., OctopusClient]) -> OctopusClient:
+    """A client of `service`."""
+    return make_client()
+
+
+# -- isolation -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests see no OCTOPUS_ variable and no profile file of whoever runs them."""
+    for name in [name for name in os.environ if name.upper().startswith("OCTOPUS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("OCTOPUS_PROFILES_FILE", os.devnull)
+
+
+# -- the canary ----------------------------------------------------------------------------------------------------
+
+_leaks: list[str] = []
+
+
+def _watch(text: str, where: str) -> None:
+    if any(secret in text for secret in SECRETS):
+        shown = text
+        for secret in SECRETS:
+            shown = shown.replace(secret, "<SECRET>")
+        _leaks.append(f"{where}: {shown[:500]}")
+
+
+def _watching_records(make: Callable[..., logging.LogRecord]) -> Callable[..., logging.LogRecord]:
+    """Look at every log record at its making, whatever logger, handler or propagation it has."""
+
+    def factory(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = make(*args, **kwargs)
+        try:
+            text = record.getMessage()
+        except Exception:  # noqa: BLE001 - a broken log call is not this canary's matter
+            text = f"{record.msg} {record.args}"
+        _watch(text, f"log record of {record.name}")
+        if record.exc_info:
+            _watch(logging.Formatter().formatException(record.exc_info), f"traceback in the log of {record.name}")
+        return record
+
+    return factory
+
+
+class _WatchedWarning(warnings.WarningMessage):
+    """What the warnings module makes of every warning that is shown or recorded (raised ones fail their test)."""
+
+    def __init__(self, message: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(message, *args, **kwargs)
+        _watch(str(message), "warning")
+
+
+@pytest.fixture(autouse=True)
+def no_secret_leaks() -> Iterator[None]:
+    """The credentials of the tests' account appear in no log record at DEBUG, and in no warning.
+
+    Standard output and error are watched by `pytest_runtest_makereport` below.
+    """
+    _leaks.clear()
+    root, made, warned = logging.getLogger(), logging.getLogRecordFactory(), warnings.WarningMessage
+    level = root.level
+    root.setLevel(logging.DEBUG)
+    logging.setLogRecordFactory(_watching_records(made))
+    warnings.WarningMessage = _WatchedWarning  # type: ignore[misc] # looked up by name when a warning is shown
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        logging.setLogRecordFactory(made)
+        warnings.WarningMessage = warned  # type: ignore[misc] # put back
+    assert not _leaks, f"credentials leaked: {_leaks}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[Any]:
+    """Fail a test whose standard output, standard error or captured log holds a secret of the tests' account."""
+    report = yield
+    leaked = [name for name, text in report.sections if any(secret in text for secret in SECRETS)]
+    if leaked and report.passed:
+        report.outcome = "failed"
+        report.longrepr = f"credentials leaked into: {', '.join(leaked)}"
+    return report

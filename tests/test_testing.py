@@ -1,0 +1,84 @@
+"""`octopus_soap.testing`: what users build their own tests on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from decimal import Decimal
+
+import pytest
+
+import octopus_soap.emulator
+from octopus_soap import OutcomeUnknownError, testing
+from octopus_soap.testing import Reset, make_item, make_order, make_order_line, make_stock_update
+
+pytest_plugins = ["pytester"]
+
+
+def test_importing_it_loads_neither_client_nor_emulator():
+    heavy = {"zeep", "lxml", "requests", "pydantic", "starlette", "uvicorn", "octopus_soap.client"}
+    code = f"import sys, octopus_soap.testing; print(sorted({heavy!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("name", testing.__all__)
+def test_every_public_name_is_there(name):
+    assert getattr(testing, name) is not None
+
+
+def test_every_fault_of_the_emulator_can_be_imported_from_here():
+    faults = {
+        name
+        for name in octopus_soap.emulator.__all__
+        if isinstance(found := getattr(octopus_soap.emulator, name), type)
+        and issubclass(found, octopus_soap.emulator.InjectedFault)
+    }
+    assert faults <= set(testing.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'Rest'"):
+        _ = testing.Rest
+
+
+def test_the_client_talks_to_the_emulator(octopus_client, octopus_emulator):
+    octopus_client.upload_item(make_item("00123", price="4.50"))
+    octopus_client.update_item_quantity_and_price(make_stock_update("00123", stock=0))
+    item = octopus_emulator.store.item("00123")
+    assert (item["Price"], item["Stock"]) == (Decimal("8.88"), "0")
+
+
+@pytest.mark.parametrize("time", [1, 2])
+def test_each_test_has_an_empty_service(octopus_client, octopus_emulator, time):
+    assert not octopus_client.is_sku_exist("A")
+    octopus_emulator.store.add_item("A")
+
+
+def test_the_client_ignores_the_machines_settings(monkeypatch, request):
+    monkeypatch.setenv("OCTOPUS_ACCOUNT_ID", "a-real-account")
+    monkeypatch.setenv("OCTOPUS_PROFILE", "production")
+    assert request.getfixturevalue("octopus_client").is_sku_exist("A") is False
+
+
+def test_the_example_of_the_docstring_holds(octopus_emulator, octopus_client):
+    octopus_emulator.script.on("SubmitOrder", nth=1).do(Reset(when="after"))
+    with pytest.raises(OutcomeUnknownError):
+        octopus_client.submit_order(make_order())
+    assert len(octopus_emulator.store.orders()) == 1
+
+
+def test_an_order_has_the_totals_of_its_lines():
+    lines = [make_order_line("A"), make_order_line("B", quantity=2, unit_price=Decimal("1.50"))]
+    order = make_order("WEB-2", order_items=lines)
+    assert (order.sub_total, order.total) == (Decimal("12.99"), Decimal("12.99"))
+    assert make_order(total=Decimal(1)).total == 1
+    assert make_order(order_items=[]).total == 0
+
+
+def test_without_the_emulator_extra_the_fixture_says_what_to_install(pytester):
+    pytester.makeconftest("import sys; sys.modules['uvicorn'] = None")
+    pytester.makepyfile("def test_it(octopus_emulator): pass")
+    result = pytester.runpytest_subprocess("-p", "no:xdist")
+    assert "pip install 'octopus-soap[emulator]'" in result.stdout.str() + result.stderr.str()
+    assert result.ret != 0
