@@ -1,0 +1,206 @@
+"""``octopus-soap octopia``: which credential is this, a demo without an account, and the first reading calls.
+
+Secrets are wrapped while the command line is parsed and never printed. Prefer the environment: a command line can be
+read by every user of the machine.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from pydantic import SecretStr
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from octopus_soap.octopia import (
+    SOAP_TO_REST,
+    CredentialKind,
+    Identification,
+    OctopiaClient,
+    OctopiaError,
+    OrderFilter,
+    identify,
+)
+from octopus_soap.octopia.demo import run_demo
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+
+app = typer.Typer(
+    name="octopia",
+    help="The Octopia (Cdiscount) seller API: another company than Octopus. Start with whoami or demo.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,  # locals of a command hold what was typed
+)
+
+_OK, _BAD = "[green]ok[/]", "[red]failed[/]"
+
+Have = Annotated[list[str] | None, typer.Option("--have", help="The name of a value you hold, without its value.")]
+SellerOption = Annotated[str | None, typer.Option(envvar="OCTOPIA_SELLER_ID", help="The seller id.")]
+ClientOption = Annotated[str | None, typer.Option(envvar="OCTOPIA_CLIENT_ID", help="The client id.")]
+ClientSecretOption = Annotated[
+    SecretStr | None,
+    typer.Option(parser=SecretStr, envvar="OCTOPIA_CLIENT_SECRET", metavar="SECRET", help="The client secret."),
+]
+LoginOption = Annotated[str | None, typer.Option(envvar="OCTOPIA_LOGIN", help="A value called login.")]
+PasswordOption = Annotated[
+    SecretStr | None,
+    typer.Option(parser=SecretStr, envvar="OCTOPIA_PASSWORD", metavar="SECRET", help="A value called password."),
+]
+AuthTokenOption = Annotated[
+    SecretStr | None, typer.Option("--authtoken", parser=SecretStr, metavar="SECRET", help="A value called authtoken.")
+]
+MerchantOption = Annotated[str | None, typer.Option("--merchantname", help="A value called merchantname.")]
+AccessOption = Annotated[
+    SecretStr | None, typer.Option("--accessid", parser=SecretStr, metavar="SECRET", help="A value called accessid.")
+]
+UseOption = Annotated[
+    CredentialKind | None, typer.Option("--for", help="What three values are for, if you know.", case_sensitive=False)
+]
+SoapMap = Annotated[bool, typer.Option("--soap-map", help="Also print the REST call for each SOAP operation.")]
+Limit = Annotated[int, typer.Option(min=1, help="Rows shown at most.")]
+Status = Annotated[list[str] | None, typer.Option(help="Only orders in this state; may be repeated.")]
+Channel = Annotated[str, typer.Argument(help="The sales channel.")]
+
+
+@app.command()
+def whoami(
+    *,
+    seller_id: SellerOption = None,
+    client_id: ClientOption = None,
+    client_secret: ClientSecretOption = None,
+    login: LoginOption = None,
+    password: PasswordOption = None,
+    authtoken: AuthTokenOption = None,
+    merchantname: MerchantOption = None,
+    accessid: AccessOption = None,
+    have: Have = None,
+    use: UseOption = None,
+    soap_map: SoapMap = False,
+) -> None:
+    """Tell which kind of credential you hold, what it can do, and what to do next. Nothing is sent anywhere.
+
+    Give the values by option or environment, or only their names: --have clientId --have clientSecret.
+    """
+    values: dict[str, str | SecretStr | None] = dict.fromkeys(have or (), "value held")
+    given: dict[str, str | SecretStr | None] = {
+        "sellerId": seller_id,
+        "clientId": client_id,
+        "clientSecret": client_secret,
+        "login": login,
+        "password": password,
+        "authtoken": authtoken,
+        "merchantname": merchantname,
+        "accessid": accessid,
+    }
+    values |= {name: value for name, value in given.items() if value is not None}
+    with _reported():
+        found = identify(values, use=use)
+    console = Console()
+    console.print(_described(found))
+    if soap_map:
+        console.print(_soap_table())
+    if found.kind is CredentialKind.UNKNOWN:
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo() -> None:
+    """Run the client against a fake server on this machine, end to end; no account is needed."""
+    table = Table(title="Octopia, end to end against the fake server", title_justify="left")
+    for column in ("Promise", "Kept", "Seen"):
+        table.add_column(column, overflow="fold")
+    kept = True
+    for step in run_demo():
+        kept = kept and step.passed
+        table.add_row(step.name, _OK if step.passed else _BAD, escape(step.seen))
+    Console().print(table)
+    if not kept:
+        raise typer.Exit(1)
+
+
+@app.command()
+def sellers() -> None:
+    """Make the first call: print the seller's profile. Reads OCTOPIA_CLIENT_ID, _CLIENT_SECRET and _SELLER_ID."""
+    with _reported(), OctopiaClient.from_env() as client:
+        profile = client.seller()
+    table = Table("Field", "Value", title="Seller", title_justify="left")
+    for name, value in profile.model_dump(exclude_none=True).items():
+        table.add_row(escape(name), escape(str(value)))
+    Console().print(table)
+
+
+@app.command()
+def orders(status: Status = None, limit: Limit = 20) -> None:
+    """Print the first orders."""
+    with _reported(), OctopiaClient.from_env() as client:
+        which = OrderFilter(status=tuple(status or ()))
+        found = list(islice(client.orders(which, page_size=min(limit, 100)), limit))
+    rows = ((o.order_id, o.status, o.created_at, o.currency_code, len(o.lines)) for o in found)
+    _print_rows("Orders", ("Order", "Status", "Created", "Currency", "Lines"), rows)
+
+
+@app.command()
+def offers(channel: Channel = "CDISFR", limit: Limit = 20) -> None:
+    """Print the first offers on a sales channel."""
+    with _reported(), OctopiaClient.from_env() as client:
+        found = list(islice(client.offers(channel, page_size=min(limit, 1000)), limit))
+    rows = ((o.seller_external_reference, o.offer_id, o.offer_state, o.updated_at) for o in found)
+    _print_rows("Offers", ("Reference", "Offer", "State", "Updated"), rows)
+
+
+@contextmanager
+def _reported() -> Generator[None]:
+    """Print an error as one line and leave with 2, as every command of the program does that failed."""
+    try:
+        yield
+    except OctopiaError as error:
+        Console(stderr=True).print(f"[red]{type(error).__name__}[/]: {escape(str(error))}", soft_wrap=True)
+        raise typer.Exit(2) from None  # the message says it all
+
+
+def _described(found: Identification) -> Table:
+    advice = found.guidance
+    table = Table(title=escape(advice.title), title_justify="left", show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    sure = "yes" if found.certain else f"no; may also be {', '.join(found.candidates[1:]) or 'something else'}"
+    rows = [
+        ("Kind", f"{found.kind} [facts graded {advice.grade}]"),
+        ("Certain", sure),
+        ("Because", found.why),
+        ("What it is", advice.what),
+        ("Can do", advice.can_do),
+        ("Obtained", advice.obtained),
+        ("Missing", ", ".join(found.missing)),
+        *(("Look at", warning) for warning in found.warnings),
+        ("Not known", ", ".join(found.unrecognised)),
+        *((f"Next {number}", step) for number, step in enumerate(advice.next_steps, 1)),
+    ]
+    for name, text in rows:
+        if text:
+            table.add_row(name, escape(text))
+    return table
+
+
+def _soap_table() -> Table:
+    title = "The closed SOAP API, operation by operation (C: Octopia's own map, I: inferred here)"
+    table = Table(title=title, title_justify="left", show_lines=True)
+    for column in ("SOAP operation", "REST calls", "", "Here"):
+        table.add_column(column, overflow="fold")
+    for row in SOAP_TO_REST.values():
+        method = f"client.{row.method}" if row.method else ""
+        here = "; ".join(text for text in (method, row.note) if text)
+        table.add_row(row.operation, "\n".join(row.calls) or "none known", row.grade, escape(here))
+    return table
+
+
+def _print_rows(title: str, columns: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:
+    table = Table(*columns, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*(escape("" if value is None else str(value)) for value in row))
+    Console().print(table)

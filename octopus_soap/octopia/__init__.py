@@ -1,0 +1,142 @@
+"""A small, typed client of the Octopia (Cdiscount) seller API.
+
+Not to be confused with Octopus, which the rest of this project is about: two companies, two protocols, two kinds of
+credentials. Not sure which you hold? ``identify({"clientId": ..., ...})`` or ``octopus-soap octopia whoami``.
+
+Needs the extra ``octopia``. How-to: ``docs/octopia.md``. A fake server for tests: `octopus_soap.octopia.fake`.
+"""
+
+from octopus_soap.octopia.client import AsyncOctopiaClient, OctopiaClient
+from octopus_soap.octopia.credentials import (
+    AggregatorFullSet,
+    AnyCredentials,
+    ApiCredentials,
+    CredentialKind,
+    DelegatedAccess,
+    Integrator,
+    LegacySoapLogin,
+    OctopusCredential,
+    OwnDevelopment,
+    Plugin,
+)
+from octopus_soap.octopia.errors import (
+    AccessRefusedError,
+    ApiError,
+    ConfigError,
+    ConnectFailedError,
+    ConnectionLostError,
+    InputError,
+    NotFoundError,
+    OctopiaError,
+    OfferPackageError,
+    OutcomeUnknownError,
+    ProtocolError,
+    RateLimitedError,
+    RejectedError,
+    SellerNotLinkedError,
+    ServerError,
+    TimedOutError,
+    TlsFailedError,
+    TokenError,
+    TokenQuotaError,
+    TokenRefusedError,
+    TransportError,
+    WritesDisabledError,
+)
+from octopus_soap.octopia.guidance import Guidance, guidance
+from octopus_soap.octopia.identify import Identification, identify
+from octopus_soap.octopia.migration import SOAP_TO_REST, RestReplacement
+from octopus_soap.octopia.models import (
+    Carrier,
+    IntegrationStatus,
+    Offer,
+    OfferPackage,
+    OfferRequestResult,
+    Order,
+    OrderLine,
+    OrderStatus,
+    PackageState,
+    Seller,
+    SellerAddress,
+    SellerIndicators,
+    SellerState,
+    Subscription,
+    SupplyMode,
+)
+from octopus_soap.octopia.offers import OfferPackagePlan, OfferPackageReport, OfferUpdate, Tax, plan_offer_package
+from octopus_soap.octopia.operations import Parcel
+from octopus_soap.octopia.queries import OfferFilter, OrderFilter
+from octopus_soap.octopia.retry import RetryPolicy
+from octopus_soap.octopia.settings import API_URL, TOKEN_URL, OctopiaSettings
+from octopus_soap.octopia.tokens import TokenCache
+
+__all__ = [
+    "API_URL",
+    "SOAP_TO_REST",
+    "TOKEN_URL",
+    "AccessRefusedError",
+    "AggregatorFullSet",
+    "AnyCredentials",
+    "ApiCredentials",
+    "ApiError",
+    "AsyncOctopiaClient",
+    "Carrier",
+    "ConfigError",
+    "ConnectFailedError",
+    "ConnectionLostError",
+    "CredentialKind",
+    "DelegatedAccess",
+    "Guidance",
+    "Identification",
+    "InputError",
+    "IntegrationStatus",
+    "Integrator",
+    "LegacySoapLogin",
+    "NotFoundError",
+    "OctopiaClient",
+    "OctopiaError",
+    "OctopiaSettings",
+    "OctopusCredential",
+    "Offer",
+    "OfferFilter",
+    "OfferPackage",
+    "OfferPackageError",
+    "OfferPackagePlan",
+    "OfferPackageReport",
+    "OfferRequestResult",
+    "OfferUpdate",
+    "Order",
+    "OrderFilter",
+    "OrderLine",
+    "OrderStatus",
+    "OutcomeUnknownError",
+    "OwnDevelopment",
+    "PackageState",
+    "Parcel",
+    "Plugin",
+    "ProtocolError",
+    "RateLimitedError",
+    "RejectedError",
+    "RestReplacement",
+    "RetryPolicy",
+    "Seller",
+    "SellerAddress",
+    "SellerIndicators",
+    "SellerNotLinkedError",
+    "SellerState",
+    "ServerError",
+    "Subscription",
+    "SupplyMode",
+    "Tax",
+    "TimedOutError",
+    "TlsFailedError",
+    "TokenCache",
+    "TokenError",
+    "TokenQuotaError",
+    "TokenRefusedError",
+    "TransportError",
+    "WritesDisabledError",
+    "guidance",
+    "identify",
+    "plan_offer_package",
+]

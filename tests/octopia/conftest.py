@@ -1,0 +1,54 @@
+"""A fake server, a clock, and both clients behind one fixture."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from octopia_stage import Caller, Timer
+
+from octopus_soap.octopia import OctopiaSettings, OwnDevelopment
+from octopus_soap.octopia.fake import FakeOctopia
+
+
+@pytest.fixture
+def timer() -> Timer:
+    return Timer()
+
+
+@pytest.fixture
+def fake(timer: Timer) -> Iterator[FakeOctopia]:
+    with FakeOctopia(clock=timer) as server:
+        yield server
+
+
+@pytest.fixture
+def service(fake: FakeOctopia) -> Any:
+    return fake.service
+
+
+@pytest.fixture
+def credentials(fake: FakeOctopia) -> OwnDevelopment:
+    return OwnDevelopment(client_id=fake.client_id, client_secret=fake.client_secret, seller_id=fake.seller_id)
+
+
+@pytest.fixture
+def settings(fake: FakeOctopia) -> OctopiaSettings:
+    return OctopiaSettings(token_url=fake.token_url, api_url=fake.api_url, allow_writes=True)
+
+
+@pytest.fixture(params=["sync", "async"])
+def call(request, credentials, settings, timer) -> Iterator[Caller]:
+    caller = Caller(request.param, credentials, settings, timer)
+    yield caller
+    caller.close()
+
+
+@pytest.fixture(autouse=True)
+def no_secret_in_logs(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Whatever a test does, with every logger at DEBUG: the fake's secret and its tokens are never logged."""
+    with caplog.at_level(logging.DEBUG):
+        yield
+    logged = "\n".join(record.getMessage() for record in caplog.get_records("call"))
+    assert FakeOctopia.client_secret not in logged
+    assert "eyJfake" not in logged

@@ -1,0 +1,75 @@
+"""The errors: the drawn tree is the real one; small, picklable, with their facts as attributes."""
+
+import ast
+import copy
+import inspect
+import pickle
+import re
+
+import pytest
+
+from octopus_soap.octopia import errors
+from octopus_soap.octopia.errors import ApiError, OctopiaError, OfferPackageError, TokenError
+
+CLASSES = [c for c in vars(errors).values() if inspect.isclass(c) and issubclass(c, OctopiaError)]
+
+
+def sample(cls: type[OctopiaError], message: str = "m") -> OctopiaError:
+    if issubclass(cls, ApiError):
+        return cls(
+            message, call="GET /x", status=400, fields={"f": ("a",)}, retry_after=2.0, seller_id="5", trace_id="t"
+        )
+    if issubclass(cls, OfferPackageError):
+        return cls(message, package_id="p", stage="closing", uploaded=7, reason=TokenError("x", status=500))
+    return cls(message)
+
+
+def test_the_tree_in_the_docstring_is_the_tree_of_the_classes():
+    drawn: dict[str, str] = {}
+    path: list[str] = []
+    tree = errors.__doc__.split("```")[1]
+    for line in tree.strip().splitlines():
+        found = re.match(r"([│├└─ ]*)(\w+)", line)
+        depth = len(found[1]) // 4
+        path[depth:] = [found[2]]
+        drawn[found[2]] = path[depth - 1] if depth else "Exception"
+    assert drawn == {cls.__name__: cls.__bases__[0].__name__ for cls in CLASSES}
+
+
+def test_other_worlds_named_in_the_tree_can_catch_them():
+    assert issubclass(errors.ConfigError, ValueError)
+    assert issubclass(errors.InputError, ValueError)
+    assert issubclass(errors.TimedOutError, TimeoutError)
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda c: c.__name__)
+def test_an_error_survives_pickling_and_copying_with_all_its_facts(cls):
+    error = sample(cls)
+    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert type(twin) is cls
+        assert str(twin) == str(error)
+        assert twin.__dict__.keys() == error.__dict__.keys()
+        assert {k: str(v) for k, v in twin.__dict__.items()} == {k: str(v) for k, v in error.__dict__.items()}
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda c: c.__name__)
+@pytest.mark.parametrize("filler", ["x", "€", "\ud800"])
+def test_a_message_stays_under_a_kilobyte(cls, filler):
+    error = sample(cls, filler * 5000)
+    assert len(str(error).encode()) < 1000
+    assert len(pickle.dumps(error)) < 4096
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda c: c.__name__)
+def test_facts_are_keywords_only_and_documented(cls):
+    parameters = list(inspect.signature(cls).parameters.values())
+    assert parameters[0].name == "message"
+    assert all(p.kind is p.KEYWORD_ONLY for p in parameters[1:])
+    if "__init__" in vars(cls) and len(parameters) > 1:
+        documented = "".join(base.__doc__ or "" for base in cls.__mro__)
+        assert all(f"{p.name}:" in documented for p in parameters[1:])
+
+
+def test_the_module_exports_every_class_sorted():
+    assert errors.__all__ == sorted(cls.__name__ for cls in CLASSES)
+    ast.parse(inspect.getsource(errors))
