@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from octopus_soap._version import __version__
 
 if TYPE_CHECKING:
-    from octopus_soap.client import OctopusClient
+    from octopus_soap.client import AsyncOctopusClient, OctopusClient
     from octopus_soap.errors import (
         ApiStatusError,
         AuthenticationError,
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from octopus_soap.settings import OctopusSettings
 
 _HOMES = {
-    "client": ["OctopusClient"],
+    "client": ["AsyncOctopusClient", "OctopusClient"],
     "errors": [
         "ApiStatusError",
         "AuthenticationError",
@@ -114,6 +114,7 @@ __all__ = [
     "AddressInfo",
     "Answer",
     "ApiStatusError",
+    "AsyncOctopusClient",
     "AttributeInfo",
     "AuthenticationError",
     "BatchError",

@@ -1,18 +1,19 @@
-"""`OctopusClient`: construct, close, repr; the operations come from the catalogue."""
+"""`OctopusClient` and `AsyncOctopusClient`: construct, views, close, repr; the operations come from the catalogue."""
 
 from __future__ import annotations
 
 import time
 import uuid
+from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from octopus_soap.drivers.blocking import BlockingDriver, chance
 from octopus_soap.drivers.connections import Connections
+from octopus_soap.engine.bound import AsyncSurface, BlockingSurface, Surface
 from octopus_soap.engine.context import Context, SizeMemory
 from octopus_soap.engine.flow import Rules, Trust
-from octopus_soap.engine.operation import BlockingSurface
 from octopus_soap.engine.retry import RetryPolicy
-from octopus_soap.errors import AuthenticationError, ClientClosedError, OctopusError
+from octopus_soap.errors import AuthenticationError, ClientClosedError, ConfigError
 from octopus_soap.operations import Operations
 from octopus_soap.settings import OctopusSettings, is_loopback
 from octopus_soap.wire.codec import Codec
@@ -22,20 +23,121 @@ from octopus_soap.wire.redact import Redactor
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator
+    from collections.abc import AsyncGenerator, Generator
     from os import PathLike
 
     import requests
     import zeep
 
+    from octopus_soap.drivers.asynchronous import AsyncDriver
     from octopus_soap.engine.batching import ListJob
+    from octopus_soap.engine.entries import Part
     from octopus_soap.engine.flow import Flow
     from octopus_soap.results import BatchResult
 
 T = TypeVar("T")
 
 
-class OctopusClient(Operations, BlockingSurface):
+class _Client(Operations, Surface):
+    """What both clients are: settings, contract, and what their calls share."""
+
+    settings: OctopusSettings
+
+    def _set_up(self, settings: OctopusSettings) -> None:
+        self.settings = settings
+        self._stop: threading.Event | None = None
+        self._memory = SizeMemory()
+        self._trust = Trust()
+        redactor = Redactor(settings.secrets())
+        utc_suffix = "Z" if settings.utc_suffix else ""
+        self._codec = Codec(load_contract(settings.wsdl), redactor, settings.server_zone, utc_suffix)
+        self._made_context = self._make_context()
+
+    def _make_context(self) -> Context:
+        settings = self.settings
+        policy = RetryPolicy(
+            settings.max_attempts,
+            settings.total_timeout,
+            settings.backoff_base,
+            settings.backoff_cap,
+            settings.retry_after_cap,
+        )
+        unverified = (
+            self._codec.bundled and not settings.accept_unverified_contract and not is_loopback(settings.endpoint)
+        )
+        stopped = (lambda: False) if self._stop is None else self._stop.is_set
+        return Context(
+            codec=self._codec,
+            rules=Rules(policy, chance, lambda: uuid.uuid4().hex[:16], self._trust, retry_after, stopped),
+            account_id=settings.sent_account_id,
+            batch_sizes=settings.batch_sizes,
+            max_request_bytes=settings.max_request_bytes,
+            parallel_reads=settings.max_connections,
+            parallel_writes=settings.parallel_writes,
+            safety=settings.safety,
+            omitted_values=settings.omitted_values,
+            unverified=unverified,
+            memory=self._memory,
+        )
+
+    def _context(self) -> Context:
+        return self._made_context
+
+    def with_options(
+        self,
+        *,
+        connect_timeout: float | None = None,
+        read_timeout: float | None = None,
+        total_timeout: float | None = None,
+        max_attempts: int | None = None,
+        stop: threading.Event | None = None,
+    ) -> Self:
+        """A view of this client with other limits; both share connections and learned sizes, and nothing leaks back.
+
+        Args:
+            connect_timeout: seconds to connect.
+            read_timeout: seconds the service may stay silent.
+            total_timeout: seconds for one request with its retries and pauses.
+            max_attempts: attempts per request.
+            stop: once set, no further batch or attempt is begun; what is left is `not_sent`.
+
+        Raises:
+            ConfigError: a value is out of range.
+        """
+        given = {
+            "connect_timeout": connect_timeout,
+            "read_timeout": read_timeout,
+            "total_timeout": total_timeout,
+            "max_attempts": max_attempts,
+        }
+        view = object.__new__(type(self))
+        vars(view).update(vars(self))
+        view.settings = self.settings.changed(**{name: value for name, value in given.items() if value is not None})
+        view._stop = stop or self._stop
+        view._made_context = view._make_context()
+        view._use_own_limits()
+        return view
+
+    def _use_own_limits(self) -> None:
+        """Give a view a driver that keeps its own limits, over the same connections."""
+        raise NotImplementedError
+
+    @property
+    def learned_batch_sizes(self) -> dict[str, tuple[int, int]]:
+        """Rows and bytes per request that worked after larger ones were refused, by operation."""
+        return self._memory.learned()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.settings.endpoint!r}, merchantname={self.settings.merchantname!r})"
+
+    def __reduce__(self) -> Any:
+        raise ClientClosedError(
+            "a client holds connections and secrets and is not pickled; pickle what its settings come from (a profile "
+            "name, environment variables) and build one client per process"
+        )
+
+
+class OctopusClient(_Client, BlockingSurface):
     """A client of the Octopus Channel API. Threads may share it; it works inside a running event loop.
 
     Args:
@@ -69,56 +171,20 @@ class OctopusClient(Operations, BlockingSurface):
         settings: OctopusSettings | None = None,
         session: requests.Session | None = None,
     ) -> None:
-        self.settings = settings or OctopusSettings.load(
-            endpoint=endpoint,
-            authtoken=authtoken,
-            merchantname=merchantname,
-            accessid=accessid,
-            account_id=account_id,
-            wsdl=wsdl,
-            profile=profile,
+        self._set_up(
+            settings
+            or OctopusSettings.load(
+                endpoint=endpoint,
+                authtoken=authtoken,
+                merchantname=merchantname,
+                accessid=accessid,
+                account_id=account_id,
+                wsdl=wsdl,
+                profile=profile,
+            )
         )
-        self._stop: threading.Event | None = None
-        self._memory = SizeMemory()
-        self._trust = Trust()
-        contract = load_contract(self.settings.wsdl)
-        redactor = Redactor(self.settings.secrets())
-        self._codec = Codec(contract, redactor, self.settings.server_zone, "Z" if self.settings.utc_suffix else "")
         self._driver = BlockingDriver(self.settings, Connections(self.settings, session))
-        self._made_context = self._make_context()
         self._zeep: zeep.Client | None = None
-
-    def _make_context(self) -> Context:
-        settings = self.settings
-        policy = RetryPolicy(
-            settings.max_attempts,
-            settings.total_timeout,
-            settings.backoff_base,
-            settings.backoff_cap,
-            settings.retry_after_cap,
-        )
-        unverified = (
-            self._codec.bundled and not settings.accept_unverified_contract and not is_loopback(settings.endpoint)
-        )
-        stopped = (lambda: False) if self._stop is None else self._stop.is_set
-        return Context(
-            codec=self._codec,
-            rules=Rules(policy, chance, lambda: uuid.uuid4().hex[:16], self._trust, retry_after, stopped),
-            account_id=settings.sent_account_id,
-            batch_sizes=settings.batch_sizes,
-            max_request_bytes=settings.max_request_bytes,
-            parallel_reads=settings.max_connections,
-            parallel_writes=settings.parallel_writes,
-            safety=settings.safety,
-            omitted_values=settings.omitted_values,
-            unverified=unverified,
-            memory=self._memory,
-        )
-
-    # -- what the operations ask for -----------------------------------------------------------------------------
-
-    def _context(self) -> Context:
-        return self._made_context
 
     def _run(self, flow: Flow[T]) -> T:
         return self._driver.run(flow)
@@ -126,63 +192,27 @@ class OctopusClient(Operations, BlockingSurface):
     def _run_job(self, job: ListJob[T]) -> BatchResult[T]:
         parts: list[BatchResult[T]] = []
         try:
-            for part in self._driver.side_by_side(job.flows(), job.parallel):
-                parts.append(job.absorb(part))  # noqa: PERF401 - parts must hold what was done when the loop breaks off
+            # Closed at once, not when the garbage collector comes by: what still runs must not go on.
+            with closing(self._driver.side_by_side(job.flows(), job.parallel)) as running:
+                for part in running:
+                    parts.append(job.absorb(part))
+                    job.report(parts[-1])
         except BaseException as error:
-            # Finished work stays reachable whatever ended the call: Ctrl-C, a callback's exception, a closed client.
-            error.result = job.merged(parts, complete=False)  # type: ignore[attr-defined] # documented on the client
+            _keep_finished(job, parts, error)
             raise
-        result = job.merged(parts)
-        _raise_refused(job, result)
-        return result.raise_for_unfinished(job.fatal)
+        return _concluded(job, parts)
 
-    def _stream_job(self, job: ListJob[T]) -> Iterator[BatchResult[T]]:
+    def _stream_job(self, job: ListJob[T]) -> Generator[BatchResult[T]]:
         done = False
-        for part in self._driver.side_by_side(job.flows(), job.parallel):
-            result = job.absorb(part)
-            if not done:
-                _raise_refused(job, result)
-            done = done or bool(len(result))
-            yield result
+        with closing(self._driver.side_by_side(job.flows(), job.parallel)) as running:
+            for part in running:
+                result = _streamed(job, part, done=done)
+                done = done or bool(len(result))
+                yield result
 
-    # -- around the operations ------------------------------------------------------------------------------------
-
-    def with_options(
-        self,
-        *,
-        connect_timeout: float | None = None,
-        read_timeout: float | None = None,
-        total_timeout: float | None = None,
-        max_attempts: int | None = None,
-        stop: threading.Event | None = None,
-    ) -> OctopusClient:
-        """A view of this client with other limits; both share connections and learned sizes, and nothing leaks back.
-
-        Args:
-            connect_timeout: seconds to connect.
-            read_timeout: seconds the service may stay silent.
-            total_timeout: seconds for one request with its retries and pauses.
-            max_attempts: attempts per request.
-            stop: once set, no further batch or attempt is begun; what is left is `not_sent`.
-
-        Raises:
-            ConfigError: a value is out of range.
-        """
-        given = {
-            "connect_timeout": connect_timeout,
-            "read_timeout": read_timeout,
-            "total_timeout": total_timeout,
-            "max_attempts": max_attempts,
-        }
-        changes = {name: value for name, value in given.items() if value is not None}
-        view = object.__new__(type(self))
-        vars(view).update(vars(self))
-        view.settings = self.settings.changed(**changes)
-        view._stop = stop or self._stop
-        view._driver = self._driver.view(view.settings, time.sleep if view._stop is None else view._stop.wait)
-        view._made_context = view._make_context()
-        view._zeep = None
-        return view
+    def _use_own_limits(self) -> None:
+        self._driver = self._driver.view(self.settings, time.sleep if self._stop is None else self._stop.wait)
+        self._zeep = None
 
     @property
     def zeep(self) -> zeep.Client:
@@ -195,11 +225,6 @@ class OctopusClient(Operations, BlockingSurface):
             self._zeep = zeep_client(self._codec.contract, self.settings.endpoint, self._driver.raw)
         return self._zeep
 
-    @property
-    def learned_batch_sizes(self) -> dict[str, tuple[int, int]]:
-        """Rows and bytes per request that worked after larger ones were refused, by operation."""
-        return self._memory.learned()
-
     def close(self) -> None:
         """Close the connections; calling it again does nothing. A session you gave stays open."""
         self._driver.close()
@@ -210,18 +235,126 @@ class OctopusClient(Operations, BlockingSurface):
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def __repr__(self) -> str:
-        return f"OctopusClient({self.settings.endpoint!r}, merchantname={self.settings.merchantname!r})"
 
-    def __reduce__(self) -> Any:
-        raise ClientClosedError(
-            "a client holds connections and secrets and is not pickled; pickle what its settings come from (a profile "
-            "name, environment variables) and build one client per process"
+class AsyncOctopusClient(_Client, AsyncSurface):
+    """The same client for asyncio: every call is awaited, `stream` is iterated with `async for`. Extra `async`.
+
+    Args:
+        endpoint: URL of the service, such as `https://host/OctopusService.svc`.
+        authtoken: HTTP header `authtoken`.
+        merchantname: HTTP header `merchantname`.
+        accessid: HTTP header `accessid`.
+        account_id: sent as accountID; the access id by default.
+        wsdl: a contract of your own; the bundled one by default.
+        profile: table of the profile file to take what is not given here.
+        settings: ready-made settings, instead of the arguments above.
+
+    Raises:
+        ConfigError: something is missing or not accepted, or httpx is not installed.
+        ContractError: the contract cannot be loaded.
+
+    Vendor's page: Authorization.
+    """
+
+    def __init__(
+        self,
+        endpoint: str | None = None,
+        *,
+        authtoken: str | None = None,
+        merchantname: str | None = None,
+        accessid: str | None = None,
+        account_id: str | None = None,
+        wsdl: str | PathLike[str] | None = None,
+        profile: str | None = None,
+        settings: OctopusSettings | None = None,
+    ) -> None:
+        self._set_up(
+            settings
+            or OctopusSettings.load(
+                endpoint=endpoint,
+                authtoken=authtoken,
+                merchantname=merchantname,
+                accessid=accessid,
+                account_id=account_id,
+                wsdl=wsdl,
+                profile=profile,
+            )
         )
+        self._driver = _async_driver(self.settings)
+
+    async def _run(self, flow: Flow[T]) -> T:
+        return await self._driver.run(flow)
+
+    async def _run_job(self, job: ListJob[T]) -> BatchResult[T]:
+        parts: list[BatchResult[T]] = []
+        try:
+            async with aclosing(self._driver.side_by_side(job.flows(), job.parallel)) as running:
+                async for part in running:
+                    parts.append(job.absorb(part))
+                    job.report(parts[-1])
+        except BaseException as error:
+            _keep_finished(job, parts, error)
+            raise
+        return _concluded(job, parts)
+
+    async def _stream_job(self, job: ListJob[T]) -> AsyncGenerator[BatchResult[T]]:
+        done = False
+        async with aclosing(self._driver.side_by_side(job.flows(), job.parallel)) as running:
+            async for part in running:
+                result = _streamed(job, part, done=done)
+                done = done or bool(len(result))
+                yield result
+
+    def _use_own_limits(self) -> None:
+        self._driver = self._driver.view(self.settings)
+
+    async def aclose(self) -> None:
+        """Close the connections; calling it again does nothing."""
+        await self._driver.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
 
 
-def _raise_refused(job: ListJob[Any], result: BatchResult[Any]) -> None:
+def _async_driver(settings: OctopusSettings) -> AsyncDriver:
+    try:
+        from octopus_soap.drivers.asynchronous import AsyncConnections, AsyncDriver  # noqa: PLC0415 - needs the extra
+    except ModuleNotFoundError as error:
+        if error.name != "httpx":
+            raise
+        raise ConfigError("AsyncOctopusClient needs httpx: pip install 'octopus-soap[async]'") from None
+    return AsyncDriver(settings, AsyncConnections(settings))
+
+
+def _keep_finished(job: ListJob[T], parts: list[BatchResult[T]], error: BaseException) -> None:
+    # Finished work stays reachable whatever ended the call: Ctrl-C, a cancelled task, a callback's exception.
+    error.result = job.merged(parts, complete=False)  # type: ignore[attr-defined] # documented on the clients
+
+
+def _concluded(job: ListJob[T], parts: list[BatchResult[T]]) -> BatchResult[T]:
+    result = job.merged(parts)
+    _raise_refused(job, result)
+    return result.raise_for_unfinished(job.fatal)
+
+
+def _streamed(job: ListJob[T], part: Part, *, done: bool) -> BatchResult[T]:
+    result = job.absorb(part)
+    try:
+        job.report(result)
+    except BaseException as error:
+        error.result = result  # type: ignore[attr-defined] # a callback loses no finished work
+        raise
+    if not done:
+        _raise_refused(job, result)
+    return result
+
+
+def _raise_refused(job: ListJob[T], result: BatchResult[T]) -> None:
     """Refused credentials are raised as such where nothing was done; otherwise the result comes first."""
-    fatal: OctopusError | None = job.fatal
+    fatal = job.fatal
     if isinstance(fatal, AuthenticationError) and len(result.unfinished) == len(result.outcomes):
+        fatal.result = result  # type: ignore[attr-defined] # as on every exception that ends a list call
         raise fatal

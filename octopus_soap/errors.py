@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from octopus_soap.results import BatchResult, CallInfo
 
-_MESSAGE_LIMIT = 900  # leaves room for the call's facts; the whole text stays under 1 kB
+_MESSAGE_LIMIT = 800  # leaves room for the call's facts; the whole text stays under 1 kB
 
 
 class OctopusError(Exception):
@@ -49,8 +49,8 @@ class OctopusError(Exception):
     retryable: bool = False
 
     def __init__(self, message: str, *, info: CallInfo | None = None) -> None:
-        super().__init__(message)
         self.message = clip(message, _MESSAGE_LIMIT)
+        super().__init__(self.message)
         self.info = info
 
     def __str__(self) -> str:
@@ -58,8 +58,15 @@ class OctopusError(Exception):
         return f"{self.message} [{facts}]" if facts else self.message
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Exception's own reduce replays positional arguments only; keyword facts live in __dict__.
-        return _rebuild, (type(self), self.message, self.__dict__.copy(), self.__cause__)
+        # Exception's own reduce replays positional arguments only; keyword facts live in __dict__, which is restored
+        # after the object exists: a batch's result may hold the very error that carries it.
+        # Foreign causes may not unpickle elsewhere and stay behind.
+        cause = self.__cause__ if isinstance(self.__cause__, OctopusError) else None
+        return _blank, (type(self), self.message), (self.__dict__.copy(), cause)
+
+    def __setstate__(self, state: Any) -> None:
+        facts, self.__cause__ = state
+        self.__dict__.update(facts)
 
     def with_info(self, info: CallInfo) -> Self:
         """Attach the facts of the call that led here, unless some are there already."""
@@ -68,11 +75,9 @@ class OctopusError(Exception):
         return self
 
 
-def _rebuild(cls: type[OctopusError], message: str, state: dict[str, Any], cause: BaseException | None) -> OctopusError:
+def _blank(cls: type[OctopusError], message: str) -> OctopusError:
     error = cls.__new__(cls, message)
     error.args = (message,)
-    error.__dict__.update(state)
-    error.__cause__ = cause if isinstance(cause, OctopusError) else None  # foreign causes may not unpickle elsewhere
     return error
 
 
@@ -137,10 +142,12 @@ class InvalidInputError(OctopusError, ValueError):
         problems: every offending index and field, not only the first.
     """
 
-    def __init__(self, problems: Sequence[Problem], *, info: CallInfo | None = None) -> None:
+    def __init__(
+        self, problems: Sequence[Problem], *, info: CallInfo | None = None, sent: str = "nothing was sent"
+    ) -> None:
         shown = "; ".join(str(problem) for problem in problems[:5])
         more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""  # noqa: PLR2004 - five fit a log line
-        super().__init__(f"nothing was sent: {shown}{more}", info=info)
+        super().__init__(f"{sent}: {shown}{more}", info=info)
         self.problems: tuple[Problem, ...] = tuple(problems)
 
 
@@ -225,7 +232,7 @@ class FaultError(OctopusError):
         info: CallInfo | None = None,
     ) -> None:
         super().__init__(message, info=info)
-        self.fault_code = fault_code
+        self.fault_code = fault_code[:60]
         self.fault_string = clip(fault_string, 2048)
         self.detail = clip(detail, 2048)
 

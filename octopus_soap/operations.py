@@ -188,7 +188,7 @@ class Operations:
         return Single(
             {"sku": sku},
             OneOf(QuantityInfoResponse),
-            answers.quantity_info,
+            answers.quantity_info(sku),
             account_id,
             checks.sku_problems(sku, "sku"),
         )

@@ -100,7 +100,7 @@ class ItemOutcome(Generic[T_co]):
     message: str = ""
     error: OctopusError | None = None
     input: Any = None
-    raw: bytes | None = None
+    raw: bytes | None = field(default=None, repr=False)
     filled: tuple[str, ...] = ()
 
     @property

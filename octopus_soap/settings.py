@@ -25,12 +25,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from platformdirs import user_config_dir
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from octopus_soap.errors import ConfigError
 from octopus_soap.safety import OmittedValues, Safety
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import tzinfo
 
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
@@ -141,7 +142,9 @@ class OctopusSettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the base class's interface
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then environment, then .env, then the profile file."""
-        return init_settings, env_settings, dotenv_settings, _ProfileSource(settings_cls, init_settings, env_settings)
+        env_file = _EnvFileSource(settings_cls, dotenv_settings)
+        given = (init_settings, env_settings, env_file)
+        return (*given, _ProfileSource(settings_cls, given))
 
     @classmethod
     def load(cls, **given: Any) -> Self:
@@ -154,6 +157,8 @@ class OctopusSettings(BaseSettings):
             return cls(**{name: value for name, value in given.items() if value is not None})
         except ValidationError as error:
             raise ConfigError(_explain(error)) from None
+        except SettingsError as error:  # a variable that should hold JSON; the text names it without its value
+            raise ConfigError(f"{error}: it must be JSON") from None
 
     def changed(self, **changes: Any) -> Self:
         """A validated copy with *changes*; no other source is asked.
@@ -258,23 +263,34 @@ OPERATION_NAMES = frozenset(
 """Wire names the vendor's page lists; a test holds them against the catalogue, which lies above this module."""
 
 
+class _EnvFileSource(PydanticBaseSettingsSource):
+    """The lines of a .env file that are ours: a project keeps other programs' settings in it too."""
+
+    def __init__(self, settings_cls: type[BaseSettings], lines: PydanticBaseSettingsSource) -> None:
+        super().__init__(settings_cls)
+        self._lines = lines
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        return self._lines.get_field_value(field, field_name)
+
+    def __call__(self) -> dict[str, Any]:
+        known = self.settings_cls.model_fields
+        # What begins like ours and is not known stays, and is refused by name: a typo.
+        return {name: value for name, value in self._lines().items() if name in known or name.startswith("octopus_")}
+
+
 class _ProfileSource(PydanticBaseSettingsSource):
     """The profile file's table."""
 
-    def __init__(
-        self,
-        settings_cls: type[BaseSettings],
-        arguments: PydanticBaseSettingsSource,
-        environment: PydanticBaseSettingsSource,
-    ) -> None:
+    def __init__(self, settings_cls: type[BaseSettings], before: tuple[Callable[[], dict[str, Any]], ...]) -> None:
         super().__init__(settings_cls)
-        self._arguments, self._environment = arguments, environment
+        self._before = before
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - the base class's interface; __call__ gives the whole table
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        named = self._arguments().get("profile") or self._environment().get("profile")
+        named = next((name for source in self._before if (name := source().get("profile"))), None)
         path = profiles_file()
         try:
             tables = tomllib.loads(path.read_text(encoding="utf-8"))

@@ -13,9 +13,11 @@
 from __future__ import annotations
 
 import random
+import sys
+import threading
 import time
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
@@ -30,7 +32,7 @@ from octopus_soap.errors import ConnectFailed, OctopusError, ProtocolError
 from octopus_soap.wire.faults import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
 
     from octopus_soap.settings import OctopusSettings
 
@@ -71,7 +73,7 @@ class BlockingDriver:
             "SOAPAction": f'"{exchange.action}"',
             "X-Request-ID": exchange.request_id,
         }
-        started = time.monotonic()
+        started, handled = time.monotonic(), sys.exception()
         session = self._connections.session()
         gate = self._connections.gate
         if not gate.acquire(timeout=limit):
@@ -89,9 +91,13 @@ class BlockingDriver:
         except (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError) as error:
             own = self._connections.given is None
             elapsed = time.monotonic() - started
-            return failure_of(error, elapsed, limit, self._settings.read_timeout, connecting=own and not answered)
+            silence, connecting = self._settings.read_timeout, own and not answered
+            failure = failure_of(error, elapsed, limit, silence, connecting=connecting, handled=handled)
+            if failure.kind is FailureKind.STALE:
+                self._connections.drop_idle()
+            return failure
         except ProtocolError as error:
-            return SendFailure(FailureKind.REFUSED, error, time.monotonic() - started)
+            return SendFailure(FailureKind.OVERSIZED, error, time.monotonic() - started)
         finally:
             deadline.reset(token)
             gate.release()
@@ -127,20 +133,28 @@ class BlockingDriver:
 
     def raw(self, url: str, body: bytes, headers: Mapping[str, str]) -> requests.Response:
         """One exchange for `client.zeep`: the same credentials, limits and pool; errors are requests' own."""
-        session = self._connections.session()
-        token = deadline.set(time.monotonic() + self._settings.total_timeout)
+        session, gate = self._connections.session(), self._connections.gate
+        limit = self._settings.total_timeout
+        until = time.monotonic() + limit
+        if not gate.acquire(timeout=limit):
+            raise requests.ConnectTimeout(f"no connection became free within {limit:g} s; see max_connections")
+        token = deadline.set(until)
         try:
-            with self._connections.gate:
-                response = self._send(session, body, {**self._headers, **headers}, self._settings.total_timeout, url)
-                response.content  # noqa: B018 - reads the body while the connection is ours
-                return response
+            left = max(0.001, until - time.monotonic())
+            response = self._send(session, body, {**self._headers, **headers}, left, url)
+            try:
+                response._content = self._read(response, until)  # noqa: SLF001 - where requests keeps a body that was read
+            finally:
+                response.close()
+            return response
         finally:
             deadline.reset(token)
+            gate.release()
 
     # -- flows -------------------------------------------------------------------------------------------------
 
-    def run(self, flow: Flow[T]) -> T:
-        """Run one flow to its end."""
+    def run(self, flow: Flow[T], abandoned: threading.Event | None = None) -> T:
+        """Run one flow to its end; once *abandoned*, it makes no further exchange."""
         answer: Any = None
         error: Exception | None = None
         while True:
@@ -152,6 +166,8 @@ class BlockingDriver:
             answer, error = None, None
             match effect:
                 case Send():
+                    if abandoned is not None and abandoned.is_set():
+                        raise CancelledError
                     answer = self.exchange(effect.exchange, effect.limit)
                 case Sleep():
                     self._sleep(effect.seconds)
@@ -163,7 +179,7 @@ class BlockingDriver:
                 case _:
                     assert_never(effect)
 
-    def side_by_side(self, flows: Iterator[Flow[T]], parallel: int) -> Iterator[T]:
+    def side_by_side(self, flows: Iterator[Flow[T]], parallel: int) -> Generator[T]:
         """Run flows, at most *parallel* at once, and yield their results in order.
 
         The first flow runs in the caller's thread unless a second one exists: a call of one batch starts no thread.
@@ -171,7 +187,13 @@ class BlockingDriver:
         first = next(flows, None)
         if first is None:
             return
-        second = next(flows, None) if parallel > 1 else None
+        second: Flow[T] | None = None
+        if parallel > 1:
+            try:
+                second = next(flows, None)
+            except OctopusError:  # a bad input of a stream: the batch before it comes first
+                yield self.run(first)
+                raise
         if second is None:
             yield self.run(first)
             for flow in flows:
@@ -179,18 +201,31 @@ class BlockingDriver:
             return
         yield from self._threads([first, second], flows, min(parallel, self._settings.max_connections))
 
-    def _threads(self, opening: list[Flow[T]], flows: Iterator[Flow[T]], parallel: int) -> Iterator[T]:
+    def _threads(self, opening: list[Flow[T]], flows: Iterator[Flow[T]], parallel: int) -> Generator[T]:
         running: deque[Future[T]] = deque()
+        refused: OctopusError | None = None
+        abandoned = threading.Event()
         pool = ThreadPoolExecutor(parallel, thread_name_prefix="octopus-soap")
         try:
-            running.extend(pool.submit(self.run, flow) for flow in opening)
+            running.extend(pool.submit(self.run, flow, abandoned) for flow in opening)
             while running:
                 # One batch more than runs at once is encoded ahead, so that a free connection never waits for us.
-                while len(running) <= parallel and (following := next(flows, None)) is not None:
-                    running.append(pool.submit(self.run, following))
+                while len(running) <= parallel and refused is None:
+                    try:
+                        following = next(flows, None)
+                    except OctopusError as error:  # a bad input of a stream: what is under way comes first
+                        refused = error
+                        break
+                    if following is None:
+                        break
+                    running.append(pool.submit(self.run, following, abandoned))
                 yield running.popleft().result()
+            if refused is not None:
+                raise refused
         finally:
-            # After Ctrl-C, an error or an abandoned stream the caller must not wait for answers nobody reads.
+            # After Ctrl-C, an error or an abandoned stream the caller must not wait for answers nobody reads, and the
+            # flows still running must not go on with repeats and halves.
+            abandoned.set()
             pool.shutdown(wait=False, cancel_futures=True)
 
     def view(self, settings: OctopusSettings, sleep: Callable[[float], object]) -> BlockingDriver:

@@ -107,6 +107,11 @@ class Connections:
             session.trust_env = False  # a proxy of the environment cannot reach this machine's loopback
         self._session, self._pid = session, os.getpid()
 
+    def drop_idle(self) -> None:
+        """Close our idle connections: one was found closed by the service, so the others may be closed too."""
+        if self._session is not None and self._pid == os.getpid():
+            self._session.get_adapter(self._settings.endpoint).close()  # it opens new ones when it is used again
+
     def close(self) -> None:
         """Close our own session; a caller's stays open."""
         with self._lock:
@@ -133,7 +138,15 @@ _NEVER_SENT = frozenset(
 _CLOSED = frozenset(["RemoteDisconnected", "ConnectionResetError", "BrokenPipeError", "ConnectionAbortedError"])
 
 
-def failure_of(error: Exception, elapsed: float, limit: float, read_timeout: float, *, connecting: bool) -> SendFailure:
+def failure_of(
+    error: Exception,
+    elapsed: float,
+    limit: float,
+    read_timeout: float,
+    *,
+    connecting: bool,
+    handled: BaseException | None = None,
+) -> SendFailure:
     """What an exception of requests, urllib3 or the socket means.
 
     Args:
@@ -142,8 +155,10 @@ def failure_of(error: Exception, elapsed: float, limit: float, read_timeout: flo
         limit: seconds it was given.
         read_timeout: seconds of silence it was given.
         connecting: no answer had begun, and our own connections would have marked one that was sent.
+        handled: what the caller was handling when it called us. Python chains it to ours, and it says nothing about
+            this exchange: a "connection refused" in it must not pass for ours.
     """
-    chain = list(_chain(error))
+    chain = list(_chain(error, handled))
     names = {type(part).__name__ for part in chain}
     reason = _reason(chain)
     sent = any(getattr(part, "octopus_sent", False) for part in chain)
@@ -162,9 +177,9 @@ def failure_of(error: Exception, elapsed: float, limit: float, read_timeout: flo
     return SendFailure(FailureKind.AMBIGUOUS, TransportError(f"the answer broke off: {reason}"), elapsed)
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def _chain(error: BaseException, handled: BaseException | None) -> Iterator[BaseException]:
     """The exception with everything it wraps: requests and urllib3 nest theirs in arguments."""
-    seen: set[int] = set()
+    seen: set[int] = {id(handled)}
     waiting: list[Any] = [error]
     while waiting and len(seen) < 20:  # noqa: PLR2004 - a bound against cycles
         part = waiting.pop(0)
@@ -239,8 +254,20 @@ class _DeadlineMixin:
             self._mark(error, stale=reused and (reader is None or not reader.answered))
             raise
 
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc] # urllib3's connection stands behind this mixin
+        self._allow_what_is_left()
+
+    def _allow_what_is_left(self) -> None:
+        # urllib3 gives sending the connect limit; a big batch over a slow line may take longer.
+        until = deadline.get()
+        if until is not None and self.sock is not None:
+            self.timeout = max(0.001, until - time.monotonic())
+            self.sock.settimeout(self.timeout)
+
     def request(self, *args: Any, **kwargs: Any) -> Any:
         connected = self.sock is not None
+        self._allow_what_is_left()
         try:
             return super().request(*args, **kwargs)  # type: ignore[misc] # urllib3's connection stands behind this mixin
         except OSError as error:

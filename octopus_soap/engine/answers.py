@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from octopus_soap.engine.entries import Judged
+from octopus_soap.engine.matching import same_key
+from octopus_soap.engine.matching import same_key
 from octopus_soap.errors import ProtocolError, RejectedError
 from octopus_soap.results import BatchResult, ItemOutcome, OutcomeStatus, Removal
 
@@ -48,12 +50,20 @@ def accepted(key: str) -> Callable[[Settled], bool]:
     return finish
 
 
-def quantity_info(settled: Settled) -> QuantityInfoResponse:
-    """Quantities of one item, or the error message in their place."""
-    info: QuantityInfoResponse = present(settled)
-    if info.error_message:
-        raise RejectedError(f"{info.sku!r}: {info.error_message}", key=info.sku or "", info=settled.info)
-    return info
+def quantity_info(sku: str) -> Callable[[Settled], QuantityInfoResponse]:
+    """Quantities of one item, or the error message in their place; an answer about another item is an error."""
+
+    def finish(settled: Settled) -> QuantityInfoResponse:
+        info: QuantityInfoResponse = present(settled)
+        if info.model_fields_set.isdisjoint(type(info).model_fields):
+            raise ProtocolError("the service answered with an empty record; it may not know the SKU", info=settled.info)
+        if info.sku is not None and not same_key(info.sku, sku):
+            raise ProtocolError(f"the answer is about {info.sku[:60]!r}, not {sku!r}", info=settled.info)
+        if info.error_message:
+            raise RejectedError(f"{sku!r}: {info.error_message}", key=sku, info=settled.info)
+        return info
+
+    return finish
 
 
 def submitted(key: str) -> Callable[[Settled], SubmitOrderResponseItem]:
@@ -61,6 +71,8 @@ def submitted(key: str) -> Callable[[Settled], SubmitOrderResponseItem]:
 
     def finish(settled: Settled) -> SubmitOrderResponseItem:
         answer: SubmitOrderResponseItem = present(settled)
+        if answer.result is None and not answer.error_message:
+            raise ProtocolError("the answer has neither Result nor ErrorMessage", info=settled.info)
         if answer.result is not True:
             message = answer.error_message or settled.decoded.message or "the service gave no reason"
             raise RejectedError(f"order {key!r} was not accepted: {message}", key=key, info=settled.info)
@@ -116,4 +128,6 @@ def mapped(decoded: Any) -> Judged[None]:
     text = (decoded.value or "").strip()
     if text.casefold() == "true":
         return Judged(OutcomeStatus.OK)
-    return Judged(OutcomeStatus.REJECTED, None, text or "the service answered with no text")
+    if not text:
+        return Judged(OutcomeStatus.UNKNOWN, None, "the service answered with no text")
+    return Judged(OutcomeStatus.REJECTED, None, text)

@@ -9,8 +9,12 @@ A batch that fails as a whole is halved where that can help:
 * refused for its size (413, empty 400): halved at once, any operation: nothing was done. The size that went through is
   remembered.
 * connection lost again and again, a server fault that a repeat did not cure, a request that could not be deserialized:
-  halved to find the item that causes it (never for unsafe writes that may have been done). Two single items failing
-  with no success in between is an outage, not a poison item: the rest is not tried.
+  halved to find the item that causes it (never for unsafe writes that may have been done). Single items failing one
+  after another (two, or four once something went through) are an outage, not poison: the rest is not tried, and later
+  batches are not halved until one goes through.
+
+An item that was part of a request whose answer was lost stays in doubt whatever befalls it later: `unknown`, never
+`failed` or `not_sent`.
 
 Refused credentials end the whole call: no further batch is sent.
 """
@@ -20,6 +24,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from octopus_soap.engine.checks import account_problems
 from octopus_soap.engine.entries import (
     BatchRule,
     Checked,
@@ -46,6 +51,7 @@ from octopus_soap.errors import (
     Problem,
     ProtocolError,
     TimedOut,
+    TransportError,
 )
 from octopus_soap.results import BatchResult, CallInfo, ItemOutcome, OutcomeStatus, Progress
 from octopus_soap.safety import OmittedValues, Safety
@@ -62,14 +68,31 @@ _FATAL = (AuthenticationError, ConfigError)
 
 @dataclass(slots=True)
 class _Search:
-    """State of one batch while it is being split."""
+    """State of one batch while it is being split.
+
+    Attributes:
+        succeeded: a request went through.
+        dead_ends: single items that failed since the last success.
+        poisoned: single items that failed.
+        too_large: a request was refused for its size, or lost its connection, which may mean the same.
+        refused: a request was refused for its size.
+        worked: most rows that went through after a larger request was too large, with their bytes.
+    """
 
     succeeded: bool = False
     dead_ends: int = 0
+    poisoned: int = 0
     too_large: bool = False
+    refused: bool = False
+    worked: tuple[int, int] = (0, 0)
     calls: list[CallInfo] = field(default_factory=list)
     fatal: OctopusError | None = None
     outcomes: list[ItemOutcome[Any]] = field(default_factory=list)
+
+    @property
+    def hopeless(self) -> bool:
+        """Single items fail one after another: an outage, not a poison item."""
+        return self.dead_ends > (3 if self.succeeded else 1)
 
 
 class ListJob(Generic[T]):
@@ -106,6 +129,8 @@ class ListJob(Generic[T]):
         self._size = batch_size(operation, rule, listing.batch_size, context)
         context.guard_contract(operation, declared)
         account = context.account_id if listing.account_id is None else listing.account_id
+        if problems := account_problems(account):
+            raise InvalidInputError(problems)
         self._frame = context.codec.frame(operation, {"accountID": account, **listing.arguments}, rule.listed)
         self._overhead = len(self._frame.head) + len(self._frame.tail)
         inputs = several(listing.inputs, rule.listed)
@@ -114,6 +139,8 @@ class ListJob(Generic[T]):
         self._entries = self._as_they_come(inputs) if streaming else iter(self._all_checked(inputs))
         self._total: int | None = None if streaming else self._taken
         self.fatal: OctopusError | None = None
+        self._outage = False
+        self._under_way: set[int] = set()
         self._done = Progress(0, self._total)
 
     # -- inputs ------------------------------------------------------------------------------------------------
@@ -136,7 +163,7 @@ class ListJob(Generic[T]):
             problems: list[Problem] = []
             self._take(index, item, alone, problems)
             if problems:
-                raise InvalidInputError(problems)
+                raise InvalidInputError(problems, sent=f"the batch of input {index} and what follows it was not sent")
             yield from alone.values()
 
     def _take(self, index: int, item: Any, entries: dict[str, Entry], problems: list[Problem]) -> None:
@@ -160,7 +187,13 @@ class ListJob(Generic[T]):
         if (problem := self._omission(checked)) is not None:
             problems.append(replace(problem, index=index))
             return
-        entries[checked.key] = Entry(checked.key, item, checked.value, [index])
+        entry = Entry(checked.key, item, checked.value, [index])
+        try:
+            entry.row = self._encoded(entry)
+        except InvalidInputError as error:
+            problems += error.problems
+        else:
+            entries[checked.key] = entry
 
     def _omission(self, checked: Checked) -> Problem | None:
         if not self._listing.guarded:
@@ -204,8 +237,6 @@ class ListJob(Generic[T]):
                         )
                     ]
                 )
-            if not entry.row:
-                entry.row = self._encoded(entry)
             if (
                 same is not None
                 or len(batch) >= limit
@@ -228,12 +259,37 @@ class ListJob(Generic[T]):
 
     def _run(self, batch: list[Entry]) -> Flow[Part]:
         search = _Search()
+        self._under_way.update(index for entry in batch for index in entry.indices)
         if self._listing.guarded and self._context.omitted_values is OmittedValues.READ_FIRST:
             batch = yield from self._filled(batch, search)
-        if batch:
-            yield from self._send(batch, search)
+        for piece in self._pieces(batch):
+            if search.fatal is not None or self._context.rules.stopped():
+                search.outcomes += self._alike(piece, OutcomeStatus.NOT_SENT, search.fatal)
+            else:
+                yield from self._send(piece, search)
+        self._learn(search)
         search.outcomes.sort(key=lambda outcome: outcome.index)
         return Part(search.outcomes, search.calls, search.fatal)
+
+    def _pieces(self, batch: list[Entry]) -> Iterator[list[Entry]]:
+        """The batch, cut again by bytes: rows completed by `read_first` are longer than when it was first cut."""
+        piece: list[Entry] = []
+        size = self._overhead
+        for entry in batch:
+            if piece and size + len(entry.row) > self._context.max_request_bytes:
+                yield piece
+                piece, size = [], self._overhead
+            piece.append(entry)
+            size += len(entry.row)
+        if piece:
+            yield piece
+
+    def _learn(self, search: _Search) -> None:
+        # A lost connection may mean a reply too large for the service; a poison item found explains it better.
+        if search.worked[0] and (search.refused or not search.poisoned):
+            self._context.memory.worked(self.operation, *search.worked)
+        if search.succeeded or search.hopeless:
+            self._outage = search.hopeless
 
     def _filled(self, batch: list[Entry], search: _Search) -> Flow[list[Entry]]:
         """Complete what the entries leave out from the service's current items; return those that may be sent."""
@@ -258,13 +314,14 @@ class ListJob(Generic[T]):
                 search.outcomes += each(entry, Judged(OutcomeStatus.NOT_SENT), refused[entry.key])
         return [entry for entry in batch if entry.key not in refused]
 
-    def _send(self, batch: list[Entry], search: _Search) -> Flow[None]:
+    def _send(self, batch: list[Entry], search: _Search, *, in_doubt: bool = False) -> Flow[None]:
         settled = yield from attempt_all(self._request(batch), self._context.rules)
+        in_doubt = in_doubt or settled.lost_answers > 0 or isinstance(settled.error, OutcomeUnknownError)
         if settled.error is None:
-            search.succeeded = True
+            search.succeeded, search.dead_ends = True, 0
             if search.too_large:
-                self._context.memory.worked(self.operation, len(batch), settled.info.sent_bytes)
-            outcomes, notes = self._outcomes(batch, settled.decoded, settled.info)
+                search.worked = max(search.worked, (len(batch), settled.info.sent_bytes))
+            outcomes, notes = self._outcomes(batch, settled.decoded, settled.info, in_doubt=in_doubt)
             search.outcomes += outcomes
             search.calls.append(replace(settled.info, warnings=(*settled.info.warnings, *notes)))
             return
@@ -272,18 +329,22 @@ class ListJob(Generic[T]):
         if len(batch) > 1 and self._worth_splitting(settled, search):
             middle = len(batch) // 2
             for half in (batch[:middle], batch[middle:]):
-                if search.fatal is not None:
-                    search.outcomes += self._alike(half, OutcomeStatus.NOT_SENT, search.fatal)
-                elif search.dead_ends > 1 and not search.succeeded:
-                    search.outcomes += self._given_up(half, settled)
+                if search.fatal is not None or self._context.rules.stopped():
+                    status = self._open_or(OutcomeStatus.NOT_SENT, in_doubt=in_doubt)
+                    search.outcomes += self._alike(half, status, search.fatal)
+                elif search.hopeless:
+                    status = self._open_or(OutcomeStatus.FAILED, in_doubt=in_doubt)
+                    search.outcomes += self._alike(half, status, settled.error)
                 else:
-                    yield from self._send(half, search)
+                    yield from self._send(half, search, in_doubt=in_doubt)
             return
         if len(batch) == 1:
             search.dead_ends += 1
+            search.poisoned += 1
         if isinstance(settled.error, _FATAL):
             search.fatal = settled.error
-        search.outcomes += self._given_up(batch, settled)
+        status = self._open_or(OutcomeStatus.FAILED, in_doubt=in_doubt)
+        search.outcomes += self._alike(batch, status, settled.error)
 
     def _request(self, batch: list[Entry]) -> Request:
         codec, reads = self._context.codec, self._listing.reads
@@ -299,41 +360,47 @@ class ListJob(Generic[T]):
     def _worth_splitting(self, settled: Settled, search: _Search) -> bool:
         error, kind = settled.error, settled.kind
         if kind is FailureKind.TOO_LARGE:
-            search.too_large = True
+            search.too_large = search.refused = True
             return True
         if isinstance(error, FaultError) and error.fault_code == "DeserializationFailed":
             return True  # refused before it was processed
-        if self.safety is Safety.UNSAFE or isinstance(error, (*_FATAL, TimedOut)):
+        if self.safety is Safety.UNSAFE or self._outage or isinstance(error, (*_FATAL, TimedOut)):
             return False
-        if kind is FailureKind.AMBIGUOUS and not isinstance(error, ProtocolError):
+        if kind is FailureKind.AMBIGUOUS and isinstance(error, TransportError):
             search.too_large = True  # a WCF server that finds its reply too big just drops the connection
             return True
         return kind is FailureKind.SERVER
 
     # -- outcomes ----------------------------------------------------------------------------------------------
 
-    def _given_up(self, batch: list[Entry], settled: Settled) -> list[ItemOutcome[Any]]:
-        error = settled.error
-        open_end = not self._reading and (settled.lost_answers > 0 or isinstance(error, OutcomeUnknownError))
-        return self._alike(batch, OutcomeStatus.UNKNOWN if open_end else OutcomeStatus.FAILED, error)
+    def _open_or(self, status: OutcomeStatus, *, in_doubt: bool) -> OutcomeStatus:
+        """*status*, or unknown for a write that an earlier request may have carried out."""
+        return OutcomeStatus.UNKNOWN if in_doubt and not self._reading else status
 
     def _alike(
         self, batch: list[Entry], status: OutcomeStatus, error: OctopusError | None, message: str = ""
     ) -> list[ItemOutcome[Any]]:
         return [outcome for entry in batch for outcome in each(entry, Judged(status, None, message), error)]
 
-    def _outcomes(self, batch: list[Entry], decoded: Any, info: CallInfo) -> tuple[list[ItemOutcome[Any]], list[str]]:
+    def _outcomes(
+        self, batch: list[Entry], decoded: Any, info: CallInfo, *, in_doubt: bool
+    ) -> tuple[list[ItemOutcome[Any]], list[str]]:
         failure = self._context.codec.failure(decoded)
-        if failure is not None and not decoded.rows:
-            return self._refused(batch, failure.with_info(info)), []
+        if failure is not None and (self._reading or not decoded.rows):
+            return self._refused(batch, failure.with_info(info), in_doubt=in_doubt), []
         if self._listing.judge is None:
             judged = self._listing.verdict(decoded) if self._listing.verdict else Judged[Any](OutcomeStatus.OK)
-            return [outcome for entry in batch for outcome in each(entry, judged)], []
+            open_end = judged.status is OutcomeStatus.UNKNOWN
+            error = ProtocolError(judged.message, info=info) if open_end else None
+            return [outcome for entry in batch for outcome in each(entry, judged, error)], []
         matched = match_rows([entry.key for entry in batch], decoded.rows)
         outcomes: list[ItemOutcome[Any]] = []
         for position, entry in enumerate(batch):
             row = matched.rows.get(position)
-            outcomes += self._judge(entry, row, info, contradicted=position in matched.contradicted)
+            found = self._judge(entry, row, info, contradicted=position in matched.contradicted)
+            if failure is not None and found[0].ok:  # the row says done, its envelope says not
+                found = each(entry, Judged(OutcomeStatus.UNKNOWN), failure.with_info(info))
+            outcomes += found
         return outcomes, matched.notes
 
     def _judge(self, entry: Entry, row: Any, info: CallInfo, *, contradicted: bool) -> list[ItemOutcome[Any]]:
@@ -355,33 +422,39 @@ class ListJob(Generic[T]):
             return each(entry, Judged(unsure), ProtocolError(judged.message, info=info))
         return each(entry, judged)
 
-    def _refused(self, batch: list[Entry], failure: OctopusError) -> list[ItemOutcome[Any]]:
+    def _refused(self, batch: list[Entry], failure: OctopusError, *, in_doubt: bool) -> list[ItemOutcome[Any]]:
         # The page: an update's Status is Failure where not one SKU succeeded. Only its own words tell that from a
         # failure of the service.
         if not self._reading and ("all update requests failed" in failure.message.casefold()):
             return self._alike(batch, OutcomeStatus.REJECTED, None, failure.message)
-        return self._alike(batch, OutcomeStatus.FAILED, failure)
+        return self._alike(batch, self._open_or(OutcomeStatus.FAILED, in_doubt=in_doubt), failure)
 
     # -- the end -----------------------------------------------------------------------------------------------
 
     def absorb(self, part: Part) -> BatchResult[T]:
-        """Take back a batch: note a fatal end, report progress, and return the batch as a result of its own."""
+        """Take back a batch: note a fatal end, and return the batch as a result of its own."""
         if part.fatal is not None:
             self.fatal = part.fatal
-        result = BatchResult[T](part.outcomes, part.calls, repeatable=self.safety is not Safety.UNSAFE)
+        self._under_way.difference_update(outcome.index for outcome in part.outcomes)
+        return BatchResult[T](part.outcomes, part.calls, repeatable=self.safety is not Safety.UNSAFE)
+
+    def report(self, result: BatchResult[T]) -> None:
+        """Report a batch taken back to the caller's `progress`, which may raise: keep the result before."""
         if self._listing.progress is not None:
             self._done = Progress(
-                self._done.done + len(part.outcomes),
+                self._done.done + len(result.outcomes),
                 self._total,
                 self._done.failed + len(result.unfinished),
                 self._done.rejected + len(result.rejected) + len(result.missing),
                 self._done.batches + 1,
             )
             self._listing.progress(self._done)
-        return result
 
     def merged(self, parts: Iterable[BatchResult[T]], *, complete: bool = True) -> BatchResult[T]:
-        """All parts as one result in input order; unless *complete*, inputs without a part are added as not sent."""
+        """All parts as one result in input order; unless *complete*, inputs without a part are added.
+
+        Those are not sent, or, where their request was under way, unknown (failed, for a read).
+        """
         outcomes: list[ItemOutcome[T]] = []
         calls: list[CallInfo] = []
         for part in parts:
@@ -393,12 +466,15 @@ class ListJob(Generic[T]):
         return BatchResult(outcomes, calls, repeatable=self.safety is not Safety.UNSAFE)
 
     def _rest(self, have: set[int]) -> list[ItemOutcome[Any]]:
-        return [
-            o
-            for entry in self._checked_first
-            for o in each(entry, Judged(OutcomeStatus.NOT_SENT))
-            if o.index not in have
-        ]
+        cut_off = TransportError(f"{self.operation} was broken off while this request was under way")
+        rest: list[ItemOutcome[Any]] = []
+        for entry in self._checked_first:
+            if self._under_way.isdisjoint(entry.indices):
+                outcomes = each(entry, Judged(OutcomeStatus.NOT_SENT))
+            else:
+                outcomes = each(entry, Judged(self._open_or(OutcomeStatus.FAILED, in_doubt=True)), cut_off)
+            rest += [outcome for outcome in outcomes if outcome.index not in have]
+        return rest
 
 
 def _ended(part: Part) -> Flow[Part]:

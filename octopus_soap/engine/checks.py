@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from octopus_soap.engine.entries import Checked
@@ -25,6 +26,11 @@ def text_problems(value: Any, name: str) -> list[Problem]:
         where = f"character {found[0]!r} at position {found.start()} cannot be sent in XML; remove it"
         return [Problem(where, field=name, value=repr(value[:60]))]
     return []
+
+
+def account_problems(value: Any) -> list[Problem]:
+    """What is wrong with an account id; its value is a secret and not shown."""
+    return [replace(problem, value="") for problem in text_problems(value, "account_id")]
 
 
 def sku_problems(value: Any, name: str = "") -> list[Problem]:

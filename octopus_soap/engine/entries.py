@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from octopus_soap.errors import InvalidInputError, OctopusError, Problem, clip
+from octopus_soap.models.base import WireModel
 from octopus_soap.results import CallInfo, ItemOutcome, OutcomeStatus, Progress
 from octopus_soap.safety import OmittedValues
 
@@ -115,12 +116,12 @@ def batch_size(operation: str, rule: BatchRule, wanted: int | None, context: Con
     """Rows per call: the caller's, the settings' or the rule's.
 
     Raises:
-        InvalidInputError: *wanted* is below 1 or above a documented limit.
+        InvalidInputError: *wanted* is no int, below 1 or above a documented limit.
     """
     size = context.batch_sizes.get(operation, rule.limit) if wanted is None else wanted
-    if size < 1 or (rule.documented and size > rule.limit):
+    if type(size) is not int or size < 1 or (rule.documented and size > rule.limit):
         most = f" to {rule.limit}, the documented limit of {operation}" if rule.documented else " up"
-        raise InvalidInputError([Problem(f"must be from 1{most}", field="batch_size", value=str(size))])
+        raise InvalidInputError([Problem(f"must be from 1{most}", field="batch_size", value=repr(size)[:60])])
     return size
 
 
@@ -140,7 +141,8 @@ def omission_problem(operation: str, parameter: str, key: str, value: Any, conte
 
 def several(inputs: Any, name: str) -> Iterable[Any]:
     """Refuse what is one item where many belong."""
-    if isinstance(inputs, (str, bytes, dict)) or not isinstance(inputs, Iterable):
+    # A model is an iterable too, of its fields.
+    if isinstance(inputs, (str, bytes, dict, WireModel)) or not isinstance(inputs, Iterable):
         kind = type(inputs).__name__
         raise InvalidInputError(
             [Problem(f"expected an iterable of items, not a {kind}; for one item pass [item]", field=name)]

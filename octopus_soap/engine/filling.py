@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 READING = "GetItemList"
 _PER_CALL = 100  # the page's limit of GetItemList
 _STORES = "store_stock_info_list"
+_DATES = frozenset({"SaleStartDate", "SaleEndDate"})
+"""Where the current item has no such date, the service keeps year 1; left out, it reads year 1 again."""
 
 
 class Current(NamedTuple):
@@ -81,35 +83,47 @@ def _request(keys: Sequence[str], context: Context) -> Request:
 def fill(operation: str, parameter: str, value: Any, current: Current, context: Context) -> Filling:
     """Complete *value* from the *current* item.
 
-    An item the service does not have has nothing to lose, so its update goes out as it is.
+    An upload of an item the service does not have makes a new one, and goes out as it is. An update of quantity and
+    price would be turned down there anyway, and is not sent: the row may only have been lost from the answer.
 
     Raises:
-        OctopusError: the current item could not be read, or does not tell a value that is needed.
+        OctopusError: the current item could not be read, is not there, or does not tell a value that is needed.
     """
     if current.error is not None:
         raise current.error
     if current.item is None:
+        if isinstance(value, ItemQuantityAndPrice):
+            raise InvalidInputError(
+                [
+                    Problem(
+                        "leaves out values, and the service's answer has no such item to read them from", key=value.sku
+                    )
+                ]
+            )
         return Filling(value, ())
     wanted = context.codec.omitted_value_members(operation, parameter, value)
-    filled = _completed(value, current.item)
-    still = context.codec.omitted_value_members(operation, parameter, filled)
-    if still:
+    filled = _completed(value, current.item, frozenset(wanted))
+    left = context.codec.omitted_value_members(operation, parameter, filled)
+    if unknown := [name for name in left if name not in _DATES]:
         raise InvalidInputError(
             [
                 Problem(
-                    f"leaves out {', '.join(still)}, and the service's current item does not tell them", key=value.sku
+                    f"leaves out {', '.join(unknown)}, and the service's current item does not tell them",
+                    key=value.sku,
                 )
             ]
         )
-    return Filling(filled, tuple(wanted))
+    return Filling(filled, tuple(name for name in wanted if name not in left))
 
 
-def _completed(value: WireModel, item: InventoryItem) -> WireModel:
+def _completed(value: WireModel, item: InventoryItem, wanted: frozenset[str]) -> WireModel:
+    """*value* with the *wanted* members, and its nested records, filled from *item*; nothing else is touched."""
     known = _as_update(item) if isinstance(value, ItemQuantityAndPrice) else item
+    folded = {name.casefold() for name in wanted}  # the contract in force may spell them in another case
     changes: dict[str, Any] = {
         name: getattr(known, name)
-        for name in type(value).model_fields
-        if name not in value.model_fields_set and getattr(known, name) is not None and name != _STORES
+        for wire_name, name in type(value).wire_names().items()
+        if wire_name.casefold() in folded and getattr(known, name) is not None
     }
     if _STORES in value.model_fields_set and getattr(value, _STORES):
         by_store = {store.store_id: store for store in item.stores}
@@ -126,8 +140,8 @@ def _store(mine: StoreStockInfo, theirs: StoreStockInfo | None) -> StoreStockInf
 
 
 def _merged(mine: Any, theirs: Any) -> Any:
-    known = {name: getattr(theirs, name) for name in theirs.model_fields_set if getattr(theirs, name, None) is not None}
-    return mine.replace(**{name: found for name, found in known.items() if name not in mine.model_fields_set})
+    known = {name: getattr(theirs, name) for name in type(theirs).model_fields if name not in mine.model_fields_set}
+    return mine.replace(**{name: found for name, found in known.items() if found is not None})
 
 
 def _as_update(item: InventoryItem) -> ItemQuantityAndPrice:

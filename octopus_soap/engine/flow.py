@@ -15,21 +15,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from octopus_soap.engine.retry import FailureKind, RetryPolicy, Verdict, classify, decide
 from octopus_soap.errors import (
     AuthenticationError,
+    ConnectFailed,
     FaultError,
     OctopusError,
     OutcomeUnknownError,
     RateLimitedError,
     TimedOut,
+    TransportError,
 )
 from octopus_soap.results import CallInfo
-
-if TYPE_CHECKING:
-    from octopus_soap.safety import Safety
+from octopus_soap.safety import Safety
 
 T = TypeVar("T")
 
@@ -153,6 +153,18 @@ class Settled(NamedTuple):
     """Attempts whose answer was lost although the request may have been carried out."""
 
 
+_LEAVES_OPEN = frozenset(
+    [
+        FailureKind.AMBIGUOUS,
+        FailureKind.STALE,
+        FailureKind.SERVER,
+        FailureKind.UNAVAILABLE,
+        FailureKind.OVERSIZED,
+    ]
+)
+"""Failures after which the request may have been carried out."""
+
+
 def attempt_all(request: Request, rules: Rules) -> Flow[Settled]:
     """Send *request* until it is answered, refused, or not worth another attempt."""
     info = CallInfo(request.operation, request_id=rules.new_id(), sent_bytes=len(request.body))
@@ -160,12 +172,13 @@ def attempt_all(request: Request, rules: Rules) -> Flow[Settled]:
     while True:
         exchange = Exchange(request.operation, request.action, request.body, info.request_id, info.attempts + 1)
         answer = yield Send(exchange, max(0.0, rules.policy.total - info.elapsed))
-        info = replace(info, attempts=exchange.attempt, elapsed=info.elapsed + answer.elapsed, http_status=None)
+        info = replace(info, attempts=exchange.attempt, elapsed=info.elapsed + answer.elapsed)
+        info = replace(info, http_status=None, fault_code=None)
         pause: float | None = None
         if isinstance(answer, SendFailure):
             error, kind = answer.error, answer.kind
         else:
-            info = replace(info, http_status=answer.status, received_bytes=len(answer.body), fault_code=None)
+            info = replace(info, http_status=answer.status, received_bytes=len(answer.body))
             try:
                 decoded = yield Compute(lambda reply=answer: request.decode(reply), len(answer.body))  # type: ignore[misc] # bound now, not at the next attempt
             except OctopusError as failed:
@@ -185,9 +198,13 @@ def attempt_all(request: Request, rules: Rules) -> Flow[Settled]:
             chance=rules.chance(),
             retry_after=pause,
         )
-        lost += kind in {FailureKind.AMBIGUOUS, FailureKind.STALE, FailureKind.SERVER, FailureKind.UNAVAILABLE}
+        lost += kind in _LEAVES_OPEN
         if decision.verdict is not Verdict.RETRY or rules.stopped():
             final = _final(error, kind, decision.verdict, pause=pause, info=info, rules=rules)
+            if lost and request.safety is not Safety.READ and isinstance(final, ConnectFailed):
+                # ConnectFailed promises that nothing was sent; an earlier attempt was.
+                final = TransportError(f"{error.message}; an earlier attempt may have been carried out")
+                final.__cause__ = error.with_info(info)
             return Settled(None, final.with_info(info), kind, info, lost)
         if decision.pause > 0:
             yield Sleep(decision.pause)

@@ -1,7 +1,7 @@
 """Matching a reply's rows to a batch's inputs by key: nothing lost, nothing doubled, nothing guessed.
 
-A key matches exactly, or else trimmed and ignoring case where only one input reads so. Rows missing, doubled or not
-asked for are told apart and noted.
+A key matches exactly, or else trimmed, or else trimmed and ignoring case, where only one input reads so. An exact match
+stands against inexact ones. Rows missing, doubled or not asked for are told apart and noted.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 
 @dataclass(slots=True)
@@ -32,9 +32,7 @@ def match_rows(keys: Sequence[str], rows: Iterable[Any]) -> Matched:
     """Match *rows* (anything with a `key` and a `value`) to the inputs' *keys*, which are all different."""
     matched = Matched()
     exact = {key: position for position, key in enumerate(keys)}
-    folded: dict[str, list[int]] = {}
-    for position, key in enumerate(keys):
-        folded.setdefault(_fold(key), []).append(position)
+    trimmed, folded = _positions(keys, str.strip), _positions(keys, _fold)
     doubled, unasked = 0, []
     later = []
     for row in rows:
@@ -42,14 +40,15 @@ def match_rows(keys: Sequence[str], rows: Iterable[Any]) -> Matched:
             doubled += _place(matched, exact[row.key], row)
         else:
             later.append(row)
-    for row in later:  # exact matches first: they leave fewer inputs open
-        open_positions = [p for p in folded.get(_fold(row.key), []) if p not in matched.rows]
-        if len(open_positions) == 1:
-            _place(matched, open_positions[0], row)
-        elif _fold(row.key) in folded and not open_positions:
+    certain = set(matched.rows)
+    for row in later:
+        readings = trimmed.get(row.key.strip()) or folded.get(_fold(row.key), [])
+        if len(readings) != 1:
+            unasked.append(row.key)
+        elif readings[0] in certain:
             doubled += 1
         else:
-            unasked.append(row.key)
+            doubled += _place(matched, readings[0], row)
     if doubled:
         matched.notes.append(f"{doubled} rows came twice")
     if unasked:
@@ -66,6 +65,18 @@ def _place(matched: Matched, position: int, row: Any) -> int:
     if matched.rows[position].value != row.value:
         matched.contradicted.add(position)
     return 1
+
+
+def same_key(one: str, other: str) -> bool:
+    """True where two keys read alike: trimmed, ignoring case."""
+    return _fold(one) == _fold(other)
+
+
+def _positions(keys: Sequence[str], reading: Callable[[str], str]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for position, key in enumerate(keys):
+        found.setdefault(reading(key), []).append(position)
+    return found
 
 
 def _fold(key: str) -> str:

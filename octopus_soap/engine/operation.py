@@ -2,29 +2,31 @@
 
 A row of the catalogue is a method whose body checks its arguments and returns a description of the call (`Single` or
 `Listing`). The decorators below turn it into a descriptor. Looked up on a client, it becomes a callable with the row's
-own parameters that runs the call through that client's driver, so no client contains operation code.
+own parameters that runs the call through that client's driver (`bound.py`), so no client contains operation code.
 """
 
 from __future__ import annotations
 
 import inspect
-from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from octopus_soap.engine.batching import ListJob
+from octopus_soap.engine.checks import account_problems
+from octopus_soap.engine.bound import AsyncCall, AsyncList, AsyncSurface, BlockingCall, BlockingList, BlockingSurface
 from octopus_soap.engine.entries import BatchRule, Listing, omission_problem
 from octopus_soap.engine.filling import fill, read_current
 from octopus_soap.engine.flow import Flow, Request, Settled, attempt_all
-from octopus_soap.errors import InvalidInputError, Problem, ProtocolError
+from octopus_soap.errors import InvalidInputError, OctopusError, OutcomeUnknownError, Problem, ProtocolError
 from octopus_soap.results import Answer, BatchResult
-from octopus_soap.safety import OmittedValues
+from octopus_soap.safety import OmittedValues, Safety
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from octopus_soap.engine.context import Context
-    from octopus_soap.safety import Safety
+    from octopus_soap.engine.filling import Filling
+    from octopus_soap.results import CallInfo
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -53,19 +55,6 @@ class Single(Generic[T]):
     account_id: str | None = None
     problems: list[Problem] = field(default_factory=list)
     guarded: str = ""
-
-
-class BlockingSurface(ABC):
-    """What a blocking client gives the operations: its context, and a driver."""
-
-    @abstractmethod
-    def _context(self) -> Context: ...
-    @abstractmethod
-    def _run(self, flow: Flow[T]) -> T: ...
-    @abstractmethod
-    def _run_job(self, job: ListJob[T]) -> BatchResult[T]: ...
-    @abstractmethod
-    def _stream_job(self, job: ListJob[T]) -> Iterator[BatchResult[T]]: ...
 
 
 class Operation:
@@ -114,13 +103,6 @@ class Operation:
     def __repr__(self) -> str:
         return f"<operation {self.wire_name}: {self.safety.value}>"
 
-    def bind(self, call: Any) -> None:
-        """Give *call*, this operation bound to a client, the row's name, docstring and signature."""
-        call.__name__ = self.name
-        call.__qualname__ = f"OctopusClient.{self.name}"
-        call.__doc__ = self.__doc__
-        call.__signature__ = self.signature
-
 
 class SingleOperation(Operation, Generic[P, T]):
     """An operation of one request."""
@@ -129,9 +111,15 @@ class SingleOperation(Operation, Generic[P, T]):
     def __get__(self, client: None, owner: type[Any]) -> Self: ...
     @overload
     def __get__(self, client: BlockingSurface, owner: type[Any]) -> BlockingCall[P, T]: ...
-    def __get__(self, client: BlockingSurface | None, owner: type[Any]) -> Self | BlockingCall[P, T]:
+    @overload
+    def __get__(self, client: AsyncSurface, owner: type[Any]) -> AsyncCall[P, T]: ...
+    def __get__(
+        self, client: BlockingSurface | AsyncSurface | None, owner: type[Any]
+    ) -> Self | BlockingCall[P, T] | AsyncCall[P, T]:
         """The operation on *client*, or itself on the class."""
-        return self if client is None else BlockingCall(self, client)
+        if client is None:
+            return self
+        return AsyncCall(self, client) if isinstance(client, AsyncSurface) else BlockingCall(self, client)
 
     def flow(self, single: Single[T], context: Context) -> Flow[Answer[T]]:
         """The flow of one call; every check is made before it is returned."""
@@ -140,10 +128,11 @@ class SingleOperation(Operation, Generic[P, T]):
             value = single.arguments[single.guarded]
             found = omission_problem(self.wire_name, single.guarded, value.sku or "", value, context)
             problems += [found] if found is not None else []
+        account = context.account_id if single.account_id is None else single.account_id
+        problems += account_problems(account)
         if problems:
             raise InvalidInputError(problems)
         context.guard_contract(self.wire_name, self.safety)
-        account = context.account_id if single.account_id is None else single.account_id
         arguments = {"accountID": account, **single.arguments}
         return self._flow(single, arguments, self._request(arguments, single, context), context)
 
@@ -160,10 +149,12 @@ class SingleOperation(Operation, Generic[P, T]):
     def _flow(
         self, single: Single[T], arguments: dict[str, Any], request: Request, context: Context
     ) -> Flow[Answer[T]]:
+        filled: tuple[str, ...] = ()
         if single.guarded:
-            refilled = yield from _read_first(self.wire_name, single.guarded, arguments, context)
-            if refilled is not None:
-                request = self._request(refilled, single, context)
+            filling = yield from _read_first(self.wire_name, single.guarded, arguments, context)
+            if filling is not None:
+                request = self._request({**arguments, single.guarded: filling.value}, single, context)
+                filled = filling.members
         settled = yield from attempt_all(request, context.rules)
         if settled.error is not None:
             raise settled.error
@@ -171,21 +162,41 @@ class SingleOperation(Operation, Generic[P, T]):
             raise failure.with_info(settled.info)
         if settled.decoded.problems:
             shown = "; ".join(str(problem) for problem in settled.decoded.problems[:3])
-            raise ProtocolError(f"cannot read the result: {shown}", info=settled.info)
-        return Answer(single.finish(settled), settled.info)
+            raise _unreadable(ProtocolError(f"cannot read the result: {shown}", info=settled.info), request)
+        try:
+            return Answer(single.finish(settled), _noting(settled.info, filled))
+        except ProtocolError as error:
+            raise _unreadable(error, request)  # noqa: B904 - it sets its own cause, or is the same error
 
 
-def _read_first(
-    operation: str, parameter: str, arguments: dict[str, Any], context: Context
-) -> Flow[dict[str, Any] | None]:
+def _unreadable(error: ProtocolError, request: Request) -> OctopusError:
+    """An answer that came and cannot be read leaves an unsafe write's outcome open."""
+    if request.safety is not Safety.UNSAFE:
+        return error
+    unknown = OutcomeUnknownError(
+        f"{request.operation} was answered, but the answer does not tell whether it was carried out: "
+        f"{error.message[:400]}",
+        info=error.info,
+    )
+    unknown.__cause__ = error
+    return unknown
+
+
+def _noting(info: CallInfo, filled: tuple[str, ...]) -> CallInfo:
+    """A list's outcomes say what was completed in each; a single call's facts say it here."""
+    if not filled:
+        return info
+    return replace(info, warnings=(*info.warnings, f"completed from the current item: {', '.join(filled)}"))
+
+
+def _read_first(operation: str, parameter: str, arguments: dict[str, Any], context: Context) -> Flow[Filling | None]:
     value = arguments[parameter]
     if context.omitted_values is not OmittedValues.READ_FIRST:
         return None
     if not context.codec.omitted_value_members(operation, parameter, value):
         return None
     found, _ = yield from read_current([value.sku or ""], context)
-    filling = fill(operation, parameter, value, found[value.sku or ""], context)
-    return {**arguments, parameter: filling.value}
+    return fill(operation, parameter, value, found[value.sku or ""], context)
 
 
 class ListOperation(Operation, Generic[P, T, R]):
@@ -212,64 +223,20 @@ class ListOperation(Operation, Generic[P, T, R]):
     def __get__(self, client: None, owner: type[Any]) -> Self: ...
     @overload
     def __get__(self, client: BlockingSurface, owner: type[Any]) -> BlockingList[P, T, R]: ...
-    def __get__(self, client: BlockingSurface | None, owner: type[Any]) -> Self | BlockingList[P, T, R]:
+    @overload
+    def __get__(self, client: AsyncSurface, owner: type[Any]) -> AsyncList[P, T, R]: ...
+    def __get__(
+        self, client: BlockingSurface | AsyncSurface | None, owner: type[Any]
+    ) -> Self | BlockingList[P, T, R] | AsyncList[P, T, R]:
         """The operation on *client*, or itself on the class."""
-        return self if client is None else BlockingList(self, client)
+        if client is None:
+            return self
+        return AsyncList(self, client) if isinstance(client, AsyncSurface) else BlockingList(self, client)
 
     def job(self, listing: Listing[T], context: Context, *, streaming: bool) -> ListJob[T]:
         """The job of one call; without streaming every input is checked before it is returned."""
         assert self.rule is not None  # noqa: S101 - the constructor sets it
         return ListJob(self.wire_name, self.safety, self.rule, listing, context, streaming=streaming)
-
-
-class BlockingCall(Generic[P, T]):
-    """A single-request operation on a blocking client: call it."""
-
-    def __init__(self, operation: SingleOperation[P, T], client: BlockingSurface) -> None:
-        self.operation = operation
-        self._client = client
-        operation.bind(self)
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call it."""
-        return self.with_info(*args, **kwargs).value
-
-    def with_info(self, *args: P.args, **kwargs: P.kwargs) -> Answer[T]:
-        """Call it and return the value with the facts of the call (attempts, request id, sizes, drift)."""
-        context = self._client._context()
-        single: Single[T] = self.operation.body(self._client, *args, **kwargs)
-        return self._client._run(self.operation.flow(single, context))
-
-    def __repr__(self) -> str:
-        return f"<{self.operation.name}{self.operation.signature}>"
-
-
-class BlockingList(Generic[P, T, R]):
-    """A list operation on a blocking client: call it, or `stream` it."""
-
-    def __init__(self, operation: ListOperation[P, T, R], client: BlockingSurface) -> None:
-        self.operation = operation
-        self._client = client
-        operation.bind(self)
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call it with any number of inputs."""
-        context = self._client._context()
-        job = self.operation.job(self.operation.body(self._client, *args, **kwargs), context, streaming=False)
-        return self.operation.finish(self._client._run_job(job))
-
-    def stream(self, *args: P.args, **kwargs: P.kwargs) -> Iterator[BatchResult[T]]:
-        """Take inputs as they come and yield each batch's result in input order, in bounded memory.
-
-        Inputs are checked batch by batch; equal inputs are asked once within a batch. Nothing is raised for items:
-        look at each result's outcomes. Refused credentials, once nothing was done, raise.
-        """
-        context = self._client._context()
-        job = self.operation.job(self.operation.body(self._client, *args, **kwargs), context, streaming=True)
-        return self._client._stream_job(job)
-
-    def __repr__(self) -> str:
-        return f"<{self.operation.name}{self.operation.signature}>"
 
 
 def single(

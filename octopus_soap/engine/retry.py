@@ -35,6 +35,8 @@ class FailureKind(StrEnum):
     """413, or 400 with no answer in it: refused for its size."""
     SERVER = "server"
     """A SOAP fault of the server, or 500."""
+    OVERSIZED = "oversized"
+    """The answer is larger than `max_reply_bytes` and was not read: it may have been done."""
     REFUSED = "refused"
     """A SOAP fault of the client, another 4xx, an envelope with Failure: the service said no."""
 
@@ -60,6 +62,7 @@ MATRIX: dict[FailureKind, dict[Safety, Verdict]] = {
         FailureKind.UNAVAILABLE: (Verdict.RETRY,      Verdict.RETRY,      Verdict.UNKNOWN),
         FailureKind.TOO_LARGE:   (Verdict.SPLIT,      Verdict.SPLIT,      Verdict.SPLIT),
         FailureKind.SERVER:      (Verdict.RETRY_ONCE, Verdict.RETRY_ONCE, Verdict.UNKNOWN),
+        FailureKind.OVERSIZED:   (Verdict.RAISE,      Verdict.RAISE,      Verdict.UNKNOWN),
         FailureKind.REFUSED:     (Verdict.RAISE,      Verdict.RAISE,      Verdict.RAISE),
     }.items()
 }  # fmt: skip
@@ -74,7 +77,7 @@ def classify(error: OctopusError) -> FailureKind:
     if isinstance(error, HttpStatusError):
         return _classify_status(error.status, empty=not error.body_excerpt)
     if isinstance(error, FaultError):
-        return FailureKind.REFUSED if error.fault_code in _CLIENT_FAULTS else FailureKind.SERVER
+        return FailureKind.REFUSED if error.fault_code.partition(".")[0] in _CLIENT_FAULTS else FailureKind.SERVER
     return FailureKind.REFUSED if isinstance(error, ApiStatusError | AuthenticationError) else FailureKind.AMBIGUOUS
 
 
@@ -148,11 +151,7 @@ def decide(
     verdict = MATRIX[kind][safety]
     if verdict not in {Verdict.RETRY, Verdict.RETRY_ONCE}:
         return Decision(verdict)
-    limit = (
-        min(policy.max_attempts, 2)
-        if verdict is Verdict.RETRY_ONCE or kind is FailureKind.STALE
-        else policy.max_attempts
-    )
+    limit = min(policy.max_attempts, 2) if verdict is Verdict.RETRY_ONCE else policy.max_attempts
     if retry_after is not None and retry_after > policy.retry_after_cap:
         return Decision(Verdict.RAISE)
     pause = policy.pause(attempt, chance) if retry_after is None else retry_after

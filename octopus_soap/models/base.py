@@ -81,8 +81,10 @@ class WireModel(BaseModel):
         known = cls.wire_names()
         for name in data:
             if name not in cls.model_fields and name not in known:
-                near = get_close_matches(str(name), [*cls.model_fields, *known], n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
+                # Ignoring case: the page itself writes Sku, SKU and sku.
+                names = {accepted.casefold(): accepted for accepted in [*known, *cls.model_fields]}
+                near = get_close_matches(str(name).casefold(), names, n=1)
+                hint = f"; did you mean {names[near[0]]!r}?" if near else ""
                 raise ValueError(f"{cls.__name__} has no field {name!r}{hint}")
         return data
 

@@ -138,7 +138,7 @@ def fault_error(fault: Any, redactor: Redactor) -> OctopusError:
             text = (child.text or "").strip() or " ".join(t.strip() for t in child.itertext() if t.strip())
         elif name == "detail" and (len(child) or child.text):
             detail = redactor.body(etree.tostring(child, with_tail=False), 2048)
-    code, text = code.rpartition(":")[2], redactor.text(text)
+    code, text = code.rpartition(":")[2][:60], redactor.text(text[:4096])  # whatever a hostile service sends
     if _AUTH_WORDS.search(text) and code != "DeserializationFailed":
         return AuthenticationError(f"the service refused the credentials: {text[:300]}")
     return FaultError(f"SOAP fault {code}: {text[:400]}", fault_code=code, fault_string=text, detail=detail)

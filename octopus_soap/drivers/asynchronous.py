@@ -1,0 +1,259 @@
+"""The asynchronous driver: runs flows over httpx, batches side by side in tasks.
+
+It keeps the blocking driver's promises. Credentials go to the endpoint and nowhere else; redirects are not followed;
+every limit is finite, and the total one holds against a service that drips; at most `max_connections` exchanges run at
+once; the only retries are the flow's. A reply of `OFF_LOOP` bytes or more is decoded in a thread: the loop stays free.
+
+Connections belong to an event loop; a client used from a second loop gets connections of its own there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never
+
+import httpx
+
+from octopus_soap._version import __version__
+from octopus_soap.engine.flow import Compute, Effect, Exchange, Flow, Send, SendFailure, Sleep
+from octopus_soap.engine.retry import FailureKind
+from octopus_soap.errors import ClientClosedError, ConnectFailed, OctopusError, ProtocolError, TimedOut, TransportError
+from octopus_soap.settings import is_loopback
+from octopus_soap.wire.faults import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterator
+
+    from octopus_soap.settings import OctopusSettings
+
+T = TypeVar("T")
+OFF_LOOP = 32 * 1024
+"""Bytes of a reply from which on it is decoded in a thread; a smaller one takes about a millisecond."""
+
+
+class _Trace:
+    """What httpx tells of one exchange: whether the connection was new, the request had left, an answer had begun."""
+
+    def __init__(self) -> None:
+        self.fresh = self.sent = self.answered = False
+
+    async def __call__(self, event: str, _: Any) -> None:
+        if event == "connection.connect_tcp.started":
+            self.fresh = True
+        elif event.endswith("send_request_headers.started"):
+            self.sent = True
+        elif event.endswith("receive_response_headers.complete"):
+            self.answered = True
+
+
+class _Loop:
+    """The connections of one client in one event loop."""
+
+    def __init__(self, settings: OctopusSettings) -> None:
+        most = settings.max_connections
+        self.gate = asyncio.Semaphore(most)
+        self.http = httpx.AsyncClient(
+            limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
+            follow_redirects=False,
+            trust_env=not is_loopback(settings.endpoint),
+            verify=ssl.create_default_context(cafile=settings.ca_bundle) if settings.ca_bundle else True,
+        )
+        self.http.headers.clear()
+
+
+class AsyncConnections:
+    """The connections of one client, shared by its views."""
+
+    def __init__(self, settings: OctopusSettings) -> None:
+        self._settings = settings
+        self._loops: dict[int, tuple[asyncio.AbstractEventLoop, _Loop]] = {}
+        self._closed = False
+
+    def here(self) -> _Loop:
+        """The connections of the running loop.
+
+        Raises:
+            ClientClosedError: after `close`.
+        """
+        if self._closed:
+            raise ClientClosedError("the client is closed; make a new one")
+        loop = asyncio.get_running_loop()
+        known = self._loops.get(id(loop))
+        if known is None or known[0] is not loop:
+            # Loops that ended took their sockets with them.
+            self._loops = {key: pair for key, pair in self._loops.items() if not pair[0].is_closed()}
+            known = self._loops[id(loop)] = (loop, _Loop(self._settings))
+        return known[1]
+
+    async def close(self) -> None:
+        """Close the connections of the running loop, and refuse further calls."""
+        self._closed = True
+        known = self._loops.pop(id(asyncio.get_running_loop()), None)
+        if known is not None:
+            await known[1].http.aclose()
+
+
+class AsyncDriver:
+    """Sends, sleeps and runs flows for one asynchronous client, or for a view of one.
+
+    Args:
+        settings: endpoint, credentials, limits.
+        connections: shared with the other views of the client.
+    """
+
+    def __init__(self, settings: OctopusSettings, connections: AsyncConnections) -> None:
+        self._settings = settings
+        self._connections = connections
+        agent = f"octopus-soap/{__version__} {settings.user_agent}".strip()
+        self._headers = {
+            "User-Agent": agent,
+            "Accept": "text/xml",
+            "Accept-Encoding": "gzip, deflate",
+            "Content-Type": "text/xml; charset=utf-8",
+            **settings.credentials(),  # there are no redirects, so they go to the endpoint and nowhere else
+        }
+
+    # -- one exchange ------------------------------------------------------------------------------------------
+
+    async def exchange(self, exchange: Exchange, limit: float) -> Reply | SendFailure:
+        """Make one HTTP exchange within *limit* seconds.
+
+        Raises:
+            ClientClosedError: the client was closed.
+        """
+        here = self._connections.here()
+        started = time.monotonic()
+        trace = _Trace()
+        admitted = False
+        try:
+            async with asyncio.timeout(limit), here.gate:
+                admitted = True
+                return await self._send(here.http, exchange, trace, started)
+        except TimeoutError:
+            elapsed = time.monotonic() - started
+            if not admitted:
+                busy = ConnectFailed(f"no connection became free within {limit:g} s; see max_connections")
+                return SendFailure(FailureKind.NOT_SENT, busy, elapsed)
+            kind = FailureKind.AMBIGUOUS if trace.sent else FailureKind.NOT_SENT
+            return SendFailure(kind, TimedOut(f"no complete answer within the total limit of {limit:.3g} s"), elapsed)
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
+            return failure_of(error, trace, time.monotonic() - started, self._settings.read_timeout)
+        except ProtocolError as error:
+            return SendFailure(FailureKind.OVERSIZED, error, time.monotonic() - started)
+
+    async def _send(self, http: httpx.AsyncClient, exchange: Exchange, trace: _Trace, started: float) -> Reply:
+        settings = self._settings
+        request = http.build_request(
+            "POST",
+            settings.endpoint,
+            content=exchange.body,
+            headers={**self._headers, "SOAPAction": f'"{exchange.action}"', "X-Request-ID": exchange.request_id},
+            timeout=httpx.Timeout(settings.read_timeout, connect=settings.connect_timeout, pool=None, write=None),
+            extensions={"trace": trace},
+        )
+        response = await http.send(request, stream=True)
+        try:
+            chunks: list[bytes] = []
+            size = 0
+            async for chunk in response.aiter_bytes():
+                size += len(chunk)
+                if size > settings.max_reply_bytes:
+                    raise ProtocolError(
+                        f"the reply is larger than max_reply_bytes ({settings.max_reply_bytes} bytes); it was not read"
+                    )
+                chunks.append(chunk)
+        finally:
+            await response.aclose()
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Reply(response.status_code, headers, b"".join(chunks), time.monotonic() - started)
+
+    # -- flows -------------------------------------------------------------------------------------------------
+
+    async def run(self, flow: Flow[T]) -> T:
+        """Run one flow to its end."""
+        answer: Any = None
+        error: Exception | None = None
+        while True:
+            try:
+                effect: Effect = flow.send(answer) if error is None else flow.throw(error)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            answer, error = None, None
+            match effect:
+                case Send():
+                    answer = await self.exchange(effect.exchange, effect.limit)
+                case Sleep():
+                    await asyncio.sleep(effect.seconds)
+                case Compute():
+                    try:
+                        answer = effect.work() if effect.size < OFF_LOOP else await asyncio.to_thread(effect.work)
+                    except OctopusError as raised:
+                        error = raised
+                case _:
+                    assert_never(effect)
+
+    async def side_by_side(self, flows: Iterator[Flow[T]], parallel: int) -> AsyncGenerator[T]:
+        """Run flows, at most *parallel* at once, and yield their results in order."""
+        running: deque[asyncio.Task[T]] = deque()
+        refused: OctopusError | None = None
+        most = min(parallel, self._settings.max_connections)
+        try:
+            while True:
+                while len(running) < most and refused is None:
+                    try:
+                        following = next(flows, None)
+                    except OctopusError as error:  # a bad input of a stream: what is under way comes first
+                        refused = error
+                        break
+                    if following is None:
+                        break
+                    running.append(asyncio.create_task(self.run(following)))
+                if not running:
+                    break
+                yield await running[0]
+                running.popleft()
+            if refused is not None:
+                raise refused
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    def view(self, settings: OctopusSettings) -> AsyncDriver:
+        """A driver with other settings over the same connections."""
+        return AsyncDriver(settings, self._connections)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._connections.close()
+
+
+_CONNECTING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
+
+
+def failure_of(error: Exception, trace: _Trace, elapsed: float, read_timeout: float) -> SendFailure:
+    """What an exception of httpx means.
+
+    Args:
+        error: the exception.
+        trace: what was seen of the exchange.
+        elapsed: seconds the exchange took.
+        read_timeout: seconds of silence it was given.
+    """
+    reason = f"{type(error).__name__}: {str(error)[:200]}"
+    if isinstance(error, (*_CONNECTING, httpx.InvalidURL)) or not trace.sent:
+        timed_out = isinstance(error, httpx.TimeoutException)
+        failed: OctopusError = (
+            TimedOut("could not connect in time") if timed_out else ConnectFailed(f"could not connect: {reason}")
+        )
+        return SendFailure(FailureKind.NOT_SENT, failed, elapsed)
+    if isinstance(error, httpx.TimeoutException):
+        late = TimedOut(f"no complete answer within the read limit of {read_timeout:g} s")
+        return SendFailure(FailureKind.AMBIGUOUS, late, elapsed)
+    kind = FailureKind.AMBIGUOUS if trace.fresh or trace.answered else FailureKind.STALE
+    what = "the answer broke off" if trace.answered else "the connection was closed without an answer"
+    return SendFailure(kind, TransportError(f"{what}: {reason}"), elapsed)

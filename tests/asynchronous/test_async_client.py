@@ -1,0 +1,256 @@
+"""What only the asynchronous client has to keep: cancellation, event loops, many tasks at once.
+
+That it answers, batches, fails and retries like the blocking client is held by the tests of operations and faults, which
+run for both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from octopus_soap import (
+    AsyncOctopusClient,
+    ClientClosedError,
+    ConfigError,
+    HttpStatusError,
+    InventoryItem,
+    ItemQuantityAndPrice,
+    OctopusSettings,
+    OrderItem,
+    OrderSubmit,
+    OutcomeStatus,
+    OutcomeUnknownError,
+    TimedOut,
+    TransportError,
+)
+from octopus_soap.emulator import CloseIdle, Emulator, Hang, Latency, Merchant, Reset, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+
+def settings(service: Emulator, **given: Any) -> OctopusSettings:
+    return OctopusSettings.load(**{**service.settings(), "backoff_base": 0.0, **given})
+
+
+def run(work: Coroutine[Any, Any, Any]) -> Any:
+    return asyncio.run(asyncio.wait_for(work, 60))
+
+
+def stock(service: Emulator, count: int) -> list[str]:
+    skus = [f"{number:05d}" for number in range(count)]
+    service.store.add_items({"Sku": sku, "Stock": str(number)} for number, sku in enumerate(skus))
+    return skus
+
+
+def test_a_thousand_calls_at_once_share_the_connections(service: Emulator) -> None:
+    skus = stock(service, 1000)
+
+    async def work() -> list[int]:
+        async with AsyncOctopusClient(settings=settings(service, max_connections=8)) as client:
+            return await asyncio.gather(*(client.get_item_quantity(sku) for sku in skus))
+
+    assert run(work()) == list(range(1000))
+    assert len({call.connection for call in service.calls}) <= 8
+
+
+def test_two_accounts_in_fifty_tasks_never_mix() -> None:
+    shops = [Merchant(f"shop-{n}", f"async-token-{n}-aaaa", f"async-access-{n}-aaaa") for n in range(2)]
+    with Emulator(merchants=shops) as service:
+        for number, shop in enumerate(shops):
+            service.store.add_item("A", Stock=str(number), merchant=shop.name)
+
+        async def work() -> list[int]:
+            clients = [AsyncOctopusClient(settings=OctopusSettings.load(**service.settings(s.name))) for s in shops]
+            try:
+                return await asyncio.gather(*(clients[task % 2].get_item_quantity("A") for task in range(50)))
+            finally:
+                for client in clients:
+                    await client.aclose()
+
+        assert run(work()) == [0, 1] * 25
+        assert Counter(call.merchant for call in service.calls) == {"shop-0": 25, "shop-1": 25}
+
+
+def test_cancelling_keeps_the_finished_part_and_the_client(service: Emulator) -> None:
+    skus = stock(service, 250)
+    service.script.on("GetItemQuantityList", nth=[2, 3]).do(Hang())
+
+    async def work() -> Any:
+        async with AsyncOctopusClient(settings=settings(service)) as client:
+            first = asyncio.Event()
+            call = asyncio.create_task(_ask(client, skus, first))
+            await first.wait()
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError) as caught:
+                await call
+            assert await client.get_item_quantity("00007") == 7, "the connections are still good"
+            return caught.value
+
+    async def _ask(client: AsyncOctopusClient, skus: list[str], first: asyncio.Event) -> None:
+        await client.get_item_quantity_list(skus, progress=lambda _: first.set())
+
+    result = run(work()).result
+    assert [outcome.status for outcome in result.outcomes[:100]] == [OutcomeStatus.OK] * 100
+    assert len(result.outcomes) == 250
+    assert not any(outcome.ok for outcome in result.outcomes[100:])
+
+
+def test_an_abandoned_stream_ends_its_requests(service: Emulator) -> None:
+    skus = stock(service, 1000)
+
+    async def work() -> int:
+        async with AsyncOctopusClient(settings=settings(service, max_connections=2)) as client:
+            before = len(asyncio.all_tasks())
+            parts = client.get_item_list.stream(skus)
+            async for part in parts:
+                assert len(part) == 100
+                break
+            await parts.aclose()
+            return len(asyncio.all_tasks()) - before
+
+    assert run(work()) == 0, "no task is left"
+    assert len(service.calls) <= 4, "no more batches than were under way"
+
+
+def test_a_hanging_service_ends_in_timed_out(service: Emulator) -> None:
+    service.script.on("IsSkuExist").do(Hang())
+
+    async def work(**limits: float) -> None:
+        async with AsyncOctopusClient(settings=settings(service, max_attempts=1, **limits)) as client:
+            await client.is_sku_exist("A")
+
+    with pytest.raises(TimedOut, match="read limit"):
+        run(work(read_timeout=0.2))
+    with pytest.raises(TimedOut, match="total limit"):
+        run(work(total_timeout=0.2))
+
+
+def test_a_view_with_other_limits_leaks_nothing_back(service: Emulator) -> None:
+    stock(service, 1)
+    service.script.on("GetItemQuantity").do(Latency(0.4))
+
+    async def work() -> int:
+        async with AsyncOctopusClient(settings=settings(service, max_attempts=1)) as client:
+            with pytest.raises(TimedOut):
+                await client.with_options(total_timeout=0.1).get_item_quantity("00000")
+            return await client.get_item_quantity("00000")
+
+    assert run(work()) == 0
+
+
+def test_a_stale_connection_is_tried_once_more(service: Emulator) -> None:
+    stock(service, 2)
+    service.script.on("IsSkuExist", nth=1).do(CloseIdle())
+
+    async def work() -> tuple[bool, Any]:
+        async with AsyncOctopusClient(settings=settings(service)) as client:
+            await client.is_sku_exist("00000")
+            answer = await client.is_sku_exist.with_info("00001")
+            return answer.value, answer.info.attempts
+
+    value, attempts = run(work())
+    assert value is True
+    assert attempts in {1, 2}, "httpx may notice the closed connection by itself"
+
+
+def test_an_order_whose_answer_was_lost_is_not_sent_again(service: Emulator) -> None:
+    service.script.on("SubmitOrder").do(Reset("after"))
+
+    async def work() -> None:
+        async with AsyncOctopusClient(settings=settings(service)) as client:
+            line = OrderItem(sku="A", quantity=1, unit_price="1")
+            await client.submit_order(OrderSubmit(order_id="1", order_items=[line]))
+
+    with pytest.raises(OutcomeUnknownError) as caught:
+        run(work())
+    assert isinstance(caught.value.__cause__, TransportError)
+    assert len(service.store.orders()) == 1
+
+
+SEVERAL_LOOPS = """
+import asyncio, json, sys
+from octopus_soap import AsyncOctopusClient
+client = AsyncOctopusClient(**json.loads(sys.argv[1]))
+print([asyncio.run(client.get_item_quantity(f"0000{number}")) for number in range(3)])
+"""
+
+
+def test_one_client_serves_several_event_loops_one_after_the_other(service: Emulator) -> None:
+    """In a process of its own: asyncio.run leaves the ended loop's sockets to the garbage collector, which warns."""
+    stock(service, 3)
+    words = [sys.executable, "-c", SEVERAL_LOOPS, json.dumps(service.settings())]
+    assert subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout.strip() == "[0, 1, 2]"
+
+
+def test_after_aclose_the_client_says_so(service: Emulator) -> None:
+    async def work() -> None:
+        client = AsyncOctopusClient(settings=settings(service))
+        await client.aclose()
+        await client.aclose()
+        with pytest.raises(ClientClosedError):
+            await client.is_sku_exist("A")
+
+    run(work())
+
+
+def test_big_answers_are_decoded_off_the_loop(service: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    skus = stock(service, 500)
+    moved: list[int] = []
+    to_thread = asyncio.to_thread
+
+    async def watching(work: Any) -> Any:
+        moved.append(1)
+        return await to_thread(work)
+
+    monkeypatch.setattr(asyncio, "to_thread", watching)
+
+    async def work() -> None:
+        async with AsyncOctopusClient(settings=settings(service)) as client:
+            await client.get_item_quantity("00001")
+            assert not moved, "a small answer is not worth a thread"
+            await client.get_item_list(skus)
+
+    run(work())
+    assert len(moved) == 5
+
+
+def test_writes_stay_one_after_the_other(service: Emulator) -> None:
+    service.script.on("*").do(Latency(0.01))
+
+    async def work() -> Any:
+        async with AsyncOctopusClient(settings=settings(service, batch_sizes={"UploadItemList": 5})) as client:
+            await client.upload_item_list([InventoryItem(sku=f"A{n}") for n in range(20)])
+            return await client.update_item_quantity_and_price_list(
+                [ItemQuantityAndPrice(sku=f"A{n}", stock=n) for n in range(20)], batch_size=5
+            )
+
+    assert len(run(work())) == 20
+    assert len({call.connection for call in service.calls}) == 1
+
+
+def test_without_httpx_the_error_names_the_extra(service: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "httpx", None)
+    monkeypatch.delitem(sys.modules, "octopus_soap.drivers.asynchronous", raising=False)
+    with pytest.raises(ConfigError, match=r"octopus-soap\[async\]"):
+        AsyncOctopusClient(settings=settings(service))
+
+
+def test_credentials_go_with_every_request_and_only_to_the_endpoint(service: Emulator) -> None:
+    with Emulator() as other:
+        service.script.on("IsSkuExist").do(Status(302, location=other.url))
+
+        async def work() -> None:
+            async with AsyncOctopusClient(settings=settings(service)) as client:
+                await client.is_sku_exist("A")
+
+        with pytest.raises(HttpStatusError, match="never followed"):
+            run(work())
+        assert other.calls == []
