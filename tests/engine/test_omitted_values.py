@@ -1,0 +1,269 @@
+"""The omission guard: what an update leaves out never becomes 0 behind the caller's back."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+from stepping import asked, context, ok, reset, rows_reply, run_list, status, statuses, step, update_row
+
+from octopus_soap import (
+    ContractError,
+    InvalidInputError,
+    InventoryItem,
+    ItemQuantityAndPrice,
+    Locks,
+    OmittedValues,
+    StoreStockInfo,
+    VariationInfo,
+)
+from octopus_soap.bundled import contract_path
+from octopus_soap.errors import ProtocolError, TransportError
+from octopus_soap.operations import OPERATIONS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+UPDATE, UPLOAD, READ = "UpdateItemQuantityAndPriceList", "UploadItemList", "GetItemList"
+_VALUES = re.compile(r' nillable="true"( type="xs:(?:decimal|boolean|int|long|float|double|dateTime)")')
+
+
+@pytest.fixture(scope="module")
+def strict_contract(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundled contract as a service with plain value types would publish it: none of them nillable."""
+    folder = tmp_path_factory.mktemp("contract")
+    bundled = contract_path()
+    for path in bundled.parent.glob("*.xsd"):
+        text, count = _VALUES.subn(r"\1", path.read_text(encoding="utf-8"))
+        assert count or "nillable" not in text or path.name != "DataContracts.xsd"
+        (folder / path.name).write_text(text, encoding="utf-8")
+    return folder / shutil.copy(bundled, folder)
+
+
+@pytest.fixture
+def strict(strict_contract):
+    """Contexts on that contract."""
+    return lambda choice=OmittedValues.REFUSE, **given: context(
+        wsdl=strict_contract, omitted_values=OmittedValues(choice), **given
+    )
+
+
+def whole(sku: str = "A", **changes) -> ItemQuantityAndPrice:
+    values = {"stock": 1, "price": Decimal(2), "cost": Decimal(1)}
+    locks = {"lock_stock": False, "lock_price": False, "lock_cost": False}
+    return ItemQuantityAndPrice(sku=sku, **{**values, **locks, **changes})
+
+
+def current(sku: str = "A", **members: str) -> str:
+    """The row of an item as the service has it."""
+    inner = "".join(f"<a:{name}>{value}</a:{name}>" for name, value in members.items())
+    return f"<a:InventoryItem>{inner}<a:Sku>{sku}</a:Sku></a:InventoryItem>"
+
+
+def service(*rows: str):
+    """Answers GetItemList with *rows* and every write with true."""
+
+    def answer(exchange):
+        if exchange.operation == READ:
+            return rows_reply(READ, rows)
+        return rows_reply(exchange.operation, [update_row(key) for key in dict.fromkeys(asked(exchange))])
+
+    return answer
+
+
+# -- refuse --------------------------------------------------------------------------------------------------------
+
+
+def test_under_the_bundled_contract_omission_passes():
+    result, steps = run_list(UPDATE, [ItemQuantityAndPrice(sku="A", stock=3)], service())
+    assert statuses(result) == ["ok"]
+    assert [exchange.operation for exchange in steps[0].sends] == [UPDATE]
+
+
+def test_an_update_that_leaves_a_value_out_is_refused_naming_index_item_and_members(strict):
+    inputs = [whole("A"), whole("B").without("price"), whole("C").without("stock", "lock_cost")]
+    with pytest.raises(InvalidInputError) as caught:
+        run_list(UPDATE, inputs, service(), strict())
+    assert [(p.index, p.key) for p in caught.value.problems] == [(1, "B"), (2, "C")]
+    assert "Price" in caught.value.problems[0].message
+    assert "LockCost" in caught.value.problems[1].message
+    assert "Stock" in caught.value.problems[1].message
+
+
+def test_a_whole_update_passes(strict):
+    assert statuses(run_list(UPDATE, [whole()], service(), strict())[0]) == ["ok"]
+
+
+def test_nested_stores_and_locks_are_watched_too(strict):
+    stores = [StoreStockInfo(store_id="S1", store_stock=1.0)]
+    with pytest.raises(InvalidInputError, match=r"StoreStockInfoList\[0\].StoreBToBPrice"):
+        run_list(UPDATE, [whole(store_stock_info_list=stores)], service(), strict())
+    item = InventoryItem(sku="A", field_locks=Locks(lock_price=True), variation_info=VariationInfo(parent_sku="P"))
+    with pytest.raises(InvalidInputError) as caught:
+        run_list(UPLOAD, [item], service(), strict())
+    members = strict().codec.omitted_value_members(UPLOAD, "inventoryItems", item)
+    assert "FieldLocks.LockCost" in members
+    assert "FieldLocks.LockPrice" not in members
+    assert "VariationInfo.IsParent" in members
+    assert "Price" in caught.value.message
+
+
+def test_an_explicit_null_that_the_contract_does_not_take_is_refused_before_anything_is_sent(strict):
+    inputs = [whole("A"), whole("B", price=None), whole("C"), whole("D", cost=None)]
+    for choice in OmittedValues:
+        with pytest.raises(InvalidInputError) as caught:
+            run_list(UPDATE, inputs, pytest.fail, strict(choice, batch_sizes={UPDATE: 1}))
+        assert [(p.index, p.key, p.field) for p in caught.value.problems] == [(1, "B", "Price"), (3, "D", "Cost")]
+
+
+def test_a_member_of_another_case_in_the_contract_counts_as_given(strict_contract, tmp_path):
+    for path in strict_contract.parent.iterdir():
+        text = path.read_text(encoding="utf-8").replace('name="LockCost"', 'name="Lockcost"')
+        (tmp_path / path.name).write_text(text, encoding="utf-8")
+    result, steps = run_list(UPDATE, [whole()], service(), context(wsdl=tmp_path / strict_contract.name))
+    assert statuses(result) == ["ok"]
+    assert b"Lockcost>false<" in steps[0].sends[0].body
+
+
+def test_a_value_the_contract_has_no_place_for_is_never_dropped(strict_contract, tmp_path):
+    for path in strict_contract.parent.iterdir():
+        text = re.sub(r'\s*<xs:element minOccurs="0" name="LockCost"[^>]*/>', "", path.read_text(encoding="utf-8"))
+        (tmp_path / path.name).write_text(text, encoding="utf-8")
+    with pytest.raises(ContractError, match="lock_cost"):
+        run_list(UPDATE, [whole()], pytest.fail, context(wsdl=tmp_path / strict_contract.name))
+
+
+# -- send ----------------------------------------------------------------------------------------------------------
+
+
+def test_send_sends_it_as_it_is(strict):
+    result, steps = run_list(UPDATE, [ItemQuantityAndPrice(sku="A", stock=3)], service(), strict(OmittedValues.SEND))
+    assert statuses(result) == ["ok"]
+    assert [exchange.operation for exchange in steps[0].sends] == [UPDATE]
+    assert b"<Price>" not in steps[0].sends[0].body
+    assert b":Price>" not in steps[0].sends[0].body
+
+
+# -- read first ----------------------------------------------------------------------------------------------------
+
+LOCKS = "<a:LockCost>true</a:LockCost><a:LockPrice>false</a:LockPrice><a:LockStock>true</a:LockStock>"
+
+
+def test_read_first_fills_what_is_left_out_and_says_so(strict):
+    answers = service(current("A", Cost="1.5000", Price="9.9000", Stock="7", FieldLocks=LOCKS, Description="old"))
+    update = ItemQuantityAndPrice(sku="A", price=Decimal("8.50"))
+    result, steps = run_list(UPDATE, [update], answers, strict(OmittedValues.READ_FIRST))
+    body = steps[0].sends[1].body.decode()
+    assert [exchange.operation for exchange in steps[0].sends] == [READ, UPDATE]
+    for part in ("Price>8.50<", "Cost>1.5000<", "Stock>7<", "LockCost>true<", "LockStock>true<"):
+        assert part in body
+    assert set(result.outcomes[0].filled) == {"Cost", "LockCost", "LockPrice", "LockStock", "Stock"}
+    assert result.outcomes[0].input is update
+    assert [info.operation for info in result.calls] == [READ, UPDATE]
+
+
+def test_read_first_leaves_whole_updates_alone(strict):
+    _, steps = run_list(UPDATE, [whole()], service(), strict(OmittedValues.READ_FIRST))
+    assert [exchange.operation for exchange in steps[0].sends] == [UPDATE]
+
+
+def test_read_first_reads_once_per_batch_and_asks_only_for_what_is_wanting(strict):
+    inputs = [whole("A"), whole("B").without("price"), whole("C").without("price")]
+    _, steps = run_list(UPDATE, inputs, service(current("B", Price="1"), current("C", Price="2")), strict("read_first"))
+    assert asked(steps[0].sends[0]) == ["B", "C"]
+    assert len(steps[0].sends) == 2
+
+
+def test_read_first_fills_nested_stores_by_their_id(strict):
+    names = ["Cost", "ListPrice", "MSRP", "Price", "PriceA", "PriceB", "PriceC", "SalesPrice", "BToBPrice", "MAP", "Stock"]
+    members = "".join(f"<a:Store{name}>{n}</a:Store{name}>" for n, name in enumerate(names))
+    store = f"<a:StoreStockInfo><a:StoreID>S1</a:StoreID>{members}</a:StoreStockInfo>"
+    update = whole(store_stock_info_list=[StoreStockInfo(store_id="S1", store_stock=99.0)])
+    answers = service(current("A", StoreStockInfoList=store))
+    result, steps = run_list(UPDATE, [update], answers, strict("read_first"))
+    body = steps[0].sends[1].body.decode()
+    assert "StoreStock>99.0<" in body
+    assert "StorePrice>3<" in body
+    assert "StoreStockInfoList[0].StorePrice" in result.outcomes[0].filled
+
+
+def test_read_first_of_an_upload_sends_back_nothing_that_was_not_needed(strict):
+    codec = strict().codec
+    needed = codec.omitted_value_members(UPLOAD, "inventoryItems", InventoryItem(sku="A"))
+    dates = {name: "2026-01-01T00:00:00" for name in needed if "Date" in name}
+    values = {name: "5" for name in needed} | dates
+    answers = service(current("A", **values, Description="theirs", Stock="3"))
+    _, steps = run_list(UPLOAD, [InventoryItem(sku="A", price=Decimal(1))], answers, strict("read_first"))
+    body = steps[0].sends[1].body.decode()
+    assert "Price>1<" in body
+    assert "Cost>5<" in body
+    assert "theirs" not in body, "a text that someone changes meanwhile would be put back"
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (rows_reply(READ, []), InvalidInputError),
+        (rows_reply(READ, [current("A", Price="abc", Cost="1", Stock="1")]), ProtocolError),
+        (rows_reply(READ, [current("A", Cost="1", Stock="1"), current("A", Cost="2", Stock="1")]), ProtocolError),
+        (rows_reply(READ, [current("A", Cost="1", Stock="1.5")]), InvalidInputError),
+        (rows_reply(READ, [], "Failure"), Exception),
+        (reset(), TransportError),
+        (status(404), Exception),
+    ],
+)
+def test_what_cannot_be_filled_is_not_sent(strict, answer, error):
+    inputs = [ItemQuantityAndPrice(sku="A", price=Decimal(1)), whole("B")]
+    writes = service()
+    result, steps = run_list(
+        UPDATE, inputs, lambda ex: answer if ex.operation == READ else writes(ex), strict("read_first")
+    )
+    assert statuses(result) == ["not_sent", "ok"]
+    assert isinstance(result.outcomes[0].error, error)
+    assert asked(steps[0].sends[-1]) == ["B"]
+
+
+def test_an_upload_of_an_item_the_service_does_not_have_goes_out_as_it_is(strict):
+    result, _ = run_list(UPLOAD, [InventoryItem(sku="NEW", price=Decimal(1))], service(), strict("read_first"))
+    assert (statuses(result), result.outcomes[0].filled) == (["ok"], ())
+
+
+# -- the single operations -----------------------------------------------------------------------------------------
+
+
+def single(operation: str, value, answers, given_context):
+    row = OPERATIONS[operation]
+    return step(row.flow(row.body(None, value), given_context), answers)
+
+
+def test_single_updates_and_uploads_are_guarded_alike(strict):
+    when = datetime(2026, 1, 1, tzinfo=UTC)
+    for operation, value in (
+        ("UpdateItemQuantityAndPrice", ItemQuantityAndPrice(sku="A", stock=1)),
+        ("UploadItem", InventoryItem(sku="A", sale_start_date=when)),
+    ):
+        with pytest.raises(InvalidInputError, match="leaves out"):
+            single(operation, value, [], strict())
+
+
+def test_single_updates_read_first(strict):
+    answers = service(current("A", Cost="1.5", Price="9", Stock="7", FieldLocks=LOCKS))
+    done = ok(
+        '<UpdateItemQuantityAndPriceResponse xmlns="http://tempuri.org/"><UpdateItemQuantityAndPriceResult>true'
+        "</UpdateItemQuantityAndPriceResult></UpdateItemQuantityAndPriceResponse>"
+    )
+    steps = single(
+        "UpdateItemQuantityAndPrice",
+        ItemQuantityAndPrice(sku="A", stock=1),
+        lambda ex: answers(ex) if ex.operation == READ else done,
+        strict("read_first"),
+    )
+    assert steps.result.value is True
+    assert b"Price>9<" in steps.sends[1].body
+    gone = single("UpdateItemQuantityAndPrice", ItemQuantityAndPrice(sku="Z", stock=1), service(), strict("read_first"))
+    assert isinstance(gone.error, InvalidInputError)
+    assert len(gone.sends) == 1
