@@ -78,9 +78,7 @@ def step(flow: Any, answers: Iterable[Any] | Callable[[Exchange], Any]) -> Steps
 def rules(*, chance: float = 1.0, stopped: Callable[[], bool] = lambda: False, **policy: Any) -> Rules:
     """Rules without randomness; the pauses are the longest the jitter may draw."""
     numbers = itertools.count(1)
-    return Rules(
-        RetryPolicy(**policy), lambda: chance, lambda: f"id-{next(numbers)}", Trust(), retry_after, stopped
-    )
+    return Rules(RetryPolicy(**policy), lambda: chance, lambda: f"id-{next(numbers)}", Trust(), retry_after, stopped)
 
 
 def codec(wsdl: Path | None = None) -> Codec:
@@ -132,14 +130,18 @@ def envelope(inner: str) -> bytes:
 
 
 def exists(answer: str = "true") -> Reply:
-    return ok(f'<IsSkuExistResponse xmlns="{TEMPURI}"><IsSkuExistResult>{answer}</IsSkuExistResult></IsSkuExistResponse>')
+    return ok(
+        f'<IsSkuExistResponse xmlns="{TEMPURI}"><IsSkuExistResult>{answer}</IsSkuExistResult></IsSkuExistResponse>'
+    )
 
 
 def ok(inner: str, *, elapsed: float = 0.1) -> Reply:
     return Reply(200, {"content-type": "text/xml"}, envelope(inner), elapsed)
 
 
-def status(code: int, body: bytes = b"<html><title>No</title></html>", *, elapsed: float = 0.1, **headers: str) -> Reply:
+def status(
+    code: int, body: bytes = b"<html><title>No</title></html>", *, elapsed: float = 0.1, **headers: str
+) -> Reply:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Reply(code, named, body, elapsed)
 

@@ -179,7 +179,19 @@ def test_read_first_reads_once_per_batch_and_asks_only_for_what_is_wanting(stric
 
 
 def test_read_first_fills_nested_stores_by_their_id(strict):
-    names = ["Cost", "ListPrice", "MSRP", "Price", "PriceA", "PriceB", "PriceC", "SalesPrice", "BToBPrice", "MAP", "Stock"]
+    names = [
+        "Cost",
+        "ListPrice",
+        "MSRP",
+        "Price",
+        "PriceA",
+        "PriceB",
+        "PriceC",
+        "SalesPrice",
+        "BToBPrice",
+        "MAP",
+        "Stock",
+    ]
     members = "".join(f"<a:Store{name}>{n}</a:Store{name}>" for n, name in enumerate(names))
     store = f"<a:StoreStockInfo><a:StoreID>S1</a:StoreID>{members}</a:StoreStockInfo>"
     update = whole(store_stock_info_list=[StoreStockInfo(store_id="S1", store_stock=99.0)])

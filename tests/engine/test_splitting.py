@@ -226,7 +226,9 @@ def test_when_it_comes_back_the_rest_is_done():
 def test_halves_of_a_request_whose_answer_was_lost_stay_in_doubt():
     answers = [reset(), reset(), reset(), status(401)]
     result, _ = run_list(UPDATE, updates(4), answers)
-    assert statuses(result) == ["unknown"] * 4, "the whole was sent three times: 'failed' and 'not_sent' would be guesses"
+    assert statuses(result) == ["unknown"] * 4, (
+        "the whole was sent three times: 'failed' and 'not_sent' would be guesses"
+    )
 
 
 def test_refused_after_a_lost_answer_is_unknown():

@@ -1,0 +1,257 @@
+"""The import rules of docs/architecture.md, read off the source of every module."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import octopus_soap
+
+PACKAGE = Path(octopus_soap.__file__).parent
+
+# Which part of the package may import which, at run time. A new arrow fails the test: draw it here and in
+# docs/architecture.md, or do without it. Parts are the modules and packages directly under octopus_soap.
+ARROWS: dict[str, set[str]] = {
+    "_version": set(),
+    "bundled": set(),
+    "errors": set(),
+    "safety": set(),
+    "models": {"errors"},
+    "results": {"errors"},
+    "settings": {"errors", "safety"},
+    "engine": {"errors", "models", "results", "safety"},
+    "wire": {"bundled", "errors", "models"},
+    "operations": {"engine", "errors", "models", "results", "safety"},
+    "drivers": {"_version", "engine", "errors", "settings", "wire"},
+    "client": {"drivers", "engine", "errors", "operations", "settings", "wire"},
+    "pinned": {"errors", "wire"},
+    "emulator": {"bundled"},  # and nothing else: an emulator that shared the client's codec would hide its bugs
+    "octopia": set(),  # another API, which shares no code with this one
+    "demo": {"client", "emulator", "errors", "models", "operations", "settings"},
+    "testing": {"client", "demo", "emulator", "models"},
+    "cli": {"_version", "client", "demo", "drivers", "emulator", "errors", "models", "octopia", "pinned", "results", "settings", "wire"},
+    "__init__": {"_version"},  # everything else is loaded when it is first used
+}  # fmt: skip
+
+# Arrows for type checkers only: they may point upward, since nothing runs along them.
+TYPING_ARROWS: dict[str, set[str]] = {
+    "errors": {"results"},
+    "client": {"results"},
+    "demo": {"results"},
+    "__init__": {"client", "errors", "models", "results", "safety", "settings"},
+}
+
+# Libraries that may be imported in one place only, with that place.
+LIBRARIES: dict[str, tuple[str, ...]] = {
+    "zeep": ("wire.contract",),
+    "lxml": ("wire", "emulator"),
+    "requests": ("drivers", "octopia"),
+    "urllib3": ("drivers", "octopia"),
+    "httpx": ("drivers", "octopia"),
+    "authlib": ("octopia",),
+    "starlette": ("emulator",),
+    "uvicorn": ("emulator",),
+    "typer": ("cli",),
+    "rich": ("cli", "display"),
+    "pytest": ("testing",),
+    "pydantic_settings": ("settings", "cli", "octopia"),
+    "pandas": ("frames", "display"),
+    "polars": ("frames", "display"),
+    "sqlalchemy": ("jobs",),
+    "opentelemetry": ("drivers", "telemetry"),
+}
+FOR_TYPES = {("client", "requests"), ("client", "zeep"), ("demo.isolation", "pydantic_settings")}
+"""Imports outside those places that only type checkers see."""
+
+LONGER = {
+    "operations": "the catalogue: one table of 20 rows, mostly docstrings, is read in one piece",
+    "engine.batching": "one state machine; its parts that stand alone are in entries.py and matching.py already",
+}
+"""Modules that may be longer than the limit, with the reason."""
+MOST_LINES = 450
+
+
+class Import(NamedTuple):
+    """One import statement's target, as found in a module."""
+
+    module: str
+    target: str
+    for_types: bool
+
+
+def _modules() -> dict[str, Path]:
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        found[".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+MODULES = _modules()
+
+
+def _targets(module: str, node: ast.Import | ast.ImportFrom) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    base = node.module or ""
+    if node.level:
+        package = ["octopus_soap", *module.split(".")] if module != "__init__" else ["octopus_soap", ""]
+        if MODULES[module].name != "__init__.py" or module == "__init__":
+            package = package[:-1]
+        base = ".".join([*package[: len(package) - node.level + 1], *([node.module] if node.module else [])])
+    if base == "octopus_soap":  # `from octopus_soap import client` names a module, or a name that lives in one
+        return [f"octopus_soap.{alias.name}" for alias in node.names]
+    return [base]
+
+
+def _imports(module: str) -> list[Import]:
+    found: list[Import] = []
+
+    def visit(node: ast.AST, *, for_types: bool) -> None:
+        for child in ast.iter_child_nodes(node):
+            typing_only = for_types or (
+                isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+                and not isinstance(node.test, ast.UnaryOp) and child in node.body
+            )  # fmt: skip
+            if isinstance(child, ast.Import | ast.ImportFrom):
+                found.extend(Import(module, target, typing_only) for target in _targets(module, child))
+            visit(child, for_types=typing_only)
+
+    visit(ast.parse(MODULES[module].read_text(encoding="utf-8")), for_types=False)
+    return found
+
+
+IMPORTS = [found for module in MODULES for found in _imports(module)]
+
+
+def _part(target: str) -> str:
+    """The part of the package an import of `octopus_soap...` reaches; public names are looked up in their home."""
+    name = target.split(".")[1] if "." in target else "__init__"
+    if (PACKAGE / name).is_dir() or (PACKAGE / f"{name}.py").exists():
+        return name
+    if name in octopus_soap._HOME_OF:
+        return octopus_soap._HOME_OF[name].split(".")[0]
+    return {"__version__": "_version"}.get(name, "__init__")
+
+
+def _arrows(*, for_types: bool) -> dict[str, set[str]]:
+    arrows: dict[str, set[str]] = {}
+    for found in IMPORTS:
+        if found.target.split(".")[0] == "octopus_soap" and found.for_types is for_types:
+            origin, reached = found.module.split(".")[0], _part(found.target)
+            if origin != reached:
+                arrows.setdefault(origin, set()).add(reached)
+    return arrows
+
+
+def test_the_source_is_read_as_intended() -> None:
+    """A test of imports that finds none would pass for ever."""
+    assert Import("wire.contract", "zeep", for_types=False) in IMPORTS
+    assert Import("client", "requests", for_types=True) in IMPORTS
+    assert Import("errors", "octopus_soap.results", for_types=True) in IMPORTS
+    assert any(
+        found.module == "emulator.embedded" and found.target == "octopus_soap.emulator.state" for found in IMPORTS
+    )
+    assert len(MODULES) > 60
+
+
+@pytest.mark.parametrize("part", sorted({module.split(".")[0] for module in MODULES}))
+def test_no_part_imports_what_the_picture_does_not_let_it(part: str) -> None:
+    assert part in ARROWS, "a new part: draw its arrows"
+    allowed = ARROWS[part]
+    assert _arrows(for_types=False).get(part, set()) - allowed == set()
+    upward = TYPING_ARROWS.get(part, set())
+    assert _arrows(for_types=True).get(part, set()) - allowed - upward == set()
+
+
+def test_the_picture_has_no_cycle() -> None:
+    assert list(TopologicalSorter(ARROWS).static_order())
+
+
+def test_nothing_below_the_client_imports_it() -> None:
+    above = {"demo", "testing", "cli"}
+    assert {part for part, allowed in ARROWS.items() if "client" in allowed} == above
+    assert "client" in TYPING_ARROWS["__init__"]
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_library_is_imported_in_its_place_only(library: str) -> None:
+    places = LIBRARIES[library]
+    strays = [
+        found
+        for found in IMPORTS
+        if found.target.split(".")[0] == library
+        and not any(found.module == place or found.module.startswith(f"{place}.") for place in places)
+        and not (found.for_types and (found.module, library) in FOR_TYPES)
+    ]
+    assert strays == []
+
+
+def test_every_other_import_is_pythons_own_or_a_declared_dependency() -> None:
+    known = {*LIBRARIES, *sys.stdlib_module_names, "octopus_soap", "pydantic", "pydantic_core", "platformdirs"}
+    assert {found.target for found in IMPORTS if found.target.split(".")[0] not in known} == set()
+
+
+def test_the_engine_sends_nothing_sleeps_never_and_reads_no_clock() -> None:
+    banned = {"time", "random", "socket", "threading", "asyncio", "http", "urllib", "datetime", "uuid", "os"}
+    strays = [f for f in IMPORTS if f.module.split(".")[0] == "engine" and f.target.split(".")[0] in banned]
+    assert [f for f in strays if not f.for_types] == []
+
+
+def test_the_wire_does_no_input_or_output() -> None:
+    banned = {"socket", "http", "asyncio", "time", "subprocess", "urllib.request"}
+    strays = [
+        f
+        for f in IMPORTS
+        if f.module.split(".")[0] == "wire" and (f.target in banned or f.target.split(".")[0] in banned)
+    ]
+    assert [f for f in strays if not f.for_types] == []
+
+
+def test_no_module_is_named_for_nothing() -> None:
+    nameless = {"utils", "util", "helpers", "helper", "common", "misc", "base_utils", "tools"}
+    assert {module for module in MODULES if module.split(".")[-1].strip("_") in nameless} == set()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_is_of_readable_length(module: str) -> None:
+    lines = len(MODULES[module].read_text(encoding="utf-8").splitlines())
+    assert lines <= MOST_LINES or module in LONGER
+
+
+@pytest.mark.parametrize("module", LONGER)
+def test_a_longer_module_is_still_longer(module: str) -> None:
+    """An exception that is no longer needed is taken off the list."""
+    assert len(MODULES[module].read_text(encoding="utf-8").splitlines()) > MOST_LINES
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m != "_version"])
+def test_a_module_opens_with_what_it_is_for(module: str) -> None:
+    assert ast.get_docstring(ast.parse(MODULES[module].read_text(encoding="utf-8")))
+
+
+HEAVY = ["zeep", "requests", "lxml", "pydantic", "pandas", "rich", "httpx", "typer", "starlette", "uvicorn", "urllib3"]
+LOADS = {
+    "import octopus_soap": HEAVY,
+    "import octopus_soap; dir(octopus_soap); octopus_soap.__version__": HEAVY,
+    "import octopus_soap.testing": ["zeep", "requests", "pydantic", "pandas", "rich", "httpx", "typer"],
+    "import octopus_soap.emulator": ["zeep", "requests", "pydantic", "pandas", "rich", "httpx", "typer"],
+    "from octopus_soap import OctopusError, BatchResult": HEAVY,
+    "from octopus_soap import InventoryItem": [name for name in HEAVY if name != "pydantic"],
+    # zeep itself loads httpx, and with it rich, where they are installed.
+    "from octopus_soap import OctopusClient": ["pandas", "typer", "starlette", "uvicorn", "authlib"],
+}
+
+
+@pytest.mark.parametrize("statement", LOADS)
+def test_what_is_not_asked_for_is_not_loaded(statement: str) -> None:
+    """Importing the package costs next to nothing, and works without any extra."""
+    code = f"{statement}\nimport sys\nprint(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert set(done.stdout.split()) & set(LOADS[statement]) == set()
