@@ -52,6 +52,9 @@ _VALUE_TYPES = frozenset(
 )
 """XSD types that are value types in .NET: a WCF server reads an omitted, not nillable one as 0, false or year 1."""
 
+_ZEEP_STUMBLES = (AttributeError, LookupError, NotImplementedError, TypeError, ValueError)
+"""What zeep raises, besides its own errors, on a schema it does not understand."""
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -120,7 +123,7 @@ class Contract:
         try:
             files: Any = _LocalFiles()
             self.document = zeep.wsdl.Document(str(path), files)
-        except (OSError, etree.XMLSyntaxError, zeep.exceptions.Error, AttributeError, LookupError, ValueError) as error:
+        except (OSError, etree.XMLSyntaxError, zeep.exceptions.Error, *_ZEEP_STUMBLES) as error:
             raise ContractError(f"cannot load the contract {path}: {error}") from error
         port = self._port()
         self._binding = port.binding

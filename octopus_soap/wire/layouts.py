@@ -2,13 +2,12 @@
 
 Theory. The rows of a page are nearly always written alike: the same members in the same order with the same
 prefixes. Asking lxml for each member's tag and text makes Python objects per member. So once two rows of one shape were
-seen, the shape is compiled into a layout: one expression that matches the members' raw text and captures their values, each in the
-lexical form of its type. A row that matches is read in one step; every other row, whatever the reason, is read from the
-tree.
+seen, the shape is compiled into a layout: an expression that matches the members' raw text and captures their values.
+A row that matches is read in one step; every other row, whatever the reason, is read from the tree.
 
 Why that is safe:
 
-1. It runs on a reply that lxml has parsed, strictly and without a DOCTYPE; a layout says nothing about well-formedness.
+1. It runs on a reply that lxml has parsed, strictly and without a DOCTYPE: a layout need not prove well-formedness.
 2. It runs only on UTF-8 text without carriage returns, which a parser would have changed.
 3. A layout holds literal tags without attributes, and nothing may stand between them: an attribute (but `nil`), white
    space, a comment, CDATA, mixed content, a repeated, missing, extra or moved member does not match.
@@ -24,7 +23,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from octopus_soap.wire.plans import NIL, is_nil, local_name
 from octopus_soap.wire.values import read_bool, read_decimal, read_float, read_int, read_text
@@ -36,66 +35,71 @@ if TYPE_CHECKING:
     from octopus_soap.wire.plans import Element, Plan, Slot
 
 _TEXT = "[^<]*"
-_NUMBER = "[-+.0-9]+"
-_MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{3}|\.[0-9]{6})?Z?"
+_NUMBER = "[-+.0-9]++"
 _FORMS: dict[Any, tuple[str, str]] = {
-    read_text: (_TEXT, "{0}"),
     read_decimal: (_NUMBER, "{0} and Decimal({0})"),
     read_float: (_NUMBER, "{0} and float({0})"),
-    read_int: ("[-+0-9]+", "{0} and int({0})"),
-    read_bool: ("[a-z]+", "{0} and booleans[{0}]"),
+    read_int: ("[-+0-9]++", "{0} and int({0})"),
+    read_bool: ("[a-z]++", "{0} and booleans[{0}]"),
 }
-"""By a scalar's reader: the characters it may have, and the expression that reads it from a group, where None stands for
-nil. Other text, and text the expression refuses, is read from the tree."""
+"""By a scalar's reader: the characters it may have, and the expression that reads it from a group, where None stands
+for nil. Other text, and text the expression refuses, is read from the tree."""
 
+_MAY_BE_ABSENT = frozenset(f"({form})" for form, _ in _FORMS.values())
 _CAPTURES = re.compile(r"(?<!\\)\((?!\?)")
 """An opening parenthesis that captures."""
-_EMPTY = re.compile(r"<([^\s<>/]+)/>")
+_ATTRIBUTES = re.compile(r'(?:\s+[\w:.-]+="[^"<]*")*\s*>')
+"""What may follow the name in the list's opening tag."""
 _REFERENCE = re.compile(r"&(?:#x([0-9A-Fa-f]+)|#([0-9]+)|(\w+));")
 _ENTITIES = {"lt": "<", "gt": ">", "amp": "&", "quot": '"', "apos": "'"}
 _DECLARED = re.compile(rb"<\?xml[^>]*?encoding\s*=\s*[\"']([\w.-]+)")
-_KEPT = 4
+_KEPT = 8
 """Layouts kept per model: the order of members rarely has more variants."""
 _NOTED = 200
 """Shapes noted per model: a service that never repeats itself cannot grow the memory."""
 
 
-class Layout:
-    """One shape of a model's rows: an expression for a whole row, and a function that makes a dict of its groups."""
+class _Build(NamedTuple):
+    """Functions that make a dict of a row's groups: for text without references, and for text with some."""
 
-    def __init__(
-        self, expression: str, build: Callable[[tuple[Any, ...]], dict[str, Any]], drift: tuple[str, ...]
-    ) -> None:
+    plain: Callable[[tuple[Any, ...]], dict[str, Any]]
+    resolving: Callable[[tuple[Any, ...]], dict[str, Any]]
+
+
+class Layout:
+    """One shape of a model's rows: an expression for a whole row, and what makes a dict of its groups."""
+
+    def __init__(self, expression: str, with_empty: str, build: _Build, drift: tuple[str, ...]) -> None:
         self._pattern = re.compile(expression)
+        self._with_empty = re.compile(with_empty)
         self._build = build
         self.drift = drift
 
     def read(self, text: str, position: int) -> tuple[dict[str, Any], int] | None:
         """Read the row at *position*: its values and where it ends, or None where it is not of this layout."""
-        match = self._pattern.match(text, position)
+        match = self._pattern.match(text, position) or self._with_empty.match(text, position)
         if match is None:
             return None
         end = match.end()
-        groups = match.groups() if text.find("&", position, end) < 0 else _resolved(match)
+        build = self._build.plain if text.find("&", position, end) < 0 else self._build.resolving
         try:
-            return self._build(groups), end
+            return build(match.groups()), end
         except (ValueError, ArithmeticError, LookupError):  # not a value of its type: the tree's reader says why
             return None
 
     @property
     def uncaptured(self) -> str:
         """The expression without groups of its own, to stand in another one."""
-        return _CAPTURES.sub("(?:", self._pattern.pattern)
+        return _CAPTURES.sub("(?:", self._with_empty.pattern)
 
     def all(self, text: str) -> list[dict[str, Any]]:
         """Read rows of this layout that fill *text*, which an expression has matched already."""
-        build, plain = self._build, "&" not in text
-        return [build(match.groups() if plain else _resolved(match)) for match in self._pattern.finditer(text)]
+        build = self._build.resolving if "&" in text else self._build.plain
+        return [build(match.groups()) for match in self._with_empty.finditer(text)]
 
 
-def _resolved(match: re.Match[str]) -> tuple[Any, ...]:
-    """A match's groups with references resolved; the raw text of a list keeps its own for its rows."""
-    return tuple(g if g is None or "&" not in g or "<" in g else _REFERENCE.sub(_character, g) for g in match.groups())
+def _resolve(text: str) -> str:
+    return _REFERENCE.sub(_character, text)
 
 
 def _character(reference: re.Match[str]) -> str:
@@ -117,7 +121,7 @@ def learn(element: Element, plan: Plan) -> None:
     if seen != 1:
         return
     with suppress(_Unfit):
-        plan.layouts = [_Compiler(element).row(element, plan), *plan.layouts][:_KEPT]
+        plan.layouts = [_layout(element, plan), *plan.layouts][:_KEPT]
 
 
 def _shape(element: Element, plan: Plan) -> tuple[Any, ...]:
@@ -141,31 +145,59 @@ class _Unfit(Exception):  # noqa: N818 - control flow inside this module
     """The element has something a layout cannot hold."""
 
 
-class _Compiler:
-    """Builds a row's expression, and the source of the function that makes a dict of its groups."""
+def _layout(element: Element, plan: Plan) -> Layout:
+    """The layout of *element*, in two expressions: an empty text makes the second one slower.
 
-    def __init__(self, element: Element) -> None:
+    Raises:
+        _Unfit: it has something a layout cannot hold.
+    """
+    without, with_empty = _Compiler(element, with_empty=False), _Compiler(element, with_empty=True)
+    expression, source = without.row(element, plan)
+    return Layout(expression, with_empty.row(element, plan)[0], without.build(source), without.drift)
+
+
+class _Compiler:
+    """Builds a row's expression, and the source of the functions that make a dict of its groups."""
+
+    def __init__(self, element: Element, *, with_empty: bool) -> None:
         prefixes = {prefix for prefix, uri in element.nsmap.items() if f"{{{uri}}}nil" == NIL and prefix}
         nil = "|".join(rf' {re.escape(prefix)}:nil="true"/>' for prefix in sorted(prefixes))
         self._nil = f"|{nil}" if nil else ""
         self._groups: list[str] = []
-        self._names: dict[str, Any] = {"Decimal": Decimal, "booleans": {"true": True, "false": False}}
+        self._names: dict[str, Any] = {
+            "Decimal": Decimal,
+            "booleans": {"true": True, "false": False},
+            "resolve": _resolve,
+        }
+        self._texts: list[str] = []
+        self._with_empty = with_empty
         self._drift: list[str] = []
 
-    def row(self, element: Element, plan: Plan) -> Layout:
-        """The layout of *element*.
+    def build(self, source: str) -> _Build:
+        """Compile the functions."""
+        # One dict display is what Python runs fastest. Only names of ours and quoted member names go into the source.
+        take = f"(groups):\n ({', '.join(self._groups)},) = groups\n"
+        resolve = "".join(f" if {text} and '&' in {text}: {text} = resolve({text})\n" for text in self._texts)
+        code = f"def plain{take} return {source}\ndef resolving{take}{resolve} return {source}\n"
+        exec(compile(code, "<layout>", "exec"), self._names)  # noqa: S102 - see above
+        return _Build(self._names["plain"], self._names["resolving"])
+
+    def row(self, element: Element, plan: Plan) -> tuple[str, str]:
+        """The expression of *element*, and the source of its dict.
 
         Raises:
             _Unfit: it has something a layout cannot hold.
         """
         expression, source = self._record(element, plan)
-        raw = re.escape(_raw(element))
-        # One dict display is what Python runs fastest. Only names of ours and quoted member names go into the source.
-        code = f"def build(groups):\n ({', '.join(self._groups)},) = groups\n return {source}\n"
         if not self._groups:
             raise _Unfit
-        exec(compile(code, "<layout>", "exec"), self._names)  # noqa: S102 - see above
-        return Layout(f"<{raw}>{expression}</{raw}>", self._names["build"], tuple(self._drift))
+        raw = re.escape(_raw(element))
+        return f"<{raw}>{expression}</{raw}>", source
+
+    @property
+    def drift(self) -> tuple[str, ...]:
+        """Unknown members of the row, as they are counted."""
+        return tuple(self._drift)
 
     def _group(self) -> str:
         self._groups.append(f"g{len(self._groups)}")
@@ -189,16 +221,27 @@ class _Compiler:
             if slot is None:
                 self._drift.append(f"{plan.name}.{attribute}")
             content, source = self._scalar(slot) if slot is None or slot.reader else self._part(child, slot)
-            raw = re.escape(_raw(child))
-            expression.append(f"<{raw}(?:>{content}</{raw}>{self._nil})")
+            expression.append(self._element(re.escape(_raw(child)), content))
             sources.append(f"{attribute!r}: {source}")
         return "".join(expression), f"{{{', '.join(sources)}}}"
+
+    def _element(self, raw: str, content: str) -> str:
+        """An element with *content*, or nil, or empty."""
+        if content in _MAY_BE_ABSENT:  # nothing there means None, as nil does
+            return f"<{raw}(?:>{content}</{raw}>|/>|></{raw}>{self._nil})"
+        if content == f"({_TEXT})" and not self._with_empty:
+            return f"<{raw}(?:>({_TEXT}+)</{raw}>{self._nil})"
+        # An element whose text has `/>` in it is not cut short there: its closing tag would be left over.
+        return f"<{raw}(?:(?:>|(?=/>)){content}(?:</{raw}>|/>){self._nil})"
 
     def _scalar(self, slot: Slot | None) -> tuple[str, str]:
         reader, group = read_text if slot is None or slot.reader is None else slot.reader, self._group()
         if reader in _FORMS:
             form, source = _FORMS[reader]
             return f"({form})", source.format(group)
+        self._texts.append(group)
+        if reader is read_text:
+            return f"({_TEXT})", group
         return f"({_TEXT})", f"None if {group} is None else {self._name(reader)}({group})"
 
     def _part(self, child: Element, slot: Slot) -> tuple[str, str]:
@@ -209,9 +252,13 @@ class _Compiler:
         rows = list(child)
         if slot.rows is None or any(is_nil(row) for row in rows):
             raise _Unfit
-        if not rows:
+        if rows:
+            layout = _layout(rows[0], slot.rows)
+            slot.rows.layouts = [layout]  # for lists that are empty when their turn comes to be learned from
+        elif slot.rows.layouts:
+            layout = slot.rows.layouts[0]
+        else:
             return "()", f"{group} if {group} is None else []"
-        layout = _Compiler(rows[0]).row(rows[0], slot.rows)
         if layout.drift:
             raise _Unfit  # rows of a list vary in number, and drift is counted per row
         return f"((?:{layout.uncaptured})*)", f"None if {group} is None else {self._name(layout.all)}({group})"
@@ -244,10 +291,6 @@ def read_page(
     """
     noticed: list[str] = []
     found = _walk(text, container, rows, plan, noticed)
-    if found and found[-1] is None and _EMPTY.search(text):
-        # Rows with empty elements read like the others once these are written out.
-        noticed.clear()
-        found = _walk(_EMPTY.sub(r"<\1></\1>", text), container, rows, plan, noticed)
     drift.update(noticed)
     return found
 
@@ -263,11 +306,12 @@ def _matching(plan: Plan, text: str, position: int) -> tuple[Layout, tuple[dict[
 def _walk(
     text: str, container: Element, rows: list[Element], plan: Plan, noticed: list[str]
 ) -> list[dict[str, Any] | None] | None:
-    raw = re.escape(_raw(container))
-    starts = list(re.finditer(rf'<{raw}(?=[\s/>])(?:\s+[\w:.-]+="[^"<]*")*\s*>?', text))
-    if len(starts) != 1 or not starts[0][0].endswith(">"):
+    opening = f"<{_raw(container)}"
+    at = text.find(opening)
+    start = _ATTRIBUTES.match(text, at + len(opening)) if at >= 0 else None
+    if start is None or text.find(opening, at + 1) >= 0:
         return None
-    position = starts[0].end()
+    position = start.end()
     found: list[dict[str, Any] | None] = []
     for row in rows:
         layout, read = _matching(plan, text, position)

@@ -9,6 +9,7 @@ import math
 import re
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from octopus_soap.models.scalars import parse_datetime
@@ -106,7 +107,7 @@ def moment_reader(server_zone: tzinfo = UTC) -> Callable[[str], datetime | None]
         except OverflowError:
             raise ValueError("a moment that does not exist in UTC") from None
 
-    return read_moment
+    return lru_cache(maxsize=1024)(read_moment)  # a page names few different moments
 
 
 def readers(server_zone: tzinfo = UTC) -> dict[Any, Callable[[str], Any]]:

@@ -1,0 +1,264 @@
+"""The checks of `octopus-soap doctor`, one finding each, in the order in which one thing rests on another.
+
+Every check has a limit of its own; together they stay under half a minute.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource, InitSettingsSource
+
+from octopus_soap.client import OctopusClient
+from octopus_soap.drivers import probes
+from octopus_soap.drivers.fetch import ContractFetcher
+from octopus_soap.errors import AuthenticationError, ConfigError, FaultError, OctopusError
+from octopus_soap.pinned import tried_contract
+from octopus_soap.settings import OctopusSettings, is_loopback, profiles_file
+from octopus_soap.wire.compare import compare
+from octopus_soap.wire.contract import load_contract
+from octopus_soap.wire.pinning import pinned_files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from octopus_soap.cli.connection import Connection
+    from octopus_soap.wire.contract import Contract
+
+NAME_SECONDS = 3.0
+PORT_SECONDS = 3.0
+TLS_SECONDS = 4.0
+CONTRACT_SECONDS = 7.0
+READ_SECONDS = 5.0  # for each of two
+"""27 seconds in all, where everything hangs."""
+PROBE_SKU = "octopus-soap-doctor-no-such-sku"
+_EXPIRES_SOON = 30  # days
+_SKEW_NOTED, _SKEW_BAD = 30.0, 300.0  # seconds
+
+
+class Status(StrEnum):
+    """How a check came out."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found.
+
+    Attributes:
+        check: its name.
+        status: how it came out.
+        text: what was seen.
+        advice: what to do about it.
+        details: further lines.
+    """
+
+    check: str
+    status: Status
+    text: str
+    advice: str = ""
+    details: tuple[str, ...] = ()
+
+
+class Checkup:
+    """One run of all checks.
+
+    Args:
+        connection: what was given on the command line.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._contract: Contract | None = None
+        self._skew: float | None = None
+        self._reached = False
+
+    @cached_property
+    def settings(self) -> OctopusSettings:
+        """The settings in force.
+
+        Raises:
+            ConfigError: something is missing or not accepted.
+        """
+        return self._connection.settings()
+
+    def run(self) -> Iterator[Finding]:
+        """Make the checks one after another, and yield each finding as it is made."""
+        finding = self._settings()
+        yield finding
+        if finding.status is Status.FAIL:
+            return
+        yield from self._way()
+        yield self._contract_in_force()
+        for check in (self._published, self._credentials, self._clock):
+            yield check()
+
+    # -- settings ----------------------------------------------------------------------------------------------------
+
+    def _settings(self) -> Finding:
+        try:
+            settings = self.settings
+        except ConfigError as error:
+            return Finding("settings", Status.FAIL, error.message, f"the profile file is {profiles_file()}")
+        details = tuple(f"{name} = {value}  [{where}]" for name, value, where in origins(self._connection, settings))
+        if settings.endpoint.startswith("http:") and not is_loopback(settings.endpoint):
+            advice = "use https: anybody on the way can read the credentials and change prices"
+            return Finding("settings", Status.WARN, "plain http to another machine", advice, details)
+        return Finding("settings", Status.OK, f"complete; profiles: {profiles_file()}", details=details)
+
+    # -- the way to the service --------------------------------------------------------------------------------------
+
+    def _way(self) -> Iterator[Finding]:
+        endpoint = self.settings.endpoint
+        host, port = probes.origin_of(endpoint)
+        if proxy := probes.proxy_for(endpoint):
+            self._reached = True  # as far as can be told from here
+            yield Finding("network", Status.SKIP, f"goes through the proxy {proxy}: name, port and TLS are its matter")
+            return
+        try:
+            addresses = probes.resolve(host, port, NAME_SECONDS)
+        except OctopusError as error:
+            advice = "check the endpoint's host name, and this machine's network"
+            yield Finding("dns", Status.FAIL, error.message, advice)
+            yield self._unreached("tcp")
+            return
+        yield Finding("dns", Status.OK, f"{host} is {', '.join(addresses[:3])}")
+        try:
+            address, seconds = probes.connect(addresses, port, PORT_SECONDS)
+        except OctopusError as error:
+            advice = "is the service up, the port right, a firewall between? octopus-soap serve starts the embedded one"
+            yield Finding("tcp", Status.FAIL, error.message, advice)
+            return
+        yield Finding("tcp", Status.OK, f"{address} port {port} answers in {seconds * 1000:.0f} ms")
+        tls = self._tls(address)
+        self._reached = tls.status is not Status.FAIL
+        yield tls
+
+    def _tls(self, address: str) -> Finding:
+        if self.settings.endpoint.startswith("http:"):
+            return Finding("tls", Status.SKIP, "the endpoint is plain http")
+        try:
+            seen = probes.handshake(self.settings, address, TLS_SECONDS)
+        except OctopusError as error:
+            advice = "a proxy or an inner CA in between? ca_bundle names the CA file to trust; verification stays on"
+            return Finding("tls", Status.FAIL, error.message, advice)
+        days = (seen.expires - datetime.now(UTC)).days
+        text = f"{seen.protocol}, certificate by {seen.issuer}, valid to {seen.expires:%Y-%m-%d} ({days} days)"
+        if days < _EXPIRES_SOON:
+            return Finding("tls", Status.WARN, text, "it expires soon: tell whoever runs the service")
+        return Finding("tls", Status.OK, text)
+
+    def _unreached(self, check: str) -> Finding:
+        return Finding(check, Status.SKIP, "the service is not reached: see above")
+
+    # -- the contract ------------------------------------------------------------------------------------------------
+
+    def _contract_in_force(self) -> Finding:
+        settings = self.settings
+        try:
+            self._contract = contract = load_contract(settings.wsdl)
+        except OctopusError as error:
+            return Finding("contract", Status.FAIL, error.message, "octopus-soap wsdl pin stores the live contract")
+        if not contract.bundled:
+            return Finding("contract", Status.OK, f"your own: {contract.path}")
+        if is_loopback(settings.endpoint):
+            return Finding("contract", Status.OK, "the bundled reconstruction, for a service on this machine")
+        if settings.accept_unverified_contract:
+            advice = "octopus-soap wsdl pin; a wrong order or namespace turns prices into 0 without a word"
+            return Finding("contract", Status.WARN, "the bundled reconstruction, writes allowed unverified", advice)
+        advice = "reads work, writes are refused until octopus-soap wsdl pin stored the live one and wsdl names it"
+        return Finding("contract", Status.WARN, "the bundled reconstruction", advice)
+
+    def _published(self) -> Finding:
+        if not self._reached:
+            return self._unreached("published")
+        fetcher = ContractFetcher(self.settings, seconds=CONTRACT_SECONDS)
+        try:
+            fetched = fetcher.fetch()
+            live = tried_contract(pinned_files(fetched.documents, ""))
+        except OctopusError as error:
+            advice = "ask the vendor for the WSDL as a file, then octopus-soap wsdl diff --file FILE"
+            return Finding("published", Status.WARN, f"no contract to compare with: {error.message}", advice)
+        finally:
+            self._skew = fetcher.skew
+        if self._contract is None:
+            return Finding("published", Status.WARN, f"{fetched.url} is readable", "octopus-soap wsdl pin stores it")
+        found = compare(self._contract, live, known={})
+        if not found:
+            return Finding("published", Status.OK, "the service publishes the same contract")
+        places = "1 place" if len(found) == 1 else f"{len(found)} places"
+        text = f"differs from the one in force in {places}, such as {found[0].where} ({found[0].kind.value})"
+        advice = "octopus-soap wsdl diff shows them, wsdl pin stores the live contract; until then writes are at risk"
+        return Finding("published", Status.FAIL, text, advice)
+
+    # -- the service -------------------------------------------------------------------------------------------------
+
+    def _credentials(self) -> Finding:
+        if not self._reached or self._contract is None:
+            return self._unreached("credentials")
+        settings = self.settings.changed(
+            connect_timeout=min(self.settings.connect_timeout, PORT_SECONDS),
+            read_timeout=min(self.settings.read_timeout, READ_SECONDS),
+            total_timeout=READ_SECONDS,
+            max_attempts=1,
+        )
+        try:
+            with OctopusClient(settings=settings) as client:
+                answer = client.is_sku_exist.with_info(PROBE_SKU)
+                # A bare false is also how a service may answer credentials it refuses; a row about the SKU is not.
+                told = answer.value or client.is_sku_exist_list([PROBE_SKU]).counts.get("ok")
+        except AuthenticationError as error:
+            advice = "check authtoken, merchantname and accessid with your reseller; a token may have expired"
+            seen = error.message.partition("; octopus-soap doctor")[0]  # which is what runs here
+            return Finding("credentials", Status.FAIL, seen, advice)
+        except FaultError as error:
+            advice = "credentials may be right and the contract wrong: octopus-soap wsdl diff"
+            return Finding("credentials", Status.FAIL, error.message, advice)
+        except OctopusError as error:
+            return Finding("credentials", Status.FAIL, error.message, "is the endpoint the service itself, and up?")
+        if not told:
+            advice = "look up a SKU you know is there: octopus-soap items exists SKU"
+            return Finding("credentials", Status.WARN, "answered, and nothing in it shows they were accepted", advice)
+        return Finding("credentials", Status.OK, f"accepted; a read took {answer.info.elapsed * 1000:.0f} ms")
+
+    def _clock(self) -> Finding:
+        skew = self._skew
+        if not self._reached:
+            return self._unreached("clock")
+        if skew is None:
+            return Finding("clock", Status.WARN, "the service sends no Date header", "compare the clocks by hand")
+        way = "ahead of" if skew > 0 else "behind"
+        if abs(skew) <= _SKEW_NOTED:
+            return Finding("clock", Status.OK, f"the service's clock agrees ({skew:+.1f} s)")
+        advice = "set this machine's clock by NTP: time windows of orders would miss some at their edges"
+        status = Status.FAIL if abs(skew) > _SKEW_BAD else Status.WARN
+        return Finding("clock", status, f"the service's clock is {abs(skew):.0f} s {way} this machine's", advice)
+
+
+def origins(connection: Connection, settings: OctopusSettings) -> list[tuple[str, str, str]]:
+    """Name, value and source of every setting that is not at its default; secret values are left out."""
+    kind = OctopusSettings
+    names = ("endpoint", "authtoken", "merchantname", "accessid", "profile")
+    given = {name: value for name in names if (value := getattr(connection, name)) is not None}
+    arguments = InitSettingsSource(kind, init_kwargs=given)
+    sources = kind.settings_customise_sources(
+        kind, arguments, EnvSettingsSource(kind), DotEnvSettingsSource(kind), arguments
+    )
+    labels = ("command line", "environment", ".env", f"profile {settings.profile}")
+    found = [(label, source()) for label, source in zip(labels, sources, strict=True)]
+    rows: list[tuple[str, str, str]] = []
+    for name in kind.model_fields:
+        where = next((label for label, values in found if name in values), None)
+        if where is not None:
+            chosen: Any = getattr(settings, name)
+            rows.append((name, "(secret)" if isinstance(chosen, SecretStr) else str(chosen), where))
+    return rows

@@ -1,0 +1,213 @@
+"""`octopus-soap wsdl`: pin the live contract, compare contracts."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path  # noqa: TC003 - typer reads the annotations
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from octopus_soap.cli.connection import Connection, connected
+from octopus_soap.cli.output import Output, OutputOption, show_json, show_table
+from octopus_soap.drivers.fetch import ContractFetcher, FetchedContract
+from octopus_soap.errors import ConfigError
+from octopus_soap.pinned import pinned_folder, tried_contract, write_contract
+from octopus_soap.settings import OctopusSettings, is_loopback, profiles_file
+from octopus_soap.wire.compare import compare, examined
+from octopus_soap.wire.contract import load_contract
+from octopus_soap.wire.differences import Difference, Effect, Kind
+from octopus_soap.wire.pinning import parse_document, pinned_files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+app = typer.Typer(no_args_is_help=True)
+
+UrlOption = Annotated[
+    str, typer.Option("--url", help="Address of the WSDL or service; the endpoint by default.", show_default=False)
+]
+_NOTHING = "(nothing)"
+_TITLES = {
+    Effect.BREAKS: "Breaks: cannot be called or sent",
+    Effect.CARE: "Needs care: works, and wants a decision or a look",
+    Effect.FOLLOWED: "Followed: done right by itself once the contract is pinned and in use",
+}
+_COUNTED = {Effect.BREAKS: "break", Effect.CARE: "need care", Effect.FOLLOWED: "are followed"}
+_SHOWN = 5  # types or members named in a row of the table; JSON has all
+
+
+@app.command("pin")
+@connected
+def pin(
+    connection: Connection,
+    *,
+    url: UrlOption = "",
+    to: Annotated[
+        Path | None, typer.Option(help="Folder to store it in; one per host by default.", show_default=False)
+    ] = None,
+) -> None:
+    """Fetch the service's own contract, store it, and say what differs from the bundled one.
+
+    Nothing is fetched again afterwards. Point OCTOPUS_WSDL at the stored file to use it.
+    """
+    source = _Source.of(connection, url)
+    fetched = source.fetch(url)
+    files = pinned_files(fetched.documents, f"Pinned by octopus-soap on {datetime.now(UTC):%Y-%m-%d}: {fetched.url}")
+    contract = tried_contract(files)
+    path = write_contract((to or pinned_folder(fetched.url)).expanduser().resolve(), files)
+    notes = [*source.notes, *fetched.notes]
+    if is_loopback(fetched.url):
+        notes.append("Note: it comes from this machine, and says nothing about any other service.")
+    _say(f"Pinned {fetched.url}", f"to     {path}", *notes, "", *_usage(path), "")
+    _say("Compared with the bundled contract:")
+    _show(compare(load_contract(), contract))
+
+
+@app.command("diff")
+@connected
+def diff(
+    connection: Connection,
+    *,
+    url: UrlOption = "",
+    file: Annotated[Path | None, typer.Option(help="A WSDL file, instead of a live one.", show_default=False)] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Compare a live or local contract with the bundled one and the models.
+
+    Exit code 0: the same; 1: different; 2: cannot tell.
+    """
+    notes: list[str] = []
+    if file is not None:
+        if url:
+            raise typer.BadParameter("give --url or --file, not both")
+        parse_document(file.read_bytes(), str(file))
+        where, contract = str(file), examined(file)
+    else:
+        source = _Source.of(connection, url)
+        fetched = source.fetch(url)
+        notes += [*source.notes, *fetched.notes]
+        where, contract = fetched.url, tried_contract(pinned_files(fetched.documents, ""))
+    found = compare(load_contract(), contract)
+    if output is Output.JSON:
+        show_json({"contract": where, "same": not found, "notes": notes, "differences": [asdict(d) for d in found]})
+    else:
+        _say(f"{where}, compared with the bundled contract:", *notes)
+        _show(found)
+    if found:
+        raise typer.Exit(1)
+
+
+# -- where a contract comes from ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Settings to fetch with, whether the credentials go along, and why not."""
+
+    settings: OctopusSettings
+    anonymous: bool = False
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, connection: Connection, url: str) -> _Source:
+        """Where *url* or the configured endpoint is fetched from; credentials only where they belong.
+
+        Raises:
+            ConfigError: settings are not accepted, or are missing without a *url*.
+        """
+        if not url:
+            return cls(connection.settings())
+        try:
+            settings = connection.settings()
+        except ConfigError:
+            return cls._without_endpoint(connection, url)
+        if _origin(url) == _origin(settings.endpoint):
+            return cls(settings)
+        note = f"Note: sent no credentials: they belong to {_origin(settings.endpoint)[1]} (--endpoint says otherwise)."
+        return cls(settings.changed(endpoint=url), anonymous=True, notes=(note,))
+
+    @classmethod
+    def _without_endpoint(cls, connection: Connection, url: str) -> _Source:
+        connection = replace(connection, endpoint=url)
+        try:
+            return cls(connection.settings())
+        except ConfigError:
+            nobody = replace(connection, authtoken="none", merchantname="none", accessid="none")
+            note = "Note: sent no credentials: none are configured."
+            return cls(nobody.settings(), anonymous=True, notes=(note,))
+
+    def fetch(self, url: str) -> FetchedContract:
+        """Fetch the contract.
+
+        Raises:
+            OctopusError: it cannot be fetched.
+        """
+        return ContractFetcher(self.settings, anonymous=self.anonymous).fetch(url)
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
+
+
+# -- what is printed ---------------------------------------------------------------------------------------------------
+
+
+def _usage(path: Path) -> list[str]:
+    quoted = json.dumps(str(path), ensure_ascii=False)  # reads the same in Python and in TOML
+    return [
+        "Use it, whichever suits:",
+        f"  export OCTOPUS_WSDL={shlex.quote(str(path))}",
+        f"  OctopusClient(wsdl={quoted})",
+        f"  wsdl = {quoted}",
+        f"    in your table of {profiles_file()}",
+    ]
+
+
+def _show(found: Iterable[Difference]) -> None:
+    differences = list(found)
+    for effect, title in _TITLES.items():
+        if rows := _rows([difference for difference in differences if difference.effect is effect]):
+            show_table(title, ["Where", "Bundled → here", "What it means"], rows)
+    if not differences:
+        _say("No difference: operations, parameters, members, types, namespaces and order are the same.")
+        return
+    counts = {effect: sum(d.effect is effect for d in differences) for effect in Effect}
+    said = ", ".join(f"{count} {_COUNTED[effect]}" for effect, count in counts.items() if count)
+    _say(f"{len(differences)} differences: {said}.")
+
+
+def _rows(found: list[Difference]) -> list[tuple[str, str, str]]:
+    """One row for all differences that are alike: first the members of one type, then types with the same members."""
+    by_type: dict[tuple[str, ...], list[Difference]] = {}
+    for difference in found:
+        # Where order differs, it is shown of one type only: what follows is the same for all.
+        seen = ("", "") if difference.kind is Kind.ORDER else (difference.ours, difference.theirs)
+        label = difference.where.partition(".")[0]
+        by_type.setdefault((label, difference.kind, *seen, difference.meaning), []).append(difference)
+    alike: dict[tuple[str, ...], dict[str, Difference]] = {}
+    for (label, *same), group in by_type.items():
+        names = [difference.where.partition(".")[2] for difference in group]
+        alike.setdefault((_listed(names), *same), {})[label] = group[0]
+    rows: list[tuple[str, str, str]] = []
+    for (members, *_), labels in alike.items():
+        first = next(iter(labels.values()))
+        glue = "." if len(labels) == 1 and "," not in members else ": "
+        where = f"{_listed(list(labels))}{glue}{members}" if members else _listed(list(labels))
+        rows.append((where, f"{first.ours or _NOTHING}\n→ {first.theirs or _NOTHING}", first.meaning))
+    return rows
+
+
+def _listed(names: list[str]) -> str:
+    more = f", … ({len(names)})" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
+
+def _say(*lines: str) -> None:
+    for line in lines:
+        typer.echo(line)
