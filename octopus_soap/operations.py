@@ -473,7 +473,8 @@ class Operations:
 
         Vendor's page: GetOrderList.
         """
-        return Single(*_orders(criteria), answers.page, account_id, checks.model_problems(criteria, OrderCriteria))
+        problems = checks.model_problems(criteria, OrderCriteria)
+        return Single(*_orders(criteria), answers.page, account_id, problems)
 
     @single("GetOrderListStore", Safety.READ)
     def get_order_list_store(
@@ -586,7 +587,9 @@ class Operations:
         """
         problems = checks.model_problems(order, OrderSubmit, required=True)
         finish = answers.submitted(getattr(order, "order_id", None) or "")
-        return Single({"orderSubmit": order}, OneOf(SubmitOrderResponseItem), finish, account_id, problems)
+        return Single(
+            {"orderSubmit": order}, OneOf(SubmitOrderResponseItem), finish, account_id, problems, "orderSubmit"
+        )
 
     # -- custom fields -----------------------------------------------------------------------------------------
 

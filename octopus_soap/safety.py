@@ -27,4 +27,7 @@ class OmittedValues(StrEnum):
     SEND = "send"
     """Send it as it is: the service is known to leave them alone."""
     READ_FIRST = "read_first"
-    """Fill them from the service's current item (one GetItemList per batch); the outcome's `filled` names them."""
+    """Fill them from the service's current item (one GetItemList per batch); the outcome's `filled` names them.
+
+    A single call has no outcome: `with_info` says it in `info.warnings`.
+    """

@@ -18,6 +18,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import tomllib
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 from urllib.parse import urlsplit
@@ -216,7 +217,7 @@ class OctopusSettings(BaseSettings):
     @property
     def server_zone(self) -> tzinfo:
         """`server_timezone` as a tzinfo."""
-        return ZoneInfo(self.server_timezone)
+        return UTC if self.server_timezone == "UTC" else ZoneInfo(self.server_timezone)
 
     @property
     def sent_account_id(self) -> str:

@@ -8,6 +8,7 @@ had been used before.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -15,6 +16,7 @@ from contextvars import ContextVar
 from functools import partial
 from http.client import HTTPResponse
 from io import BufferedReader, RawIOBase
+from queue import Empty
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -110,12 +112,15 @@ class Connections:
     def drop_idle(self) -> None:
         """Close our idle connections: one was found closed by the service, so the others may be closed too."""
         if self._session is not None and self._pid == os.getpid():
-            self._session.get_adapter(self._settings.endpoint).close()  # it opens new ones when it is used again
+            adapter = self._session.get_adapter(self._settings.endpoint)
+            if isinstance(adapter, DeadlineAdapter):
+                adapter.drop_idle()
 
     def close(self) -> None:
         """Close our own session; a caller's stays open."""
         with self._lock:
             self._closed = True
+            self.drop_idle()  # requests would leave them to the garbage collector
             if self._session is not None and self._pid == os.getpid():
                 self._session.close()
             self._session = None
@@ -316,3 +321,19 @@ class DeadlineAdapter(HTTPAdapter):
         """Use our connection classes."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _DeadlineHTTPPool, "https": _DeadlineHTTPSPool}
+
+    def drop_idle(self) -> None:
+        """Close the connections that wait in the pools; they connect anew when they are used."""
+        for key in self.poolmanager.pools.keys():  # noqa: SIM118 - no mapping: it has keys(), and no iterator
+            pool = self.poolmanager.pools.get(key)
+            queue = None if pool is None else pool.pool
+            if queue is None:
+                continue
+            waiting: list[Any] = []
+            with contextlib.suppress(Empty):
+                while True:
+                    waiting.append(queue.get_nowait())
+            for connection in waiting:
+                if connection is not None:
+                    connection.close()
+                queue.put(connection)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from octopus_soap.engine.entries import Judged
 from octopus_soap.engine.matching import same_key
-from octopus_soap.engine.matching import same_key
 from octopus_soap.errors import ProtocolError, RejectedError
 from octopus_soap.results import BatchResult, ItemOutcome, OutcomeStatus, Removal
 

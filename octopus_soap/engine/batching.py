@@ -133,6 +133,7 @@ class ListJob(Generic[T]):
             raise InvalidInputError(problems)
         self._frame = context.codec.frame(operation, {"accountID": account, **listing.arguments}, rule.listed)
         self._overhead = len(self._frame.head) + len(self._frame.tail)
+        self._write_row = context.codec.row_writer(operation, rule.listed)
         inputs = several(listing.inputs, rule.listed)
         self._taken = 0
         self._checked_first: list[Entry] = []
@@ -248,7 +249,7 @@ class ListJob(Generic[T]):
 
     def _encoded(self, entry: Entry) -> bytes:
         try:
-            return self._context.codec.row(self.operation, self._rule.listed, entry.value)
+            return self._write_row(entry.value)
         except InvalidInputError as error:  # a value that only the contract in force does not take
             raise InvalidInputError(
                 [replace(p, index=entry.indices[0], key=entry.key) for p in error.problems]
@@ -319,7 +320,9 @@ class ListJob(Generic[T]):
         in_doubt = in_doubt or settled.lost_answers > 0 or isinstance(settled.error, OutcomeUnknownError)
         if settled.error is None:
             search.succeeded, search.dead_ends = True, 0
-            if search.too_large:
+            if not search.too_large:
+                self._context.memory.went_through(self.operation, len(batch), settled.info.sent_bytes)
+            else:
                 search.worked = max(search.worked, (len(batch), settled.info.sent_bytes))
             outcomes, notes = self._outcomes(batch, settled.decoded, settled.info, in_doubt=in_doubt)
             search.outcomes += outcomes

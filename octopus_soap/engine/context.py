@@ -9,7 +9,7 @@ from octopus_soap.errors import UnverifiedContractError
 from octopus_soap.safety import OmittedValues, Safety
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from octopus_soap.engine.flow import Rules
     from octopus_soap.errors import ApiStatusError
@@ -31,23 +31,41 @@ class CodecLike(Protocol):
     def action(self, operation: str, /) -> str: ...
     def encode(self, operation: str, arguments: Mapping[str, Any], /) -> bytes: ...
     def frame(self, operation: str, arguments: Mapping[str, Any], listed: str, /) -> FrameLike: ...
-    def row(self, operation: str, listed: str, value: Any, /) -> bytes: ...
+    def row_writer(self, operation: str, listed: str, /) -> Callable[[Any], bytes]: ...
     def decode(self, operation: str, reply: Any, reads: Any, /) -> Any: ...
     def failure(self, decoded: Any, /) -> ApiStatusError | None: ...
     def omitted_value_members(self, operation: str, parameter: str, value: WireModel, /) -> list[str]: ...
 
 
 class SizeMemory:
-    """The batch sizes that worked after a larger one did not, by operation. Shared by all calls of a client."""
+    """The batch sizes that worked after a larger one did not, by operation. Shared by all calls of a client.
+
+    A size is learned from one refusal, or from a lost connection that only may have meant it. So it grows again: once
+    `PATIENCE` requests of it went through, one twice as large is tried.
+    """
+
+    PATIENCE = 32
 
     def __init__(self) -> None:
         self._rows: dict[str, int] = {}
         self._bytes: dict[str, int] = {}
+        self._streak: dict[str, int] = {}
 
     def worked(self, operation: str, rows: int, size: int) -> None:
         """A batch of *rows* and *size* bytes went through after a larger one was refused for its size."""
         self._rows[operation] = max(1, rows)
         self._bytes[operation] = size
+        self._streak[operation] = 0
+
+    def went_through(self, operation: str, rows: int, size: int) -> None:
+        """A batch of *rows* and *size* bytes went through at the first try."""
+        learned = self._rows.get(operation)
+        if learned is None or rows < learned:
+            return
+        self._bytes[operation] = size
+        self._streak[operation] += 1
+        if self._streak[operation] >= self.PATIENCE:
+            self._rows[operation], self._streak[operation] = 2 * learned, 0
 
     def rows(self, operation: str, limit: int) -> int:
         """How many rows a batch may have."""

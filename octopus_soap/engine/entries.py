@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
+from octopus_soap.engine.filling import FILLABLE
 from octopus_soap.errors import InvalidInputError, OctopusError, Problem, clip
 from octopus_soap.models.base import WireModel
 from octopus_soap.results import CallInfo, ItemOutcome, OutcomeStatus, Progress
@@ -126,15 +127,19 @@ def batch_size(operation: str, rule: BatchRule, wanted: int | None, context: Con
 
 
 def omission_problem(operation: str, parameter: str, key: str, value: Any, context: Context) -> Problem | None:
-    """The problem of an update that leaves out value types a WCF server would read as 0; None where it is allowed."""
-    if context.omitted_values is not OmittedValues.REFUSE:
+    """The problem of a call that leaves out value types a WCF server would read as 0; None where it is allowed."""
+    fillable = isinstance(value, FILLABLE)
+    if context.omitted_values is OmittedValues.SEND or (
+        context.omitted_values is OmittedValues.READ_FIRST and fillable
+    ):
         return None
     names = context.codec.omitted_value_members(operation, parameter, value)
     if not names:
         return None
+    way_out = "'read_first' or 'send'" if fillable else "'send'"
     return Problem(
-        f"leaves out {clip(', '.join(names), 200)}: not nillable in the contract in force, so "
-        "the service would read 0, false or year 1; set them, or choose omitted_values='read_first' or 'send'",
+        f"leaves out {clip(', '.join(names), 200)}: not nillable in the contract in force, so the service would "
+        f"read 0, false or year 1; set them, or choose omitted_values={way_out}",
         key=key,
     )
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from octopus_soap.results import CallInfo
 
 READING = "GetItemList"
+FILLABLE = (InventoryItem, ItemQuantityAndPrice)
+"""What the service's current item can complete."""
 _PER_CALL = 100  # the page's limit of GetItemList
 _STORES = "store_stock_info_list"
 _DATES = frozenset({"SaleStartDate", "SaleEndDate"})

@@ -12,12 +12,21 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from octopus_soap.engine.batching import ListJob
-from octopus_soap.engine.checks import account_problems
 from octopus_soap.engine.bound import AsyncCall, AsyncList, AsyncSurface, BlockingCall, BlockingList, BlockingSurface
+from octopus_soap.engine.checks import account_problems
 from octopus_soap.engine.entries import BatchRule, Listing, omission_problem
-from octopus_soap.engine.filling import fill, read_current
+from octopus_soap.engine.filling import FILLABLE, fill, read_current
 from octopus_soap.engine.flow import Flow, Request, Settled, attempt_all
-from octopus_soap.errors import InvalidInputError, OctopusError, OutcomeUnknownError, Problem, ProtocolError
+from octopus_soap.errors import (
+    ApiStatusError,
+    InvalidInputError,
+    OctopusError,
+    OutcomeUnknownError,
+    Problem,
+    ProtocolError,
+    RejectedError,
+)
+from octopus_soap.models.base import WireModel
 from octopus_soap.results import Answer, BatchResult
 from octopus_soap.safety import OmittedValues, Safety
 
@@ -126,7 +135,7 @@ class SingleOperation(Operation, Generic[P, T]):
         problems = list(single.problems)
         if single.guarded and not problems:
             value = single.arguments[single.guarded]
-            found = omission_problem(self.wire_name, single.guarded, value.sku or "", value, context)
+            found = omission_problem(self.wire_name, single.guarded, _key(value), value, context)
             problems += [found] if found is not None else []
         account = context.account_id if single.account_id is None else single.account_id
         problems += account_problems(account)
@@ -159,7 +168,7 @@ class SingleOperation(Operation, Generic[P, T]):
         if settled.error is not None:
             raise settled.error
         if (failure := context.codec.failure(settled.decoded)) is not None:
-            raise failure.with_info(settled.info)
+            raise _refusal(failure, settled, _key(single.arguments.get(single.guarded))).with_info(settled.info)
         if settled.decoded.problems:
             shown = "; ".join(str(problem) for problem in settled.decoded.problems[:3])
             raise _unreadable(ProtocolError(f"cannot read the result: {shown}", info=settled.info), request)
@@ -167,6 +176,22 @@ class SingleOperation(Operation, Generic[P, T]):
             return Answer(single.finish(settled), _noting(settled.info, filled))
         except ProtocolError as error:
             raise _unreadable(error, request)  # noqa: B904 - it sets its own cause, or is the same error
+
+
+def _key(value: Any) -> str:
+    """The SKU or order id of a call's argument; empty where it has none."""
+    return str(getattr(value, value.key_field, None) or "") if isinstance(value, WireModel) and value.key_field else ""
+
+
+def _refusal(failure: ApiStatusError, settled: Settled, key: str) -> ApiStatusError:
+    """A Failure whose row says no to this one item is a rejection; any other is as the envelope says."""
+    answer = settled.decoded.value
+    if getattr(answer, "result", None) is not False:
+        return failure
+    message = answer.error_message or settled.decoded.message or "the service gave no reason"
+    return RejectedError(
+        f"{key!r} was not accepted: {message}", key=key, status=failure.status, message_code=failure.message_code
+    )
 
 
 def _unreadable(error: ProtocolError, request: Request) -> OctopusError:
@@ -191,7 +216,7 @@ def _noting(info: CallInfo, filled: tuple[str, ...]) -> CallInfo:
 
 def _read_first(operation: str, parameter: str, arguments: dict[str, Any], context: Context) -> Flow[Filling | None]:
     value = arguments[parameter]
-    if context.omitted_values is not OmittedValues.READ_FIRST:
+    if context.omitted_values is not OmittedValues.READ_FIRST or not isinstance(value, FILLABLE):
         return None
     if not context.codec.omitted_value_members(operation, parameter, value):
         return None

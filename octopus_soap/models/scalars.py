@@ -158,7 +158,7 @@ Text = Annotated[str, _Scalar(_text, core_schema.str_schema(strict=True))]
 """Text XML can carry; never stripped."""
 
 Amount = Annotated[Decimal, _Scalar(_decimal, core_schema.decimal_schema(strict=True, allow_inf_nan=False))]
-"""Money or another exact decimal: finite, at most 29 digits."""
+"""Money or another exact decimal: finite; what you give has at most 29 digits, as the service's type."""
 
 Int32 = Annotated[int, Field(ge=INT32_MIN, le=INT32_MAX), _Scalar(_integer, _INT32)]
 """xs:int."""

@@ -14,7 +14,7 @@ from octopus_soap.wire.faults import Reply, soap_body, status_says_unauthenticat
 from octopus_soap.wire.values import readers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import tzinfo
 
     from octopus_soap.wire.contract import Contract, Shape
@@ -55,9 +55,9 @@ class Codec:
         """What stands around the rows of a list call."""
         return self._encoder(operation).frame(arguments, listed)
 
-    def row(self, operation: str, listed: str, value: Any) -> bytes:
-        """One row of a list call."""
-        return self._encoder(operation).row(listed, value)
+    def row_writer(self, operation: str, listed: str) -> Callable[[Any], bytes]:
+        """What encodes one row of a list call."""
+        return self._encoder(operation).row_writer(listed)
 
     def _encoder(self, operation: str) -> RequestEncoder:
         encoder = self._encoders.get(operation)

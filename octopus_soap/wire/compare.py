@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from octopus_soap.wire.contract import Member, OperationContract
 
-ITEM_UPDATES = {
+GUARDED = {
+    "SubmitOrder": "orderSubmit",
     "UpdateItemQuantityAndPrice": "iQP",
     "UpdateItemQuantityAndPriceList": "itemQuantityAndPriceList",
     "UploadItem": "inventoryItem",
@@ -123,7 +124,7 @@ class _Walk:
         request = Pair(name, *parameters, frozenset(), Role.REQUEST, parameters=True)
         self._pairs[id(ours.request.shape), id(theirs.request.shape)] = request
         for parameter, counterpart in matched_members(request):
-            guarded = ITEM_UPDATES.get(name) == parameter.name
+            guarded = GUARDED.get(name) == parameter.name
             role = Role.REQUEST | Role.UPDATE if guarded else Role.REQUEST
             self._visit(parameter, counterpart, f"{name}.{parameter.name}", role)
         self._result(ours, theirs)

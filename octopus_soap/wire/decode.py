@@ -238,11 +238,11 @@ class Decoder:
 
 def _record(element: Element, plan: Plan, decoded: Decoded, data: dict[str, Any] | None = None) -> Row:
     """One record, from *data* where it was read already."""
-    findings = Findings(drift=decoded.drift)
+    problems: list[Problem] = []
     if data is None:
+        findings = Findings(problems, decoded.drift)
         data = plan.read(element, findings)
     key = str(data.get(plan.model.key_field) or "") if plan.model.key_field else ""
-    problems = findings.problems
     if not problems:
         try:
             return Row(key, plan.validate(data))

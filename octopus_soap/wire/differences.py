@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from octopus_soap.wire.contract import Member, Shape
 
-_OMITTED = "omitted it would be read as 0: such updates are refused, see omitted_values"
+_OMITTED = "omitted it would be read as 0: such writes are refused, see omitted_values"
 
 
 class Effect(StrEnum):

@@ -93,12 +93,16 @@ class RequestEncoder:
         head, _, tail = "".join(out).partition(mark)
         return Frame(head.encode(), tail.encode())
 
-    def row(self, listed: str, value: Any) -> bytes:
-        """One row of the list parameter *listed*."""
-        member = self._operation.parameter(listed)
-        out: list[str] = []
-        self._row_writer(member)(value, out)
-        return "".join(out).encode()
+    def row_writer(self, listed: str) -> Callable[[Any], bytes]:
+        """What encodes one row of the list parameter *listed*."""
+        write = self._row_writer(self._operation.parameter(listed))
+
+        def row(value: Any) -> bytes:
+            out: list[str] = []
+            write(value, out)
+            return "".join(out).encode()
+
+        return row
 
     def _arguments(self, arguments: Mapping[str, Any], out: list[str], listed: str = "") -> None:
         given = {self._operation.parameter(name).name: name for name in arguments}

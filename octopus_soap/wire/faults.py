@@ -41,12 +41,13 @@ if TYPE_CHECKING:
 
 _EXCERPT = 500
 _AUTH_WORDS = re.compile(
-    r"authenti|authori[sz]|unauthori[sz]ed|access\s+denied|not\s+permitted|permission|credential|"
+    r"authenticat|unauthori[sz]ed|authori[sz]ation\s+(failed|denied|required)|access\s+(is\s+)?denied|credential|"
     r"(invalid|wrong|expired|missing|bad)\s+(auth\s*)?(token|access\s*id|merchant)|"
     r"(token|access\s*id|merchant(\s*name)?)\s+(is\s+)?(not\s+valid|invalid|expired|missing|not\s+found|required)",
     re.IGNORECASE,
 )
-"""How services word a refusal of credentials. Localized texts may escape it: status and fault code come first."""
+"""How services word a refusal of credentials. "Payment not authorized" is none: a row is refused there, not the caller.
+Localized texts may escape it: status and fault code come first."""
 
 INTERNAL_FAULT = "InternalServiceFault"
 _TITLE = re.compile(rb"<title[^>]*>\s*([^<]{1,120})", re.IGNORECASE)

@@ -11,9 +11,9 @@ Why that is safe:
 2. It runs only on UTF-8 text without carriage returns, which a parser would have changed.
 3. A layout holds literal tags without attributes, and nothing may stand between them: an attribute (but `nil`), white
    space, a comment, CDATA, mixed content, a repeated, missing, extra or moved member does not match.
-4. The list's opening tag must stand in the text just once. Each row takes one closing tag of a row with it, as many as
-   the tree has rows, and the walk must end at the list's closing tag. A closing tag that is none, in a comment or CDATA,
-   upsets that count: all that was read is thrown away, and the tree is read.
+4. The list's opening tag must stand in the text just once. Each row takes one closing tag of a row with it, as many
+   as the tree has rows, and the walk must end at the list's closing tag. A closing tag that is none, in a comment or
+   CDATA, upsets that count: all that was read is thrown away, and the tree is read.
 
 A property test holds both ways of reading against each other.
 """

@@ -57,7 +57,7 @@ def test_json_has_every_difference_with_its_meaning(octopus_soap: Callable[..., 
         "where": "ItemQuantityAndPrice.Price",
         "ours": "nillable",
         "theirs": "not nillable",
-        "meaning": "not nillable value type: omitted it would be read as 0: such updates are refused, see omitted_values",
+        "meaning": "not nillable value type: omitted it would be read as 0: such writes are refused, see omitted_values",
     }
     assert len(by_place) > 60
 

@@ -14,8 +14,6 @@ from octopus_soap.engine.flow import Compute, Exchange, Request, Rules, Send, Se
 from octopus_soap.engine.retry import FailureKind, RetryPolicy
 from octopus_soap.errors import ConnectFailed, OctopusError, TransportError
 from octopus_soap.operations import OPERATIONS
-from octopus_soap.results import BatchResult
-from octopus_soap.safety import Safety
 from octopus_soap.wire.codec import Codec
 from octopus_soap.wire.contract import load_contract
 from octopus_soap.wire.faults import Reply, retry_after
@@ -24,6 +22,9 @@ from octopus_soap.wire.redact import Redactor
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
+
+    from octopus_soap.results import BatchResult
+    from octopus_soap.safety import Safety
 
 TEMPURI = "http://tempuri.org/"
 DATA = "http://schemas.datacontract.org/2004/07/OctopusService"

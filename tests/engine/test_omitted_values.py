@@ -206,8 +206,7 @@ def test_read_first_fills_nested_stores_by_their_id(strict):
 def test_read_first_of_an_upload_sends_back_nothing_that_was_not_needed(strict):
     codec = strict().codec
     needed = codec.omitted_value_members(UPLOAD, "inventoryItems", InventoryItem(sku="A"))
-    dates = {name: "2026-01-01T00:00:00" for name in needed if "Date" in name}
-    values = {name: "5" for name in needed} | dates
+    values = {name: "2026-01-01T00:00:00" if "Date" in name else "5" for name in needed}
     answers = service(current("A", **values, Description="theirs", Stock="3"))
     _, steps = run_list(UPLOAD, [InventoryItem(sku="A", price=Decimal(1))], answers, strict("read_first"))
     body = steps[0].sends[1].body.decode()

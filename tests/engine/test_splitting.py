@@ -23,6 +23,7 @@ from stepping import (
 )
 
 from octopus_soap import CustomFieldMapping, ItemQuantityAndPrice, OrderDownloadSubmitRequest
+from octopus_soap.engine.context import SizeMemory
 from octopus_soap.engine.flow import SendFailure
 from octopus_soap.engine.retry import FailureKind
 from octopus_soap.errors import (
@@ -91,6 +92,25 @@ def test_the_largest_size_that_worked_is_remembered_not_the_last():
     given_context = context(batch_sizes={UPDATE: 7})
     run_list(UPDATE, updates(7), above(4, status(413)), given_context)  # 7 -> 3, 4
     assert given_context.memory.learned()[UPDATE][0] == 4
+
+
+def test_a_learned_size_grows_again_once_it_went_through_often_enough():
+    given_context = context(batch_sizes={UPDATE: 8})
+    run_list(UPDATE, updates(8), above(1, status(413)), given_context)
+    assert given_context.memory.learned()[UPDATE][0] == 1
+    for expected in (2, 4, 8):
+        rows = given_context.memory.learned()[UPDATE][0]
+        run_list(UPDATE, updates(rows * SizeMemory.PATIENCE), honest, given_context)
+        assert given_context.memory.learned()[UPDATE][0] == expected
+
+
+def test_a_size_that_is_too_large_again_is_learned_again_at_the_cost_of_one_request():
+    given_context = context(batch_sizes={UPDATE: 8})
+    run_list(UPDATE, updates(8), above(4, status(413)), given_context)
+    _, steps = run_list(UPDATE, updates(4 * SizeMemory.PATIENCE + 16), above(4, status(413)), given_context)
+    sizes = [len(keys) for keys in keys_of(steps)]
+    assert sizes.count(8) == 1
+    assert set(sizes) == {4, 8}
 
 
 # -- connection lost -----------------------------------------------------------------------------------------------

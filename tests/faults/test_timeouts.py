@@ -237,6 +237,7 @@ def test_every_operation_has_a_call_here():
 def test_what_the_caller_is_handling_does_not_pass_for_our_failure(shop, make_client):
     """A "connection refused" being handled must not make a lost answer look as if nothing had been sent."""
     import requests
+
     from octopus_soap.emulator import Reset
 
     client = make_client()

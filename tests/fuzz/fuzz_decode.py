@@ -77,7 +77,7 @@ def make_corpus(folder: Path) -> Path:
                 with contextlib.suppress(OctopusError):
                     call(client)
                 body = service.calls[-1].reply
-                status = STATUSES.index(500) if service.calls[-1].status == 500 else 0  # noqa: PLR2004 - a fault's status
+                status = STATUSES.index(500) if service.calls[-1].status == 500 else 0
                 (folder / f"{call}-{number:02d}").write_bytes(bytes([place, status]) + body)
     return folder
 
@@ -99,7 +99,7 @@ class Target:
         self._client._driver.exchange = lambda *_: self._reply  # type: ignore[method-assign] # the network is the fuzzer's
 
     def __call__(self, data: bytes) -> None:
-        if len(data) < 2:  # noqa: PLR2004 - operation and status
+        if len(data) < 2:
             return
         call, status = CALLS[data[0] % len(CALLS)], STATUSES[data[1] % len(STATUSES)]
         self._reply = Reply(status, {"content-type": "text/xml"}, data[2:], 0.0)
@@ -108,11 +108,15 @@ class Target:
         try:
             answer: Any = call(self._client)
         except OctopusError as error:
-            assert type(error).__module__ == "octopus_soap.errors", error
-            assert len(str(error)) < 1000, len(str(error))
+            _check_error(error)
             answer = error.result if isinstance(error, BatchError) else None
         _check(call, answer)
         assert time.monotonic() - started < SLOW, "slow"
+
+
+def _check_error(error: OctopusError) -> None:
+    assert type(error).__module__ == "octopus_soap.errors", error
+    assert len(str(error)) < 1000, len(str(error))
 
 
 def _check(call: Call, answer: Any) -> None:
@@ -141,7 +145,7 @@ def _mutated(corpus: list[bytes], rng: random.Random) -> Iterator[bytes]:
 
 
 def _without_atheris(target: Target, corpus: Path) -> None:
-    print("atheris is not installed (it may have no wheel for this Python): a plain random mutator runs instead")
+    print("atheris is not installed (it may have no wheel for this Python): a plain random mutator runs instead")  # noqa: T201 - a script that prints
     given = next((option for option in sys.argv if option.startswith("-max_total_time=")), f"={SECONDS}")
     until = time.monotonic() + float(given.partition("=")[2])
     seeds, count = [path.read_bytes() for path in sorted(corpus.iterdir())], 0
@@ -151,12 +155,12 @@ def _without_atheris(target: Target, corpus: Path) -> None:
         except BaseException:
             crash = WORK / "crash-plain"
             crash.write_bytes(data)
-            print(f"the input is in {crash}")
+            print(f"the input is in {crash}")  # noqa: T201 - a script that prints
             raise
         count += 1
         if time.monotonic() > until:
             break
-    print(f"{count} inputs, no crash")
+    print(f"{count} inputs, no crash")  # noqa: T201 - a script that prints
 
 
 def main() -> None:
@@ -166,7 +170,7 @@ def main() -> None:
     if files:
         for name in files:
             target(Path(name).read_bytes())
-            print(f"{name}: fine")
+            print(f"{name}: fine")  # noqa: T201 - a script that prints
         return
     corpus = make_corpus(WORK / "corpus")
     if atheris is None:

@@ -143,7 +143,7 @@ def test_a_frame_around_rows_is_the_envelope_of_the_list(operation: str, data: s
     rows = data.draw(st.lists(_item(items), max_size=4))
     account = data.draw(TEXT)
     frame = CODEC.frame(operation, {"accountID": account}, rule.listed)
-    pieces = [CODEC.row(operation, rule.listed, row) for row in rows]
+    pieces = [CODEC.row_writer(operation, rule.listed)(row) for row in rows]
     whole = CODEC.encode(operation, {"accountID": account, rule.listed: rows})
     assert b"".join([frame.head, *pieces, frame.tail]) == whole
 
@@ -205,7 +205,7 @@ def test_every_member_of_every_request_model_is_sent(operation: str, parameter: 
 
 
 def row(value: WireModel, operation: str = "UploadItemList", listed: str = "inventoryItems") -> str:
-    return without_prefixes(CODEC.row(operation, listed, value))
+    return without_prefixes(CODEC.row_writer(operation, listed)(value))
 
 
 def without_prefixes(encoded: bytes) -> str:
@@ -243,7 +243,7 @@ def test_money_is_written_plain_with_its_scale(value: Any, text: str) -> None:
 def test_times_are_written_in_utc_never_with_an_offset(suffix: str, text: str) -> None:
     codec = Codec(CONTRACT, Redactor([]), UTC, suffix)
     item = InventoryItem(sale_start_date=datetime.fromisoformat("2026-03-04T10:00:00.250+05:30"))
-    encoded = codec.row("UploadItemList", "inventoryItems", item)
+    encoded = codec.row_writer("UploadItemList", "inventoryItems")(item)
     assert f"<SaleStartDate>{text}</SaleStartDate>" in without_prefixes(encoded)
 
 

@@ -1,0 +1,115 @@
+"""This library."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lxml import etree
+
+from benchmarks import payloads
+from octopus_soap import OctopusClient, OctopusSettings
+from octopus_soap.models import InventoryItem, ItemQuantityAndPrice, StoreStockInfo
+from octopus_soap.models.replies import RowsOf
+from octopus_soap.wire.faults import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+UPDATE = "UpdateItemQuantityAndPriceList"
+
+
+def client(url: str = "http://127.0.0.1:9/OctopusService.svc", **settings: Any) -> OctopusClient:
+    """A client of the canned server."""
+    given = {"endpoint": url, "authtoken": "token-1", "merchantname": "shop", "accessid": payloads.ACCOUNT}
+    return OctopusClient(settings=OctopusSettings.load(**given, **settings))
+
+
+def _checked(result: Any, count: int) -> Any:
+    assert len(result) == count, f"{len(result)} of {count}"
+    return result
+
+
+def decode(asked: dict[str, Any]) -> Callable[[], Any]:
+    """Bytes of a reply to models."""
+    codec, body, count = client()._codec, Path(asked["files"], asked["reply"]).read_bytes(), asked["count"]  # noqa: SLF001 - decoding alone has no public door
+
+    def work() -> Any:
+        return _checked(codec.decode("GetItemList", Reply(200, {}, body), RowsOf(InventoryItem)).rows, count)
+
+    return work
+
+
+def parse(asked: dict[str, Any]) -> Callable[[], Any]:
+    """`lxml.etree.fromstring` alone, of the same bytes, in this same process.
+
+    A process that holds little memory gives it back after each tree and asks for it anew: there the parser would look
+    slower than it is here.
+    """
+    body = Path(asked["files"], asked["reply"]).read_bytes()
+    return lambda: etree.fromstring(body)
+
+
+def updates(count: int, stores: int = 2) -> list[ItemQuantityAndPrice]:
+    """The models that encode-1000 writes."""
+    return [
+        ItemQuantityAndPrice(
+            sku=row["Sku"],
+            stock=row["Stock"],
+            price=Decimal(row["Price"]),
+            cost=Decimal(row["Cost"]),
+            store_stock_info_list=[
+                StoreStockInfo(
+                    store_id=store["StoreID"], store_price=Decimal(store["StorePrice"]), store_stock=store["StoreStock"]
+                )
+                for store in row["StoreStockInfoList"]["StoreStockInfo"]
+            ],
+        )
+        for row in payloads.updates(count, stores)
+    ]
+
+
+def encode(asked: dict[str, Any]) -> Callable[[], bytes]:
+    """Models to the bytes of a request."""
+    codec, models = client()._codec, updates(asked["count"], asked.get("stores", 2))  # noqa: SLF001 - encoding alone has no public door
+    return lambda: codec.encode(UPDATE, {"accountID": payloads.ACCOUNT, "itemQuantityAndPriceList": models})
+
+
+def call(asked: dict[str, Any]) -> Callable[[], Any]:
+    """GetItemList over loopback."""
+    ours, skus = client(asked["url"], **asked.get("settings", {})), payloads.skus(asked["count"])
+    return lambda: _checked(ours.get_item_list(skus), len(skus))
+
+
+def exist(asked: dict[str, Any]) -> Callable[[], Any]:
+    """IsSkuExistList over loopback."""
+    ours, skus = client(asked["url"]), payloads.skus(asked["count"])
+    return lambda: _checked(ours.is_sku_exist_list(skus), len(skus))
+
+
+def bulk(asked: dict[str, Any]) -> Callable[[], Any]:
+    """GetItemQuantityList for many SKUs, batches side by side."""
+    ours, skus = client(asked["url"], max_connections=asked["connections"]), payloads.skus(asked["count"])
+    return lambda: _checked(ours.get_item_quantity_list(skus), len(skus))
+
+
+def construct(asked: dict[str, Any]) -> Callable[[], None]:
+    """Construct a further client."""
+    del asked
+
+    def work() -> None:
+        client().close()
+
+    return work
+
+
+TASKS = {
+    "decode": decode,
+    "parse": parse,
+    "encode": encode,
+    "call": call,
+    "exist": exist,
+    "bulk": bulk,
+    "construct": construct,
+}

@@ -1,0 +1,98 @@
+"""Safety classes are declared per operation and overridden per client; errors survive every journey."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import pickle
+
+import pytest
+from stepping import context, honest, reset, run_list, statuses, step
+
+from octopus_soap import CustomFieldMapping, ItemQuantityAndPrice, OctopusError, OrderItem, OrderSubmit, Safety, errors
+from octopus_soap.errors import BatchError, InvalidInputError, OutcomeUnknownError, Problem, TransportError
+from octopus_soap.operations import OPERATIONS
+from octopus_soap.results import BatchResult, CallInfo, ItemOutcome, OutcomeStatus
+
+UNSAFE = {"SubmitOrder", "CustomFieldMapping"}
+READS = {name for name in OPERATIONS if name.startswith(("Get", "Is"))}
+
+
+def test_every_operation_has_the_class_the_requirements_give_it():
+    assert len(OPERATIONS) == 20
+    for name, operation in OPERATIONS.items():
+        expected = Safety.UNSAFE if name in UNSAFE else Safety.READ if name in READS else Safety.IDEMPOTENT
+        assert operation.safety is expected
+
+
+def submit(given):
+    row = OPERATIONS["SubmitOrder"]
+    order = OrderSubmit(order_id="1", order_items=[OrderItem(sku="A", quantity=1)])
+    return step(row.flow(row.body(None, order), given), [reset()] * 3)
+
+
+def test_a_class_can_be_overridden_both_ways():
+    assert len(submit(context()).sends) == 1
+    bold = submit(context(safety={"SubmitOrder": Safety.IDEMPOTENT}))
+    assert (len(bold.sends), type(bold.error)) == (3, TransportError)
+    update = [ItemQuantityAndPrice(sku="A", stock=1)]
+    name = "UpdateItemQuantityAndPriceList"
+    careful, steps = run_list(name, update, lambda _: reset(), context(safety={name: Safety.UNSAFE}))
+    assert (len(steps[0].sends), statuses(careful)) == (1, ["unknown"])
+    assert careful.retry_inputs() == []
+    assert isinstance(careful.outcomes[0].error, OutcomeUnknownError)
+
+
+def test_an_override_of_a_write_to_read_still_tells_the_truth_about_it():
+    mapping = [CustomFieldMapping(text="T", value="v")]
+    result, _ = run_list(
+        "CustomFieldMapping", mapping, lambda _: reset(), context(safety={"CustomFieldMapping": Safety.READ})
+    )
+    assert statuses(result) == ["unknown"], "how often it may be sent is a setting, what it does is not"
+    done, _ = run_list("CustomFieldMapping", mapping, honest, context(safety={"CustomFieldMapping": Safety.READ}))
+    assert statuses(done) == ["ok"]
+
+
+def _made(error: type[OctopusError]) -> OctopusError:
+    info = CallInfo("GetItemList", attempts=2, http_status=503, request_id="id", elapsed=1.5, drift={"A.B": 2})
+    given = {"status": 503, "fault_code": "Server", "key": "A", "result": None, "problems": [Problem("no", index=3)]}
+    if error is BatchError:
+        outcomes = [ItemOutcome(0, "A", OutcomeStatus.FAILED, error=TransportError("x", info=info))]
+        given["result"] = BatchResult(outcomes, [info])
+    wanted = inspect.signature(error.__init__).parameters
+    facts = {name: value for name, value in given.items() if name in wanted}
+    made = error(info=info, **facts) if error is InvalidInputError else error("m" * 5000, info=info, **facts)
+    made.__cause__ = TransportError("the cause", info=info)
+    return made
+
+
+CLASSES = [found for found in vars(errors).values() if inspect.isclass(found) and issubclass(found, OctopusError)]
+
+
+@pytest.mark.parametrize("error", CLASSES, ids=lambda found: found.__name__)
+@pytest.mark.parametrize(
+    "journey", [lambda e: pickle.loads(pickle.dumps(e)), copy.copy, copy.deepcopy], ids=["pickle", "copy", "deep"]
+)
+def test_every_error_survives_a_journey_with_all_it_carries(error, journey):
+    before = _made(error)
+    after = journey(before)
+    assert (type(after), str(after), repr(after)) == (type(before), str(before), repr(before))
+    assert vars(after).keys() == vars(before).keys()
+    assert after.info == before.info
+    assert type(after.__cause__) is TransportError
+    assert len(str(after)) < 1000
+    assert len(repr(after)) < 1000
+
+
+def test_a_foreign_cause_stays_behind():
+    error = TransportError("x")
+    error.__cause__ = LookupError("unpicklable elsewhere")
+    assert pickle.loads(pickle.dumps(error)).__cause__ is None
+    assert isinstance(error.__cause__, LookupError)
+
+
+def test_an_error_may_carry_the_result_that_holds_it():
+    error = TransportError("x")
+    error.result = BatchResult([ItemOutcome(0, "A", OutcomeStatus.FAILED, error=error)])  # type: ignore[attr-defined]
+    again = pickle.loads(pickle.dumps(error))
+    assert again.result.outcomes[0].error is again
