@@ -47,7 +47,7 @@ soak: $(VENV)/.dev  ## 10,000 batch calls, a fifth of them failing in scripted w
 	$(BIN)/python benchmarks/soak.py
 
 fuzz: $(VENV)/.dev  ## fuzz the decoder for a minute
-	$(BIN)/python -m pip install --quiet atheris
+	-$(BIN)/python -m pip install --quiet atheris  # without it the target mutates by itself, and says so
 	$(BIN)/python tests/fuzz/fuzz_decode.py -max_total_time=60
 
 $(VENV)/.docs: pyproject.toml $(VENV)/.base

@@ -133,7 +133,7 @@ WORKLOADS = (
     Workload(
         "cold-import",
         "importing, in a fresh interpreter whose own start is not counted",
-        participants=("ours: import octopus_soap", "ours", "zeep"),
+        participants=("ours", "ours: OctopusClient", "zeep"),
         rounds=15,
         kind="cold",
         targets=(Target("zeep", 0.7, 0.4, "within"),),

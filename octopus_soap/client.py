@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import time
 import uuid
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from octopus_soap.drivers.blocking import BlockingDriver, chance
-from octopus_soap.drivers.connections import Connections
 from octopus_soap.engine.bound import AsyncSurface, BlockingSurface, Surface
 from octopus_soap.engine.context import Context, SizeMemory
 from octopus_soap.engine.flow import Rules, Trust
@@ -17,7 +16,6 @@ from octopus_soap.errors import AuthenticationError, ClientClosedError, ConfigEr
 from octopus_soap.operations import Operations
 from octopus_soap.settings import OctopusSettings, is_loopback
 from octopus_soap.wire.codec import Codec
-from octopus_soap.wire.contract import load_contract, zeep_client
 from octopus_soap.wire.faults import retry_after
 from octopus_soap.wire.redact import Redactor
 
@@ -48,6 +46,8 @@ class _Client(Operations, Surface):
         self._stop: threading.Event | None = None
         self._memory = SizeMemory()
         self._trust = Trust()
+        from octopus_soap.wire.contract import load_contract  # noqa: PLC0415 - zeep is loaded with the first client
+
         redactor = Redactor(settings.secrets())
         utc_suffix = "Z" if settings.utc_suffix else ""
         self._codec = Codec(load_contract(settings.wsdl), redactor, settings.server_zone, utc_suffix)
@@ -68,7 +68,7 @@ class _Client(Operations, Surface):
         stopped = (lambda: False) if self._stop is None else self._stop.is_set
         return Context(
             codec=self._codec,
-            rules=Rules(policy, chance, lambda: uuid.uuid4().hex[:16], self._trust, retry_after, stopped),
+            rules=Rules(policy, random.random, lambda: uuid.uuid4().hex[:16], self._trust, retry_after, stopped),
             account_id=settings.sent_account_id,
             batch_sizes=settings.batch_sizes,
             max_request_bytes=settings.max_request_bytes,
@@ -183,6 +183,10 @@ class OctopusClient(_Client, BlockingSurface):
                 profile=profile,
             )
         )
+        # requests is loaded with the first client: importing the class must not wait for it
+        from octopus_soap.drivers.blocking import BlockingDriver  # noqa: PLC0415 - see above
+        from octopus_soap.drivers.connections import Connections  # noqa: PLC0415 - see above
+
         self._driver = BlockingDriver(self.settings, Connections(self.settings, session))
         self._zeep: zeep.Client | None = None
 
@@ -221,6 +225,8 @@ class OctopusClient(_Client, BlockingSurface):
         It sends through this client's connections with the three headers added, whatever address the WSDL names.
         zeep's own parsing and errors apply: read its replies with care.
         """
+        from octopus_soap.wire.contract import zeep_client  # noqa: PLC0415 - zeep is loaded with the first client
+
         if self._zeep is None:
             self._zeep = zeep_client(self._codec.contract, self.settings.endpoint, self._driver.raw)
         return self._zeep

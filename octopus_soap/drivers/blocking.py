@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-import random
 import sys
 import threading
 import time
@@ -235,8 +234,3 @@ class BlockingDriver:
     def close(self) -> None:
         """Close the connections; a caller's session stays open."""
         self._connections.close()
-
-
-def chance() -> float:
-    """A random number from 0 to 1, for the jitter."""
-    return random.random()  # noqa: S311 - spreads retries; no secret

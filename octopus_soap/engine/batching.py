@@ -39,7 +39,7 @@ from octopus_soap.engine.entries import (
 )
 from octopus_soap.engine.filling import fill, read_current
 from octopus_soap.engine.flow import Flow, Request, Settled, attempt_all
-from octopus_soap.engine.matching import match_rows
+from octopus_soap.engine.judging import Judge, alike
 from octopus_soap.engine.retry import FailureKind
 from octopus_soap.errors import (
     AuthenticationError,
@@ -49,7 +49,6 @@ from octopus_soap.errors import (
     OctopusError,
     OutcomeUnknownError,
     Problem,
-    ProtocolError,
     TimedOut,
     TransportError,
 )
@@ -125,6 +124,7 @@ class ListJob(Generic[T]):
         self.safety = context.safety.get(operation, declared)
         self._rule, self._listing, self._context = rule, listing, context
         self._reading = declared is Safety.READ
+        self._judge = Judge(listing, context.codec, reading=self._reading)
         self.parallel = context.parallel_reads if self._reading else context.parallel_writes
         self._size = batch_size(operation, rule, listing.batch_size, context)
         context.guard_contract(operation, declared)
@@ -256,7 +256,7 @@ class ListJob(Generic[T]):
             ) from None
 
     def _not_sent(self, batch: list[Entry]) -> Flow[Part]:
-        return (yield from _ended(Part(self._alike(batch, OutcomeStatus.NOT_SENT, self.fatal), [])))
+        return (yield from _ended(Part(alike(batch, OutcomeStatus.NOT_SENT, self.fatal), [])))
 
     def _run(self, batch: list[Entry]) -> Flow[Part]:
         search = _Search()
@@ -265,7 +265,7 @@ class ListJob(Generic[T]):
             batch = yield from self._filled(batch, search)
         for piece in self._pieces(batch):
             if search.fatal is not None or self._context.rules.stopped():
-                search.outcomes += self._alike(piece, OutcomeStatus.NOT_SENT, search.fatal)
+                search.outcomes += alike(piece, OutcomeStatus.NOT_SENT, search.fatal)
             else:
                 yield from self._send(piece, search)
         self._learn(search)
@@ -324,7 +324,7 @@ class ListJob(Generic[T]):
                 self._context.memory.went_through(self.operation, len(batch), settled.info.sent_bytes)
             else:
                 search.worked = max(search.worked, (len(batch), settled.info.sent_bytes))
-            outcomes, notes = self._outcomes(batch, settled.decoded, settled.info, in_doubt=in_doubt)
+            outcomes, notes = self._judge.outcomes(batch, settled.decoded, settled.info, in_doubt=in_doubt)
             search.outcomes += outcomes
             search.calls.append(replace(settled.info, warnings=(*settled.info.warnings, *notes)))
             return
@@ -333,11 +333,11 @@ class ListJob(Generic[T]):
             middle = len(batch) // 2
             for half in (batch[:middle], batch[middle:]):
                 if search.fatal is not None or self._context.rules.stopped():
-                    status = self._open_or(OutcomeStatus.NOT_SENT, in_doubt=in_doubt)
-                    search.outcomes += self._alike(half, status, search.fatal)
+                    status = self._judge.open_or(OutcomeStatus.NOT_SENT, in_doubt=in_doubt)
+                    search.outcomes += alike(half, status, search.fatal)
                 elif search.hopeless:
-                    status = self._open_or(OutcomeStatus.FAILED, in_doubt=in_doubt)
-                    search.outcomes += self._alike(half, status, settled.error)
+                    status = self._judge.open_or(OutcomeStatus.FAILED, in_doubt=in_doubt)
+                    search.outcomes += alike(half, status, settled.error)
                 else:
                     yield from self._send(half, search, in_doubt=in_doubt)
             return
@@ -346,8 +346,8 @@ class ListJob(Generic[T]):
             search.poisoned += 1
         if isinstance(settled.error, _FATAL):
             search.fatal = settled.error
-        status = self._open_or(OutcomeStatus.FAILED, in_doubt=in_doubt)
-        search.outcomes += self._alike(batch, status, settled.error)
+        status = self._judge.open_or(OutcomeStatus.FAILED, in_doubt=in_doubt)
+        search.outcomes += alike(batch, status, settled.error)
 
     def _request(self, batch: list[Entry]) -> Request:
         codec, reads = self._context.codec, self._listing.reads
@@ -373,64 +373,6 @@ class ListJob(Generic[T]):
             search.too_large = True  # a WCF server that finds its reply too big just drops the connection
             return True
         return kind is FailureKind.SERVER
-
-    # -- outcomes ----------------------------------------------------------------------------------------------
-
-    def _open_or(self, status: OutcomeStatus, *, in_doubt: bool) -> OutcomeStatus:
-        """*status*, or unknown for a write that an earlier request may have carried out."""
-        return OutcomeStatus.UNKNOWN if in_doubt and not self._reading else status
-
-    def _alike(
-        self, batch: list[Entry], status: OutcomeStatus, error: OctopusError | None, message: str = ""
-    ) -> list[ItemOutcome[Any]]:
-        return [outcome for entry in batch for outcome in each(entry, Judged(status, None, message), error)]
-
-    def _outcomes(
-        self, batch: list[Entry], decoded: Any, info: CallInfo, *, in_doubt: bool
-    ) -> tuple[list[ItemOutcome[Any]], list[str]]:
-        failure = self._context.codec.failure(decoded)
-        if failure is not None and (self._reading or not decoded.rows):
-            return self._refused(batch, failure.with_info(info), in_doubt=in_doubt), []
-        if self._listing.judge is None:
-            judged = self._listing.verdict(decoded) if self._listing.verdict else Judged[Any](OutcomeStatus.OK)
-            open_end = judged.status is OutcomeStatus.UNKNOWN
-            error = ProtocolError(judged.message, info=info) if open_end else None
-            return [outcome for entry in batch for outcome in each(entry, judged, error)], []
-        matched = match_rows([entry.key for entry in batch], decoded.rows)
-        outcomes: list[ItemOutcome[Any]] = []
-        for position, entry in enumerate(batch):
-            row = matched.rows.get(position)
-            found = self._judge(entry, row, info, contradicted=position in matched.contradicted)
-            if failure is not None and found[0].ok:  # the row says done, its envelope says not
-                found = each(entry, Judged(OutcomeStatus.UNKNOWN), failure.with_info(info))
-            outcomes += found
-        return outcomes, matched.notes
-
-    def _judge(self, entry: Entry, row: Any, info: CallInfo, *, contradicted: bool) -> list[ItemOutcome[Any]]:
-        unsure = OutcomeStatus.FAILED if self._reading else OutcomeStatus.UNKNOWN
-        if row is None:
-            if self._reading:
-                return each(entry, Judged(OutcomeStatus.MISSING, None, "the service's answer has no row for it"))
-            lost = ProtocolError("the service's answer has no row for this item", info=info)
-            return each(entry, Judged(unsure), lost)
-        if contradicted:
-            doubled = ProtocolError("the service's answer has several rows for this key, and they differ", info=info)
-            return each(entry, Judged(unsure), doubled)
-        if row.problems:
-            unreadable = ProtocolError(f"cannot read the row: {'; '.join(str(p) for p in row.problems[:3])}", info=info)
-            return each(entry, Judged(unsure), unreadable, row.raw)
-        assert self._listing.judge is not None  # noqa: S101 - _outcomes came here for it
-        judged = self._listing.judge(row.value)
-        if judged.status is OutcomeStatus.UNKNOWN:
-            return each(entry, Judged(unsure), ProtocolError(judged.message, info=info))
-        return each(entry, judged)
-
-    def _refused(self, batch: list[Entry], failure: OctopusError, *, in_doubt: bool) -> list[ItemOutcome[Any]]:
-        # The page: an update's Status is Failure where not one SKU succeeded. Only its own words tell that from a
-        # failure of the service.
-        if not self._reading and ("all update requests failed" in failure.message.casefold()):
-            return self._alike(batch, OutcomeStatus.REJECTED, None, failure.message)
-        return self._alike(batch, self._open_or(OutcomeStatus.FAILED, in_doubt=in_doubt), failure)
 
     # -- the end -----------------------------------------------------------------------------------------------
 
@@ -475,7 +417,7 @@ class ListJob(Generic[T]):
             if self._under_way.isdisjoint(entry.indices):
                 outcomes = each(entry, Judged(OutcomeStatus.NOT_SENT))
             else:
-                outcomes = each(entry, Judged(self._open_or(OutcomeStatus.FAILED, in_doubt=True)), cut_off)
+                outcomes = each(entry, Judged(self._judge.open_or(OutcomeStatus.FAILED, in_doubt=True)), cut_off)
             rest += [outcome for outcome in outcomes if outcome.index not in have]
         return rest
 

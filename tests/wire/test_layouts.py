@@ -14,8 +14,36 @@ from octopus_soap.wire import layouts
 from octopus_soap.wire.decode import Decoder, body_of, parse
 from octopus_soap.wire.values import readers
 
-TEXTS = ["", "plain", " 00123 ", "a&amp;b", "&#x41;&#66;", "&lt;tag&gt;", "1.50", "12", "-3", "true", "false", "é漢😀", "a/>b", "/>", ">"]
-ODD = ["<![CDATA[x]]>", "a<!-- c -->b", "x<?pi y?>", "<b/>", "t/><b>u</b>", "<b/>tail", "1_000", "1,5", "NaN", "31", "2026-02-31T00:00:00"]
+TEXTS = [
+    "",
+    "plain",
+    " 00123 ",
+    "a&amp;b",
+    "&#x41;&#66;",
+    "&lt;tag&gt;",
+    "1.50",
+    "12",
+    "-3",
+    "true",
+    "false",
+    "é漢😀",
+    "a/>b",
+    "/>",
+    ">",
+]
+ODD = [
+    "<![CDATA[x]]>",
+    "a<!-- c -->b",
+    "x<?pi y?>",
+    "<b/>",
+    "t/><b>u</b>",
+    "<b/>tail",
+    "1_000",
+    "1,5",
+    "NaN",
+    "31",
+    "2026-02-31T00:00:00",
+]
 DATES = ["2026-03-04T10:00:00", "0001-01-01T00:00:00", "2026-03-04T10:00:00.1234567Z", "nonsense"]
 NUMBERS = ["1", "1.50", "44.9200", "1E+2", "+7", "-0.5", ".", "1.2.3", " 4 ", "", "&#49;"]
 
