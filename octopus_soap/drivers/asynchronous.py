@@ -137,7 +137,8 @@ class AsyncDriver:
             if not admitted:
                 busy = ConnectFailed(f"no connection became free within {limit:g} s; see max_connections")
                 return SendFailure(FailureKind.NOT_SENT, busy, elapsed)
-            kind = FailureKind.AMBIGUOUS if trace.sent else FailureKind.NOT_SENT
+            # Only a connection that was seen to be made, and no request on it, proves that nothing left.
+            kind = FailureKind.NOT_SENT if trace.fresh and not trace.sent else FailureKind.AMBIGUOUS
             return SendFailure(kind, TimedOut(f"no complete answer within the total limit of {limit:.3g} s"), elapsed)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
             return failure_of(error, trace, time.monotonic() - started, self._settings.read_timeout)
@@ -245,7 +246,7 @@ def failure_of(error: Exception, trace: _Trace, elapsed: float, read_timeout: fl
         read_timeout: seconds of silence it was given.
     """
     reason = f"{type(error).__name__}: {str(error)[:200]}"
-    if isinstance(error, (*_CONNECTING, httpx.InvalidURL)) or not trace.sent:
+    if isinstance(error, (*_CONNECTING, httpx.InvalidURL)):
         timed_out = isinstance(error, httpx.TimeoutException)
         failed: OctopusError = (
             TimedOut("could not connect in time") if timed_out else ConnectFailed(f"could not connect: {reason}")
@@ -254,6 +255,7 @@ def failure_of(error: Exception, trace: _Trace, elapsed: float, read_timeout: fl
     if isinstance(error, httpx.TimeoutException):
         late = TimedOut(f"no complete answer within the read limit of {read_timeout:g} s")
         return SendFailure(FailureKind.AMBIGUOUS, late, elapsed)
-    kind = FailureKind.AMBIGUOUS if trace.fresh or trace.answered else FailureKind.STALE
+    stale = trace.sent and not trace.fresh and not trace.answered
+    kind = FailureKind.STALE if stale else FailureKind.AMBIGUOUS
     what = "the answer broke off" if trace.answered else "the connection was closed without an answer"
     return SendFailure(kind, TransportError(f"{what}: {reason}"), elapsed)

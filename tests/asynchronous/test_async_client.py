@@ -13,7 +13,9 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
+import respx
 
 from octopus_soap import (
     AsyncOctopusClient,
@@ -254,3 +256,38 @@ def test_credentials_go_with_every_request_and_only_to_the_endpoint(service: Emu
         with pytest.raises(HttpStatusError, match="never followed"):
             run(work())
         assert other.calls == []
+
+
+REPLY = (
+    '<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>'
+    '<IsSkuExistResponse xmlns="http://tempuri.org/"><IsSkuExistResult>true</IsSkuExistResult></IsSkuExistResponse>'
+    "</s:Body></s:Envelope>"
+)
+
+
+def test_users_may_mock_it_with_respx(service: Emulator) -> None:
+    async def work() -> None:
+        async with AsyncOctopusClient(settings=settings(service)) as client:
+            with respx.mock:
+                route = respx.post(service.url).respond(200, text=REPLY, content_type="text/xml; charset=utf-8")
+                assert await client.is_sku_exist("A") is True
+                sent = route.calls.last.request
+        assert sent.headers["SOAPAction"] == '"http://tempuri.org/IOctopusService/IsSkuExist"'
+        assert sent.headers["merchantname"] == "canary-shop"
+
+    run(work())
+
+
+@pytest.mark.parametrize("failure", [httpx.ReadTimeout, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError])
+def test_a_failure_nobody_traced_is_never_taken_for_not_sent(service: Emulator, failure: type[Exception]) -> None:
+    """A mock or another transport tells nothing of its progress: an order must not be sent twice for that."""
+
+    async def work() -> int:
+        async with AsyncOctopusClient(settings=settings(service)) as client:
+            with respx.mock:
+                route = respx.post(service.url).mock(side_effect=failure("gone"))
+                with pytest.raises(OutcomeUnknownError):
+                    await client.submit_order(OrderSubmit(order_id="1"))
+                return route.call_count
+
+    assert run(work()) == 1
