@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import weakref
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -79,6 +80,7 @@ class State:
         self._depth = 0
         # One connection, guarded by the lock: the server's thread and the test's both use it.
         self._db = sqlite3.connect(location, check_same_thread=False, isolation_level=None)
+        weakref.finalize(self, self._db.close)  # a service that could not start is never closed by anybody
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = OFF")  # an emulator's data need not survive a power cut
         self._db.executescript(_SCHEMA)
