@@ -39,19 +39,42 @@ T = TypeVar("T")
 class _Client(Operations, Surface):
     """What both clients are: settings, contract, and what their calls share."""
 
-    settings: OctopusSettings
+    def __init__(
+        self,
+        endpoint: str | None = None,
+        *,
+        authtoken: str | None = None,
+        merchantname: str | None = None,
+        accessid: str | None = None,
+        account_id: str | None = None,
+        wsdl: str | PathLike[str] | None = None,
+        profile: str | None = None,
+        settings: OctopusSettings | None = None,
+    ) -> None:
+        from octopus_soap.wire.contract import load_contract  # noqa: PLC0415 - zeep is loaded with the first client
 
-    def _set_up(self, settings: OctopusSettings) -> None:
-        self.settings = settings
+        self.settings = settings or OctopusSettings.load(
+            endpoint=endpoint,
+            authtoken=authtoken,
+            merchantname=merchantname,
+            accessid=accessid,
+            account_id=account_id,
+            wsdl=wsdl,
+            profile=profile,
+        )
         self._stop: threading.Event | None = None
         self._memory = SizeMemory()
         self._trust = Trust()
-        from octopus_soap.wire.contract import load_contract  # noqa: PLC0415 - zeep is loaded with the first client
-
-        redactor = Redactor(settings.secrets())
-        utc_suffix = "Z" if settings.utc_suffix else ""
-        self._codec = Codec(load_contract(settings.wsdl), redactor, settings.server_zone, utc_suffix)
+        redactor = Redactor(self.settings.secrets())
+        utc_suffix = "Z" if self.settings.utc_suffix else ""
+        contract = load_contract(self.settings.wsdl)
+        self._codec = Codec(contract, redactor, self.settings.server_zone, utc_suffix)
         self._made_context = self._make_context()
+        self._connect()
+
+    def _connect(self) -> None:
+        """Make the driver; it opens nothing yet."""
+        raise NotImplementedError
 
     def _make_context(self) -> Context:
         settings = self.settings
@@ -171,23 +194,24 @@ class OctopusClient(_Client, BlockingSurface):
         settings: OctopusSettings | None = None,
         session: requests.Session | None = None,
     ) -> None:
-        self._set_up(
-            settings
-            or OctopusSettings.load(
-                endpoint=endpoint,
-                authtoken=authtoken,
-                merchantname=merchantname,
-                accessid=accessid,
-                account_id=account_id,
-                wsdl=wsdl,
-                profile=profile,
-            )
+        self._session = session
+        super().__init__(
+            endpoint,
+            authtoken=authtoken,
+            merchantname=merchantname,
+            accessid=accessid,
+            account_id=account_id,
+            wsdl=wsdl,
+            profile=profile,
+            settings=settings,
         )
+
+    def _connect(self) -> None:
         # requests is loaded with the first client: importing the class must not wait for it
         from octopus_soap.drivers.blocking import BlockingDriver  # noqa: PLC0415 - see above
         from octopus_soap.drivers.connections import Connections  # noqa: PLC0415 - see above
 
-        self._driver = BlockingDriver(self.settings, Connections(self.settings, session))
+        self._driver = BlockingDriver(self.settings, Connections(self.settings, self._session))
         self._zeep: zeep.Client | None = None
 
     def _run(self, flow: Flow[T]) -> T:
@@ -262,30 +286,7 @@ class AsyncOctopusClient(_Client, AsyncSurface):
     Vendor's page: Authorization.
     """
 
-    def __init__(
-        self,
-        endpoint: str | None = None,
-        *,
-        authtoken: str | None = None,
-        merchantname: str | None = None,
-        accessid: str | None = None,
-        account_id: str | None = None,
-        wsdl: str | PathLike[str] | None = None,
-        profile: str | None = None,
-        settings: OctopusSettings | None = None,
-    ) -> None:
-        self._set_up(
-            settings
-            or OctopusSettings.load(
-                endpoint=endpoint,
-                authtoken=authtoken,
-                merchantname=merchantname,
-                accessid=accessid,
-                account_id=account_id,
-                wsdl=wsdl,
-                profile=profile,
-            )
-        )
+    def _connect(self) -> None:
         self._driver = _async_driver(self.settings)
 
     async def _run(self, flow: Flow[T]) -> T:
