@@ -1,0 +1,29 @@
+"""The blocking client where it lives: in a notebook's running loop, and beside others of its kind."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from octopus_soap import OctopusClient
+from octopus_soap.wire.contract import load_contract
+
+if TYPE_CHECKING:
+    from octopus_soap.emulator import Emulator
+
+
+def test_it_works_inside_a_running_event_loop(client: OctopusClient, service: Emulator) -> None:
+    """As in Jupyter, where a loop always runs: many batches, and so threads, included."""
+    skus = [f"{number:04d}" for number in range(350)]
+    service.store.add_items({"Sku": sku, "Stock": "1"} for sku in skus)
+
+    async def cell() -> list[int | None]:
+        assert client.get_item_quantity("0001") == 1
+        return [row.stock for row in client.get_item_quantity_list(skus)]
+
+    assert asyncio.run(cell()) == [1] * 350
+
+
+def test_clients_share_one_parsed_contract(service: Emulator) -> None:
+    with OctopusClient(**service.settings()) as one, OctopusClient(**service.settings()) as other:
+        assert one._codec.contract is other._codec.contract is load_contract()
