@@ -131,6 +131,7 @@ class ListJob(Generic[T]):
         account = context.account_id if listing.account_id is None else listing.account_id
         if problems := account_problems(account):
             raise InvalidInputError(problems)
+        self._account = account
         self._frame = context.codec.frame(operation, {"accountID": account, **listing.arguments}, rule.listed)
         self._overhead = len(self._frame.head) + len(self._frame.tail)
         self._write_row = context.codec.row_writer(operation, rule.listed)
@@ -299,7 +300,7 @@ class ListJob(Generic[T]):
         ]
         if not wanting:
             return batch
-        fillings, calls = yield from read_current([entry.key for entry in wanting], self._context)
+        fillings, calls = yield from read_current([entry.key for entry in wanting], self._account, self._context)
         search.calls += calls
         refused: dict[str, OctopusError] = {}
         for entry in wanting:

@@ -47,13 +47,15 @@ class Filling(NamedTuple):
     members: tuple[str, ...]
 
 
-def read_current(keys: Sequence[str], context: Context) -> Flow[tuple[dict[str, Current], list[CallInfo]]]:
-    """Read the current item of each SKU in *keys*."""
+def read_current(
+    keys: Sequence[str], account_id: str, context: Context
+) -> Flow[tuple[dict[str, Current], list[CallInfo]]]:
+    """Read the current item of each SKU in *keys*, from the account the update goes to."""
     found: dict[str, Current] = {}
     calls: list[CallInfo] = []
     for start in range(0, len(keys), _PER_CALL):
         chunk = keys[start : start + _PER_CALL]
-        settled = yield from attempt_all(_request(chunk, context), context.rules)
+        settled = yield from attempt_all(_request(chunk, account_id, context), context.rules)
         calls.append(settled.info)
         error = settled.error or context.codec.failure(settled.decoded)
         if error is not None:
@@ -71,12 +73,12 @@ def read_current(keys: Sequence[str], context: Context) -> Flow[tuple[dict[str, 
     return found, calls
 
 
-def _request(keys: Sequence[str], context: Context) -> Request:
+def _request(keys: Sequence[str], account_id: str, context: Context) -> Request:
     codec = context.codec
     return Request(
         READING,
         codec.action(READING),
-        codec.encode(READING, {"accountID": context.account_id, "skuList": list(keys)}),
+        codec.encode(READING, {"accountID": account_id, "skuList": list(keys)}),
         Safety.READ,
         lambda reply: codec.decode(READING, reply, RowsOf(InventoryItem)),
     )

@@ -220,7 +220,7 @@ def _read_first(operation: str, parameter: str, arguments: dict[str, Any], conte
         return None
     if not context.codec.omitted_value_members(operation, parameter, value):
         return None
-    found, _ = yield from read_current([value.sku or ""], context)
+    found, _ = yield from read_current([value.sku or ""], arguments["accountID"], context)
     return fill(operation, parameter, value, found[value.sku or ""], context)
 
 

@@ -418,3 +418,24 @@ def test_the_guard_sees_members_the_contract_spells_in_another_case(tmp_path: Pa
         members = client._codec.omitted_value_members
         assert members("UpdateItemQuantityAndPrice", "iQP", COMPLETE.without("cost")) == ["COST"]
         assert members("UpdateItemQuantityAndPrice", "iQP", COMPLETE) == []
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["single", "list"])
+def test_read_first_reads_from_the_account_the_update_goes_to(tmp_path: Path, many: bool) -> None:
+    """Another account's prices must never be filled in."""
+    wsdl = variant(tmp_path, values_not_nillable)
+    profile = Profile(account_must_equal_accessid=False, nillable_values=False)
+    with (
+        Emulator(wsdl=wsdl, profile=profile) as service,
+        OctopusClient(
+            settings=OctopusSettings.load(**service.settings(), wsdl=wsdl, omitted_values="read_first")
+        ) as client,
+    ):
+        service.store.add_item("A", **dict.fromkeys(["Price", "Cost"], KNOWN), Stock="1")
+        update = COMPLETE.without("cost").replace(sku="A")
+        if many:
+            client.update_item_quantity_and_price_list([update], account_id="other-account")
+        else:
+            client.update_item_quantity_and_price(update, account_id="other-account")
+        assert service.calls[0].operation == "GetItemList"
+        assert all("other-account" in str(call.request) for call in service.calls)
