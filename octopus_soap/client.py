@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 import uuid
+from abc import abstractmethod
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -72,9 +73,9 @@ class _Client(Operations, Surface):
         self._made_context = self._make_context()
         self._connect()
 
+    @abstractmethod
     def _connect(self) -> None:
         """Make the driver; it opens nothing yet."""
-        raise NotImplementedError
 
     def _make_context(self) -> Context:
         settings = self.settings
@@ -141,9 +142,9 @@ class _Client(Operations, Surface):
         view._use_own_limits()
         return view
 
+    @abstractmethod
     def _use_own_limits(self) -> None:
         """Give a view a driver that keeps its own limits, over the same connections."""
-        raise NotImplementedError
 
     @property
     def learned_batch_sizes(self) -> dict[str, tuple[int, int]]:

@@ -237,6 +237,23 @@ class OctopusSettings(BaseSettings):
         return [self.authtoken.get_secret_value(), self.accessid.get_secret_value(), self.sent_account_id]
 
 
+class IsolatedSettings(OctopusSettings):
+    """Settings from arguments only: a demo or a test must not send a real account id, nor use a real contract."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, and nothing else."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+
 OPERATION_NAMES = frozenset(
     [
         "DeleteItemStore",

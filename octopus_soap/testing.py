@@ -128,7 +128,7 @@ def octopus_client(octopus_emulator: Emulator) -> Generator[OctopusClient]:
         assert octopus_emulator.store.item("SKU-1")["Price"] == Decimal("9.99")
     """
     from octopus_soap.client import OctopusClient  # noqa: PLC0415 - see __getattr__
-    from octopus_soap.demo.isolation import IsolatedSettings  # noqa: PLC0415 - see __getattr__
+    from octopus_soap.settings import IsolatedSettings  # noqa: PLC0415 - see __getattr__
 
     with OctopusClient(settings=IsolatedSettings.load(**octopus_emulator.settings())) as client:
         yield client

@@ -129,9 +129,9 @@ def arguments(words: Sequence[str] | None) -> argparse.Namespace:
 
 def demo_clients(stack: ExitStack) -> tuple[OctopusClient, OctopiaClient]:
     """Start both fakes with a few items and return a client of each."""
-    from octopus_soap.demo.isolation import IsolatedSettings  # noqa: PLC0415 - see below
     from octopus_soap.emulator import Emulator  # noqa: PLC0415 - only the demo needs the extra `emulator`
     from octopus_soap.octopia.fake import FakeOctopia  # noqa: PLC0415 - see above
+    from octopus_soap.settings import IsolatedSettings  # noqa: PLC0415 - see below
 
     octopus, octopia = stack.enter_context(Emulator()), stack.enter_context(FakeOctopia())
     octopus.store.add_item("SKU-1", Stock=7, Price=Decimal("19.90"))

@@ -34,7 +34,7 @@ ARROWS: dict[str, set[str]] = {
     "emulator": {"bundled"},  # and nothing else: an emulator that shared the client's codec would hide its bugs
     "octopia": set(),  # another API, which shares no code with this one
     "demo": {"client", "emulator", "errors", "models", "operations", "settings"},
-    "testing": {"client", "demo", "emulator", "models"},
+    "testing": {"client", "emulator", "models", "settings"},
     "cli": {"_version", "client", "demo", "drivers", "emulator", "errors", "models", "octopia", "pinned", "results", "settings", "wire"},
     "__init__": {"_version"},  # everything else is loaded when it is first used
 }  # fmt: skip
@@ -66,7 +66,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "sqlalchemy": ("jobs",),
     "opentelemetry": ("drivers", "telemetry"),
 }
-FOR_TYPES = {("client", "requests"), ("client", "zeep"), ("demo.isolation", "pydantic_settings")}
+FOR_TYPES = {("client", "requests"), ("client", "zeep")}
 """Imports outside those places that only type checkers see."""
 
 LONGER = {

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from octopus_soap.client import OctopusClient
 from octopus_soap.demo.compare import Difference, Expected, compare_calls, compare_items, compare_orders, compare_store
-from octopus_soap.demo.isolation import IsolatedSettings
 from octopus_soap.emulator import Emulator
 from octopus_soap.errors import ApiStatusError
 from octopus_soap.models import OrderCriteria, OrderDownloadSubmitRequest
 from octopus_soap.operations import OPERATIONS
+from octopus_soap.settings import IsolatedSettings
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -14,6 +14,7 @@ price update is money.
 from __future__ import annotations
 
 from difflib import get_close_matches
+from inspect import Parameter, Signature, get_annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -66,6 +67,22 @@ class WireModel(BaseModel):
 
         # pydantic calls an overridden __init__ from model_validate, unless it is marked as its own kind.
         __init__.__pydantic_base_init__ = True
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        cls._show_fields()
+
+    @classmethod
+    def __pydantic_on_complete__(cls) -> None:
+        cls._show_fields()  # pydantic completes a class at its first use, and writes its signature anew
+
+    @classmethod
+    def _show_fields(cls) -> None:
+        # What IPython shows of a live class: the names one writes, not the wire's, with their declared types.
+        declared = {name: kind for base in reversed(cls.__mro__) for name, kind in get_annotations(base).items()}
+        cls.__signature__ = Signature(
+            [Parameter(n, Parameter.KEYWORD_ONLY, default=None, annotation=declared[n]) for n in cls.model_fields]
+        )
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 import typing
 from datetime import UTC, datetime, timedelta, timezone
@@ -618,3 +619,16 @@ def test_models_round_trip_through_json_with_exact_money() -> None:
     text = item.model_dump_json(by_alias=True, exclude_unset=True)
     assert '"Price":"19.90"' in text
     assert InventoryItem.model_validate_json(text) == item
+
+
+def test_a_live_class_shows_the_names_one_writes() -> None:
+    """What IPython prints for `InventoryItem?`, and what it completes: no wire names, no internals."""
+    before = inspect.signature(InventoryItem)
+    InventoryItem(sku="A")  # pydantic completes a class at its first use
+    shown = str(inspect.signature(InventoryItem))
+    assert str(before) == shown
+    assert "price: 'Amount | None' = None" in shown
+    assert "sales_price" in shown
+    assert "salesprice" not in shown
+    assert "0x" not in shown
+    assert list(inspect.signature(InventoryItem).parameters) == list(InventoryItem.model_fields)
