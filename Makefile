@@ -21,7 +21,7 @@ $(VENV)/.run: pyproject.toml $(VENV)/.base
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.base
-	$(BIN)/python -m pip install --quiet --group dev --editable '.[async,cli,emulator,octopia]'
+	$(BIN)/python -m pip install --quiet --group dev --editable '.[all]'
 	@touch $@ $(VENV)/.run
 
 demo: $(VENV)/.run  ## run the main job against the embedded service (RETAIL=file.csv for your own data)
