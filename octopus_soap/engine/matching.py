@@ -32,15 +32,16 @@ def match_rows(keys: Sequence[str], rows: Iterable[Any]) -> Matched:
     """Match *rows* (anything with a `key` and a `value`) to the inputs' *keys*, which are all different."""
     matched = Matched()
     exact = {key: position for position, key in enumerate(keys)}
-    trimmed, folded = _positions(keys, str.strip), _positions(keys, _fold)
     doubled, unasked = 0, []
     later = []
     for row in rows:
-        if row.key in exact:
-            doubled += _place(matched, exact[row.key], row)
+        position = exact.get(row.key)
+        if position is not None:
+            doubled += _place(matched, position, row)
         else:
             later.append(row)
     certain = set(matched.rows)
+    trimmed, folded = (_positions(keys, str.strip), _positions(keys, _fold)) if later else ({}, {})
     for row in later:
         readings = trimmed.get(row.key.strip()) or folded.get(_fold(row.key), [])
         if len(readings) != 1:

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RowsOf:
-    """A list of *model*."""
+    """A list of *model*; *raw* asks for the XML of every row, not only of those that cannot be read."""
 
     model: type[WireModel]
+    raw: bool = False
 
 
 @dataclass(frozen=True, slots=True)

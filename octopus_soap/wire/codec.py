@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from octopus_soap.errors import ApiStatusError, AuthenticationError, ProtocolError
+from octopus_soap.errors import ApiStatusError, AuthenticationError, OctopusError, ProtocolError
 from octopus_soap.models.base import WireModel
-from octopus_soap.models.replies import Nothing, OneOf, Reads, ScalarOf
+from octopus_soap.models.replies import Nothing, OneOf, Reads, RowsOf, ScalarOf
+from octopus_soap.wire.cuts import Cut, NotCut
 from octopus_soap.wire.decode import Decoded, Decoder
 from octopus_soap.wire.encode import Frame, RequestEncoder
 from octopus_soap.wire.faults import Reply, soap_body, status_says_unauthenticated
@@ -74,12 +77,20 @@ class Codec:
                 An envelope that is not Success otherwise is returned: whether it is an error is the operation's
                 matter.
         """
+        uncut = not isinstance(reads, RowsOf) or reads.raw or reply.status != HTTPStatus.OK
+        if isinstance(reads, RowsOf) and not uncut and (cut := self._decoder.cut(reply.body, reads)):
+            with suppress(NotCut, OctopusError):  # parsed as a whole, it says itself what is wrong with it
+                said = reply.body if "error_message" in reads.model.model_fields else cut.rest
+                return self._decoded(operation, replace(reply, body=cut.rest), reads, said, cut)
+        return self._decoded(operation, reply, reads, reply.body)
+
+    def _decoded(self, operation: str, reply: Reply, reads: Reads, said: bytes, cut: Cut | None = None) -> Decoded:
         element, replaced = soap_body(reply, self._redactor)
         if element is None and not isinstance(reads, Nothing):
             raise ProtocolError(f"HTTP {reply.status} with no SOAP reply in it")
         name = self.contract.operation(operation).response_name
-        decoded = self._decoder.response(element, name, reads, b"" if replaced else reply.body)
-        if self._redactor.concerns(reply.body):
+        decoded = self._decoder.response(element, name, reads, cut)
+        if self._redactor.concerns(said):  # where the service's own words may stand
             self._mask(decoded)
         if replaced:
             decoded.warnings.append("characters that XML forbids were replaced by U+FFFD")

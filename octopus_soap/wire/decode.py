@@ -28,7 +28,8 @@ from octopus_soap.errors import Problem, ProtocolError
 from octopus_soap.models.base import problems_of
 from octopus_soap.models.replies import Nothing, OneOf, Reads, RowsOf, ScalarOf
 from octopus_soap.models.scalars import FORBIDDEN
-from octopus_soap.wire.layouts import raw_text, read_page
+from octopus_soap.wire.cuts import Cut, NotCut, cut_rows
+from octopus_soap.wire.layouts import learn
 from octopus_soap.wire.plans import Findings, Plan, Plans, Reader, is_nil, local_name
 
 if TYPE_CHECKING:
@@ -148,17 +149,22 @@ class Decoder:
     def __init__(self, readers: Mapping[Any, Reader]) -> None:
         self._plans = Plans(readers)
 
-    def response(self, response: Element | None, name: str, reads: Reads, body: bytes = b"") -> Decoded:
+    def cut(self, body: bytes, reads: RowsOf) -> Cut | None:
+        """*body*, a page of rows, without the rows that need no tree; None where all of it must be parsed."""
+        return cut_rows(body, self._plans.of(reads.model))
+
+    def response(self, response: Element | None, name: str, reads: Reads, cut: Cut | None = None) -> Decoded:
         """Decode the `<Op>Response` element.
 
         Args:
             response: the element; None for an empty body, which only an operation without a result may send.
             name: the expected local name.
             reads: what the result is.
-            body: the reply's bytes, where they are exactly what was parsed; pages of rows are read faster with them.
+            cut: what was cut out of the reply before it was parsed.
 
         Raises:
             ProtocolError: the element belongs to another operation, or the result is missing or of another shape.
+            NotCut: the reply does not bear *cut* out; parse all of it.
         """
         decoded = Decoded()
         if response is None:
@@ -175,7 +181,9 @@ class Decoder:
             raise ProtocolError("the reply has no result element")
         if content is not None and not is_nil(content):
             decoded.present = True
-            self._content(content, reads, decoded, body)
+            self._content(content, reads, decoded, cut)
+        if cut is not None and not cut.proven:
+            raise NotCut
         return decoded
 
     def _nothing(self, response: Element, decoded: Decoded) -> Decoded:
@@ -200,9 +208,9 @@ class Decoder:
                 decoded.drift[f"APIResult.{local_name(child.tag)}"] += 1
         return members.get("resultdata")
 
-    def _content(self, content: Element, reads: Reads, decoded: Decoded, body: bytes) -> None:
+    def _content(self, content: Element, reads: Reads, decoded: Decoded, cut: Cut | None) -> None:
         if isinstance(reads, RowsOf):
-            self._rows(content, self._plans.of(reads.model), decoded, body)
+            self._rows(content, reads, decoded, cut)
         elif isinstance(reads, OneOf):
             self._one(content, self._plans.of(reads.model), decoded)
         elif isinstance(reads, ScalarOf):
@@ -218,30 +226,46 @@ class Decoder:
         except ValueError as error:
             return None, (Problem(str(error), field=field_name, value=repr(text[:60])),)
 
-    @staticmethod
-    def _rows(container: Element, plan: Plan, decoded: Decoded, body: bytes) -> None:
+    def _rows(self, container: Element, reads: RowsOf, decoded: Decoded, cut: Cut | None) -> None:
+        plan = self._plans.of(reads.model)
         if (container.text or "").strip():
             raise ProtocolError(f"text where a list of {plan.name} belongs: {container.text.strip()[:60]!r}")
         rows = list(container)
-        kept = [row for row in rows if len(row) or not is_nil(row)]
-        if len(kept) < len(rows):
-            decoded.warnings.append(f"{len(rows) - len(kept)} nil rows dropped")
-        text = raw_text(body) if len(kept) > 1 and len(kept) == len(rows) else None
-        page = None if text is None else read_page(text, container, kept, plan, decoded.drift)
-        for row, data in zip(kept, page or [None] * len(kept), strict=True):
-            decoded.rows.append(_record(row, plan, decoded, data))
+        runs = {} if cut is None else cut.runs_at(container, rows)
+        nil = 0
+        for position, row in enumerate(rows):
+            if position in runs:
+                decoded.rows += _records(runs[position], plan)
+            elif len(row) or not is_nil(row):
+                learn(row, plan)
+                record = _record(row, plan, decoded)
+                raw = etree.tostring(row, with_tail=False) if reads.raw else record.raw
+                decoded.rows.append(record._replace(raw=raw))
+            else:
+                nil += 1
+        if nil:
+            decoded.warnings.append(f"{nil} nil rows dropped")
+        if cut is not None:
+            decoded.drift.update(cut.drift)
 
     def _one(self, content: Element, plan: Plan, decoded: Decoded) -> None:
         row = _record(content, plan, decoded)
         decoded.value, decoded.problems = row.value, row.problems
 
 
-def _record(element: Element, plan: Plan, decoded: Decoded, data: dict[str, Any] | None = None) -> Row:
-    """One record, from *data* where it was read already."""
+def _records(run: list[dict[str, Any]], plan: Plan) -> list[Row]:
+    """Records of rows that were cut out."""
+    validate, key = plan.validate, plan.model.key_field
+    try:
+        return [Row((str(data.get(key) or "") if key else ""), validate(data)) for data in run]
+    except ValidationError:  # the tree's row goes into the report
+        raise NotCut from None
+
+
+def _record(element: Element, plan: Plan, decoded: Decoded) -> Row:
+    """One record, from the tree."""
     problems: list[Problem] = []
-    if data is None:
-        findings = Findings(problems, decoded.drift)
-        data = plan.read(element, findings)
+    data = plan.read(element, Findings(problems, decoded.drift))
     key = str(data.get(plan.model.key_field) or "") if plan.model.key_field else ""
     if not problems:
         try:

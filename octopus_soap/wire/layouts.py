@@ -5,17 +5,14 @@ prefixes. Asking lxml for each member's tag and text makes Python objects per me
 seen, the shape is compiled into a layout: an expression that matches the members' raw text and captures their values.
 A row that matches is read in one step; every other row, whatever the reason, is read from the tree.
 
-Why that is safe:
+What a layout matches is well-formed by itself, so that a row may be read from text nobody has parsed (cuts.py):
 
-1. It runs on a reply that lxml has parsed, strictly and without a DOCTYPE: a layout need not prove well-formedness.
-2. It runs only on UTF-8 text without carriage returns, which a parser would have changed.
-3. A layout holds literal tags without attributes, and nothing may stand between them: an attribute (but `nil`), white
-   space, a comment, CDATA, mixed content, a repeated, missing, extra or moved member does not match.
-4. The list's opening tag must stand in the text just once. Each row takes one closing tag of a row with it, as many
-   as the tree has rows, and the walk must end at the list's closing tag. A closing tag that is none, in a comment or
-   CDATA, upsets that count: all that was read is thrown away, and the tree is read.
+1. It holds literal tags without attributes, each with its closing tag, and nothing may stand between them: an attribute
+   (but `nil`), white space, a comment, CDATA, mixed content, a repeated, missing, extra or moved member does not match.
+2. A text with references is read only if each is one XML has, to a character it allows.
+3. It names the prefixes it needs, and those that must mean `xsi`, for whoever knows what is bound.
 
-A property test holds both ways of reading against each other.
+Characters XML forbids, `]]>` and carriage returns are the caller's matter: they are looked for once in the whole page.
 """
 
 from __future__ import annotations
@@ -25,16 +22,16 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from octopus_soap.models.scalars import FORBIDDEN
 from octopus_soap.wire.plans import NIL, is_nil, local_name
 from octopus_soap.wire.values import read_bool, read_decimal, read_float, read_int, read_text
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Callable
 
     from octopus_soap.wire.plans import Element, Plan, Slot
 
-_TEXT = "[^<]*"
+_TEXT = "[^<]*+"
 _NUMBER = "[-+.0-9]++"
 _FORMS: dict[Any, tuple[str, str]] = {
     read_decimal: (_NUMBER, "{0} and Decimal({0})"),
@@ -45,57 +42,80 @@ _FORMS: dict[Any, tuple[str, str]] = {
 """By a scalar's reader: the characters it may have, and the expression that reads it from a group, where None stands
 for nil. Other text, and text the expression refuses, is read from the tree."""
 
-_MAY_BE_ABSENT = frozenset(f"({form})" for form, _ in _FORMS.values())
 _CAPTURES = re.compile(r"(?<!\\)\((?!\?)")
 """An opening parenthesis that captures."""
-_ATTRIBUTES = re.compile(r'(?:\s+[\w:.-]+="[^"<]*")*\s*>')
-"""What may follow the name in the list's opening tag."""
-_REFERENCE = re.compile(r"&(?:#x([0-9A-Fa-f]+)|#([0-9]+)|(\w+));")
+_REFERENCE = re.compile(r"&(?:#x([0-9A-Fa-f]{1,6})|#([0-9]{1,7})|(lt|gt|amp|quot|apos));")
 _ENTITIES = {"lt": "<", "gt": ">", "amp": "&", "quot": '"', "apos": "'"}
-_DECLARED = re.compile(rb"<\?xml[^>]*?encoding\s*=\s*[\"']([\w.-]+)")
+_LAST_CODE_POINT = 0x10FFFF
 _KEPT = 8
 """Layouts kept per model: the order of members rarely has more variants."""
 _NOTED = 200
 """Shapes noted per model: a service that never repeats itself cannot grow the memory."""
 
 
-class _Build(NamedTuple):
-    """Functions that make a dict of a row's groups: for text without references, and for text with some."""
+class _Form(NamedTuple):
+    """One expression for a whole row, and what makes a dict of its groups: without references in the text, and with."""
 
+    pattern: re.Pattern[str]
     plain: Callable[[tuple[Any, ...]], dict[str, Any]]
     resolving: Callable[[tuple[Any, ...]], dict[str, Any]]
 
 
 class Layout:
-    """One shape of a model's rows: an expression for a whole row, and what makes a dict of its groups."""
+    """One shape of a model's rows.
 
-    def __init__(self, expression: str, with_empty: str, build: _Build, drift: tuple[str, ...]) -> None:
-        self._pattern = re.compile(expression)
-        self._with_empty = re.compile(with_empty)
-        self._build = build
-        self.drift = drift
+    Attributes:
+        opening: a row's opening tag.
+        drift: unknown members of a row, as they are counted.
+        prefixes: those its tags have.
+        nil_prefixes: those that must be bound to the namespace of `nil`.
+    """
+
+    def __init__(self, opening: str, form: _Form, compiler: _Compiler) -> None:
+        self.opening = opening
+        self._form = form
+        self.drift = tuple(compiler.drift)
+        self.prefixes = frozenset(compiler.prefixes)
+        self.nil_prefixes = compiler.nil_prefixes
 
     def read(self, text: str, position: int) -> tuple[dict[str, Any], int] | None:
         """Read the row at *position*: its values and where it ends, or None where it is not of this layout."""
-        match = self._pattern.match(text, position) or self._with_empty.match(text, position)
+        form = self._form
+        match = form.pattern.match(text, position)
         if match is None:
             return None
         end = match.end()
-        build = self._build.plain if text.find("&", position, end) < 0 else self._build.resolving
         try:
-            return build(match.groups()), end
+            if text.find("&", position, end) < 0:
+                return form.plain(match.groups()), end
+            _check_references(text, position, end)
+            return form.resolving(match.groups()), end
         except (ValueError, ArithmeticError, LookupError):  # not a value of its type: the tree's reader says why
             return None
 
     @property
     def uncaptured(self) -> str:
         """The expression without groups of its own, to stand in another one."""
-        return _CAPTURES.sub("(?:", self._with_empty.pattern)
+        return _CAPTURES.sub("(?:", self._form.pattern.pattern)
 
     def all(self, text: str) -> list[dict[str, Any]]:
         """Read rows of this layout that fill *text*, which an expression has matched already."""
-        build = self._build.resolving if "&" in text else self._build.plain
-        return [build(match.groups()) for match in self._with_empty.finditer(text)]
+        form = self._form
+        build = form.resolving if "&" in text else form.plain
+        return [build(match.groups()) for match in form.pattern.finditer(text)]
+
+
+def _check_references(text: str, position: int, end: int) -> None:
+    """Refuse a row with an `&` that begins no reference, or one to a character XML forbids."""
+    found = 0
+    for reference in _REFERENCE.finditer(text, position, end):
+        found += 1
+        if not reference[3]:
+            number = int(reference[1], 16) if reference[1] else int(reference[2])
+            if number > _LAST_CODE_POINT or FORBIDDEN.match(chr(number)):
+                raise ValueError("a reference to a character XML forbids")
+    if found != text.count("&", position, end):
+        raise ValueError("an & that begins no reference")
 
 
 def _resolve(text: str) -> str:
@@ -146,41 +166,47 @@ class _Unfit(Exception):  # noqa: N818 - control flow inside this module
 
 
 def _layout(element: Element, plan: Plan) -> Layout:
-    """The layout of *element*, in two expressions: an empty text makes the second one slower.
+    """The layout of *element*.
 
     Raises:
         _Unfit: it has something a layout cannot hold.
     """
-    without, with_empty = _Compiler(element, with_empty=False), _Compiler(element, with_empty=True)
-    expression, source = without.row(element, plan)
-    return Layout(expression, with_empty.row(element, plan)[0], without.build(source), without.drift)
+    compiler = _Compiler(element)
+    return Layout(f"<{_raw(element)}>", compiler.form(element, plan), compiler)
 
 
 class _Compiler:
-    """Builds a row's expression, and the source of the functions that make a dict of its groups."""
+    """Builds a row's expression, and the functions that make a dict of its groups."""
 
-    def __init__(self, element: Element, *, with_empty: bool) -> None:
-        prefixes = {prefix for prefix, uri in element.nsmap.items() if f"{{{uri}}}nil" == NIL and prefix}
-        nil = "|".join(rf' {re.escape(prefix)}:nil="true"/>' for prefix in sorted(prefixes))
+    def __init__(self, element: Element) -> None:
+        self.drift: list[str] = []
+        self.prefixes: set[str] = set()
+        self.nil_prefixes = frozenset(
+            prefix for prefix, uri in element.nsmap.items() if f"{{{uri}}}nil" == NIL and prefix
+        )
+        nil = "|".join(rf' {re.escape(prefix)}:nil="true"/>' for prefix in sorted(self.nil_prefixes))
         self._nil = f"|{nil}" if nil else ""
         self._groups: list[str] = []
+        self._texts: list[str] = []
         self._names: dict[str, Any] = {
             "Decimal": Decimal,
             "booleans": {"true": True, "false": False},
             "resolve": _resolve,
         }
-        self._texts: list[str] = []
-        self._with_empty = with_empty
-        self._drift: list[str] = []
 
-    def build(self, source: str) -> _Build:
-        """Compile the functions."""
+    def form(self, element: Element, plan: Plan) -> _Form:
+        """The form of *element*.
+
+        Raises:
+            _Unfit: it has something a layout cannot hold.
+        """
+        expression, source = self.row(element, plan)
         # One dict display is what Python runs fastest. Only names of ours and quoted member names go into the source.
         take = f"(groups):\n ({', '.join(self._groups)},) = groups\n"
         resolve = "".join(f" if {text} and '&' in {text}: {text} = resolve({text})\n" for text in self._texts)
         code = f"def plain{take} return {source}\ndef resolving{take}{resolve} return {source}\n"
         exec(compile(code, "<layout>", "exec"), self._names)  # noqa: S102 - see above
-        return _Build(self._names["plain"], self._names["resolving"])
+        return _Form(re.compile(expression), self._names["plain"], self._names["resolving"])
 
     def row(self, element: Element, plan: Plan) -> tuple[str, str]:
         """The expression of *element*, and the source of its dict.
@@ -191,13 +217,13 @@ class _Compiler:
         expression, source = self._record(element, plan)
         if not self._groups:
             raise _Unfit
-        raw = re.escape(_raw(element))
+        raw = self._tag(element)
         return f"<{raw}>{expression}</{raw}>", source
 
-    @property
-    def drift(self) -> tuple[str, ...]:
-        """Unknown members of the row, as they are counted."""
-        return tuple(self._drift)
+    def _tag(self, element: Element) -> str:
+        if element.prefix:
+            self.prefixes.add(element.prefix)
+        return re.escape(_raw(element))
 
     def _group(self) -> str:
         self._groups.append(f"g{len(self._groups)}")
@@ -219,115 +245,47 @@ class _Compiler:
                 raise _Unfit
             seen.add(attribute)
             if slot is None:
-                self._drift.append(f"{plan.name}.{attribute}")
-            content, source = self._scalar(slot) if slot is None or slot.reader else self._part(child, slot)
-            expression.append(self._element(re.escape(_raw(child)), content))
+                self.drift.append(f"{plan.name}.{attribute}")
+            content, source = self._scalar(child, slot) if slot is None or slot.reader else self._part(child, slot)
+            expression.append(content)
             sources.append(f"{attribute!r}: {source}")
         return "".join(expression), f"{{{', '.join(sources)}}}"
 
-    def _element(self, raw: str, content: str) -> str:
-        """An element with *content*, or nil, or empty."""
-        if content in _MAY_BE_ABSENT:  # nothing there means None, as nil does
-            return f"<{raw}(?:>{content}</{raw}>|/>|></{raw}>{self._nil})"
-        if content == f"({_TEXT})" and not self._with_empty:
-            return f"<{raw}(?:>({_TEXT}+)</{raw}>{self._nil})"
-        # An element whose text has `/>` in it is not cut short there: its closing tag would be left over.
-        return f"<{raw}(?:(?:>|(?=/>)){content}(?:</{raw}>|/>){self._nil})"
-
-    def _scalar(self, slot: Slot | None) -> tuple[str, str]:
-        reader, group = read_text if slot is None or slot.reader is None else slot.reader, self._group()
+    def _scalar(self, child: Element, slot: Slot | None) -> tuple[str, str]:
+        raw, reader = self._tag(child), read_text if slot is None or slot.reader is None else slot.reader
+        group = self._group()
         if reader in _FORMS:
-            form, source = _FORMS[reader]
-            return f"({form})", source.format(group)
+            content, source = _FORMS[reader]
+            # Nothing there means None, as nil does.
+            return f"<{raw}(?:>({content})</{raw}>|/>|></{raw}>{self._nil})", source.format(group)
         self._texts.append(group)
-        if reader is read_text:
-            return f"({_TEXT})", group
-        return f"({_TEXT})", f"None if {group} is None else {self._name(reader)}({group})"
+        call = "{0}" if reader is read_text else f"{self._name(reader)}({{0}})"
+        taken = group if reader is read_text else f"None if {group} is None else {call.format(group)}"
+        empty = self._group()
+        source = f"({call.format(repr(''))} if {empty} else {taken})"
+        return f"<{raw}(?:>({_TEXT})</{raw}>|(/)>{self._nil})", source
 
     def _part(self, child: Element, slot: Slot) -> tuple[str, str]:
-        group = self._group()
+        raw, group = self._tag(child), self._group()
         if slot.nested is not None:
             expression, source = self._record(child, slot.nested)
-            return f"(){expression}", f"None if {group} is None else {source}"
+            return f"<{raw}(?:>(){expression}</{raw}>{self._nil})", f"None if {group} is None else {source}"
         rows = list(child)
         if slot.rows is None or any(is_nil(row) for row in rows):
             raise _Unfit
+        empty = self._group()
         if rows:
             layout = _layout(rows[0], slot.rows)
             slot.rows.layouts = [layout]  # for lists that are empty when their turn comes to be learned from
         elif slot.rows.layouts:
             layout = slot.rows.layouts[0]
         else:
-            return "()", f"{group} if {group} is None else []"
+            return f"<{raw}(?:>()</{raw}>|(/)>{self._nil})", f"([] if {empty} or {group} is not None else None)"
         if layout.drift:
             raise _Unfit  # rows of a list vary in number, and drift is counted per row
-        return f"((?:{layout.uncaptured})*)", f"None if {group} is None else {self._name(layout.all)}({group})"
-
-
-# -- reading a page --------------------------------------------------------------------------------------------------
-
-
-# -- reading a page --------------------------------------------------------------------------------------------------
-
-
-def raw_text(body: bytes) -> str | None:
-    """*body* as text, where a parser reads it as it stands; None where it does not."""
-    declared = _DECLARED.match(body)
-    if b"\r" in body or (declared and declared[1].lower() != b"utf-8"):
-        return None
-    try:
-        return body.decode("utf-8")
-    except UnicodeDecodeError:
-        return None
-
-
-def read_page(
-    text: str, container: Element, rows: list[Element], plan: Plan, drift: Counter[str]
-) -> list[dict[str, Any] | None] | None:
-    """Read the rows of *container* from the raw *text*.
-
-    Returns:
-        For each of *rows* its values, or None where it must be read from the tree; None where all must be.
-    """
-    noticed: list[str] = []
-    found = _walk(text, container, rows, plan, noticed)
-    drift.update(noticed)
-    return found
-
-
-def _matching(plan: Plan, text: str, position: int) -> tuple[Layout, tuple[dict[str, Any], int]] | tuple[None, None]:
-    for layout in plan.layouts:
-        found = layout.read(text, position)
-        if found is not None:
-            return layout, found
-    return None, None
-
-
-def _walk(
-    text: str, container: Element, rows: list[Element], plan: Plan, noticed: list[str]
-) -> list[dict[str, Any] | None] | None:
-    opening = f"<{_raw(container)}"
-    at = text.find(opening)
-    start = _ATTRIBUTES.match(text, at + len(opening)) if at >= 0 else None
-    if start is None or text.find(opening, at + 1) >= 0:
-        return None
-    position = start.end()
-    found: list[dict[str, Any] | None] = []
-    for row in rows:
-        layout, read = _matching(plan, text, position)
-        if layout is not None and read is not None:
-            found.append(read[0])
-            position = read[1]
-            noticed += layout.drift
-            continue
-        close = f"</{_raw(row)}>"
-        end = text.find(close, position)
-        if end < 0:
-            break
-        learn(row, plan)
-        found.append(None)
-        position = end + len(close)
-    if len(found) < len(rows) or not text.startswith(f"</{_raw(container)}>", position):
-        noticed.clear()
-        return None
-    return found
+        self.prefixes |= layout.prefixes
+        self.nil_prefixes |= layout.nil_prefixes
+        return (
+            f"<{raw}(?:>((?:{layout.uncaptured})*+)</{raw}>|(/)>{self._nil})",
+            f"([] if {empty} else None if {group} is None else {self._name(layout.all)}({group}))",
+        )
