@@ -3,35 +3,43 @@
 from __future__ import annotations
 
 import random
-import time
 import uuid
 from abc import abstractmethod
 from contextlib import aclosing, closing
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from octopus_soap.counters import Tally
 from octopus_soap.engine.bound import AsyncSurface, BlockingSurface, Surface
+from octopus_soap.engine.catalogue import Catalogue, meant
 from octopus_soap.engine.context import Context, SizeMemory
+from octopus_soap.engine.ending import concluded, kept, streamed
 from octopus_soap.engine.flow import Rules, Trust
 from octopus_soap.engine.retry import RetryPolicy
-from octopus_soap.errors import AuthenticationError, ClientClosedError, ConfigError
+from octopus_soap.errors import ClientClosedError, ConfigError
+from octopus_soap.health import ping
 from octopus_soap.operations import Operations
 from octopus_soap.settings import OctopusSettings, is_loopback
+from octopus_soap.watching import ClientWatch
 from octopus_soap.wire.codec import Codec
 from octopus_soap.wire.faults import retry_after
 from octopus_soap.wire.redact import Redactor
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import AsyncGenerator, Generator
+    from collections.abc import AsyncGenerator, Callable, Generator
     from os import PathLike
 
     import requests
     import zeep
 
+    from octopus_soap.counters import Counters
     from octopus_soap.drivers.asynchronous import AsyncDriver
     from octopus_soap.engine.batching import ListJob
-    from octopus_soap.engine.entries import Part
     from octopus_soap.engine.flow import Flow
+    from octopus_soap.events import Event
+    from octopus_soap.health import Health
     from octopus_soap.results import BatchResult
 
 T = TypeVar("T")
@@ -51,6 +59,7 @@ class _Client(Operations, Surface):
         wsdl: str | PathLike[str] | None = None,
         profile: str | None = None,
         settings: OctopusSettings | None = None,
+        on_event: Callable[[Event], object] | None = None,
     ) -> None:
         from octopus_soap.wire.contract import load_contract  # noqa: PLC0415 - zeep is loaded with the first client
 
@@ -70,6 +79,8 @@ class _Client(Operations, Surface):
         utc_suffix = "Z" if self.settings.utc_suffix else ""
         contract = load_contract(self.settings.wsdl)
         self._codec = Codec(contract, redactor, self.settings.server_zone, utc_suffix)
+        tally = Tally(lambda: datetime.now(UTC))
+        self._watch = ClientWatch(tally, self.settings.endpoint, redactor.text).telling(on_event)
         self._made_context = self._make_context()
         self._connect()
 
@@ -92,7 +103,9 @@ class _Client(Operations, Surface):
         stopped = (lambda: False) if self._stop is None else self._stop.is_set
         return Context(
             codec=self._codec,
-            rules=Rules(policy, random.random, lambda: uuid.uuid4().hex[:16], self._trust, retry_after, stopped),
+            rules=Rules(
+                policy, random.random, lambda: uuid.uuid4().hex[:16], self._trust, retry_after, stopped, self._watch
+            ),
             account_id=settings.sent_account_id,
             batch_sizes=settings.batch_sizes,
             max_request_bytes=settings.max_request_bytes,
@@ -115,8 +128,11 @@ class _Client(Operations, Surface):
         total_timeout: float | None = None,
         max_attempts: int | None = None,
         stop: threading.Event | None = None,
+        on_event: Callable[[Event], object] | None = None,
     ) -> Self:
-        """A view of this client with other limits; both share connections and learned sizes, and nothing leaks back.
+        """A view of this client with other limits; both share connections, learned sizes and counters.
+
+        Nothing else leaks back.
 
         Args:
             connect_timeout: seconds to connect.
@@ -124,9 +140,10 @@ class _Client(Operations, Surface):
             total_timeout: seconds for one request with its retries and pauses.
             max_attempts: attempts per request.
             stop: once set, no further batch or attempt is begun; what is left is `not_sent`.
+            on_event: called with the events of the view's calls, instead of this client's own hook.
 
         Raises:
-            ConfigError: a value is out of range.
+            ConfigError: a value is out of range, or no hook.
         """
         given = {
             "connect_timeout": connect_timeout,
@@ -138,6 +155,7 @@ class _Client(Operations, Surface):
         vars(view).update(vars(self))
         view.settings = self.settings.changed(**{name: value for name, value in given.items() if value is not None})
         view._stop = stop or self._stop
+        view._watch = self._watch.telling(on_event)
         view._made_context = view._make_context()
         view._use_own_limits()
         return view
@@ -146,10 +164,40 @@ class _Client(Operations, Surface):
     def _use_own_limits(self) -> None:
         """Give a view a driver that keeps its own limits, over the same connections."""
 
+    def _pinging(self, timeout: float | None) -> Flow[Health]:
+        settings = self.settings if timeout is None else self.settings.changed(ping_timeout=timeout)
+        context = self._context()
+        once = replace(context.rules.policy, max_attempts=1, total=settings.ping_timeout)
+        return ping(replace(context, rules=replace(context.rules, policy=once)))
+
     @property
     def learned_batch_sizes(self) -> dict[str, tuple[int, int]]:
         """Rows and bytes per request that worked after larger ones were refused, by operation."""
         return self._memory.learned()
+
+    @property
+    def counters(self) -> Counters:
+        """What this client and its views did so far, as numbers."""
+        return self._watch.tally.snapshot()
+
+    @property
+    def last_success_at(self) -> datetime | None:
+        """When the service last answered a request as it should, aware and in UTC; None before that."""
+        return self._watch.tally.last_success_at
+
+    @property
+    def operations(self) -> Catalogue:
+        """The operations this client has, with rows per request and safety: print it, or loop over its rows."""
+        return Catalogue(self._context())
+
+    if not TYPE_CHECKING:  # type checkers know every operation, and call a misspelt one by its name
+
+        def __getattr__(self, name: str) -> Any:
+            hint = ""
+            if not name.startswith("_"):
+                near = meant(name)
+                hint = f"; did you mean {near}?" if near else "; `.operations` lists what it has"
+            raise AttributeError(f"{type(self).__name__} has no {name!r}{hint}")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.settings.endpoint!r}, merchantname={self.settings.merchantname!r})"
@@ -174,6 +222,8 @@ class OctopusClient(_Client, BlockingSurface):
         profile: table of the profile file to take what is not given here.
         settings: ready-made settings, instead of the arguments above.
         session: a requests session to send through. It is not changed and not closed.
+        on_event: called with each `Event`; from worker threads too, and several at once, where a call has several
+            batches. It must not wait; what it raises is logged once and breaks no call.
 
     Raises:
         ConfigError: something is missing or not accepted.
@@ -194,6 +244,7 @@ class OctopusClient(_Client, BlockingSurface):
         profile: str | None = None,
         settings: OctopusSettings | None = None,
         session: requests.Session | None = None,
+        on_event: Callable[[Event], object] | None = None,
     ) -> None:
         self._session = session
         super().__init__(
@@ -205,6 +256,7 @@ class OctopusClient(_Client, BlockingSurface):
             wsdl=wsdl,
             profile=profile,
             settings=settings,
+            on_event=on_event,
         )
 
     def _connect(self) -> None:
@@ -220,27 +272,33 @@ class OctopusClient(_Client, BlockingSurface):
 
     def _run_job(self, job: ListJob[T]) -> BatchResult[T]:
         parts: list[BatchResult[T]] = []
-        try:
+        with (
+            kept(job, parts),
+            job.shown(),
             # Closed at once, not when the garbage collector comes by: what still runs must not go on.
-            with closing(self._driver.side_by_side(job.flows(), job.parallel)) as running:
-                for part in running:
-                    parts.append(job.absorb(part))
-                    job.report(parts[-1])
-        except BaseException as error:
-            _keep_finished(job, parts, error)
-            raise
-        return _concluded(job, parts)
+            closing(self._driver.side_by_side(job.flows(), job.parallel)) as running,
+        ):
+            for part in running:
+                parts.append(job.absorb(part))
+                job.report(parts[-1])
+        return concluded(job, parts)
 
     def _stream_job(self, job: ListJob[T]) -> Generator[BatchResult[T]]:
         done = False
-        with closing(self._driver.side_by_side(job.flows(), job.parallel)) as running:
+        held: list[BatchResult[T]] = []
+        with (
+            kept(job, held),
+            job.shown(),
+            closing(self._driver.side_by_side(job.flows(), job.parallel)) as running,
+        ):
             for part in running:
-                result = _streamed(job, part, done=done)
+                result = streamed(job, part, held, done=done)
                 done = done or bool(len(result))
                 yield result
+                held.clear()
 
     def _use_own_limits(self) -> None:
-        self._driver = self._driver.view(self.settings, time.sleep if self._stop is None else self._stop.wait)
+        self._driver = self._driver.view(self.settings, self._stop)
         self._zeep = None
 
     @property
@@ -255,6 +313,21 @@ class OctopusClient(_Client, BlockingSurface):
         if self._zeep is None:
             self._zeep = zeep_client(self._codec.contract, self.settings.endpoint, self._driver.raw)
         return self._zeep
+
+    def ping(self, *, timeout: float | None = None) -> Health:
+        """Ask the service one cheap question with this client's credentials, once, and tell what is wrong where.
+
+        Args:
+            timeout: seconds in all; `ping_timeout` of the settings by default.
+
+        Returns:
+            What was found, whatever the service did; `bool(health)` is True where all is well.
+
+        Raises:
+            ClientClosedError: after `close`.
+            ConfigError: the timeout is out of range.
+        """
+        return self._run(self._pinging(timeout))
 
     def close(self) -> None:
         """Close the connections; calling it again does nothing. A session you gave stays open."""
@@ -279,6 +352,8 @@ class AsyncOctopusClient(_Client, AsyncSurface):
         wsdl: a contract of your own; the bundled one by default.
         profile: table of the profile file to take what is not given here.
         settings: ready-made settings, instead of the arguments above.
+        on_event: called with each `Event`, on the event loop. It must not wait; what it raises is logged once and
+            breaks no call.
 
     Raises:
         ConfigError: something is missing or not accepted, or httpx is not installed.
@@ -295,26 +370,41 @@ class AsyncOctopusClient(_Client, AsyncSurface):
 
     async def _run_job(self, job: ListJob[T]) -> BatchResult[T]:
         parts: list[BatchResult[T]] = []
-        try:
+        with kept(job, parts), job.shown():
             async with aclosing(self._driver.side_by_side(job.flows(), job.parallel)) as running:
                 async for part in running:
                     parts.append(job.absorb(part))
                     job.report(parts[-1])
-        except BaseException as error:
-            _keep_finished(job, parts, error)
-            raise
-        return _concluded(job, parts)
+        return concluded(job, parts)
 
     async def _stream_job(self, job: ListJob[T]) -> AsyncGenerator[BatchResult[T]]:
         done = False
-        async with aclosing(self._driver.side_by_side(job.flows(), job.parallel)) as running:
-            async for part in running:
-                result = _streamed(job, part, done=done)
-                done = done or bool(len(result))
-                yield result
+        held: list[BatchResult[T]] = []
+        with kept(job, held), job.shown():
+            async with aclosing(self._driver.side_by_side(job.flows(), job.parallel)) as running:
+                async for part in running:
+                    result = streamed(job, part, held, done=done)
+                    done = done or bool(len(result))
+                    yield result
+                    held.clear()
 
     def _use_own_limits(self) -> None:
-        self._driver = self._driver.view(self.settings)
+        self._driver = self._driver.view(self.settings, self._stop)
+
+    async def ping(self, *, timeout: float | None = None) -> Health:  # noqa: ASYNC109 - the whole ping's, kept by the driver
+        """Ask the service one cheap question with this client's credentials, once, and tell what is wrong where.
+
+        Args:
+            timeout: seconds in all; `ping_timeout` of the settings by default.
+
+        Returns:
+            What was found, whatever the service did; `bool(health)` is True where all is well.
+
+        Raises:
+            ClientClosedError: after `aclose`.
+            ConfigError: the timeout is out of range.
+        """
+        return await self._run(self._pinging(timeout))
 
     async def aclose(self) -> None:
         """Close the connections; calling it again does nothing."""
@@ -335,34 +425,3 @@ def _async_driver(settings: OctopusSettings) -> AsyncDriver:
             raise
         raise ConfigError("AsyncOctopusClient needs httpx: pip install 'octopus-soap[async]'") from None
     return AsyncDriver(settings, AsyncConnections(settings))
-
-
-def _keep_finished(job: ListJob[T], parts: list[BatchResult[T]], error: BaseException) -> None:
-    # Finished work stays reachable whatever ended the call: Ctrl-C, a cancelled task, a callback's exception.
-    error.result = job.merged(parts, complete=False)  # type: ignore[attr-defined] # documented on the clients
-
-
-def _concluded(job: ListJob[T], parts: list[BatchResult[T]]) -> BatchResult[T]:
-    result = job.merged(parts)
-    _raise_refused(job, result)
-    return result.raise_for_unfinished(job.fatal)
-
-
-def _streamed(job: ListJob[T], part: Part, *, done: bool) -> BatchResult[T]:
-    result = job.absorb(part)
-    try:
-        job.report(result)
-    except BaseException as error:
-        error.result = result  # type: ignore[attr-defined] # a callback loses no finished work
-        raise
-    if not done:
-        _raise_refused(job, result)
-    return result
-
-
-def _raise_refused(job: ListJob[T], result: BatchResult[T]) -> None:
-    """Refused credentials are raised as such where nothing was done; otherwise the result comes first."""
-    fatal = job.fatal
-    if isinstance(fatal, AuthenticationError) and len(result.unfinished) == len(result.outcomes):
-        fatal.result = result  # type: ignore[attr-defined] # as on every exception that ends a list call
-        raise fatal

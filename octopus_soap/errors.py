@@ -18,7 +18,10 @@ OctopusError
 │   └── RejectedError                 the service examined this one item and said no
 ├── AuthenticationError               the service did not accept the credentials; .certain
 ├── OutcomeUnknownError               an unsafe write may or may not have happened: look before you repeat it
-└── BatchError                        some items of a list call are failed, unknown or not sent; .result has them all
+├── BatchError                        some items of a list call are failed, unknown or not sent; .result has them all
+├── LedgerError                       the jobs' ledger cannot be opened or used
+├── JobRunningError                   another run of the job is under way; .holder, .since
+└── PushRefusedError                  a push would zero or change too much at once; .zeroed, .changed, .catalogue
 ```
 
 Facts are keyword attributes; every exception survives pickling and carries `.info` (operation, attempt, HTTP status,
@@ -32,6 +35,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from octopus_soap.results import BatchResult, CallInfo
 
@@ -44,14 +48,18 @@ class OctopusError(Exception):
     Attributes:
         message: what was wrong and what to do, without the call's facts.
         info: facts of the call, once one was made.
+        hint: the next step, which a traceback shows as a note; empty where the message says it.
     """
 
     retryable: bool = False
+    hint: str = ""
 
     def __init__(self, message: str, *, info: CallInfo | None = None) -> None:
         self.message = clip(message, _MESSAGE_LIMIT)
         super().__init__(self.message)
         self.info = info
+        if self.hint:
+            self.add_note(f"Next: {self.hint}")
 
     def __str__(self) -> str:
         facts = self.info.brief() if self.info else ""
@@ -67,6 +75,16 @@ class OctopusError(Exception):
     def __setstate__(self, state: Any) -> None:
         facts, self.__cause__ = state
         self.__dict__.update(facts)
+
+    def _repr_html_(self) -> str:
+        from octopus_soap import display  # noqa: PLC0415 - only a notebook asks
+
+        return display.html(display.view_of_error(self))
+
+    def __rich__(self) -> Any:
+        from octopus_soap import display  # noqa: PLC0415 - only rich asks
+
+        return display.rich(display.view_of_error(self))
 
     def with_info(self, info: CallInfo) -> Self:
         """Attach the facts of the call that led here, unless some are there already."""
@@ -101,9 +119,13 @@ class UnverifiedContractError(ContractError):
     contract (`octopus-soap wsdl pin`), give one (`wsdl=...`), or accept the risk (`accept_unverified_contract=True`).
     """
 
+    hint = "pin the live contract with `octopus-soap wsdl pin`, or give yours as wsdl=..."
+
 
 class ClientClosedError(ConfigError):
     """The client was closed; make a new one."""
+
+    hint = "make a new client"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +164,8 @@ class InvalidInputError(OctopusError, ValueError):
         problems: every offending index and field, not only the first.
     """
 
+    hint = "`.problems` lists each one with its index, key and field; mend them and call again"
+
     def __init__(
         self, problems: Sequence[Problem], *, info: CallInfo | None = None, sent: str = "nothing was sent"
     ) -> None:
@@ -160,9 +184,15 @@ class TransportError(OctopusError):
 class ConnectFailed(TransportError):  # noqa: N818 - says what happened; the field's own word
     """Nothing was sent: DNS failure, connection refused, TLS failure, or no free connection in time."""
 
+    hint = "is the endpoint right and the service up? `octopus-soap doctor` looks closer"
+
 
 class TimedOut(TransportError, TimeoutError):  # noqa: N818 - says what happened; also a builtin TimeoutError
     """A connect, read or total limit passed before the answer was complete."""
+
+    hint = (
+        "call again; if it stays slow, raise the limits with client.with_options(read_timeout=...), or lower batch_size"
+    )
 
 
 class HttpStatusError(OctopusError):
@@ -172,6 +202,11 @@ class HttpStatusError(OctopusError):
         status: the HTTP status code.
         body_excerpt: the first characters of the body, redacted.
     """
+
+    hint = (
+        "`.status` and `.body_excerpt` show the answer; is the endpoint the service itself? "
+        "`octopus-soap doctor` looks closer"
+    )
 
     def __init__(self, message: str, *, status: int, body_excerpt: str = "", info: CallInfo | None = None) -> None:
         super().__init__(message, info=info)
@@ -186,6 +221,8 @@ class RateLimitedError(HttpStatusError):
     Attributes:
         retry_after: seconds the service asked for, None where it named none.
     """
+
+    hint = "wait (`.retry_after` seconds, where the service named them), then send less at once"
 
     def __init__(
         self,
@@ -208,6 +245,8 @@ class ProtocolError(OctopusError):
         body_excerpt: the first characters of the body, redacted.
     """
 
+    hint = "is the endpoint the service itself, and not a page about it? `.body_excerpt` shows how the answer begins"
+
     def __init__(self, message: str, *, body_excerpt: str = "", info: CallInfo | None = None) -> None:
         super().__init__(message, info=info)
         self.body_excerpt = clip(body_excerpt, 2048)
@@ -221,6 +260,8 @@ class FaultError(OctopusError):
         fault_string: the service's text, redacted; it may be localized, so do not branch on it.
         detail: XML text of the detail element, redacted and shortened; empty where absent.
     """
+
+    hint = "`.fault_code` and `.detail` are the service's words; its support finds the call by `.info.request_id`"
 
     def __init__(
         self,
@@ -246,6 +287,8 @@ class ApiStatusError(OctopusError):
         data: "operation specific data which caused the failure", where sent.
     """
 
+    hint = "the words are the service's; `.status`, `.message_code` and `.data` hold what it sent"
+
     def __init__(
         self,
         message: str,
@@ -268,6 +311,8 @@ class RejectedError(ApiStatusError):
         key: the item's SKU or order id.
     """
 
+    hint = "change what the service names; repeated unchanged, it gives the same answer"
+
     def __init__(
         self,
         message: str,
@@ -289,6 +334,8 @@ class AuthenticationError(OctopusError):
             had succeeded: wrong credentials are the usual cause, an outage looks the same.
     """
 
+    hint = "check authtoken, merchantname and accessid: the arguments, the OCTOPUS_ variables, the profile"
+
     def __init__(self, message: str, *, certain: bool = True, info: CallInfo | None = None) -> None:
         super().__init__(message, info=info)
         self.certain = certain
@@ -300,6 +347,8 @@ class OutcomeUnknownError(OctopusError):
     The failure that left it open is the `__cause__`. Look at the service's state before you send it again.
     """
 
+    hint = "look at the service's state before you send it again"
+
 
 class BatchError(OctopusError):
     """Some items of a list call are failed, unknown or not sent.
@@ -308,6 +357,40 @@ class BatchError(OctopusError):
         result: the whole result, one outcome per input: finished work is not lost.
     """
 
+    hint = "`.result` has every outcome; send `.result.retry_inputs()` again, and look at `.result.unknown` first"
+
     def __init__(self, message: str, *, result: BatchResult[Any], info: CallInfo | None = None) -> None:
         super().__init__(message, info=info)
         self.result = result
+
+
+class LedgerError(OctopusError):
+    """The jobs' ledger cannot be opened, belongs to another account, or refused a statement."""
+
+
+class JobRunningError(OctopusError):
+    """Another run of the job is under way; nothing was done.
+
+    Attributes:
+        job: such as `push`.
+        holder: the process that runs it.
+        since: when it began, by the ledger's clock.
+    """
+
+    def __init__(self, job: str, holder: str, since: datetime) -> None:
+        super().__init__(f"another run of {job} is under way: {holder}, since {since:%Y-%m-%d %H:%M:%S} UTC")
+        self.job, self.holder, self.since = job, holder, since
+
+
+class PushRefusedError(OctopusError):
+    """A push would zero or change more of the catalogue than it may; nothing was sent.
+
+    Attributes:
+        zeroed: SKUs whose stock would become 0.
+        changed: SKUs the service has acknowledged and that would change.
+        catalogue: SKUs the shares are counted of.
+    """
+
+    def __init__(self, message: str, *, zeroed: int, changed: int, catalogue: int) -> None:
+        super().__init__(message)
+        self.zeroed, self.changed, self.catalogue = zeroed, changed, catalogue

@@ -113,8 +113,13 @@ class OctopusSettings(BaseSettings):
     safety: dict[str, Safety] = Field(default_factory=dict[str, Safety])
     """Safety classes by operation's wire name, where you know better: read, idempotent, unsafe."""
 
+    ping_timeout: Seconds = 5.0
+    """Seconds `ping` may take in all."""
+
     max_connections: Annotated[int, Field(ge=1, le=256)] = 10
-    """Connections of one client, and the most batches of a read under way at once."""
+    """Connections of one client, requests under way at once, and the most batches of a read under way at once."""
+    max_requests_per_second: Annotated[float, Field(ge=0.001, le=10_000, allow_inf_nan=False)] | None = None
+    """Requests one client may start per second, evenly spaced, repeats and pings included; no limit by default."""
     parallel_writes: Annotated[int, Field(ge=1, le=256)] = 1
     """Batches of a write under way at once."""
     batch_sizes: dict[str, int] = Field(default_factory=dict[str, int])

@@ -2,15 +2,19 @@
 
 It keeps the blocking driver's promises. Credentials go to the endpoint and nowhere else; redirects are not followed;
 every limit is finite, and the total one holds against a service that drips; at most `max_connections` exchanges run at
-once; the only retries are the flow's. A reply of `OFF_LOOP` bytes or more is decoded in a thread: the loop stays free.
+once, and no more start per second than `max_requests_per_second` says; the only retries are the flow's. A reply of
+`OFF_LOOP` bytes or more is decoded in a thread: the loop stays free.
 
-Connections belong to an event loop; a client used from a second loop gets connections of its own there.
+Connections belong to an event loop; a client used from a second loop gets connections of its own there, at the same
+pace.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ssl
+import contextlib
+import os
+import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
@@ -18,18 +22,33 @@ from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 import httpx
 
 from octopus_soap._version import __version__
+from octopus_soap.drivers.certificates import ssl_context
+from octopus_soap.drivers.decoding import off_loop
+from octopus_soap.drivers.turns import TaskTurns
 from octopus_soap.engine.flow import Compute, Effect, Exchange, Flow, Send, SendFailure, Sleep
+from octopus_soap.engine.pacing import Pace
 from octopus_soap.engine.retry import FailureKind
-from octopus_soap.errors import ClientClosedError, ConnectFailed, OctopusError, ProtocolError, TimedOut, TransportError
+from octopus_soap.errors import (
+    ClientClosedError,
+    ConfigError,
+    ConnectFailed,
+    OctopusError,
+    ProtocolError,
+    TimedOut,
+    TransportError,
+)
 from octopus_soap.settings import is_loopback
 from octopus_soap.wire.faults import Reply
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
 
+    from octopus_soap.engine.flow import Tap
     from octopus_soap.settings import OctopusSettings
 
 T = TypeVar("T")
+_KEPT_IDLE = 60.0
+"""Seconds an idle connection is kept; one that the service closed earlier is noticed before it is used again."""
 OFF_LOOP = 32 * 1024
 """Bytes of a reply from which on it is decoded in a thread; a smaller one takes about a millisecond."""
 
@@ -52,16 +71,39 @@ class _Trace:
 class _Loop:
     """The connections of one client in one event loop."""
 
-    def __init__(self, settings: OctopusSettings) -> None:
-        most = settings.max_connections
-        self.gate = asyncio.Semaphore(most)
+    def __init__(self, settings: OctopusSettings, turns: TaskTurns) -> None:
+        most, trust_env = settings.max_connections, not is_loopback(settings.endpoint)
+        self.loop, self.pid = asyncio.get_running_loop(), os.getpid()
+        self.turns = turns
+        self._endpoint = httpx.URL(settings.endpoint)
         self.http = httpx.AsyncClient(
-            limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
+            limits=httpx.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=_KEPT_IDLE),
             follow_redirects=False,
-            trust_env=not is_loopback(settings.endpoint),
-            verify=ssl.create_default_context(cafile=settings.ca_bundle) if settings.ca_bundle else True,
+            trust_env=trust_env,
+            verify=ssl_context(settings, trust_env=trust_env),
         )
         self.http.headers.clear()
+        # A loop that shuts down closes the asynchronous generators begun in it: so no socket outlives its loop, where
+        # nobody awaited `aclose`.
+        self._closing = _closes_with_its_loop(self.http)
+        with contextlib.suppress(StopIteration):
+            anext(self._closing).send(None)
+
+    async def drop_idle(self) -> None:
+        """Close the idle connections: one was found closed by the service, so the others may be closed too."""
+        # httpx shows its pool to nobody. Should it be elsewhere one day, each dead connection costs an attempt.
+        transport = self.http._transport_for_url(self._endpoint)  # noqa: SLF001 - see above
+        pooled: Any = getattr(getattr(transport, "_pool", None), "connections", [])
+        for connection in list(pooled):
+            if connection.is_idle():
+                await connection.aclose()
+
+
+async def _closes_with_its_loop(http: httpx.AsyncClient) -> AsyncGenerator[None]:
+    try:
+        yield
+    finally:
+        await http.aclose()
 
 
 class AsyncConnections:
@@ -69,31 +111,60 @@ class AsyncConnections:
 
     def __init__(self, settings: OctopusSettings) -> None:
         self._settings = settings
-        self._loops: dict[int, tuple[asyncio.AbstractEventLoop, _Loop]] = {}
+        self._loops: dict[int, _Loop] = {}
         self._closed = False
+        self._begin()
+        self.tap: Tap | None = None
+        """Wraps the flows of the client and its views: a recording, or a replay of one."""
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._pace = Pace(self._settings.max_requests_per_second)
 
     def here(self) -> _Loop:
         """The connections of the running loop.
 
         Raises:
             ClientClosedError: after `close`.
+            ConfigError: no event loop runs, or it is the one of the process this one was forked from.
         """
         if self._closed:
             raise ClientClosedError("the client is closed; make a new one")
-        loop = asyncio.get_running_loop()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise ConfigError(
+                "no asyncio event loop is running here: await the client's calls under asyncio.run; a forked process "
+                "needs an asyncio.run of its own"
+            ) from None
         known = self._loops.get(id(loop))
-        if known is None or known[0] is not loop:
+        if known is not None and known.loop is loop:
+            if known.pid != os.getpid():
+                raise ConfigError(
+                    "this process was forked while the event loop ran, and shares its sockets with the parent: make "
+                    "the call under an asyncio.run of its own, or fork before the loop starts"
+                )
+            return known
+        if self._pid != os.getpid():
+            self._begin()  # the parent's other threads may have held its lock
+        with self._lock:
             # Loops that ended took their sockets with them.
-            self._loops = {key: pair for key, pair in self._loops.items() if not pair[0].is_closed()}
-            known = self._loops[id(loop)] = (loop, _Loop(self._settings))
-        return known[1]
+            self._loops = {key: other for key, other in self._loops.items() if not other.loop.is_closed()}
+            known = self._loops[id(loop)] = _Loop(self._settings, TaskTurns(self._settings, self._pace, self._lock))
+        return known
 
     async def close(self) -> None:
-        """Close the connections of the running loop, and refuse further calls."""
+        """Close the connections, and refuse further calls. Those of another running loop are closed there, soon."""
         self._closed = True
-        known = self._loops.pop(id(asyncio.get_running_loop()), None)
-        if known is not None:
-            await known[1].http.aclose()
+        loops, self._loops = self._loops, {}
+        for known in loops.values():
+            if known.pid != os.getpid() or known.loop.is_closed():
+                continue
+            if known.loop is asyncio.get_running_loop():
+                await known.http.aclose()
+            elif known.loop.is_running():
+                asyncio.run_coroutine_threadsafe(known.http.aclose(), known.loop)
 
 
 class AsyncDriver:
@@ -102,11 +173,15 @@ class AsyncDriver:
     Args:
         settings: endpoint, credentials, limits.
         connections: shared with the other views of the client.
+        stop: once set, no further exchange is begun.
     """
 
-    def __init__(self, settings: OctopusSettings, connections: AsyncConnections) -> None:
+    def __init__(
+        self, settings: OctopusSettings, connections: AsyncConnections, stop: threading.Event | None = None
+    ) -> None:
         self._settings = settings
         self._connections = connections
+        self._stop = stop
         agent = f"octopus-soap/{__version__} {settings.user_agent}".strip()
         self._headers = {
             "User-Agent": agent,
@@ -119,24 +194,33 @@ class AsyncDriver:
     # -- one exchange ------------------------------------------------------------------------------------------
 
     async def exchange(self, exchange: Exchange, limit: float) -> Reply | SendFailure:
-        """Make one HTTP exchange within *limit* seconds.
+        """Make one HTTP exchange within *limit* seconds, the wait for its turn included.
 
         Raises:
             ClientClosedError: the client was closed.
         """
         here = self._connections.here()
-        started = time.monotonic()
-        trace = _Trace()
-        admitted = False
+        waited = await here.turns.take(limit, self._stop)
+        if isinstance(waited, SendFailure):
+            return waited
+        started = time.monotonic() - waited
         try:
-            async with asyncio.timeout(limit), here.gate:
-                admitted = True
-                return await self._send(here.http, exchange, trace, started)
+            answer = await self._within(here.http, exchange, limit, started)
+        finally:
+            here.turns.release()
+        if isinstance(answer, SendFailure) and answer.kind is FailureKind.STALE:
+            await here.drop_idle()
+        return answer
+
+    async def _within(
+        self, http: httpx.AsyncClient, exchange: Exchange, limit: float, started: float
+    ) -> Reply | SendFailure:
+        trace = _Trace()
+        try:
+            async with asyncio.timeout(max(0.001, started + limit - time.monotonic())):
+                return await self._send(http, exchange, trace, started)
         except TimeoutError:
             elapsed = time.monotonic() - started
-            if not admitted:
-                busy = ConnectFailed(f"no connection became free within {limit:g} s; see max_connections")
-                return SendFailure(FailureKind.NOT_SENT, busy, elapsed)
             # Only a connection that was seen to be made, and no request on it, proves that nothing left.
             kind = FailureKind.NOT_SENT if trace.fresh and not trace.sent else FailureKind.AMBIGUOUS
             return SendFailure(kind, TimedOut(f"no complete answer within the total limit of {limit:.3g} s"), elapsed)
@@ -174,7 +258,12 @@ class AsyncDriver:
     # -- flows -------------------------------------------------------------------------------------------------
 
     async def run(self, flow: Flow[T]) -> T:
-        """Run one flow to its end."""
+        """Run one flow to its end; a flow broken off is closed here and now, so that it can tell so."""
+        tapped: Flow[T] = flow if self._connections.tap is None else self._connections.tap(flow)
+        with contextlib.closing(tapped):
+            return await self._run(tapped)
+
+    async def _run(self, flow: Flow[T]) -> T:
         answer: Any = None
         error: Exception | None = None
         while True:
@@ -191,7 +280,7 @@ class AsyncDriver:
                     await asyncio.sleep(effect.seconds)
                 case Compute():
                     try:
-                        answer = effect.work() if effect.size < OFF_LOOP else await asyncio.to_thread(effect.work)
+                        answer = effect.work() if effect.size < OFF_LOOP else await off_loop(effect.work)
                     except OctopusError as raised:
                         error = raised
                 case _:
@@ -224,9 +313,9 @@ class AsyncDriver:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
 
-    def view(self, settings: OctopusSettings) -> AsyncDriver:
+    def view(self, settings: OctopusSettings, stop: threading.Event | None) -> AsyncDriver:
         """A driver with other settings over the same connections."""
-        return AsyncDriver(settings, self._connections)
+        return AsyncDriver(settings, self._connections, stop)
 
     async def close(self) -> None:
         """Close the connections."""

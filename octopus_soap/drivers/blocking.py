@@ -6,7 +6,8 @@
 * A caller's session is used and never changed: its adapters (and so mocks such as `responses`), hooks, proxies and
   certificates apply, its headers and cookies stay as they are. With it, the total limit holds between reads of the
   body, and each read is bounded by the read limit.
-* At most `max_connections` exchanges run at once; more wait, up to the total limit, instead of opening sockets.
+* At most `max_connections` exchanges run at once, and no more start per second than `max_requests_per_second` says;
+  more wait in a line, up to the total limit.
 * A forked child gets a session of its own.
 """
 
@@ -17,6 +18,8 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import closing
+from contextvars import copy_context
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
@@ -27,7 +30,7 @@ from octopus_soap._version import __version__
 from octopus_soap.drivers.connections import Connections, OriginAuth, deadline, failure_of
 from octopus_soap.engine.flow import Compute, Effect, Exchange, Flow, Send, SendFailure, Sleep
 from octopus_soap.engine.retry import FailureKind
-from octopus_soap.errors import ConnectFailed, OctopusError, ProtocolError
+from octopus_soap.errors import OctopusError, ProtocolError
 from octopus_soap.wire.faults import Reply
 
 if TYPE_CHECKING:
@@ -45,23 +48,31 @@ class BlockingDriver:
     Args:
         settings: endpoint, credentials, limits.
         connections: shared with the other views of the client.
-        sleep: waits a number of seconds.
+        stop: once set, pauses end and no further exchange is begun.
     """
 
     def __init__(
-        self, settings: OctopusSettings, connections: Connections, sleep: Callable[[float], object] = time.sleep
+        self, settings: OctopusSettings, connections: Connections, stop: threading.Event | None = None
     ) -> None:
         self._settings = settings
         self._connections = connections
         self._auth = OriginAuth(settings.endpoint, settings.credentials())
-        self._sleep = sleep
+        self._stop = stop
+        self._sleep: Callable[[float], object] = time.sleep if stop is None else stop.wait
         agent = f"octopus-soap/{__version__} {settings.user_agent}".strip()
         self._headers = {"User-Agent": agent, "Accept": "text/xml", "Accept-Encoding": "gzip, deflate"}
 
     # -- one exchange ------------------------------------------------------------------------------------------
 
-    def exchange(self, exchange: Exchange, limit: float) -> Reply | SendFailure:
-        """Make one HTTP exchange within *limit* seconds.
+    def exchange(
+        self, exchange: Exchange, limit: float, abandoned: threading.Event | None = None
+    ) -> Reply | SendFailure:
+        """Make one HTTP exchange within *limit* seconds, the wait for its turn included.
+
+        Args:
+            exchange: what is sent.
+            limit: seconds.
+            abandoned: once set, nobody wants the answer any more.
 
         Raises:
             ClientClosedError: the client was closed.
@@ -72,12 +83,11 @@ class BlockingDriver:
             "SOAPAction": f'"{exchange.action}"',
             "X-Request-ID": exchange.request_id,
         }
-        started, handled = time.monotonic(), sys.exception()
-        session = self._connections.session()
-        gate = self._connections.gate
-        if not gate.acquire(timeout=limit):
-            error = ConnectFailed(f"no connection became free within {limit:g} s; see max_connections")
-            return SendFailure(FailureKind.NOT_SENT, error, time.monotonic() - started)
+        session, turns, handled = self._connections.session(), self._connections.turns, sys.exception()
+        waited = turns.take(limit, self._stop, abandoned)
+        if isinstance(waited, SendFailure):
+            return waited
+        started = time.monotonic() - waited
         token = deadline.set(started + limit)
         answered = False
         try:
@@ -99,7 +109,7 @@ class BlockingDriver:
             return SendFailure(FailureKind.OVERSIZED, error, time.monotonic() - started)
         finally:
             deadline.reset(token)
-            gate.release()
+            turns.release()
         named = {name.lower(): value for name, value in response.headers.items()}
         return Reply(response.status_code, named, content, time.monotonic() - started)
 
@@ -132,11 +142,12 @@ class BlockingDriver:
 
     def raw(self, url: str, body: bytes, headers: Mapping[str, str]) -> requests.Response:
         """One exchange for `client.zeep`: the same credentials, limits and pool; errors are requests' own."""
-        session, gate = self._connections.session(), self._connections.gate
+        session, turns = self._connections.session(), self._connections.turns
         limit = self._settings.total_timeout
-        until = time.monotonic() + limit
-        if not gate.acquire(timeout=limit):
-            raise requests.ConnectTimeout(f"no connection became free within {limit:g} s; see max_connections")
+        waited = turns.take(limit, self._stop)
+        if isinstance(waited, SendFailure):
+            raise requests.ConnectTimeout(waited.error.message)
+        until = time.monotonic() - waited + limit
         token = deadline.set(until)
         try:
             left = max(0.001, until - time.monotonic())
@@ -148,12 +159,20 @@ class BlockingDriver:
             return response
         finally:
             deadline.reset(token)
-            gate.release()
+            turns.release()
 
     # -- flows -------------------------------------------------------------------------------------------------
 
     def run(self, flow: Flow[T], abandoned: threading.Event | None = None) -> T:
-        """Run one flow to its end; once *abandoned*, it makes no further exchange."""
+        """Run one flow to its end; once *abandoned*, it makes no further exchange.
+
+        A flow broken off is closed here and now, so that it can tell so.
+        """
+        tapped: Flow[T] = flow if self._connections.tap is None else self._connections.tap(flow)
+        with closing(tapped):
+            return self._run(tapped, abandoned)
+
+    def _run(self, flow: Flow[T], abandoned: threading.Event | None) -> T:
         answer: Any = None
         error: Exception | None = None
         while True:
@@ -167,7 +186,7 @@ class BlockingDriver:
                 case Send():
                     if abandoned is not None and abandoned.is_set():
                         raise CancelledError
-                    answer = self.exchange(effect.exchange, effect.limit)
+                    answer = self.exchange(effect.exchange, effect.limit, abandoned)
                 case Sleep():
                     self._sleep(effect.seconds)
                 case Compute():
@@ -206,7 +225,7 @@ class BlockingDriver:
         abandoned = threading.Event()
         pool = ThreadPoolExecutor(parallel, thread_name_prefix="octopus-soap")
         try:
-            running.extend(pool.submit(self.run, flow, abandoned) for flow in opening)
+            running.extend(pool.submit(copy_context().run, self.run, flow, abandoned) for flow in opening)
             while running:
                 # One batch more than runs at once is encoded ahead, so that a free connection never waits for us.
                 while len(running) <= parallel and refused is None:
@@ -217,7 +236,7 @@ class BlockingDriver:
                         break
                     if following is None:
                         break
-                    running.append(pool.submit(self.run, following, abandoned))
+                    running.append(pool.submit(copy_context().run, self.run, following, abandoned))
                 yield running.popleft().result()
             if refused is not None:
                 raise refused
@@ -225,11 +244,12 @@ class BlockingDriver:
             # After Ctrl-C, an error or an abandoned stream the caller must not wait for answers nobody reads, and the
             # flows still running must not go on with repeats and halves.
             abandoned.set()
+            self._connections.turns.wake_all()
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def view(self, settings: OctopusSettings, sleep: Callable[[float], object]) -> BlockingDriver:
+    def view(self, settings: OctopusSettings, stop: threading.Event | None) -> BlockingDriver:
         """A driver with other settings over the same connections."""
-        return BlockingDriver(settings, self._connections, sleep)
+        return BlockingDriver(settings, self._connections, stop)
 
     def close(self) -> None:
         """Close the connections; a caller's session stays open."""

@@ -26,6 +26,7 @@ from requests.auth import AuthBase
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from octopus_soap.drivers.turns import ThreadTurns
 from octopus_soap.engine.flow import SendFailure
 from octopus_soap.engine.retry import FailureKind
 from octopus_soap.errors import ClientClosedError, ConnectFailed, TimedOut, TransportError
@@ -34,6 +35,7 @@ from octopus_soap.settings import is_loopback
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from octopus_soap.engine.flow import Tap
     from octopus_soap.settings import OctopusSettings
 
 deadline: ContextVar[float | None] = ContextVar("octopus_soap_deadline", default=None)
@@ -77,7 +79,18 @@ class Connections:
         self._session: requests.Session | None = None
         self._pid = 0
         self._closed = False
-        self.gate = threading.BoundedSemaphore(settings.max_connections)
+        self._turns = ThreadTurns(settings)
+        self._turns_pid = os.getpid()
+        self.tap: Tap | None = None
+        """Wraps the flows of the client and its views: a recording, or a replay of one."""
+
+    @property
+    def turns(self) -> ThreadTurns:
+        """Who may send next, in this process."""
+        if self._turns_pid != os.getpid():
+            # In a forked child: turns that the parent's other threads held never come back, nor does a held lock.
+            self._turns, self._turns_pid = ThreadTurns(self._settings), os.getpid()
+        return self._turns
 
     def session(self) -> requests.Session:
         """The session of this process.
@@ -97,9 +110,6 @@ class Connections:
         return self._session
 
     def _open(self) -> None:
-        if self._pid not in {0, os.getpid()}:
-            # In a forked child: the parent's sockets must not be used, and permits its threads held never come back.
-            self.gate = threading.BoundedSemaphore(self._settings.max_connections)
         session = requests.Session()
         adapter = DeadlineAdapter(self._settings.max_connections)
         session.mount("https://", adapter)

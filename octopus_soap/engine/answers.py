@@ -89,7 +89,7 @@ def page(settled: Settled) -> BatchResult[Any]:
             error = ProtocolError(f"cannot read the record: {shown}", info=settled.info)
             outcomes.append(ItemOutcome(index, row.key, OutcomeStatus.FAILED, error=error, raw=row.raw))
         else:
-            outcomes.append(ItemOutcome(index, row.key, OutcomeStatus.OK, row.value))
+            outcomes.append(ItemOutcome(index, row.key, OutcomeStatus.OK, row.value, raw=row.raw))
     return BatchResult(outcomes, [settled.info]).raise_for_unfinished()
 
 

@@ -22,9 +22,11 @@ Refused credentials end the whole call: no further batch is sent.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from octopus_soap.engine.checks import account_problems
+from octopus_soap.engine.course import Course
 from octopus_soap.engine.entries import (
     BatchRule,
     Checked,
@@ -52,11 +54,13 @@ from octopus_soap.errors import (
     TimedOut,
     TransportError,
 )
+from octopus_soap.progress import Reporter
 from octopus_soap.results import BatchResult, CallInfo, ItemOutcome, OutcomeStatus, Progress
 from octopus_soap.safety import OmittedValues, Safety
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
 
     from octopus_soap.engine.context import Context
 
@@ -126,6 +130,7 @@ class ListJob(Generic[T]):
         self._reading = declared is Safety.READ
         self._judge = Judge(listing, context.codec, reading=self._reading)
         self.parallel = context.parallel_reads if self._reading else context.parallel_writes
+        self._reporter = Reporter(listing.progress)
         self._size = batch_size(operation, rule, listing.batch_size, context)
         context.guard_contract(operation, declared)
         account = context.account_id if listing.account_id is None else listing.account_id
@@ -142,7 +147,8 @@ class ListJob(Generic[T]):
         self._total: int | None = None if streaming else self._taken
         self.fatal: OctopusError | None = None
         self._outage = False
-        self._under_way: set[int] = set()
+        self._under_way: dict[int, Entry] = {}
+        self._ended: dict[int, Part] = {}
         self._done = Progress(0, self._total)
 
     # -- inputs ------------------------------------------------------------------------------------------------
@@ -207,14 +213,17 @@ class ListJob(Generic[T]):
     def flows(self) -> Iterator[Flow[Part]]:
         """One flow per batch; none after a fatal end or a stop."""
         pending: Entry | None = None
-        while True:
+        for index in count():
             batch, pending = self._next_batch(pending)
             if not batch:
                 return
-            if self.fatal is not None or self._context.rules.stopped():
-                yield self._not_sent(batch)
-            else:
-                yield self._run(batch)
+            over = self.fatal is not None or self._context.rules.stopped()
+            yield self._told(index, self._not_sent(batch) if over else self._run(batch))
+
+    def _told(self, index: int, flow: Flow[Part]) -> Flow[Part]:
+        part = yield from flow
+        self._context.rules.watch.batch(self.operation, index, part.outcomes, part.calls)
+        return part
 
     def _next_batch(self, first: Entry | None) -> tuple[list[Entry], Entry | None]:
         """Take entries up to the limits; the entry that did not fit opens the next batch."""
@@ -257,11 +266,12 @@ class ListJob(Generic[T]):
             ) from None
 
     def _not_sent(self, batch: list[Entry]) -> Flow[Part]:
-        return (yield from _ended(Part(alike(batch, OutcomeStatus.NOT_SENT, self.fatal), [])))
+        yield from ()  # a flow that needs no effect
+        return Part(alike(batch, OutcomeStatus.NOT_SENT, self.fatal), [])
 
     def _run(self, batch: list[Entry]) -> Flow[Part]:
         search = _Search()
-        self._under_way.update(index for entry in batch for index in entry.indices)
+        self._under_way.update((index, entry) for entry in batch for index in entry.indices)
         if self._listing.guarded and self._context.omitted_values is OmittedValues.READ_FIRST:
             batch = yield from self._filled(batch, search)
         for piece in self._pieces(batch):
@@ -271,7 +281,9 @@ class ListJob(Generic[T]):
                 yield from self._send(piece, search)
         self._learn(search)
         search.outcomes.sort(key=lambda outcome: outcome.index)
-        return Part(search.outcomes, search.calls, search.fatal)
+        part = Part(search.outcomes, search.calls, search.fatal)
+        self._ended[id(part)] = part
+        return part
 
     def _pieces(self, batch: list[Entry]) -> Iterator[list[Entry]]:
         """The batch, cut again by bytes: rows completed by `read_first` are longer than when it was first cut."""
@@ -317,7 +329,11 @@ class ListJob(Generic[T]):
         return [entry for entry in batch if entry.key not in refused]
 
     def _send(self, batch: list[Entry], search: _Search, *, in_doubt: bool = False) -> Flow[None]:
-        settled = yield from attempt_all(self._request(batch), self._context.rules)
+        with Course(self._request(batch), self._context.rules) as course:
+            settled = yield from attempt_all(course)
+            no = None if settled.error else self._context.codec.failure(settled.decoded)
+            if no is not None and (self._reading or not settled.decoded.rows):
+                course.fail(no)
         in_doubt = in_doubt or settled.lost_answers > 0 or isinstance(settled.error, OutcomeUnknownError)
         if settled.error is None:
             search.succeeded, search.dead_ends = True, 0
@@ -347,8 +363,8 @@ class ListJob(Generic[T]):
             search.poisoned += 1
         if isinstance(settled.error, _FATAL):
             search.fatal = settled.error
-        status = self._judge.open_or(OutcomeStatus.FAILED, in_doubt=in_doubt)
-        search.outcomes += alike(batch, status, settled.error)
+        plain = OutcomeStatus.NOT_SENT if settled.kind is FailureKind.BUSY else OutcomeStatus.FAILED
+        search.outcomes += alike(batch, self._judge.open_or(plain, in_doubt=in_doubt), settled.error)
 
     def _request(self, batch: list[Entry]) -> Request:
         codec, reads = self._context.codec, self._listing.reads
@@ -381,12 +397,18 @@ class ListJob(Generic[T]):
         """Take back a batch: note a fatal end, and return the batch as a result of its own."""
         if part.fatal is not None:
             self.fatal = part.fatal
-        self._under_way.difference_update(outcome.index for outcome in part.outcomes)
+        self._ended.pop(id(part), None)
+        for outcome in part.outcomes:
+            self._under_way.pop(outcome.index, None)
         return BatchResult[T](part.outcomes, part.calls, repeatable=self.safety is not Safety.UNSAFE)
+
+    def shown(self) -> AbstractContextManager[None]:
+        """While the call runs: its progress bar, where one is wanted."""
+        return self._reporter.shown(self.operation, self._total)
 
     def report(self, result: BatchResult[T]) -> None:
         """Report a batch taken back to the caller's `progress`, which may raise: keep the result before."""
-        if self._listing.progress is not None:
+        if self._reporter.wanted:
             self._done = Progress(
                 self._done.done + len(result.outcomes),
                 self._total,
@@ -394,16 +416,17 @@ class ListJob(Generic[T]):
                 self._done.rejected + len(result.rejected) + len(result.missing),
                 self._done.batches + 1,
             )
-            self._listing.progress(self._done)
+            self._reporter.report(self._done)
 
     def merged(self, parts: Iterable[BatchResult[T]], *, complete: bool = True) -> BatchResult[T]:
         """All parts as one result in input order; unless *complete*, inputs without a part are added.
 
-        Those are not sent, or, where their request was under way, unknown (failed, for a read).
+        Those have their outcome where their batch ended behind one that did not; otherwise they are not sent, or, where
+        their request was under way, unknown (failed, for a read). Of a stream, those that were begun.
         """
         outcomes: list[ItemOutcome[T]] = []
         calls: list[CallInfo] = []
-        for part in parts:
+        for part in (*parts, *(() if complete else list(self._ended.values()))):
             outcomes += part.outcomes
             calls += part.calls
         if not complete:
@@ -414,16 +437,11 @@ class ListJob(Generic[T]):
     def _rest(self, have: set[int]) -> list[ItemOutcome[Any]]:
         cut_off = TransportError(f"{self.operation} was broken off while this request was under way")
         rest: list[ItemOutcome[Any]] = []
-        for entry in self._checked_first:
-            if self._under_way.isdisjoint(entry.indices):
+        begun = {id(entry): entry for entry in list(self._under_way.values())}
+        for entry in self._checked_first or begun.values():
+            if self._under_way.keys().isdisjoint(entry.indices):
                 outcomes = each(entry, Judged(OutcomeStatus.NOT_SENT))
             else:
                 outcomes = each(entry, Judged(self._judge.open_or(OutcomeStatus.FAILED, in_doubt=True)), cut_off)
             rest += [outcome for outcome in outcomes if outcome.index not in have]
         return rest
-
-
-def _ended(part: Part) -> Flow[Part]:
-    """A flow that needs no effect."""
-    yield from ()
-    return part

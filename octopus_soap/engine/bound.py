@@ -9,12 +9,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
+from octopus_soap.engine.flow import first_exchange
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
+    from collections.abc import AsyncGenerator, Generator, Iterator
 
     from octopus_soap.engine.batching import ListJob
     from octopus_soap.engine.context import Context
-    from octopus_soap.engine.flow import Flow
+    from octopus_soap.engine.flow import Exchange, Flow
     from octopus_soap.engine.operation import ListOperation, SingleOperation
     from octopus_soap.results import Answer, BatchResult
 
@@ -75,6 +77,19 @@ class _BoundSingle(_Bound, Generic[P, T]):
         flow: Flow[Answer[T]] = self.operation.flow(self.operation.body(self._of, *args, **kwargs), self._of._context())
         return flow
 
+    def dry_run(self, *args: P.args, **kwargs: P.kwargs) -> Iterator[Exchange]:
+        """The request a call would make, checked and encoded as the call's own; nothing is sent.
+
+        Where `omitted_values="read_first"` reads an item first, it is that reading request: what follows depends on
+        its answer. The body holds the account id, a secret: `wire.redact` shows it without.
+
+        Raises:
+            InvalidInputError: the call would be refused.
+            UnverifiedContractError: so it would.
+        """
+        single = self.operation.body(self._of, *args, **kwargs)
+        return iter([first_exchange(self.operation.flow(single, self._of._context().unwatched()))])
+
 
 class BlockingCall(_BoundSingle[P, T]):
     """A single-request operation on a blocking client: call it."""
@@ -122,6 +137,20 @@ class _BoundList(_Bound, Generic[P, T, R]):
         listing = self.operation.body(self._of, *args, **kwargs)
         job: ListJob[T] = self.operation.job(listing, self._of._context(), streaming=True)
         return job
+
+    def dry_run(self, *args: P.args, **kwargs: P.kwargs) -> Iterator[Exchange]:
+        """The requests a call would make, one per batch, checked and encoded as the call's own; nothing is sent.
+
+        Where `omitted_values="read_first"` reads items first, a batch's request is that reading one: what follows
+        depends on its answer. The bodies hold the account id, a secret: `wire.redact` shows them without.
+
+        Raises:
+            InvalidInputError: inputs would be refused; all are listed.
+            UnverifiedContractError: the call would be refused.
+        """
+        listing = self.operation.body(self._of, *args, **kwargs)
+        job = self.operation.job(listing, self._of._context().unwatched(), streaming=False)
+        return map(first_exchange, job.flows())
 
     def _finished(self, result: BatchResult[T]) -> R:
         finished: R = self.operation.finish(result)

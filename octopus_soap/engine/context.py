@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from octopus_soap.engine.course import UNWATCHED
 from octopus_soap.errors import UnverifiedContractError
 from octopus_soap.safety import OmittedValues, Safety
 
@@ -104,6 +105,10 @@ class Context:
     omitted_values: OmittedValues = OmittedValues.REFUSE
     unverified: bool = False
     memory: SizeMemory = field(default_factory=SizeMemory)
+
+    def unwatched(self) -> Context:
+        """The same for a call that is only looked at: nothing of it is counted or told."""
+        return replace(self, rules=replace(self.rules, watch=UNWATCHED))
 
     def guard_contract(self, operation: str, declared: Safety) -> None:
         """Refuse a write under a contract nobody verified.

@@ -62,7 +62,7 @@ class Listing(Generic[T]):
         arguments: the other wire parameters.
         account_id: overrides the client's.
         batch_size: overrides the rule's limit, downwards or (where the limit is ours) upwards.
-        progress: called after each batch.
+        progress: called after each batch; True for a progress bar.
         guarded: omitted value types are watched (updates of items).
     """
 
@@ -74,7 +74,7 @@ class Listing(Generic[T]):
     arguments: dict[str, Any] = field(default_factory=dict)
     account_id: str | None = None
     batch_size: int | None = None
-    progress: Callable[[Progress], object] | None = None
+    progress: Callable[[Progress], object] | bool | None = None
     guarded: bool = False
 
 

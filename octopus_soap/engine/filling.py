@@ -10,6 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from octopus_soap.engine.course import Course
 from octopus_soap.engine.flow import Flow, Request, attempt_all
 from octopus_soap.engine.matching import match_rows
 from octopus_soap.errors import InvalidInputError, OctopusError, Problem, ProtocolError
@@ -55,9 +56,12 @@ def read_current(
     calls: list[CallInfo] = []
     for start in range(0, len(keys), _PER_CALL):
         chunk = keys[start : start + _PER_CALL]
-        settled = yield from attempt_all(_request(chunk, account_id, context), context.rules)
+        with Course(_request(chunk, account_id, context), context.rules) as course:
+            settled = yield from attempt_all(course)
+            error = settled.error or context.codec.failure(settled.decoded)
+            if error is not None and settled.error is None:
+                course.fail(error)
         calls.append(settled.info)
-        error = settled.error or context.codec.failure(settled.decoded)
         if error is not None:
             found.update(dict.fromkeys(chunk, Current(error=error)))
             continue

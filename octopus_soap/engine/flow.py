@@ -15,8 +15,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
+from octopus_soap.engine.course import UNWATCHED, Course, Watch
 from octopus_soap.engine.retry import FailureKind, RetryPolicy, Verdict, classify, decide
 from octopus_soap.errors import (
     AuthenticationError,
@@ -28,8 +29,10 @@ from octopus_soap.errors import (
     TimedOut,
     TransportError,
 )
-from octopus_soap.results import CallInfo
 from octopus_soap.safety import Safety
+
+if TYPE_CHECKING:
+    from octopus_soap.results import CallInfo
 
 T = TypeVar("T")
 
@@ -93,6 +96,8 @@ class SendFailure:
 
 Effect: TypeAlias = Send | Sleep | Compute
 Flow: TypeAlias = Generator[Effect, Any, T]
+Tap: TypeAlias = Callable[[Generator[Effect, Any, Any]], Generator[Effect, Any, Any]]
+"""Stands between a flow and its driver: sees every effect and its answer, or gives answers of its own."""
 
 
 class Trust:
@@ -132,6 +137,7 @@ class Rules:
         trust: shared by all calls of a client.
         retry_after: reads a reply's `Retry-After` as seconds.
         stopped: True once the caller wants no further batch or attempt.
+        watch: is told of requests and batches.
     """
 
     policy: RetryPolicy
@@ -140,6 +146,7 @@ class Rules:
     trust: Trust
     retry_after: Callable[[Any], float | None]
     stopped: Callable[[], bool] = lambda: False
+    watch: Watch = UNWATCHED
 
 
 class Settled(NamedTuple):
@@ -151,6 +158,20 @@ class Settled(NamedTuple):
     info: CallInfo
     lost_answers: int
     """Attempts whose answer was lost although the request may have been carried out."""
+
+
+def first_exchange(flow: Flow[Any]) -> Exchange:
+    """The exchange *flow* would begin with; the flow is ended there, and nothing is sent.
+
+    A flow that sends nothing, as of a stopped client, ends by `StopIteration`, and with it what iterates over flows.
+    """
+    try:
+        effect = next(flow)
+        if not isinstance(effect, Send):  # an answer is computed on, and a pause made, after something was sent
+            raise TypeError(f"a flow begins by sending, not by {effect!r}")
+        return effect.exchange
+    finally:
+        flow.close()
 
 
 _LEAVES_OPEN = frozenset(
@@ -165,30 +186,33 @@ _LEAVES_OPEN = frozenset(
 """Failures after which the request may have been carried out."""
 
 
-def attempt_all(request: Request, rules: Rules) -> Flow[Settled]:
-    """Send *request* until it is answered, refused, or not worth another attempt."""
-    info = CallInfo(request.operation, request_id=rules.new_id(), sent_bytes=len(request.body))
+_NEVER_LEFT = frozenset([FailureKind.NOT_SENT, FailureKind.BUSY])
+"""Failures before the first byte of a request."""
+
+
+def attempt_all(course: Course) -> Flow[Settled]:
+    """Send the request of *course* until it is answered, refused, or not worth another attempt."""
+    request, rules, info = course.request, course.rules, course.info
     lost = 0
     while True:
         exchange = Exchange(request.operation, request.action, request.body, info.request_id, info.attempts + 1)
+        course.begun = exchange.attempt
         answer = yield Send(exchange, max(0.0, rules.policy.total - info.elapsed))
-        info = replace(info, attempts=exchange.attempt, elapsed=info.elapsed + answer.elapsed)
-        info = replace(info, http_status=None, fault_code=None)
+        info = _noted(course, exchange, answer)
         pause: float | None = None
         if isinstance(answer, SendFailure):
             error, kind = answer.error, answer.kind
         else:
-            info = replace(info, http_status=answer.status, received_bytes=len(answer.body))
             try:
                 decoded = yield Compute(lambda reply=answer: request.decode(reply), len(answer.body))  # type: ignore[misc] # bound now, not at the next attempt
             except OctopusError as failed:
                 error, kind, pause = failed, classify(failed), rules.retry_after(answer)
             else:
                 rules.trust.proven = True
-                info = replace(info, drift=dict(decoded.drift), warnings=tuple(decoded.warnings))
+                course.info = info = replace(info, drift=dict(decoded.drift), warnings=tuple(decoded.warnings))
                 return Settled(decoded, None, None, info, lost)
         if isinstance(error, FaultError):
-            info = replace(info, fault_code=error.fault_code)
+            course.info = info = replace(info, fault_code=error.fault_code)
         decision = decide(
             rules.policy,
             request.safety,
@@ -205,10 +229,30 @@ def attempt_all(request: Request, rules: Rules) -> Flow[Settled]:
                 # ConnectFailed promises that nothing was sent; an earlier attempt was.
                 final = TransportError(f"{error.message}; an earlier attempt may have been carried out")
                 final.__cause__ = error.with_info(info)
+            course.fail(final, kind)
             return Settled(None, final.with_info(info), kind, info, lost)
+        rules.watch.retrying(info, kind, decision.pause)
         if decision.pause > 0:
             yield Sleep(decision.pause)
-            info = replace(info, elapsed=info.elapsed + decision.pause)
+            course.info = info = replace(info, elapsed=info.elapsed + decision.pause)
+
+
+def _noted(course: Course, exchange: Exchange, answer: Any) -> CallInfo:
+    """The facts of the request once an attempt of it was answered, or failed."""
+    info, failed = course.info, isinstance(answer, SendFailure)
+    if not (failed and answer.kind in _NEVER_LEFT):
+        course.sent += len(exchange.body)
+    if not failed:
+        course.received += len(answer.body)
+    course.info = replace(
+        info,
+        attempts=exchange.attempt,
+        elapsed=info.elapsed + answer.elapsed,
+        http_status=None if failed else answer.status,
+        fault_code=None,
+        received_bytes=info.received_bytes if failed else len(answer.body),
+    )
+    return course.info
 
 
 def _final(

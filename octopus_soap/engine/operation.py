@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, Ty
 from octopus_soap.engine.batching import ListJob
 from octopus_soap.engine.bound import AsyncCall, AsyncList, AsyncSurface, BlockingCall, BlockingList, BlockingSurface
 from octopus_soap.engine.checks import account_problems
+from octopus_soap.engine.course import Course
 from octopus_soap.engine.entries import BatchRule, Listing, omission_problem
 from octopus_soap.engine.filling import FILLABLE, fill, read_current
 from octopus_soap.engine.flow import Flow, Request, Settled, attempt_all
@@ -164,7 +165,12 @@ class SingleOperation(Operation, Generic[P, T]):
             if filling is not None:
                 request = self._request({**arguments, single.guarded: filling.value}, single, context)
                 filled = filling.members
-        settled = yield from attempt_all(request, context.rules)
+        with Course(request, context.rules) as course:
+            settled = yield from attempt_all(course)
+            return Answer(self._value(single, settled, request, context), _noting(settled.info, filled))
+
+    def _value(self, single: Single[T], settled: Settled, request: Request, context: Context) -> T:
+        """What the answer says, or an error."""
         if settled.error is not None:
             raise settled.error
         if (failure := context.codec.failure(settled.decoded)) is not None:
@@ -173,7 +179,7 @@ class SingleOperation(Operation, Generic[P, T]):
             shown = "; ".join(str(problem) for problem in settled.decoded.problems[:3])
             raise _unreadable(ProtocolError(f"cannot read the result: {shown}", info=settled.info), request)
         try:
-            return Answer(single.finish(settled), _noting(settled.info, filled))
+            return single.finish(settled)
         except ProtocolError as error:
             raise _unreadable(error, request)  # noqa: B904 - it sets its own cause, or is the same error
 

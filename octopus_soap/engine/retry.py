@@ -1,9 +1,9 @@
 """When to try again: one pure decision from what failed, how safe the operation is, and what was spent so far.
 
-Theory. A failure either proves that nothing was done (`NOT_SENT`, `REFUSED`), or leaves it open (`AMBIGUOUS`). Reads
-may always be repeated. Idempotent writes (absolute quantities and prices, uploads by SKU, confirms, deletes) end in the
-same state however often they are sent. Unsafe writes (a new order) may only be repeated where nothing was done; an
-ambiguous failure of one is an unknown outcome and is never repeated.
+Theory. A failure either proves that nothing was done (`NOT_SENT`, `BUSY`, `REFUSED`), or leaves it open (`AMBIGUOUS`).
+Reads may always be repeated. Idempotent writes (absolute quantities and prices, uploads by SKU, confirms, deletes) end
+in the same state however often they are sent. Unsafe writes (a new order) may only be repeated where nothing was done;
+an ambiguous failure of one is an unknown outcome and is never repeated.
 
 The table is the whole policy; a test holds every cell against it. There is no other retry anywhere: adapters, pools and
 zeep retry nothing.
@@ -22,7 +22,9 @@ class FailureKind(StrEnum):
     """What a failure says about the request."""
 
     NOT_SENT = "not_sent"
-    """DNS, refused, TLS, no free connection: nothing left."""
+    """DNS, refused, TLS: nothing left."""
+    BUSY = "busy"
+    """This client's own limits gave it no turn within the total limit, or a stop came first: nothing left."""
     STALE = "stale"
     """A reused connection was closed and not one byte came back."""
     AMBIGUOUS = "ambiguous"
@@ -56,6 +58,7 @@ MATRIX: dict[FailureKind, dict[Safety, Verdict]] = {
     for kind, row in {
         #                          READ                IDEMPOTENT          UNSAFE
         FailureKind.NOT_SENT:    (Verdict.RETRY,      Verdict.RETRY,      Verdict.RETRY),
+        FailureKind.BUSY:        (Verdict.RAISE,      Verdict.RAISE,      Verdict.RAISE),
         FailureKind.STALE:       (Verdict.RETRY,      Verdict.RETRY,      Verdict.UNKNOWN),
         FailureKind.AMBIGUOUS:   (Verdict.RETRY,      Verdict.RETRY,      Verdict.UNKNOWN),
         FailureKind.THROTTLED:   (Verdict.RETRY,      Verdict.RETRY,      Verdict.RETRY),

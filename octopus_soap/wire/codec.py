@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from octopus_soap.errors import ApiStatusError, AuthenticationError, OctopusError, ProtocolError
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 
     from octopus_soap.wire.contract import Contract, Shape
     from octopus_soap.wire.redact import Redactor
+
+_OK = 200
 
 
 class Codec:
@@ -77,7 +78,7 @@ class Codec:
                 An envelope that is not Success otherwise is returned: whether it is an error is the operation's
                 matter.
         """
-        uncut = not isinstance(reads, RowsOf) or reads.raw or reply.status != HTTPStatus.OK
+        uncut = not isinstance(reads, RowsOf) or reads.raw or reply.status != _OK
         if isinstance(reads, RowsOf) and not uncut and (cut := self._decoder.cut(reply.body, reads)):
             with suppress(NotCut, OctopusError):  # parsed as a whole, it says itself what is wrong with it
                 said = reply.body if "error_message" in reads.model.model_fields else cut.rest

@@ -23,6 +23,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from octopus_soap.wire.breaks import ROWS, take_break
 from octopus_soap.wire.plans import NIL, local_name
 
 if TYPE_CHECKING:
@@ -113,6 +114,8 @@ def _run(text: str, position: int, plan: Plan, cut: Cut) -> tuple[list[dict[str,
             return run, position
         run.append(read[0])
         position = read[1]
+        if not len(run) % ROWS:
+            take_break()
         cut.layouts.add(layout)
         if layout.drift:
             cut.drift += layout.drift

@@ -28,6 +28,7 @@ from octopus_soap.errors import Problem, ProtocolError
 from octopus_soap.models.base import problems_of
 from octopus_soap.models.replies import Nothing, OneOf, Reads, RowsOf, ScalarOf
 from octopus_soap.models.scalars import FORBIDDEN
+from octopus_soap.wire.breaks import ROWS, take_break
 from octopus_soap.wire.cuts import Cut, NotCut, cut_rows
 from octopus_soap.wire.layouts import learn
 from octopus_soap.wire.plans import Findings, Plan, Plans, Reader, is_nil, local_name
@@ -239,6 +240,7 @@ class Decoder:
             elif len(row) or not is_nil(row):
                 learn(row, plan)
                 record = _record(row, plan, decoded)
+                take_break()
                 raw = etree.tostring(row, with_tail=False) if reads.raw else record.raw
                 decoded.rows.append(record._replace(raw=raw))
             else:
@@ -256,10 +258,15 @@ class Decoder:
 def _records(run: list[dict[str, Any]], plan: Plan) -> list[Row]:
     """Records of rows that were cut out."""
     validate, key = plan.validate, plan.model.key_field
+    records: list[Row] = []
     try:
-        return [Row((str(data.get(key) or "") if key else ""), validate(data)) for data in run]
+        for start in range(0, len(run), ROWS):
+            rows = run[start : start + ROWS]
+            records += [Row((str(data.get(key) or "") if key else ""), validate(data)) for data in rows]
+            take_break()
     except ValidationError:  # the tree's row goes into the report
         raise NotCut from None
+    return records
 
 
 def _record(element: Element, plan: Plan, decoded: Decoded) -> Row:

@@ -14,6 +14,27 @@ MASK = "***"
 SECRET_MEMBERS = ("accountID", "CreditCard", "CreditCardLast4", "authtoken", "accessid")
 """Members whose text is masked in message bodies, by local name: any prefix, any case."""
 
+PERSONAL_PARTS = ("Ship", "Bill", "ShippingInfo", "BillingInfo", "ShipTo", "BillTo")
+"""Parts of an order that say who someone is; nothing inside them is shown in a recording."""
+
+PERSONAL_WORDS = (
+    "customer",
+    "buyer",
+    "address",
+    "contact",
+    "person",
+    "recipient",
+    "firstname",
+    "lastname",
+    "email",
+    "phone",
+    "birth",
+    "password",
+    "token",
+    "card",
+)
+"""Words, in lower case, in the name of a member that nobody has seen yet and that says who someone is, or a secret."""
+
 _MEMBER = re.compile(
     rb"(<(?:[\w.-]+:)?(%s)(?:\s[^>]*)?>)[^<]+" % b"|".join(name.encode() for name in SECRET_MEMBERS), re.IGNORECASE
 )

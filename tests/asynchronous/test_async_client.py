@@ -10,6 +10,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ from octopus_soap import (
     TransportError,
 )
 from octopus_soap.emulator import CloseIdle, Emulator, Hang, Latency, Merchant, Reset, Status
+from octopus_soap.wire.codec import Codec
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -205,14 +207,15 @@ def test_after_aclose_the_client_says_so(service: Emulator) -> None:
 
 def test_big_answers_are_decoded_off_the_loop(service: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     skus = stock(service, 500)
-    moved: list[int] = []
-    to_thread = asyncio.to_thread
+    moved: list[str] = []
+    decode = Codec.decode
 
-    async def watching(work: Any) -> Any:
-        moved.append(1)
-        return await to_thread(work)
+    def watching(*args: Any) -> Any:
+        if threading.current_thread() is not threading.main_thread():
+            moved.append(threading.current_thread().name)
+        return decode(*args)
 
-    monkeypatch.setattr(asyncio, "to_thread", watching)
+    monkeypatch.setattr(Codec, "decode", watching)
 
     async def work() -> None:
         async with AsyncOctopusClient(settings=settings(service)) as client:
@@ -222,6 +225,7 @@ def test_big_answers_are_decoded_off_the_loop(service: Emulator, monkeypatch: py
 
     run(work())
     assert len(moved) == 5
+    assert len(set(moved)) == 1, "more threads would decode no faster, and keep the loop from its turn"
 
 
 def test_writes_stay_one_after_the_other(service: Emulator) -> None:

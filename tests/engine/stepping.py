@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
 from octopus_soap.engine.context import Context
-from octopus_soap.engine.flow import Compute, Exchange, Request, Rules, Send, SendFailure, Sleep, Trust
+from octopus_soap.engine.course import Course
+from octopus_soap.engine.flow import Compute, Exchange, Request, Rules, Send, SendFailure, Sleep, Trust, attempt_all
 from octopus_soap.engine.retry import FailureKind, RetryPolicy
 from octopus_soap.errors import ConnectFailed, OctopusError, TransportError
 from octopus_soap.operations import OPERATIONS
@@ -106,6 +107,12 @@ def request(safety: Safety, decode: Callable[[Any], Any] | None = None) -> Reque
         safety,
         decode or (lambda reply: real.decode("IsSkuExist", reply, reads)),
     )
+
+
+def sending(asked_for: Request, under: Rules) -> Any:
+    """The flow of one request, as its callers make it."""
+    with Course(asked_for, under) as course:
+        return (yield from attempt_all(course))
 
 
 def run_list(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
+from datetime import UTC, datetime
 
 import pytest
 from stepping import context, honest, reset, run_list, statuses, step
 
 from octopus_soap import CustomFieldMapping, ItemQuantityAndPrice, OctopusError, OrderItem, OrderSubmit, Safety, errors
-from octopus_soap.errors import BatchError, InvalidInputError, OutcomeUnknownError, Problem, TransportError
+from octopus_soap.errors import BatchError, OutcomeUnknownError, Problem, TransportError
 from octopus_soap.operations import OPERATIONS
 from octopus_soap.results import BatchResult, CallInfo, ItemOutcome, OutcomeStatus
 
@@ -55,13 +56,18 @@ def test_an_override_of_a_write_to_read_still_tells_the_truth_about_it():
 
 def _made(error: type[OctopusError]) -> OctopusError:
     info = CallInfo("GetItemList", attempts=2, http_status=503, request_id="id", elapsed=1.5, drift={"A.B": 2})
-    given = {"status": 503, "fault_code": "Server", "key": "A", "result": None, "problems": [Problem("no", index=3)]}
+    given = {
+        "status": 503, "fault_code": "Server", "key": "A", "result": None, "problems": [Problem("no", index=3)],
+        "zeroed": 1, "changed": 2, "catalogue": 3, "job": "push", "holder": "h" * 200, "since": datetime(2026, 1, 2, tzinfo=UTC),
+    }  # fmt: skip
     if error is BatchError:
         outcomes = [ItemOutcome(0, "A", OutcomeStatus.FAILED, error=TransportError("x", info=info))]
         given["result"] = BatchResult(outcomes, [info])
     wanted = inspect.signature(error.__init__).parameters
     facts = {name: value for name, value in given.items() if name in wanted}
-    made = error(info=info, **facts) if error is InvalidInputError else error("m" * 5000, info=info, **facts)
+    if "message" in wanted:
+        facts["message"] = "m" * 5000
+    made = error(**facts).with_info(info)
     made.__cause__ = TransportError("the cause", info=info)
     return made
 

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
-from typing import assert_type
+from datetime import datetime
+from typing import assert_never, assert_type
 
 from octopus_soap import (
     Answer,
     AsyncOctopusClient,
+    BatchDone,
     BatchError,
     BatchResult,
     CallInfo,
+    Counters,
     CustomFieldMapping,
+    DriftSeen,
+    Event,
+    Health,
+    HealthStage,
     InventoryItem,
     ItemOutcome,
     ItemQuantityAndPrice,
+    ItemRejected,
     OctopusClient,
     OctopusError,
     OrderCriteria,
@@ -24,10 +32,16 @@ from octopus_soap import (
     Progress,
     QuantityInfoResponse,
     Removal,
+    RequestFinished,
+    RequestStarted,
+    RetryScheduled,
     StoreStockInfo,
     SubmitOrderResponseItem,
     UpdateItemResponse,
+    log_events,
 )
+from octopus_soap.events import combine
+from octopus_soap.telemetry import OpenTelemetryEvents
 
 client = OctopusClient("https://shop.example/", authtoken="t", merchantname="m", accessid="a")
 items = [InventoryItem(sku="A")]
@@ -119,15 +133,101 @@ except OctopusError as error:
 
 
 async def awaiting(many: AsyncOctopusClient) -> None:
-    """The same rows on the asynchronous client: one of each kind, since they share their descriptors."""
+    """The same rows on the asynchronous client."""
+    assert_type(await many.ping(), Health)
+    # existence
     assert_type(await many.is_sku_exist("A"), bool)
     assert_type(await many.is_sku_exist.with_info("A"), Answer[bool])
-    assert_type(await many.get_item_list(["A"]), BatchResult[InventoryItem])
+    assert_type(await many.is_sku_exist_list(["A"]), BatchResult[bool])
+    assert_type(many.is_sku_exist_list.stream(iter("ABC"), batch_size=2), AsyncGenerator[BatchResult[bool], None])
+
+    # items
+    assert_type(await many.get_item_tbl_list(), BatchResult[InventoryItem])
+    assert_type(await many.get_item_tbl_list.with_info(), Answer[BatchResult[InventoryItem]])
+    assert_type(await many.get_item_list(("A", "B"), account_id="x", progress=report), BatchResult[InventoryItem])
     assert_type(many.get_item_list.stream(["A"]), AsyncGenerator[BatchResult[InventoryItem], None])
-    assert_type(await many.submit_order(OrderSubmit()), SubmitOrderResponseItem)
+
+    # quantities
+    quantity = ItemQuantityAndPrice(sku="A")
+    assert_type(await many.get_item_quantity("A"), int)
+    assert_type(await many.get_item_quantity.with_info("A"), Answer[int])
+    assert_type(await many.get_item_quantity_info("A"), QuantityInfoResponse)
+    assert_type(await many.get_item_quantity_info.with_info("A"), Answer[QuantityInfoResponse])
+    assert_type(await many.get_item_quantity_list(["A"]), BatchResult[QuantityInfoResponse])
+    assert_type(many.get_item_quantity_list.stream(["A"]), AsyncGenerator[BatchResult[QuantityInfoResponse], None])
+    assert_type(await many.update_item_quantity_and_price(quantity), bool)
+    assert_type(await many.update_item_quantity_and_price.with_info(quantity), Answer[bool])
+    assert_type(await many.update_item_quantity_and_price_list([quantity]), BatchResult[UpdateItemResponse])
+    assert_type(
+        many.update_item_quantity_and_price_list.stream([quantity]),
+        AsyncGenerator[BatchResult[UpdateItemResponse], None],
+    )
+
+    # uploads
+    assert_type(await many.upload_item(items[0]), int)
+    assert_type(await many.upload_item.with_info(items[0]), Answer[int])
+    assert_type(await many.upload_item_list(items), BatchResult[UpdateItemResponse])
+    assert_type(many.upload_item_list.stream(items), AsyncGenerator[BatchResult[UpdateItemResponse], None])
+
+    # deletions
+    assert_type(await many.delete_item("A", seller_id=1, product_id=2, status=3), Removal)
+    assert_type(await many.delete_item.with_info("A"), Answer[Removal])
+    assert_type(await many.delete_item_store("A", store_stock=[StoreStockInfo(store_id="S")]), Removal)
+    assert_type(await many.delete_item_store.with_info("A"), Answer[Removal])
+    assert_type(await many.delete_tbl_item("A"), Removal)
+    assert_type(await many.delete_tbl_item.with_info("A"), Answer[Removal])
+
+    # orders
+    assert_type(await many.get_order_list(), BatchResult[OrderResponseItem])
+    assert_type(await many.get_order_list.with_info(OrderCriteria()), Answer[BatchResult[OrderResponseItem]])
+    assert_type(await many.get_order_list_store("S1", OrderCriteria()), BatchResult[OrderResponseItem])
+    assert_type(await many.get_order_list_store.with_info("S1"), Answer[BatchResult[OrderResponseItem]])
     await many.set_download_order_confirm(confirms)
+    assert_type(many.set_download_order_confirm.stream(confirms), AsyncGenerator[BatchResult[None], None])
+    await many.set_download_split_order_confirm(confirms, batch_size=5)
+    assert_type(many.set_download_split_order_confirm.stream(confirms), AsyncGenerator[BatchResult[None], None])
+    assert_type(await many.submit_order(OrderSubmit()), SubmitOrderResponseItem)
+    assert_type(await many.submit_order.with_info(OrderSubmit()), Answer[SubmitOrderResponseItem])
+
+    # custom fields
+    await many.custom_field_mapping(mappings)
+    assert_type(many.custom_field_mapping.stream(mappings), AsyncGenerator[BatchResult[None], None])
+
+    # the rest
+    async with many as same_one:
+        assert_type(same_one, AsyncOctopusClient)
+    assert_type(many.with_options(on_event=hear), AsyncOctopusClient)
+    assert_type(many.counters, Counters)
+    assert_type(many.last_success_at, datetime | None)
+
     await many.get_item_list([1])  # type: ignore[list-item]
     await many.is_sku_exist("A", acount_id="x")  # type: ignore[call-arg]
+
+
+# events
+def hear(event: Event) -> None:
+    match event:
+        case RequestFinished():
+            assert_type(event.info, CallInfo)
+            assert_type(event.failure, str | None)
+        case RequestStarted() | RetryScheduled() | DriftSeen():
+            assert_type(event.request_id, str)
+        case ItemRejected():
+            assert_type(event.index, int | None)
+        case BatchDone():
+            assert_type(event.counts, dict[str, int])
+        case _:
+            assert_never(event)
+
+
+OctopusClient(on_event=hear)
+OctopusClient(on_event=log_events())
+OctopusClient(on_event=OpenTelemetryEvents())
+AsyncOctopusClient(on_event=combine(hear, log_events()))
+assert_type(client.counters.items, dict[str, int])
+assert_type(client.ping(timeout=1), Health)
+assert_type(client.ping().stage, HealthStage)
+OctopusClient(on_event=lambda: None)  # type: ignore[arg-type, misc, unused-ignore]
 
 
 # What must not pass: each line below is an error in both checkers, or its comment is reported as unused.

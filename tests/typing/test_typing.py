@@ -44,13 +44,16 @@ def test_pyright_strict_accepts_every_right_use_and_finds_every_wrong_one(tmp_pa
     assert report["summary"]["filesAnalyzed"] == 1, "a check of no file would pass for ever"
 
 
-def test_the_consumer_uses_every_operation_in_each_of_its_forms() -> None:
+@pytest.mark.parametrize("client", ["client", "many"], ids=["blocking", "asynchronous"])
+def test_the_consumer_uses_every_operation_in_each_of_its_forms(client: str) -> None:
     used: set[tuple[str, str]] = set()
     for node in ast.walk(ast.parse(CONSUMER.read_text(encoding="utf-8"))):
         match node:
-            case ast.Call(func=ast.Attribute(value=ast.Name("client"), attr=name)):
+            case ast.Call(func=ast.Attribute(value=ast.Name(named), attr=name)) if named == client:
                 used.add((name, "call"))
-            case ast.Call(func=ast.Attribute(value=ast.Attribute(value=ast.Name("client"), attr=name), attr=form)):
+            case ast.Call(func=ast.Attribute(value=ast.Attribute(value=ast.Name(named), attr=name), attr=form)) if (
+                named == client
+            ):
                 used.add((name, form))
     for row in OPERATIONS.values():
         assert (row.name, "call") in used

@@ -1,0 +1,190 @@
+"""Event-loop lag: how late a task that sleeps 5 ms wakes while 200 pages of 100 items are fetched with 8 in flight.
+
+`python -m benchmarks.event_loop` measures `AsyncOctopusClient` and `zeep.AsyncClient` in turn, each in a process of its
+own, against the same canned server in a third one, and prints milliseconds and ratios; `measure` gives them as values.
+"frozen" is the first once more, after `gc.freeze()`, as docs/service.md advises services.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import logging
+import statistics
+import subprocess
+import sys
+import time
+from typing import Any
+
+from benchmarks import payloads
+from benchmarks.peers import WSDL
+from benchmarks.processes import ROOT, Server
+
+PAGES, PAGE, IN_FLIGHT = 200, 100, 8
+TICK = 0.005
+"""Seconds the watching task sleeps."""
+MUST = 25.0
+"""Milliseconds of lag that 99 of 100 wake-ups stay under."""
+_LIMIT = 600  # seconds for one process
+
+
+async def _watched(work: Any) -> dict[str, float]:
+    """Run *work* beside a task that notes how late it wakes."""
+    lags: list[tuple[float, float]] = []
+
+    async def watch() -> None:
+        while True:
+            due, before = time.perf_counter() + TICK, time.process_time()
+            await asyncio.sleep(TICK)
+            late = time.perf_counter() - due
+            lags.append((late * 1000, min(late, time.process_time() - before) * 1000))
+
+    watching = asyncio.create_task(watch())
+    await asyncio.sleep(0.2)
+    lags.clear()  # of the quiet before
+    started = time.perf_counter()
+    items = await work()
+    seconds = time.perf_counter() - started
+    watching.cancel()
+    if items != PAGES * PAGE:
+        raise SystemExit(f"{items} items of {PAGES * PAGE}")
+    late, own = (sorted(column) for column in zip(*lags, strict=True))
+    return {
+        "p50": statistics.median(late),
+        "p99": late[int(len(late) * 0.99)],
+        "max": late[-1],
+        "p99_own": own[int(len(own) * 0.99)],
+        "wakes": len(late),
+        "seconds": seconds,
+    }
+
+
+async def _frozen(url: str) -> dict[str, float]:
+    return await _ours(url, frozen=True)
+
+
+async def _ours(url: str, *, frozen: bool = False) -> dict[str, float]:
+    from octopus_soap import AsyncOctopusClient, OctopusSettings
+
+    given = {"endpoint": url, "authtoken": "token-1", "merchantname": "shop", "accessid": payloads.ACCOUNT}
+    settings = OctopusSettings.load(**given, max_connections=IN_FLIGHT)
+    skus = payloads.skus(PAGES * PAGE)
+    async with AsyncOctopusClient(settings=settings) as client:
+
+        async def work() -> int:
+            return sum([len(part) async for part in client.get_item_list.stream(skus)])
+
+        await client.get_item_list(skus[: 3 * PAGE])
+        if frozen:
+            gc.collect()
+            gc.freeze()
+        return await _watched(work)
+
+
+async def _zeep(url: str) -> dict[str, float]:
+    import httpx
+    import zeep
+    from zeep.transports import AsyncTransport
+
+    headers = {"authtoken": "token-1", "merchantname": "shop", "accessid": payloads.ACCOUNT}
+    limits = httpx.Limits(max_connections=IN_FLIGHT, max_keepalive_connections=IN_FLIGHT)
+    async with httpx.AsyncClient(headers=headers, limits=limits, trust_env=False, timeout=60) as http:
+        client = zeep.AsyncClient(str(WSDL), transport=AsyncTransport(client=http, wsdl_client=httpx.Client()))
+        service = client.bind()
+        service._binding_options["address"] = url  # noqa: SLF001 - create_service of its AsyncClient gives a blocking one
+        skus, gate = payloads.skus(PAGES * PAGE), asyncio.Semaphore(IN_FLIGHT)
+
+        async def page(start: int) -> int:
+            async with gate:
+                asked = {"string": skus[start : start + PAGE]}
+                reply = await service.GetItemList(accountID=payloads.ACCOUNT, skuList=asked)
+                return len(reply.ResultData.InventoryItem)
+
+        async def work() -> int:
+            return sum(await asyncio.gather(*(page(start) for start in range(0, len(skus), PAGE))))
+
+        await page(0)
+        return await _watched(work)
+
+
+_PARTICIPANTS = {"ours": _ours, "frozen": _frozen, "zeep": _zeep}
+
+
+def _run(name: str, url: str) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.event_loop", "--participant", name, url]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=_LIMIT, check=False)
+    if done.returncode:
+        raise RuntimeError((done.stderr.strip().splitlines() or ["it failed without a word"])[-1][:160])
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def measure(server: Server, rounds: int = 3) -> dict[str, Any]:
+    """Lag of each participant, in turn, *rounds* times.
+
+    Returns:
+        By participant the lists `p50`, `p99`, `max` and `p99_own` in milliseconds and `seconds`, one value per round
+        (`own` is bounded by the process's processor time: on a busy machine the rest is other programs'); `ratio`:
+        zeep's median of each by ours; `must_reached`: the median of our p99 is under `MUST`. A participant that cannot
+        be run has `absent` with the reason.
+    """
+    found: dict[str, Any] = {name: {} for name in _PARTICIPANTS}
+    _run("ours", server.url())  # the server makes each page once
+    for _ in range(rounds):
+        for name, record in found.items():
+            if "absent" in record:
+                continue
+            try:
+                for figure, value in _run(name, server.url()).items():
+                    record.setdefault(figure, []).append(value)
+            except (RuntimeError, subprocess.TimeoutExpired) as error:
+                record["absent"] = str(error)
+    ours, other = found["ours"], found["zeep"]
+    figures = ("p50", "p99", "max", "p99_own", "seconds")
+    if "absent" not in ours:
+        found["must_reached"] = statistics.median(ours["p99"]) < MUST
+        if "absent" not in other:
+            found["ratio"] = {name: statistics.median(other[name]) / statistics.median(ours[name]) for name in figures}
+    return found
+
+
+def text(found: dict[str, Any]) -> str:
+    """The figures for a terminal: medians over the rounds."""
+    lines = [f"{'':8}{'p50':>10}{'p99':>10}{'max':>10}{'own p99':>10}{'whole':>10}"]
+    for name in _PARTICIPANTS:
+        record = found[name]
+        if "absent" in record:
+            lines.append(f"{name:8}absent: {record['absent']}")
+            continue
+        cells = [f"{statistics.median(record[figure]):.1f} ms" for figure in ("p50", "p99", "max", "p99_own")]
+        cells.append(f"{statistics.median(record['seconds']):.2f} s")
+        lines.append(f"{name:8}" + "".join(f"{cell:>10}" for cell in cells))
+    if "ratio" in found:
+        lines.append(f"{'ratio':8}" + "".join(f"{value:>9.1f}x" for value in found["ratio"].values()))
+    reached = "yes" if found.get("must_reached") else "NO"
+    lines.append(f"lag of a {TICK * 1000:.0f} ms sleep; p99 must stay under {MUST:g} ms: {reached}")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Measure and print, or be one participant."""
+    parser = argparse.ArgumentParser(prog="benchmarks.event_loop", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", action="store_true", help="print the values, not the table")
+    parser.add_argument("--participant", nargs=2, metavar=("NAME", "URL"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.participant:
+        logging.disable()
+        name, url = options.participant
+        print(json.dumps(asyncio.run(_PARTICIPANTS[name](url))))
+        return 0
+    with Server() as server:
+        found = measure(server, options.rounds)
+    print(json.dumps(found, indent=1) if options.json else text(found))
+    return 0 if found.get("must_reached") else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

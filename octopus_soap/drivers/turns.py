@@ -1,0 +1,193 @@
+"""Waiting for one's turn to send, in threads and in tasks; who is next and when is decided in `engine/pacing.py`.
+
+A request that cannot have its turn within its total limit fails before it is sent: at once where the pace alone makes
+that certain, so that nobody waits for nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from octopus_soap.engine.flow import SendFailure
+from octopus_soap.engine.pacing import Line, Pace
+from octopus_soap.engine.retry import FailureKind
+from octopus_soap.errors import ConnectFailed, TimedOut
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Generator
+
+    from octopus_soap.settings import OctopusSettings
+
+    Pause: TypeAlias = Callable[[threading.Event, float], object]
+    AsyncPause: TypeAlias = Callable[[asyncio.Event, float], Awaitable[object]]
+
+
+class _Wait(NamedTuple):
+    """Wait to be woken, at most *seconds*; *paced* where only time brings the moment."""
+
+    seconds: float
+    paced: bool
+
+
+class _Turns:
+    """What threads and tasks have in common: the line, and the steps of one who waits in it."""
+
+    def __init__(self, settings: OctopusSettings, pace: Pace, lock: threading.Lock, clock: Callable[[], float]) -> None:
+        self.line = Line(settings.max_connections, pace)
+        self._per_second = settings.max_requests_per_second
+        self._lock = lock
+        self._clock = clock
+
+    def release(self) -> None:
+        """Give the turn back: the exchange is over."""
+        with self._lock:
+            self.line.done()
+
+    def wake_all(self) -> None:
+        """Let all who wait look whether they still want their turn."""
+        with self._lock:
+            self.line.wake_all()
+
+    def _steps(
+        self, woken: threading.Event | asyncio.Event, limit: float, unwanted: Callable[[], bool]
+    ) -> Generator[_Wait, None, float | SendFailure]:
+        """Wait in the line as told; the end gives the seconds waited, or why there is no turn."""
+        started = self._clock()
+        with self._lock:
+            ahead = len(self.line)
+            if (soonest := self.line.pace.wait(started, ahead)) and soonest >= limit:
+                return self._too_slow(limit, 0.0)
+            ticket = self.line.join(woken.set)
+        granted = queued = False
+        try:
+            while True:
+                woken.clear()
+                waited = self._clock() - started
+                if queued and unwanted():
+                    stopped = ConnectFailed("stopped before this request had its turn; it was not sent")
+                    return SendFailure(FailureKind.BUSY, stopped, waited)
+                with self._lock:
+                    pause = self.line.ask(ticket, started + waited)
+                if pause == 0.0:
+                    granted = True
+                    return waited
+                if waited + (pause or 0.0) >= limit:
+                    return self._late(limit, waited)
+                queued = True
+                yield _Wait(limit - waited, paced=False) if pause is None else _Wait(pause, paced=True)
+        finally:
+            if not granted:
+                with self._lock:
+                    self.line.leave(ticket)
+
+    def _late(self, limit: float, waited: float) -> SendFailure:
+        if self.line.under_way < self.line.most:
+            return self._too_slow(limit, waited)
+        full = ConnectFailed(f"no connection became free within {limit:g} s; see max_connections")
+        return SendFailure(FailureKind.BUSY, full, waited)
+
+    def _too_slow(self, limit: float, waited: float) -> SendFailure:
+        error = TimedOut(
+            f"max_requests_per_second ({self._per_second or 0:g}) leaves this request no turn within its total limit "
+            f"of {limit:.3g} s, since others came first; it was not sent"
+        )
+        return SendFailure(FailureKind.BUSY, error, waited)
+
+
+class ThreadTurns(_Turns):
+    """Turns among threads.
+
+    Args:
+        settings: `max_connections`, `max_requests_per_second`.
+        clock: monotonic seconds.
+        pause: waits for an event, at most a number of seconds, while the pace allows no start.
+    """
+
+    def __init__(
+        self,
+        settings: OctopusSettings,
+        clock: Callable[[], float] = time.monotonic,
+        pause: Pause = threading.Event.wait,
+    ) -> None:
+        super().__init__(settings, Pace(settings.max_requests_per_second), threading.Lock(), clock)
+        self._pause = pause
+
+    def take(
+        self, limit: float, stop: threading.Event | None = None, abandoned: threading.Event | None = None
+    ) -> float | SendFailure:
+        """Wait for a turn; once it is given, `release` must follow.
+
+        Args:
+            limit: most seconds to wait.
+            stop: once set, no turn is wanted.
+            abandoned: the same; whoever sets it calls `wake_all`.
+
+        Returns:
+            The seconds waited, or why there is no turn.
+        """
+        events = [event for event in (stop, abandoned) if event is not None]
+        woken = threading.Event()
+        with closing(self._steps(woken, limit, lambda: any(event.is_set() for event in events))) as steps:
+            while True:
+                try:
+                    wait = next(steps)
+                except StopIteration as end:
+                    turn: float | SendFailure = end.value
+                    return turn
+                if wait.paced:  # the head of the line: nothing but a stop changes its moment
+                    self._pause(woken if stop is None else stop, wait.seconds)
+                else:
+                    woken.wait(wait.seconds)
+
+
+async def _woken(event: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+
+
+class TaskTurns(_Turns):
+    """Turns among the tasks of one event loop.
+
+    Args:
+        settings: `max_connections`, `max_requests_per_second`.
+        pace: shared with the client's other event loops, as *lock* is.
+        lock: held for moments only.
+        clock: monotonic seconds.
+        pause: waits for an event, at most a number of seconds, while the pace allows no start.
+    """
+
+    def __init__(
+        self,
+        settings: OctopusSettings,
+        pace: Pace,
+        lock: threading.Lock,
+        clock: Callable[[], float] = time.monotonic,
+        pause: AsyncPause = _woken,
+    ) -> None:
+        super().__init__(settings, pace, lock, clock)
+        self._pause = pause
+
+    async def take(self, limit: float, stop: threading.Event | None = None) -> float | SendFailure:
+        """Wait for a turn; once it is given, `release` must follow.
+
+        Args:
+            limit: most seconds to wait.
+            stop: once set, no turn is wanted; looked at when a turn or the limit comes.
+
+        Returns:
+            The seconds waited, or why there is no turn.
+        """
+        woken = asyncio.Event()
+        with closing(self._steps(woken, limit, lambda: stop is not None and stop.is_set())) as steps:
+            while True:
+                try:
+                    wait = next(steps)
+                except StopIteration as end:
+                    turn: float | SendFailure = end.value
+                    return turn
+                await (self._pause if wait.paced else _woken)(woken, wait.seconds)
