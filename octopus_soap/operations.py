@@ -37,7 +37,7 @@ from octopus_soap.safety import Safety
 
 __all__ = ["OPERATIONS", "Operations"]
 
-ProgressCallback = Callable[[Progress], object]
+ShowProgress = Callable[[Progress], object] | bool
 
 
 class Operations:
@@ -71,7 +71,7 @@ class Operations:
         *,
         account_id: str | None = None,
         batch_size: int | None = None,
-        progress: ProgressCallback | None = None,
+        progress: ShowProgress | None = None,
     ) -> Listing[bool]:
         """Tell which SKUs exist, any number of them, 500 per request.
 
@@ -79,7 +79,7 @@ class Operations:
             skus: SKUs of 1 to 50 characters; equal ones are asked once and answered each.
             account_id: the account; the client's by default.
             batch_size: SKUs per request, 1 to 500.
-            progress: called after each batch.
+            progress: True for a progress bar (extra `notebook`), or what is called after each batch.
 
         Returns:
             One bool per SKU in input order; `.by_key()` gives them by SKU. A SKU the answer leaves out is `missing`.
@@ -123,7 +123,7 @@ class Operations:
         *,
         account_id: str | None = None,
         batch_size: int | None = None,
-        progress: ProgressCallback | None = None,
+        progress: ShowProgress | None = None,
     ) -> Listing[InventoryItem]:
         """Return the inventory data of SKUs, any number of them, 100 per request.
 
@@ -131,7 +131,7 @@ class Operations:
             skus: SKUs of 1 to 50 characters; equal ones are asked once and answered each.
             account_id: the account; the client's by default.
             batch_size: SKUs per request, 1 to 100.
-            progress: called after each batch.
+            progress: True for a progress bar (extra `notebook`), or what is called after each batch.
 
         Returns:
             The items found, in input order; SKUs the service does not know are `.missing`.
@@ -200,7 +200,7 @@ class Operations:
         *,
         account_id: str | None = None,
         batch_size: int | None = None,
-        progress: ProgressCallback | None = None,
+        progress: ShowProgress | None = None,
     ) -> Listing[QuantityInfoResponse]:
         """Return the quantities of SKUs, any number of them, 100 per request.
 
@@ -208,7 +208,7 @@ class Operations:
             skus: SKUs of 1 to 50 characters; equal ones are asked once and answered each.
             account_id: the account; the client's by default.
             batch_size: SKUs per request, 1 to 100.
-            progress: called after each batch.
+            progress: True for a progress bar (extra `notebook`), or what is called after each batch.
 
         Returns:
             The quantities in input order; a SKU with an error message is `.rejected`, one without a row `.missing`.
@@ -258,7 +258,7 @@ class Operations:
         *,
         account_id: str | None = None,
         batch_size: int | None = None,
-        progress: ProgressCallback | None = None,
+        progress: ShowProgress | None = None,
     ) -> Listing[UpdateItemResponse]:
         """Set quantities and prices of items, any number of them, 1000 per request.
 
@@ -268,7 +268,7 @@ class Operations:
             items: the new values; what is unset in one is left out. Two different values for one SKU are refused.
             account_id: the account; the client's by default.
             batch_size: items per request, 1 to 1000.
-            progress: called after each batch.
+            progress: True for a progress bar (extra `notebook`), or what is called after each batch.
 
         Returns:
             The service's answers in input order; items it said no to are `.rejected` with its words.
@@ -325,7 +325,7 @@ class Operations:
         *,
         account_id: str | None = None,
         batch_size: int | None = None,
-        progress: ProgressCallback | None = None,
+        progress: ShowProgress | None = None,
     ) -> Listing[UpdateItemResponse]:
         """Add or update items, any number of them, 100 per request by default.
 
@@ -333,7 +333,7 @@ class Operations:
             items: the items; what is unset in one is left out. Two different items with one SKU are refused.
             account_id: the account; the client's by default.
             batch_size: items per request, 1 or more. The page states no limit; 100 is ours.
-            progress: called after each batch.
+            progress: True for a progress bar (extra `notebook`), or what is called after each batch.
 
         Returns:
             The service's answers in input order; items it said no to are `.rejected` with its words.
@@ -454,7 +454,7 @@ class Operations:
 
     @single("GetOrderList", Safety.READ)
     def get_order_list(
-        self, criteria: OrderCriteria | None = None, *, account_id: str | None = None
+        self, criteria: OrderCriteria | None = None, *, keep_raw: bool = False, account_id: str | None = None
     ) -> Single[BatchResult[OrderResponseItem]]:
         """Return the orders that match the criteria and are not confirmed yet.
 
@@ -462,6 +462,7 @@ class Operations:
 
         Args:
             criteria: what to retrieve; everything by default.
+            keep_raw: keep each order's XML in the `raw` of its outcome, to store it before anything else.
             account_id: the account; the client's by default.
 
         Returns:
@@ -474,11 +475,16 @@ class Operations:
         Vendor's page: GetOrderList.
         """
         problems = checks.model_problems(criteria, OrderCriteria)
-        return Single(*_orders(criteria), answers.page, account_id, problems)
+        return Single(*_orders(criteria, keep_raw), answers.page, account_id, problems)
 
     @single("GetOrderListStore", Safety.READ)
     def get_order_list_store(
-        self, store_ids: str, criteria: OrderCriteria | None = None, *, account_id: str | None = None
+        self,
+        store_ids: str,
+        criteria: OrderCriteria | None = None,
+        *,
+        keep_raw: bool = False,
+        account_id: str | None = None,
     ) -> Single[BatchResult[OrderResponseItem]]:
         """Return one store's orders that match the criteria and are not confirmed yet.
 
@@ -486,6 +492,7 @@ class Operations:
             store_ids: the store's id. The parameter is a plural on the wire and a single id in the page's words;
                 whether several fit, and how they are separated, is not documented.
             criteria: what to retrieve; everything by default.
+            keep_raw: keep each order's XML in the `raw` of its outcome, to store it before anything else.
             account_id: the account; the client's by default.
 
         Returns:
@@ -499,7 +506,7 @@ class Operations:
         Vendor's page: GetOrderListStore.
         """
         problems = checks.text_problems(store_ids, "store_ids") + checks.model_problems(criteria, OrderCriteria)
-        arguments, reads = _orders(criteria)
+        arguments, reads = _orders(criteria, keep_raw)
         return Single({**arguments, "StoreIDs": store_ids}, reads, answers.page, account_id, problems)
 
     @confirming(
@@ -511,7 +518,7 @@ class Operations:
         *,
         account_id: str | None = None,
         batch_size: int | None = None,
-        progress: ProgressCallback | None = None,
+        progress: ShowProgress | None = None,
     ) -> Listing[None]:
         """Mark orders as downloaded, so that they are not listed again.
 
@@ -522,7 +529,7 @@ class Operations:
             orders: the orders, each with its `order_id`.
             account_id: the account; the client's by default.
             batch_size: orders per request, 1 or more. The page states no limit; 100 is ours.
-            progress: called after each batch.
+            progress: True for a progress bar (extra `notebook`), or what is called after each batch.
 
         Raises:
             InvalidInputError: refused before anything was sent, every offending index listed.
@@ -544,7 +551,7 @@ class Operations:
         *,
         account_id: str | None = None,
         batch_size: int | None = None,
-        progress: ProgressCallback | None = None,
+        progress: ShowProgress | None = None,
     ) -> Listing[None]:
         """Mark split orders as downloaded: orders that several stores share, each downloading its part.
 
@@ -552,7 +559,7 @@ class Operations:
             orders: the orders, each with its `order_id` and the `store_id` that downloaded its part.
             account_id: the account; the client's by default.
             batch_size: orders per request, 1 or more. The page states no limit; 100 is ours.
-            progress: called after each batch.
+            progress: True for a progress bar (extra `notebook`), or what is called after each batch.
 
         Raises:
             InvalidInputError: refused before anything was sent, every offending index listed.
@@ -600,7 +607,7 @@ class Operations:
         *,
         account_id: str | None = None,
         batch_size: int | None = None,
-        progress: ProgressCallback | None = None,
+        progress: ShowProgress | None = None,
     ) -> Listing[None]:
         """Create custom fields for data that has no field of its own.
 
@@ -608,7 +615,7 @@ class Operations:
             mappings: the fields, each with its `text`.
             account_id: the account; the client's by default.
             batch_size: fields per request, 1 or more. The page states no limit; 100 is ours.
-            progress: called after each batch.
+            progress: True for a progress bar (extra `notebook`), or what is called after each batch.
 
         Raises:
             InvalidInputError: refused before anything was sent, every offending index listed.
@@ -642,5 +649,6 @@ def _deletion(
     return Single(arguments, ScalarOf(int), answers.removal, account_id, problems)
 
 
-def _orders(criteria: OrderCriteria | None) -> tuple[dict[str, Any], RowsOf]:
-    return {"orderCriteria": OrderCriteria() if criteria is None else criteria}, RowsOf(OrderResponseItem)
+def _orders(criteria: OrderCriteria | None, keep_raw: bool) -> tuple[dict[str, Any], RowsOf]:  # noqa: FBT001 - private
+    chosen = OrderCriteria() if criteria is None else criteria
+    return {"orderCriteria": chosen}, RowsOf(OrderResponseItem, raw=keep_raw)

@@ -6,9 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from octopus_soap.errors import BatchError, OctopusError, RejectedError
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from octopus_soap.frames import Backend, Columns, Decimals, Stores, Which
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -77,7 +82,7 @@ class OutcomeStatus(StrEnum):
 _UNFINISHED = frozenset({OutcomeStatus.FAILED, OutcomeStatus.UNKNOWN, OutcomeStatus.NOT_SENT})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ItemOutcome(Generic[T_co]):
     """What became of one input of a list call, or of one row of a page.
 
@@ -89,7 +94,7 @@ class ItemOutcome(Generic[T_co]):
         message: the service's words on a rejection, or a note.
         error: why it is failed, unknown or not sent.
         input: what was passed in; None for rows of a page.
-        raw: the row's XML, where it could not be decoded.
+        raw: the row's XML, where it could not be decoded or was asked for.
         filled: members completed from the service's current item (`omitted_values="read_first"`).
     """
 
@@ -102,6 +107,14 @@ class ItemOutcome(Generic[T_co]):
     input: Any = None
     raw: bytes | None = field(default=None, repr=False)
     filled: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        # Short: lists of these are what one looks at when something went wrong.
+        shown = [f"index={self.index}", f"key={self.key!r}", f"status={self.status.value!r}"]
+        if self.value is not None:
+            shown.append(f"value={self.value!r}")
+        shown += [f"{name}={value!r}" for name in ("message", "error", "filled") if (value := getattr(self, name))]
+        return f"ItemOutcome({', '.join(shown)})"
 
     @property
     def ok(self) -> bool:
@@ -156,6 +169,16 @@ class BatchResult(Sequence[T]):
         counts = Counter(o.status.value for o in self.outcomes)
         shown = ", ".join(f"{status.value}={counts[status.value]}" for status in OutcomeStatus if counts[status.value])
         return f"<BatchResult {shown or 'empty'}>"
+
+    def _repr_html_(self) -> str:
+        from octopus_soap import display  # noqa: PLC0415 - only a notebook asks
+
+        return display.html(display.view_of_result(self))
+
+    def __rich__(self) -> Any:
+        from octopus_soap import display  # noqa: PLC0415 - only rich asks
+
+        return display.rich(display.view_of_result(self))
 
     def _with(self, *statuses: OutcomeStatus) -> list[ItemOutcome[T]]:
         return [o for o in self.outcomes if o.status in statuses]
@@ -215,6 +238,116 @@ class BatchResult(Sequence[T]):
                 seen.add(outcome.key)
                 inputs.append(outcome.input)
         return inputs
+
+    def to_records(
+        self,
+        *,
+        which: Which = "values",
+        decimals: Decimals = "decimal",
+        stores: Stores = "rows",
+        columns: Columns = "used",
+        secrets: bool = False,
+    ) -> list[dict[str, Any]]:
+        """The good values as rows of a table, one dictionary each; see `octopus_soap.frames.to_records`.
+
+        Args:
+            which: `values`, or `outcomes`: one row per input with its status, message and error.
+            decimals: amounts as `decimal`, `float` or `text`.
+            stores: store stock (order lines) as `rows`, `columns` or `json` text.
+            columns: `used`, `all`, or their names.
+            secrets: keep secret members, such as an order's card number.
+
+        Raises:
+            InvalidInputError: a choice is not known, or the table cannot be made as chosen.
+        """
+        from octopus_soap import frames  # noqa: PLC0415 - loads the models, which a result does not need
+
+        return frames.to_records(self, which=which, decimals=decimals, stores=stores, columns=columns, secrets=secrets)
+
+    def to_frame(
+        self,
+        backend: Backend = "pandas",
+        *,
+        which: Which = "values",
+        decimals: Decimals = "decimal",
+        stores: Stores = "rows",
+        columns: Columns = "used",
+        secrets: bool = False,
+    ) -> Any:
+        """The good values as a DataFrame: ids are text, integers and flags nullable, times UTC.
+
+        Args:
+            backend: `pandas` or `polars`, an extra each.
+            which: `values`, or `outcomes`: one row per input with its status, message and error.
+            decimals: amounts as `decimal`, `float` or `text`.
+            stores: store stock (order lines) as `rows`, one per store, the item's own members repeated; as `columns`,
+                such as `store_stock[S1]`; or as `json` text in one column.
+            columns: `used` leaves out columns without any value, `all` keeps every member; or their names.
+            secrets: keep secret members, such as an order's card number.
+
+        Raises:
+            ConfigError: the library is not installed.
+            InvalidInputError: a choice is not known, or the table cannot be made as chosen.
+        """
+        from octopus_soap import frames  # noqa: PLC0415 - loads the models, which a result does not need
+
+        return frames.to_frame(
+            self, backend=backend, which=which, decimals=decimals, stores=stores, columns=columns, secrets=secrets
+        )
+
+    def to_arrow(
+        self,
+        *,
+        which: Which = "values",
+        decimals: Decimals = "decimal",
+        stores: Stores = "rows",
+        columns: Columns = "used",
+        secrets: bool = False,
+    ) -> Any:
+        """The good values as a pyarrow Table; extra `arrow`.
+
+        Args:
+            which: `values`, or `outcomes`: one row per input with its status, message and error.
+            decimals: amounts as `decimal`, `float` or `text`.
+            stores: store stock (order lines) as `rows`, `columns` or `json` text.
+            columns: `used`, `all`, or their names.
+            secrets: keep secret members, such as an order's card number.
+
+        Raises:
+            ConfigError: pyarrow is not installed.
+            InvalidInputError: a choice is not known, or the table cannot be made as chosen.
+        """
+        from octopus_soap import frames  # noqa: PLC0415 - loads the models, which a result does not need
+
+        return frames.to_arrow(self, which=which, decimals=decimals, stores=stores, columns=columns, secrets=secrets)
+
+    def to_csv(
+        self,
+        path: str | PathLike[str],
+        *,
+        excel: bool = False,
+        which: Which = "values",
+        stores: Stores = "rows",
+        columns: Columns = "used",
+        secrets: bool = False,
+    ) -> None:
+        """Write the good values as a CSV file in UTF-8; `excel=True` for one that Excel opens without changing it.
+
+        Args:
+            path: the file; one that is there is overwritten.
+            excel: begin with a byte order mark, and write a text such as `00123` so that Excel keeps it.
+            which: `values`, or `outcomes`: one row per input with its status, message and error.
+            stores: store stock (order lines) as `rows`, `columns` or `json` text.
+            columns: `used`, `all`, or their names.
+            secrets: keep secret members, such as an order's card number.
+
+        Raises:
+            InvalidInputError: a choice is not known, or the table cannot be made as chosen.
+            OSError: the file cannot be written.
+        """
+        from octopus_soap import frames  # noqa: PLC0415 - loads the models, which a result does not need
+
+        frames.to_csv(self, path, excel=excel, which=which, stores=stores, columns=columns, secrets=secrets)
 
     def raise_for_rejected(self) -> BatchResult[T]:
         """Raise `RejectedError` naming the rejected items, or return self."""

@@ -95,11 +95,11 @@ class WireModel(BaseModel):
     def _refuse_unknown_names(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        known = cls.wire_names()
+        known, fields = cls.wire_names(), cls.model_fields  # looked up once: pydantic computes the second anew
         for name in data:
-            if name not in cls.model_fields and name not in known:
+            if name not in fields and name not in known:
                 # Ignoring case: the page itself writes Sku, SKU and sku.
-                names = {accepted.casefold(): accepted for accepted in [*known, *cls.model_fields]}
+                names = {accepted.casefold(): accepted for accepted in [*known, *fields]}
                 near = get_close_matches(str(name).casefold(), names, n=1)
                 hint = f"; did you mean {names[near[0]]!r}?" if near else ""
                 raise ValueError(f"{cls.__name__} has no field {name!r}{hint}")
@@ -142,6 +142,16 @@ class WireModel(BaseModel):
             made.__pydantic_extra__.update(came)
             made.__pydantic_fields_set__.update(came)
         return made
+
+    def _repr_html_(self) -> str:
+        from octopus_soap import display  # noqa: PLC0415 - only a notebook asks
+
+        return display.html(display.view_of_model(self))
+
+    def __rich__(self) -> Any:
+        from octopus_soap import display  # noqa: PLC0415 - only rich asks
+
+        return display.rich(display.view_of_model(self))
 
     def __repr_args__(self) -> Any:
         # WCF sends every member it has no value for as nil; those would bury the rest.

@@ -500,7 +500,7 @@ def test_an_unknown_name_is_refused_with_the_likely_one(typo: str, meant: str) -
 
 
 def test_a_name_like_nothing_is_refused_without_a_guess() -> None:
-    with pytest.raises(InvalidInputError, match=r"no field 'qqqq'$"):
+    with pytest.raises(InvalidInputError, match=r"(?m)no field 'qqqq'$"):
         InventoryItem(qqqq=1)
 
 

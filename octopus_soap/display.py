@@ -1,0 +1,296 @@
+"""How results, models and errors look to a person: HTML for notebooks, rich renderables for terminals.
+
+Both are drawn from one `View`. It is capped (rows, length of a cell, and for HTML the size in bytes), what went wrong
+stands first, secret members are masked, and control characters are replaced, so that a service's text cannot colour a
+terminal. The HTML inherits the page's colours, so it reads in light and dark, and fetches nothing.
+
+Objects are known by their shape, not by their class: everything here is below the models, results and errors that
+show themselves with it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.console import Group
+
+    from octopus_soap.errors import OctopusError
+    from octopus_soap.models import WireModel
+    from octopus_soap.results import BatchResult, ItemOutcome
+
+MASK = "…"
+MOST_ROWS, MOST_COLUMNS, MOST_CHARACTERS = 20, 8, 60
+_LONG = 200
+"""Characters of a text that may need more room than a column of many: a message, a member of one record."""
+MOST_BYTES = 48_000
+"""A view's HTML stays below 50 kB, its frame included."""
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_ZEROS = re.compile(r"(\.\d\d\d*?)0+$")
+"""Zeros beyond two places: the service writes 19.9000, a person reads 19.90."""
+_FIRST = (
+    "sku", "order_id", "id_order", "store_id", "description", "order_date", "price", "cost", "msrp", "stock",
+    "applicable_stock", "form_quantity", "store_stock", "store_price", "quantity", "unit_price", "total",
+    "payment_status", "shipping_status", "result", "error_message", "store_stock_info_list", "order_items",
+)  # fmt: skip
+_HEADINGS = {
+    "store_stock_info_list": "stores",
+    "order_items": "lines",
+    "kit_list": "kits",
+    "attribute_list": "attributes",
+}
+_WRONG_FIRST = ("rejected", "missing", "failed", "unknown", "not_sent")
+_STYLE = (
+    ".octopus-soap{font-size:.92em;line-height:1.35}"
+    ".octopus-soap table{border-collapse:collapse;margin:.3em 0 .6em}"
+    # The class stands twice to outweigh a notebook's own rules for tables.
+    ".octopus-soap.octopus-soap :is(th,td){padding:.15em .7em .15em 0;text-align:left;vertical-align:top;"
+    "border-bottom:1px solid rgba(128,128,128,.35);max-width:34em;overflow-wrap:break-word}"
+    ".octopus-soap.octopus-soap tr{background:none}"
+    ".octopus-soap.octopus-soap th{font-weight:600;white-space:nowrap}"
+    ".octopus-soap.octopus-soap .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}"
+    ".octopus-soap p{margin:.2em 0}.octopus-soap .q{opacity:.75}"
+)
+
+
+@dataclass(slots=True)
+class Grid:
+    """A table with a heading; *left_out* rows are counted, not shown."""
+
+    heading: str
+    columns: Sequence[str]
+    rows: list[list[Any]]
+    left_out: int = 0
+
+
+@dataclass(slots=True)
+class View:
+    """What is shown: a title, short lines, tables, and quiet lines at the end."""
+
+    title: str
+    lines: list[str] = field(default_factory=list)
+    grids: list[Grid] = field(default_factory=list)
+    quiet: list[str] = field(default_factory=list)
+
+
+# -- what is shown -----------------------------------------------------------------------------------------------------
+
+
+def view_of_model(model: WireModel) -> View:
+    """One record: its members that have a value, its nested lists as tables."""
+    view = View(_titled(model))
+    rows: list[list[Any]] = []
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        if _is_model(value):
+            rows += [[f"{name}.{inner}", text(_member(value, inner), _LONG)] for inner in _given(value)]
+        elif isinstance(value, list) and value and _is_model(value[0]):
+            view.grids.append(_of_models(_HEADINGS.get(name, name), value))
+        elif value is not None:
+            rows.append([name, text(_member(model, name), _LONG)])
+    view.grids.insert(0, Grid("", ("member", "value"), rows))
+    if extra := list(model.model_extra or {}):
+        view.quiet.append(f"members the model does not know: {', '.join(extra[:MOST_ROWS])}")
+    return view
+
+
+def view_of_result(result: BatchResult[Any]) -> View:
+    """A list call's result: counts, what went wrong, then the good values."""
+    counts = ", ".join(f"{count} {status}" for status, count in result.counts.items()) or "empty"
+    view = View(f"BatchResult: {counts}")
+    wrong = [o for status in _WRONG_FIRST for o in result.outcomes if o.status.value == status]
+    if wrong:
+        rows = [[o.status.value, o.index, o.key, _why(o)] for o in wrong[:MOST_ROWS]]
+        view.grids.append(Grid("not ok", ("outcome", "input", "key", "why"), rows, len(wrong) - len(rows)))
+    good: list[tuple[str, Any]] = [(o.key, o.value) for o in result.outcomes if o.ok and o.value is not None]
+    if good and _is_model(good[0][1]):
+        view.grids.append(_of_models("", [value for _, value in good]))
+    elif good:
+        rows = [list(pair) for pair in good[:MOST_ROWS]]
+        view.grids.append(Grid("", ("key", "value"), rows, len(good) - len(rows)))
+    if result.calls:
+        seconds = sum(call.elapsed for call in result.calls)
+        size = sum(call.received_bytes for call in result.calls)
+        many = "request" if len(result.calls) == 1 else "requests"
+        view.quiet.append(
+            f"{result.calls[0].operation}: {len(result.calls)} {many}, {seconds:.2f} s, {size:,} bytes read"
+        )
+    return view
+
+
+def view_of_error(error: OctopusError) -> View:
+    """An error: its words, every problem or the batch's result, and the next step."""
+    view = View(type(error).__name__, [error.message])
+    problems = getattr(error, "problems", ())
+    if problems:
+        rows = [[p.index, p.key, p.field, p.message, p.value] for p in problems[:MOST_ROWS]]
+        columns = ("input", "key", "field", "problem", "value")
+        view.lines = [f"{len(problems)} problem{'' if len(problems) == 1 else 's'}"]
+        view.grids.append(Grid("", columns, rows, len(problems) - len(rows)))
+    result: Any = getattr(error, "result", None)
+    if hasattr(result, "outcomes"):
+        inner = view_of_result(result)
+        view.lines.append(inner.title)
+        view.grids += inner.grids
+    if error.hint:
+        view.quiet.append(f"Next: {error.hint}")
+    if error.info is not None:
+        view.quiet.append(error.info.brief())
+    return view
+
+
+def _of_models(heading: str, models: Sequence[WireModel]) -> Grid:
+    shown = models[:MOST_ROWS]
+    names = [n for n in type(models[0]).model_fields if any(_listed(m, n) is not None for m in shown)]
+    ranks = {name: rank for rank, name in enumerate(_FIRST)}
+    names.sort(key=lambda name: ranks.get(name, len(ranks)))  # stable: the rest stays in the order of the page
+    chosen, dropped = names[:MOST_COLUMNS], names[MOST_COLUMNS:]
+    rows = [[_short(_listed(model, name)) for name in chosen] for model in shown]
+    headings = [_HEADINGS.get(name, name) for name in chosen]
+    if dropped:
+        headings.append(f"+{len(dropped)}")
+        rows = [[*row, MASK] for row in rows]
+    return Grid(heading, headings, rows, len(models) - len(shown))
+
+
+def _listed(model: Any, name: str) -> Any:
+    """A member as one cell: a list by its length, a nested record not at all."""
+    value = getattr(model, name, None)
+    if isinstance(value, list):
+        return len(value) or None
+    return None if value is None or _is_model(value) else _member(model, name)
+
+
+def _short(value: Any) -> Any:
+    return text(value) if isinstance(value, str) else value
+
+
+def _member(model: Any, name: str) -> Any:
+    return MASK if name in type(model).secret_fields else getattr(model, name)
+
+
+def _given(model: Any) -> list[str]:
+    return [name for name in type(model).model_fields if getattr(model, name) is not None]
+
+
+def _is_model(value: Any) -> bool:
+    return hasattr(type(value), "model_fields") and hasattr(type(value), "secret_fields")
+
+
+def _titled(model: WireModel) -> str:
+    key = getattr(model, model.key_field, None) if model.key_field else None
+    return type(model).__name__ if key is None else f"{type(model).__name__} {key}"
+
+
+def _why(outcome: ItemOutcome[Any]) -> str:
+    if outcome.message:
+        return outcome.message
+    if outcome.error is not None:
+        return outcome.error.message
+    return {"missing": "the service does not know it", "not_sent": "it never left"}.get(outcome.status.value, "")
+
+
+# -- how it is written -------------------------------------------------------------------------------------------------
+
+
+def text(value: Any, limit: int = MOST_CHARACTERS) -> str:
+    """A value as a person reads it, on one line, at most *limit* characters."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return value.isoformat(" ", "seconds").replace("+00:00", "Z")
+    if isinstance(value, float):
+        value = format(value, ".15g")
+    if isinstance(value, Decimal):
+        value = _ZEROS.sub(r"\1", format(value, "f"))
+    words = _CONTROL.sub("\ufffd", str(value.value if isinstance(value, Enum) else value))
+    words = re.sub(r"\s*[\r\n\t]\s*", " ", words)
+    return words if len(words) <= limit else f"{words[: limit - 1]}…"
+
+
+def html(view: View) -> str:
+    """The view as HTML, every text escaped, never longer than the cap."""
+    parts = [f'<div class="octopus-soap"><style>{_STYLE}</style>', _paragraph(view.title, strong=True)]
+    parts += [_paragraph(line) for line in view.lines]
+    room = MOST_BYTES - sum(len(part.encode()) for part in parts) - 2_000
+    for grid in view.grids:
+        made = _html_grid(grid, room)
+        room -= len(made.encode())
+        parts.append(made)
+    parts += [_paragraph(line, quiet=True) for line in view.quiet]
+    return "".join([*parts, "</div>"])
+
+
+def _paragraph(line: str, *, strong: bool = False, quiet: bool = False) -> str:
+    words = escape(text(line, 800))
+    return f"<p{' class=q' if quiet else ''}>{f'<b>{words}</b>' if strong else words}</p>"
+
+
+def _html_grid(grid: Grid, room: int) -> str:
+    if not grid.rows and not grid.left_out:
+        return ""
+    top = f"<p><b>{escape(grid.heading)}</b></p>" if grid.heading else ""
+    marks = [_mark(next((row[n] for row in grid.rows if row[n] is not None), "")) for n in range(len(grid.columns))]
+    heads = [f"<th{mark}>{escape(text(name))}</th>" for mark, name in zip(marks, grid.columns, strict=True)]
+    parts = [f"{top}<table><thead><tr>", *heads, "</tr></thead>"]
+    left_out, size = grid.left_out, sum(len(part.encode()) for part in parts)
+    for position, row in enumerate(grid.rows):
+        made = "".join(["<tr>", *(_html_cell(value) for value in row), "</tr>"])
+        size += len(made.encode())
+        if size > room:
+            left_out += len(grid.rows) - position
+            break
+        parts.append(made)
+    more = f"<p class=q>… and {left_out:,} more</p>" if left_out else ""
+    return "".join([*parts, "</table>", more])
+
+
+def _html_cell(value: Any) -> str:
+    return f"<td{_mark(value)}>{escape(text(value, _LONG))}</td>"
+
+
+def _mark(value: Any) -> str:
+    """Numbers and times stay on one line, at the right."""
+    number = isinstance(value, (int, float, Decimal, datetime)) and not isinstance(value, bool)
+    return " class=n" if number else ""
+
+
+def rich(view: View) -> Group:
+    """The view as a rich renderable; rich is imported here, when rich itself asks."""
+    from rich.console import Group  # noqa: PLC0415 - see above
+    from rich.table import Table  # noqa: PLC0415 - see above
+    from rich.text import Text  # noqa: PLC0415 - see above
+
+    parts: list[Any] = [Text(text(view.title, _LONG), style="bold"), *(Text(text(line, 800)) for line in view.lines)]
+    for grid in view.grids:
+        if not grid.rows and not grid.left_out:
+            continue
+        table = Table(title=grid.heading or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+        for position, name in enumerate(grid.columns):
+            numbers = all(isinstance(r[position], (int, float, Decimal, type(None))) for r in grid.rows)
+            table.add_column(Text(text(name)), justify="right" if numbers else "left", overflow="fold")
+        for row in grid.rows:
+            table.add_row(*(Text(text(value, _LONG)) for value in row))
+        parts.append(table)
+        if grid.left_out:
+            parts.append(Text(f"… and {grid.left_out:,} more", style="dim"))
+    parts += [Text(text(line, 800), style="dim") for line in view.quiet]
+    return Group(*parts)
+
+
+def columns_of_text(rows: Iterable[Sequence[str]]) -> str:
+    """Rows as plain text in columns, for a repr."""
+    lines = [list(row) for row in rows]
+    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)

@@ -1,0 +1,124 @@
+"""What somebody finds who types and presses Tab: names, signatures, docstrings, the catalogue, and what they meant."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from IPython.core.completer import provisionalcompleter
+from IPython.core.interactiveshell import InteractiveShell
+from jedi import Interpreter
+
+from octopus_soap import AsyncOctopusClient, OctopusSettings
+from octopus_soap.operations import OPERATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from octopus_soap import OctopusClient
+
+
+@pytest.fixture(params=["blocking", "asynchronous"])
+def live(request, client, service) -> Iterator[OctopusClient | AsyncOctopusClient]:
+    """A live client of each kind."""
+    if request.param == "blocking":
+        yield client
+        return
+    made = AsyncOctopusClient(settings=OctopusSettings.load(**service.settings()))
+    yield made
+    asyncio.run(made.aclose())
+
+
+def test_tab_completes_an_operation(live) -> None:
+    found = Interpreter("client.get_item_l", [{"client": live}]).complete()
+    assert [each.name for each in found] == ["get_item_list"]
+
+
+def test_tab_shows_every_operation_and_what_a_client_has(live) -> None:
+    found = {each.name for each in Interpreter("client.", [{"client": live}]).complete()}
+    assert {operation.name for operation in OPERATIONS.values()} <= found
+    assert {"operations", "with_options", "settings"} <= found
+
+
+def test_ipython_completes_the_same(client) -> None:
+    shell = InteractiveShell()
+    shell.push({"client": client})
+    with provisionalcompleter():
+        found = {each.text for each in shell.Completer.completions("client.get_item_q", 17)}
+    assert {"get_item_quantity", "get_item_quantity_info", "get_item_quantity_list"} <= {
+        t.rpartition(".")[2] for t in found
+    }
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=lambda operation: operation.name)
+def test_the_signature_shown_is_the_rows(operation, client) -> None:
+    [shown] = Interpreter(f"client.{operation.name}(", [{"client": client}]).get_signatures()
+    assert [param.name for param in shown.params] == list(operation.signature.parameters)
+
+
+def test_the_signature_and_docstring_of_a_live_object_are_the_rows(live) -> None:
+    [shown] = Interpreter("client.get_item_list(", [{"client": live}]).get_signatures()
+    assert [param.name for param in shown.params] == ["skus", "account_id", "batch_size", "progress"]
+    assert "Return the inventory data of SKUs" in live.get_item_list.__doc__
+
+
+def test_the_question_mark_of_ipython_shows_signature_and_docstring(client) -> None:
+    shell = InteractiveShell()
+    shell.push({"client": client})
+    shown = shell.object_inspect_text("client.get_item_list")
+    assert "skus: 'Iterable[str]'" in shown.replace("\x1b[0m", "")
+    assert "Vendor's page: GetItemList" in shown
+
+
+# -- the catalogue -----------------------------------------------------------------------------------------------------
+
+
+def test_operations_lists_the_catalogue_as_this_client_has_it(make_client) -> None:
+    client = make_client(batch_sizes={"GetItemList": 7}, safety={"SubmitOrder": "idempotent"})
+    rows = {row.wire_name: row for row in client.operations}
+    assert list(rows) == list(OPERATIONS)
+    assert len(client.operations) == 20
+    assert (rows["GetItemList"].name, rows["GetItemList"].batch_size) == ("get_item_list", 7)
+    assert rows["IsSkuExistList"].batch_size == 500
+    assert rows["IsSkuExistList"].documented
+    assert rows["GetItemQuantity"].batch_size is None
+    assert rows["SubmitOrder"].safety.value == "idempotent"
+    assert rows["GetItemList"].summary == "Return the inventory data of SKUs, any number of them, 100 per request."
+
+
+def test_operations_prints_a_table(live) -> None:
+    lines = repr(live.operations).splitlines()
+    assert len(lines) == 21
+    assert lines[0].split()[:2] == ["method", "operation"]
+    assert max(map(len, lines)) <= 190
+    [line] = [line for line in lines if line.startswith("get_item_list ")]
+    assert line.split()[1:4] == ["GetItemList", "100", "read"]
+    assert "GetItemQuantityList" in live.operations._repr_html_()
+
+
+# -- what somebody meant -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("getItemList", "get_item_list"),
+        ("GetItemList", "get_item_list"),
+        ("get_items", "get_item_list"),
+        ("get_itemlist", "get_item_list"),
+        ("submit_orders", "submit_order"),
+        ("is_sku_exists", "is_sku_exist"),
+        ("delete_items", "delete_item"),
+    ],
+)
+def test_a_misspelt_operation_names_the_one_that_was_meant(live, typed: str, meant: str) -> None:
+    with pytest.raises(AttributeError, match=f"did you mean {meant}\\?"):
+        getattr(live, typed)
+
+
+def test_a_name_far_from_all_points_to_the_catalogue(live) -> None:
+    with pytest.raises(AttributeError, match=r"`\.operations` lists"):
+        _ = live.xyzzy
+    assert not hasattr(live, "_repr_html_")
+    assert not hasattr(live, "_ipython_canary_method_should_not_exist_")

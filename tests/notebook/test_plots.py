@@ -1,0 +1,149 @@
+"""Charts: each returns its Axes, says its units, and leaves matplotlib as it found it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import matplotlib as mpl
+import pytest
+
+mpl.use("Agg")
+
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+
+from octopus_soap import (
+    BatchResult,
+    InvalidInputError,
+    InventoryItem,
+    ItemOutcome,
+    OrderItem,
+    OrderResponseItem,
+    OutcomeStatus,
+    StoreStockInfo,
+    plots,
+)
+from octopus_soap.frames import to_frame
+
+DAY = datetime(2026, 3, 1, 23, 30, tzinfo=UTC)
+ITEMS = [
+    InventoryItem(
+        sku=f"{number:03d}",
+        cost=2,
+        price=1 if number == 1 else 3 + number,
+        msrp=9,
+        store_stock_info_list=[
+            StoreStockInfo(store_id="S1", store_stock=number),
+            StoreStockInfo(store_id="S2", store_stock=2),
+        ],
+    )
+    for number in range(8)
+]
+ORDERS = [
+    OrderResponseItem(
+        order_id=str(number), order_date=DAY + timedelta(days=number // 2), total=10,
+        order_items=[OrderItem(sku="A", quantity=1), OrderItem(sku="B", quantity=1)],
+    )
+    for number in range(6)
+] + [OrderResponseItem(order_id="undated", total=5)]  # fmt: skip
+RESULT = BatchResult(
+    [ItemOutcome(index, item.sku, OutcomeStatus.OK, item) for index, item in enumerate(ITEMS)]
+    + [ItemOutcome(8, "404", OutcomeStatus.MISSING)]
+)
+DRAWN = {
+    "stock_by_store": lambda **o: plots.stock_by_store(ITEMS, **o),
+    "price": lambda **o: plots.price_against_cost_and_msrp(ITEMS, currency="EUR", **o),
+    "price_cloud": lambda **o: plots.price_against_cost_and_msrp(
+        [item.replace(sku=f"{item.sku}-{n}") for item in ITEMS for n in range(6)], **o
+    ),
+    "orders": lambda **o: plots.orders_and_revenue_per_day(ORDERS, currency="EUR", **o),
+    "changes": lambda **o: plots.change_feed_activity([DAY + timedelta(minutes=7 * n) for n in range(40)], **o),
+    "outcomes": lambda **o: plots.outcome_breakdown(RESULT, **o),
+}
+UNITS = {
+    "stock_by_store": ("stock (pieces)", "store"),
+    "price": ("amount per piece (EUR)", "SKU"),
+    "price_cloud": ("cost per piece (account's currency)", "price and MSRP per piece (account's currency)"),
+    "orders": ("day (UTC)", "orders per day"),
+    "changes": ("time (UTC)", "changes per hour"),
+    "outcomes": ("inputs", "outcome"),
+}
+
+
+@pytest.fixture(autouse=True)
+def no_figures_left():
+    yield
+    plt.close("all")
+
+
+def words(ax: Axes) -> list[str]:
+    return [text.get_text() for text in ax.texts]
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_chart_returns_its_axes_with_title_and_units(name: str) -> None:
+    before = dict(mpl.rcParams)
+    ax = DRAWN[name]()
+    assert isinstance(ax, Axes)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == UNITS[name]
+    assert ax.get_title()
+    ax.figure.canvas.draw()
+    assert dict(mpl.rcParams) == before
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_chart_draws_on_the_axes_it_is_given(name: str) -> None:
+    _, given = plt.subplots()
+    assert DRAWN[name](ax=given) is given
+    assert len(plt.get_fignums()) == 1
+
+
+@pytest.mark.parametrize("backend", ["pandas", "polars"])
+def test_frames_are_drawn_as_the_models_they_came_from(backend: str) -> None:
+    for draw, models in ((plots.stock_by_store, ITEMS), (plots.orders_and_revenue_per_day, ORDERS)):
+        one, other = draw(models), draw(to_frame(models, backend=backend))
+        assert [bar.get_width() for bar in one.patches] == [bar.get_width() for bar in other.patches]
+        assert [bar.get_height() for bar in one.patches] == [bar.get_height() for bar in other.patches]
+    assert plots.price_against_cost_and_msrp(to_frame(ITEMS, backend=backend))
+
+
+def test_every_store_says_its_total() -> None:
+    assert words(plots.stock_by_store(ITEMS)) == ["16", "28"]
+    assert plots.stock_by_store(ITEMS, most=2).get_legend().texts[-1].get_text() == "other items"
+
+
+def test_items_below_cost_are_named() -> None:
+    assert words(plots.price_against_cost_and_msrp(ITEMS)) == ["below cost"]
+
+
+def test_an_order_counts_once_however_many_lines_it_has() -> None:
+    ax = plots.orders_and_revenue_per_day(ORDERS)
+    assert [bar.get_height() for bar in ax.patches] == [2, 2, 2]
+    money = next(other for other in ax.figure.axes if other is not ax)
+    assert money.lines[0].get_ydata().tolist() == [20, 20, 20]
+    assert "1 without a date left out" in ax.get_title()
+
+
+def test_changes_may_be_moments_or_counts() -> None:
+    moments = [DAY, DAY, DAY + timedelta(hours=1)]
+    for changes in (moments, {DAY: 2, DAY + timedelta(hours=1): 1}):
+        assert plots.change_feed_activity(changes).get_title() == "Changes seen, 3 in all"
+
+
+def test_every_status_says_its_count_and_share() -> None:
+    assert words(plots.outcome_breakdown(RESULT)) == ["1 (11%)", "8 (89%)"]
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        plots.stock_by_store,
+        plots.price_against_cost_and_msrp,
+        plots.orders_and_revenue_per_day,
+        plots.change_feed_activity,
+        plots.outcome_breakdown,
+    ],
+)
+def test_where_there_is_nothing_to_draw_it_is_said(draw) -> None:
+    with pytest.raises(InvalidInputError, match="nothing to draw"):
+        draw([])
