@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 RETAIL ?=
+MOMENTS ?= 50
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench soak fuzz docs clean
+.PHONY: help demo test check format bench soak crash fuzz docs dist clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -45,6 +46,9 @@ bench: $(VENV)/.dev  ## measure against other SOAP stacks; they are installed un
 
 soak: $(VENV)/.dev  ## 10,000 batch calls, a fifth of them failing in scripted ways; at most two minutes
 	$(BIN)/python benchmarks/soak.py
+
+crash: $(VENV)/.dev  ## kill the jobs at every step and at MOMENTS random ones each, on SQLite and PostgreSQL
+	.ci/postgres $(BIN)/python $(BIN)/python -m tests.jobs.crash --moments $(MOMENTS)
 
 fuzz: $(VENV)/.dev  ## fuzz the decoder for a minute
 	-$(BIN)/python -m pip install --quiet atheris  # without it the target mutates by itself, and says so

@@ -1,0 +1,42 @@
+"""Jobs that survive crashes: what was done and what is left stands in a ledger, not in a process's memory.
+
+    with OctopusClient() as client, Ledger("shop.db") as ledger:
+        report = StockPush(client, ledger).run("stock.csv")
+
+Extra `jobs`; a ledger on PostgreSQL needs the extra `postgres` too.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from octopus_soap.jobs.changes import Change, ChangeFeed
+    from octopus_soap.jobs.ledger import Ledger
+    from octopus_soap.jobs.order_delivery import Delivery
+    from octopus_soap.jobs.orders import OrderInbox
+    from octopus_soap.jobs.push import StockPush
+    from octopus_soap.jobs.running import Report, every
+
+_HOMES = {
+    "changes": ["Change", "ChangeFeed"],
+    "ledger": ["Ledger"],
+    "order_delivery": ["Delivery"],
+    "orders": ["OrderInbox"],
+    "push": ["StockPush"],
+    "running": ["Report", "every"],
+}
+_HOME_OF = {name: f"octopus_soap.jobs.{module}" for module, names in _HOMES.items() for name in names}
+
+__all__ = ["Change", "ChangeFeed", "Delivery", "Ledger", "OrderInbox", "Report", "StockPush", "every"]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOME_OF:
+        return getattr(import_module(_HOME_OF[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

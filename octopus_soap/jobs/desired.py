@@ -1,0 +1,311 @@
+"""Desired states: what a shop says of its items, from whatever it keeps them in, made comparable.
+
+A state is held as plain values: numbers without trailing zeros, stores by their id, so that `19.9` and `19.90`, or the
+same stores in another order, are one state. A state may be partial: what is unset is left as it is. `None` is an
+`xsi:nil` where the caller wrote it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from octopus_soap.errors import InvalidInputError, Problem
+from octopus_soap.jobs.running import KeyProblem
+from octopus_soap.models import InventoryItem, ItemQuantityAndPrice, StoreStockInfo
+from octopus_soap.models.scalars import parse_datetime
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Values = dict[str, Any]
+"""A state as plain values, by attribute; `stores` by store id."""
+
+OBSERVED = "observed_at"
+"""The key or column that says when a row was true."""
+
+_STORES = "store_stock_info_list"
+_NOT_STATE = frozenset({"sku", "error_message"})
+_FRAME_ROWS = 5_000
+_ENCODED = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
+
+
+class Desired(NamedTuple):
+    """What one SKU should be.
+
+    Attributes:
+        sku: the SKU.
+        values: its state.
+        observed_at: when that was true; None where the source does not say.
+    """
+
+    sku: str
+    values: Values
+    observed_at: datetime | None = None
+
+
+def read_desired(source: Any, *, money_digits: int | None = None) -> Iterator[Desired | KeyProblem]:
+    """Read desired states one after another; a row that cannot be one comes as a problem of its own.
+
+    Args:
+        source: a CSV file's path, a pandas or polars DataFrame, or any iterable of `ItemQuantityAndPrice` and of
+            mappings with its names. Mappings, frames and files may say per row when it was true (`observed_at`).
+        money_digits: decimal places to round a frame's floats to; without it a float must be exact.
+
+    Raises:
+        InvalidInputError: the source as a whole cannot be used.
+        OSError: the file cannot be opened.
+    """
+    if isinstance(source, (str, PathLike)):
+        yield from _of_file(Path(fspath(source)))
+    elif type(source).__module__.partition(".")[0] in {"pandas", "polars"} and hasattr(source, "columns"):
+        yield from _of_frame(source, money_digits)
+    elif isinstance(source, (Mapping, ItemQuantityAndPrice)) or not isinstance(source, Iterable):
+        kind = type(source).__name__
+        message = f"expected an iterable of items, a DataFrame or the path of a CSV file, not one {kind}"
+        raise InvalidInputError([Problem(message)])
+    else:
+        for index, row in enumerate(source):
+            yield _of_row(index, row)
+
+
+def _of_row(index: int, row: Any) -> Desired | KeyProblem:
+    try:
+        if isinstance(row, ItemQuantityAndPrice):
+            return _of_model(row, None)
+        if isinstance(row, Mapping):
+            given = {str(name): value for name, value in row.items()}
+            observed = _moment(given.pop(OBSERVED, None))
+            return _of_model(ItemQuantityAndPrice(**given), observed)
+    except InvalidInputError as error:
+        sku = next((problem.key for problem in error.problems if problem.key), None)
+        return KeyProblem(sku or f"row {index}", "invalid", _worded(error))
+    kind = type(row).__name__
+    return KeyProblem(f"row {index}", "invalid", f"expected an ItemQuantityAndPrice or a mapping, not {kind}")
+
+
+def _of_model(item: ItemQuantityAndPrice, observed_at: datetime | None) -> Desired:
+    if not item.sku:
+        raise InvalidInputError([Problem("every item needs a SKU", field="sku")])
+    return Desired(item.sku, values_of(item), observed_at)
+
+
+def _worded(error: InvalidInputError) -> str:
+    return "; ".join(f"{p.field.rpartition('.')[2]}: {p.message}" if p.field else p.message for p in error.problems[:3])
+
+
+def _moment(given: Any) -> datetime | None:
+    if given is None or given == "":
+        return None
+    to_datetime = getattr(given, "to_pydatetime", None)  # pandas' own timestamps
+    moment = (
+        parse_datetime(given.strip()) if isinstance(given, str) else given if to_datetime is None else to_datetime()
+    )
+    if not isinstance(moment, datetime) or moment.utcoffset() is None:
+        wanted = "expected a datetime with a time zone, or text such as '2026-03-04T10:00:00Z'"
+        raise InvalidInputError([Problem(wanted, field=OBSERVED, value=repr(given)[:60])])
+    return moment.astimezone(UTC)
+
+
+# -- files and frames ----------------------------------------------------------------------------------------------
+
+
+def _of_file(path: Path) -> Iterator[Desired | KeyProblem]:
+    from octopus_soap.csv_rows import CsvRow, csv_rows  # noqa: PLC0415 - only where a file is given
+
+    for row in csv_rows(path, ItemQuantityAndPrice, also=(OBSERVED,)):
+        if isinstance(row, CsvRow):
+            try:
+                yield _of_model(row.item, _moment(row.others.get(OBSERVED)))
+            except InvalidInputError as error:
+                yield KeyProblem(row.item.sku or f"row {row.number}", "invalid", _worded(error))
+        else:
+            first = row[0]
+            yield KeyProblem(first.key or f"row {first.index}", "invalid", _worded(InvalidInputError(row)))
+
+
+def _of_frame(frame: Any, money_digits: int | None) -> Iterator[Desired | KeyProblem]:
+    # A row per store means that rows belong together: such a frame is read in one piece.
+    whole = any("store" in str(name).casefold() for name in frame.columns)
+    step = max(1, len(frame)) if whole else _FRAME_ROWS
+    for start in range(0, len(frame), step):
+        piece = frame[start : start + step]
+        try:
+            yield from _of_piece(piece, money_digits)
+        except InvalidInputError as error:
+            if whole or any(problem.index is None for problem in error.problems):
+                raise
+            for at in range(len(piece)):
+                yield from _of_frame_row(piece[at : at + 1], start + at, money_digits)
+
+
+def _of_frame_row(piece: Any, row: int, money_digits: int | None) -> Iterator[Desired | KeyProblem]:
+    try:
+        yield from _of_piece(piece, money_digits)
+    except InvalidInputError as error:
+        sku = next((problem.key for problem in error.problems if problem.key), None)
+        yield KeyProblem(sku or f"row {row}", "invalid", _worded(error))
+
+
+def _of_piece(piece: Any, money_digits: int | None) -> list[Desired]:
+    from octopus_soap.frames import items_from_frame  # noqa: PLC0415 - only where a frame is given
+
+    observed: list[Any] = []
+    if OBSERVED in piece.columns:
+        observed = piece[OBSERVED].to_list()
+        piece = piece.drop(columns=[OBSERVED]) if hasattr(piece, "iloc") else piece.drop(OBSERVED)
+    items = items_from_frame(piece, ItemQuantityAndPrice, money_digits=money_digits)
+    if not observed:
+        return [_of_model(item, None) for item in items]
+    if len(items) != len(observed):
+        raise InvalidInputError([Problem("rows of stores cannot each have a time of their own", field=OBSERVED)])
+    times = [None if moment != moment else _moment(moment) for moment in observed]  # noqa: PLR0124 - NaT is not equal to itself
+    return [_of_model(item, moment) for item, moment in zip(items, times, strict=True)]
+
+
+# -- values --------------------------------------------------------------------------------------------------------
+
+
+def values_of(item: ItemQuantityAndPrice | StoreStockInfo) -> Values:
+    """The state a model describes: what is set in it, made comparable.
+
+    Raises:
+        InvalidInputError: two of its stores have one id.
+    """
+    values: Values = {}
+    held = item.__dict__  # as getattr, which a million items would spend seconds in
+    for name in item.model_fields_set:
+        if name in _NOT_STATE:
+            continue
+        value = held[name]
+        if type(value) is Decimal:
+            values[name] = _plain(value)
+        elif name == _STORES:
+            values["stores"] = None if value is None else _stores(value)
+        else:
+            values[name] = value
+    return values
+
+
+def _plain(number: Decimal) -> str:
+    text = format(number, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in {"-0", ""} else text
+
+
+def _stores(stores: list[StoreStockInfo]) -> Values:
+    found: Values = {}
+    for store in stores:
+        key = str(store.store_id or "")
+        if key in found:
+            raise InvalidInputError([Problem(f"two entries for store {key!r}", field=_STORES)])
+        found[key] = values_of(store)
+    return found
+
+
+def as_text(values: Values) -> str:
+    """A state as the ledger keeps it; equal states have equal texts."""
+    return _ENCODED(values)
+
+
+def from_text(text: str | None) -> Values | None:
+    """What `as_text` was given."""
+    return None if text is None else json.loads(text)
+
+
+def as_item(sku: str, values: Values) -> ItemQuantityAndPrice:
+    """The update that sets *values*."""
+    given = {name: value for name, value in values.items() if name != "stores"}
+    if "stores" in values:
+        stores = values["stores"]
+        given[_STORES] = None if stores is None else [StoreStockInfo(**store) for store in stores.values()]
+    return ItemQuantityAndPrice(sku=sku, **given)
+
+
+def actual_values(item: InventoryItem) -> Values:
+    """What the service tells of an item's stock and prices; what it tells nothing of is left out."""
+    locks = item.field_locks
+    told = {
+        "stock": _whole(item.stock),
+        "price": item.price,
+        "cost": item.cost,
+        "lock_stock": locks.lock_stock if locks else None,
+        "lock_price": locks.lock_price if locks else None,
+        "lock_cost": locks.lock_cost if locks else None,
+    }
+    values: Values = {
+        name: _plain(value) if isinstance(value, Decimal) else value
+        for name, value in told.items()
+        if value is not None
+    }
+    if item.stores:
+        values["stores"] = {
+            str(store.store_id or ""): {name: value for name, value in values_of(store).items() if value is not None}
+            for store in item.stores
+        }
+    return values
+
+
+def _whole(stock: str | None) -> int | None:
+    # InventoryItem.Stock is text on the page, ItemQuantityAndPrice.Stock an Int.
+    try:
+        number = Decimal((stock or "").strip())
+    except ArithmeticError:
+        return None
+    return int(number) if number.is_finite() and number == number.to_integral_value() else None
+
+
+def merged(older: Values | None, newer: Values) -> Values:
+    """*older* with what *newer* says put over it, store by store."""
+    result = dict(older or {})
+    for name, value in newer.items():
+        known = result.get(name)
+        result[name] = merged(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
+    return result
+
+
+def covers(known: Values | None, wanted: Values) -> bool:
+    """True where everything *wanted* says is so in *known* already."""
+    if known is None:
+        return False
+    for name, value in wanted.items():
+        if name not in known:
+            return False
+        mine = known[name]
+        if mine != value and not (isinstance(mine, dict) and isinstance(value, dict) and covers(mine, value)):
+            return False
+    return True
+
+
+def difference(known: Values, told: Values) -> Values:
+    """What *told* says otherwise than *known*, of what *known* says at all."""
+    changes: Values = {}
+    for name, mine in known.items():
+        if name not in told or told[name] == mine:
+            continue
+        theirs = told[name]
+        if isinstance(mine, dict) and isinstance(theirs, dict):
+            if inner := difference(mine, theirs):
+                changes[name] = inner
+        else:
+            changes[name] = theirs
+    return changes
+
+
+def zeroes(before: Values | None, after: Values) -> bool:
+    """True where *after* leaves nothing of a stock that *before* had, or may have had."""
+    return _is_empty(after) and not (before is not None and _is_empty(before))
+
+
+def _is_empty(values: Values) -> bool:
+    if values.get("stock") is not None:
+        return bool(values["stock"] <= 0)
+    stores: Values = values.get("stores") or {}
+    stocks = [store.get("store_stock") for store in stores.values() if store.get("store_stock") is not None]
+    return bool(stocks) and all(Decimal(str(stock)) <= 0 for stock in stocks)

@@ -1,0 +1,146 @@
+"""What stands in a ledger, for people: how each job is doing, one key's rows, what is held; and trying that again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, or_, select, update
+
+from octopus_soap.jobs.change_tables import CHANGES
+from octopus_soap.jobs.order_tables import ORDER_GAPS, ORDERS
+from octopus_soap.jobs.running import KeyProblem
+from octopus_soap.jobs.tables import RUN_LOCK, STOCK_ITEM
+from octopus_soap.jobs.workers import is_gone, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Table
+
+    from octopus_soap.jobs.ledger import Ledger
+
+_WORK = (STOCK_ITEM, ORDERS, ORDER_GAPS, CHANGES)
+_UNTOLD = frozenset({"channel", "leased_by"})
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """How one table of work is doing.
+
+    Attributes:
+        job: such as `push`.
+        table: the table's name.
+        states: how many rows are in each state.
+        due: rows there is something to do for now.
+        leased: rows somebody works on.
+    """
+
+    job: str
+    table: str
+    states: dict[str, int] = field(default_factory=dict[str, int])
+    due: int = 0
+    leased: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A run that is under way.
+
+    Attributes:
+        job: such as `push`.
+        holder: its process.
+        since: when it began, by the ledger's clock.
+    """
+
+    job: str
+    holder: str
+    since: datetime
+
+
+def status(ledger: Ledger) -> list[JobStatus]:
+    """How each table of work of the channel is doing; tables nothing ever came to are left out."""
+    found: list[JobStatus] = []
+    with ledger.reading() as connection:
+        now = ledger.now(connection)
+        for table in _work_tables():
+            mine = table.c.channel == ledger.channel
+            counted = select(table.c.state, func.count()).where(mine).group_by(table.c.state).order_by(table.c.state)
+            states = {state: count for state, count in connection.execute(counted)}  # noqa: C416 - rows are no pairs to a type checker
+            if states:
+                due = select(func.count()).select_from(table).where(mine, table.c.due_at <= now)
+                leased = select(func.count()).select_from(table).where(mine, table.c.leased_until > now)
+                counts = connection.execute(due).scalar_one(), connection.execute(leased).scalar_one()
+                found.append(JobStatus(table.info["job"], table.name, states, *counts))
+    return found
+
+
+def running(ledger: Ledger) -> list[Running]:
+    """The runs that are under way in the channel."""
+    with ledger.reading() as connection:
+        now = ledger.now(connection)
+        held = select(RUN_LOCK).where(RUN_LOCK.c.channel == ledger.channel, RUN_LOCK.c.leased_until > now)
+        rows = connection.execute(held.order_by(RUN_LOCK.c.job)).all()
+    return [Running(row.job, shown(row.leased_by), row.since) for row in rows if not is_gone(row.leased_by)]
+
+
+def show(ledger: Ledger, key: str) -> list[dict[str, Any]]:
+    """Every row of the channel that is about *key* (a SKU or an order id), with its job."""
+    found: list[dict[str, Any]] = []
+    with ledger.reading() as connection:
+        for table in _work_tables():
+            names = [name for name in (table.info["key"], "order_id") if name in table.c]
+            about = or_(*(table.c[name] == key for name in names))
+            for row in connection.execute(select(table).where(table.c.channel == ledger.channel, about)):
+                cells = {name: value for name, value in row._mapping.items() if name not in _UNTOLD}  # noqa: SLF001 - SQLAlchemy's public name
+                if row.leased_by is not None:
+                    cells["leased_by"] = shown(row.leased_by)
+                found.append({"job": table.info["job"], **cells})
+    return found
+
+
+def held(ledger: Ledger, *, job: str | None = None) -> Iterator[tuple[str, KeyProblem]]:
+    """What is rejected or quarantined in the channel: the job, and the key with the reason.
+
+    Args:
+        ledger: the ledger.
+        job: only this one's.
+    """
+    with ledger.reading() as connection:
+        for table in _work_tables(job):
+            key = table.c[table.info["key"]]
+            wanted = select(key, table.c.state, table.c.message, table.c.attempts).where(*_held(ledger, table))
+            for found, state, message, attempts in connection.execute(wanted.order_by(key)):
+                yield table.info["job"], KeyProblem(found, state, message, attempts)
+
+
+def retry(ledger: Ledger, keys: Collection[str] | None = None, *, job: str | None = None) -> int:
+    """Let what is rejected or quarantined be tried by the next run, and not only after its pause.
+
+    Args:
+        ledger: the ledger.
+        keys: SKUs or order ids; everything by default.
+        job: only this one's.
+
+    Returns:
+        How many rows will be tried.
+    """
+    count = 0
+    with ledger.transaction() as connection:
+        now = ledger.now(connection)
+        for table in _work_tables(job):
+            conditions = _held(ledger, table)
+            if keys is not None:
+                conditions.append(table.c[table.info["key"]].in_(list(keys)))
+            changed = update(table).where(*conditions).values(state=table.info["retry_state"], due_at=now, attempts=0)
+            count += connection.execute(changed).rowcount
+    return count
+
+
+def _held(ledger: Ledger, table: Table) -> list[ColumnElement[bool]]:
+    return [table.c.channel == ledger.channel, table.c.state.in_(table.info["held"])]
+
+
+def _work_tables(job: str | None = None) -> list[Table]:
+    return [table for table in _WORK if job in {None, table.info["job"]}]

@@ -1,0 +1,161 @@
+"""Confirming: telling the service that an order is ours, and looking whether it took it.
+
+The confirmations answer nothing, and an id the service does not take is passed over in silence. So what was confirmed
+is listed once more by its id, and counts as confirmed only where it is not listed any more. That is also how a
+confirmation whose answer was lost is settled; to repeat one does no harm.
+
+Which confirmation an order needs is not written on it: `SetDownloadOrderConfirm`, or `SetDownloadSplitOrderConfirm` for
+an order that was split over several stores, each of which downloads its part.
+
+* Reading the whole account, the plain one is sent. An order that is listed all the same, or that came with two store
+  ids, is split: it is confirmed for each store it is listed with.
+* Reading store by store, the split one is sent with the store's id, as the plain one might take the order from the
+  other stores, too. The plain one follows where the order is listed all the same: then it was not split.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from octopus_soap.errors import AuthenticationError, BatchError, ConfigError, InvalidInputError, OctopusError
+from octopus_soap.jobs.order_download import list_orders
+from octopus_soap.models import OrderCriteria, OrderDownloadSubmitRequest
+from octopus_soap.models.scalars import INT32_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sqlalchemy import Row
+
+    from octopus_soap.client import OctopusClient
+
+_MOST_ROUNDS = 12
+"""Confirmations of one order in a run: its stores, and some to spare."""
+STILL_LISTED = "it was confirmed, and the service lists it all the same"
+
+
+@dataclass(slots=True, eq=False)
+class Confirmation:
+    """One order on its way to being confirmed.
+
+    Attributes:
+        row: the ledger's.
+        stores: the store ids it is listed with.
+        sent: what was sent already: `""` for the plain confirmation, a store id for a split one.
+        done: it is listed no more.
+        error: why it is not done.
+    """
+
+    row: Row[Any]
+    stores: list[str]
+    sent: list[str] = field(default_factory=list[str])
+    done: bool = False
+    error: OctopusError | None = None
+
+    def following(self) -> str | None:
+        """What to send next; None where nothing is left to try."""
+        own = self.row.store
+        steps = [own, ""] if own else [*(self.stores if len(self.stores) > 1 else []), "", *self.stores]
+        return next((step for step in steps if step not in self.sent), None)
+
+    def request(self, step: str) -> OrderDownloadSubmitRequest:
+        """The row of the confirmation *step*."""
+        row: dict[str, str] = {"order_id": self.row.order_id}
+        store = step or self.row.store or (self.stores[0] if self.stores else "")
+        if store:
+            row["store_id"] = store
+        if self.row.reference:
+            row["third_party_order_number"] = self.row.reference
+        return OrderDownloadSubmitRequest(**row)
+
+
+class Confirming:
+    """Confirms orders of one store, or of the whole account, and looks for each whether it is listed still.
+
+    Args:
+        client: sends.
+        store: the store's id; empty for the whole account.
+        reach: told the steps.
+    """
+
+    def __init__(self, client: OctopusClient, store: str, reach: Callable[[str], None]) -> None:
+        self._client, self._store, self._reach = client, store, reach
+
+    def run(self, rows: Sequence[Row[Any]]) -> list[Confirmation]:
+        """Confirm *rows* and return what became of each.
+
+        Raises:
+            AuthenticationError: the credentials are refused.
+            ConfigError: confirmations cannot be sent with these settings.
+        """
+        everything = [Confirmation(row, json.loads(row.stores)) for row in rows]
+        left = everything
+        for _ in range(_MOST_ROUNDS):
+            left = [one for one in left if one.error is None and one.following() is not None]
+            if not left:
+                break
+            self._reach("orders.confirming")
+            self._send(left)
+            self._reach("orders.confirm_sent")
+            left = self._still_listed(left)
+        return everything
+
+    def _send(self, orders: list[Confirmation]) -> None:
+        """Send the next confirmation of each."""
+        steps: dict[str, list[Confirmation]] = {}
+        for one in orders:
+            steps.setdefault(one.following() or "", []).append(one)
+        for step, those in steps.items():
+            self._send_step(step, those)
+
+    def _send_step(self, step: str, orders: list[Confirmation]) -> None:
+        call = self._client.set_download_split_order_confirm if step else self._client.set_download_order_confirm
+        failed: dict[str, OctopusError] = {}
+        try:
+            call([one.request(step) for one in orders])
+        except (AuthenticationError, ConfigError):
+            raise
+        except BatchError as error:
+            failed = {outcome.key: outcome.error or error for outcome in error.result.outcomes if not outcome.ok}
+        except OctopusError as error:
+            failed = {one.row.order_id: error for one in orders}
+        for one in orders:
+            one.sent.append(step)
+            one.error = failed.get(one.row.order_id)
+
+    def _still_listed(self, orders: list[Confirmation]) -> list[Confirmation]:
+        """Those of *orders* that are listed; the others are done, whatever was answered."""
+        asked = {one.row.order_id: one for one in orders if _can_be_asked_for(one.row.order_id)}
+        listed: set[str] = set()
+        unsettled = [one for one in orders if one.error is not None]
+        if asked:
+            try:
+                listed = self._listed(asked)
+            except (AuthenticationError, ConfigError, InvalidInputError):
+                raise
+            except OctopusError:
+                asked = {}  # nobody can tell: the confirmation's own answer counts, and the next download corrects it
+        for one in orders:
+            one.done = one.row.order_id not in listed and (one.row.order_id in asked or one not in unsettled)
+            one.error = None if one.done else one.error
+        return [one for one in orders if one.row.order_id in listed]
+
+    def _listed(self, asked: dict[str, Confirmation]) -> set[str]:
+        criteria = OrderCriteria(order_id_list=[int(order_id) for order_id in asked])
+        listed: set[str] = set()
+        for outcome in list_orders(self._client, self._store, criteria).outcomes:
+            one = asked.get(outcome.key)
+            if one is None:
+                continue
+            listed.add(outcome.key)
+            store = (outcome.value.store_id or "") if outcome.value is not None else ""
+            if store and store not in one.stores:
+                one.stores.append(store)
+        return listed
+
+
+def _can_be_asked_for(order_id: str) -> bool:
+    """Whether OrderIDList, which holds ints, can name it as it is written."""
+    return order_id.isascii() and order_id.isdigit() and order_id == str(int(order_id)) and int(order_id) <= INT32_MAX

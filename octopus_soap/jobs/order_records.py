@@ -1,0 +1,99 @@
+"""What is kept of an order: its XML, its decoded form as JSON, and the hash that tells one version from another.
+
+Card numbers are masked in both, as are this client's secrets: a ledger is no place for either. So the handler sees
+none; one that needs it asks the service for the order by its id.
+
+Two listings of one order are the same version where they differ in nothing but what a listing itself changes: the
+number of matches, the time of the last update, and the store it was listed for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from octopus_soap.errors import clip
+from octopus_soap.models import OrderResponseItem
+from octopus_soap.wire.redact import MASK, SECRET_MEMBERS
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from octopus_soap.results import ItemOutcome
+    from octopus_soap.wire.redact import Redactor
+
+_MASKED = {name.casefold() for name in SECRET_MEMBERS}
+_VOLATILE = frozenset({"number_of_matches", "last_update_date", "store_id"})
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One order as a listing showed it.
+
+    Attributes:
+        key: in the ledger.
+        order_id: the service's id; empty where it sent none.
+        placed: when, by the service.
+        raw: its XML.
+        typed: its decoded form; None where it cannot be read.
+        content: the hash of its version.
+        store_id: the store it was listed with.
+        problem: why it cannot be delivered; empty where it can.
+    """
+
+    key: str
+    order_id: str
+    placed: datetime | None
+    raw: str
+    typed: str | None
+    content: str
+    store_id: str
+    problem: str
+
+
+def listed(outcome: ItemOutcome[OrderResponseItem], store: str, redactor: Redactor) -> Listed:
+    """What is kept of one row of a listing."""
+    order, raw = outcome.value, redactor.body(outcome.raw or b"")
+    order_id = outcome.key
+    key = _key(order_id, store) if order_id else f"?{_hash(raw)[:16]}"
+    if order is None:
+        problem = outcome.error.message if outcome.error is not None else "it cannot be read"
+        return Listed(key, order_id, None, raw, None, _hash(raw), "", clip(redactor.text(problem), 400))
+    data = _masked(json.loads(order.model_dump_json(exclude_unset=True)), redactor)
+    stable = {name: value for name, value in data.items() if name not in _VOLATILE}
+    return Listed(
+        key,
+        order_id,
+        order.order_time_gmt or order.order_date,
+        raw,
+        json.dumps(data, ensure_ascii=False),
+        _hash(json.dumps(stable, sort_keys=True)),
+        order.store_id or "",
+        "" if order_id else "it has no OrderID: it could never be confirmed, nor told from another one",
+    )
+
+
+def restored(typed: str) -> OrderResponseItem:
+    """The order as it was decoded."""
+    return OrderResponseItem.model_validate_json(typed, strict=True)
+
+
+def _key(order_id: str, store: str) -> str:
+    return f"{order_id}@{store}" if store else order_id
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _masked(value: Any, redactor: Redactor) -> Any:
+    if isinstance(value, dict):
+        return {
+            name: MASK if name.replace("_", "").casefold() in _MASKED and inner else _masked(inner, redactor)
+            for name, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [_masked(inner, redactor) for inner in value]
+    return redactor.text(value) if isinstance(value, str) else value

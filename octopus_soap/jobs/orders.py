@@ -1,0 +1,378 @@
+"""The order inbox: every order of the service reaches its handler, and is confirmed only when that is certain.
+
+    with OctopusClient() as client, Ledger("shop.db") as ledger:
+        report = OrderInbox(client, ledger).run(lambda order, delivery: book(order))
+
+Theory. A confirmed order is never listed again, so a confirmation is the destruction of the service's copy. It is the
+last thing that happens to an order, and each step before it stands in the ledger before the next one begins:
+
+1. *listed*: a window of creation times is read (`order_download.py`).
+2. *stored*: each order of it, as XML and decoded, with the watermark, in one transaction. State `waiting`.
+3. *claimed*: one worker takes the order under a lease, and notes in the same transaction that its handler begins.
+4. *handled*: the handler has returned.
+5. *committed*: the ledger says so. State `handled`.
+6. *confirmed*: the service was told, and lists the order no more (`order_confirm.py`). State `confirmed`.
+
+What happens to an order if the power goes:
+
+* before 2: nothing is known of it, nothing was confirmed; the next run lists it again.
+* between 2 and 3: it waits in the ledger, whatever the service lists.
+* between 3 and 5: nobody can know how far the handler came. The order is handed over once more, and the delivery says
+  `redelivered`. With `transactional=True` the handler's own statements are in the transaction of 5: they are undone
+  with it, so its effect happens once, not at least once.
+* between 5 and 6: it is not handed over again. It is confirmed (again, perhaps, which does no harm).
+* after 6: it is done. Were it listed all the same, it would be known by its key and confirmed again.
+
+An order whose handler raises, or that cannot be read, goes into quarantine: it is tried again after pauses that double,
+named in every report, never confirmed, and in nobody's way.
+
+An order that is changed on the service before it was handled is handed over as it is now. One that is changed
+afterwards is not handed over again, unless `on_change="deliver"`: the newer version is stored, and the run that finds
+it reports it.
+
+Several processes may share the work: one runs, the others `work`; all hand over and confirm, under leases.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from datetime import timedelta
+from threading import Event
+from typing import TYPE_CHECKING, Any, Literal
+
+from sqlalchemy import and_, func, or_, select, update
+
+from octopus_soap.errors import AuthenticationError, ConfigError, LedgerError, OctopusError
+from octopus_soap.jobs.order_confirm import STILL_LISTED, Confirmation, Confirming
+from octopus_soap.jobs.order_delivery import Deliverer, Delivery, Handler
+from octopus_soap.jobs.order_download import Download
+from octopus_soap.jobs.order_options import InboxOptions
+from octopus_soap.jobs.order_tables import (
+    CONFIRMED,
+    HANDLED,
+    KEPT,
+    ORDER_CURSORS,
+    ORDER_GAPS,
+    ORDERS,
+    QUARANTINED,
+    UNREAD,
+    WAITING,
+)
+from octopus_soap.jobs.quarantine import Backoff, name_held, reason_of
+from octopus_soap.jobs.running import KeyProblem, Report
+from octopus_soap.jobs.tables import RUN_LOCK
+from octopus_soap.jobs.workers import is_gone
+from octopus_soap.models import OrderDownloadSubmitRequest
+from octopus_soap.results import Progress
+from octopus_soap.wire.redact import Redactor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from octopus_soap.client import OctopusClient
+    from octopus_soap.jobs.leases import Lease
+    from octopus_soap.jobs.ledger import Ledger
+
+__all__ = ["Delivery", "Handler", "OrderInbox"]
+
+JOB = "orders"
+STEPS = (
+    "orders.listed",
+    "orders.storing",
+    "orders.stored",
+    "orders.claimed",
+    "orders.handled",
+    "orders.committed",
+    "orders.confirming",
+    "orders.confirm_sent",
+    "orders.confirmed",
+)
+"""The names of all steps, as `Ledger(reach=...)` is told; `storing` is inside its transaction, before its end, and so
+is `handled` in a transactional inbox."""
+
+_AT_ONCE = 100
+"""Orders confirmed together; so many are handled before the next are confirmed."""
+_IDLE_SECONDS = 0.2
+
+
+class OrderInbox:
+    """Brings every order to a handler once, and confirms it afterwards. See the module for what survives a crash.
+
+    Args:
+        client: of the account the ledger's channel belongs to.
+        ledger: where orders are stored.
+        stores: store ids, to download each store's part of the orders by `GetOrderListStore`; by default the whole
+            account's orders. A channel of a ledger keeps to what it began with.
+        since: no order created before is downloaded; aware. By default every order that is not confirmed.
+        overlap: how far before the newest order known each run begins; more than clocks and time zones may be wrong by.
+        sweep: how often everything from *since* on is listed too, for orders that appear later than others with a later
+            time; None for never.
+        transactional: the handler gets the ledger's open transaction as `delivery.connection`: what it writes there is
+            committed together with the mark that the order is handled, or not at all. On SQLite no other process can
+            write meanwhile.
+        confirm: False to confirm nothing; the service then lists the same orders again, and they are known by their
+            key.
+        on_change: what to do where an order was changed after it was handled: report it once, or deliver the new
+            version.
+        handler_seconds: how long the handler may take before another process takes the order over.
+        backoff: pauses between tries of what failed.
+
+    Raises:
+        InvalidInputError: an argument is not accepted.
+    """
+
+    def __init__(
+        self,
+        client: OctopusClient,
+        ledger: Ledger,
+        *,
+        stores: Sequence[str] = (),
+        since: datetime | None = None,
+        overlap: timedelta = timedelta(days=1),
+        sweep: timedelta | None = timedelta(hours=1),
+        transactional: bool = False,
+        confirm: bool = True,
+        on_change: Literal["report", "deliver"] = "report",
+        handler_seconds: float = 600.0,
+        backoff: Backoff | None = None,
+    ) -> None:
+        given = (stores,) if isinstance(stores, str) else tuple(stores)
+        self._options = InboxOptions(
+            stores=given,
+            since=since,
+            overlap=overlap,
+            sweep=sweep,
+            transactional=transactional,
+            confirm=confirm,
+            on_change=on_change,
+            handler_seconds=handler_seconds,
+            backoff=backoff or Backoff(),
+            redactor=Redactor(client.settings.secrets()),
+        )
+        self._client, self._ledger = client, ledger
+
+    def __repr__(self) -> str:
+        whose = f" stores={list(self._options.stores)}" if self._options.stores else ""
+        return f"<OrderInbox {self._ledger!r}{whose}>"
+
+    def run(
+        self,
+        handler: Handler,
+        *,
+        stop: Event | None = None,
+        progress: Callable[[Progress], object] | None = None,
+    ) -> Report:
+        """Download, hand over, confirm: once, until nothing is left that is due.
+
+        Args:
+            handler: called as `handler(order, delivery)`. Returning means done; raising means try again later. A text
+                it returns goes into the confirmation as the order's `ThirdPartyOrderNumber`.
+            stop: once set, the request and the handler under way end, nothing new is begun, and the report is
+                `interrupted`.
+            progress: called after each order that was handed over.
+
+        Returns:
+            What was done, and every order that is quarantined or not confirmed.
+
+        Raises:
+            JobRunningError: another run is under way.
+            LedgerError: the ledger cannot be used, or belongs to another account.
+            AuthenticationError: the service does not accept the credentials.
+            ConfigError: the settings do not allow what is needed, such as an unverified contract.
+        """
+        self._check_beforehand()
+        with self._ledger.run_lock(JOB):
+            run = self._begun(handler, stop, progress)
+            run.download()
+            run.work(alone=True)
+            return self._ended(run)
+
+    def work(
+        self,
+        handler: Handler,
+        *,
+        stop: Event | None = None,
+        progress: Callable[[Progress], object] | None = None,
+    ) -> Report:
+        """Hand over and confirm what is stored, beside any number of others who do the same on this ledger.
+
+        It downloads nothing, and returns when no run is under way and nothing is left that is due. What a worker that
+        died had under way is taken over: at once where it ran on this machine, otherwise when its lease has run out.
+
+        Args:
+            handler: as in `run`.
+            stop: as in `run`.
+            progress: as in `run`.
+
+        Raises:
+            LedgerError: the ledger cannot be used, or belongs to another account.
+            AuthenticationError: the service does not accept the credentials.
+            ConfigError: the settings do not allow what is needed, such as an unverified contract.
+        """
+        self._check_beforehand()
+        run = self._begun(handler, stop, progress)
+        run.work(alone=False)
+        return self._ended(run)
+
+    # -- beginning and end -------------------------------------------------------------------------------------
+
+    def _check_beforehand(self) -> None:
+        """Refuse what could only fail later, with orders handled that nobody may confirm."""
+        self._ledger.bind(self._client)
+        if self._options.confirm:
+            self._client.set_download_order_confirm.dry_run([OrderDownloadSubmitRequest(order_id="1")])
+
+    def _begun(self, handler: Handler, stop: Event | None, progress: Callable[[Progress], object] | None) -> _Run:
+        channel = self._ledger.channel
+        with self._ledger.transaction() as connection:
+            self._keep_to_scope(connection)
+            self._ledger.take_from_the_dead(connection, ORDERS)
+            if self._options.confirm:
+                kept = update(ORDERS).where(ORDERS.c.channel == channel, ORDERS.c.state == KEPT)
+                connection.execute(kept.values(state=HANDLED, due_at=self._ledger.now(connection)))
+        run = _Run(self._client, self._ledger, self._options, handler, stop or Event())
+        run.progress = progress
+        return run
+
+    def _keep_to_scope(self, connection: Connection) -> None:
+        other = ORDER_CURSORS.c.store == "" if self._options.stores else ORDER_CURSORS.c.store != ""
+        mine = ORDER_CURSORS.c.channel == self._ledger.channel
+        if connection.execute(select(func.count()).select_from(ORDER_CURSORS).where(mine, other)).scalar_one():
+            began, asked = ("the whole account", "stores") if self._options.stores else ("stores", "the whole account")
+            raise LedgerError(
+                f"channel {self._ledger.channel!r} downloads orders for {began}, and would hand over the same orders "
+                f"again for {asked}; use another channel of the ledger for that"
+            )
+
+    def _ended(self, run: _Run) -> Report:
+        channel, report = self._ledger.channel, run.report
+        with self._ledger.reading() as connection:
+            name_held(connection, ORDERS, channel, (QUARANTINED,), report)
+            name_held(connection, ORDER_GAPS, channel, (UNREAD,), report)
+            refused = (ORDERS.c.channel == channel, ORDERS.c.state == HANDLED, ORDERS.c.attempts > 0)
+            rows = select(ORDERS.c.key, ORDERS.c.message, ORDERS.c.attempts).where(*refused).order_by(ORDERS.c.key)
+            for row in connection.execute(rows.limit(_AT_ONCE)):
+                report.problems.append(KeyProblem(row.key, "unconfirmed", row.message, row.attempts))
+                report.problem_count += 1
+            report.finished = self._ledger.now(connection)
+        report.interrupted = run.stop.is_set()
+        return report
+
+
+class _Run:
+    """One run of an inbox."""
+
+    def __init__(
+        self, client: OctopusClient, ledger: Ledger, options: InboxOptions, handler: Handler, stop: Event
+    ) -> None:
+        self.stop = stop
+        self.report = Report(JOB, ledger.now())
+        self._total: int | None = None
+        self.progress: Callable[[Progress], object] | None = None
+        self._client, self._ledger, self._options = client.with_options(stop=stop), ledger, options
+        self._deliverer = Deliverer(self._client, ledger, handler, options)
+
+    def work(self, *, alone: bool) -> None:
+        """Hand over and confirm by turns until nothing is due; not *alone*, wait for the others, too."""
+        while not self.stop.is_set():
+            if self._hand_over() + self._confirm_due():
+                continue
+            if alone or not self._others_work():
+                return
+            self.stop.wait(_IDLE_SECONDS)
+
+    # -- downloading -------------------------------------------------------------------------------------------
+
+    def download(self) -> None:
+        """Download for the whole account, or for each store."""
+        for store in self._options.stores or ("",):
+            if not self.stop.is_set():
+                self._download_store(store)
+
+    def _download_store(self, store: str) -> None:
+        download = Download(self._client, self._ledger, store, self._options, self.stop.is_set)
+        try:
+            download.run(self.report)
+        except (AuthenticationError, ConfigError, LedgerError):
+            raise
+        except OctopusError as error:
+            # What is in the ledger already is handed over all the same.
+            self.report.error = f"downloading: {reason_of(error, self._options.redactor)}"
+
+    def _others_work(self) -> bool:
+        """Whether another process still works on something; what dead ones held is free again afterwards."""
+        with self._ledger.transaction() as connection:
+            self._ledger.take_from_the_dead(connection, ORDERS)
+            now = self._ledger.now(connection)
+            lock = select(RUN_LOCK).where(RUN_LOCK.c.channel == self._ledger.channel, RUN_LOCK.c.job == JOB)
+            run = connection.execute(lock).one_or_none()
+            if run is not None and run.leased_by is not None and run.leased_until > now and not is_gone(run.leased_by):
+                return True
+            leased = and_(ORDERS.c.leased_by.is_not(None), ORDERS.c.leased_until > now)
+            free = and_(ORDERS.c.due_at <= now, or_(ORDERS.c.leased_by.is_(None), ORDERS.c.leased_until <= now))
+            busy = select(ORDERS.c.key).where(ORDERS.c.channel == self._ledger.channel, or_(leased, free)).limit(1)
+            return connection.execute(busy).first() is not None
+
+    # -- handing over and confirming ---------------------------------------------------------------------------
+
+    def _hand_over(self) -> int:
+        done = 0
+        while done < _AT_ONCE and not self.stop.is_set() and self._deliverer.deliver_one(self.report):
+            done += 1
+            self._tell()
+        return done
+
+    def _tell(self) -> None:
+        if self.progress is None:
+            return
+        if self._total is None:  # what was due when the first one was done, that one included
+            due = (ORDERS.c.state.in_((WAITING, QUARANTINED)), ORDERS.c.due_at <= self._ledger.now())
+            mine = select(func.count()).select_from(ORDERS).where(ORDERS.c.channel == self._ledger.channel, *due)
+            with self._ledger.reading() as connection:
+                self._total = 1 + connection.execute(mine).scalar_one()
+        handled, failed = (self.report.counts.get(name, 0) for name in ("handled", "failed"))
+        self.progress(Progress(handled + failed, max(self._total, handled + failed), failed))
+
+    def _confirm_due(self) -> int:
+        if self.stop.is_set() or not self._options.confirm:
+            return 0
+        with self._ledger.transaction() as connection:
+            due = (ORDERS.c.state == HANDLED, ORDERS.c.due_at <= self._ledger.now(connection))
+            lease = self._ledger.claim(
+                connection, ORDERS, where=due, order_by=(ORDERS.c.due_at, ORDERS.c.key), limit=_AT_ONCE, seconds=300.0
+            )
+        if not lease:
+            return 0
+        try:
+            for store in sorted({row.store for row in lease.rows}):
+                rows = [row for row in lease.rows if row.store == store]
+                self._note(lease, Confirming(self._client, store, self._ledger.reach).run(rows))
+        except BaseException:
+            with suppress(LedgerError), self._ledger.transaction() as connection:
+                self._ledger.release(connection, lease)
+            raise
+        self._ledger.reach("orders.confirmed")
+        return len(lease.rows)
+
+    def _note(self, lease: Lease, confirmations: list[Confirmation]) -> None:
+        with self._ledger.transaction() as connection:
+            now = self._ledger.now(connection)
+            for one in confirmations:
+                this = update(ORDERS).where(lease.holds, ORDERS.c.key == one.row.key)
+                connection.execute(this.values(stores=json.dumps(one.stores), leased_by=None, leased_until=None))
+                same = (ORDERS.c.channel == lease.channel, ORDERS.c.key == one.row.key)
+                still = update(ORDERS).where(*same, ORDERS.c.state == HANDLED, ORDERS.c.leased_by.is_(None))
+                if one.done:
+                    values: dict[str, Any] = {"state": CONFIRMED, "due_at": None, "attempts": 0, "message": ""}
+                    self.report.add("confirmed", connection.execute(still.values(**values)).rowcount)
+                    continue
+                if one.error is not None and self.stop.is_set():
+                    continue  # it was the stop that kept it; the next run confirms it
+                tries = one.row.attempts + 1
+                reason = STILL_LISTED if one.error is None else reason_of(one.error, self._options.redactor)
+                pause = self._options.backoff.after(tries)
+                connection.execute(still.values(attempts=tries, due_at=now + pause, message=reason))

@@ -1,0 +1,262 @@
+"""Sending what is pending: claim, send, record, batch by batch.
+
+Between claim and record a batch is under a lease. A process that dies in between leaves its rows pending: what became
+of its request is not known, so they are sent again, which does no harm, as an update sets values and adds nothing. A
+row that got a newer wish meanwhile stays pending with it: what is acknowledged is what was sent. And it is not claimed
+before the request under way has ended or its lease has run out, so that two updates of one SKU do not overtake each
+other.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import BindParameter, and_, bindparam, case, func, null, select, update
+
+from octopus_soap.errors import BatchError, InvalidInputError, LedgerError
+from octopus_soap.jobs.desired import as_item, as_text, from_text, merged
+from octopus_soap.jobs.quarantine import Backoff
+from octopus_soap.jobs.running import KeyProblem
+from octopus_soap.jobs.tables import STOCK_ITEM, Moment
+from octopus_soap.results import BatchResult, ItemOutcome, OutcomeStatus, Progress
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Connection, Row
+
+    from octopus_soap.client import OctopusClient
+    from octopus_soap.jobs.leases import Lease
+    from octopus_soap.jobs.ledger import Ledger
+    from octopus_soap.jobs.plan import PushReport
+
+OPERATION = "UpdateItemQuantityAndPriceList"
+_BACKOFF = Backoff(longest=timedelta(hours=1))
+_TOLD_PROBLEMS = 1_000
+_MOMENT = timedelta(microseconds=1)
+_ITEM = STOCK_ITEM.c
+
+# What each kind of outcome writes; `sent` is what the row wanted when it was claimed, and it may want more by now.
+_KEY: BindParameter[str] = bindparam("key")
+_SAME = _ITEM.wanted == bindparam("sent")
+_FREE: dict[str, Any] = {"leased_by": None, "leased_until": None}
+_DONE: dict[str, Any] = {
+    "acknowledged": bindparam("new_acknowledged"),
+    "acknowledged_at": bindparam("now", type_=Moment),
+    "wanted": case((_SAME, null()), else_=_ITEM.wanted),
+    "state": case((_SAME, "done"), else_="pending"),
+    "due_at": case((_SAME, null()), else_=_ITEM.due_at),
+    "attempts": 0,
+    "message": "",
+    **_FREE,
+}
+_HELD: dict[str, Any] = {
+    "state": case((_SAME, "rejected"), else_="pending"),
+    "due_at": case((_SAME, bindparam("due", type_=Moment)), else_=_ITEM.due_at),
+    "attempts": case((_SAME, _ITEM.attempts + 1), else_=0),
+    "message": case((_SAME, bindparam("new_message")), else_=""),
+    **_FREE,
+}
+_LEFT: dict[str, Any] = {
+    "due_at": bindparam("due", type_=Moment),
+    "attempts": bindparam("new_attempts"),
+    "message": bindparam("new_message"),
+    **_FREE,
+}
+
+
+class Sender:
+    """Sends the pending rows of a channel, until none is due, the service is out, or the stop token is set.
+
+    Args:
+        client: where to send; not closed here.
+        ledger: where the rows are.
+        batch_size: SKUs per request.
+        seconds: how long a lease holds after its process was last heard of.
+        stop: once set, no further batch is claimed.
+        progress: called after each batch.
+    """
+
+    def __init__(
+        self,
+        client: OctopusClient,
+        ledger: Ledger,
+        *,
+        batch_size: int,
+        seconds: float,
+        stop: threading.Event | None,
+        progress: Callable[[Progress], object] | None,
+    ) -> None:
+        self._client = client if stop is None else client.with_options(stop=stop)
+        self._ledger, self._size, self._seconds, self._stop = ledger, batch_size, seconds, stop
+        self._progress = progress
+        self._mine = _ITEM.channel == ledger.channel
+
+    def run(self, report: PushReport) -> None:
+        """Send until nothing is due, and say in *report* what came of it."""
+        with self._ledger.reading() as connection:
+            started = self._ledger.now(connection)
+            due = select(func.count()).select_from(STOCK_ITEM).where(self._mine, _ITEM.due_at <= started)
+            total = connection.execute(due).scalar_one()
+        batches = 0
+        while not self._stopped():
+            lease = self._claim(started)
+            if not lease:
+                break
+            going_on = self._send(lease, started, report)
+            batches += 1
+            self._tell(report, total, batches)
+            if not going_on:
+                break
+        self._conclude(report)
+
+    def _stopped(self) -> bool:
+        return self._stop is not None and self._stop.is_set()
+
+    def _claim(self, started: datetime) -> Lease:
+        limit = min(10_000, self._size * self._client.settings.parallel_writes)
+        due = [_ITEM.due_at <= started]
+        with self._ledger.transaction() as connection:
+            lease = self._take(connection, due, limit)
+            if not lease and self._ledger.take_from_the_dead(connection, STOCK_ITEM):
+                lease = self._take(connection, due, limit)
+            self._ledger.reach("push.claiming")
+        if lease:
+            self._ledger.reach("push.claimed")
+        return lease
+
+    def _take(self, connection: Connection, due: Sequence[ColumnElement[bool]], limit: int) -> Lease:
+        claim = self._ledger.claim
+        return claim(connection, STOCK_ITEM, where=due, order_by=[_ITEM.due_at], limit=limit, seconds=self._seconds)
+
+    # -- one batch ---------------------------------------------------------------------------------------------
+
+    def _send(self, lease: Lease, started: datetime, report: PushReport) -> bool:
+        """Send one batch and record it; False where the service is out."""
+        outcomes: dict[str, ItemOutcome[Any]] = {}
+        refused: dict[str, str] = {}
+        try:
+            with self._ledger.kept(lease, self._seconds):
+                outcomes = self._called(lease.rows, refused, report)
+            self._ledger.reach("push.sent")
+        except BaseException as error:
+            with suppress(LedgerError):  # the lease would run out by itself; what ended the call matters more
+                self._record(lease, _outcomes(getattr(error, "result", None)), refused, started, report)
+            raise
+        self._record(lease, outcomes, refused, started, report)
+        if any(outcome.ok or outcome.status is OutcomeStatus.REJECTED for outcome in outcomes.values()) or refused:
+            return True
+        return not outcomes
+
+    def _called(
+        self, rows: Sequence[Row[Any]], refused: dict[str, str], report: PushReport
+    ) -> dict[str, ItemOutcome[Any]]:
+        """The outcomes by SKU. What the client refuses goes to *refused*, and the rest is sent."""
+        items = [as_item(row.sku, from_text(row.wanted) or {}) for row in rows]
+        while items:
+            try:
+                result = self._client.update_item_quantity_and_price_list(items, batch_size=self._size)
+            except BatchError as error:
+                result = error.result
+            except InvalidInputError as error:
+                wrong = {p.index: p for p in error.problems if p.index is not None}
+                if not wrong:
+                    raise
+                refused.update({items[at].sku or "": problem.message for at, problem in wrong.items()})
+                items = [item for at, item in enumerate(items) if at not in wrong]
+                continue
+            report.add("calls", sum(1 for call in result.calls if call.operation == OPERATION))
+            return _outcomes(result)
+        return {}
+
+    def _record(
+        self,
+        lease: Lease,
+        outcomes: dict[str, ItemOutcome[Any]],
+        refused: dict[str, str],
+        started: datetime,
+        report: PushReport,
+    ) -> None:
+        """Write down what came of a batch, in one transaction; rows the lease has lost are left alone."""
+        with self._ledger.transaction() as connection:
+            now = self._ledger.now(connection)
+            held = set(connection.execute(select(_ITEM.sku).where(lease.holds).with_for_update()).scalars())
+            good: list[dict[str, Any]] = []
+            bad: list[dict[str, Any]] = []
+            left: list[dict[str, Any]] = []
+            for row in lease.rows:
+                if row.sku not in held:
+                    continue
+                outcome = outcomes.get(row.sku)
+                if row.sku in refused:
+                    bad.append(_said_no(row, refused[row.sku], now))
+                elif outcome is not None and outcome.ok:
+                    good.append(_acknowledged(row, now))
+                elif outcome is not None and outcome.status is OutcomeStatus.REJECTED:
+                    bad.append(_said_no(row, outcome.message, now))
+                else:
+                    left.append(_left(row, outcome, max(now, started)))
+            for rows, values in ((good, _DONE), (bad, _HELD), (left, _LEFT)):
+                if rows:
+                    connection.execute(update(STOCK_ITEM).where(lease.holds, _ITEM.sku == _KEY).values(values), rows)
+            self._ledger.reach("push.recording")
+        report.add("acknowledged", len(good))
+        report.add("rejected", len(bad))
+        if len(held) < len(lease.rows):
+            report.add("lost", len(lease.rows) - len(held))
+        if left and not report.error and not self._stopped():
+            report.error = f"{left[0]['new_message']}" or "the service did not take everything"
+        self._ledger.reach("push.recorded")
+
+    # -- the end -----------------------------------------------------------------------------------------------
+
+    def _tell(self, report: PushReport, total: int, batches: int) -> None:
+        if self._progress is not None:
+            done = report.counts.get("acknowledged", 0) + report.counts.get("rejected", 0)
+            self._progress(Progress(done, max(total, done), 0, report.counts.get("rejected", 0), batches))
+
+    def _conclude(self, report: PushReport) -> None:
+        held = and_(self._mine, _ITEM.state == "rejected")
+        with self._ledger.reading() as connection:
+            waiting = and_(self._mine, _ITEM.due_at.is_not(None), _ITEM.state == "pending")
+            left = connection.execute(select(func.count()).select_from(STOCK_ITEM).where(waiting)).scalar_one()
+            count = connection.execute(select(func.count()).select_from(STOCK_ITEM).where(held)).scalar_one()
+            first = select(_ITEM.sku, _ITEM.message, _ITEM.attempts).where(held).order_by(_ITEM.sku)
+            rows = connection.execute(first.limit(_TOLD_PROBLEMS)).all()
+        report.counts["left"] = left
+        report.problems += [KeyProblem(row.sku, "rejected", row.message, row.attempts) for row in rows]
+        report.problem_count += count
+        report.interrupted = self._stopped() and left > 0
+        if left and report.error:
+            report.error = f"{left} SKUs are still to be sent: {report.error}"
+
+
+def _outcomes(result: Any) -> dict[str, ItemOutcome[Any]]:
+    return {outcome.key: outcome for outcome in result.outcomes} if isinstance(result, BatchResult) else {}
+
+
+def _why(outcome: ItemOutcome[Any] | None) -> str:
+    if outcome is None:
+        return ""
+    return outcome.error.message if outcome.error is not None else outcome.message
+
+
+def _acknowledged(row: Row[Any], now: datetime) -> dict[str, Any]:
+    known = merged(from_text(row.acknowledged), from_text(row.wanted) or {})
+    return {"key": row.sku, "sent": row.wanted, "new_acknowledged": as_text(known), "now": now}
+
+
+def _said_no(row: Row[Any], message: str, now: datetime) -> dict[str, Any]:
+    due = now + _BACKOFF.after(row.attempts + 1)
+    return {"key": row.sku, "sent": row.wanted, "new_message": message, "due": due}
+
+
+def _left(row: Row[Any], outcome: ItemOutcome[Any] | None, now: datetime) -> dict[str, Any]:
+    failed = outcome is not None and outcome.status is OutcomeStatus.FAILED
+    # Due a moment after the run began, so that this run does not try it again and the next one does.
+    due = now + _MOMENT
+    return {"key": row.sku, "new_message": _why(outcome), "new_attempts": row.attempts + failed, "due": due}

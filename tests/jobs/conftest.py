@@ -1,0 +1,49 @@
+"""Fixtures of the jobs' tests: every test that asks for a ledger runs on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from octopus_soap.jobs import Ledger
+from tests.jobs.databases import KINDS, fresh, why_no_postgres
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(params=KINDS)
+def database(request: pytest.FixtureRequest) -> str:
+    """The kind of the ledger: `sqlite` or `postgresql`; skipped with the reason where no server answers."""
+    if request.param == "postgresql" and (why := why_no_postgres()):
+        pytest.skip(why)
+    return request.param
+
+
+@pytest.fixture
+def place(database: str, tmp_path: Path) -> Iterator[str]:
+    """Where an empty ledger can be opened."""
+    with fresh(database, tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+def make_ledger(place: str) -> Iterator[Callable[..., Ledger]]:
+    """Open ledgers at `place`; they are closed after the test."""
+    made: list[Ledger] = []
+
+    def make(**given: object) -> Ledger:
+        made.append(Ledger(place, **given))
+        return made[-1]
+
+    yield make
+    for ledger in made:
+        ledger.close()
+
+
+@pytest.fixture
+def ledger(make_ledger: Callable[..., Ledger]) -> Ledger:
+    """An empty ledger."""
+    return make_ledger()

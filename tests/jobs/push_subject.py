@@ -1,0 +1,92 @@
+"""What the crash tests kill: a push, and a reconciliation."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import select
+
+from octopus_soap.jobs import Ledger, StockPush
+from octopus_soap.jobs.push import STEPS
+from octopus_soap.jobs.tables import STOCK_ITEM
+
+if TYPE_CHECKING:
+    from octopus_soap import OctopusClient
+    from octopus_soap.emulator import Emulator
+
+KNOWN, COUNT, BATCH = 45, 50, 16  # five SKUs the service does not know, and several batches
+_LOCKS = {"lock_stock": False, "lock_price": False, "lock_cost": False}
+
+
+def wishes(round_: int) -> list[dict[str, Any]]:
+    """What the shop wants in each round; some SKUs change from one to the next."""
+    return [
+        {"sku": f"S{i:02}", "stock": i + (round_ if i % 3 else 0), "price": f"{i}.50", "cost": "1", **_LOCKS}
+        for i in range(COUNT)
+    ]
+
+
+def push(client: OctopusClient, ledger: Ledger) -> int:
+    return StockPush(client, ledger, batch_size=BATCH, max_change_share=1).run(wishes(2)).exit_code
+
+
+def reconcile(client: OctopusClient, ledger: Ledger) -> int:
+    return StockPush(client, ledger, batch_size=BATCH, max_change_share=1).full_reconcile().exit_code
+
+
+class Before(NamedTuple):
+    """What was acknowledged when the job died, and how many calls the service had seen."""
+
+    acknowledged: dict[str, str]
+    calls: int
+
+
+def _rows(place: str) -> dict[str, Any]:
+    with Ledger(place) as ledger, ledger.reading() as connection:
+        return {row.sku: row for row in connection.execute(select(STOCK_ITEM))}
+
+
+class _Subject:
+    done = frozenset({1})  # five SKUs stay rejected
+
+    def __init__(self, job: str, unreached: set[str]) -> None:
+        self.job, self.steps, self.unreached = f"tests.jobs.push_subject:{job}", STEPS, frozenset(unreached)
+
+    def prepare(self, service: Emulator, place: str) -> None:
+        service.store.add_items({"Sku": f"S{i:02}", "Stock": "7", "Price": Decimal("1.00")} for i in range(KNOWN))
+
+    def state(self, service: Emulator, place: str) -> Any:
+        rows = {k: (r.acknowledged, r.wanted, r.state, r.leased_by, r.due_at is None) for k, r in _rows(place).items()}
+        return service.store.items(), rows
+
+    def after_crash(self, service: Emulator, place: str) -> Before:
+        known = {sku: row.acknowledged for sku, row in _rows(place).items() if row.state == "done"}
+        return Before(known, len(service.calls))
+
+    def check(self, service: Emulator, place: str, before: Before) -> None:
+        sent = {
+            key for call in service.calls[before.calls :] if call.operation.startswith("Update") for key in call.keys
+        }
+        assert not sent & set(before.acknowledged), "what was acknowledged is not sent again"
+        assert service.lint == []
+
+
+class _Reconcile(_Subject):
+    def prepare(self, service: Emulator, place: str) -> None:
+        from octopus_soap import OctopusClient, OctopusSettings
+
+        super().prepare(service, place)
+        with OctopusClient(settings=OctopusSettings.load(**service.settings())) as client, Ledger(place) as ledger:
+            push(client, ledger)
+        for i in range(0, KNOWN, 4):
+            item = service.store.item(f"S{i:02}")
+            assert item is not None
+            service.store.add_items([{**item, "Stock": "999"}])
+
+    def check(self, service: Emulator, place: str, before: Before) -> None:
+        assert service.lint == []  # what a restore broke was acknowledged once, and is sent again
+
+
+PUSH = _Subject("push", {"reconcile.read"})
+RECONCILE = _Reconcile("reconcile", set())

@@ -1,0 +1,96 @@
+"""What the jobs' tests of orders and changes share: a clock to move, a shop's database, and orders to sell."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select, text
+
+from octopus_soap.emulator.faults import InjectedFault
+from octopus_soap.jobs.order_tables import ORDERS
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from octopus_soap.emulator import Emulator
+    from octopus_soap.jobs import Delivery, Ledger
+    from octopus_soap.models import OrderResponseItem
+
+START = datetime(2024, 3, 1, 9, 0, tzinfo=UTC)
+
+
+class Clock:
+    """A ledger's clock, moved by hand."""
+
+    def __init__(self, now: datetime = START + timedelta(days=1)) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **span: float) -> None:
+        self.now += timedelta(**span)
+
+
+def sell(service: Emulator, number: int, *, at: datetime | None = None, **given: Any) -> str:
+    """Put an order into the service as a marketplace would; return the service's id."""
+    lines = [{"sku": f"SKU-{number % 7}", "Quantity": 1 + number % 3, "UnitPrice": Decimal("2.50")}]
+    members = {"OrderID": f"WEB-{number}", "orderItems": lines, "Total": Decimal("2.50"), **given}
+    placed = at if at is not None else START + timedelta(minutes=number)
+    return str(service.store.add_order(OrderDate=placed, **members))
+
+
+def confirmed(service: Emulator) -> set[str]:
+    """Ids of the orders that every store has confirmed."""
+    return {str(number) for number, order in service.store.orders().items() if order.confirmed}
+
+
+def states(ledger: Ledger) -> dict[str, str]:
+    """The state of every order in the ledger."""
+    with ledger.reading() as connection:
+        return {row.key: row.state for row in connection.execute(select(ORDERS.c.key, ORDERS.c.state))}
+
+
+def open_books(ledger: Ledger) -> None:
+    """Make the shop's own table in the ledger's database: no key, so that a second booking of an order shows."""
+    with ledger.transaction() as connection:
+        connection.execute(text("CREATE TABLE IF NOT EXISTS bookings (order_id TEXT NOT NULL, total TEXT)"))
+
+
+def book(order: OrderResponseItem, delivery: Delivery) -> str:
+    """A transactional handler: books the order in the ledger's own transaction."""
+    assert delivery.connection is not None
+    insert = text("INSERT INTO bookings VALUES (:order_id, :total)")
+    delivery.connection.execute(insert, {"order_id": order.id, "total": str(order.total)})
+    return f"POS-{order.id}"
+
+
+def bookings(ledger: Ledger) -> list[str]:
+    """Ids of the orders in the shop's table, as often as they are in it."""
+    with ledger.reading() as connection:
+        return sorted(_booked(connection))
+
+
+def _booked(connection: Connection) -> list[str]:
+    return [order_id for (order_id,) in connection.execute(text("SELECT order_id FROM bookings"))]
+
+
+@dataclass(frozen=True)
+class Garbled(InjectedFault):
+    """Makes an amount of one row of a list unreadable."""
+
+    key: str = ""
+    row: bytes = b"<a:OrderResponseItem>"
+    member: bytes = b"Total"
+
+    def apply(self, exchange: Any, reply: Any, plan: Any) -> Any:
+        """Change the row that names the key."""
+        del exchange, plan
+        rows = reply.body.split(self.row)
+        amount = re.compile(rb"(<\w+:%s>)[^<]*<" % self.member)
+        marked = [amount.sub(rb"\1not a number<", row) if f">{self.key}</".encode() in row else row for row in rows]
+        return replace(reply, body=self.row.join(marked))

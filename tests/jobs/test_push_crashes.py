@@ -1,0 +1,73 @@
+"""A push and a reconciliation, killed with SIGKILL at every step and at random moments, end as if nothing had happened.
+
+`python -m tests.jobs.crash --moments 200` does the same at greater length.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from octopus_soap.emulator import faults
+from octopus_soap.jobs import Ledger, StockPush
+from tests.jobs.crash import crash_host, survive
+from tests.jobs.push_subject import COUNT, KNOWN, PUSH, RECONCILE, wishes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from octopus_soap import OctopusClient
+    from octopus_soap.emulator import Emulator
+    from tests.jobs.crash import CrashHost, Subject
+
+MOMENTS = 4
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[CrashHost]:
+    with crash_host() as found:
+        yield found
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks, and takes dead processes' leases over at once")
+@pytest.mark.parametrize("subject", [PUSH, RECONCILE], ids=["push", "reconcile"])
+def test_nothing_is_lost_wherever_it_is_killed(
+    host: CrashHost, subject: Subject, service: Emulator, database: str, tmp_path: Path
+) -> None:
+    tally = survive(host, subject, service, database, tmp_path, moments=MOMENTS)
+    assert set(tally.steps) >= set(subject.steps) - subject.unreached
+    assert tally.at_moments == MOMENTS
+
+
+def test_under_faults_in_a_fifth_of_the_calls_the_end_is_the_same(
+    service: Emulator, make_client: Callable[..., OctopusClient], make_ledger: Callable[..., Ledger]
+) -> None:
+    PUSH.prepare(service, "")
+    failing = [
+        faults.Status(503),
+        faults.Reset("after"),
+        faults.Truncate(0.5),
+        faults.Fault(),
+        faults.Reset("before"),
+        faults.Status(502),
+        faults.Html(),
+    ]
+    for seed, fault in enumerate(failing):
+        service.script.on("*", probability=0.2 / len(failing), seed=seed).do(fault)
+    ledger = make_ledger()
+    push = StockPush(make_client(max_attempts=2), ledger, batch_size=4, max_change_share=1)
+    for round_ in range(6):
+        while push.run(wishes(round_)).exit_code == 2:
+            pass
+    hit = [call for call in service.calls if call.fault]
+    assert len(hit) > len(service.calls) / 20, "faults did happen"
+    service.script.clear()
+    report = push.full_reconcile()
+    assert report.counts.get("drifted", 0) == 0, "what was acknowledged is what the service has"
+    wanted = {row["sku"]: (str(row["stock"]), row["price"]) for row in wishes(5)[:KNOWN]}
+    found = {sku: (item["Stock"], f"{item['Price']:.2f}") for sku, item in service.store.items().items()}
+    assert found == wanted
+    assert report.problem_count == COUNT - KNOWN
