@@ -7,7 +7,7 @@ Only the sub-command that was asked for is imported; the others stand in the hel
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+import sys
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from octopus_soap.cli.completion import words_typed
 from octopus_soap.cli.failures import report
 
 if TYPE_CHECKING:
@@ -52,9 +53,13 @@ class SubCommand:
 SUB_COMMANDS = {
     "demo": SubCommand("demo", "demo", "Run a shop's whole sync against the embedded service.", "emulator"),
     "serve": SubCommand("serve", "serve", "Run the embedded service: an Octopus of your own, no account.", "emulator"),
-    "items": SubCommand("items", "app", "Look up and upload items."),
-    "stock": SubCommand("stock", "app", "Push stock and prices."),
-    "orders": SubCommand("orders", "app", "List orders."),
+    "items": SubCommand("items", "app", "Look up, list, upload and delete items."),
+    "stock": SubCommand("stock", "app", "Look up and set stock and prices."),
+    "push": SubCommand("push", "push", "Push a shop's stock and prices, differences only.", "jobs"),
+    "orders": SubCommand("orders", "app", "List, pull, show, confirm and submit orders."),
+    "changes": SubCommand("changes", "app", "Follow the list of changed items.", "jobs"),
+    "ledger": SubCommand("ledger", "app", "Look into the ledger of push, orders and changes.", "jobs"),
+    "call": SubCommand("call", "app", "Call any of the service's 20 operations by its name."),
     "doctor": SubCommand("doctor", "doctor", "Check settings, connection, contract and credentials."),
     "wsdl": SubCommand("wsdl", "app", "Pin the live contract, compare contracts."),
     "octopia": SubCommand("octopia", "app", "The Octopia (Cdiscount) seller API, which is another service.", "octopia"),
@@ -64,9 +69,15 @@ SUB_COMMANDS = {
 def run(arguments: Sequence[str]) -> int:
     """Run the command line *arguments* and return the exit code."""
     words, debug = _without_debug(arguments)
-    chosen = next((word for word in words if not word.startswith("-")), "")
+    completing = bool(os.environ.get("_OCTOPUS_SOAP_COMPLETE"))
+    chosen = next((word for word in (words_typed() if completing else words) if not word.startswith("-")), "")
     try:
         code = _application(chosen)(args=words or ["--help"], prog_name=PROGRAM, standalone_mode=False)
+        sys.stdout.flush()  # a reader that hung up is noticed here, not while Python shuts down
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # as typer ends it
+            return report(end.__context__)
+        raise
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every failure becomes one line and an exit code
         extra = SUB_COMMANDS[chosen].extra if chosen in SUB_COMMANDS else ""
         return report(error, extra=extra, debug=debug, words=words)
@@ -91,16 +102,12 @@ def _application(chosen: str) -> typer.Typer:
         pretty_exceptions_enable=False,  # its tracebacks show values
     )
     application.callback()(_root)
-    completing = bool(os.environ.get("_OCTOPUS_SOAP_COMPLETE"))  # the shell asks for any command's options
     for name, row in SUB_COMMANDS.items():
         if find_spec(row.path) is None:
             continue
         found: Any = _placeholder
         if name == chosen:
             found = row.load()
-        elif completing:
-            with suppress(ImportError):  # its extra is not installed: it completes to nothing
-                found = row.load()
         _mount(application, name, row, found)
     return application
 

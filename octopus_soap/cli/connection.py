@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, TypeVa
 
 import typer
 
+from octopus_soap.cli.completion import profiles
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -66,8 +68,12 @@ class Connection:
         return OctopusClient(settings=self.settings())
 
 
-def _option(name: str, about: str, metavar: str) -> inspect.Parameter:
-    option = typer.Option(f"--{name}", help=about, metavar=metavar, rich_help_panel=_PANEL, show_default=False)
+def _option(
+    name: str, about: str, metavar: str, completed: Callable[[str], list[str]] | None = None
+) -> inspect.Parameter:
+    option = typer.Option(
+        f"--{name}", help=about, metavar=metavar, rich_help_panel=_PANEL, show_default=False, autocompletion=completed
+    )
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, option]
     )
@@ -78,7 +84,7 @@ _OPTIONS = (
     _option("authtoken", "Secret: OCTOPUS_AUTHTOKEN shows it to fewer eyes.", "TEXT"),
     _option("merchantname", "The merchant's name.", "TEXT"),
     _option("accessid", "Secret: OCTOPUS_ACCESSID shows it to fewer eyes.", "TEXT"),
-    _option("profile", "Table of the profile file.", "NAME"),
+    _option("profile", "Table of the profile file.", "NAME", profiles),
 )
 
 

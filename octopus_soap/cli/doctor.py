@@ -11,7 +11,8 @@ from rich.text import Text
 
 from octopus_soap.cli.checkup import Checkup, Finding, Status
 from octopus_soap.cli.connection import Connection, connected
-from octopus_soap.cli.output import Output, OutputOption, show_json, terminal
+from octopus_soap.cli.output import Output, OutputOption, show_records, terminal
+from octopus_soap.cli.records import Records
 from octopus_soap.errors import ConfigError
 from octopus_soap.wire.redact import Redactor
 
@@ -38,8 +39,8 @@ def doctor(connection: Connection, *, output: OutputOption = Output.TABLE) -> No
         shown.append(asdict(known))
         if output is Output.TABLE:
             _show(known, console)
-    if output is Output.JSON:
-        show_json(shown)
+    if output is not Output.TABLE:
+        show_records(Records(shown), output, lambda: None)
     raise typer.Exit(2 if Status.FAIL in statuses else 1 if Status.WARN in statuses else 0)
 
 

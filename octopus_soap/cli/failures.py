@@ -15,7 +15,9 @@ from octopus_soap.cli import FAILED
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+REJECTED = 1
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+HUNG_UP = 141  # 128 + SIGPIPE
 
 # By class name, so that nothing is imported to explain an error that already is.
 HINTS = {
@@ -29,7 +31,7 @@ HINTS = {
     "ProtocolError": "is the endpoint the service itself, and not a page about it? octopus-soap doctor looks closer",
 }
 _SECRET_VARIABLES = ("OCTOPUS_AUTHTOKEN", "OCTOPUS_ACCESSID", "OCTOPUS_ACCOUNT_ID")
-_SECRET_OPTIONS = ("--authtoken", "--accessid")
+_SECRET_OPTIONS = ("--authtoken", "--accessid", "--account-id")
 
 
 def report(error: BaseException, *, extra: str = "", debug: bool = False, words: Sequence[str] = ()) -> int:
@@ -41,6 +43,8 @@ def report(error: BaseException, *, extra: str = "", debug: bool = False, words:
         debug: whether to show the traceback too.
         words: the command line, whose secrets are masked.
     """
+    if isinstance(error, BrokenPipeError):
+        return _hung_up()
     if isinstance(error, (KeyboardInterrupt, typer.Abort)):
         print("octopus-soap: interrupted", file=sys.stderr)  # noqa: T201 - the command line's own words
         return INTERRUPTED
@@ -48,7 +52,14 @@ def report(error: BaseException, *, extra: str = "", debug: bool = False, words:
     if debug:
         text = "".join(traceback.format_exception(error)) + text
     print(_masked(text, words), file=sys.stderr)  # noqa: T201 - the command line's own words
-    return FAILED
+    return REJECTED if type(error).__name__ == "RejectedError" else FAILED
+
+
+def _hung_up() -> int:
+    """Whoever read our output, such as `head`, has enough: end without a word, as programs do that a signal ends."""
+    # Python flushes stdout once more at the end; there is nobody to flush it to.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return HUNG_UP
 
 
 def _one_line(error: BaseException, extra: str) -> str:

@@ -1,13 +1,13 @@
-"""`octopus-soap items`: look up and upload items."""
+"""`octopus-soap items`: look up, list, upload and delete items."""
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from octopus_soap.cli.connection import Connection, connected
+from octopus_soap.cli.dryrun import DryRunOption, show_exchanges, show_requests
 from octopus_soap.cli.output import (
     Output,
     OutputOption,
@@ -15,52 +15,81 @@ from octopus_soap.cli.output import (
     as_row,
     exit_for,
     in_full,
-    show_json,
+    notice,
+    show_records,
     show_table,
     show_update,
 )
+from octopus_soap.cli.records import Records
+from octopus_soap.cli.sources import SkuFile, Skus, SourceArgument, read_models, skus_of
 
 if TYPE_CHECKING:
     from octopus_soap.models import InventoryItem
     from octopus_soap.results import BatchResult
 
 app = typer.Typer(no_args_is_help=True)
-Skus = Annotated[list[str], typer.Argument(help="SKUs, as they are: 00123 is not 123.", metavar="SKU...")]
 
 
 @app.command("get")
 @connected
-def get(connection: Connection, *, skus: Skus, output: OutputOption = Output.TABLE) -> None:
+def get(
+    connection: Connection, *, skus: Skus = None, file: SkuFile = None, output: OutputOption = Output.TABLE
+) -> None:
     """Show items. Exit code 1: the service does not know some of them."""
+    wanted = skus_of(skus, file)
+    with connection.client() as client:
+        exit_for(
+            in_full(
+                "reading",
+                lambda progress: client.get_item_list(wanted, progress=progress),
+                lambda result: _show(result, output),
+            )
+        )
 
-    def show(result: BatchResult[InventoryItem]) -> None:
-        if output is Output.JSON:
-            show_json([as_row(o, "sku", item=as_data(o.value) if o.value else None) for o in result.outcomes])
-            return
+
+@app.command("list")
+@connected
+def list_items(connection: Connection, *, output: OutputOption = Output.TABLE) -> None:
+    """List the items that changed recently: the service has no list of all.
+
+    An item stays here until it is taken off with: octopus-soap call DeleteTblItem --sku SKU.
+    """
+    with connection.client() as client:
+        result = in_full("reading", lambda _: client.get_item_tbl_list(), lambda result: _show(result, output))
+    if not result and output is Output.TABLE:
+        notice("no recent changes; octopus-soap items get SKU... shows an item by its SKU")
+
+
+def _show(result: BatchResult[InventoryItem], output: Output) -> None:
+    from octopus_soap.models import InventoryItem  # noqa: PLC0415 - heavy: only inside a command
+
+    def table() -> None:
         rows = [
             (o.key, *((i.description, i.category, i.price, i.stock) if (i := o.value) else (f"({o.status.value})",)))
             for o in result.outcomes
         ]
-        show_table("", ["SKU", "Description", "Category", "#Price", "#Stock"], rows)
+        show_table("", ["SKU", "?~Description", "?~Category", "#Price", "#Stock"], rows)
 
-    with connection.client() as client:
-        exit_for(in_full("reading", lambda progress: client.get_item_list(skus, progress=progress), show))
+    rows = [as_row(o, "sku", item=as_data(o.value) if o.value else None) for o in result.outcomes]
+    show_records(Records(rows, "item", InventoryItem), output, table)
 
 
 @app.command("exists")
 @connected
-def exists(connection: Connection, *, skus: Skus, output: OutputOption = Output.TABLE) -> None:
+def exists(
+    connection: Connection, *, skus: Skus = None, file: SkuFile = None, output: OutputOption = Output.TABLE
+) -> None:
     """Tell which SKUs exist. Exit code 1: some do not."""
+    wanted = skus_of(skus, file)
 
     def show(result: BatchResult[bool]) -> None:
-        if output is Output.JSON:
-            show_json([as_row(outcome, "sku", exists=outcome.value) for outcome in result.outcomes])
-            return
         words = {True: "yes", False: "no", None: "(no answer)"}
-        show_table("", ["SKU", "Exists"], [(outcome.key, words[outcome.value]) for outcome in result.outcomes])
+        rows = [as_row(outcome, "sku", exists=outcome.value) for outcome in result.outcomes]
+        cells = [(outcome.key, words[outcome.value]) for outcome in result.outcomes]
+        show_records(Records(rows), output, lambda: show_table("", ["SKU", "Exists"], cells))
 
     with connection.client() as client:
-        result = in_full("asking", lambda progress: client.is_sku_exist_list(skus, progress=progress), show)
+        result = in_full("asking", lambda progress: client.is_sku_exist_list(wanted, progress=progress), show)
     exit_for(result)
     if not all(result):
         raise typer.Exit(1)
@@ -71,22 +100,26 @@ def exists(connection: Connection, *, skus: Skus, output: OutputOption = Output.
 def upload(
     connection: Connection,
     *,
-    file: Annotated[Path, typer.Argument(help="CSV file.", metavar="ITEMS.CSV")],
+    file: SourceArgument,
     output: OutputOption = Output.TABLE,
+    dry_run: DryRunOption = False,
 ) -> None:
-    """Add or update items from a CSV file. Exit code 1: some were rejected.
+    """Add or update items from a file. Exit code 1: some were rejected.
 
-    The first row names the columns: sku and any of description, price, cost,
-    upc, … (or the wire names). An empty cell leaves the field as it is.
+    CSV: the first row names the columns: sku and any of description, price,
+    cost, upc, … (or the wire names). An empty cell leaves the field as it is.
+    JSON or JSON lines: objects with the same names.
     Nothing is sent unless every row is right.
     """
-    from octopus_soap.cli.csv_items import read_items  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.errors import InvalidInputError  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.models import InventoryItem  # noqa: PLC0415 - heavy: only inside a command
 
-    read = read_items(file, InventoryItem)
+    read = read_models(file, InventoryItem)
     with connection.client() as client:
         try:
+            if dry_run:
+                show_requests(client, output, client.upload_item_list, read.items)
+                return
             result = in_full(
                 "uploading",
                 lambda progress: client.upload_item_list(read.items, progress=progress),
@@ -94,4 +127,33 @@ def upload(
             )
         except InvalidInputError as error:
             raise read.located(error) from None
+    exit_for(result)
+
+
+@app.command("delete")
+@connected
+def delete(
+    connection: Connection,
+    *,
+    skus: Skus = None,
+    file: SkuFile = None,
+    stores: Annotated[bool, typer.Option("--stores", help="Delete their data from the stores too.")] = False,
+    output: OutputOption = Output.TABLE,
+    dry_run: DryRunOption = False,
+) -> None:
+    """Delete items, one call each. Exit code 1: some were not there."""
+    from octopus_soap.cli.in_turn import in_turn  # noqa: PLC0415 - heavy: only inside a command
+
+    wanted = skus_of(skus, file)
+    with connection.client() as client:
+        call = client.delete_item_store if stores else client.delete_item
+        requests = [exchange for sku in wanted for exchange in call.dry_run(sku)]  # every SKU is right, or none is sent
+        if dry_run:
+            show_exchanges(client, output, iter(requests), call.operation.wire_name)
+            return
+        result = in_full(
+            "deleting",
+            lambda progress: in_turn(wanted, str, call.with_info, progress),
+            lambda result: show_update(result, output, "deleted"),
+        )
     exit_for(result)

@@ -1,24 +1,46 @@
-"""What commands print: a table for people, JSON for programs; one row per input, whatever became of it."""
+"""What commands print: a table for people, records for programs; one row per input, whatever became of it.
+
+Results go to stdout, notices and progress to stderr, so that a pipe holds nothing but the result. Colours are for
+terminals only; rich honours NO_COLOR.
+"""
 
 from __future__ import annotations
 
-import json
+import sys
 from contextlib import contextmanager
+from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
+
+from octopus_soap.cli.records import Records, as_csv, as_json_lines, as_parquet
+from octopus_soap.cli.tables import show_table, terminal
+from octopus_soap.csv_cells import as_cell, as_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Sequence
+    from collections.abc import Callable, Generator
 
     from octopus_soap.results import BatchResult, ItemOutcome, Progress
 
+__all__ = [
+    "Output",
+    "OutputOption",
+    "as_data",
+    "as_row",
+    "exit_for",
+    "in_full",
+    "notice",
+    "progress_bar",
+    "show_all",
+    "show_json",
+    "show_records",
+    "show_table",
+    "show_update",
+    "terminal",
+]
+
 T = TypeVar("T")
-_PIPED_WIDTH = 200  # characters; a table in a pipe or a file has no terminal to fit
 
 
 class Output(StrEnum):
@@ -26,40 +48,97 @@ class Output(StrEnum):
 
     TABLE = "table"
     JSON = "json"
+    JSONL = "jsonl"
+    CSV = "csv"
+    EXCEL = "excel"
+    PARQUET = "parquet"
 
 
 OutputOption = Annotated[
-    Output, typer.Option("--output", "-o", help="JSON has amounts as texts and times in UTC.", show_default=True)
+    Output,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FORMAT",
+        help="table, json, jsonl, csv, excel (CSV that Excel leaves as it is) or parquet.",
+        show_default=True,
+    ),
 ]
 
 
-def terminal(*, errors: bool = False) -> Console:
-    """A console that prints texts as they are: a description such as `[red]` is no colour."""
-    console = Console(stderr=errors, markup=False, highlight=False, emoji=False)
-    if not console.is_terminal and "COLUMNS" not in console._environ:  # noqa: SLF001 - rich's own rule for a given width
-        console.width = _PIPED_WIDTH
-    return console
+def notice(text: str) -> None:
+    """Say something that is no part of the result."""
+    typer.echo(text, err=True)
 
 
 def show_json(rows: object) -> None:
     """Print *rows* as JSON."""
-    typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+    _write(f"{as_json(rows)}\n")
 
 
-def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table; columns whose name starts with `#` hold numbers and stand to the right."""
-    look: dict[str, Any] = {"box": box.SIMPLE_HEAD, "padding": (0, 1, 0, 0), "pad_edge": False}
-    table = Table(title=title or None, title_justify="left", title_style="bold", **look)
-    for column in columns:
-        number = column.startswith("#")
-        table.add_column(column.removeprefix("#"), justify="right" if number else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
-    terminal().print(table)
+def show_records(records: Records, output: Output, table: Callable[[], object]) -> None:
+    """Print *records* as *output* says.
+
+    Args:
+        records: what there is.
+        output: the format.
+        table: prints the table for people.
+
+    Raises:
+        ConfigError: Parquet without pyarrow.
+    """
+    match output:
+        case Output.TABLE:
+            table()
+        case Output.JSON:
+            show_json(records.rows)
+        case Output.JSONL:
+            _write(as_json_lines(records))
+        case Output.CSV | Output.EXCEL:
+            _write(as_csv(records, excel=output is Output.EXCEL))
+        case Output.PARQUET:
+            if _is_terminal():
+                raise typer.BadParameter(
+                    "parquet is binary: send it to a file or a pipe, as in > records.parquet", param_hint="--output"
+                )
+            _write(as_parquet(records))
+
+
+def _is_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
+def show_all(records: Records) -> None:
+    """Print *records* as a table of all their columns that hold something, as many as fit."""
+    flat = records.flat()
+    names = records.columns(flat)
+    cells = [[_for_people(row.get(name)) for name in names] for row in flat]
+    show_table("", [_marked(name, [row.get(name) for row in flat]) for name in names], cells)
+
+
+def _for_people(cell: Any) -> object:
+    return cell if cell is None or isinstance(cell, Decimal) else as_cell(cell)
+
+
+def _marked(name: str, cells: list[Any]) -> str:
+    """The name of a column with the marks `show_table` reads."""
+    if name in {"status", "message", "error_message"}:
+        return name
+    numbers = all(
+        cell is None or (isinstance(cell, (int, float, Decimal)) and type(cell) is not bool) for cell in cells
+    )
+    return f"?#{name}" if numbers else f"?~{name}"
+
+
+def _write(content: str | bytes) -> None:
+    """Write to stdout byte for byte: UTF-8 and the format's own line ends on every system."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(content.encode() if isinstance(content, str) else content)
+    sys.stdout.buffer.flush()
 
 
 def as_row(outcome: ItemOutcome[Any], key: str, **more: object) -> dict[str, object]:
-    """An outcome as a JSON row.
+    """An outcome as a row.
 
     Args:
         outcome: the outcome.
@@ -72,13 +151,11 @@ def as_row(outcome: ItemOutcome[Any], key: str, **more: object) -> dict[str, obj
 
 
 def as_data(model: Any) -> Any:
-    """A model as JSON data: what the service sent, under the Python names."""
-    return model.model_dump(mode="json", exclude_unset=True)
+    """A model as data: what the service sent, under the Python names, but for secrets such as a card's number."""
+    return model.model_dump(exclude_unset=True, exclude=set(model.secret_fields))
 
 
-def in_full(
-    label: str, call: Callable[[Callable[[Progress], None]], BatchResult[T]], show: Callable[[BatchResult[T]], None]
-) -> BatchResult[T]:
+def in_full(label: str, call: Callable[[Callable[[Progress], None]], T], show: Callable[[Any], object]) -> T:
     """Make a call under a progress bar, and show its result, also where an error or Ctrl-C left part of it undone.
 
     Args:
@@ -89,7 +166,7 @@ def in_full(
     from octopus_soap.results import BatchResult  # noqa: PLC0415 - heavy: only inside a command
 
     try:
-        with _progress_bar(label) as progress:
+        with progress_bar(label) as progress:
             result = call(progress)
     except BaseException as error:
         partial = getattr(error, "result", None)
@@ -100,22 +177,24 @@ def in_full(
     return result
 
 
-def show_update(result: BatchResult[Any], output: Output, done: str) -> None:
-    """Show what became of an update: everything as JSON; as a table only what did not go well.
+def show_update(result: BatchResult[Any], output: Output, done: str, key: str = "sku") -> None:
+    """Show what became of an update: everything as records; as a table only what did not go well.
 
     Args:
         result: the result of an upload or update.
         output: how to print it.
         done: what the good ones are, such as `uploaded`.
+        key: what the inputs' key is called.
     """
-    if output is Output.JSON:
-        show_json([as_row(outcome, "sku") for outcome in result.outcomes])
-        return
-    bad = [outcome for outcome in result.outcomes if not outcome.ok]
-    if bad:
-        rows = [(o.key, o.status.value, o.error.message if o.error is not None else o.message) for o in bad]
-        show_table(f"not {done}", ["SKU", "Status", "Message"], rows)
-    typer.echo(f"{done}: {len(result)} of {len(result.outcomes)}; calls: {len(result.calls)}")
+
+    def table() -> None:
+        bad = [outcome for outcome in result.outcomes if not outcome.ok]
+        if bad:
+            rows = [(o.key, o.status.value, o.error.message if o.error is not None else o.message) for o in bad]
+            show_table(f"not {done}", ["SKU" if key == "sku" else key, "Status", "Message"], rows)
+        typer.echo(f"{done}: {len(result)} of {len(result.outcomes)}; calls: {len(result.calls)}")
+
+    show_records(Records([as_row(outcome, key) for outcome in result.outcomes]), output, table)
 
 
 def exit_for(result: BatchResult[Any]) -> None:
@@ -125,14 +204,16 @@ def exit_for(result: BatchResult[Any]) -> None:
 
 
 @contextmanager
-def _progress_bar(label: str) -> Generator[Callable[[Progress], None]]:
+def progress_bar(label: str) -> Generator[Callable[[Progress], None]]:
     """A progress bar on stderr while the block runs, in a terminal only; yields the callback that moves it."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - see below
     from rich.progress import Progress as Bar  # noqa: PLC0415 - costs as much as all of --help
 
-    console = terminal(errors=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Bar(*columns, console=terminal(errors=True), transient=True) as bar:
         task = bar.add_task(label, total=None)
 
         def move(progress: Progress) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
@@ -49,16 +50,21 @@ def serve(
     with emulator:
         if seed:
             emulator.store.seed(items=seed, orders=-(-seed // 10))
-        _announce(emulator)
+        _announce(emulator, seed)
         while not stop.wait(1):  # a wait without a limit would hold back signals on Windows
             pass
     typer.echo("stopped", err=True)
 
 
-def _announce(emulator: Emulator) -> None:
+def _announce(emulator: Emulator, seed: int) -> None:
     # The lines can be pasted as they are, and eval'ed: what is not an assignment is a comment.
     form = '$env:{}="{}"' if os.name == "nt" else "export {}={}"
     typer.echo(f"# octopus-soap: serving {emulator.url} (?wsdl for its contract). Ctrl-C stops it.")
     typer.echo("# The credentials are made up. In another terminal:")
     for name, value in emulator.settings().items():
         typer.echo(form.format(f"OCTOPUS_{name.upper()}", value))
+    if seed:
+        typer.echo(f"# Items DEMO-0001 to DEMO-{seed:04d} are there. Try: octopus-soap items get DEMO-0001")
+    else:
+        typer.echo("# --seed 100 makes up items to look at; octopus-soap items upload FILE brings your own.")
+    sys.stdout.flush()  # into a file or pipe too, where whoever started it waits for these lines

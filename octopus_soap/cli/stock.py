@@ -1,21 +1,95 @@
-"""`octopus-soap stock`: push stock and prices."""
+"""`octopus-soap stock`: look up and set stock and prices."""
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 - typer reads the annotations
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from octopus_soap.cli.connection import Connection, connected
-from octopus_soap.cli.output import Output, OutputOption, exit_for, in_full, show_update
+from octopus_soap.cli.dryrun import DryRunOption, show_requests
+from octopus_soap.cli.output import (
+    Output,
+    OutputOption,
+    as_data,
+    as_row,
+    exit_for,
+    in_full,
+    show_records,
+    show_table,
+    show_update,
+)
+from octopus_soap.cli.records import Records
+from octopus_soap.cli.sources import SkuFile, Skus, SourceArgument, read_models, skus_of
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from octopus_soap.client import OctopusClient
+    from octopus_soap.models import ItemQuantityAndPrice, QuantityInfoResponse
+    from octopus_soap.results import BatchResult
 
 app = typer.Typer(no_args_is_help=True)
 
 
-@app.callback()
-def stock() -> None:
-    """Push stock and prices."""  # a callback keeps `push` a sub-command while it is the only one
+@app.command("get")
+@connected
+def get(
+    connection: Connection, *, skus: Skus = None, file: SkuFile = None, output: OutputOption = Output.TABLE
+) -> None:
+    """Show quantities. Exit code 1: the service does not know some of the SKUs."""
+    wanted = skus_of(skus, file)
+    with connection.client() as client:
+        exit_for(
+            in_full(
+                "reading",
+                lambda progress: client.get_item_quantity_list(wanted, progress=progress),
+                lambda result: _show(result, output),
+            )
+        )
+
+
+def _show(result: BatchResult[QuantityInfoResponse], output: Output) -> None:
+    from octopus_soap.models import QuantityInfoResponse  # noqa: PLC0415 - heavy: only inside a command
+
+    def table() -> None:
+        rows = [
+            (o.key, v.stock, _count(v.applicable_stock), v.form_quantity, None)
+            if (v := o.value)
+            else (o.key, None, None, None, f"({o.status.value})" if not o.message else o.message)
+            for o in result.outcomes
+        ]
+        show_table("", ["SKU", "#Stock", "?#Applicable", "?#On forms", ""], rows)
+
+    rows = [as_row(o, "sku", quantity=as_data(o.value) if o.value else None) for o in result.outcomes]
+    show_records(Records(rows, "quantity", QuantityInfoResponse), output, table)
+
+
+def _count(pieces: Decimal | None) -> str | None:
+    return None if pieces is None else f"{pieces.normalize():f}"  # an amount on the wire: 66.0000
+
+
+@app.command("set")
+@connected
+def set_(
+    connection: Connection,
+    *,
+    sku: Annotated[str, typer.Argument(help="The SKU, as it is.", metavar="SKU")],
+    stock: Annotated[str | None, typer.Option(help="Pieces in stock.", metavar="COUNT")] = None,
+    price: Annotated[str | None, typer.Option(help="The price, such as 19.90.", metavar="AMOUNT")] = None,
+    cost: Annotated[str | None, typer.Option(help="The cost.", metavar="AMOUNT")] = None,
+    output: OutputOption = Output.TABLE,
+    dry_run: DryRunOption = False,
+) -> None:
+    """Set stock, price or cost of one item; what is not given stays. Exit code 1: it was rejected."""
+    from octopus_soap.models import ItemQuantityAndPrice  # noqa: PLC0415 - heavy: only inside a command
+
+    given: dict[str, Any] = {"stock": stock, "price": price, "cost": cost}
+    changes = {name: value for name, value in given.items() if value is not None}
+    if not changes:
+        raise typer.BadParameter("what is to be set?", param_hint="--stock, --price or --cost")
+    with connection.client() as client:
+        _update(client, [ItemQuantityAndPrice(sku=sku, **changes)], output, dry_run=dry_run)
 
 
 @app.command("push")
@@ -23,27 +97,36 @@ def stock() -> None:
 def push(
     connection: Connection,
     *,
-    file: Annotated[Path, typer.Argument(help="CSV file.", metavar="STOCK.CSV")],
+    file: SourceArgument,
     output: OutputOption = Output.TABLE,
+    dry_run: DryRunOption = False,
 ) -> None:
-    """Set stock and prices from a CSV file. Exit code 1: some were rejected.
+    """Set stock and prices from a file. Exit code 1: some were rejected.
 
-    The first row names the columns: sku and any of stock, price, cost,
+    CSV: the first row names the columns: sku and any of stock, price, cost,
     lock_stock, lock_price, lock_cost (or the wire names). An empty cell leaves
-    the value as it is. Nothing is sent unless every row is right.
+    the value as it is. JSON or JSON lines: objects with the same names.
+    Nothing is sent unless every row is right.
     """
-    from octopus_soap.cli.csv_items import read_items  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.errors import InvalidInputError  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.models import ItemQuantityAndPrice  # noqa: PLC0415 - heavy: only inside a command
 
-    read = read_items(file, ItemQuantityAndPrice)
+    read = read_models(file, ItemQuantityAndPrice)
     with connection.client() as client:
         try:
-            result = in_full(
-                "pushing",
-                lambda progress: client.update_item_quantity_and_price_list(read.items, progress=progress),
-                lambda result: show_update(result, output, "updated"),
-            )
+            _update(client, read.items, output, dry_run=dry_run)
         except InvalidInputError as error:
             raise read.located(error) from None
-    exit_for(result)
+
+
+def _update(client: OctopusClient, items: list[ItemQuantityAndPrice], output: Output, *, dry_run: bool) -> None:
+    if dry_run:
+        show_requests(client, output, client.update_item_quantity_and_price_list, items)
+        return
+    exit_for(
+        in_full(
+            "pushing",
+            lambda progress: client.update_item_quantity_and_price_list(items, progress=progress),
+            lambda result: show_update(result, output, "updated"),
+        )
+    )

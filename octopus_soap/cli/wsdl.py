@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 import typer
 
 from octopus_soap.cli.connection import Connection, connected
-from octopus_soap.cli.output import Output, OutputOption, show_json, show_table
+from octopus_soap.cli.output import Output, OutputOption, show_json, show_records, show_table
+from octopus_soap.cli.records import Records
 from octopus_soap.drivers.fetch import ContractFetcher, FetchedContract
 from octopus_soap.errors import ConfigError
 from octopus_soap.pinned import pinned_folder, tried_contract, write_contract
@@ -96,8 +97,8 @@ def diff(
     if output is Output.JSON:
         show_json({"contract": where, "same": not found, "notes": notes, "differences": [asdict(d) for d in found]})
     else:
-        _say(f"{where}, compared with the bundled contract:", *notes)
-        _show(found)
+        records = Records([asdict(difference) for difference in found])
+        show_records(records, output, lambda: _show_diff(where, notes, found))
     if found:
         raise typer.Exit(1)
 
@@ -169,11 +170,16 @@ def _usage(path: Path) -> list[str]:
     ]
 
 
+def _show_diff(where: str, notes: list[str], found: list[Difference]) -> None:
+    _say(f"{where}, compared with the bundled contract:", *notes)
+    _show(found)
+
+
 def _show(found: Iterable[Difference]) -> None:
     differences = list(found)
     for effect, title in _TITLES.items():
         if rows := _rows([difference for difference in differences if difference.effect is effect]):
-            show_table(title, ["Where", "Bundled → here", "What it means"], rows)
+            show_table(title, ["%Where", "Bundled → here", "What it means"], rows)
     if not differences:
         _say("No difference: operations, parameters, members, types, namespaces and order are the same.")
         return

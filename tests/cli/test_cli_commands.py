@@ -28,6 +28,17 @@ def test_help_loads_nothing_heavy():
     assert done.stdout.endswith("[] 0\n"), done.stderr
 
 
+@pytest.mark.parametrize(
+    "words", [["items", "--help"], ["orders", "list", "--help"], ["call"], ["call", "x", "--help"]]
+)
+def test_what_asks_no_service_loads_no_client(words):
+    done = python(
+        f"import sys; from octopus_soap.cli.commands import run; run({words!r});"
+        f"print(sorted({HEAVY | {'pandas', 'polars', 'pyarrow'}!r} & set(sys.modules)))"
+    )
+    assert done.stdout.endswith("[]\n"), done.stdout + done.stderr
+
+
 def test_help_lists_every_command_of_the_table_that_exists(shell):
     text = shell("--help").out
     assert all(f" {name} " in text for name in ("demo", "serve", "items", "stock", "orders", "octopia"))
@@ -60,7 +71,10 @@ def test_a_sub_command_whose_module_does_not_exist_is_left_out(shell, monkeypatc
     [
         (["frobnicate"], "No such command 'frobnicate'. Hint: octopus-soap --help"),
         (["items", "gte"], "Did you mean 'get'? Hint: octopus-soap items --help"),
-        (["items", "get"], "Missing argument 'SKU...'. Hint: octopus-soap items get --help"),
+        (
+            ["items", "get"],
+            "which SKUs? name them, or - for a pipe, or --from FILE. Hint: octopus-soap items get --help",
+        ),
         (["items", "get", "A", "--output", "xml"], "'xml' is not one of 'table', 'json'"),
         (["items", "get", "A", "--nope"], "No such option: --nope"),
     ],

@@ -1,0 +1,244 @@
+"""From a row of the catalogue to options of the command line, and back to the arguments of the call.
+
+A scalar is an option; a list of SKUs is `--sku`, repeated, or `--skus` for a file or pipe; a record is JSON; an
+optional record of plain fields, such as an order's criteria, is one option per field, as in `--payment-status`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+
+import typer
+
+from octopus_soap.cli.csv_items import CsvItems
+from octopus_soap.cli.sources import STDIN, parse_models, read_models, sku_lines
+from octopus_soap.frames.columns import inner_type
+from octopus_soap.models.base import WireModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from octopus_soap.engine.operation import Operation
+
+Given = dict[str, Any]
+_FILE = "@"
+_DRIVEN = frozenset({"progress", "keep_raw"})  # what the command line does by itself, and what it cannot show
+_FILLER = re.compile("_filter|_gmt|_list")  # what every criterion is: too long for 80 columns, and says nothing there
+_SECTION = re.compile(r"^ *(Args|Returns|Raises):$", re.MULTILINE)
+_ARGUMENT = re.compile(r"^ {4}(\w+): ")
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument of a call.
+
+    Attributes:
+        name: the row's parameter.
+        options: what typer parses.
+        gather: takes what was given and returns the argument; None where nothing was given.
+        single: it is one record, not a list of them.
+    """
+
+    name: str
+    options: list[inspect.Parameter]
+    gather: Callable[[Given], Any]
+    single: bool = False
+
+
+def arguments_of(operation: Operation) -> list[Argument]:
+    """The arguments of a row, as the command line takes them."""
+    parameters = list(inspect.signature(operation.body, eval_str=True).parameters.values())[1:]
+    words = {name: f"{text[:1].upper()}{text[1:]}" for name, text in argument_words(operation.__doc__ or "").items()}
+    return [_argument(parameter, words.get(parameter.name, "")) for parameter in parameters
+            if parameter.name not in _DRIVEN]  # fmt: skip
+
+
+def argument_words(docstring: str) -> dict[str, str]:
+    """What a docstring says of each argument."""
+    found: dict[str, str] = {}
+    name = ""
+    for line in _section(docstring, "Args").splitlines():
+        if match := _ARGUMENT.match(line):
+            name = match[1]
+            found[name] = line[match.end() :]
+        elif name and line.strip():
+            found[name] += f" {line.strip()}"
+    return found
+
+
+def described(docstring: str) -> str:
+    """A docstring as help: without its arguments, which stand with the options; a section is a paragraph."""
+    opening = inspect.cleandoc(docstring)
+    first = _SECTION.search(opening)
+    paragraphs = [opening[: first.start()].rstrip() if first else opening]
+    if returns := _section(docstring, "Returns"):
+        paragraphs.append(f"Returns: {_joined(returns)}")
+    if raises := _section(docstring, "Raises"):
+        paragraphs.append(f"Fails with: {_joined(raises)}")
+    if first and (page := re.search(r"^Vendor's page: .*$", opening, re.MULTILINE)):
+        paragraphs.append(page[0])
+    return "\n\n".join(paragraphs)
+
+
+def _section(docstring: str, title: str) -> str:
+    lines = inspect.cleandoc(docstring).splitlines()
+    if f"{title}:" not in lines:
+        return ""
+    kept: list[str] = []
+    for line in lines[lines.index(f"{title}:") + 1 :]:
+        if line and not line.startswith(" "):
+            break
+        kept.append(line)
+    return "\n".join(kept).rstrip()
+
+
+def _joined(section: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"\.?\n {4}(?=\w+: )", "; ", section)).strip()
+
+
+# -- one kind of argument each -------------------------------------------------------------------------------------
+
+
+def _argument(parameter: inspect.Parameter, words: str) -> Argument:
+    kind = inner_type(parameter.annotation)
+    required = parameter.default is inspect.Parameter.empty
+    if get_origin(kind) is not None:  # Iterable[...], the only one a row has
+        item = get_args(kind)[0]
+        return _skus(parameter.name, words) if item is str else _models(parameter.name, item, words, required=required)
+    if issubclass(kind, WireModel):
+        return _model(parameter.name, kind, words) if required else _fields(parameter.name, kind)
+    return _scalar(parameter, kind, words, required=required)
+
+
+def _parameter(name: str, kind: Any, option: Any, default: Any = None) -> inspect.Parameter:
+    annotation = Annotated[kind, option]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _option(*spellings: str, **look: Any) -> Any:
+    # Their own panel, so that a long name finds room beside a short placeholder.
+    return typer.Option(*spellings, rich_help_panel="Arguments of the call", **look)
+
+
+def _dashed(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _scalar(parameter: inspect.Parameter, kind: type, words: str, *, required: bool) -> Argument:
+    name = parameter.name
+    option = _option(_dashed(name), help=words, show_default=bool(parameter.default) or parameter.default == 0)
+    default = inspect.Parameter.empty if required else parameter.default
+    annotation = kind if required or default is not None else kind | None
+    return Argument(name, [_parameter(name, annotation, option, default)], lambda given: given[name])
+
+
+def _skus(name: str, words: str) -> Argument:
+    one = name.removesuffix("s")
+    options = [
+        _parameter(one, list[str] | None, _option(_dashed(one), help=f"Repeated. {words}", metavar="SKU")),
+        _parameter(
+            name, str | None, _option(_dashed(name), help="A file of them, one per line or a CSV file with a "
+                                           "column sku; - reads a pipe.", metavar="FILE")
+        ),
+    ]  # fmt: skip
+
+    def gather(given: Given) -> list[str]:
+        if given[one] is None and given[name] is None:
+            raise typer.BadParameter(f"or {_dashed(name)} FILE: give at least one", param_hint=_dashed(one))
+        source = given[name]
+        return [*(given[one] or ()), *(sku_lines(source.removeprefix(_FILE)) if source else ())]
+
+    return Argument(name, options, gather)
+
+
+def _models(name: str, model: type[WireModel], words: str, *, required: bool) -> Argument:
+    one = _dashed(name).removesuffix("s")
+    spellings = list(dict.fromkeys([one, _dashed(name)]))
+    about = f"{words} JSON, repeated; @FILE or - for JSON, JSON lines or CSV. Fields: {_fields_of(model)}"
+    option = _option(*spellings, help=about, metavar="JSON|@FILE|-")
+
+    def gather(given: Given) -> CsvItems[Any] | None:
+        if given[name] is None:
+            if required:
+                raise typer.BadParameter("give at least one", param_hint=spellings[-1])
+            return None
+        read = [_read(text, model, one) for text in given[name]]
+        if len(read) == 1:
+            return read[0]
+        items = [item for part in read for item in part.items]
+        return CsvItems(Path("the command line"), items, list(range(1, len(items) + 1)))
+
+    return Argument(name, [_parameter(name, list[str] | None, option)], gather)
+
+
+def _model(name: str, model: type[WireModel], words: str) -> Argument:
+    about = f"{words} JSON; @FILE or - reads it. Fields: {_fields_of(model)}"
+    option = _option(_dashed(name), help=about, metavar="JSON|@FILE|-")
+
+    def gather(given: Given) -> CsvItems[Any]:
+        read = _read(given[name], model, _dashed(name))
+        if len(read.items) != 1:
+            raise typer.BadParameter(f"takes one {model.__name__}, not {len(read.items)}", param_hint=_dashed(name))
+        return read
+
+    return Argument(name, [_parameter(name, str, option, inspect.Parameter.empty)], gather, single=True)
+
+
+def _fields(name: str, model: type[WireModel]) -> Argument:
+    """An optional record of plain fields: one option each."""
+    options: list[inspect.Parameter] = []
+    for field, info in model.model_fields.items():
+        kind = inner_type(info.annotation)
+        many = get_origin(kind) is list
+        about = "Repeated." if many else _accepts(kind)
+        option = _option(_dashed(_FILLER.sub("", field)), help=about, metavar="VALUE")
+        options.append(_parameter(field, (list[str] if many else str) | None, option))
+
+    def gather(given: Given) -> Any:
+        found = {option.name: given[option.name] for option in options if given[option.name] is not None}
+        return model(**found) if found else None
+
+    return Argument(name, options, gather)
+
+
+def _accepts(kind: Any) -> str:
+    inner = inner_type(kind)
+    if issubclass(inner, Enum):
+        return f"{', '.join(member.value for member in inner)}."
+    return "2026-03-04T10:00:00Z: a time with its zone." if inner is datetime else ""
+
+
+def _fields_of(model: type[WireModel]) -> str:
+    names = [name for name in model.model_fields if name != "error_message"]
+    return f"{', '.join(names[:8])}{', …' if len(names) > 8 else ''}."  # noqa: PLR2004 - a line or two of help
+
+
+def _read(text: str, model: type[WireModel], option: str) -> CsvItems[Any]:
+    if text == STDIN:
+        return read_models(STDIN, model)
+    if text.startswith(_FILE):
+        return read_models(text.removeprefix(_FILE), model)
+    if not text.lstrip().startswith(("{", "[")):
+        hint = f"; to read a file, write {option} {_FILE}{text}" if Path(text).is_file() else ""
+        raise typer.BadParameter(f"{text[:60]!r} is no JSON object{hint}", param_hint=option)
+    return parse_models(text, Path(option), model)
+
+
+def call_arguments(arguments: list[Argument], given: Mapping[str, Any]) -> tuple[dict[str, Any], CsvItems[Any] | None]:
+    """The arguments of the call, and where its records were read from."""
+    values: dict[str, Any] = {}
+    read: CsvItems[Any] | None = None
+    for argument in arguments:
+        value = argument.gather(dict(given))
+        if isinstance(value, CsvItems):
+            read = value
+            value = value.items[0] if argument.single else value.items
+        if value is not None:
+            values[argument.name] = value
+    return values, read

@@ -1,0 +1,58 @@
+"""`octopus-soap changes`: follow the service's list of changed items."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from octopus_soap.cli.connection import Connection, connected
+from octopus_soap.cli.rounds import LEDGER, ChannelOption, LedgerOption, run_job
+
+if TYPE_CHECKING:
+    from octopus_soap.jobs import Change
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def changes() -> None:
+    """Follow the list of changed items."""  # a callback keeps `follow` a sub-command while it is the only one
+
+
+@app.command("follow")
+@connected
+def follow(
+    connection: Connection,
+    *,
+    every: Annotated[
+        str, typer.Option("--every", metavar="TIME", help="Look so often, such as 60s, 5m or 1h, until a signal.")
+    ] = "60s",
+    once: Annotated[bool, typer.Option("--once", help="Take what has changed until now, and end.")] = False,
+    ledger: LedgerOption = LEDGER,
+    channel: ChannelOption = "main",
+) -> None:
+    """Print every item that changes, a line of JSON each, and take it off the service's list.
+
+    An item is printed as it is now; one that is gone says "deleted". A line may
+    come twice where the command was killed while it was written; it says
+    "redelivered" then. Exit code 1: some items cannot be read.
+    """
+    from octopus_soap.jobs import ChangeFeed, Ledger  # noqa: PLC0415 - heavy: only inside a command
+
+    with connection.client() as client, Ledger(ledger, channel=channel) as books:
+        feed = ChangeFeed(client, books)
+        run_job(lambda stop: feed.run(_print, stop=stop), None if once else every)
+
+
+def _print(change: Change) -> None:
+    from octopus_soap.cli.output import as_data  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.csv_cells import as_json  # noqa: PLC0415 - heavy: only inside a command
+
+    row: dict[str, Any] = {"sku": change.sku}
+    if change.redelivered:
+        row["redelivered"] = True
+    row |= {"deleted": True} if change.item is None else {"item": as_data(change.item)}
+    sys.stdout.buffer.write(f"{as_json(row, indent=None)}\n".encode())
+    sys.stdout.buffer.flush()  # written before the ledger says that it is done

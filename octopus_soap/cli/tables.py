@@ -1,0 +1,151 @@
+"""Tables for people, which fit the terminal: what identifies a row is never cut, the rest gives way in order.
+
+A column's name says what it may suffer where the terminal is narrow:
+
+* the first column is what identifies a row, and stays whole, as does a column of numbers (`#Price`); `%Where` is a
+  first column of words, which wraps;
+* `~Description` is cut short with an ellipsis;
+* `?Category` is left out, the last such column first;
+* any other column wraps.
+
+A pipe or file has no width to fit, unless COLUMNS gives one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import typer
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_PIPED_WIDTH = 200  # characters; a table in a pipe or a file has no terminal to fit
+_SHORT, _WRAPPED = 16, 24  # characters that a cut or wrapped column keeps
+_BETWEEN = 2  # characters a column takes besides its text
+_NAMED = 5  # columns named in a notice
+_CENTS = Decimal("0.01")
+STYLES = {"ok": "green", "rejected": "red", "missing": "yellow", "failed": "bold red", "unknown": "bold yellow",
+          "not_sent": "dim"}  # fmt: skip
+"""How an outcome's status looks."""
+
+
+def terminal(*, errors: bool = False) -> Console:
+    """A console that prints texts as they are: a description such as `[red]` is no colour."""
+    console = Console(stderr=errors, markup=False, highlight=False, emoji=False)
+    if not console.is_terminal and "COLUMNS" not in console._environ:  # noqa: SLF001 - rich's own rule for a given width
+        console.width = _PIPED_WIDTH
+    return console
+
+
+@dataclass(slots=True)
+class _Column:
+    name: str
+    number: bool
+    short: bool
+    optional: bool
+    key: bool
+    width: int
+
+    @property
+    def least(self) -> int:
+        """Characters it needs."""
+        if self.key or self.number:
+            return self.width
+        return min(self.width, _SHORT if self.short else _WRAPPED)
+
+
+def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table, and name on stderr the columns that found no room.
+
+    Args:
+        title: stands above it; nothing where empty.
+        columns: their names, marked as the module says.
+        rows: a cell per column; missing ones are empty. A status is coloured in a terminal.
+    """
+    cells = [[_cell(cell) for cell in row] for row in rows]
+    made = [_column(mark, position, cells) for position, mark in enumerate(columns)]
+    console = terminal()
+    kept = _fitting(made, console.width)
+    widths = _widths([made[position] for position in kept], console.width - _BETWEEN * len(kept))
+    # Where even that is too wide the terminal wraps the lines: a number cut short is a wrong number.
+    console.width = max(console.width, sum(widths) + _BETWEEN * len(kept))
+    table = Table(
+        title=title or None,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        show_header=any(columns),
+    )
+    for position, width in zip(kept, widths, strict=True):
+        _add(table, made[position], width)
+    for row in cells:
+        table.add_row(*(row[position] if position < len(row) else Text() for position in kept))
+    console.print(table, crop=False)
+    if left_out := [column.name for position, column in enumerate(made) if position not in kept]:
+        more = f" and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
+        names = ", ".join(left_out[:_NAMED])
+        typer.echo(f"no room for {names}{more}: a wider terminal or --output json shows all", err=True)
+
+
+def _cell(cell: object) -> Text:
+    if isinstance(cell, Text):
+        return cell
+    text = "" if cell is None else _amount(cell) if isinstance(cell, Decimal) else str(cell)
+    return Text(text, style=STYLES.get(text.strip("()"), ""))
+
+
+def _amount(number: Decimal) -> str:
+    """An amount for people: the service writes 64.1100. No digit but a trailing zero is left out."""
+    text = format(number, "f")
+    return format(number.quantize(_CENTS), "f") if number == round(number, 2) else text.rstrip("0")
+
+
+def _column(mark: str, position: int, cells: list[list[Text]]) -> _Column:
+    name = mark.lstrip("#~?%")
+    marks = mark[: len(mark) - len(name)]
+    widths = [cell_len(line) for row in cells if position < len(row) for line in row[position].plain.split("\n")]
+    key = position == 0 and "%" not in marks
+    return _Column(name, "#" in marks, "~" in marks, "?" in marks and not key, key, max([cell_len(name), *widths]))
+
+
+def _fitting(columns: list[_Column], width: int) -> list[int]:
+    kept = list(range(len(columns)))
+    while sum(columns[position].least + _BETWEEN for position in kept) > width:
+        optional = [position for position in kept if columns[position].optional]
+        if not optional:
+            break
+        kept.remove(optional[-1])
+    return kept
+
+
+def _widths(columns: list[_Column], room: int) -> list[int]:
+    """The width of each column: what it needs, and of the room left over what it can use, the modest ones first."""
+    widths = [column.least for column in columns]
+    spare = room - sum(widths)
+    for position in sorted(range(len(columns)), key=lambda position: columns[position].width - widths[position]):
+        more = max(0, min(columns[position].width - widths[position], spare))
+        widths[position] += more
+        spare -= more
+    return widths
+
+
+def _add(table: Table, column: _Column, width: int) -> None:
+    cut = column.short and not (column.key or column.number)
+    table.add_column(
+        column.name,
+        justify="right" if column.number else "left",
+        overflow="ellipsis" if cut else "fold",
+        no_wrap=cut or column.key or column.number,
+        min_width=width,
+        max_width=width,
+    )

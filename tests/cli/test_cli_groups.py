@@ -1,0 +1,145 @@
+"""The friendly groups: what a person at a terminal does with items, stock and orders."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from octopus_soap.emulator import Status
+
+
+@pytest.fixture
+def order(service):
+    return str(
+        service.store.add_order(
+            OrderID="WEB-1",
+            orderItems=[{"sku": "00123", "Quantity": 2, "UnitPrice": "1.25", "Description": "Mug"}],
+            Ship={"FirstName": "Ada", "City": "Springfield", "Zip": "01234"},
+            Total="2.50",
+            stores=("S1",),
+        )
+    )
+
+
+def test_items_list_shows_the_recent_changes(shell, service):
+    service.store.add_item("00123", changed=True)
+    service.store.add_item("B")
+    assert [row["sku"] for row in shell("items", "list", "-o", "json").data] == ["00123"]
+
+
+def test_items_delete_tells_what_was_not_there_and_goes_on(shell, service):
+    for sku in ("A", "B"):
+        service.store.add_item(sku)
+    ran = shell("items", "delete", "A", "nope", "B")
+    assert ran.code == 1
+    assert "the service has no such item" in ran.out
+    assert "deleted: 2 of 3; calls: 3" in ran.out
+    assert [call.operation for call in service.calls] == ["DeleteItem"] * 3
+
+
+def test_items_delete_checks_every_sku_before_the_first_is_sent(shell, service):
+    ran = shell("items", "delete", "A", "x" * 51)
+    assert ran.code == 2
+    assert "at most 50 characters" in ran.err
+    assert service.calls == []
+
+
+def test_a_delete_that_fails_ends_it_and_says_what_was_done(shell, service):
+    service.store.add_item("A")
+    service.script.on("DeleteItem", nth=2).do(Status(404))
+    rows = shell("items", "delete", "A", "B", "C", "-o", "json")
+    assert rows.code == 2
+    assert [row["status"] for row in rows.data] == ["ok", "failed", "not_sent"]
+
+
+def test_stock_get_shows_quantities(shell, service):
+    service.store.add_item("00123", Stock=7)
+    rows = shell("stock", "get", "00123", "-o", "json").data
+    assert (rows[0]["sku"], rows[0]["quantity"]["stock"]) == ("00123", 7)
+
+
+def test_stock_set_changes_what_is_given_and_nothing_else(shell, service):
+    service.store.add_item("A", Stock=7, Price="5.00")
+    assert shell("stock", "set", "A", "--stock", "9").out == "updated: 1 of 1; calls: 1\n"
+    assert (service.store.item("A")["Stock"], str(service.store.item("A")["Price"])) == ("9", "5.0000")
+    ran = shell("stock", "set", "nope", "--stock", "9")
+    assert ran.code == 1
+    assert "does not exist" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [([], "what is to be set?"), (["--stock", "many"], "expected an int"), (["--price", "1,5"], "19.99")],
+)
+def test_stock_set_refuses_what_it_cannot_send(shell, service, words, said):
+    ran = shell("stock", "set", "A", *words)
+    assert ran.code == 2
+    assert said in ran.err
+    assert service.calls == []
+
+
+def test_orders_show_shows_one_order_with_its_lines(shell, order):
+    ran = shell("orders", "show", order)
+    assert ran.code == 0
+    for text in (order, "WEB-1", "00123", "Mug", "1.25", "2.50", "Ada, 01234 Springfield"):
+        assert text in ran.out
+    assert shell("orders", "show", order, "-o", "json").data["order_items"][0]["sku"] == "00123"
+
+
+def test_orders_show_of_an_id_it_does_not_know_is_1(shell, order):
+    for unknown in ("999999", "WEB-1"):
+        ran = shell("orders", "show", unknown)
+        assert (ran.code, ran.out) == (1, "")
+        assert f"no order {unknown!r}" in ran.err
+
+
+def test_a_confirmed_order_is_listed_no_more(shell, service, order):
+    assert shell("orders", "confirm", order).out == "confirmed: 1\n"
+    assert shell("orders", "list", "-o", "json").data == []
+
+
+def test_a_part_of_a_split_order_is_confirmed_by_its_store(shell, service, order):
+    assert shell("orders", "confirm", order, "--store", "S1", "-o", "json").data == [
+        {"order_id": order, "status": "ok"}
+    ]
+    assert [call.operation for call in service.calls] == ["SetDownloadSplitOrderConfirm"]
+
+
+def test_a_confirmation_that_fails_is_shown_as_open(shell, service, order):
+    service.script.on("SetDownloadOrderConfirm").do(Status(404))
+    ran = shell("orders", "confirm", order, "-o", "json")
+    assert ran.code == 2
+    assert [(row["order_id"], row["status"]) for row in ran.data] == [(order, "failed")]
+
+
+def test_orders_are_submitted_from_a_file(shell, service, tmp_path):
+    orders = [{"order_id": f"WEB-{n}", "order_items": [{"sku": "A", "quantity": 1}]} for n in (1, 2)]
+    (tmp_path / "orders.jsonl").write_text("\n".join(map(json.dumps, orders)))
+    ran = shell("orders", "submit", "orders.jsonl", "-o", "json")
+    assert ran.code == 0
+    assert [(row["order_id"], row["status"]) for row in ran.data] == [("WEB-1", "ok"), ("WEB-2", "ok")]
+    assert all(row["id_order"] for row in ran.data)
+    assert "WEB-1" in shell("orders", "submit", "orders.jsonl").out
+
+
+def test_an_order_whose_outcome_is_open_ends_the_command(shell, service, tmp_path):
+    service.script.on("SubmitOrder").do(Status(503))
+    (tmp_path / "orders.json").write_text('[{"order_id": "WEB-1"}, {"order_id": "WEB-2"}]')
+    ran = shell("orders", "submit", "orders.json", "-o", "json")
+    assert ran.code == 2
+    assert [row["status"] for row in ran.data] == ["unknown", "not_sent"]
+    assert "look at the service's state before you repeat it" in ran.err
+
+
+def test_a_profile_chooses_the_service(shell, service, monkeypatch, tmp_path):
+    service.store.add_item("A")
+    lines = [f"{name} = {json.dumps(value)}" for name, value in service.settings().items()]
+    (tmp_path / "profiles.toml").write_text("\n".join(["[shop]", *lines]))
+    monkeypatch.setenv("OCTOPUS_PROFILES_FILE", str(tmp_path / "profiles.toml"))
+    for name in service.settings():
+        monkeypatch.delenv(f"OCTOPUS_{name.upper()}")
+    assert shell("items", "exists", "A", "--profile", "shop").code == 0
+    ran = shell("items", "exists", "A", "--profile", "shp")
+    assert ran.code == 2
+    assert "no profile 'shp'" in ran.err

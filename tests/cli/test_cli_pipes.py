@@ -1,0 +1,229 @@
+"""The command line as a process: pipes, terminals, colours, completion, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from decimal import Decimal
+
+import pytest
+
+from octopus_soap.cli import commands
+from octopus_soap.operations import OPERATIONS
+
+COMMAND = [sys.executable, "-c", "from octopus_soap.cli import main; main()"]
+ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+@pytest.fixture
+def variables(service, tmp_path):
+    """The environment of a shell that talks to the service, without colours forced by whoever runs the tests."""
+    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "SYSTEMROOT", "HOME", "LANG"}}
+    ours = {f"OCTOPUS_{name.upper()}": value for name, value in service.settings().items()}
+    return {**kept, **ours, "OCTOPUS_PROFILES_FILE": os.devnull, "TERM": "xterm-256color", "PYTHONWARNINGS": "error"}
+
+
+@pytest.fixture
+def process(variables, tmp_path):
+    def run(*words, given=None, **more):
+        return subprocess.run(
+            [*COMMAND, *words], input=given, capture_output=True, timeout=60, check=False, cwd=tmp_path,
+            env={**variables, **more},
+        )  # fmt: skip
+
+    return run
+
+
+def test_skus_come_from_a_pipe_and_results_go_to_one(process, service):
+    service.store.add_item("00123", Stock=7)
+    done = process("stock", "get", "-", "--output", "jsonl", given=b"00123\r\nnope\n\n")
+    assert (done.returncode, done.stderr) == (1, b"")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(row["sku"], row["status"]) for row in rows] == [("00123", "ok"), ("nope", "rejected")]
+
+
+def test_what_one_command_writes_another_reads(process, service):
+    service.store.add_item("A", changed=True)
+    listed = process("items", "list", "--output", "csv").stdout
+    assert listed.startswith(b"sku,status")
+    updates = process("stock", "push", "-", given=b'[{"sku": "A", "stock": 3}]')
+    assert updates.stdout == b"updated: 1 of 1; calls: 1\n"
+    assert service.store.item("A")["Stock"] == "3"
+
+
+def test_skus_come_from_the_column_of_a_csv_file(process, service, tmp_path):
+    (tmp_path / "sheet.csv").write_text("name;sku;shelf\nMug;00123;4\nTray;B;5\n")
+    done = process("items", "exists", "--from", "sheet.csv", "-o", "csv")
+    assert done.stdout == b"sku,status,exists\n00123,ok,false\nB,ok,false\n"
+
+
+def test_notices_are_no_part_of_the_result(process):
+    done = process("items", "list")
+    assert b"no recent changes" in done.stderr
+    assert b"no recent changes" not in done.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGPIPE")
+def test_a_reader_that_hangs_up_is_no_error(variables, service, tmp_path):
+    service.store.seed(items=400, orders=0)
+    skus = "".join(f"DEMO-{number:04d}\n" for number in range(1, 401))
+    (tmp_path / "skus").write_text(skus)
+    read, write = os.pipe()
+    with subprocess.Popen(
+        [*COMMAND, "items", "get", "--from", "skus", "-o", "json"],
+        stdout=write, stderr=subprocess.PIPE, cwd=tmp_path, env=variables,
+    ) as running:  # fmt: skip
+        os.close(write)
+        os.read(read, 10)
+        os.close(read)
+        assert running.stderr.read() == b""
+        assert running.wait(60) == 141
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["items", "exists", "A"], 0),
+        (["items", "exists", "nope"], 1),
+        (["items", "gte"], 2),
+        (["items", "exists", "A", "--endpoint", "http://127.0.0.1:1/"], 2),
+    ],
+)
+def test_exit_codes(process, service, words, code):
+    service.store.add_item("A")
+    assert process(*words).returncode == code
+
+
+# -- terminals -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def in_terminal(variables, tmp_path):
+    """Run a command whose output is a terminal of a given width; returns what appeared there."""
+    pty = pytest.importorskip("pty")
+    import fcntl
+    import struct
+    import termios
+
+    def run(*words, width=80, **more):
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
+        with subprocess.Popen(
+            [*COMMAND, *words], stdin=theirs, stdout=theirs, stderr=theirs, cwd=tmp_path, env={**variables, **more}
+        ) as running:
+            os.close(theirs)
+            seen = b""
+            while True:
+                try:
+                    chunk = os.read(ours, 4096)
+                except OSError:  # how Linux says that the other side is closed
+                    break
+                if not chunk:
+                    break
+                seen += chunk
+            running.wait(60)
+        os.close(ours)
+        return seen.decode()
+
+    return run
+
+
+def test_colours_are_for_terminals_and_no_color_turns_them_off(in_terminal, process, service):
+    service.store.add_item("A")
+    words = ["call", "GetItemList", "--sku", "A", "--sku", "nope"]
+    assert "\x1b[32mok" in in_terminal(*words)
+    assert "\x1b[32m" not in in_terminal(*words, NO_COLOR="1")
+    assert b"\x1b[" not in process(*words).stdout
+
+
+LONG = "S" * 45 + "-0001"
+
+
+@pytest.fixture
+def wide_item(service):
+    words = {"Description": "A description of quite some length " * 3, "Category": "Category " * 6}
+    service.store.add_item(LONG, **words, Price=Decimal("1234567.89"), Stock=123456)
+
+
+@pytest.mark.usefixtures("wide_item")
+@pytest.mark.parametrize("width", [40, 80, 120, 200])
+@pytest.mark.parametrize("words", [["items", "get"], ["call", "GetItemList", "--sku"], ["stock", "get"]], ids=" ".join)
+def test_a_table_cuts_no_sku_and_no_number_at_any_width(shell, monkeypatch, words, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    ran = shell(*words, LONG)
+    lines = ran.out.splitlines()
+    assert any(LONG in line for line in lines)
+    assert width < len(LONG) or max(map(len, lines)) <= width
+    assert all(number in ("1234567.89", "123456") for number in re.findall(r"(?<=\s)[0-9.]{5,}", ran.out))
+
+
+@pytest.mark.usefixtures("wide_item")
+def test_a_terminal_tells_its_width(in_terminal):
+    lines = ANSI.sub("", in_terminal("items", "get", LONG, width=80)).replace("\r", "\n").splitlines()
+    assert any(LONG in line for line in lines)
+    assert "no room for Description, Category: a wider terminal or --output json shows all" in lines
+
+
+def test_parquet_is_refused_in_a_terminal(in_terminal):
+    assert "parquet is binary" in " ".join(in_terminal("call", "--list", "-o", "parquet", width=200).split())
+
+
+# -- completion ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def completed(monkeypatch, capsys):
+    """What bash offers for a line, whose last word is being typed."""
+
+    def run(line):
+        monkeypatch.setenv("COMP_WORDS", line)
+        monkeypatch.setenv("COMP_CWORD", str(len(line.split(" ")) - 1))
+        monkeypatch.setenv("_OCTOPUS_SOAP_COMPLETE", "complete_bash")
+        with pytest.raises(SystemExit) as ended:
+            commands.run([])
+        assert ended.value.code == 0
+        captured = capsys.readouterr()
+        assert captured.err == ""
+        return captured.out.split()
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("octopus-soap it", ["items"]),
+        ("octopus-soap items ", ["get", "list", "exists", "upload", "delete"]),
+        ("octopus-soap items get --prof", ["--profile"]),
+        ("octopus-soap call ", list(OPERATIONS)),
+        ("octopus-soap call GetItemL", ["GetItemList"]),
+        ("octopus-soap call IsSku", ["IsSkuExist", "IsSkuExistList"]),
+        ("octopus-soap call is_sku_exist_", ["is_sku_exist_list"]),
+        ("octopus-soap call GetOrderList --payment", ["--payment-status"]),
+        ("octopus-soap call get_item_list --batch", ["--batch-size"]),
+        ("octopus-soap items get --output js", ["json", "jsonl"]),
+    ],
+)
+def test_completion(completed, line, offered):
+    assert completed(line) == offered
+
+
+def test_profiles_are_completed_by_name(completed, monkeypatch, tmp_path):
+    (tmp_path / "profiles.toml").write_text("top = 1\n[shop]\n[shop-test]\n[other]\n")
+    monkeypatch.setenv("OCTOPUS_PROFILES_FILE", str(tmp_path / "profiles.toml"))
+    assert completed("octopus-soap items get --profile sh") == ["shop", "shop-test"]
+    monkeypatch.setenv("OCTOPUS_PROFILES_FILE", str(tmp_path / "nowhere.toml"))
+    assert completed("octopus-soap items get --profile sh") == []
+
+
+def test_a_shell_asks_for_completion_in_a_process_of_its_own(process):
+    asked = {"COMP_WORDS": "octopus-soap call GetItemT", "COMP_CWORD": "2", "_OCTOPUS_SOAP_COMPLETE": "complete_bash"}
+    assert process(**asked).stdout.decode().split() == ["GetItemTblList"]
+
+
+def test_the_script_for_the_shell_can_be_shown(process):
+    done = process("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
+    assert b"_OCTOPUS_SOAP_COMPLETE" in done.stdout
