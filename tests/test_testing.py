@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import subprocess
 import sys
 from decimal import Decimal
@@ -9,8 +11,19 @@ from decimal import Decimal
 import pytest
 
 import octopus_soap.emulator
-from octopus_soap import OutcomeUnknownError, testing
-from octopus_soap.testing import Reset, make_item, make_order, make_order_line, make_stock_update
+from octopus_soap import ClientClosedError, InvalidInputError, OutcomeUnknownError, PaymentStatusCode, testing
+from octopus_soap.testing import (
+    Reset,
+    make_address,
+    make_confirmation,
+    make_downloaded_order,
+    make_item,
+    make_mapping,
+    make_order,
+    make_order_line,
+    make_stock_update,
+    make_store_stock,
+)
 
 pytest_plugins = ["pytester"]
 
@@ -82,3 +95,78 @@ def test_without_the_emulator_extra_the_fixture_says_what_to_install(pytester):
     result = pytester.runpytest_subprocess("-p", "no:xdist")
     assert "pip install 'octopus-soap[emulator]'" in result.stdout.str() + result.stderr.str()
     assert result.ret != 0
+
+
+def test_a_pytest_run_that_uses_no_fixture_loads_neither_client_nor_emulator(pytester):
+    """Pytest looks at every name of a plugin, so a name that loads something on the way would load it always."""
+    pytester.makepyfile(
+        "import sys\ndef test_it():\n"
+        "    assert not {'octopus_soap.client', 'octopus_soap.emulator', 'zeep', 'starlette'} & set(sys.modules)"
+    )
+    plugin = ("-p", "octopus_soap.testing.fixtures", "-p", "no:octopus_soap", "-p", "no:xdist")
+    assert pytester.runpytest_subprocess(*plugin).ret == 0
+
+
+def test_recording_works_without_pytest():
+    code = (
+        "import sys; sys.modules['pytest'] = None\n"
+        "from octopus_soap.testing import Recording, make_order, record_traffic, replay_traffic"
+    )
+    subprocess.run([sys.executable, "-c", code], timeout=60, check=True)
+
+
+# -- the asynchronous client ---------------------------------------------------------------------------------------
+
+
+def test_the_async_client_needs_no_plugin_and_leaves_no_socket_open(octopus_async_client, octopus_emulator):
+    octopus_emulator.store.add_item("A", Stock=3)
+    for _ in range(2):  # each run has a loop of its own, and ends without aclose
+        assert asyncio.run(octopus_async_client.get_item_quantity("A")) == 3
+    gc.collect()  # a socket that outlived its loop would warn here, and warnings are errors
+    with pytest.raises(ClientClosedError):
+        asyncio.run(_closed_then_used(octopus_async_client))
+
+
+async def _closed_then_used(client):
+    async with client:
+        assert await client.is_sku_exist("A")
+    await client.is_sku_exist("A")
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+@pytest.mark.anyio
+async def test_the_async_client_works_in_a_plugins_loop(octopus_async_client, octopus_emulator):
+    octopus_emulator.store.add_item("A", Stock=3)
+    assert await octopus_async_client.get_item_quantity("A") == 3
+
+
+# -- factories -----------------------------------------------------------------------------------------------------
+
+
+def test_every_factory_makes_what_the_service_takes(octopus_client, octopus_emulator):
+    octopus_client.upload_item(make_item("A", store_stock_info_list=[make_store_stock("1", store_stock=3)]))
+    octopus_client.update_item_quantity_and_price(make_stock_update("A"))
+    octopus_client.submit_order(make_order(order_items=[make_order_line("A")], bill=make_address(country="NO")))
+    octopus_client.custom_field_mapping([make_mapping("Season")])
+    (order,) = octopus_client.get_order_list()
+    octopus_client.set_download_order_confirm([make_confirmation(order.id)])
+    assert len(octopus_client.get_order_list()) == 0
+    assert octopus_emulator.lint == []
+
+
+def test_a_downloaded_order_is_one_a_handler_can_work_with():
+    order = make_downloaded_order("7", order_items=[make_order_line("A", quantity=2, unit_price=Decimal("1.50"))])
+    assert (order.id, order.total, order.payment) == ("7", Decimal("3.00"), PaymentStatusCode.CLEARED)
+    assert order.placed is not None
+    assert order.ship_to == order.bill_to == make_address()
+    assert make_downloaded_order(total=Decimal(1)).total == 1
+
+
+@pytest.mark.parametrize("make", [getattr(testing, name) for name in testing.__all__ if name.startswith("make_")])
+def test_a_typo_in_a_factory_is_refused(make):
+    with pytest.raises(InvalidInputError, match="has no field 'qantity'"):
+        make(qantity=1)

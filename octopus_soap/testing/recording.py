@@ -1,0 +1,333 @@
+"""Recordings: what a client sent and was answered, without secrets and personal data, to keep, to read and to replay.
+
+    with record_traffic(client) as recording:
+        client.get_order_list()
+    recording.save("bug-report")
+
+    with replay_traffic(client, Recording.load("bug-report")):
+        client.get_order_list()  # answered from the files; nothing is sent
+
+A recording is masked before it is kept, so that not even its repr or a core dump holds more than its files do. It has
+no request headers and no address; of the answer's headers it has those that tell what the client makes of it.
+
+It is taken where flows meet their driver, so it is the same for both clients: it sees every attempt, with the body
+decompressed, and every failure that brought no answer. What `client.zeep` does passes by it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from octopus_soap._version import __version__
+from octopus_soap.engine.flow import Send, SendFailure
+from octopus_soap.engine.retry import FailureKind
+from octopus_soap.errors import ConnectFailed, OctopusError, ProtocolError, TimedOut, TransportError
+from octopus_soap.wire.faults import Reply
+from octopus_soap.wire.masking import Masker
+from octopus_soap.wire.redact import Redactor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable
+    from os import PathLike
+
+    from octopus_soap.client import AsyncOctopusClient, OctopusClient
+    from octopus_soap.engine.flow import Exchange, Flow
+
+T = TypeVar("T")
+INDEX = "index.json"
+FORMAT = 1
+_KEPT_HEADERS = ("content-type", "date", "retry-after", "server")
+_ERRORS: dict[str, type[OctopusError]] = {
+    error.__name__: error for error in (ConnectFailed, ProtocolError, TimedOut, TransportError)
+}
+_BETWEEN_TAGS = re.compile(r">\s+<")
+
+
+class NotRecordedError(LookupError):
+    """A replay met a request that the recording has no answer to, or no answer left."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedExchange:
+    """One attempt: a request, and its answer or the failure that brought none.
+
+    Attributes:
+        number: position in the recording, from 1, in the order the exchanges ended.
+        operation: wire name, such as `GetItemList`.
+        action: the SOAPAction, unquoted.
+        request_id: our id of the call; attempts of one call share it.
+        attempt: 1 for the first.
+        elapsed: seconds until the answer was complete, or until it failed.
+        request: the envelope sent, masked.
+        status: HTTP status; None where no answer came.
+        headers: headers of the answer by lower-case name: content-type, date, retry-after, server.
+        reply: the answer's body, masked; None where no answer came.
+        failure: what the failure says about the request, such as `ambiguous`; empty where an answer came.
+        error: class and text of the failure; empty where an answer came.
+    """
+
+    number: int
+    operation: str
+    action: str
+    request_id: str
+    attempt: int
+    elapsed: float
+    request: str = field(repr=False)
+    status: int | None = None
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+    reply: str | None = field(default=None, repr=False)
+    failure: str = ""
+    error: str = ""
+
+    @property
+    def stem(self) -> str:
+        """What its files are named: `0001-GetItemList`."""
+        return f"{self.number:04}-{self.operation}"
+
+
+class Recording:
+    """Exchanges in the order they ended.
+
+    Attributes:
+        exchanges: what was recorded so far.
+    """
+
+    def __init__(self, exchanges: Iterable[RecordedExchange] = ()) -> None:
+        self.exchanges: list[RecordedExchange] = list(exchanges)
+
+    def __repr__(self) -> str:
+        return f"<Recording of {len(self.exchanges)} exchanges>"
+
+    def __eq__(self, other: object) -> bool:
+        return self.exchanges == other.exchanges if isinstance(other, Recording) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment] # it grows while it is taken
+
+    def save(self, folder: str | PathLike[str]) -> Path:
+        """Write one XML file per request and per answer, and `index.json` with the rest.
+
+        Args:
+            folder: where; made if need be. A recording that lies there is replaced, other files stay.
+
+        Returns:
+            The folder.
+
+        Raises:
+            OSError: it cannot be written.
+            ValueError: an `index.json` lies there that is not a recording's.
+        """
+        home = Path(folder)
+        home.mkdir(parents=True, exist_ok=True)
+        if (home / INDEX).exists():
+            for row in _rows(home):
+                for name in (row.get("request"), row.get("reply")):
+                    if name:
+                        _inside(home, name).unlink(missing_ok=True)
+        rows: list[dict[str, Any]] = []
+        for exchange in self.exchanges:
+            row = asdict(exchange)
+            for part in ("request", "reply"):
+                text = row[part]
+                row[part] = None if text is None else f"{exchange.stem}.{part}.xml"
+                if text is not None:
+                    (home / row[part]).write_text(text, encoding="utf-8", newline="")
+            rows.append(row)
+        index = {"format": FORMAT, "octopus_soap": __version__, "exchanges": rows}
+        (home / INDEX).write_text(json.dumps(index, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        return home
+
+    @classmethod
+    def load(cls, folder: str | PathLike[str]) -> Recording:
+        """Read a saved recording.
+
+        Args:
+            folder: where it was saved.
+
+        Raises:
+            FileNotFoundError: there is none, or one of its files is missing.
+            ValueError: it is no recording, or of a format this version does not know.
+        """
+        home = Path(folder)
+        return cls(_exchange(home, row) for row in _rows(home))
+
+
+def _rows(home: Path) -> list[dict[str, Any]]:
+    path = home / INDEX
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+        known, rows = index["format"] == FORMAT, list(index["exchanges"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{path} is not a recording's index: {error!r}") from None
+    if not known:
+        raise ValueError(f"{path} is of format {index['format']!r}; this version reads {FORMAT}")
+    return rows
+
+
+def _exchange(home: Path, row: dict[str, Any]) -> RecordedExchange:
+    known = {part.name for part in fields(RecordedExchange)}
+    try:
+        texts: dict[str, Any] = {
+            part: None if row[part] is None else _inside(home, row[part]).read_bytes().decode()
+            for part in ("request", "reply")
+        }
+        return RecordedExchange(**{**{name: row[name] for name in known}, **texts})
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{home / INDEX}: an exchange cannot be read: {error!r}") from None
+
+
+def _inside(home: Path, name: str) -> Path:
+    # A recording may come from a stranger: its index names files beside it and nothing else.
+    if Path(name).name != name or not name.endswith(".xml"):
+        raise ValueError(f"{home / INDEX}: {name!r} is not the name of a file of a recording")
+    return home / name
+
+
+# -- taking and replaying ------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def record_traffic(client: OctopusClient | AsyncOctopusClient) -> Generator[Recording]:
+    """Record the exchanges of a client and of all its views while the block runs.
+
+    Nothing else changes: the client sends as before. Secrets are masked, and so is every text whose element is not
+    known to be harmless: names, addresses, telephone numbers, e-mail addresses, comments, cards, and members nobody has
+    seen yet. SKUs, order numbers, prices, costs and quantities are shown: read a recording before you give it away.
+
+    Args:
+        client: blocking or asynchronous.
+
+    Yields:
+        The recording; it grows as exchanges end.
+    """
+    recording, masker, lock = Recording(), _masker_of(client), threading.Lock()
+
+    def note(exchange: Exchange, answer: Reply | SendFailure) -> None:
+        taken = _taken(masker, exchange, answer)
+        with lock:
+            recording.exchanges.append(replace(taken, number=len(recording.exchanges) + 1))
+
+    with _tapped(client, lambda flow: _watched(flow, note)):
+        yield recording
+
+
+@contextmanager
+def replay_traffic(
+    client: OctopusClient | AsyncOctopusClient,
+    recording: Recording,
+    *,
+    match: Literal["request", "operation"] = "request",
+) -> Generator[None]:
+    """Answer a client, and all its views, from a recording while the block runs; nothing is sent.
+
+    Args:
+        client: blocking or asynchronous. Its endpoint and credentials are not used.
+        recording: what to answer. Each exchange is used once, in the order recorded.
+        match: `request` answers a request that was recorded, masked as it is; `operation` answers with the next
+            exchange of the operation, whatever was asked.
+
+    Raises:
+        NotRecordedError: inside the block, where nothing in the recording answers a request.
+    """
+    masker, lock = _masker_of(client), threading.Lock()
+    left = list(recording.exchanges)
+
+    def answer(exchange: Exchange) -> Reply | SendFailure:
+        asked = _BETWEEN_TAGS.sub("><", masker.body(exchange.body))
+        with lock:
+            for place, known in enumerate(left):
+                same = match == "operation" or _BETWEEN_TAGS.sub("><", known.request) == asked
+                if known.operation == exchange.operation and same:
+                    return _answered(left.pop(place))
+            others = sum(known.operation == exchange.operation for known in left)
+        raise NotRecordedError(
+            f"the recording has no answer left to this {exchange.operation}; "
+            f"{others} unused exchanges of {exchange.operation} were recorded with other requests: {asked[:1000]}"
+        )
+
+    with _tapped(client, lambda flow: _answering(flow, answer)):
+        yield
+
+
+def _masker_of(client: OctopusClient | AsyncOctopusClient) -> Masker:
+    return Masker(Redactor([*client.settings.secrets(), client.settings.merchantname]))
+
+
+@contextmanager
+def _tapped(client: OctopusClient | AsyncOctopusClient, tap: Callable[[Flow[Any]], Flow[Any]]) -> Generator[None]:
+    connections = client._driver._connections  # noqa: SLF001 - what all views of a client share; no part of its face
+    before = connections.tap
+    connections.tap = tap if before is None else lambda flow: before(tap(flow))
+    try:
+        yield
+    finally:
+        connections.tap = before
+
+
+def _watched(flow: Flow[T], note: Callable[[Exchange, Reply | SendFailure], None]) -> Flow[T]:
+    """*flow*, with each exchange noted when its answer comes."""
+    answer: Any = None
+    error: Exception | None = None
+    while True:
+        try:
+            effect = flow.send(answer) if error is None else flow.throw(error)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        answer, error = None, None
+        try:
+            answer = yield effect
+        except OctopusError as raised:  # a Compute that failed is thrown in
+            error = raised
+        else:
+            if isinstance(effect, Send):
+                note(effect.exchange, answer)
+
+
+def _answering(flow: Flow[T], reply: Callable[[Exchange], Reply | SendFailure]) -> Flow[T]:
+    """*flow*, with each exchange answered by *reply*; pauses and computations go to the driver."""
+    answer: Any = None
+    error: Exception | None = None
+    while True:
+        try:
+            effect = flow.send(answer) if error is None else flow.throw(error)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        answer, error = None, None
+        if isinstance(effect, Send):
+            answer = reply(effect.exchange)
+            continue
+        try:
+            answer = yield effect
+        except OctopusError as raised:
+            error = raised
+
+
+def _taken(masker: Masker, exchange: Exchange, answer: Reply | SendFailure) -> RecordedExchange:
+    taken = RecordedExchange(
+        number=0,
+        operation=exchange.operation,
+        action=exchange.action,
+        request_id=exchange.request_id,
+        attempt=exchange.attempt,
+        elapsed=round(answer.elapsed, 6),
+        request=masker.body(exchange.body),
+    )
+    if isinstance(answer, SendFailure):
+        error = f"{type(answer.error).__name__}: {masker.text(answer.error.message)}"
+        return replace(taken, failure=answer.kind.value, error=error)
+    headers = {name: masker.text(answer.headers[name]) for name in _KEPT_HEADERS if name in answer.headers}
+    return replace(taken, status=answer.status, headers=headers, reply=masker.body(answer.body))
+
+
+def _answered(known: RecordedExchange) -> Reply | SendFailure:
+    if known.status is not None:
+        return Reply(known.status, dict(known.headers), (known.reply or "").encode(), known.elapsed)
+    name, _, message = known.error.partition(": ")
+    return SendFailure(FailureKind(known.failure), _ERRORS.get(name, TransportError)(message), known.elapsed)

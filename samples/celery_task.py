@@ -1,0 +1,145 @@
+"""Celery tasks with one client per worker process, that repeat only what can be repeated.
+
+    python samples/celery_task.py --demo             a worker in this process, against the embedded service
+    celery --app samples.celery_task worker          a real one
+
+Configured by OCTOPUS_* and CELERY_BROKER_URL; SHOP_DB names the SQLite file with the shop's numbers:
+`CREATE TABLE stock (sku TEXT PRIMARY KEY, stock INTEGER, price TEXT)`.
+
+* `push_stock` is given SKUs, not numbers, and reads the numbers when it runs: a task that waited, or is repeated,
+  sends today's stock and not that of the moment it was queued. So it may be repeated after any failure, and
+  acknowledges late.
+* `submit_order` is repeated only after a failure that proves nothing was created. It acknowledges early: a worker that
+  dies in the middle loses the task and not the certainty. `OutcomeUnknownError` is for a person, and is left to fail.
+"""
+
+import argparse
+import json
+import os
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from celery import Celery, Task, signals
+from celery.utils.log import get_task_logger
+
+from octopus_soap import (
+    BatchError,
+    ConnectFailed,
+    ItemQuantityAndPrice,
+    OctopusClient,
+    OctopusError,
+    OrderSubmit,
+    OutcomeUnknownError,
+    RateLimitedError,
+)
+
+app = Celery("shop", broker=os.environ.get("CELERY_BROKER_URL", "memory://"), backend="cache+memory://")
+app.conf.update(task_serializer="json", broker_connection_retry_on_startup=True, task_time_limit=600)
+log = get_task_logger(__name__)
+
+PAUSE = 30
+"""Seconds before a task is repeated, where the service names none. The client has tried several times by then."""
+
+_client: list[OctopusClient] = []
+
+
+def shop() -> OctopusClient:
+    """This process's client."""
+    if not _client:  # a pool without processes of its own (solo, threads) sends no worker_process_init
+        _client.append(OctopusClient())
+    return _client[0]
+
+
+@signals.worker_process_init.connect
+def _open(**_: Any) -> None:
+    _client.clear()  # what a forked process inherited is its parent's
+    shop()  # so that no task waits for it; what it raises Celery logs here, and the first task raises again
+
+
+@signals.worker_process_shutdown.connect
+@signals.worker_shutdown.connect
+def _close(**_: Any) -> None:
+    while _client:
+        _client.pop().close()
+
+
+def numbers_of(skus: Sequence[str]) -> list[ItemQuantityAndPrice]:
+    """Read the shop's stock and prices; a SKU the shop does not have is left out, since unknown is not zero."""
+    with closing(sqlite3.connect(os.environ["SHOP_DB"])) as db:
+        rows = db.execute(
+            "SELECT sku, stock, price FROM stock WHERE sku IN (SELECT value FROM json_each(?)) ORDER BY sku",
+            [json.dumps(list(skus))],
+        )
+        return [ItemQuantityAndPrice(sku=sku, stock=stock, price=price) for sku, stock, price in rows]
+
+
+@app.task(bind=True, acks_late=True, max_retries=20)
+def push_stock(self: Task, skus: list[str]) -> dict[str, str]:
+    """Send the stock and price of each SKU as they are now. Return the service's words on those it said no to."""
+    try:
+        result = shop().update_item_quantity_and_price_list(numbers_of(skus))
+    except BatchError as error:  # part of it is done; the rest is worth another task, unless the service said no to it
+        if not any(outcome.error is not None and outcome.error.retryable for outcome in error.result.unfinished):
+            raise
+        left = [item.sku for item in error.result.retry_inputs()]
+        log.warning("%d of %d SKUs are left: %s", len(left), len(skus), error.message)
+        raise self.retry(args=[left], exc=error, countdown=PAUSE) from error
+    except RateLimitedError as error:
+        raise self.retry(exc=error, countdown=error.retry_after or PAUSE) from error
+    except OctopusError as error:
+        if error.retryable:
+            raise self.retry(exc=error, countdown=PAUSE) from error
+        raise
+    return {outcome.key: outcome.message or outcome.status.value for outcome in (*result.rejected, *result.missing)}
+
+
+@app.task(bind=True, acks_late=False, max_retries=20)
+def submit_order(self: Task, order: dict[str, Any]) -> str | None:
+    """Create an order and return the service's id of it. Queue it as `order.model_dump(mode="json")`."""
+    try:
+        return shop().submit_order(OrderSubmit(**order)).id_order
+    except ConnectFailed as error:  # nothing left this machine
+        raise self.retry(exc=error, countdown=PAUSE) from error
+    except RateLimitedError as error:
+        if error.status != 429:  # noqa: PLR2004 - Too Many Requests: refused before it was looked at
+            raise
+        raise self.retry(exc=error, countdown=error.retry_after or PAUSE) from error
+    except OutcomeUnknownError:
+        log.critical("order %s may or may not have been created: look before you queue it again", order.get("order_id"))
+        raise
+
+
+def demo() -> dict[str, str]:
+    """Run a worker in a thread of this process, queue one task, and return its result."""
+    from celery.contrib.testing.worker import start_worker  # noqa: PLC0415 - only the demo needs it
+
+    from octopus_soap.emulator import Emulator  # noqa: PLC0415 - only the demo needs the extra `emulator`
+
+    with Emulator() as service, tempfile.TemporaryDirectory() as folder:
+        database = Path(folder) / "shop.db"
+        with closing(sqlite3.connect(database)) as db, db:
+            db.execute("CREATE TABLE stock (sku TEXT PRIMARY KEY, stock INTEGER, price TEXT)")
+            db.executemany("INSERT INTO stock VALUES (?, ?, ?)", [("SKU-1", 7, "19.90"), ("SKU-2", 0, "5.00")])
+        service.store.add_item("SKU-1", Stock=1, Price="1.00")
+        os.environ.update({f"OCTOPUS_{name.upper()}": value for name, value in service.settings().items()})
+        os.environ["SHOP_DB"] = str(database)
+        with start_worker(app, pool="solo", perform_ping_check=False):
+            words: dict[str, str] = push_stock.delay(["SKU-1", "SKU-2"]).get(timeout=30)
+        _close()  # an embedded worker sends no worker_shutdown
+        print("SKU-1 is now", service.store.item("SKU-1"))
+        return words
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--demo", action="store_true", required=True, help="a worker here, against the embedded service"
+    )
+    parser.parse_args()
+    print("said no to:", demo())
+    sys.exit(0)

@@ -1,0 +1,260 @@
+"""A stock look-up service: one asynchronous client for the whole process, errors as problem documents, health, metrics.
+
+    python samples/fastapi_service.py --demo                       against the embedded service, no account
+    uvicorn --factory samples.fastapi_service:create_app           configured by OCTOPUS_* variables
+
+    curl localhost:8000/stock/SKU-1
+    curl localhost:8000/stock -H 'Content-Type: application/json' -d '["SKU-1", "NO-SUCH-SKU"]'
+    curl localhost:8000/health/live localhost:8000/health/ready localhost:8000/metrics
+
+Needs fastapi, uvicorn, opentelemetry-exporter-prometheus and the extras `async` and `otel`; `emulator` for --demo.
+
+An answer tells a caller what to do next and names the request to ask about; what exactly went wrong stands in the log.
+Liveness says that this process works, readiness that the service behind it does: a load balancer takes a process whose
+service is down out of its rotation, and nobody restarts it for that.
+"""
+
+import argparse
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import asdict
+from typing import Annotated, Any, NamedTuple
+
+from fastapi import Body, Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.sdk.metrics import MeterProvider
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from pydantic import BaseModel
+
+from octopus_soap import (
+    AsyncOctopusClient,
+    AuthenticationError,
+    BatchError,
+    ConfigError,
+    InvalidInputError,
+    OctopusError,
+    OctopusSettings,
+    RateLimitedError,
+    RejectedError,
+    TimedOut,
+)
+from octopus_soap.health import Health
+from octopus_soap.telemetry import OpenTelemetryEvents
+
+PING_EVERY = 10.0
+"""Seconds a ping's finding is good for: probes of many load balancers shall not become a load."""
+MOST_SKUS = 1_000
+
+log = logging.getLogger("stock_service")
+
+
+class Stock(BaseModel):
+    """One item's stock."""
+
+    sku: str
+    stock: int
+
+
+class Stocks(BaseModel):
+    """The stock of several items, and the SKUs the service does not know."""
+
+    found: list[Stock]
+    missing: list[str]
+
+
+# -- errors ---------------------------------------------------------------------------------------------------------
+
+
+class Told(NamedTuple):
+    """What a caller is told of an error."""
+
+    status: int
+    title: str
+
+
+TOLD: dict[type[OctopusError], Told] = {
+    RejectedError: Told(404, "no such item"),
+    InvalidInputError: Told(422, "this cannot be a SKU"),
+    RateLimitedError: Told(503, "too many requests at the moment"),
+    TimedOut: Told(504, "the stock system did not answer in time"),
+    AuthenticationError: Told(502, "the stock system does not let this service in"),
+    ConfigError: Told(500, "this service is not set up"),
+    OctopusError: Told(502, "the stock system failed"),
+}
+"""The first class that fits wins, so a general one stands below its special ones."""
+
+
+def told(error: OctopusError) -> Told:
+    """What a caller is told of *error*."""
+    return next(words for kind, words in TOLD.items() if isinstance(error, kind))
+
+
+def cause_of(error: OctopusError) -> OctopusError:
+    """What broke a list call, which is reported as one `BatchError` for all its batches."""
+    return error.__cause__ if isinstance(error, BatchError) and isinstance(error.__cause__, OctopusError) else error
+
+
+def problem(status: int, title: str, **more: Any) -> JSONResponse:
+    """A problem document (RFC 9457)."""
+    body = {"type": "about:blank", "title": title, "status": status, **more}
+    return JSONResponse(body, status, media_type="application/problem+json")
+
+
+async def answer_failure(request: Request, error: Exception) -> JSONResponse:
+    """Turn an error of the client into a problem document."""
+    assert isinstance(error, OctopusError)  # noqa: S101 - registered for nothing else
+    cause = cause_of(error)
+    words = told(cause)
+    log.log(logging.INFO if words.status < 500 else logging.WARNING, "%s: %s", request.url.path, error)  # noqa: PLR2004 - 5xx
+    answer = problem(words.status, words.title, request_id=cause.info.request_id if cause.info else None)
+    if isinstance(cause, RateLimitedError):
+        answer.headers["Retry-After"] = str(round(cause.retry_after or PING_EVERY))
+    return answer
+
+
+async def answer_invalid(_: Request, error: Exception) -> JSONResponse:
+    """Turn FastAPI's own refusal of a request into a problem document."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for nothing else
+    return problem(
+        422, "this request cannot be read", errors=[{"at": e["loc"], "why": e["msg"]} for e in error.errors()]
+    )
+
+
+# -- health ---------------------------------------------------------------------------------------------------------
+
+
+class Pulse:
+    """The last ping's finding, renewed by at most one ping every `PING_EVERY` seconds."""
+
+    def __init__(self, client: AsyncOctopusClient) -> None:
+        self._client = client
+        self._lock = asyncio.Lock()
+        self._found: Health | None = None
+        self._at = 0.0
+
+    async def health(self) -> Health:
+        """What the last ping found; pings where that is old news."""
+        async with self._lock:
+            if self._found is None or time.monotonic() - self._at > PING_EVERY:
+                self._found, self._at = await self._client.ping(), time.monotonic()
+            return self._found
+
+
+# -- the service ----------------------------------------------------------------------------------------------------
+
+
+def shop(request: Request) -> AsyncOctopusClient:
+    """The process's client; override it in `app.dependency_overrides` for tests."""
+    client: AsyncOctopusClient = request.app.state.client
+    return client
+
+
+def pulse(request: Request) -> Pulse:
+    """The process's health."""
+    found: Pulse = request.app.state.pulse
+    return found
+
+
+Shop = Annotated[AsyncOctopusClient, Depends(shop)]
+Skus = Annotated[list[str], Body(min_length=1, max_length=MOST_SKUS)]
+
+
+async def stock(sku: str, client: Shop) -> Stock:
+    """Look up one item."""
+    found = (await stocks([sku], client)).found  # the list call tells an unknown SKU from a failure
+    if not found:
+        raise RejectedError("the service has no stock of it", key=sku)
+    return found[0]
+
+
+async def stocks(skus: Skus, client: Shop) -> Stocks:
+    """Look up many items, in their order. One that fails fails all: half an answer may be taken for a whole one."""
+    result = await client.get_item_quantity_list(skus)
+    known = {key: row.stock for key, row in result.by_key().items() if row.stock is not None}
+    return Stocks(
+        found=[Stock(sku=sku, stock=known[sku]) for sku in skus if sku in known],
+        missing=[sku for sku in skus if sku not in known],
+    )
+
+
+async def live() -> dict[str, str]:
+    """This process answers."""
+    return {"status": "up"}
+
+
+async def ready(client: Shop, found: Annotated[Pulse, Depends(pulse)]) -> JSONResponse:
+    """The service behind this process answers: 200, or 503 with the layer that failed."""
+    health = await found.health()
+    last = client.last_success_at
+    body = {
+        "status": "up" if health else "down",
+        "stage": health.stage.value,
+        "certain": health.certain,
+        "last_success_at": None if last is None else last.isoformat(),
+        "counters": asdict(client.counters),
+    }
+    return JSONResponse(body, 200 if health else 503)
+
+
+def create_app(settings: OctopusSettings | None = None) -> FastAPI:
+    """Build the service.
+
+    Args:
+        settings: by default from OCTOPUS_* variables, .env and the profile file.
+
+    Raises:
+        ConfigError: at the start, where a setting is missing.
+    """
+    registry = CollectorRegistry()  # one per application: several may live in a process
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        meters = MeterProvider([PrometheusMetricReader(registry=registry)])
+        events = OpenTelemetryEvents(meter_provider=meters)
+        async with AsyncOctopusClient(settings=settings, on_event=events) as client:
+            app.state.client, app.state.pulse = client, Pulse(client)
+            yield
+        meters.shutdown()
+
+    async def metrics() -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    app = FastAPI(title="Stock", lifespan=lifespan)
+    app.add_exception_handler(OctopusError, answer_failure)
+    app.add_exception_handler(RequestValidationError, answer_invalid)
+    app.add_api_route("/stock/{sku}", stock)
+    app.add_api_route("/stock", stocks, methods=["POST"])
+    app.add_api_route("/health/live", live)
+    app.add_api_route("/health/ready", ready)
+    app.add_api_route("/metrics", metrics, include_in_schema=False)
+    return app
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Serve on port 8000 of this machine."""
+    import uvicorn  # noqa: PLC0415 - a server of your choice runs create_app in production
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--demo", action="store_true", help="against the embedded service")
+    parser.add_argument("--port", type=int, default=8000)
+    given = parser.parse_args(words)
+    with ExitStack() as stack:
+        settings: OctopusSettings | None = None
+        if given.demo:
+            from octopus_soap.emulator import Emulator  # noqa: PLC0415 - only the demo needs the extra `emulator`
+            from octopus_soap.settings import IsolatedSettings  # noqa: PLC0415 - whatever variables are set
+
+            service = stack.enter_context(Emulator())
+            for number in range(1, 4):
+                service.store.add_item(f"SKU-{number}", Stock=number)
+            settings = IsolatedSettings.load(**service.settings())
+        uvicorn.run(create_app(settings), host="127.0.0.1", port=given.port)
+
+
+if __name__ == "__main__":
+    main()
