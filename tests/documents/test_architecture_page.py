@@ -1,0 +1,94 @@
+"""The architecture page is the code's: its layout names every module, and its picture is drawn from the imports."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "octopus_soap"
+PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+LAYOUT = PAGE.partition("```\noctopus_soap/\n")[2].partition("```")[0]
+NOT_NAMED = {"_version.py", "py.typed"}
+WHOLE = {"emulator", "octopia", "demo", "cli", "testing", "models", "frames"}
+"""Packages whose row speaks of all their modules at once."""
+
+
+def rows() -> list[tuple[str, str]]:
+    """Each row of the layout as the folder it lies in and its text, continuation lines joined."""
+    found: list[tuple[str, str]] = []
+    folder = ""
+    for line in LAYOUT.splitlines():
+        match = re.match(r"^( {2}| {4})(\S+)( .*|$)", line)
+        if match is None:
+            if found and line.startswith(" "):
+                found[-1] = (found[-1][0], f"{found[-1][1]} {line.strip()}")
+            continue
+        if len(match[1]) == 2:
+            folder = match[2].rstrip("/") if match[2].endswith("/") else ""
+        found.append((folder, line.strip()))
+    return found
+
+
+def named() -> dict[str, set[str]]:
+    """The module files each folder's rows name; the package's own under the empty name."""
+    modules: dict[str, set[str]] = {}
+    for folder, text in rows():
+        modules.setdefault(folder, set()).update(re.findall(r"\b(\w+\.py)\b", text))
+    return modules
+
+
+def real(folder: str) -> set[str]:
+    return {path.name for path in (PACKAGE / folder).glob("*.py")} - {"__init__.py"} - NOT_NAMED
+
+
+def test_the_layout_is_read_as_intended() -> None:
+    assert "client.py" in named()[""]
+    assert {"contract.py", "plans.py"} <= named()["wire"]
+
+
+@pytest.mark.parametrize("folder", sorted({"", *(p.name for p in PACKAGE.iterdir() if (p / "__init__.py").exists())}))
+def test_the_layout_names_what_there_is(folder: str) -> None:
+    """A module without a row says: add it to the layout in docs/architecture.md, with what it decides."""
+    assert folder in named(), f"docs/architecture.md: the layout has no row for {folder}/"
+    there = {name for name in named()[folder] if "/" not in name} - {"__init__.py"}
+    assert there - real(folder) == set(), "docs/architecture.md names modules that do not exist"
+    if folder not in WHOLE:
+        assert real(folder) - there == set(), f"docs/architecture.md: the layout lacks these modules of {folder or '.'}"
+
+
+@pytest.fixture
+def diagram(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "hooks"))
+    sys.modules.pop("diagram", None)
+    import diagram  # type: ignore[import-not-found] # found by the line above
+
+    return diagram
+
+
+def test_the_picture_is_drawn_from_the_imports_as_they_are(diagram: Any) -> None:
+    same = diagram.DRAWING.read_text(encoding="utf-8") == diagram.svg()
+    assert same, "the imports changed: run `python docs/hooks/diagram.py` and look at docs/img/architecture.svg"
+
+
+def test_the_picture_shows_every_part_once(diagram: Any) -> None:
+    texts = [e.text for e in ET.fromstring(diagram.svg()).iter("{http://www.w3.org/2000/svg}text")]
+    shown = [text for text in texts if text not in diagram.WORDS.values()]
+    parts = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert sorted(map(str, shown)) == sorted(parts - {"__init__", "_version"})
+
+
+def test_every_arrow_of_the_picture_runs_downward(diagram: Any) -> None:
+    graph = diagram.drawn(diagram.arrows())
+    found, _ = diagram.rows(graph)
+    level = {name: n for n, row in enumerate(found) for name in row}
+    assert [(a, b) for a, targets in graph.items() for b in targets if level[a] >= level[b]] == []
+
+
+def test_leaving_out_arrows_loses_none_that_does_not_follow(diagram: Any) -> None:
+    assert diagram.drawn({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == {"a": {"b"}, "b": {"c"}, "c": set()}

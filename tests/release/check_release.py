@@ -1,0 +1,177 @@
+"""Checks what `make dist` built, as those who install it will have it: `python tests/release/check_release.py`.
+
+Contents of both files; installed in an empty environment on every Python the package says it runs on, with the demo run
+from there; and the tests against the wheel with the oldest dependencies it accepts and with the newest. What cannot be
+checked here (a Python that is not there) is said, not skipped in silence. Exit code 1: something is wrong.
+
+Needs the dependency group `release` (build, twine, uv).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+
+from contents import ROOT, source_problems, wheel_problems
+from pythons import WANTED, find
+
+CORE = ["tests/wire", "tests/models", "tests/contract", "tests/emulator", "tests/operations", "tests/asynchronous",
+        "tests/events", "tests/notebook", "tests/jobs", "tests/cli", "tests/demo", "tests/test_catalogue.py",
+        "tests/test_exports.py", "tests/test_settings.py", "tests/test_testing.py"]  # fmt: skip
+"""The tests that run every dependency; the others check this project's own text."""
+
+QUICKER = ["--ignore-glob=*crash*"]
+"""Killing the jobs at hundreds of moments takes minutes and meets no dependency the others do not."""
+
+FROM_WHEEL = """
+import octopus_soap, sys
+from octopus_soap.bundled import contract_path
+assert "site-packages" in octopus_soap.__file__, octopus_soap.__file__
+assert contract_path().is_relative_to(octopus_soap.__path__[0]), contract_path()
+assert not {"zeep", "pydantic", "requests"} & set(sys.modules), "import octopus_soap loads too much"
+for name in octopus_soap.__all__:
+    getattr(octopus_soap, name)
+"""
+
+
+class Report:
+    """Says what was found, line by line, and whether all is well."""
+
+    def __init__(self) -> None:
+        self.wrong = 0
+
+    def __call__(self, verdict: str, what: str, detail: str = "") -> None:
+        self.wrong += verdict == "WRONG"
+        print(f"{verdict:7} {what:28} {detail}".rstrip(), flush=True)  # noqa: T201 - a script's own words
+
+
+def run(*words: str | Path, cwd: Path | None = None) -> str:
+    """Run a command outside the repository's own environment; its output. Raises RuntimeError with its last lines."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("OCTOPUS_", "PYTHON", "VIRTUAL_ENV"))}
+    done = subprocess.run(
+        [str(word) for word in words], cwd=cwd, env=kept, capture_output=True, text=True, timeout=1800, check=False
+    )
+    if done.returncode:
+        said = [line for line in (done.stderr + done.stdout).strip().splitlines() if line.strip()]
+        raise RuntimeError("\n        ".join([f"{words[0]} ended with {done.returncode}", *said[-25:]]))
+    return done.stdout
+
+
+class Releases:
+    """The checks of one wheel and one source distribution."""
+
+    def __init__(self, dist: Path, scratch: Path, report: Report) -> None:
+        self.wheel = _only(dist, "*.whl")
+        self.source = _only(dist, "*.tar.gz")
+        self.scratch = scratch
+        self.report = report
+        self.uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}") or "uv"
+
+    def contents(self) -> None:
+        """Both files hold what they should, and read well on an index."""
+        for path, problems in ((self.wheel, wheel_problems(self.wheel)), (self.source, source_problems(self.source))):
+            for problem in problems:
+                self.report("WRONG", path.name, problem)
+            if not problems:
+                self.report("ok", path.name, f"{path.stat().st_size / 1024:.0f} KiB")
+        self._try("metadata", lambda: run(sys.executable, "-m", "twine", "check", "--strict", self.wheel, self.source))
+
+    def on_every_python(self) -> None:
+        """Installed in an empty environment, it imports, holds its contract, and runs the demo."""
+        for version in WANTED:
+            python = find(version)
+            if python is None:
+                self.report("absent", f"python {version}", "none on PATH, in pyenv, uv, mise, asdf, /usr or /opt")
+            else:
+                self._try(f"python {version}", lambda python=python, version=version: self._demo(python, version))
+
+    def with_dependencies(self, resolution: str) -> None:
+        """The core of the tests passes against the wheel with these dependencies, on the Python that runs this."""
+        self._try(f"{resolution} dependencies", lambda: self._tests(resolution))
+
+    def _try(self, what: str, check: object) -> None:
+        began = time.perf_counter()
+        try:
+            said = check()  # type: ignore[operator] # a function without arguments
+        except (RuntimeError, subprocess.TimeoutExpired) as error:
+            self.report("WRONG", what, str(error))
+        else:
+            last = (said.strip().splitlines() or [""])[-1]
+            self.report("ok", what, f"{last} ({time.perf_counter() - began:.0f} s)")
+
+    def _environment(self, name: str, python: Path | str) -> Path:
+        folder = self.scratch / name
+        run(self.uv, "venv", "--quiet", "--no-project", "--python", python, folder)
+        return folder / ("Scripts" if os.name == "nt" else "bin")
+
+    def _demo(self, python: Path, version: str) -> str:
+        programs = self._environment(f"python-{version}", python)
+        run(self.uv, "pip", "install", "--quiet", "--python", programs / "python", f"{self.wheel}[cli,emulator]")
+        run(programs / "python", "-c", FROM_WHEEL, cwd=self.scratch)
+        said = run(programs / "octopus-soap", "demo", cwd=self.scratch)
+        return f"imports, has its contract, demo: {said.strip().splitlines()[-1]}"
+
+    def _tests(self, resolution: str) -> str:
+        tree = self._tree(resolution)
+        programs = self._environment(resolution, sys.executable)
+        pins = tree / f"{resolution}.txt"
+        chosen = ["--resolution", resolution] if resolution != "newest" else ["--upgrade"]
+        version = "{}.{}".format(*sys.version_info)
+        run(self.uv, "pip", "compile", "--quiet", "--all-extras", *chosen, "--python-version", version, "--no-header",
+            "--no-annotate", "--output-file", pins, tree / "pyproject.toml")  # fmt: skip
+        into = ["--quiet", "--python", str(programs / "python")]
+        run(self.uv, "pip", "install", *into, "--requirement", pins)
+        run(self.uv, "pip", "install", *into, "--no-deps", self.wheel)
+        run(self.uv, "pip", "install", *into, "--constraint", pins, "--group", f"{tree / 'pyproject.toml'}:test")
+        tests = [name for name in CORE if (tree / name).exists()]
+        said = run(
+            programs / "python", "-m", "pytest", "-q", "--tb=line", "-p", "no:cacheprovider", *QUICKER, *tests, cwd=tree
+        )
+        return said.strip().splitlines()[-1].strip("= ")
+
+    def _tree(self, name: str) -> Path:
+        """The source distribution without its package, so that the tests meet the wheel's."""
+        folder = self.scratch / f"tree-{name}"
+        with tarfile.open(self.source) as archive:
+            archive.extractall(folder, filter="data")
+        (tree,) = folder.iterdir()
+        shutil.rmtree(tree / "octopus_soap")
+        return tree
+
+
+def _only(dist: Path, pattern: str) -> Path:
+    found = sorted(dist.glob(pattern))
+    if len(found) != 1:
+        sys.exit(f"{dist} must hold one {pattern}, and holds {len(found)}; `make dist` builds it")
+    return found[0]
+
+
+def main() -> int:
+    """Run the checks that were asked for."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--dist", type=Path, default=ROOT / "dist", help="folder of the two files")
+    parser.add_argument(
+        "--without-tests", action="store_true", help="leave out the tests with old and new dependencies"
+    )
+    options = parser.parse_args()
+    report = Report()
+    with tempfile.TemporaryDirectory(prefix="octopus-release-") as scratch:
+        releases = Releases(options.dist.resolve(), Path(scratch), report)
+        releases.contents()
+        releases.on_every_python()
+        if not options.without_tests:
+            releases.with_dependencies("lowest-direct")
+            releases.with_dependencies("newest")
+    print("fit to publish" if not report.wrong else f"{report.wrong} wrong: not fit to publish")  # noqa: T201 - as above
+    return 1 if report.wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""The Pythons of this machine, wherever they are usually kept."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+WANTED = ["3.11", "3.12", "3.13", "3.14"]
+"""The versions the package says it runs on."""
+
+_PLACES = [
+    "~/.pyenv/versions/{version}*/bin/python",
+    "~/.local/share/uv/python/cpython-{version}*/bin/python{version}",
+    "~/.local/share/mise/installs/python/{version}*/bin/python",
+    "~/.asdf/installs/python/{version}*/bin/python",
+    "/usr/bin/python{version}",
+    "/usr/local/bin/python{version}",
+    "/opt/python/{version}*/bin/python",
+    "/Library/Frameworks/Python.framework/Versions/{version}/bin/python{version}",
+]
+
+
+def candidates(version: str, path: str | None = None) -> list[Path]:
+    """Where a Python of *version* may be, the likeliest first; not all of them need to work.
+
+    Args:
+        version: such as `3.12`.
+        path: a PATH to look along; the process's own by default.
+    """
+    found = [Path(sys.executable)] if version == "{}.{}".format(*sys.version_info) else []
+    for folder in (os.environ.get("PATH", "") if path is None else path).split(os.pathsep):
+        if (named := shutil.which(f"python{version}", path=folder)) is not None:
+            found.append(Path(named))
+    for pattern in _PLACES:
+        place = Path(pattern.format(version=version)).expanduser()
+        found += sorted(Path(place.anchor).glob(place.relative_to(place.anchor).as_posix()), reverse=True)
+    return list(dict.fromkeys(found))
+
+
+def find(version: str) -> Path | None:
+    """A Python of *version* that starts; None where there is none."""
+    return next((python for python in candidates(version) if _starts(python, version)), None)
+
+
+def _starts(python: Path, version: str) -> bool:
+    # A pyenv shim is there for every version any of its Pythons has, and works for the chosen ones only.
+    asked = "import sys; print('{}.{}'.format(*sys.version_info))"
+    try:
+        done = subprocess.run([python, "-c", asked], capture_output=True, text=True, timeout=30, check=False)
+    except OSError:
+        return False
+    return done.returncode == 0 and done.stdout.strip() == version
