@@ -12,6 +12,7 @@ from octopus_soap._version import __version__
 
 if TYPE_CHECKING:
     from octopus_soap.client import AsyncOctopusClient, OctopusClient
+    from octopus_soap.counters import Counters
     from octopus_soap.errors import (
         ApiStatusError,
         AuthenticationError,
@@ -23,16 +24,30 @@ if TYPE_CHECKING:
         FaultError,
         HttpStatusError,
         InvalidInputError,
+        JobRunningError,
+        LedgerError,
         OctopusError,
         OutcomeUnknownError,
         Problem,
         ProtocolError,
+        PushRefusedError,
         RateLimitedError,
         RejectedError,
         TimedOut,
         TransportError,
         UnverifiedContractError,
     )
+    from octopus_soap.events import (
+        BatchDone,
+        DriftSeen,
+        Event,
+        ItemRejected,
+        RequestFinished,
+        RequestStarted,
+        RetryScheduled,
+        log_events,
+    )
+    from octopus_soap.health import Health, HealthStage
     from octopus_soap.models import (
         AddressInfo,
         AttributeInfo,
@@ -61,6 +76,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "client": ["AsyncOctopusClient", "OctopusClient"],
+    "counters": ["Counters"],
     "errors": [
         "ApiStatusError",
         "AuthenticationError",
@@ -72,16 +88,30 @@ _HOMES = {
         "FaultError",
         "HttpStatusError",
         "InvalidInputError",
+        "JobRunningError",
+        "LedgerError",
         "OctopusError",
         "OutcomeUnknownError",
         "Problem",
         "ProtocolError",
+        "PushRefusedError",
         "RateLimitedError",
         "RejectedError",
         "TimedOut",
         "TransportError",
         "UnverifiedContractError",
     ],
+    "events": [
+        "BatchDone",
+        "DriftSeen",
+        "Event",
+        "ItemRejected",
+        "RequestFinished",
+        "RequestStarted",
+        "RetryScheduled",
+        "log_events",
+    ],
+    "health": ["Health", "HealthStage"],
     "models": [
         "AddressInfo",
         "AttributeInfo",
@@ -117,6 +147,7 @@ __all__ = [
     "AsyncOctopusClient",
     "AttributeInfo",
     "AuthenticationError",
+    "BatchDone",
     "BatchError",
     "BatchResult",
     "CallInfo",
@@ -124,15 +155,23 @@ __all__ = [
     "ConfigError",
     "ConnectFailed",
     "ContractError",
+    "Counters",
     "CustomFieldMapping",
+    "DriftSeen",
+    "Event",
     "FaultError",
+    "Health",
+    "HealthStage",
     "HttpStatusError",
     "InvalidInputError",
     "InventoryItem",
     "IsSkuExistResponse",
     "ItemOutcome",
     "ItemQuantityAndPrice",
+    "ItemRejected",
+    "JobRunningError",
     "KitInfo",
+    "LedgerError",
     "Locks",
     "OctopusClient",
     "OctopusError",
@@ -149,10 +188,14 @@ __all__ = [
     "Problem",
     "Progress",
     "ProtocolError",
+    "PushRefusedError",
     "QuantityInfoResponse",
     "RateLimitedError",
     "RejectedError",
     "Removal",
+    "RequestFinished",
+    "RequestStarted",
+    "RetryScheduled",
     "Safety",
     "ShippingStatusCode",
     "StoreStockInfo",
@@ -163,6 +206,7 @@ __all__ = [
     "UpdateItemResponse",
     "VariationInfo",
     "__version__",
+    "log_events",
 ]
 
 

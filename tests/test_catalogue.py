@@ -254,8 +254,8 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "UploadItem": ((InventoryItem(sku="A"),), {}),
     "SetDownloadOrderConfirm": ((ORDERS,), {"batch_size": 1, "progress": repr}),
     "SetDownloadSplitOrderConfirm": ((ORDERS,), {"batch_size": 1, "progress": repr}),
-    "GetOrderList": ((OrderCriteria(),), {}),
-    "GetOrderListStore": (("S1", OrderCriteria()), {}),
+    "GetOrderList": ((OrderCriteria(),), {"keep_raw": True}),
+    "GetOrderListStore": (("S1", OrderCriteria()), {"keep_raw": True}),
     "SubmitOrder": ((OrderSubmit(order_items=[OrderItem(sku="A")]),), {}),
     "CustomFieldMapping": (([CustomFieldMapping(text="T", value="V")],), {"batch_size": 1, "progress": repr}),
 }

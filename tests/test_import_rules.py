@@ -20,31 +20,54 @@ PACKAGE = Path(octopus_soap.__file__).parent
 ARROWS: dict[str, set[str]] = {
     "_version": set(),
     "bundled": set(),
-    "errors": set(),
+    "display": set(),  # it knows what it shows by its shape, so that everything can show itself
+    "errors": {"display"},
+    "extras": {"errors"},
     "safety": set(),
-    "models": {"errors"},
-    "results": {"errors"},
+    "counters": set(),
+    "csv_cells": set(),
+    "csv_rows": {"errors", "models"},
+    "events": set(),
+    "watching": {"errors", "events", "results"},
+    "telemetry": {"_version", "events"},
+    "models": {"display", "errors"},
+    "frames": {"csv_cells", "errors", "extras", "models"},
+    "results": {"display", "errors", "frames"},
+    "progress": {"errors", "extras"},
     "settings": {"errors", "safety"},
-    "engine": {"errors", "models", "results", "safety"},
+    "engine": {"display", "errors", "models", "progress", "results", "safety"},
     "wire": {"bundled", "errors", "models"},
     "operations": {"engine", "errors", "models", "results", "safety"},
     "drivers": {"_version", "engine", "errors", "settings", "wire"},
-    "client": {"drivers", "engine", "errors", "operations", "settings", "wire"},
+    "health": {"engine", "errors", "models", "results", "safety"},
+    "client": {"counters", "drivers", "engine", "errors", "health", "operations", "settings", "watching", "wire"},
+    "plots": {"errors", "extras", "frames"},
+    "jobs": {"csv_cells", "csv_rows", "errors", "frames", "models", "results", "wire"},
     "pinned": {"errors", "wire"},
     "emulator": {"bundled"},  # and nothing else: an emulator that shared the client's codec would hide its bugs
     "octopia": set(),  # another API, which shares no code with this one
     "demo": {"client", "emulator", "errors", "models", "operations", "settings"},
-    "testing": {"client", "emulator", "models", "settings"},
-    "cli": {"_version", "client", "demo", "drivers", "emulator", "errors", "models", "octopia", "pinned", "results", "settings", "wire"},
+    "testing": {"_version", "client", "emulator", "engine", "errors", "models", "settings", "wire"},
+    "cli": {
+        "_version", "client", "csv_cells", "csv_rows", "demo", "drivers", "emulator", "engine", "errors", "extras", "frames", "jobs", "models",
+        "octopia", "operations", "pinned", "results", "safety", "settings", "wire",
+    },
     "__init__": {"_version"},  # everything else is loaded when it is first used
 }  # fmt: skip
 
 # Arrows for type checkers only: they may point upward, since nothing runs along them.
 TYPING_ARROWS: dict[str, set[str]] = {
+    "display": {"errors", "models", "results"},
     "errors": {"results"},
-    "client": {"results"},
+    "frames": {"results"},
+    "progress": {"results"},
+    "plots": {"results"},
+    "client": {"events", "results"},
+    "events": {"results"},
+    "watching": {"counters", "engine"},
     "demo": {"results"},
-    "__init__": {"client", "errors", "models", "results", "safety", "settings"},
+    "jobs": {"client"},
+    "__init__": {"client", "counters", "events", "errors", "health", "models", "results", "safety", "settings"},
 }
 
 # Libraries that may be imported in one place only, with that place.
@@ -63,6 +86,9 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "pydantic_settings": ("settings", "cli", "octopia"),
     "pandas": ("frames", "display"),
     "polars": ("frames", "display"),
+    "pyarrow": ("frames", "cli"),
+    "matplotlib": ("plots",),
+    "tqdm": ("progress",),
     "sqlalchemy": ("jobs",),
     "opentelemetry": ("drivers", "telemetry"),
 }
