@@ -49,17 +49,27 @@ soak: $(VENV)/.dev  ## 10,000 batch calls, a fifth of them failing in scripted w
 
 crash: $(VENV)/.dev  ## kill the jobs at every step and at MOMENTS random ones each, on SQLite and PostgreSQL
 	.ci/postgres $(BIN)/python $(BIN)/python -m tests.jobs.crash --moments $(MOMENTS)
+	.ci/postgres $(BIN)/python $(BIN)/python -m tests.jobs.order_crowd --orders 5000
 
 fuzz: $(VENV)/.dev  ## fuzz the decoder for a minute
 	-$(BIN)/python -m pip install --quiet atheris  # without it the target mutates by itself, and says so
 	$(BIN)/python tests/fuzz/fuzz_decode.py -max_total_time=60
 
-$(VENV)/.docs: pyproject.toml $(VENV)/.base
+$(VENV)/.docs: pyproject.toml $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --group docs
 	@touch $@
 
 docs: $(VENV)/.docs  ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+$(VENV)/.release: pyproject.toml $(VENV)/.base
+	$(BIN)/python -m pip install --quiet --group release
+	@touch $@
+
+dist: $(VENV)/.release  ## build the distributions, check them, install and run them on every Python there is
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/python tests/release/check_release.py
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -17,7 +17,8 @@ from octopus_soap.engine.context import Context, SizeMemory
 from octopus_soap.engine.ending import concluded, kept, streamed
 from octopus_soap.engine.flow import Rules, Trust
 from octopus_soap.engine.retry import RetryPolicy
-from octopus_soap.errors import ClientClosedError, ConfigError
+from octopus_soap.errors import ClientClosedError
+from octopus_soap.extras import needed
 from octopus_soap.health import ping
 from octopus_soap.operations import Operations
 from octopus_soap.settings import OctopusSettings, is_loopback
@@ -418,10 +419,6 @@ class AsyncOctopusClient(_Client, AsyncSurface):
 
 
 def _async_driver(settings: OctopusSettings) -> AsyncDriver:
-    try:
+    with needed("AsyncOctopusClient", "async", "httpx"):
         from octopus_soap.drivers.asynchronous import AsyncConnections, AsyncDriver  # noqa: PLC0415 - needs the extra
-    except ModuleNotFoundError as error:
-        if error.name != "httpx":
-            raise
-        raise ConfigError("AsyncOctopusClient needs httpx: pip install 'octopus-soap[async]'") from None
     return AsyncDriver(settings, AsyncConnections(settings))

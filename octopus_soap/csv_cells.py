@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _EXCEL_DIGITS = 15  # Excel keeps this many of a number
 _EXCEL_COUNT = re.compile("0|-?[1-9][0-9]{0,8}")  # a stock, say: Excel may count with it, and writes it the same
+_EXCEL_TEXT = re.compile(r'="((?:[^"]|"")*)"', re.DOTALL)
 _EXCEL_WORDS = frozenset({"true", "false"})
 BYTE_ORDER_MARK = "\ufeff"
 
@@ -79,6 +80,12 @@ def _excel_would_change(text: str) -> bool:
 def excel_text(text: str) -> str:
     """*text* as a formula whose value it is."""
     return '="{}"'.format(text.replace('"', '""'))
+
+
+def from_excel(cell: str) -> str:
+    """What a cell such as `="00123"` shows in Excel; any other cell as it is."""
+    match = _EXCEL_TEXT.fullmatch(cell)
+    return match[1].replace('""', '"') if match else cell
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, excel: bool = False) -> str:

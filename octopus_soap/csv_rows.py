@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path  # noqa: TC003 - typer and dataclasses of callers read the annotations
 from typing import TYPE_CHECKING, Any, Generic, TextIO, TypeVar, get_args, get_origin
 
+from octopus_soap.csv_cells import BYTE_ORDER_MARK, from_excel
 from octopus_soap.errors import InvalidInputError, Problem
 from octopus_soap.models import WireModel
 
@@ -23,10 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 M = TypeVar("M", bound=WireModel)
-_BYTE_ORDER_MARK = "\ufeff"
 _SEPARATORS = ",;\t"
 _NOT_OURS = frozenset({"error_message"})  # the service's words, not the shop's
-_EXCEL_TEXT = re.compile(r'="((?:[^"]|"")*)"', re.DOTALL)
 
 
 class CsvError(InvalidInputError):
@@ -100,7 +98,7 @@ def rows_of(
         CsvError: the file as a whole cannot be used.
     """
     head = file.readline()
-    excel = head.startswith(_BYTE_ORDER_MARK)
+    excel = head.startswith(BYTE_ORDER_MARK)
     file.seek(0)
     if excel:
         file.read(1)
@@ -127,12 +125,6 @@ def from_text(
 ) -> Iterator[CsvRow[M] | list[Problem]]:
     """Read CSV *text* row by row. See `rows_of`."""
     return rows_of(io.StringIO(text, newline=""), path, model, others_ignored=others_ignored)
-
-
-def from_excel(cell: str) -> str:
-    """What a cell such as `="00123"` shows in Excel; any other cell as it is."""
-    match = _EXCEL_TEXT.fullmatch(cell)
-    return match[1].replace('""', '"') if match else cell
 
 
 def _cells(reader: Iterator[list[str]], *, excel: bool) -> Iterator[tuple[int, list[str]]]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from octopus_soap import frames
 from octopus_soap.errors import InvalidInputError, Problem
 from octopus_soap.extras import needed
+from octopus_soap.results import OutcomeStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -31,6 +32,11 @@ __all__ = [
     "stock_by_store",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 _DARK, _MIDDLE, _LIGHT = "#1f4e79", "#e08e2b", "#b9d4ea"
 _FILLS = ((_DARK, ""), (_LIGHT, "///"), (_MIDDLE, "..."), ("#e8e8e8", "xxx"), ("white", ""))
 _MARKERS = (("cost", "|", "black", 130), ("price", "o", _DARK, 44), ("msrp", "D", _LIGHT, 38))
@@ -38,7 +44,6 @@ _UNNAMED = "account's currency"
 _SEEN = 0.1  # share of all stock below which named segments are no use
 _ROW = 0.32  # inches per bar
 _MOST_LABELLED = 40  # items with a line of their own; more are a cloud
-_STATUSES = ("ok", "rejected", "missing", "failed", "unknown", "not_sent")
 
 
 def stock_by_store(items: BatchResult[Any] | Iterable[Any], *, most: int = 5, ax: Axes | None = None) -> Axes:
@@ -261,7 +266,7 @@ def outcome_breakdown(result: BatchResult[Any], *, ax: Axes | None = None) -> Ax
     counts = getattr(result, "counts", None)
     if not counts:
         raise _nothing("this is no result with outcomes")
-    statuses = [status for status in reversed(_STATUSES) if status in counts]
+    statuses = [status.value for status in reversed(OutcomeStatus) if status.value in counts]
     total = sum(counts.values())
     ax = _axes(ax, height=1.3 + _ROW * len(statuses))
     looks = {"ok": (_LIGHT, ""), "rejected": (_MIDDLE, "///"), "missing": ("#e8e8e8", "..."), "failed": (_DARK, "")}

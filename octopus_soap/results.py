@@ -166,8 +166,7 @@ class BatchResult(Sequence[T]):
     __hash__ = None  # type: ignore[assignment] # holds values that compare by content
 
     def __repr__(self) -> str:
-        counts = Counter(o.status.value for o in self.outcomes)
-        shown = ", ".join(f"{status.value}={counts[status.value]}" for status in OutcomeStatus if counts[status.value])
+        shown = ", ".join(f"{status}={count}" for status, count in self.counts.items())
         return f"<BatchResult {shown or 'empty'}>"
 
     def _repr_html_(self) -> str:

@@ -28,6 +28,7 @@ from platformdirs import user_config_dir
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from octopus_soap._version import __version__
 from octopus_soap.errors import ConfigError
 from octopus_soap.safety import OmittedValues, Safety
 
@@ -44,6 +45,12 @@ def profiles_file() -> Path:
     """Where profiles are read from."""
     named = os.environ.get("OCTOPUS_PROFILES_FILE")
     return Path(named).expanduser() if named else Path(user_config_dir("octopus-soap")) / "profiles.toml"
+
+
+def server_of(url: str) -> tuple[str, int]:
+    """Host and port of *url*."""
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def is_loopback(url: str) -> bool:
@@ -228,6 +235,11 @@ class OctopusSettings(BaseSettings):
     def sent_account_id(self) -> str:
         """What is sent as accountID."""
         return (self.account_id or self.accessid).get_secret_value()
+
+    @property
+    def sent_user_agent(self) -> str:
+        """What is sent as User-Agent."""
+        return f"octopus-soap/{__version__} {self.user_agent}".strip()
 
     def credentials(self) -> dict[str, str]:
         """The HTTP headers that authorize a request. Secret."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 import logging
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from octopus_soap.errors import ConfigError
 from octopus_soap.events import BatchDone, DriftSeen, ItemRejected, RequestFinished, RequestStarted, RetryScheduled
 from octopus_soap.results import OutcomeStatus
+from octopus_soap.settings import server_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -76,8 +76,7 @@ class ClientWatch:
     def __init__(self, tally: Tally, endpoint: str, redact: Callable[[str], str], hook: Hook | None = None) -> None:
         self.tally = tally
         self._endpoint = endpoint
-        parts = urlsplit(endpoint)
-        self._server = (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+        self._server = server_of(endpoint)
         self._redact = redact
         self._hook = hook
 

@@ -16,6 +16,7 @@ service is down out of its rotation, and nobody restarts it for that.
 
 import argparse
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import AsyncGenerator, Sequence
@@ -253,6 +254,8 @@ def main(words: Sequence[str] | None = None) -> None:
             for number in range(1, 4):
                 service.store.add_item(f"SKU-{number}", Stock=number)
             settings = IsolatedSettings.load(**service.settings())
+        gc.collect()
+        gc.freeze()  # the imports are not looked at again: a full collection would hold the event loop up
         uvicorn.run(create_app(settings), host="127.0.0.1", port=given.port)
 
 

@@ -12,6 +12,7 @@ DOCS = ROOT / "docs"
 DOCUMENTS = [*ROOT.glob("*.md"), ROOT / "wsdl" / "README.md", *DOCS.rglob("*.md")]
 GENERATED = {"operations", "models", "settings", "errors", "commands"}
 BESIDE = {"changelog.md", "contributing.md", "security.md", "explanation/contract.md"}
+NOTEBOOKS = {f"tutorials/{path.stem}.md" for path in (ROOT / "samples").glob("*.ipynb")}
 """Pages the site has and `docs/` has not; `docs/hooks/site.py` adds them."""
 
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -33,7 +34,7 @@ def _anchors(path: Path) -> set[str]:
 
 def _is_made(target: Path) -> bool:
     place = target.relative_to(DOCS).as_posix() if target.is_relative_to(DOCS) else ""
-    return place in BESIDE or (target.parent == DOCS / "reference" and target.stem in GENERATED)
+    return place in BESIDE | NOTEBOOKS or (target.parent == DOCS / "reference" and target.stem in GENERATED)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.relative_to(ROOT).as_posix())
@@ -54,7 +55,7 @@ def test_the_links_are_read_as_intended() -> None:
 def test_every_page_is_in_the_sites_navigation_and_every_entry_exists() -> None:
     listed = set(re.findall(r": ([\w/-]+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE))
     pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
-    assert listed == pages | BESIDE | {f"reference/{name}.md" for name in GENERATED}
+    assert listed == pages | BESIDE | NOTEBOOKS | {f"reference/{name}.md" for name in GENERATED}
 
 
 def test_the_site_fetches_nothing_from_elsewhere() -> None:

@@ -26,22 +26,24 @@ ARROWS: dict[str, set[str]] = {
     "safety": set(),
     "counters": set(),
     "csv_cells": set(),
-    "csv_rows": {"errors", "models"},
+    "csv_rows": {"csv_cells", "errors", "models"},
     "events": set(),
-    "watching": {"errors", "events", "results"},
+    "watching": {"errors", "events", "results", "settings"},
     "telemetry": {"_version", "events"},
     "models": {"display", "errors"},
     "frames": {"csv_cells", "errors", "extras", "models"},
     "results": {"display", "errors", "frames"},
     "progress": {"errors", "extras"},
-    "settings": {"errors", "safety"},
+    "settings": {"_version", "errors", "safety"},
     "engine": {"display", "errors", "models", "progress", "results", "safety"},
     "wire": {"bundled", "errors", "models"},
     "operations": {"engine", "errors", "models", "results", "safety"},
-    "drivers": {"_version", "engine", "errors", "settings", "wire"},
+    "drivers": {"engine", "errors", "settings", "wire"},
     "health": {"engine", "errors", "models", "results", "safety"},
-    "client": {"counters", "drivers", "engine", "errors", "health", "operations", "settings", "watching", "wire"},
-    "plots": {"errors", "extras", "frames"},
+    "client": {
+        "counters", "drivers", "engine", "errors", "extras", "health", "operations", "settings", "watching", "wire",
+    },
+    "plots": {"errors", "extras", "frames", "results"},
     "jobs": {"csv_cells", "csv_rows", "errors", "frames", "models", "results", "wire"},
     "pinned": {"errors", "wire"},
     "emulator": {"bundled"},  # and nothing else: an emulator that shared the client's codec would hide its bugs
@@ -49,7 +51,7 @@ ARROWS: dict[str, set[str]] = {
     "demo": {"client", "emulator", "errors", "models", "operations", "settings"},
     "testing": {"_version", "client", "emulator", "engine", "errors", "models", "settings", "wire"},
     "cli": {
-        "_version", "client", "csv_cells", "csv_rows", "demo", "drivers", "emulator", "engine", "errors", "extras", "frames", "jobs", "models",
+        "_version", "client", "csv_cells", "csv_rows", "demo", "drivers", "emulator", "errors", "frames", "jobs", "models",
         "octopia", "operations", "pinned", "results", "safety", "settings", "wire",
     },
     "__init__": {"_version"},  # everything else is loaded when it is first used
@@ -61,10 +63,10 @@ TYPING_ARROWS: dict[str, set[str]] = {
     "errors": {"results"},
     "frames": {"results"},
     "progress": {"results"},
-    "plots": {"results"},
     "client": {"events", "results"},
     "events": {"results"},
     "watching": {"counters", "engine"},
+    "cli": {"engine"},
     "demo": {"results"},
     "jobs": {"client"},
     "__init__": {"client", "counters", "events", "errors", "health", "models", "results", "safety", "settings"},
@@ -74,8 +76,8 @@ TYPING_ARROWS: dict[str, set[str]] = {
 LIBRARIES: dict[str, tuple[str, ...]] = {
     "zeep": ("wire.contract",),
     "lxml": ("wire", "emulator"),
-    "requests": ("drivers", "octopia"),
-    "urllib3": ("drivers", "octopia"),
+    "requests": ("drivers",),
+    "urllib3": ("drivers",),
     "httpx": ("drivers", "octopia"),
     "authlib": ("octopia",),
     "starlette": ("emulator",),
@@ -83,14 +85,14 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "typer": ("cli",),
     "rich": ("cli", "display"),
     "pytest": ("testing",),
-    "pydantic_settings": ("settings", "cli", "octopia"),
-    "pandas": ("frames", "display"),
-    "polars": ("frames", "display"),
-    "pyarrow": ("frames", "cli"),
+    "pydantic_settings": ("settings", "cli"),
+    "pandas": ("frames",),
+    "polars": ("frames",),
+    "pyarrow": ("frames",),
     "matplotlib": ("plots",),
     "tqdm": ("progress",),
     "sqlalchemy": ("jobs",),
-    "opentelemetry": ("drivers", "telemetry"),
+    "opentelemetry": ("telemetry",),
 }
 FOR_TYPES = {("client", "requests"), ("client", "zeep")}
 """Imports outside those places that only type checkers see."""
@@ -195,6 +197,11 @@ def test_no_part_imports_what_the_picture_does_not_let_it(part: str) -> None:
     assert _arrows(for_types=True).get(part, set()) - allowed - upward == set()
 
 
+def test_the_picture_shows_no_arrow_that_nothing_runs_along() -> None:
+    for table, found in ((ARROWS, _arrows(for_types=False)), (TYPING_ARROWS, _arrows(for_types=True))):
+        assert {part: idle for part, drawn in table.items() if (idle := drawn - found.get(part, set()))} == {}
+
+
 def test_the_picture_has_no_cycle() -> None:
     assert list(TopologicalSorter(ARROWS).static_order())
 
@@ -216,6 +223,17 @@ def test_a_library_is_imported_in_its_place_only(library: str) -> None:
         and not (found.for_types and (found.module, library) in FOR_TYPES)
     ]
     assert strays == []
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_librarys_places_are_those_that_import_it(library: str) -> None:
+    users = [found.module for found in IMPORTS if found.target.split(".")[0] == library]
+    unused = [
+        place
+        for place in LIBRARIES[library]
+        if not any(user == place or user.startswith(f"{place}.") for user in users)
+    ]
+    assert unused == []
 
 
 def test_every_other_import_is_pythons_own_or_a_declared_dependency() -> None:

@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 - mkdocs loads this file by its path
-"""What mkdocs does besides rendering `docs/`: it adds the reference and the documents that live beside `docs/`."""
+"""What mkdocs does besides rendering `docs/`: it adds the reference, the notebooks, and documents beside `docs/`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from mkdocs.structure.files import File
 
-sys.path.insert(0, str(Path(__file__).parent))  # mkdocs does not; commands.py and reference.py are its neighbours
+sys.path.insert(0, str(Path(__file__).parent))  # mkdocs does not; these are its neighbours
 
 from commands import commands_page
+from notebooks import notebook_pages, notebooks
 from reference import PAGES
 
 if TYPE_CHECKING:
@@ -37,6 +38,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages."""
     for place, write in {**PAGES, "reference/commands.md": commands_page}.items():
         files.append(File.generated(config, place, content=write()))
+    for place, text in notebook_pages().items():
+        files.append(File.generated(config, place, content=text))
+    for place, path in notebooks().items():
+        beside = posixpath.join(posixpath.dirname(place), path.name)
+        files.append(File.generated(config, beside, abs_src_path=str(path)))
     for source, place in BESIDE.items():
         text = (ROOT / source).read_text(encoding="utf-8")
         files.append(File.generated(config, place, content=moved(text, source, place)))

@@ -18,8 +18,7 @@ import typer
 
 from octopus_soap.cli.csv_items import CsvItems
 from octopus_soap.cli.sources import STDIN, parse_models, read_models, sku_lines
-from octopus_soap.frames.columns import inner_type
-from octopus_soap.models.base import WireModel
+from octopus_soap.models.base import WireModel, inner_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -19,7 +19,7 @@ from octopus_soap.drivers import probes
 from octopus_soap.drivers.fetch import ContractFetcher
 from octopus_soap.errors import ConfigError, OctopusError
 from octopus_soap.pinned import tried_contract
-from octopus_soap.settings import OctopusSettings, is_loopback, profiles_file
+from octopus_soap.settings import OctopusSettings, is_loopback, profiles_file, server_of
 from octopus_soap.wire.compare import compare
 from octopus_soap.wire.contract import load_contract
 from octopus_soap.wire.pinning import pinned_files
@@ -118,7 +118,7 @@ class Checkup:
 
     def _way(self) -> Iterator[Finding]:
         endpoint = self.settings.endpoint
-        host, port = probes.origin_of(endpoint)
+        host, port = server_of(endpoint)
         if proxy := probes.proxy_for(endpoint):
             self._reached = True  # as far as can be told from here
             yield Finding("network", Status.SKIP, f"goes through the proxy {proxy}: name, port and TLS are its matter")

@@ -13,8 +13,6 @@ from octopus_soap.models import WireModel
 if TYPE_CHECKING:
     from octopus_soap.errors import InvalidInputError, Problem
 
-__all__ = ["CsvError", "CsvItems", "decoded", "parse_items", "read_items"]
-
 M = TypeVar("M", bound=WireModel)
 _POSITION = re.compile(r"\[(\d+)\]")  # how the client names another input in a message
 
@@ -42,16 +40,6 @@ class CsvItems(Generic[M]):
             return problem
         message = _POSITION.sub(lambda match: f"row {self.rows[int(match[1])]}", problem.message)
         return replace(problem, index=self.rows[problem.index], field=problem.field.rpartition(".")[2], message=message)
-
-
-def read_items(path: Path, model: type[M]) -> CsvItems[M]:
-    """Read *path* as rows of *model*.
-
-    Raises:
-        CsvError: a column or cell is not accepted; every one is listed.
-        OSError: the file cannot be opened.
-    """
-    return parse_items(decoded(path.read_bytes(), path), path, model)
 
 
 def parse_items(text: str, path: Path, model: type[M], *, others_ignored: bool = False) -> CsvItems[M]:

@@ -11,8 +11,9 @@ from rich.text import Text
 
 from octopus_soap.cli.checkup import Checkup, Finding, Status
 from octopus_soap.cli.connection import Connection, connected
-from octopus_soap.cli.output import Output, OutputOption, show_records, terminal
+from octopus_soap.cli.output import Output, OutputOption, show_records
 from octopus_soap.cli.records import Records
+from octopus_soap.cli.tables import terminal
 from octopus_soap.errors import ConfigError
 from octopus_soap.wire.redact import Redactor
 

@@ -19,7 +19,8 @@ REJECTED = 1
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 HUNG_UP = 141  # 128 + SIGPIPE
 
-# By class name, so that nothing is imported to explain an error that already is.
+# By class name, so that nothing is imported to explain an error that already is; in the words of a shell, since an
+# error's own `hint` speaks of Python.
 HINTS = {
     "ConnectFailed": "is the endpoint right and the service up? octopus-soap doctor looks closer",
     "TimedOut": "try again; if it stays slow, raise OCTOPUS_READ_TIMEOUT or lower OCTOPUS_BATCH_SIZES",

@@ -17,11 +17,11 @@ from octopus_soap.cli.output import (
     in_full,
     notice,
     show_records,
-    show_table,
     show_update,
 )
 from octopus_soap.cli.records import Records
 from octopus_soap.cli.sources import SkuFile, Skus, SourceArgument, read_models, skus_of
+from octopus_soap.cli.tables import show_table
 
 if TYPE_CHECKING:
     from octopus_soap.models import InventoryItem

@@ -19,12 +19,12 @@ from octopus_soap.cli.output import (
     notice,
     show_json,
     show_records,
-    show_table,
     show_update,
 )
 from octopus_soap.cli.pull import pull
 from octopus_soap.cli.records import Records
 from octopus_soap.cli.sources import SourceArgument, lines_of, read_models, read_source
+from octopus_soap.cli.tables import show_table
 
 if TYPE_CHECKING:
     from octopus_soap.models import OrderCriteria, OrderResponseItem, OrderSubmit, SubmitOrderResponseItem

@@ -23,23 +23,6 @@ if TYPE_CHECKING:
 
     from octopus_soap.results import BatchResult, ItemOutcome, Progress
 
-__all__ = [
-    "Output",
-    "OutputOption",
-    "as_data",
-    "as_row",
-    "exit_for",
-    "in_full",
-    "notice",
-    "progress_bar",
-    "show_all",
-    "show_json",
-    "show_records",
-    "show_table",
-    "show_update",
-    "terminal",
-]
-
 T = TypeVar("T")
 
 

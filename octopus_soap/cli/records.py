@@ -8,7 +8,6 @@ JSON in its cell.
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -108,20 +107,15 @@ def as_parquet(records: Records) -> bytes:
     Raises:
         ConfigError: pyarrow is not installed.
     """
-    from octopus_soap.extras import needed  # noqa: PLC0415 - only for this format
-    from octopus_soap.frames.building import arrow_table  # noqa: PLC0415 - only for this format
+    from octopus_soap.frames.building import parquet_file  # noqa: PLC0415 - only for this format
     from octopus_soap.frames.table import Table  # noqa: PLC0415 - only for this format
 
-    with needed("--output parquet", "arrow", "pyarrow"):
-        from pyarrow import parquet  # type: ignore[import-untyped] # noqa: PLC0415 - pyarrow ships no types; an extra
     flat = records.flat()
     known = kinds_of(records.model) if records.model else {}
     table = Table({}, {})
     for name in records.columns(flat, all_of_model=True):
         table.add(name, *_column([row.get(name) for row in flat], known.get(name)))
-    out = io.BytesIO()
-    parquet.write_table(arrow_table(table), out)
-    return out.getvalue()
+    return parquet_file(table, "--output parquet")
 
 
 def _column(values: list[Any], declared: Kind | None) -> tuple[Kind, list[Any]]:

@@ -104,7 +104,8 @@ def parse_models(text: str, path: Path, model: type[M]) -> CsvItems[M]:
     Raises:
         CsvError: something in it is not accepted; everything that is not is listed.
     """
-    from octopus_soap.cli.csv_items import CsvError, CsvItems, parse_items  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.cli.csv_items import CsvItems, parse_items  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.csv_rows import CsvError  # noqa: PLC0415 - heavy: only inside a command
 
     opening = text.removeprefix(BYTE_ORDER_MARK).lstrip()[:1]
     if opening not in {"[", "{"}:
@@ -136,7 +137,7 @@ def _made(data: Any, model: type[M]) -> M:
 
 def _json_rows(text: str, path: Path) -> Iterator[tuple[int, Any]]:
     """Each record with its place: the line, or the position in an array, from 1."""
-    from octopus_soap.cli.csv_items import CsvError  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.csv_rows import CsvError  # noqa: PLC0415 - heavy: only inside a command
 
     try:
         whole = _loads(text)

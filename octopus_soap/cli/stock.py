@@ -8,19 +8,10 @@ import typer
 
 from octopus_soap.cli.connection import Connection, connected
 from octopus_soap.cli.dryrun import DryRunOption, show_requests
-from octopus_soap.cli.output import (
-    Output,
-    OutputOption,
-    as_data,
-    as_row,
-    exit_for,
-    in_full,
-    show_records,
-    show_table,
-    show_update,
-)
+from octopus_soap.cli.output import Output, OutputOption, as_data, as_row, exit_for, in_full, show_records, show_update
 from octopus_soap.cli.records import Records
 from octopus_soap.cli.sources import SkuFile, Skus, SourceArgument, read_models, skus_of
+from octopus_soap.cli.tables import show_table
 
 if TYPE_CHECKING:
     from decimal import Decimal

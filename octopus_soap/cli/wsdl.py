@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 import typer
 
 from octopus_soap.cli.connection import Connection, connected
-from octopus_soap.cli.output import Output, OutputOption, show_json, show_records, show_table
+from octopus_soap.cli.output import Output, OutputOption, show_json, show_records
 from octopus_soap.cli.records import Records
+from octopus_soap.cli.tables import show_table
 from octopus_soap.drivers.fetch import ContractFetcher, FetchedContract
 from octopus_soap.errors import ConfigError
 from octopus_soap.pinned import pinned_folder, tried_contract, write_contract

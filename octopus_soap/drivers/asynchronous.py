@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 import httpx
 
-from octopus_soap._version import __version__
 from octopus_soap.drivers.certificates import ssl_context
 from octopus_soap.drivers.decoding import off_loop
 from octopus_soap.drivers.turns import TaskTurns
@@ -182,9 +181,8 @@ class AsyncDriver:
         self._settings = settings
         self._connections = connections
         self._stop = stop
-        agent = f"octopus-soap/{__version__} {settings.user_agent}".strip()
         self._headers = {
-            "User-Agent": agent,
+            "User-Agent": settings.sent_user_agent,
             "Accept": "text/xml",
             "Accept-Encoding": "gzip, deflate",
             "Content-Type": "text/xml; charset=utf-8",

@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 import requests
 import urllib3
 
-from octopus_soap._version import __version__
 from octopus_soap.drivers.connections import Connections, OriginAuth, deadline, failure_of
 from octopus_soap.engine.flow import Compute, Effect, Exchange, Flow, Send, SendFailure, Sleep
 from octopus_soap.engine.retry import FailureKind
@@ -59,8 +58,11 @@ class BlockingDriver:
         self._auth = OriginAuth(settings.endpoint, settings.credentials())
         self._stop = stop
         self._sleep: Callable[[float], object] = time.sleep if stop is None else stop.wait
-        agent = f"octopus-soap/{__version__} {settings.user_agent}".strip()
-        self._headers = {"User-Agent": agent, "Accept": "text/xml", "Accept-Encoding": "gzip, deflate"}
+        self._headers = {
+            "User-Agent": settings.sent_user_agent,
+            "Accept": "text/xml",
+            "Accept-Encoding": "gzip, deflate",
+        }
 
     # -- one exchange ------------------------------------------------------------------------------------------
 

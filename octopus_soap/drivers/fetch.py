@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -18,10 +17,9 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
-from octopus_soap._version import __version__
 from octopus_soap.drivers.connections import Connections, OriginAuth, deadline, failure_of
 from octopus_soap.errors import ContractError, OctopusError, ProtocolError, TransportError
-from octopus_soap.wire.faults import Reply, http_error
+from octopus_soap.wire.faults import Reply, http_date, http_error
 from octopus_soap.wire.pinning import ContractDocument, parse_document
 from octopus_soap.wire.redact import Redactor
 
@@ -152,8 +150,11 @@ class ContractFetcher:
 
     def _open(self, url: str, session: requests.Session, left: float) -> requests.Response:
         settings = self._settings
-        agent = f"octopus-soap/{__version__} {settings.user_agent}".strip()
-        headers = {"User-Agent": agent, "Accept": "text/xml, application/xml", "Accept-Encoding": "gzip, deflate"}
+        headers = {
+            "User-Agent": settings.sent_user_agent,
+            "Accept": "text/xml, application/xml",
+            "Accept-Encoding": "gzip, deflate",
+        }
         prepared = session.prepare_request(requests.Request("GET", url, headers=headers, auth=self._auth))
         verify = None if settings.ca_bundle is None else str(settings.ca_bundle)
         options: Any = session.merge_environment_settings(url, {}, stream=True, verify=verify, cert=None)
@@ -184,8 +185,5 @@ def _named(error: OctopusError, url: str) -> OctopusError:
 
 
 def _skew(date: str, now: datetime) -> float | None:
-    try:
-        theirs = parsedate_to_datetime(date)
-    except (TypeError, ValueError, IndexError, OverflowError):
-        return None
-    return ((theirs if theirs.tzinfo else theirs.replace(tzinfo=UTC)) - now).total_seconds()
+    theirs = http_date(date)
+    return None if theirs is None else (theirs - now).total_seconds()

@@ -16,7 +16,7 @@ import requests
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 
 from octopus_soap.errors import ConnectFailed, TimedOut
-from octopus_soap.settings import is_loopback
+from octopus_soap.settings import is_loopback, server_of
 
 if TYPE_CHECKING:
     from octopus_soap.settings import OctopusSettings
@@ -35,12 +35,6 @@ class Certificate:
     expires: datetime
     issuer: str
     protocol: str
-
-
-def origin_of(endpoint: str) -> tuple[str, int]:
-    """Host and port of *endpoint*."""
-    parts = urlsplit(endpoint)
-    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def proxy_for(endpoint: str) -> str:
@@ -115,7 +109,7 @@ def handshake(settings: OctopusSettings, address: str, seconds: float) -> Certif
         ConnectFailed: the certificate is not trusted, or there is no TLS.
         TimedOut: it was not done in time.
     """
-    host, port = origin_of(settings.endpoint)
+    host, port = server_of(settings.endpoint)
     try:
         with (
             socket.create_connection((address, port), seconds) as raw,

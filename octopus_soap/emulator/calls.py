@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 UNEXPECTED, NO_ACCOUNT, NO_SKU, TOO_MANY, NOT_VALID = 1, 3, 5, 8, 12
 NO_SUCH_SKU = "The specified Sku does not exist"
 ALL_FAILED = "All Update requests failed for the SKU list specified!"
-MAX_SKU = 50  # documented, and one of the lengths the page can be trusted on (wire-facts 1.6)
+MAX_SKU = 50  # documented, and one of the lengths the page can be trusted on
 
 # Documented: "Limited to a MAX of ...". The page gives no limit for UploadItemList, the confirmations and
 # CustomFieldMapping.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 WSDL = "http://schemas.xmlsoap.org/wsdl/"
 WSDL_SOAP = "http://schemas.xmlsoap.org/wsdl/soap/"
 
-# The page types these as bare lists and describes them as APIResult: which one is true is unknown (wire-facts 7.2).
+# The page types these as bare lists and describes them as APIResult: which one is true is unknown.
 AMBIGUOUS_OPERATIONS = ("IsSkuExistList", "GetItemTblList", "GetItemList")
 
 _SCHEMA, _IMPORT, _ELEMENT = f"{{{XS}}}schema", f"{{{XS}}}import", f"{{{XS}}}element"

@@ -281,7 +281,7 @@ class Bom(InjectedFault):
 
 @dataclass(frozen=True)
 class ControlCharacters(InjectedFault):
-    """Put a character that XML 1.0 forbids into a text of the reply; WCF writes such references (wire-facts 2.4).
+    """Put a character that XML 1.0 forbids into a text of the reply; WCF writes such references.
 
     Args:
         code: The character.

@@ -1,7 +1,7 @@
 """The five operations on orders, and the custom field mapping.
 
 That confirmed orders are no longer listed, and that split orders are confirmed store by store, is documented. What an
-order looks like when it is read back is reconstructed (wire-facts 7.4).
+order looks like when it is read back is reconstructed.
 """
 
 from __future__ import annotations

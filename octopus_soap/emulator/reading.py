@@ -1,6 +1,6 @@
 """Reads a request the way WCF's DataContractSerializer does, which forgives too much.
 
-The rules (known of WCF; wire-facts 2.3, 2.4):
+The rules (known of WCF):
 
 1. Members are expected in the contract's order. The reader only moves forward: an element that matches no *later*
 member is

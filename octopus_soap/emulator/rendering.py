@@ -1,7 +1,7 @@
 """Writes replies as WCF does: prefixes s, a, b and i, the contract's member order, explicit ``i:nil``, one line.
 
 Writers are compiled once per type: a reply of 100 items has some 7,000 elements, and the emulator must not be what a
-test waits for. The shape is recorded of a tempuri.org WCF service (wire-facts 2.5).
+test waits for. The shape is recorded of a tempuri.org WCF service.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
 _HEAD = f'<s:Envelope xmlns:s="{SOAP_ENVELOPE}"><s:Body>'
 _TAIL = "</s:Body></s:Envelope>"
-# Control characters come out as references, which XML 1.0 forbids: WCF does that (wire-facts 2.4), and clients choke on
-# it.
+# Control characters come out as references, which XML 1.0 forbids: WCF does that, and clients choke on it.
 _ESCAPES = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", ord("\r"): "&#xD;"} | {
     code: f"&#x{code:X};" for code in range(32) if chr(code) not in "\t\n\r"
 }

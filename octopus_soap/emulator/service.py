@@ -115,7 +115,7 @@ class Service:
         return Exchange(self, request, record, action, operation, merchant, envelope, problem)
 
     def deny(self, operation: Operation | None) -> Reply:
-        """Return the profile's answer to wrong credentials (which of the six is unknown; wire-facts 2.7)."""
+        """Return the profile's answer to wrong credentials (which of the six is unknown)."""
         style = self.profile.auth_failure
         if style == "401-html":
             return html_reply(401, "You do not have permission to view this directory or page.")

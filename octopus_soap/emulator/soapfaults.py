@@ -1,6 +1,6 @@
 """SOAP faults with the codes and texts of WCF.
 
-Codes, namespaces and the English texts are recorded or known of WCF (wire-facts 2.6); the translations say the same in
+Codes, namespaces and the English texts are recorded or known of WCF; the translations say the same in
 the way a localized .NET would, and are there because clients must not match on English.
 """
 

@@ -1,4 +1,4 @@
-"""List calls: inputs checked, cut into batches by count and by bytes, sent, split where needed, and put together again.
+"""List calls: batches of checked inputs sent, split where needed, and put together again.
 
 Theory. An input becomes an `Entry`; equal inputs share one (asked once, answered twice). A *job* hands out one flow per
 batch, lazily, so that a million inputs need the memory of a few batches; drivers run the flows side by side and give
@@ -22,25 +22,14 @@ Refused credentials end the whole call: no further batch is sent.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from itertools import count
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from octopus_soap.engine.checks import account_problems
 from octopus_soap.engine.course import Course
-from octopus_soap.engine.entries import (
-    BatchRule,
-    Checked,
-    Entry,
-    Judged,
-    Listing,
-    Part,
-    batch_size,
-    each,
-    omission_problem,
-    several,
-)
+from octopus_soap.engine.entries import BatchRule, Entry, Judged, Listing, Part, each
 from octopus_soap.engine.filling import fill, read_current
 from octopus_soap.engine.flow import Flow, Request, Settled, attempt_all
+from octopus_soap.engine.intake import Intake
 from octopus_soap.engine.judging import Judge, alike
 from octopus_soap.engine.retry import FailureKind
 from octopus_soap.errors import (
@@ -50,7 +39,6 @@ from octopus_soap.errors import (
     InvalidInputError,
     OctopusError,
     OutcomeUnknownError,
-    Problem,
     TimedOut,
     TransportError,
 )
@@ -131,92 +119,25 @@ class ListJob(Generic[T]):
         self._judge = Judge(listing, context.codec, reading=self._reading)
         self.parallel = context.parallel_reads if self._reading else context.parallel_writes
         self._reporter = Reporter(listing.progress)
-        self._size = batch_size(operation, rule, listing.batch_size, context)
+        self._intake = Intake(operation, rule, listing, context, reading=self._reading)
         context.guard_contract(operation, declared)
         account = context.account_id if listing.account_id is None else listing.account_id
         if problems := account_problems(account):
             raise InvalidInputError(problems)
         self._account = account
         self._frame = context.codec.frame(operation, {"accountID": account, **listing.arguments}, rule.listed)
-        self._overhead = len(self._frame.head) + len(self._frame.tail)
-        self._write_row = context.codec.row_writer(operation, rule.listed)
-        inputs = several(listing.inputs, rule.listed)
-        self._taken = 0
-        self._checked_first: list[Entry] = []
-        self._entries = self._as_they_come(inputs) if streaming else iter(self._all_checked(inputs))
-        self._total: int | None = None if streaming else self._taken
+        self._intake.open(len(self._frame.head) + len(self._frame.tail), streaming=streaming)
         self.fatal: OctopusError | None = None
         self._outage = False
         self._under_way: dict[int, Entry] = {}
         self._ended: dict[int, Part] = {}
-        self._done = Progress(0, self._total)
-
-    # -- inputs ------------------------------------------------------------------------------------------------
-
-    def _all_checked(self, inputs: Iterable[Any]) -> list[Entry]:
-        entries: dict[str, Entry] = {}
-        problems: list[Problem] = []
-        index = -1
-        for index, item in enumerate(inputs):
-            self._take(index, item, entries, problems)
-        self._taken = index + 1
-        if problems:
-            raise InvalidInputError(problems)
-        self._checked_first = list(entries.values())
-        return self._checked_first
-
-    def _as_they_come(self, inputs: Iterable[Any]) -> Iterator[Entry]:
-        for index, item in enumerate(inputs):
-            alone: dict[str, Entry] = {}
-            problems: list[Problem] = []
-            self._take(index, item, alone, problems)
-            if problems:
-                raise InvalidInputError(problems, sent=f"the batch of input {index} and what follows it was not sent")
-            yield from alone.values()
-
-    def _take(self, index: int, item: Any, entries: dict[str, Entry], problems: list[Problem]) -> None:
-        checked = self._listing.check(item)
-        if checked.problems:
-            problems += [replace(p, index=index, key=p.key or checked.key or None) for p in checked.problems]
-            return
-        same = entries.get(checked.key)
-        if same is not None:
-            if same.value == checked.value:
-                same.indices.append(index)
-            else:
-                problems.append(
-                    Problem(
-                        f"differs from [{same.indices[0]}], which has the same key; send one of them",
-                        index,
-                        checked.key,
-                    )
-                )
-            return
-        if (problem := self._omission(checked)) is not None:
-            problems.append(replace(problem, index=index))
-            return
-        entry = Entry(checked.key, item, checked.value, [index])
-        try:
-            entry.row = self._encoded(entry)
-        except InvalidInputError as error:
-            problems += error.problems
-        else:
-            entries[checked.key] = entry
-
-    def _omission(self, checked: Checked) -> Problem | None:
-        if not self._listing.guarded:
-            return None
-        return omission_problem(self.operation, self._rule.listed, checked.key, checked.value, self._context)
+        self._done = Progress(0, self._intake.total)
 
     # -- flows -------------------------------------------------------------------------------------------------
 
     def flows(self) -> Iterator[Flow[Part]]:
         """One flow per batch; none after a fatal end or a stop."""
-        pending: Entry | None = None
-        for index in count():
-            batch, pending = self._next_batch(pending)
-            if not batch:
-                return
+        for index, batch in enumerate(self._intake.batches()):
             over = self.fatal is not None or self._context.rules.stopped()
             yield self._told(index, self._not_sent(batch) if over else self._run(batch))
 
@@ -224,46 +145,6 @@ class ListJob(Generic[T]):
         part = yield from flow
         self._context.rules.watch.batch(self.operation, index, part.outcomes, part.calls)
         return part
-
-    def _next_batch(self, first: Entry | None) -> tuple[list[Entry], Entry | None]:
-        """Take entries up to the limits; the entry that did not fit opens the next batch."""
-        limit = self._context.memory.rows(self.operation, self._size)
-        batch: dict[str, Entry] = {}
-        size = self._overhead
-        while True:
-            entry, first = first or next(self._entries, None), None
-            if entry is None:
-                return list(batch.values()), None
-            same = batch.get(entry.key)
-            if same is not None and same.value == entry.value:
-                same.indices += entry.indices
-                continue
-            if same is not None and not self._reading:
-                raise InvalidInputError(
-                    [
-                        Problem(
-                            f"differs from [{same.indices[0]}], which has the same key; send one of them",
-                            entry.indices[0],
-                            entry.key,
-                        )
-                    ]
-                )
-            if (
-                same is not None
-                or len(batch) >= limit
-                or (batch and size + len(entry.row) > self._context.max_request_bytes)
-            ):
-                return list(batch.values()), entry
-            batch[entry.key] = entry
-            size += len(entry.row)
-
-    def _encoded(self, entry: Entry) -> bytes:
-        try:
-            return self._write_row(entry.value)
-        except InvalidInputError as error:  # a value that only the contract in force does not take
-            raise InvalidInputError(
-                [replace(p, index=entry.indices[0], key=entry.key) for p in error.problems]
-            ) from None
 
     def _not_sent(self, batch: list[Entry]) -> Flow[Part]:
         yield from ()  # a flow that needs no effect
@@ -274,7 +155,7 @@ class ListJob(Generic[T]):
         self._under_way.update((index, entry) for entry in batch for index in entry.indices)
         if self._listing.guarded and self._context.omitted_values is OmittedValues.READ_FIRST:
             batch = yield from self._filled(batch, search)
-        for piece in self._pieces(batch):
+        for piece in self._intake.pieces(batch):
             if search.fatal is not None or self._context.rules.stopped():
                 search.outcomes += alike(piece, OutcomeStatus.NOT_SENT, search.fatal)
             else:
@@ -284,19 +165,6 @@ class ListJob(Generic[T]):
         part = Part(search.outcomes, search.calls, search.fatal)
         self._ended[id(part)] = part
         return part
-
-    def _pieces(self, batch: list[Entry]) -> Iterator[list[Entry]]:
-        """The batch, cut again by bytes: rows completed by `read_first` are longer than when it was first cut."""
-        piece: list[Entry] = []
-        size = self._overhead
-        for entry in batch:
-            if piece and size + len(entry.row) > self._context.max_request_bytes:
-                yield piece
-                piece, size = [], self._overhead
-            piece.append(entry)
-            size += len(entry.row)
-        if piece:
-            yield piece
 
     def _learn(self, search: _Search) -> None:
         # A lost connection may mean a reply too large for the service; a poison item found explains it better.
@@ -322,7 +190,7 @@ class ListJob(Generic[T]):
                 refused[entry.key] = error
             else:
                 entry.value, entry.filled = filling.value, filling.members
-                entry.row = self._encoded(entry)
+                entry.row = self._intake.encoded(entry)
         for entry in batch:
             if entry.key in refused:
                 search.outcomes += each(entry, Judged(OutcomeStatus.NOT_SENT), refused[entry.key])
@@ -404,14 +272,14 @@ class ListJob(Generic[T]):
 
     def shown(self) -> AbstractContextManager[None]:
         """While the call runs: its progress bar, where one is wanted."""
-        return self._reporter.shown(self.operation, self._total)
+        return self._reporter.shown(self.operation, self._intake.total)
 
     def report(self, result: BatchResult[T]) -> None:
         """Report a batch taken back to the caller's `progress`, which may raise: keep the result before."""
         if self._reporter.wanted:
             self._done = Progress(
                 self._done.done + len(result.outcomes),
-                self._total,
+                self._intake.total,
                 self._done.failed + len(result.unfinished),
                 self._done.rejected + len(result.rejected) + len(result.missing),
                 self._done.batches + 1,
@@ -438,7 +306,7 @@ class ListJob(Generic[T]):
         cut_off = TransportError(f"{self.operation} was broken off while this request was under way")
         rest: list[ItemOutcome[Any]] = []
         begun = {id(entry): entry for entry in list(self._under_way.values())}
-        for entry in self._checked_first or begun.values():
+        for entry in self._intake.checked or begun.values():
             if self._under_way.keys().isdisjoint(entry.indices):
                 outcomes = each(entry, Judged(OutcomeStatus.NOT_SENT))
             else:

@@ -1,19 +1,16 @@
-"""What goes into a list call and what comes out of a batch: inputs, entries, rules, and the checks of inputs."""
+"""What goes into a list call and what comes out of a batch, as plain records: the call, its rule, entries, parts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from octopus_soap.engine.filling import FILLABLE
-from octopus_soap.errors import InvalidInputError, OctopusError, Problem, clip
-from octopus_soap.models.base import WireModel
 from octopus_soap.results import CallInfo, ItemOutcome, OutcomeStatus, Progress
-from octopus_soap.safety import OmittedValues
 
 if TYPE_CHECKING:
-    from octopus_soap.engine.context import Context
+    from collections.abc import Callable, Iterable
+
+    from octopus_soap.errors import OctopusError, Problem
 
 T = TypeVar("T")
 
@@ -111,48 +108,6 @@ class Part(NamedTuple):
     outcomes: list[ItemOutcome[Any]]
     calls: list[CallInfo]
     fatal: OctopusError | None = None
-
-
-def batch_size(operation: str, rule: BatchRule, wanted: int | None, context: Context) -> int:
-    """Rows per call: the caller's, the settings' or the rule's.
-
-    Raises:
-        InvalidInputError: *wanted* is no int, below 1 or above a documented limit.
-    """
-    size = context.batch_sizes.get(operation, rule.limit) if wanted is None else wanted
-    if type(size) is not int or size < 1 or (rule.documented and size > rule.limit):
-        most = f" to {rule.limit}, the documented limit of {operation}" if rule.documented else " up"
-        raise InvalidInputError([Problem(f"must be from 1{most}", field="batch_size", value=repr(size)[:60])])
-    return size
-
-
-def omission_problem(operation: str, parameter: str, key: str, value: Any, context: Context) -> Problem | None:
-    """The problem of a call that leaves out value types a WCF server would read as 0; None where it is allowed."""
-    fillable = isinstance(value, FILLABLE)
-    if context.omitted_values is OmittedValues.SEND or (
-        context.omitted_values is OmittedValues.READ_FIRST and fillable
-    ):
-        return None
-    names = context.codec.omitted_value_members(operation, parameter, value)
-    if not names:
-        return None
-    way_out = "'read_first' or 'send'" if fillable else "'send'"
-    return Problem(
-        f"leaves out {clip(', '.join(names), 200)}: not nillable in the contract in force, so the service would "
-        f"read 0, false or year 1; set them, or choose omitted_values={way_out}",
-        key=key,
-    )
-
-
-def several(inputs: Any, name: str) -> Iterable[Any]:
-    """Refuse what is one item where many belong."""
-    # A model is an iterable too, of its fields.
-    if isinstance(inputs, (str, bytes, dict, WireModel)) or not isinstance(inputs, Iterable):
-        kind = type(inputs).__name__
-        raise InvalidInputError(
-            [Problem(f"expected an iterable of items, not a {kind}; for one item pass [item]", field=name)]
-        )
-    return inputs
 
 
 def each(

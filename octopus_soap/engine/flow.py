@@ -226,9 +226,7 @@ def attempt_all(course: Course) -> Flow[Settled]:
         if decision.verdict is not Verdict.RETRY or rules.stopped():
             final = _final(error, kind, decision.verdict, pause=pause, info=info, rules=rules)
             if lost and request.safety is not Safety.READ and isinstance(final, ConnectFailed):
-                # ConnectFailed promises that nothing was sent; an earlier attempt was.
-                final = TransportError(f"{error.message}; an earlier attempt may have been carried out")
-                final.__cause__ = error.with_info(info)
+                final = _perhaps_done(error.with_info(info))
             course.fail(final, kind)
             return Settled(None, final.with_info(info), kind, info, lost)
         rules.watch.retrying(info, kind, decision.pause)
@@ -253,6 +251,13 @@ def _noted(course: Course, exchange: Exchange, answer: Any) -> CallInfo:
         received_bytes=info.received_bytes if failed else len(answer.body),
     )
     return course.info
+
+
+def _perhaps_done(error: OctopusError) -> TransportError:
+    """What stands for a `ConnectFailed`, which promises that nothing was sent, where an earlier attempt was."""
+    final = TransportError(f"{error.message}; an earlier attempt may have been carried out")
+    final.__cause__ = error
+    return final
 
 
 def _final(

@@ -72,7 +72,7 @@ class Judge(Generic[T]):
         if row.problems:
             unreadable = ProtocolError(f"cannot read the row: {'; '.join(str(p) for p in row.problems[:3])}", info=info)
             return each(entry, Judged(unsure), unreadable, row.raw)
-        assert self._listing.judge is not None  # noqa: S101 - _outcomes came here for it
+        assert self._listing.judge is not None  # noqa: S101 - `outcomes` asks only where there is one
         judged = self._listing.judge(row.value)
         if judged.status is OutcomeStatus.UNKNOWN:
             return each(entry, Judged(unsure), ProtocolError(judged.message, info=info))

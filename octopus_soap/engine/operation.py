@@ -15,9 +15,9 @@ from octopus_soap.engine.batching import ListJob
 from octopus_soap.engine.bound import AsyncCall, AsyncList, AsyncSurface, BlockingCall, BlockingList, BlockingSurface
 from octopus_soap.engine.checks import account_problems
 from octopus_soap.engine.course import Course
-from octopus_soap.engine.entries import BatchRule, Listing, omission_problem
 from octopus_soap.engine.filling import FILLABLE, fill, read_current
 from octopus_soap.engine.flow import Flow, Request, Settled, attempt_all
+from octopus_soap.engine.intake import omission_problem
 from octopus_soap.errors import (
     ApiStatusError,
     InvalidInputError,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from octopus_soap.engine.context import Context
+    from octopus_soap.engine.entries import BatchRule, Listing
     from octopus_soap.engine.filling import Filling
     from octopus_soap.results import CallInfo
 

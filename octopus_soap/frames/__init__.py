@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from octopus_soap.csv_cells import csv_text
 from octopus_soap.frames.building import Decimals, arrow_table, pandas_frame, polars_frame, with_amounts
 from octopus_soap.frames.reading import items_from_frame
-from octopus_soap.frames.table import Columns, Stores, Which, chosen, table_of
+from octopus_soap.frames.table import Columns, Stores, Which, check_choice, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,6 +36,10 @@ __all__ = [
 ]
 
 Backend = Literal["pandas", "polars"]
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def to_records(
@@ -61,7 +65,7 @@ def to_records(
     Raises:
         InvalidInputError: a choice is none of these, or the table cannot be made as chosen; it says what to choose.
     """
-    chosen(decimals, Decimals, "decimals")
+    check_choice(decimals, Decimals, "decimals")
     table = with_amounts(table_of(source, which=which, stores=stores, columns=columns, secrets=secrets), decimals)
     return [dict(zip(table.data, row, strict=True)) for row in zip(*table.data.values(), strict=True)]
 
@@ -91,8 +95,8 @@ def to_frame(
         ConfigError: the library is not installed.
         InvalidInputError: a choice is not known, or the table cannot be made as chosen; it says what to choose.
     """
-    chosen(backend, Backend, "backend")
-    chosen(decimals, Decimals, "decimals")
+    check_choice(backend, Backend, "backend")
+    check_choice(decimals, Decimals, "decimals")
     table = with_amounts(table_of(source, which=which, stores=stores, columns=columns, secrets=secrets), decimals)
     return polars_frame(table) if backend == "polars" else pandas_frame(table)
 
@@ -120,7 +124,7 @@ def to_arrow(
         ConfigError: pyarrow is not installed.
         InvalidInputError: a choice is not known, or the table cannot be made as chosen; it says what to choose.
     """
-    chosen(decimals, Decimals, "decimals")
+    check_choice(decimals, Decimals, "decimals")
     table = table_of(source, which=which, stores=stores, columns=columns, secrets=secrets)
     return arrow_table(with_amounts(table, decimals))
 

@@ -1,4 +1,4 @@
-"""A table as a DataFrame of pandas or polars, or as a pyarrow Table.
+"""A table as a DataFrame of pandas or polars, a pyarrow Table or a Parquet file.
 
 Ids are text and stay text. Integers, flags and reals are nullable types, moments are UTC in microseconds. An amount is
 a `Decimal` unless a float or text is chosen.
@@ -6,6 +6,7 @@ a `Decimal` unless a float or text is chosen.
 
 from __future__ import annotations
 
+import io
 from decimal import Context, Decimal
 from typing import Any, Literal
 
@@ -97,6 +98,15 @@ def arrow_table(table: Table) -> Any:
         else:
             arrays[name] = pa.array(table.data[name], type=types[kind])
     return pa.table(arrays)
+
+
+def parquet_file(table: Table, for_what: str) -> bytes:
+    """The table as a Parquet file; *for_what* begins the error where pyarrow is not installed."""
+    with needed(for_what, "arrow", "pyarrow"):
+        from pyarrow import parquet  # noqa: PLC0415 - an extra
+    out = io.BytesIO()
+    parquet.write_table(arrow_table(table), out)
+    return out.getvalue()
 
 
 def _fixed(name: str, values: list[Decimal | None], most: int) -> tuple[list[Decimal | None], int, int]:

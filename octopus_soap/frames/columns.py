@@ -8,15 +8,14 @@ an order. Secret members are left out unless asked for.
 from __future__ import annotations
 
 import json
-import types
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum, StrEnum
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
-from octopus_soap.models.base import WireModel
+from octopus_soap.models.base import WireModel, inner_type
 from octopus_soap.models.orders import OrderResponseItem
 
 if TYPE_CHECKING:
@@ -93,17 +92,6 @@ class Layout:
     model: type[WireModel]
     columns: tuple[Column, ...]
     spread: Spread | None
-
-
-def inner_type(annotation: Any) -> Any:
-    """The type inside Annotated and Optional."""
-    while True:
-        if get_origin(annotation) is Annotated:
-            annotation = get_args(annotation)[0]
-        elif get_origin(annotation) in {types.UnionType, Union}:
-            annotation = next(part for part in get_args(annotation) if part is not type(None))
-        else:
-            return annotation
 
 
 def kind_of(annotation: Any) -> Kind:

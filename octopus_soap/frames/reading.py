@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 from octopus_soap.errors import InvalidInputError, Problem
 from octopus_soap.frames.cells import MISSING, cell
-from octopus_soap.frames.columns import Column, Kind, Layout, Spread, inner_type, layout
-from octopus_soap.models.base import WireModel
+from octopus_soap.frames.columns import Column, Kind, Layout, Spread, layout
+from octopus_soap.models.base import WireModel, inner_type
 from octopus_soap.models.inventory import InventoryItem
 
 if TYPE_CHECKING:

@@ -41,7 +41,7 @@ class Table:
         )
 
 
-def chosen(value: Any, choices: Any, name: str) -> None:
+def check_choice(value: Any, choices: Any, name: str) -> None:
     """Refuse a *value* that is none of the *choices* of the argument *name*."""
     known = get_args(choices)
     if value not in known:
@@ -60,10 +60,10 @@ def table_of(
     secrets: bool = False,
 ) -> Table:
     """The table of a result or of models."""
-    chosen(which, Which, "which")
-    chosen(stores, Stores, "stores")
+    check_choice(which, Which, "which")
+    check_choice(stores, Stores, "stores")
     if isinstance(columns, str):
-        chosen(columns, Literal["used", "all"], "columns")
+        check_choice(columns, Literal["used", "all"], "columns")
     outcomes = getattr(source, "outcomes", None)
     if which == "outcomes":
         if outcomes is None:

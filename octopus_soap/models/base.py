@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from inspect import Parameter, Signature, get_annotations
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import CoreSchema, core_schema
@@ -157,6 +158,17 @@ class WireModel(BaseModel):
         # WCF sends every member it has no value for as nil; those would bury the rest.
         given = {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
         return [(name, "…" if name in self.secret_fields else value) for name, value in given.items()]
+
+
+def inner_type(annotation: Any) -> Any:
+    """The type inside Annotated and Optional."""
+    while True:
+        if get_origin(annotation) is Annotated:
+            annotation = get_args(annotation)[0]
+        elif get_origin(annotation) in {UnionType, Union}:
+            annotation = next(part for part in get_args(annotation) if part is not NoneType)
+        else:
+            return annotation
 
 
 def problems_of(

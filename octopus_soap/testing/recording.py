@@ -207,12 +207,14 @@ def record_traffic(client: OctopusClient | AsyncOctopusClient) -> Generator[Reco
     """
     recording, masker, lock = Recording(), _masker_of(client), threading.Lock()
 
-    def note(exchange: Exchange, answer: Reply | SendFailure) -> None:
-        taken = _taken(masker, exchange, answer)
+    def noted(send: Send) -> Flow[Reply | SendFailure]:
+        answer: Reply | SendFailure = yield send
+        taken = _taken(masker, send.exchange, answer)
         with lock:
             recording.exchanges.append(replace(taken, number=len(recording.exchanges) + 1))
+        return answer
 
-    with _tapped(client, lambda flow: _watched(flow, note)):
+    with _tapped(client, lambda flow: _with_sends(flow, noted)):
         yield recording
 
 
@@ -237,7 +239,9 @@ def replay_traffic(
     masker, lock = _masker_of(client), threading.Lock()
     left = list(recording.exchanges)
 
-    def answer(exchange: Exchange) -> Reply | SendFailure:
+    def answered(send: Send) -> Flow[Reply | SendFailure]:
+        yield from ()  # the driver is not asked
+        exchange = send.exchange
         asked = _BETWEEN_TAGS.sub("><", masker.body(exchange.body))
         with lock:
             for place, known in enumerate(left):
@@ -250,7 +254,7 @@ def replay_traffic(
             f"{others} unused exchanges of {exchange.operation} were recorded with other requests: {asked[:1000]}"
         )
 
-    with _tapped(client, lambda flow: _answering(flow, answer)):
+    with _tapped(client, lambda flow: _with_sends(flow, answered)):
         yield
 
 
@@ -269,8 +273,8 @@ def _tapped(client: OctopusClient | AsyncOctopusClient, tap: Callable[[Flow[Any]
         connections.tap = before
 
 
-def _watched(flow: Flow[T], note: Callable[[Exchange, Reply | SendFailure], None]) -> Flow[T]:
-    """*flow*, with each exchange noted when its answer comes."""
+def _with_sends(flow: Flow[T], make: Callable[[Send], Flow[Reply | SendFailure]]) -> Flow[T]:
+    """*flow*, with each `Send` made by *make*; pauses and computations go to the driver."""
     answer: Any = None
     error: Exception | None = None
     while True:
@@ -281,31 +285,8 @@ def _watched(flow: Flow[T], note: Callable[[Exchange, Reply | SendFailure], None
             return result
         answer, error = None, None
         try:
-            answer = yield effect
+            answer = (yield from make(effect)) if isinstance(effect, Send) else (yield effect)
         except OctopusError as raised:  # a Compute that failed is thrown in
-            error = raised
-        else:
-            if isinstance(effect, Send):
-                note(effect.exchange, answer)
-
-
-def _answering(flow: Flow[T], reply: Callable[[Exchange], Reply | SendFailure]) -> Flow[T]:
-    """*flow*, with each exchange answered by *reply*; pauses and computations go to the driver."""
-    answer: Any = None
-    error: Exception | None = None
-    while True:
-        try:
-            effect = flow.send(answer) if error is None else flow.throw(error)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        answer, error = None, None
-        if isinstance(effect, Send):
-            answer = reply(effect.exchange)
-            continue
-        try:
-            answer = yield effect
-        except OctopusError as raised:
             error = raised
 
 

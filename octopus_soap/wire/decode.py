@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lxml import etree
 from pydantic import ValidationError
@@ -31,7 +31,7 @@ from octopus_soap.models.scalars import FORBIDDEN
 from octopus_soap.wire.breaks import ROWS, take_break
 from octopus_soap.wire.cuts import Cut, NotCut, cut_rows
 from octopus_soap.wire.layouts import learn
-from octopus_soap.wire.plans import Findings, Plan, Plans, Reader, is_nil, local_name
+from octopus_soap.wire.plans import Element, Findings, Plan, Plans, Reader, is_nil, local_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 _REFERENCE = re.compile(rb"&#(?:x([0-9A-Fa-f]{1,6})|([0-9]{1,7}));")
 _FORBIDDEN_BYTE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _ENVELOPE_MEMBERS = frozenset({"status", "resultdata", "messagecode"})
-
-Element: TypeAlias = Any
 
 
 class Row(NamedTuple):

@@ -22,7 +22,7 @@ from octopus_soap.models.scalars import FORBIDDEN
 from octopus_soap.wire.redact import SECRET_MEMBERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from octopus_soap.wire.contract import Member, OperationContract, Shape
 
@@ -57,10 +57,6 @@ class Frame(NamedTuple):
 
     head: bytes
     tail: bytes
-
-    def around(self, rows: Iterable[bytes]) -> bytes:
-        """The whole envelope."""
-        return b"".join([self.head, *rows, self.tail])
 
 
 class RequestEncoder:

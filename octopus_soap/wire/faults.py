@@ -49,7 +49,6 @@ _AUTH_WORDS = re.compile(
 """How services word a refusal of credentials. "Payment not authorized" is none: a row is refused there, not the caller.
 Localized texts may escape it: status and fault code come first."""
 
-INTERNAL_FAULT = "InternalServiceFault"
 _TITLE = re.compile(rb"<title[^>]*>\s*([^<]{1,120})", re.IGNORECASE)
 
 
@@ -180,11 +179,12 @@ def retry_after(reply: Reply) -> float | None:
         return None
     if re.fullmatch(r"\d{1,9}(\.\d+)?", value, re.ASCII):
         return float(value)
-    until, now = _http_date(value), _http_date(reply.headers.get("date", "")) or datetime.now(UTC)
+    until, now = http_date(value), http_date(reply.headers.get("date", "")) or datetime.now(UTC)
     return None if until is None else max(0.0, (until - now).total_seconds())
 
 
-def _http_date(value: str) -> datetime | None:
+def http_date(value: str) -> datetime | None:
+    """The moment a header such as `Date` names, in UTC where it names no zone; None where it is none."""
     try:
         moment = parsedate_to_datetime(value)
     except (TypeError, ValueError, IndexError, OverflowError):

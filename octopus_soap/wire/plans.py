@@ -11,11 +11,10 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
-from types import NoneType
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeAlias, get_args, get_origin
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, get_args, get_origin
 
 from octopus_soap.errors import Problem, ProtocolError
-from octopus_soap.models.base import WireModel
+from octopus_soap.models.base import WireModel, inner_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -104,9 +103,9 @@ class Plans:
 
     def slot(self, attribute: str, annotation: Any) -> Slot:
         """How a field of type *annotation* is read."""
-        bare = _bare(annotation)
+        bare = inner_type(annotation)
         if get_origin(bare) is list:
-            inner = _bare(get_args(bare)[0])
+            inner = inner_type(get_args(bare)[0])
             return (
                 Slot(attribute, rows=self.of(inner)) if _is_model(inner) else Slot(attribute, values=self.reader(inner))
             )
@@ -214,16 +213,3 @@ class Plan:
 
 def _is_model(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, WireModel)
-
-
-def _bare(annotation: Any) -> Any:
-    """The type inside Optional and Annotated."""
-    while True:
-        if get_origin(annotation) is Annotated:
-            annotation = get_args(annotation)[0]
-        elif inner := [
-            part for part in get_args(annotation) if part is not NoneType and get_origin(annotation) is not list
-        ]:
-            annotation = inner[0]
-        else:
-            return annotation

@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import pytest
 
-from octopus_soap.cli.csv_items import CsvError, read_items
+from octopus_soap.cli.sources import read_models
+from octopus_soap.csv_rows import CsvError
 from octopus_soap.models import InventoryItem, ItemQuantityAndPrice
 
 
 @pytest.mark.parametrize("head", ["Sku,SUBDescription1", "sku,sub_description1", "SKU , subdescription1"])
 def test_columns_go_by_wire_names_or_python_names_in_any_case(csv_file, head):
-    (item,) = read_items(csv_file(head, "00123, two "), InventoryItem).items
+    (item,) = read_models(str(csv_file(head, "00123, two ")), InventoryItem).items
     assert (item.sku, item.sub_description1) == ("00123", " two ")
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_the_first_row_tells_the_separator(csv_file, separator):
     path = csv_file(separator.join(["sku", "stock"]), separator.join(["A", "1"]))
-    assert read_items(path, ItemQuantityAndPrice).items == [ItemQuantityAndPrice(sku="A", stock=1)]
+    assert read_models(str(path), ItemQuantityAndPrice).items == [ItemQuantityAndPrice(sku="A", stock=1)]
 
 
 def test_a_byte_order_mark_and_blank_rows_do_no_harm(csv_file):
-    read = read_items(csv_file("sku,stock", "", "A,1", " , ", encoding="utf-8-sig"), ItemQuantityAndPrice)
+    read = read_models(str(csv_file("sku,stock", "", "A,1", " , ", encoding="utf-8-sig")), ItemQuantityAndPrice)
     assert (read.items, read.rows) == ([ItemQuantityAndPrice(sku="A", stock=1)], [3])
 
 
 def problems_of(path, model=ItemQuantityAndPrice):
     with pytest.raises(CsvError) as raised:
-        read_items(path, model)
+        read_models(str(path), model)
     return raised.value
 
 

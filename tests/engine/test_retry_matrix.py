@@ -1,4 +1,4 @@
-"""The retry matrix, cell by cell, written out by hand from the requirements (user-needs, section 5)."""
+"""The retry matrix, cell by cell, written out by hand."""
 
 from __future__ import annotations
 

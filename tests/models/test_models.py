@@ -64,7 +64,7 @@ PAGE: dict[type[WireModel], str] = {
         StoreStockInfoList List<StoreStockInfo>, KitList List<KitInfo>, AttributeList List<attributeInfo>,
         VariationInfo variationInfo, FieldLocks Locks""",
     KitInfo: "SKU string, Quantity float",
-    # The page types Value as a float of at most 255 characters: text (wire-facts 1.6).
+    # The page types Value as a float of at most 255 characters: text.
     AttributeInfo: "Name string, Value string",
     VariationInfo: "IsParent Bool, ParentSku String",
     Locks: """
@@ -400,7 +400,7 @@ def test_text_refuses_what_is_not_text(wrong: Any) -> None:
 
 
 def test_the_pages_misplaced_lengths_are_not_enforced() -> None:
-    """From Price downward the page's lengths belong to other fields (wire-facts 1.6)."""
+    """From Price downward the page's lengths belong to other fields."""
     InventoryItem(applicable_stock="1" * 60, stock="1" * 60, upc="1" * 60, item_sid="1" * 300, custom1="x" * 5000)
 
 

@@ -129,7 +129,8 @@ class Releases:
         into = ["--quiet", "--python", str(programs / "python")]
         run(self.uv, "pip", "install", *into, "--requirement", pins)
         run(self.uv, "pip", "install", *into, "--no-deps", self.wheel)
-        run(self.uv, "pip", "install", *into, "--constraint", pins, "--group", f"{tree / 'pyproject.toml'}:test")
+        groups = [word for name in ("test", "samples") for word in ("--group", f"{tree / 'pyproject.toml'}:{name}")]
+        run(self.uv, "pip", "install", *into, "--constraint", pins, *groups)
         tests = [name for name in CORE if (tree / name).exists()]
         said = run(
             programs / "python", "-m", "pytest", "-q", "--tb=line", "-p", "no:cacheprovider", *QUICKER, *tests, cwd=tree
