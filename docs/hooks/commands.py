@@ -17,7 +17,7 @@ from octopus_soap.cli.commands import PROGRAM, SUB_COMMANDS, run
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PLAIN = {"COLUMNS": "80", "TERMINAL_WIDTH": "80", "NO_COLOR": "1", "TERM": "dumb"}
+_PLAIN = {"COLUMNS": "80", "NO_COLOR": "1", "TERM": "dumb"}
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 

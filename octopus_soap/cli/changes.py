@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -55,4 +57,6 @@ def _print(change: Change) -> None:
         row["redelivered"] = True
     row |= {"deleted": True} if change.item is None else {"item": as_data(change.item)}
     sys.stdout.buffer.write(f"{as_json(row, indent=None)}\n".encode())
-    sys.stdout.buffer.flush()  # written before the ledger says that it is done
+    sys.stdout.buffer.flush()  # written before the ledger says that it is done, and to the disk where it is a file
+    with suppress(OSError):
+        os.fsync(sys.stdout.fileno())

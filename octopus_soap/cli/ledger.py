@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from octopus_soap.cli.output import Output, OutputOption, notice, show_records, show_table
+from octopus_soap.cli.output import Output, OutputOption, notice, show_records
 from octopus_soap.cli.records import Records
 from octopus_soap.cli.rounds import LEDGER, ChannelOption, LedgerOption
+from octopus_soap.cli.tables import show_table
 
 if TYPE_CHECKING:
     from octopus_soap.jobs.ledger import Ledger
@@ -33,12 +34,11 @@ def _opened(place: str, channel: str) -> Ledger:
 def status(
     *, ledger: LedgerOption = LEDGER, channel: ChannelOption = "main", output: OutputOption = Output.TABLE
 ) -> None:
-    """Show how each job is doing. Exit code 1: something is rejected or quarantined."""
+    """Show how each job is doing. Exit code 1: something is rejected, quarantined or not confirmed."""
     from octopus_soap.jobs import inspection  # noqa: PLC0415 - heavy: only inside a command
 
     with _opened(ledger, channel) as books:
         found, runs = inspection.status(books), inspection.running(books)
-        is_held = next(inspection.held(books), None) is not None
 
     def table() -> None:
         if found:
@@ -54,7 +54,7 @@ def status(
 
     records = [{"job": s.job, "table": s.table, "states": s.states, "due": s.due, "leased": s.leased} for s in found]
     show_records(Records(records), output, table)
-    if is_held:
+    if any(job.held for job in found):
         raise typer.Exit(1)
 
 
@@ -91,7 +91,7 @@ def quarantine(
     channel: ChannelOption = "main",
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """List what is rejected or quarantined, with the reason. Exit code 1: something is."""
+    """List what is rejected, quarantined or not confirmed, with the reason. Exit code 1: something is."""
     from octopus_soap.jobs import inspection  # noqa: PLC0415 - heavy: only inside a command
 
     with _opened(ledger, channel) as books:
@@ -121,7 +121,7 @@ def retry(
     ledger: LedgerOption = LEDGER,
     channel: ChannelOption = "main",
 ) -> None:
-    """Let the next run try again what is rejected or quarantined, without waiting for its pause."""
+    """Let the next run try again what is rejected, quarantined or not confirmed, without waiting for its pause."""
     if bool(keys) is everything:
         raise typer.BadParameter("name keys, or give --all")
     from octopus_soap.jobs import inspection  # noqa: PLC0415 - heavy: only inside a command

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from octopus_soap.cli.connection import Connection, connected
-from octopus_soap.cli.output import notice, progress_bar, show_table
+from octopus_soap.cli.output import notice, progress_bar
 from octopus_soap.cli.rounds import LEDGER, ChannelOption, EveryOption, LedgerOption, run_job
+from octopus_soap.cli.tables import show_table
 
 if TYPE_CHECKING:
     from threading import Event

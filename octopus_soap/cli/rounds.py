@@ -77,12 +77,12 @@ def run_job(job: Callable[[Event], Report], every: str | None) -> None:
         if sys.stderr.isatty() or code:
             notice(str(report))
 
-    def failed(error: OctopusError) -> None:
-        nonlocal code
-        code = FAILED
-        notice(f"octopus-soap: {error}")
-
     from octopus_soap.errors import JobRunningError  # noqa: PLC0415 - heavy: only inside a command
+
+    def failed(error: OctopusError | OSError) -> None:
+        nonlocal code
+        code = 0 if isinstance(error, JobRunningError) else FAILED
+        notice(f"octopus-soap: {error}")
 
     with _stopping() as stop:
         if every is None:

@@ -12,7 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from octopus_soap.jobs.changes import Change, ChangeFeed
+    from octopus_soap.jobs.change_delivery import Change
+    from octopus_soap.jobs.changes import ChangeFeed
     from octopus_soap.jobs.ledger import Ledger
     from octopus_soap.jobs.order_delivery import Delivery
     from octopus_soap.jobs.orders import OrderInbox
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from octopus_soap.jobs.running import Report, every
 
 _HOMES = {
-    "changes": ["Change", "ChangeFeed"],
+    "change_delivery": ["Change"],
+    "changes": ["ChangeFeed"],
     "ledger": ["Ledger"],
     "order_delivery": ["Delivery"],
     "orders": ["OrderInbox"],

@@ -30,7 +30,13 @@ CHANGES = Table(
     Column("handled_at", Moment),
     *work_columns(),
     *work_indexes("changes"),
-    info={"job": "changes", "key": "key", "held": (QUARANTINED,), "retry_state": TAKEN},
+    info={
+        "job": "changes",
+        "key": "key",
+        "held": (QUARANTINED,),
+        "stuck": {LISTED: "still listed"},
+        "retry_state": TAKEN,
+    },
 )
 """One item that was ever on the list of changes.
 

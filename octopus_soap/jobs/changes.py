@@ -31,15 +31,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
 from threading import Event
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, select, update
 
 from octopus_soap.errors import (
+    ApiStatusError,
     AuthenticationError,
     BatchError,
     ConfigError,
@@ -48,14 +46,14 @@ from octopus_soap.errors import (
     OctopusError,
     Problem,
 )
-from octopus_soap.jobs.change_tables import CHANGES, DONE, LISTED, QUARANTINED, TAKEN
+from octopus_soap.jobs.change_delivery import Change, ChangeDeliverer, ChangeHandler, FeedOptions, claimed
+from octopus_soap.jobs.change_tables import CHANGES, LISTED, QUARANTINED, TAKEN
 from octopus_soap.jobs.quarantine import Backoff, name_held, reason_of
-from octopus_soap.jobs.running import KeyProblem, Report
+from octopus_soap.jobs.running import Report
 from octopus_soap.results import BatchResult, Removal
 from octopus_soap.wire.redact import Redactor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import datetime
 
     from sqlalchemy import Connection, Row
@@ -80,48 +78,10 @@ STEPS = (
 )
 """The names of all steps, as `Ledger(reach=...)` is told."""
 
-_FETCHED = 100
-"""Items fetched together, as many as GetItemList takes."""
 _TAKEN = 50
 """Items taken off the list under one lease; each is a request of its own."""
 _MOST_REFUSALS = 3
-"""Requests that fail one after the other before the service is taken to be down."""
-_DELETED = "deleted"
-
-
-@dataclass(slots=True)
-class Change:
-    """An item that has changed, as it is now.
-
-    Attributes:
-        sku: its SKU.
-        item: the item; None where the service has it no more.
-        attempt: how often this SKU was handed over, this time included.
-        redelivered: an earlier handler was interrupted by a crash, so its work may be there already.
-        connection: of a transactional feed, the ledger's open transaction; None otherwise.
-    """
-
-    sku: str
-    item: InventoryItem | None
-    attempt: int = 1
-    redelivered: bool = False
-    connection: Connection | None = field(default=None, repr=False)
-
-    @property
-    def deleted(self) -> bool:
-        """Whether the service has the item no more."""
-        return self.item is None
-
-
-ChangeHandler: TypeAlias = Callable[[Change], object]
-
-
-class _HandlerFailedError(Exception):
-    """Ends the transaction of a handler that failed."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__()
-        self.error = error
+"""Requests without an answer, one after the other, before the service is taken to be down."""
 
 
 class ChangeFeed:
@@ -154,9 +114,8 @@ class ChangeFeed:
             raise InvalidInputError([Problem("must be above 0", field="handler_seconds", value=repr(handler_seconds))])
         if most_rounds < 1:
             raise InvalidInputError([Problem("must be 1 or more", field="most_rounds", value=repr(most_rounds))])
-        self._client, self._ledger, self._transactional = client, ledger, transactional
-        self._seconds, self._backoff, self._rounds = handler_seconds, backoff or Backoff(), most_rounds
-        self._redactor = Redactor(client.settings.secrets())
+        self._client, self._ledger, self._rounds = client, ledger, most_rounds
+        self._given = (transactional, handler_seconds, backoff or Backoff(), Redactor(client.settings.secrets()))
 
     def __repr__(self) -> str:
         return f"<ChangeFeed {self._ledger!r}>"
@@ -180,57 +139,47 @@ class ChangeFeed:
         stop = stop or Event()
         self._ledger.bind(self._client)
         self._client.delete_tbl_item.dry_run("1")  # refuses now what would be refused with items stored
-        report = Report(JOB, self._ledger.now())
+        report, options = Report(JOB, self._ledger.now()), FeedOptions(handler, *self._given)
         with self._ledger.run_lock(JOB):
             with self._ledger.transaction() as connection:
                 self._ledger.take_from_the_dead(connection, CHANGES)
-            run = _Run(self._client.with_options(stop=stop), self._ledger, handler, stop, report)
-            run.transactional, run.seconds = self._transactional, self._seconds
-            run.backoff, run.redactor = self._backoff, self._redactor
+                self._ledger.mend_times(connection, CHANGES, options.backoff.longest)
+            client = self._client.with_options(stop=stop)
+            deliverer = ChangeDeliverer(client, self._ledger, options, stop=stop, report=report)
+            run = _Run(client, self._ledger, deliverer)
             try:
                 run.rounds(self._rounds)
             except (AuthenticationError, ConfigError, LedgerError):
                 raise
             except OctopusError as error:
-                report.error = reason_of(error, self._redactor)
+                report.error = reason_of(error, options.redactor)
             self._end(report)
         report.interrupted = stop.is_set()
         return report
 
     def _end(self, report: Report) -> None:
-        channel = self._ledger.channel
         with self._ledger.reading() as connection:
-            name_held(connection, CHANGES, channel, (QUARANTINED,), report)
-            listed = (CHANGES.c.channel == channel, CHANGES.c.state == LISTED, CHANGES.c.attempts > 0)
-            rows = select(CHANGES.c.key, CHANGES.c.message, CHANGES.c.attempts).where(*listed).limit(_FETCHED)
-            for row in connection.execute(rows):
-                report.problems.append(KeyProblem(row.key, "still listed", row.message, row.attempts))
-                report.problem_count += 1
+            name_held(connection, CHANGES, self._ledger.channel, report)
             report.finished = self._ledger.now(connection)
 
 
 class _Run:
     """One run of a feed."""
 
-    transactional: bool
-    seconds: float
-    backoff: Backoff
-    redactor: Redactor
-
-    def __init__(
-        self, client: OctopusClient, ledger: Ledger, handler: ChangeHandler, stop: Event, report: Report
-    ) -> None:
-        self._client, self._ledger, self._handler, self._stop, self._report = client, ledger, handler, stop, report
+    def __init__(self, client: OctopusClient, ledger: Ledger, deliverer: ChangeDeliverer) -> None:
+        self._client, self._ledger, self._deliverer = client, ledger, deliverer
+        self._options, self._stop, self._report = deliverer.options, deliverer.stop, deliverer.report
 
     def rounds(self, most: int) -> None:
-        """Go round until the list is empty; what earlier runs left is done first."""
-        for _ in range(most):
+        """Go round until the list is empty, or nothing on it is new; what earlier runs left is done first."""
+        for at in range(most):
+            before = self._deliverer.handed_over
             self._take_off()
-            self._fetch_and_deliver()
-            if self._stop.is_set() or not self._read_list():
+            self._deliverer.run()
+            if self._stop.is_set() or (at and before == self._deliverer.handed_over) or not self._read_list():
                 return
         self._take_off()
-        self._fetch_and_deliver()
+        self._deliverer.run()
 
     # -- listing -----------------------------------------------------------------------------------------------
 
@@ -246,40 +195,47 @@ class _Run:
         with self._ledger.transaction() as connection:
             now = self._ledger.now(connection)
             self._store_nameless(connection, nameless, now)
-            self._store_skus(connection, named, now)
+            waiting = self._store_skus(connection, named, now)
         self._ledger.reach("changes.stored")
         self._report.add("listed", len(named))
-        return len(named)
+        return len(named) - waiting
 
-    def _store_skus(self, connection: Connection, named: Counter[str], now: datetime) -> None:
-        channel, known = self._ledger.channel, set[str]()
+    def _store_skus(self, connection: Connection, named: Counter[str], now: datetime) -> int:
+        """Store the SKUs; return how many of them could not be taken off before, and wait for their next try."""
+        channel, known, waiting = self._ledger.channel, set[str](), set[str]()
         skus = list(named)
         for start in range(0, len(skus), 500):  # SQLite's historic limit is 999 variables
             mine = (CHANGES.c.channel == channel, CHANGES.c.key.in_(skus[start : start + 500]))
-            known |= {key for (key,) in connection.execute(select(CHANGES.c.key).where(*mine))}
-        rows = [
+            rows = connection.execute(select(CHANGES.c.key, CHANGES.c.state, CHANGES.c.due_at).where(*mine)).all()
+            known |= {row.key for row in rows}
+            waiting |= {row.key for row in rows if row.state == LISTED and row.due_at > now}
+        new = [
             {"channel": channel, "key": sku, "generation": 1, "listed_rows": count, "listed_at": now}
             | {"state": LISTED, "due_at": now}
             for sku, count in named.items()
             if sku not in known
         ]
-        if rows:
-            connection.execute(CHANGES.insert(), rows)
+        if new:
+            connection.execute(CHANGES.insert(), new)
+        afresh: dict[str, Any] = {"state": LISTED, "due_at": now, "attempts": 0, "message": ""}
         for sku in known:
-            values = {"listed_rows": named[sku], "listed_at": now, "state": LISTED, "due_at": now, "attempts": 0}
+            values = {"listed_rows": named[sku], "listed_at": now} | ({} if sku in waiting else afresh)
             changed = update(CHANGES).where(CHANGES.c.channel == channel, CHANGES.c.key == sku)
-            connection.execute(changed.values(generation=CHANGES.c.generation + 1, message="", **values))
+            connection.execute(changed.values(generation=CHANGES.c.generation + 1, **values))
+        return len(waiting)
 
     def _store_nameless(self, connection: Connection, rows: list[ItemOutcome[InventoryItem]], now: datetime) -> None:
         """Rows without a readable SKU cannot be taken off: they are told of for as long as they are listed."""
         channel = self._ledger.channel
-        connection.execute(delete(CHANGES).where(CHANGES.c.channel == channel, CHANGES.c.key.startswith("?")))
+        # A SKU may begin with a question mark too, but is always due at some time until it is done.
+        these = (CHANGES.c.key.startswith("?"), CHANGES.c.state == QUARANTINED, CHANGES.c.due_at.is_(None))
+        connection.execute(delete(CHANGES).where(CHANGES.c.channel == channel, *these))
         kept: dict[str, dict[str, Any]] = {}
         for outcome in rows:
-            raw = self.redactor.body(outcome.raw or b"")
+            raw = self._options.redactor.body(outcome.raw or b"")
             reason = "it is on the list of changes without a readable SKU, and cannot be taken off"
             if outcome.error is not None:
-                reason += f": {reason_of(outcome.error, self.redactor)}"
+                reason += f": {reason_of(outcome.error, self._options.redactor)}"
             kept[f"?{hashlib.sha256(raw.encode()).hexdigest()[:16]}"] = {"raw": raw, "message": reason}
         for key, values in kept.items():
             new = {"channel": channel, "key": key, "generation": 1, "listed_rows": 1, "listed_at": now, "attempts": 1}
@@ -289,18 +245,18 @@ class _Run:
 
     def _take_off(self) -> None:
         refused = 0
-        while not self._stop.is_set() and (lease := self._claimed((LISTED,), _TAKEN)):
-            try:
+        while not self._stop.is_set():
+            with claimed(self._ledger, (LISTED,), _TAKEN, self._options.seconds) as lease:
+                if not lease:
+                    return
                 for row in lease.rows:
                     if self._stop.is_set():
                         break
                     error = self._taken_off(row)
-                    refused = refused + 1 if error is not None else 0
+                    refused = 0 if error is None or isinstance(error, ApiStatusError) else refused + 1
                     self._note_taken(lease, row, error)
                     if error is not None and refused >= _MOST_REFUSALS:
                         raise error
-            finally:
-                self._give_back(lease)
 
     def _taken_off(self, row: Row[Any]) -> OctopusError | None:
         self._ledger.reach("changes.taking")
@@ -322,118 +278,8 @@ class _Run:
             values: dict[str, Any] = {"state": TAKEN, "due_at": now, "attempts": 0, "message": ""}
             if error is not None and not self._stop.is_set():
                 tries = row.attempts + 1
-                reason = f"it cannot be taken off the list of changes: {reason_of(error, self.redactor)}"
-                values = {"due_at": now + self.backoff.after(tries), "attempts": tries, "message": reason}
+                reason = f"it cannot be taken off the list of changes: {reason_of(error, self._options.redactor)}"
+                values = {"due_at": now + self._options.backoff.after(tries), "attempts": tries, "message": reason}
             elif error is not None:
                 return
             connection.execute(update(CHANGES).where(*this).values(leased_by=None, leased_until=None, **values))
-
-    # -- fetching and handing over -----------------------------------------------------------------------------
-
-    def _fetch_and_deliver(self) -> None:
-        while not self._stop.is_set() and (lease := self._claimed((TAKEN, QUARANTINED), _FETCHED)):
-            try:
-                outcomes = self._fetched([row.key for row in lease.rows])
-                self._ledger.reach("changes.fetched")
-                for row in lease.rows:
-                    if self._stop.is_set():
-                        break
-                    self._settle(lease, row, outcomes[row.key])
-            finally:
-                self._give_back(lease)
-
-    def _fetched(self, skus: Iterable[str]) -> dict[str, ItemOutcome[InventoryItem]]:
-        try:
-            result = self._client.get_item_list(skus)
-        except BatchError as error:
-            result = error.result
-            unanswered = next((o for o in result.unfinished if o.raw is None), None)
-            if unanswered is not None:
-                raise (unanswered.error or error) from error
-        return {outcome.key: outcome for outcome in result.outcomes}
-
-    def _settle(self, lease: Lease, row: Row[Any], outcome: ItemOutcome[InventoryItem]) -> None:
-        if outcome.raw is not None:
-            reason = "it cannot be read" if outcome.error is None else reason_of(outcome.error, self.redactor)
-            self._failed(lease, row, reason, self.redactor.body(outcome.raw))
-            return
-        content = _DELETED if outcome.value is None else _content(outcome.value)
-        if content == row.handled_content and not row.delivering:
-            with self._ledger.transaction() as connection:
-                self._finish(connection, lease, row, content)
-            self._report.add("unchanged")
-            return
-        change = Change(row.key, outcome.value, row.deliveries + 1, bool(row.delivering))
-        self._report.add("redelivered", int(change.redelivered))
-        try:
-            done = self._delivered(lease, row, change, content)
-        except _HandlerFailedError as failed:
-            self._failed(lease, row, reason_of(failed.error, self.redactor), None)
-            return
-        self._ledger.reach("changes.done")
-        self._report.add(("deleted" if change.deleted else "handled") if done else "lease_lost")
-
-    def _delivered(self, lease: Lease, row: Row[Any], change: Change, content: str) -> bool:
-        this = (lease.holds, CHANGES.c.key == row.key)
-        with self._ledger.transaction() as connection:
-            self._ledger.renew(connection, lease, self.seconds)
-            begun = {"delivering": 1, "deliveries": CHANGES.c.deliveries + 1}
-            if not connection.execute(update(CHANGES).where(*this).values(begun)).rowcount:
-                return False
-        if not self.transactional:
-            self._call(change)
-            with self._ledger.transaction() as connection:
-                return self._finish(connection, lease, row, content)
-        with self._ledger.transaction() as connection:
-            # Locks the row: from here to the commit nobody can take the change over.
-            if not connection.execute(update(CHANGES).where(*this).values(delivering=1)).rowcount:
-                return False
-            change.connection = connection
-            self._call(change)
-            return self._finish(connection, lease, row, content)
-
-    def _call(self, change: Change) -> None:
-        try:
-            self._handler(change)
-        except Exception as error:
-            raise _HandlerFailedError(error) from error
-        self._ledger.reach("changes.handled")
-
-    def _finish(self, connection: Connection, lease: Lease, row: Row[Any], content: str) -> bool:
-        this = (lease.holds, CHANGES.c.key == row.key)
-        known = {"handled_content": content, "handled_at": self._ledger.now(connection), "delivering": 0, "raw": None}
-        free = {"leased_by": None, "leased_until": None}
-        if not connection.execute(update(CHANGES).where(*this).values(**known)).rowcount:
-            return False
-        # Where it was listed again meanwhile, that generation is still to be done.
-        settled = update(CHANGES).where(*this, CHANGES.c.generation == row.generation)
-        connection.execute(settled.values(state=DONE, due_at=None, attempts=0, message=""))
-        connection.execute(update(CHANGES).where(*this).values(**free))
-        return True
-
-    def _failed(self, lease: Lease, row: Row[Any], reason: str, raw: str | None) -> None:
-        tries = row.attempts + 1
-        with self._ledger.transaction() as connection:
-            due = self._ledger.now(connection) + self.backoff.after(tries)
-            values = {"state": QUARANTINED, "due_at": due, "attempts": tries, "message": reason, "raw": raw}
-            this = update(CHANGES).where(lease.holds, CHANGES.c.key == row.key)
-            same = this.where(CHANGES.c.generation == row.generation)
-            connection.execute(same.values(**values))
-            connection.execute(this.values(delivering=0, leased_by=None, leased_until=None))
-        self._report.add("failed")
-
-    # -- leases ------------------------------------------------------------------------------------------------
-
-    def _claimed(self, states: tuple[str, ...], limit: int) -> Lease:
-        with self._ledger.transaction() as connection:
-            due = (CHANGES.c.state.in_(states), CHANGES.c.due_at <= self._ledger.now(connection))
-            order = (CHANGES.c.due_at, CHANGES.c.key)
-            return self._ledger.claim(connection, CHANGES, where=due, order_by=order, limit=limit, seconds=self.seconds)
-
-    def _give_back(self, lease: Lease) -> None:
-        with suppress(LedgerError), self._ledger.transaction() as connection:
-            self._ledger.release(connection, lease)
-
-
-def _content(item: InventoryItem) -> str:
-    return hashlib.sha256(item.model_dump_json(exclude_unset=True).encode()).hexdigest()[:32]

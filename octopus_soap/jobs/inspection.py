@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import and_, case, func, or_, select, update
 
 from octopus_soap.jobs.change_tables import CHANGES
+from octopus_soap.jobs.leases import lock_in_order
 from octopus_soap.jobs.order_tables import ORDER_GAPS, ORDERS
+from octopus_soap.jobs.quarantine import held_as, is_held
 from octopus_soap.jobs.running import KeyProblem
 from octopus_soap.jobs.tables import RUN_LOCK, STOCK_ITEM
 from octopus_soap.jobs.workers import is_gone, shown
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Table
+    from sqlalchemy import Table
 
     from octopus_soap.jobs.ledger import Ledger
 
@@ -35,6 +37,7 @@ class JobStatus:
         states: how many rows are in each state.
         due: rows there is something to do for now.
         leased: rows somebody works on.
+        held: rows that wait for somebody to mend something: rejected, quarantined, refused at a later step.
     """
 
     job: str
@@ -42,6 +45,7 @@ class JobStatus:
     states: dict[str, int] = field(default_factory=dict[str, int])
     due: int = 0
     leased: int = 0
+    held: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +73,11 @@ def status(ledger: Ledger) -> list[JobStatus]:
             counted = select(table.c.state, func.count()).where(mine).group_by(table.c.state).order_by(table.c.state)
             states = {state: count for state, count in connection.execute(counted)}  # noqa: C416 - rows are no pairs to a type checker
             if states:
-                due = select(func.count()).select_from(table).where(mine, table.c.due_at <= now)
-                leased = select(func.count()).select_from(table).where(mine, table.c.leased_until > now)
-                counts = connection.execute(due).scalar_one(), connection.execute(leased).scalar_one()
+                conditions = (table.c.due_at <= now, table.c.leased_until > now, is_held(table, ledger.channel))
+                counts = [
+                    connection.execute(select(func.count()).select_from(table).where(mine, condition)).scalar_one()
+                    for condition in conditions
+                ]
                 found.append(JobStatus(table.info["job"], table.name, states, *counts))
     return found
 
@@ -110,9 +116,10 @@ def held(ledger: Ledger, *, job: str | None = None) -> Iterator[tuple[str, KeyPr
     with ledger.reading() as connection:
         for table in _work_tables(job):
             key = table.c[table.info["key"]]
-            wanted = select(key, table.c.state, table.c.message, table.c.attempts).where(*_held(ledger, table))
-            for found, state, message, attempts in connection.execute(wanted.order_by(key)):
-                yield table.info["job"], KeyProblem(found, state, message, attempts)
+            cells = (key, table.c.state, table.c.message, table.c.attempts)
+            wanted = select(*cells).where(is_held(table, ledger.channel)).order_by(key)
+            for found, state, message, attempts in connection.execute(wanted):
+                yield table.info["job"], KeyProblem(found, held_as(table, state), message, attempts)
 
 
 def retry(ledger: Ledger, keys: Collection[str] | None = None, *, job: str | None = None) -> int:
@@ -130,16 +137,16 @@ def retry(ledger: Ledger, keys: Collection[str] | None = None, *, job: str | Non
     with ledger.transaction() as connection:
         now = ledger.now(connection)
         for table in _work_tables(job):
-            conditions = _held(ledger, table)
+            # What has no time to be tried at has nothing to try, such as a row of a list without a SKU.
+            condition = and_(is_held(table, ledger.channel), table.c.due_at.is_not(None))
             if keys is not None:
-                conditions.append(table.c[table.info["key"]].in_(list(keys)))
-            changed = update(table).where(*conditions).values(state=table.info["retry_state"], due_at=now, attempts=0)
+                condition = and_(condition, table.c[table.info["key"]].in_(list(keys)))
+            lock_in_order(connection, table, condition)
+            # What is stuck at a later step goes on from there.
+            state = case((table.c.state.in_(table.info["held"]), table.info["retry_state"]), else_=table.c.state)
+            changed = update(table).where(condition).values(state=state, due_at=now, attempts=0)
             count += connection.execute(changed).rowcount
     return count
-
-
-def _held(ledger: Ledger, table: Table) -> list[ColumnElement[bool]]:
-    return [table.c.channel == ledger.channel, table.c.state.in_(table.info["held"])]
 
 
 def _work_tables(job: str | None = None) -> list[Table]:

@@ -8,7 +8,11 @@ LOCKED`, so that workers pass by each other; on SQLite in the one transaction th
 
 A run lock is a lease on a job, kept up by a thread while the block runs.
 
-Leases of processes that are seen to be dead (`workers.py`) are taken over at once.
+Leases of processes that are seen to be dead (`workers.py`) are taken over at once. So are those that end later than any
+lease does: a clock that ran ahead when they were made was set back since, and they would hold for as long.
+
+On PostgreSQL two transactions that lock the same rows in different orders end in a deadlock, and one of them fails. So
+whoever changes several rows locks them first, in the order of their keys (`lock_in_order`).
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import and_, or_, select, text, tuple_, update
+from sqlalchemy import and_, func, or_, select, text, tuple_, update
 
 from octopus_soap.errors import JobRunningError, LedgerError
 from octopus_soap.jobs.tables import RUN_LOCK
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
 
 RUN_SECONDS = 120.0
 """How long a run lock holds after its process was last heard of."""
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +106,8 @@ class Leases:
         """
         now = self.now(connection)
         keys = _keys(table)
-        free = or_(table.c.leased_by.is_(None), table.c.leased_until <= now)
+        until = table.c.leased_until
+        free = or_(table.c.leased_by.is_(None), until <= now, until > now + _longest(seconds))
         chosen = (
             select(table)
             .where(table.c.channel == self.channel, free, *where)
@@ -118,13 +124,16 @@ class Leases:
 
     def renew(self: _Books, connection: Connection, lease: Lease, seconds: float) -> int:
         """Keep the lease's rows for *seconds* from now; return how many it still holds."""
-        until = self.now(connection) + timedelta(seconds=seconds)
         condition = and_(_these(lease, _keys(lease.table)), lease.holds) if lease.rows else lease.holds
+        if len(lease.rows) != 1:
+            lock_in_order(connection, lease.table, condition)
+        until = self.now(connection) + timedelta(seconds=seconds)
         return connection.execute(update(lease.table).where(condition).values(leased_until=until)).rowcount
 
     def release(self: _Books, connection: Connection, lease: Lease) -> int:
         """Give back what the lease still holds, unchanged; return how many rows that were."""
         condition = and_(_these(lease, _keys(lease.table)), lease.holds) if lease.rows else lease.holds
+        lock_in_order(connection, lease.table, condition)
         changed = {"leased_by": None, "leased_until": None}
         return connection.execute(update(lease.table).where(condition).values(changed)).rowcount
 
@@ -136,6 +145,7 @@ class Leases:
         def keep() -> None:
             while not ended.wait(seconds / 4):
                 with suppress(LedgerError), self.transaction() as connection:  # the next turn tries again
+                    lock_in_order(connection, lease.table, lease.holds)
                     until = self.now(connection) + timedelta(seconds=seconds)
                     connection.execute(update(lease.table).where(lease.holds).values(leased_until=until))
 
@@ -157,8 +167,22 @@ class Leases:
         if not gone:
             return 0
         theirs = and_(table.c.channel == self.channel, table.c.leased_by.in_(gone))
+        lock_in_order(connection, table, theirs)
         ended = update(table).where(theirs).values(leased_until=self.now(connection))
         return connection.execute(ended).rowcount
+
+    def mend_times(self: _Books, connection: Connection, table: Table, longest: timedelta) -> int:
+        """Make due what is due only in a future no pause reaches: a clock that ran ahead was set back. Return how much.
+
+        Args:
+            connection: of `Ledger.transaction`.
+            table: a work table.
+            longest: the longest pause its job makes.
+        """
+        now = self.now(connection)
+        astray = and_(table.c.channel == self.channel, table.c.due_at > now + max(_DAY, 2 * longest))
+        lock_in_order(connection, table, astray)
+        return connection.execute(update(table).where(astray).values(due_at=now)).rowcount
 
     @contextmanager
     def run_lock(self: _Books, job: str, *, seconds: float = RUN_SECONDS) -> Generator[RunLock]:
@@ -172,8 +196,8 @@ class Leases:
             JobRunningError: another run is under way; says whose and since when.
         """
         lock = RunLock(self, job, seconds)
-        lock.acquire()
         try:
+            lock.acquire()  # inside: Ctrl-C right after it must not leave a lock that its own thread keeps up
             yield lock
         finally:
             lock.release()
@@ -196,8 +220,10 @@ class RunLock:
             connection.execute(new, {"channel": self._books.channel, "job": self._job})
             row = connection.execute(select(RUN_LOCK).where(self._mine).with_for_update()).one()
             now = self._books.now(connection)
-            if row.leased_by is not None and row.leased_until > now and not is_gone(row.leased_by):
-                raise JobRunningError(self._job, shown(row.leased_by), row.since)
+            holder: str | None = row.leased_by
+            longest = now + _longest(self._seconds)
+            if holder is not None and now < row.leased_until <= longest and not is_gone(holder):
+                raise JobRunningError(self._job, shown(holder), row.since)
             until = now + timedelta(seconds=self._seconds)
             values = {"leased_by": self._token, "leased_until": until, "since": now}
             connection.execute(update(RUN_LOCK).where(self._mine).values(values))
@@ -214,10 +240,14 @@ class RunLock:
             raise LedgerError(f"this run of {self._job} was not heard of for too long, and another one took over")
 
     def release(self) -> None:
-        """Let go; does nothing where the lock was lost."""
+        """Let go; does nothing where the lock was never had, or lost.
+
+        Where the ledger is away the lock runs out by itself: what the run did, or what ended it, matters more.
+        """
         self._ended.set()
-        self._thread.join()
-        with self._books.transaction() as connection:
+        if self._thread.is_alive():
+            self._thread.join()
+        with suppress(LedgerError), self._books.transaction() as connection:
             mine = update(RUN_LOCK).where(self._mine, RUN_LOCK.c.leased_by == self._token)
             connection.execute(mine.values(leased_by=None, leased_until=None, since=None))
 
@@ -230,6 +260,19 @@ class RunLock:
                     connection.execute(mine.values(leased_until=until))
             except LedgerError:
                 continue  # the database is away for a moment; the next turn tries again, until the lock runs out
+
+
+def lock_in_order(connection: Connection, table: Table, where: ColumnElement[bool]) -> None:
+    """Lock the rows the transaction is about to change, by key; does nothing on SQLite, where only one may write."""
+    if connection.dialect.name == "never":
+        keys = list(table.primary_key.columns)
+        rows = select(*keys).where(where).order_by(*keys).with_for_update().subquery()
+        connection.execute(select(func.count()).select_from(rows))
+
+
+def _longest(seconds: float) -> timedelta:
+    """Leases that end later than this from now were made by a clock that ran ahead."""
+    return max(_DAY, 2 * timedelta(seconds=seconds))
 
 
 def _keys(table: Table) -> list[Column[Any]]:

@@ -23,7 +23,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
+import sqlite3
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -50,6 +52,9 @@ if TYPE_CHECKING:
 
 _BUSY_SECONDS = 60.0  # how long a transaction waits for another one on the same file
 _DURABLE = "FULL"
+_OLDEST_SQLITE = (3, 33)  # the first with UPDATE ... FROM
+_MISTYPED = re.compile(r"(?:postgres(?:ql)?|psql|sqlite)(?:\+\w+)?:|[^@]*[^@/]:[^@/]*@")
+"""A URL without its `://`, or a password in what would be the name of a file."""
 _PATIENCE = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "tcp_user_timeout": 60_000}
 """So that a server that falls silent is noticed; seconds, the last one milliseconds. A URL may say otherwise."""
 
@@ -252,6 +257,8 @@ def _first_line(error: BaseException | None) -> str:
 def _url(place: str | PathLike[str]) -> URL:
     given = os.fspath(place)
     if "://" not in given:
+        if isinstance(place, str) and _MISTYPED.match(given):
+            raise LedgerError("the ledger is given as half a URL; postgresql://user@host/database is a whole one")
         if given in {"", ":memory:"}:
             raise LedgerError("a ledger outlives its process: give the path of a file, or a URL")
         return make_url("sqlite://").set(database=str(Path(given).absolute()))
@@ -270,12 +277,20 @@ def _url(place: str | PathLike[str]) -> URL:
 def _engine(url: URL) -> Engine:
     try:
         if url.drivername == "sqlite":
+            if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+                raise LedgerError(f"a ledger needs SQLite 3.33 or newer, and this Python has {sqlite3.sqlite_version}")
             engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS}, hide_parameters=True)
             event.listen(engine, "connect", _prepare_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
             return engine
         patience = {name: value for name, value in _PATIENCE.items() if name not in url.query}
-        engine = create_engine(url, connect_args=patience, hide_parameters=True, pool_pre_ping=True)
+        engine = create_engine(
+            url,
+            connect_args=patience,
+            hide_parameters=True,
+            pool_pre_ping=True,
+            isolation_level="READ COMMITTED",  # whatever the server's default: who waited for a row sees it as it is
+        )
     except ModuleNotFoundError as error:
         raise LedgerError(f"a ledger on PostgreSQL needs {error.name}: pip install 'octopus-soap[postgres]'") from None
     return engine

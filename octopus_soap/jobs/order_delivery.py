@@ -57,14 +57,14 @@ class Delivery:
         """Have *call* made once the ledger has committed that the order is handled, and before it is confirmed.
 
         A crash in between loses the call: it should only finish what can be finished later as well, such as giving a
-        file its final name.
+        file its final name. If it raises, the report of this run says so; the order is handled all the same.
         """
         self._afterwards.append(call)
 
 
 Handler: TypeAlias = Callable[[OrderResponseItem, Delivery], object]
 """What is called with each order. A text it returns is its own number for the order, and goes into the confirmation as
-`ThirdPartyOrderNumber`."""
+`ThirdPartyOrderNumber`, without what does not print."""
 
 
 class _HandlerFailedError(Exception):
@@ -125,9 +125,13 @@ class Deliverer:
 
     def _deliver(self, lease: Lease, row: Row[Any], report: Report) -> None:
         delivery = Delivery(row.key, row.deliveries + 1, bool(row.delivering), row.revision + 1, row.raw)
-        report.add("redelivered", int(delivery.redelivered))
         try:
             order = restored(row.typed)
+        except ValueError as error:  # stored by a version that read orders otherwise: the next try asks for it again
+            self._failed(lease, row, f"as stored {NOT_READABLE}: {type(error).__name__}", report, typed=None)
+            return
+        report.add("redelivered", int(delivery.redelivered))
+        try:
             mine = (
                 self._in_one(lease, row, order, delivery)
                 if self._options.transactional
@@ -136,13 +140,24 @@ class Deliverer:
         except _HandlerFailedError as failed:
             self._failed(lease, row, reason_of(failed.error, self._options.redactor), report)
             return
+        except LedgerError as error:
+            # Where the ledger answers otherwise, it is what this handler did in the transaction that it refuses.
+            if delivery.connection is None or not self._failed(lease, row, error.message, report):
+                raise
+            return
+        delivery.connection = None
         self._ledger.reach("orders.committed")
         if not mine:
             report.add("lease_lost")
             return
         report.add("handled")
         for call in delivery._afterwards:  # noqa: SLF001 - the delivery is ours; the user only adds to it
-            call()
+            try:
+                call()
+            except Exception as error:  # noqa: BLE001 - the order is handled, whatever is left to finish
+                reason = f"after its commit: {reason_of(error, self._options.redactor)}"
+                report.problems.append(KeyProblem(row.key, "handled", reason))
+                report.problem_count += 1
         self._look_for_changes(row, report)
 
     def _in_one(self, lease: Lease, row: Row[Any], order: OrderResponseItem, delivery: Delivery) -> bool:
@@ -153,7 +168,6 @@ class Deliverer:
                 return False
             delivery.connection = connection
             reference = self._called(order, delivery)
-            delivery.connection = None
             return self._finish(connection, lease, row, reference)
 
     def _apart(self, lease: Lease, row: Row[Any], order: OrderResponseItem, delivery: Delivery) -> bool:
@@ -167,7 +181,10 @@ class Deliverer:
         except Exception as error:
             raise _HandlerFailedError(error) from error
         self._ledger.reach("orders.handled")
-        return clip(returned, _MOST_REFERENCE) if isinstance(returned, str) and returned else None
+        if not isinstance(returned, str):
+            return None
+        plain = "".join(letter for letter in returned if letter.isprintable())  # what a message could not carry
+        return clip(plain, _MOST_REFERENCE) or None
 
     def _finish(self, connection: Connection, lease: Lease, row: Row[Any], reference: str | None) -> bool:
         now = self._ledger.now(connection)
@@ -186,7 +203,8 @@ class Deliverer:
         }
         return connection.execute(update(ORDERS).where(lease.holds).values(values)).rowcount > 0
 
-    def _failed(self, lease: Lease, row: Row[Any], reason: str, report: Report) -> None:
+    def _failed(self, lease: Lease, row: Row[Any], reason: str, report: Report, **also: None) -> bool:
+        """Note why the order is not handled; False where the lease is lost, or the order was handled after all."""
         with self._ledger.transaction() as connection:
             tries = row.attempts + 1
             values: dict[str, Any] = {
@@ -197,9 +215,11 @@ class Deliverer:
                 "delivering": 0,
                 "leased_by": None,
                 "leased_until": None,
+                **also,
             }
-            connection.execute(update(ORDERS).where(lease.holds).values(values))
+            mine = connection.execute(update(ORDERS).where(lease.holds).values(values)).rowcount > 0
         report.add("failed")
+        return mine
 
     def _look_for_changes(self, row: Row[Any], report: Report) -> None:
         """A download may have brought another version while the handler had this one."""

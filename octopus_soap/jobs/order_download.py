@@ -16,7 +16,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import and_, delete, select, update
 
 from octopus_soap.errors import (
     AuthenticationError,
@@ -28,7 +28,8 @@ from octopus_soap.errors import (
     OctopusError,
     RateLimitedError,
 )
-from octopus_soap.jobs.order_records import Listed, listed
+from octopus_soap.jobs.leases import lock_in_order
+from octopus_soap.jobs.order_records import NAMELESS, Listed, listed
 from octopus_soap.jobs.order_tables import (
     CONFIRMED,
     HANDLED,
@@ -93,6 +94,7 @@ class Download:
         self._client, self._ledger, self._store = client, ledger, store
         self._options, self._stopped = options, stopped
         self._since = options.since or EARLIEST
+        self._nameless: set[str] = set()
         self._mine = (ORDER_CURSORS.c.channel == ledger.channel, ORDER_CURSORS.c.store == store)
 
     def run(self, report: Report) -> None:
@@ -106,15 +108,17 @@ class Download:
         begin = self._since if watermark is None else max(self._since, watermark - self._options.overlap)
         self._read(Windows(begin, LATEST, width, gaps), report)
         now = self._ledger.now()
-        late = (
-            watermark is not None and self._options.sweep is not None and cursor.swept_at + self._options.sweep <= now
-        )
+        pause = self._options.sweep
+        # A time of the last sweep that lies ahead is of a clock that was set back since.
+        late = watermark is not None and pause is not None and not now - pause < cursor.swept_at <= now
         if late and begin > self._since and not self._stopped():
             self._read(Windows(self._since, begin, width, gaps), report)
         if (late or watermark is None) and not self._stopped():
             with self._ledger.transaction() as connection:
                 connection.execute(update(ORDER_CURSORS).where(*self._mine).values(swept_at=now))
         self._read_gaps(report)
+        if late and not self._stopped():
+            self._forget_nameless()
 
     def _opened(self) -> tuple[Row[Any], list[Window]]:
         channel = self._ledger.channel
@@ -226,9 +230,21 @@ class Download:
 
     # -- orders ------------------------------------------------------------------------------------------------
 
+    def _forget_nameless(self) -> None:
+        """After a sweep: orders without an id that are listed no more came under their id, or never will."""
+        mine = (ORDERS.c.channel == self._ledger.channel, ORDERS.c.store == self._store)
+        gaps = (ORDER_GAPS.c.channel == self._ledger.channel, ORDER_GAPS.c.store == self._store)
+        with self._ledger.transaction() as connection:
+            if connection.execute(select(ORDER_GAPS.c.key).where(*gaps).limit(1)).first() is None:
+                gone = (ORDERS.c.key.startswith(NAMELESS), ORDERS.c.order_id == "")
+                known = connection.execute(select(ORDERS.c.key).where(*mine, *gone)).scalars().all()
+                for key in set(known) - self._nameless:
+                    connection.execute(delete(ORDERS).where(*mine, ORDERS.c.key == key))
+
     def _store_page(self, found: Sequence[Listed], report: Report) -> None:
         """Store what a window brought, and the watermark with it, in one transaction."""
         new = {order.key: order for order in found}
+        self._nameless.update(order.key for order in found if not order.order_id)
         with self._ledger.transaction() as connection:
             now = self._ledger.now(connection)
             known = _known(connection, self._ledger.channel, list(new))
@@ -309,8 +325,10 @@ class Download:
 
 def _known(connection: Connection, channel: str, keys: list[str]) -> dict[str, Row[Any]]:
     found: dict[str, Row[Any]] = {}
+    if keys:  # all at once, as databases order keys otherwise than Python does
+        lock_in_order(connection, ORDERS, and_(ORDERS.c.channel == channel, ORDERS.c.key.in_(keys)))
     for start in range(0, len(keys), 500):  # SQLite's historic limit is 999 variables
         some = keys[start : start + 500]
-        query = select(ORDERS).where(ORDERS.c.channel == channel, ORDERS.c.key.in_(some)).with_for_update()
+        query = select(ORDERS).where(ORDERS.c.channel == channel, ORDERS.c.key.in_(some))
         found.update((row.key, row) for row in connection.execute(query))
     return found

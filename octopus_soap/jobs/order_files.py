@@ -46,7 +46,9 @@ COLUMNS = (
 class OrderFiles:
     """A handler that writes each order into a file of its own, such as `100001.jsonl`.
 
-        OrderInbox(client, ledger).run(OrderFiles("orders", "jsonl"))
+        files = OrderFiles("orders", "jsonl")
+        files.recover(ledger)  # what a crash left of the last run
+        OrderInbox(client, ledger).run(files)
 
     Args:
         folder: where; made where it does not exist.

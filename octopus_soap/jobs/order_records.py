@@ -4,13 +4,15 @@ Card numbers are masked in both, as are this client's secrets: a ledger is no pl
 none; one that needs it asks the service for the order by its id.
 
 Two listings of one order are the same version where they differ in nothing but what a listing itself changes: the
-number of matches, the time of the last update, and the store it was listed for.
+number of matches, the time of the last update, and the store it was listed for. An order without an id is known by the
+hash of its version.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 _MASKED = {name.casefold() for name in SECRET_MEMBERS}
 _VOLATILE = frozenset({"number_of_matches", "last_update_date", "store_id"})
+_VOLATILE_XML = re.compile(r"(<(?:[\w.-]+:)?(?:NumberOfMatches|LastUpdateDate|StoreId)>)[^<]*")
+NAMELESS = "?"
+"""What the keys of orders without an id begin with; no id does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +62,20 @@ def listed(outcome: ItemOutcome[OrderResponseItem], store: str, redactor: Redact
     """What is kept of one row of a listing."""
     order, raw = outcome.value, redactor.body(outcome.raw or b"")
     order_id = outcome.key
-    key = _key(order_id, store) if order_id else f"?{_hash(raw)[:16]}"
     if order is None:
         problem = outcome.error.message if outcome.error is not None else "it cannot be read"
-        return Listed(key, order_id, None, raw, None, _hash(raw), "", clip(redactor.text(problem), 400))
+        content = _hash(_VOLATILE_XML.sub(r"\1", raw))
+        key = _key(order_id, content, store)
+        return Listed(key, order_id, None, raw, None, content, "", clip(redactor.text(problem), 400))
     data = _masked(json.loads(order.model_dump_json(exclude_unset=True)), redactor)
-    stable = {name: value for name, value in data.items() if name not in _VOLATILE}
+    content = _hash(json.dumps({n: value for n, value in data.items() if n not in _VOLATILE}, sort_keys=True))
     return Listed(
-        key,
+        _key(order_id, content, store),
         order_id,
         order.order_time_gmt or order.order_date,
         raw,
         json.dumps(data, ensure_ascii=False),
-        _hash(json.dumps(stable, sort_keys=True)),
+        content,
         order.store_id or "",
         "" if order_id else "it has no OrderID: it could never be confirmed, nor told from another one",
     )
@@ -80,8 +86,9 @@ def restored(typed: str) -> OrderResponseItem:
     return OrderResponseItem.model_validate_json(typed, strict=True)
 
 
-def _key(order_id: str, store: str) -> str:
-    return f"{order_id}@{store}" if store else order_id
+def _key(order_id: str, content: str, store: str) -> str:
+    key = order_id or f"{NAMELESS}{content[:16]}"
+    return f"{key}@{store}" if store else key
 
 
 def _hash(text: str) -> str:

@@ -40,7 +40,13 @@ ORDERS = Table(
     Column("handled_at", Moment),
     *work_columns(),
     *work_indexes("orders"),
-    info={"job": "orders", "key": "key", "held": (QUARANTINED,), "retry_state": WAITING},
+    info={
+        "job": "orders",
+        "key": "key",
+        "held": (QUARANTINED,),
+        "stuck": {HANDLED: "unconfirmed"},
+        "retry_state": WAITING,
+    },
 )
 """One order, or one store's part of it.
 

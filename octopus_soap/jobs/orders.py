@@ -44,6 +44,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from sqlalchemy import and_, func, or_, select, update
 
 from octopus_soap.errors import AuthenticationError, ConfigError, LedgerError, OctopusError
+from octopus_soap.jobs.leases import lock_in_order
 from octopus_soap.jobs.order_confirm import STILL_LISTED, Confirmation, Confirming
 from octopus_soap.jobs.order_delivery import Deliverer, Delivery, Handler
 from octopus_soap.jobs.order_download import Download
@@ -56,11 +57,10 @@ from octopus_soap.jobs.order_tables import (
     ORDER_GAPS,
     ORDERS,
     QUARANTINED,
-    UNREAD,
     WAITING,
 )
 from octopus_soap.jobs.quarantine import Backoff, name_held, reason_of
-from octopus_soap.jobs.running import KeyProblem, Report
+from octopus_soap.jobs.running import Report
 from octopus_soap.jobs.tables import RUN_LOCK
 from octopus_soap.jobs.workers import is_gone
 from octopus_soap.models import OrderDownloadSubmitRequest
@@ -231,9 +231,13 @@ class OrderInbox:
         with self._ledger.transaction() as connection:
             self._keep_to_scope(connection)
             self._ledger.take_from_the_dead(connection, ORDERS)
+            for table in (ORDERS, ORDER_GAPS):
+                self._ledger.mend_times(connection, table, self._options.backoff.longest)
             if self._options.confirm:
-                kept = update(ORDERS).where(ORDERS.c.channel == channel, ORDERS.c.state == KEPT)
-                connection.execute(kept.values(state=HANDLED, due_at=self._ledger.now(connection)))
+                mine = and_(ORDERS.c.channel == channel, ORDERS.c.state == KEPT)
+                lock_in_order(connection, ORDERS, mine)
+                now = self._ledger.now(connection)
+                connection.execute(update(ORDERS).where(mine).values(state=HANDLED, due_at=now))
         run = _Run(self._client, self._ledger, self._options, handler, stop or Event())
         run.progress = progress
         return run
@@ -249,15 +253,10 @@ class OrderInbox:
             )
 
     def _ended(self, run: _Run) -> Report:
-        channel, report = self._ledger.channel, run.report
+        report = run.report
         with self._ledger.reading() as connection:
-            name_held(connection, ORDERS, channel, (QUARANTINED,), report)
-            name_held(connection, ORDER_GAPS, channel, (UNREAD,), report)
-            refused = (ORDERS.c.channel == channel, ORDERS.c.state == HANDLED, ORDERS.c.attempts > 0)
-            rows = select(ORDERS.c.key, ORDERS.c.message, ORDERS.c.attempts).where(*refused).order_by(ORDERS.c.key)
-            for row in connection.execute(rows.limit(_AT_ONCE)):
-                report.problems.append(KeyProblem(row.key, "unconfirmed", row.message, row.attempts))
-                report.problem_count += 1
+            for table in (ORDERS, ORDER_GAPS):
+                name_held(connection, table, self._ledger.channel, report)
             report.finished = self._ledger.now(connection)
         report.interrupted = run.stop.is_set()
         return report
@@ -314,7 +313,9 @@ class _Run:
                 return True
             leased = and_(ORDERS.c.leased_by.is_not(None), ORDERS.c.leased_until > now)
             free = and_(ORDERS.c.due_at <= now, or_(ORDERS.c.leased_by.is_(None), ORDERS.c.leased_until <= now))
-            busy = select(ORDERS.c.key).where(ORDERS.c.channel == self._ledger.channel, or_(leased, free)).limit(1)
+            ours = (WAITING, QUARANTINED, *([HANDLED] if self._options.confirm else []))
+            mine = (ORDERS.c.channel == self._ledger.channel, ORDERS.c.state.in_(ours))
+            busy = select(ORDERS.c.key).where(*mine, or_(leased, free)).limit(1)
             return connection.execute(busy).first() is not None
 
     # -- handing over and confirming ---------------------------------------------------------------------------
@@ -360,6 +361,8 @@ class _Run:
 
     def _note(self, lease: Lease, confirmations: list[Confirmation]) -> None:
         with self._ledger.transaction() as connection:
+            keys = ORDERS.c.key.in_([one.row.key for one in confirmations])
+            lock_in_order(connection, ORDERS, and_(ORDERS.c.channel == lease.channel, keys))
             now = self._ledger.now(connection)
             for one in confirmations:
                 this = update(ORDERS).where(lease.holds, ORDERS.c.key == one.row.key)

@@ -6,7 +6,8 @@ transaction turn them into work: a push that is refused, fails at its last row, 
 nothing.
 
 Within one input and across runs the newest observation of a SKU wins. Values an older one gives and the newer one
-leaves unset are kept, where both are of one input.
+leaves unset are kept, where both are of one input. A state without a time is newer than all that is known of its SKU,
+whatever the clock says: a clock that ran ahead once must not make every later state an old one.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from sqlalchemy import BigInteger, Row, Select, Table, and_, bindparam, delete, 
 
 from octopus_soap.errors import PushRefusedError
 from octopus_soap.jobs.desired import Desired, Values, as_text, covers, from_text, merged, zeroes
+from octopus_soap.jobs.leases import lock_in_order
 from octopus_soap.jobs.running import Report
 from octopus_soap.jobs.tables import STOCK_ITEM, STOCK_PLAN, Moment
 
@@ -156,9 +158,12 @@ class Plan:
         return found
 
     def _over(self, before: Desired, wish: Desired) -> Desired:
-        """Both observations of one SKU, the newer one over the older; of equals the later one wins."""
-        older, newer = (wish, before) if self._time(wish) < self._time(before) else (before, wish)
-        return Desired(wish.sku, merged(older.values, newer.values), newer.observed_at)
+        """Both observations of one SKU, the newer one over the older; of equals, and without a time, the later one."""
+        timed = self._given or wish.observed_at is not None
+        if timed and self._time(wish) < self._time(before):
+            return Desired(wish.sku, merged(wish.values, before.values), before.observed_at)
+        at = wish.observed_at if timed or self._time(before) < self._observed_at else before.observed_at
+        return Desired(wish.sku, merged(before.values, wish.values), at)
 
     def _time(self, wish: Desired) -> datetime:
         return wish.observed_at or self._observed_at
@@ -171,8 +176,11 @@ class Plan:
             before = Desired(wish.sku, from_text(staged.wanted) or {}, _moment(staged.observed))
             wish = self._over(before, wish)
         elif (floor := _latest(known, staged)) is not None and self._number_of(wish) < floor:
-            report.add("stale")
-            return None
+            if self._given or wish.observed_at is not None:
+                report.add("stale")
+                return None
+            wish = wish._replace(observed_at=_moment(floor))
+        timed = self._given or wish.observed_at is not None
         acknowledged, waiting = (None, None) if known is None else (known.acknowledged, known.wanted)
         if waiting is not None:
             wanted = merged(from_text(waiting), wish.values)
@@ -183,7 +191,6 @@ class Plan:
             needless = acknowledged is not None and (text == acknowledged or covers(from_text(acknowledged), wanted))
         if needless:
             report.add("unchanged")
-            timed = self._given or wish.observed_at is not None
             newer = timed and known is not None and self._number_of(wish) > (known.observed or 0)
             return self._row(wish, "", "seen", zeroed=False) if newer else None
         before_it = from_text(acknowledged)
@@ -270,6 +277,8 @@ class Plan:
         mine = (item.channel == channel, item.sku == plan.sku, self._mine)
         with self._ledger.transaction() as connection:
             lock.check(connection)
+            concerned = item.sku.in_(select(plan.sku).where(self._mine))
+            lock_in_order(connection, STOCK_ITEM, and_(item.channel == channel, concerned))
             now = self._ledger.now(connection)
             connection.execute(_ACCEPT, {"channel": channel, "now": _number(now)})
             seen = update(STOCK_ITEM).where(*mine, plan.kind == "seen")

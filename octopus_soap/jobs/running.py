@@ -108,13 +108,13 @@ def every(
     *,
     stop: threading.Event,
     on_report: Callable[[R], None] | None = None,
-    on_error: Callable[[OctopusError], None] | None = None,
+    on_error: Callable[[OctopusError | OSError], None] | None = None,
 ) -> int:
     """Run *job* again and again, a run beginning every so many seconds, until *stop* is set.
 
     A run that takes longer than *seconds* is followed by the next at once; runs never overlap and none is made up for.
-    An error that passes, such as a service that is down, does not end the loop; wrong settings and refused credentials
-    do, as no later run would fare better.
+    An error that passes, such as a service that is down or a file that is being replaced, does not end the loop; wrong
+    settings and refused credentials do, as no later run would fare better.
 
     Args:
         seconds: from the beginning of one run to that of the next, at least 0.
@@ -138,7 +138,7 @@ def every(
             report = job()
         except (ConfigError, AuthenticationError):
             raise
-        except OctopusError as error:
+        except (OctopusError, OSError) as error:
             if on_error is not None:
                 on_error(error)
         else:

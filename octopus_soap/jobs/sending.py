@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BindParameter, and_, bindparam, case, func, null, select, update
 
-from octopus_soap.errors import BatchError, InvalidInputError, LedgerError
+from octopus_soap.errors import BatchError, InvalidInputError, LedgerError, clip
 from octopus_soap.jobs.desired import as_item, as_text, from_text, merged
 from octopus_soap.jobs.quarantine import Backoff
 from octopus_soap.jobs.running import KeyProblem
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 OPERATION = "UpdateItemQuantityAndPriceList"
 _BACKOFF = Backoff(longest=timedelta(hours=1))
 _TOLD_PROBLEMS = 1_000
+_MOST_WORDS = 400
 _MOMENT = timedelta(microseconds=1)
 _ITEM = STOCK_ITEM.c
 
@@ -98,7 +99,8 @@ class Sender:
 
     def run(self, report: PushReport) -> None:
         """Send until nothing is due, and say in *report* what came of it."""
-        with self._ledger.reading() as connection:
+        with self._ledger.transaction() as connection:
+            self._ledger.mend_times(connection, STOCK_ITEM, _BACKOFF.longest)
             started = self._ledger.now(connection)
             due = select(func.count()).select_from(STOCK_ITEM).where(self._mine, _ITEM.due_at <= started)
             total = connection.execute(due).scalar_one()
@@ -184,7 +186,8 @@ class Sender:
         """Write down what came of a batch, in one transaction; rows the lease has lost are left alone."""
         with self._ledger.transaction() as connection:
             now = self._ledger.now(connection)
-            held = set(connection.execute(select(_ITEM.sku).where(lease.holds).with_for_update()).scalars())
+            mine = select(_ITEM.sku).where(lease.holds).order_by(_ITEM.sku).with_for_update()  # see lock_in_order
+            held = set(connection.execute(mine).scalars())
             good: list[dict[str, Any]] = []
             bad: list[dict[str, Any]] = []
             left: list[dict[str, Any]] = []
@@ -242,7 +245,7 @@ def _outcomes(result: Any) -> dict[str, ItemOutcome[Any]]:
 def _why(outcome: ItemOutcome[Any] | None) -> str:
     if outcome is None:
         return ""
-    return outcome.error.message if outcome.error is not None else outcome.message
+    return clip(outcome.error.message if outcome.error is not None else outcome.message, _MOST_WORDS)
 
 
 def _acknowledged(row: Row[Any], now: datetime) -> dict[str, Any]:
@@ -252,7 +255,7 @@ def _acknowledged(row: Row[Any], now: datetime) -> dict[str, Any]:
 
 def _said_no(row: Row[Any], message: str, now: datetime) -> dict[str, Any]:
     due = now + _BACKOFF.after(row.attempts + 1)
-    return {"key": row.sku, "sent": row.wanted, "new_message": message, "due": due}
+    return {"key": row.sku, "sent": row.wanted, "new_message": clip(message, _MOST_WORDS), "due": due}
 
 
 def _left(row: Row[Any], outcome: ItemOutcome[Any] | None, now: datetime) -> dict[str, Any]:

@@ -13,6 +13,8 @@ import uuid
 from functools import lru_cache
 from pathlib import Path
 
+_GONE, _HIDDEN = "0", "?"
+
 
 def this_worker(name: str | None = None) -> str:
     """The name of this process: `name/host/machine/process`."""
@@ -36,7 +38,7 @@ def is_gone(token: str) -> bool:
     if len(parts) != 4 or parts[2] != _machine():  # noqa: PLR2004 - the parts of this_worker
         return False
     pid = parts[3].partition(".")[0]
-    return pid.isdigit() and _process(int(pid)) != parts[3]
+    return pid.isdigit() and _process(int(pid)) not in {parts[3], _HIDDEN}
 
 
 def _plain(text: str) -> str:
@@ -58,11 +60,22 @@ def _machine() -> str:
 
 
 def _process(pid: int) -> str:
-    """The process with that number, and when it began: numbers are used again. `0` where there is none."""
+    """The process with that number, and when it began: numbers are used again. `_GONE` where there is none."""
     if not sys.platform.startswith("linux"):
         return str(pid)
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except OSError:
-        return "0"
-    return "0" if fields[0] in {"Z", "X"} else f"{pid}.{fields[19]}"
+        return _HIDDEN if _exists(pid) else _GONE
+    return _GONE if fields[0] in {"Z", "X"} else f"{pid}.{fields[19]}"
+
+
+def _exists(pid: int) -> bool:
+    """Whether there is such a process: `/proc` may be mounted so that it hides those of other users."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

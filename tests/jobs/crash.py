@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tests.jobs.databases import KINDS, fresh, why_no_postgres
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from octopus_soap.emulator import Emulator
 
@@ -110,7 +110,7 @@ class CrashHost:
         )
 
     def run(self, subject: Subject, service: Emulator, ledger: str, **crash: Any) -> Told:
-        """Run the job once; *crash* is nothing, `step` (and `nth`), or `after` seconds."""
+        """Run the job once; *crash* is nothing, `step` (and `nth`), `after` seconds, or `warm`: in the host itself."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         order = {"job": subject.job, "settings": service.settings(), "ledger": ledger, **crash}
@@ -142,16 +142,19 @@ def survive(
     moments: int,
     visits: int = 1,
     seed: int = 1,
+    steps: Collection[str] = (),
 ) -> Tally:
-    """Kill the job at every step, the first of up to *visits* times it comes there, and at random moments."""
+    """Kill the job at every step (or at some), the first of up to *visits* times it comes there, and at random moments."""
     began, tally = time.monotonic(), Tally()
+    with _beginning(subject, service, database, folder) as ledger:
+        assert host.run(subject, service, ledger, warm=True).code in subject.done
     with _beginning(subject, service, database, folder) as ledger:
         calm = host.run(subject, service, ledger)
         assert calm.code in subject.done, calm
         wanted = subject.state(service, ledger)
         assert set(subject.steps) - set(calm.steps) <= subject.unreached, "an undisturbed run comes to every step"
         assert set(calm.steps) <= set(subject.steps), "every step that is reached is in the public list"
-    for step in subject.steps:
+    for step in steps or subject.steps:
         times = calm.steps.count(step)
         for nth in range(1, min(times, visits) + 1):
             told = _crash(host, subject, service, database, folder, wanted, step=step, nth=nth)

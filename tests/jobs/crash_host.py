@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from octopus_soap import OctopusClient, OctopusSettings
@@ -36,6 +37,9 @@ def _warm() -> None:
 
 
 def _obey(order: dict[str, Any]) -> dict[str, Any]:
+    if order.get("warm"):  # what a job loads when it is first needed is loaded here, and not by each fork
+        with Path(os.devnull).open("wb") as nobody:
+            return {"killed": False, "code": _run(order, nobody.fileno()), "seconds": 0.0, "steps": [], "error": ""}
     reading, writing = os.pipe()
     began = time.monotonic()
     child = os.fork()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from octopus_soap.emulator import Emulator
 
 PLACED = datetime(2024, 3, 1, tzinfo=UTC)
-COUNT = 12
+COUNT = 7
 _HANDLED = ("handled", "confirmed")
 
 
@@ -83,8 +83,8 @@ class _Orders:
         with Ledger(place) as ledger, ledger.reading() as connection:
             columns = (ORDERS.c.key, ORDERS.c.state, ORDERS.c.revision, ORDERS.c.reference, ORDERS.c.leased_by)
             rows = sorted(tuple(row) for row in connection.execute(select(*columns)))
-        with Ledger(place) as ledger:
-            return rows, bookings(ledger), confirmed(service), {o.third_party for o in service.store.orders().values()}
+            booked = bookings(ledger)
+        return rows, booked, confirmed(service), {order.third_party for order in service.store.orders().values()}
 
     def after_crash(self, service: Emulator, place: str) -> Any:
         with Ledger(place) as ledger:

@@ -189,10 +189,10 @@ def test_a_channel_belongs_to_the_first_account_and_refuses_others(
     mine = make_client()
     make_ledger().bind(mine)
     make_ledger().bind(mine)
-    other = make_client(account_id="4711")
+    other = make_client(account_id="471108154711")
     with pytest.raises(LedgerError, match=r"another account id .*use another channel") as caught:
         make_ledger().bind(other)
-    assert "4711" not in str(caught.value)
+    assert "471108154711" not in str(caught.value)
     make_ledger(channel="second").bind(other)
     with pytest.raises(LedgerError, match="belongs to another account"):
         make_ledger().bind(make_client(endpoint="http://127.0.0.1:9/Other.svc"))
@@ -420,5 +420,5 @@ def test_a_ledger_of_a_newer_version_is_refused(ledger: Ledger, place: str) -> N
 
 def test_processes_that_open_a_new_ledger_at_once_make_it_once(place: str) -> None:
     code = "import sys; from octopus_soap.jobs import Ledger; Ledger(sys.argv[1]).close()"
-    started = [subprocess.Popen([sys.executable, "-c", code, place], env=os.environ) for _ in range(4)]
-    assert [process.wait(60) for process in started] == [0] * 4
+    started = [subprocess.Popen([sys.executable, "-c", code, place], env=os.environ) for _ in range(3)]
+    assert [process.wait(60) for process in started] == [0] * 3

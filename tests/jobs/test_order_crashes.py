@@ -1,4 +1,8 @@
-"""Orders and changes survive SIGKILL: at every step, and at some random moments (`python -m tests.jobs.crash`: 200)."""
+"""Orders and changes survive SIGKILL: at every step, and at a random moment.
+
+On PostgreSQL they are killed inside transactions and between a request and its record, where the database matters.
+`python -m tests.jobs.crash` kills both at every step, and at 200 random moments.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +31,13 @@ def host() -> Iterator[CrashHost]:
         yield found
 
 
+ON_POSTGRES = {"orders.storing", "orders.claimed", "orders.handled", "orders.confirm_sent"} | {
+    "changes.taken_off",
+    "changes.handled",
+    "changes.done",
+}
+
+
 @pytest.mark.parametrize("database", KINDS)
 @pytest.mark.parametrize("subject", [ORDERS_SUBJECT, CHANGES_SUBJECT], ids=["orders", "changes"])
 def test_killed_at_any_step_the_job_ends_as_if_undisturbed(
@@ -34,11 +45,13 @@ def test_killed_at_any_step_the_job_ends_as_if_undisturbed(
 ) -> None:
     if database == "postgresql" and (why := why_no_postgres()):
         pytest.skip(why)
-    tally = survive(host, subject, service, database, tmp_path, moments=2)
-    assert set(tally.steps) == set(subject.steps)
+    steps = [step for step in subject.steps if database == "sqlite" or step in ON_POSTGRES]
+    tally = survive(host, subject, service, database, tmp_path, moments=1, steps=steps)
+    assert set(tally.steps) == set(steps)
 
 
 def test_killed_at_any_step_every_file_comes_once_although_files_are_taken_away(
     host: CrashHost, service: Emulator, tmp_path: Path
 ) -> None:
-    survive(host, FILES_SUBJECT, service, "sqlite", tmp_path, moments=2)
+    steps = ["orders.claimed", "orders.handled", "orders.committed", "orders.confirming", "orders.confirm_sent"]
+    survive(host, FILES_SUBJECT, service, "sqlite", tmp_path, moments=1, steps=steps)

@@ -252,7 +252,6 @@ def test_orders_before_since_are_left_alone(service: Emulator, client: OctopusCl
     assert handled.ids == [new], "a time that is exactly the beginning counts"
 
 
-@both
 def test_replies_that_are_too_big_are_asked_for_in_smaller_windows(
     service: Emulator, make_client: Callable[..., OctopusClient], ledger: Ledger
 ) -> None:

@@ -30,8 +30,8 @@ def database(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.mark.parametrize("database", KINDS, indirect=True)
-def test_four_processes_share_the_orders_and_two_are_killed(service: Emulator, place: str) -> None:
-    crowd = share(service, place, orders=120, processes=4, kill_after={1: 20, 0: 50})
+def test_three_processes_share_the_orders_and_two_are_killed(service: Emulator, place: str) -> None:
+    crowd = share(service, place, orders=60, processes=3, kill_after={1: 15, 0: 30})
     assert sorted(crowd.killed) == [0, 1]
 
 

@@ -35,6 +35,7 @@ from octopus_soap.jobs.desired import (
 )
 from octopus_soap.jobs.tables import STOCK_ITEM, STOCK_PLAN
 from tests.contract.contract_variants import values_not_nillable, variant
+from tests.jobs.databases import KINDS, why_no_postgres
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,6 +72,19 @@ def rows(ledger: Ledger) -> dict[str, Any]:
         return {row.sku: row for row in connection.execute(select(STOCK_ITEM))}
 
 
+both = pytest.mark.parametrize("database", KINDS, indirect=True)
+"""Run on PostgreSQL too: for what the two databases do differently."""
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest) -> str:
+    """SQLite, unless the test is for `both`."""
+    kind: str = getattr(request, "param", "sqlite")
+    if kind == "postgresql" and (why := why_no_postgres()):
+        pytest.skip(why)
+    return kind
+
+
 @pytest.fixture
 def shop(service: Emulator) -> Emulator:
     """A service that has the SKUs S000 to S019, without stock."""
@@ -86,6 +100,7 @@ def push(client: OctopusClient, ledger: Ledger) -> StockPush:
 # -- differences ---------------------------------------------------------------------------------------------------
 
 
+@both
 def test_only_differences_are_sent(shop: Emulator, push: StockPush) -> None:
     first = push.run(wishes(20))
     assert (first.counts["new"], first.counts["acknowledged"], first.exit_code) == (20, 20, 0)
@@ -109,6 +124,7 @@ def test_equal_values_written_otherwise_are_no_difference(shop: Emulator, push: 
     assert len(shop.calls) == calls
 
 
+@both
 def test_a_partial_state_is_compared_and_sent_as_given(shop: Emulator, make_client: Any, ledger: Ledger) -> None:
     push = StockPush(make_client(omitted_values="send"), ledger)
     push.run([wish("S000")])
@@ -147,6 +163,7 @@ def test_desired_states_come_as_frames(shop: Emulator, push: StockPush, library:
     assert push.run(frame).counts["stale"] == 3
 
 
+@both
 def test_a_row_that_is_not_right_is_told_and_the_others_are_sent(
     shop: Emulator, push: StockPush, tmp_path: Path
 ) -> None:
@@ -169,6 +186,7 @@ def test_what_is_no_source_is_refused(push: StockPush, source: Any, said: str) -
 # -- the newest observation wins -----------------------------------------------------------------------------------
 
 
+@both
 def test_the_newest_observation_of_a_sku_wins_whatever_the_order(
     shop: Emulator, push: StockPush, ledger: Ledger
 ) -> None:
@@ -190,6 +208,7 @@ def test_without_times_the_last_row_and_the_last_run_win(shop: Emulator, push: S
     assert stock(shop, "S000") == "1"
 
 
+@both
 def test_a_sku_in_two_chunks_is_sent_once_with_its_last_state(
     shop: Emulator, push: StockPush, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,6 +224,7 @@ def test_a_sku_in_two_chunks_is_sent_once_with_its_last_state(
 # -- the guard -----------------------------------------------------------------------------------------------------
 
 
+@both
 def test_a_push_that_would_zero_too_much_is_refused(shop: Emulator, push: StockPush, ledger: Ledger) -> None:
     push.run(wishes(20))
     before, calls = rows(ledger), len(shop.calls)
@@ -238,6 +258,7 @@ def test_a_first_push_changes_nothing_but_zeros_count(shop: Emulator, push: Stoc
     assert push.run([wish(f"N{i}", stock=0) for i in range(9)]).counts["new"] == 9, "new items take nothing away"
 
 
+@both
 def test_work_that_was_accepted_is_not_guarded_again(shop: Emulator, push: StockPush) -> None:
     push.run(wishes(20))
     shop.script.on("Update*").do(faults.Status(503))
@@ -247,6 +268,7 @@ def test_work_that_was_accepted_is_not_guarded_again(shop: Emulator, push: Stock
     assert (report.counts["acknowledged"], report.counts["left"]) == (20, 0)
 
 
+@both
 def test_a_dry_run_tells_the_plan_and_changes_nothing(shop: Emulator, push: StockPush, ledger: Ledger) -> None:
     push.run(wishes(20))
     before, calls = rows(ledger), len(shop.calls)
@@ -266,6 +288,7 @@ def test_a_dry_run_tells_the_plan_and_changes_nothing(shop: Emulator, push: Stoc
 # -- what does not go well -----------------------------------------------------------------------------------------
 
 
+@both
 def test_what_is_rejected_is_told_in_every_run_until_it_is_mended(
     shop: Emulator, client: OctopusClient, make_ledger: Callable[..., Ledger]
 ) -> None:
@@ -291,6 +314,7 @@ def test_what_is_rejected_is_told_in_every_run_until_it_is_mended(
     assert (mended.exit_code, mended.problems, stock(shop, "NEW")) == (0, [], "5")
 
 
+@both
 def test_what_is_rejected_is_tried_again_when_its_wish_changes(shop: Emulator, push: StockPush) -> None:
     push.run([wish("NEW")])
     shop.store.add_item("NEW", Stock="0")
@@ -310,6 +334,7 @@ def test_values_the_client_will_not_leave_out_are_problems_of_their_skus(
     assert stock(shop, "S000") == "0"
 
 
+@both
 def test_a_service_that_is_down_leaves_the_work_for_the_next_run(shop: Emulator, push: StockPush) -> None:
     shop.script.on("Update*").do(faults.Status(503))
     down = push.run(wishes(20))
@@ -334,6 +359,7 @@ def test_refused_credentials_end_the_run_and_release_the_work(
     assert StockPush(good, ledger).run([]).counts["acknowledged"] == 3
 
 
+@both
 def test_one_poison_sku_does_not_keep_the_others(shop: Emulator, make_client: Any, ledger: Ledger) -> None:
     shop.script.on("Update*", key="S013").do(faults.Reset())
     report = StockPush(make_client(), ledger).run(wishes(20))
@@ -351,6 +377,7 @@ def test_a_stop_ends_after_the_request_under_way(shop: Emulator, client: Octopus
     assert StockPush(client, make_ledger(), batch_size=8).run([]).counts["acknowledged"] == 12
 
 
+@both
 def test_a_newer_wish_that_comes_while_a_batch_is_under_way_is_sent_too(
     shop: Emulator, client: OctopusClient, make_ledger: Any
 ) -> None:
@@ -373,6 +400,7 @@ def test_a_newer_wish_that_comes_while_a_batch_is_under_way_is_sent_too(
     assert stock(shop, "S000") == "77"
 
 
+@both
 def test_two_runs_do_not_overlap(shop: Emulator, client: OctopusClient, make_ledger: Any) -> None:
     first, second = make_ledger(), make_ledger()
     with first.run_lock("push"), pytest.raises(JobRunningError, match="another run of push is under way"):
@@ -403,6 +431,7 @@ def test_a_ledger_of_another_account_is_refused(make_client: Any, ledger: Ledger
 # -- reconciliation ------------------------------------------------------------------------------------------------
 
 
+@both
 def test_a_reconciliation_finds_and_repairs_what_others_changed(
     shop: Emulator, push: StockPush, ledger: Ledger
 ) -> None:

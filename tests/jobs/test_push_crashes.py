@@ -1,6 +1,7 @@
-"""A push and a reconciliation, killed with SIGKILL at every step and at random moments, end as if nothing had happened.
+"""A push and a reconciliation, killed with SIGKILL at every step and at a random moment, end as if nothing had happened.
 
-`python -m tests.jobs.crash --moments 200` does the same at greater length.
+On PostgreSQL they are killed inside transactions and between a request and its record, where the database matters.
+`python -m tests.jobs.crash --moments 200` kills both at every step, and at greater length.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
     from octopus_soap.emulator import Emulator
     from tests.jobs.crash import CrashHost, Subject
 
-MOMENTS = 4
+MOMENTS = 1
+ON_POSTGRES = {"push.accepting", "push.claiming", "push.sent", "push.recording"}
+ALIKE = {"push.claiming", "push.claimed", "push.sent", "push.recording", "push.recorded"}
+"""Steps of sending, which a reconciliation does as a push does."""
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +41,11 @@ def host() -> Iterator[CrashHost]:
 def test_nothing_is_lost_wherever_it_is_killed(
     host: CrashHost, subject: Subject, service: Emulator, database: str, tmp_path: Path
 ) -> None:
-    tally = survive(host, subject, service, database, tmp_path, moments=MOMENTS)
-    assert set(tally.steps) >= set(subject.steps) - subject.unreached
+    steps = set(subject.steps) if database == "sqlite" else ON_POSTGRES
+    if subject is RECONCILE:
+        steps = steps - ALIKE
+    tally = survive(host, subject, service, database, tmp_path, moments=MOMENTS, steps=sorted(steps))
+    assert set(tally.steps) >= steps - subject.unreached
     assert tally.at_moments == MOMENTS
 
 

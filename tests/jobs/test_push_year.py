@@ -6,6 +6,8 @@ import random
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+import pytest
+
 from benchmarks.replay_year import replay
 from octopus_soap.demo.retail import COLUMNS, as_lines, sort_lines
 
@@ -13,6 +15,12 @@ if TYPE_CHECKING:
     from octopus_soap import OctopusClient
     from octopus_soap.emulator import Emulator
     from octopus_soap.jobs import Ledger
+
+
+@pytest.fixture
+def database() -> str:
+    """What is compared and sent week by week does not depend on where it is written down."""
+    return "sqlite"
 
 
 def half_a_year(skus: int, lines: int) -> str:
