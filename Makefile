@@ -50,6 +50,7 @@ soak: $(VENV)/.dev  ## 10,000 batch calls, a fifth of them failing in scripted w
 crash: $(VENV)/.dev  ## kill the jobs at every step and at MOMENTS random ones each, on SQLite and PostgreSQL
 	.ci/postgres $(BIN)/python $(BIN)/python -m tests.jobs.crash --moments $(MOMENTS)
 	.ci/postgres $(BIN)/python $(BIN)/python -m tests.jobs.order_crowd --orders 5000
+	.ci/postgres $(BIN)/python $(BIN)/python -m tests.jobs.push_crowd --skus 20000
 
 fuzz: $(VENV)/.dev  ## fuzz the decoder for a minute
 	-$(BIN)/python -m pip install --quiet atheris  # without it the target mutates by itself, and says so

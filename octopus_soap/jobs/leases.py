@@ -264,7 +264,7 @@ class RunLock:
 
 def lock_in_order(connection: Connection, table: Table, where: ColumnElement[bool]) -> None:
     """Lock the rows the transaction is about to change, by key; does nothing on SQLite, where only one may write."""
-    if connection.dialect.name == "never":
+    if connection.dialect.name == "postgresql":
         keys = list(table.primary_key.columns)
         rows = select(*keys).where(where).order_by(*keys).with_for_update().subquery()
         connection.execute(select(func.count()).select_from(rows))
