@@ -21,14 +21,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
 
 from octopus_soap.wire.breaks import ROWS, take_break
 from octopus_soap.wire.plans import NIL, local_name
 
 if TYPE_CHECKING:
     from octopus_soap.wire.layouts import Layout
-    from octopus_soap.wire.plans import Element, Plan
+    from octopus_soap.wire.plans import Element, Plan, Row
 
 _MARK = "octopus-soap-cut"
 _NIL_NAMESPACE = NIL[1:].partition("}")[0]
@@ -49,19 +51,19 @@ class Cut:
 
     Attributes:
         rest: what is to be parsed.
-        runs: the values of the rows cut out, for each mark.
+        runs: the records of the rows cut out, for each mark.
         layouts: those that read them.
         drift: unknown members of those rows, as they are counted.
         proven: the rest bears the cut out; set by `runs_at`.
     """
 
     rest: bytes
-    runs: list[list[dict[str, Any]]]
+    runs: list[list[Row]]
     layouts: set[Layout] = field(default_factory=set)
     drift: list[str] = field(default_factory=list)
     proven: bool = False
 
-    def runs_at(self, container: Element, rows: list[Element]) -> dict[int, list[dict[str, Any]]]:
+    def runs_at(self, container: Element, rows: list[Element]) -> dict[int, list[Row]]:
         """The rows cut out, by the position of their mark among *rows*, the children of the result's list.
 
         Raises:
@@ -89,7 +91,10 @@ def cut_rows(body: bytes, plan: Plan) -> Cut | None:
     cut, pieces, kept = Cut(b"", []), [], 0
     position = text.find(opening)
     while position >= 0:
-        run, end = _run(text, position, plan, cut)
+        try:
+            run, end = _run(text, position, plan, cut)
+        except ValidationError:  # parsed as a whole, the row comes with its XML into the report
+            return None
         if run:
             cut.runs.append(run)
             pieces += [text[kept:position], f"<{_MARK}/>"]
@@ -101,10 +106,14 @@ def cut_rows(body: bytes, plan: Plan) -> Cut | None:
     return cut
 
 
-def _run(text: str, position: int, plan: Plan, cut: Cut) -> tuple[list[dict[str, Any]], int]:
-    """The rows that stand side by side from *position* on, and where they end."""
-    run: list[dict[str, Any]] = []
-    layouts = plan.layouts
+def _run(text: str, position: int, plan: Plan, cut: Cut) -> tuple[list[Row], int]:
+    """The rows that stand side by side from *position* on, and where they end; raises pydantic's `ValidationError`.
+
+    Each becomes a record at once, although the rest of the page may not bear it out: so a page is never held as dicts
+    and as models at the same time, and the garbage collector has less to look at.
+    """
+    run: list[Row] = []
+    layouts, record = plan.layouts, plan.record
     while True:
         for layout in layouts:
             read = layout.read(text, position)
@@ -112,7 +121,7 @@ def _run(text: str, position: int, plan: Plan, cut: Cut) -> tuple[list[dict[str,
                 break
         else:
             return run, position
-        run.append(read[0])
+        run.append(record(read[0]))
         position = read[1]
         if not len(run) % ROWS:
             take_break()

@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from lxml import etree
 from pydantic import ValidationError
@@ -28,10 +28,10 @@ from octopus_soap.errors import Problem, ProtocolError
 from octopus_soap.models.base import problems_of
 from octopus_soap.models.replies import Nothing, OneOf, Reads, RowsOf, ScalarOf
 from octopus_soap.models.scalars import FORBIDDEN
-from octopus_soap.wire.breaks import ROWS, take_break
+from octopus_soap.wire.breaks import take_break
 from octopus_soap.wire.cuts import Cut, NotCut, cut_rows
 from octopus_soap.wire.layouts import learn
-from octopus_soap.wire.plans import Element, Findings, Plan, Plans, Reader, is_nil, local_name
+from octopus_soap.wire.plans import Element, Findings, Plan, Plans, Reader, Row, is_nil, local_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,15 +39,6 @@ if TYPE_CHECKING:
 _REFERENCE = re.compile(rb"&#(?:x([0-9A-Fa-f]{1,6})|([0-9]{1,7}));")
 _FORBIDDEN_BYTE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _ENVELOPE_MEMBERS = frozenset({"status", "resultdata", "messagecode"})
-
-
-class Row(NamedTuple):
-    """One record of a reply: its value, or what is wrong with it and its XML."""
-
-    key: str
-    value: Any
-    problems: tuple[Problem, ...] = ()
-    raw: bytes | None = None
 
 
 @dataclass(slots=True)
@@ -234,7 +225,7 @@ class Decoder:
         nil = 0
         for position, row in enumerate(rows):
             if position in runs:
-                decoded.rows += _records(runs[position], plan)
+                decoded.rows += runs[position]
             elif len(row) or not is_nil(row):
                 learn(row, plan)
                 record = _record(row, plan, decoded)
@@ -253,30 +244,16 @@ class Decoder:
         decoded.value, decoded.problems = row.value, row.problems
 
 
-def _records(run: list[dict[str, Any]], plan: Plan) -> list[Row]:
-    """Records of rows that were cut out."""
-    validate, key = plan.validate, plan.model.key_field
-    records: list[Row] = []
-    try:
-        for start in range(0, len(run), ROWS):
-            rows = run[start : start + ROWS]
-            records += [Row((str(data.get(key) or "") if key else ""), validate(data)) for data in rows]
-            take_break()
-    except ValidationError:  # the tree's row goes into the report
-        raise NotCut from None
-    return records
-
-
 def _record(element: Element, plan: Plan, decoded: Decoded) -> Row:
     """One record, from the tree."""
     problems: list[Problem] = []
     data = plan.read(element, Findings(problems, decoded.drift))
-    key = str(data.get(plan.model.key_field) or "") if plan.model.key_field else ""
     if not problems:
         try:
-            return Row(key, plan.validate(data))
+            return plan.record(data)
         except ValidationError as error:
             problems = problems_of(plan.model, error, data)
+    key = plan.key(data)
     named = tuple(Problem(p.message, key=key or None, field=p.field, value=p.value) for p in problems)
     return Row(key, None, named, etree.tostring(element))
 

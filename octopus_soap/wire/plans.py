@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, get_args, get_origin
 
 from octopus_soap.errors import Problem, ProtocolError
@@ -67,6 +68,15 @@ class Findings:
 
     problems: list[Problem] = field(default_factory=list)
     drift: Counter[str] = field(default_factory=Counter)
+
+
+class Row(NamedTuple):
+    """One record of a reply: its value, or what is wrong with it and its XML."""
+
+    key: str
+    value: Any
+    problems: tuple[Problem, ...] = ()
+    raw: bytes | None = None
 
 
 class Slot(NamedTuple):
@@ -127,7 +137,10 @@ class Plan:
         self.name = model.__name__
         if not model.__pydantic_complete__:
             model.model_rebuild()
-        self._validator = model.__pydantic_validator__
+        self._validate = partial(
+            model.__pydantic_validator__.validate_python, strict=True, by_name=True, by_alias=False
+        )
+        self._key = model.key_field
         self._by_name: dict[str, Slot] = {}
         for wire_name, attribute in {**model.wire_names(), **model.read_aliases}.items():
             self._by_name[wire_name] = plans.slot(attribute, model.model_fields[attribute].annotation)
@@ -137,9 +150,14 @@ class Plan:
         self.layouts: list[Any] = []  # see layouts.py, which fills them
         self.shapes: dict[tuple[Any, ...], int] = {}
 
-    def validate(self, data: dict[str, Any]) -> Any:
+    def key(self, data: Mapping[str, Any]) -> str:
+        """What a record is known by; empty where the model has no key, or the record none."""
+        return str(data.get(self._key) or "") if self._key else ""
+
+    def record(self, data: dict[str, Any]) -> Row:
         """Let pydantic validate what was read; raises its `ValidationError`."""
-        return self._validator.validate_python(data, strict=True, by_name=True, by_alias=False)
+        key = data.get(self._key)
+        return Row(key if type(key) is str else self.key(data), self._validate(data))
 
     def find(self, tag: str) -> Slot | None:
         """The slot of *tag*; None for a member the model does not know."""
