@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+_PREFIX = "OCTOPUS_"
 HTTP_HEADER_FIELDS = ("authtoken", "merchantname", "accessid")
 """The credentials, named as the HTTP headers that carry them (vendor's page, Authorization)."""
 
@@ -71,7 +72,7 @@ class OctopusSettings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="OCTOPUS_",
+        env_prefix=_PREFIX,
         env_file=".env",
         env_file_encoding="utf-8",
         extra="forbid",
@@ -155,8 +156,8 @@ class OctopusSettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the base class's interface
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then environment, then .env, then the profile file."""
-        env_file = _EnvFileSource(settings_cls, dotenv_settings)
-        given = (init_settings, env_settings, env_file)
+        variables = (_Variables(settings_cls, env_settings), _Variables(settings_cls, dotenv_settings))
+        given = (init_settings, *variables)
         return (*given, _ProfileSource(settings_cls, given))
 
     @classmethod
@@ -298,20 +299,33 @@ OPERATION_NAMES = frozenset(
 """Wire names the vendor's page lists; a test holds them against the catalogue, which lies above this module."""
 
 
-class _EnvFileSource(PydanticBaseSettingsSource):
-    """The lines of a .env file that are ours: a project keeps other programs' settings in it too."""
+class _Variables(PydanticBaseSettingsSource):
+    """The variables of the environment, or the lines of a .env file, that are ours; other programs have theirs there.
 
-    def __init__(self, settings_cls: type[BaseSettings], lines: PydanticBaseSettingsSource) -> None:
+    They are looked at once, and only where there is one: looking for thirty fields is most of what a further client
+    costs.
+    """
+
+    def __init__(self, settings_cls: type[BaseSettings], source: PydanticBaseSettingsSource) -> None:
         super().__init__(settings_cls)
-        self._lines = lines
+        self._source = source
+        self._found: dict[str, Any] | None = None
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
-        return self._lines.get_field_value(field, field_name)
+        return self._source.get_field_value(field, field_name)
 
     def __call__(self) -> dict[str, Any]:
-        known = self.settings_cls.model_fields
-        # What begins like ours and is not known stays, and is refused by name: a typo.
-        return {name: value for name, value in self._lines().items() if name in known or name.startswith("octopus_")}
+        if self._found is None:
+            ours = _PREFIX.lower()
+            named = any(name.lower().startswith(ours) for name in getattr(self._source, "env_vars", [_PREFIX]))
+            known = self.settings_cls.model_fields
+            # What begins like ours and is not known stays, and is refused by name: a typo.
+            self._found = {
+                name: value
+                for name, value in (self._source() if named else {}).items()
+                if name in known or name.startswith(ours)
+            }
+        return self._found
 
 
 class _ProfileSource(PydanticBaseSettingsSource):
