@@ -18,7 +18,7 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, nullcontext
 from contextvars import copy_context
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
@@ -27,9 +27,11 @@ import requests
 import urllib3
 
 from octopus_soap.drivers.connections import Connections, OriginAuth, deadline, failure_of
+from octopus_soap.drivers.turns import give_way
 from octopus_soap.engine.flow import Compute, Effect, Exchange, Flow, Send, SendFailure, Sleep
 from octopus_soap.engine.retry import FailureKind
 from octopus_soap.errors import OctopusError, ProtocolError
+from octopus_soap.wire.breaks import on_break
 from octopus_soap.wire.faults import Reply
 
 if TYPE_CHECKING:
@@ -39,6 +41,30 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _CHUNK = 256 * 1024
+_ONE_AT_A_TIME: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
+"""Threads of this interpreter take turns; a free-threaded one decodes as many pages at once as it has processors."""
+
+
+class _Beside:
+    """What the flows of one call that run side by side share.
+
+    A flow that has its answer makes room for the next request before it is decoded, so that no connection waits for
+    us. One is decoded at a time, and gives way between rows: Python code runs in one thread at a time anyway, and the
+    threads that send and receive get their turn from one that computes far sooner than from several.
+
+    Args:
+        parallel: exchanges at once.
+
+    Attributes:
+        abandoned: once set, nobody wants the answers any more.
+        room: held for an exchange.
+        decoding: held to decode.
+    """
+
+    def __init__(self, parallel: int) -> None:
+        self.abandoned = threading.Event()
+        self.room = threading.BoundedSemaphore(parallel)
+        self.decoding = threading.Lock() if _ONE_AT_A_TIME else nullcontext()
 
 
 class BlockingDriver:
@@ -56,6 +82,7 @@ class BlockingDriver:
         self._settings = settings
         self._connections = connections
         self._auth = OriginAuth(settings.endpoint, settings.credentials())
+        self._template: requests.PreparedRequest | None = None
         self._stop = stop
         self._sleep: Callable[[float], object] = time.sleep if stop is None else stop.wait
         self._headers = {
@@ -121,8 +148,7 @@ class BlockingDriver:
         """Send through the session's adapter: unlike `Session.send`, that leaves the session's cookies as they are."""
         settings = self._settings
         target = url or settings.endpoint
-        request = requests.Request("POST", target, headers=dict(headers), data=body, auth=self._auth)
-        prepared = session.prepare_request(request)
+        prepared = self._prepared(session, body, headers, target)
         verify = None if settings.ca_bundle is None else str(settings.ca_bundle)
         options: Any = session.merge_environment_settings(target, {}, stream=True, verify=verify, cert=None)
         timeout = (min(settings.connect_timeout, left), min(settings.read_timeout, left))
@@ -130,6 +156,23 @@ class BlockingDriver:
         for hook in prepared.hooks.get("response", ()):
             response = hook(response) or response
         return response
+
+    def _prepared(
+        self, session: requests.Session, body: bytes | None, headers: Mapping[str, str], target: str
+    ) -> requests.PreparedRequest:
+        if session is self._connections.given or target != self._settings.endpoint:
+            return session.prepare_request(
+                requests.Request("POST", target, headers=dict(headers), data=body, auth=self._auth)
+            )
+        # Our own session says the same of every request to the endpoint: only body and headers differ.
+        if self._template is None:
+            self._template = session.prepare_request(requests.Request("POST", target, auth=self._auth))
+        prepared = requests.PreparedRequest()
+        prepared.method, prepared.url, prepared.hooks = "POST", self._template.url, self._template.hooks
+        prepared.headers = self._template.headers.copy()
+        prepared.headers.update(headers)
+        prepared.prepare_body(body, None)
+        return prepared
 
     def _read(self, response: requests.Response, until: float) -> bytes:
         most, chunks, size = self._settings.max_reply_bytes, [], 0
@@ -165,16 +208,16 @@ class BlockingDriver:
 
     # -- flows -------------------------------------------------------------------------------------------------
 
-    def run(self, flow: Flow[T], abandoned: threading.Event | None = None) -> T:
-        """Run one flow to its end; once *abandoned*, it makes no further exchange.
+    def run(self, flow: Flow[T], beside: _Beside | None = None) -> T:
+        """Run one flow to its end, alone or *beside* others of its call.
 
         A flow broken off is closed here and now, so that it can tell so.
         """
         tapped: Flow[T] = flow if self._connections.tap is None else self._connections.tap(flow)
         with closing(tapped):
-            return self._run(tapped, abandoned)
+            return self._run(tapped, beside)
 
-    def _run(self, flow: Flow[T], abandoned: threading.Event | None) -> T:
+    def _run(self, flow: Flow[T], beside: _Beside | None) -> T:
         answer: Any = None
         error: Exception | None = None
         while True:
@@ -186,14 +229,19 @@ class BlockingDriver:
             answer, error = None, None
             match effect:
                 case Send():
-                    if abandoned is not None and abandoned.is_set():
-                        raise CancelledError
-                    answer = self.exchange(effect.exchange, effect.limit, abandoned)
+                    if beside is None:
+                        answer = self.exchange(effect.exchange, effect.limit)
+                    else:
+                        with beside.room:  # the wait for it is nobody's limit: nothing of this request has begun
+                            if beside.abandoned.is_set():
+                                raise CancelledError
+                            answer = self.exchange(effect.exchange, effect.limit, beside.abandoned)
                 case Sleep():
                     self._sleep(effect.seconds)
                 case Compute():
                     try:
-                        answer = effect.work()
+                        with nullcontext() if beside is None else beside.decoding:
+                            answer = effect.work()
                     except OctopusError as raised:
                         error = raised
                 case _:
@@ -224,13 +272,14 @@ class BlockingDriver:
     def _threads(self, opening: list[Flow[T]], flows: Iterator[Flow[T]], parallel: int) -> Generator[T]:
         running: deque[Future[T]] = deque()
         refused: OctopusError | None = None
-        abandoned = threading.Event()
-        pool = ThreadPoolExecutor(parallel, thread_name_prefix="octopus-soap")
+        beside = _Beside(parallel)
+        # Twice as many flows as connections: while one half is decoded, the other has its requests under way.
+        most = 2 * parallel
+        pool = ThreadPoolExecutor(most, thread_name_prefix="octopus-soap")
         try:
-            running.extend(pool.submit(copy_context().run, self.run, flow, abandoned) for flow in opening)
+            running.extend(self._begun(pool, flow, beside) for flow in opening)
             while running:
-                # One batch more than runs at once is encoded ahead, so that a free connection never waits for us.
-                while len(running) <= parallel and refused is None:
+                while len(running) < most and refused is None:
                     try:
                         following = next(flows, None)
                     except OctopusError as error:  # a bad input of a stream: what is under way comes first
@@ -238,16 +287,21 @@ class BlockingDriver:
                         break
                     if following is None:
                         break
-                    running.append(pool.submit(copy_context().run, self.run, following, abandoned))
+                    running.append(self._begun(pool, following, beside))
                 yield running.popleft().result()
             if refused is not None:
                 raise refused
         finally:
             # After Ctrl-C, an error or an abandoned stream the caller must not wait for answers nobody reads, and the
             # flows still running must not go on with repeats and halves.
-            abandoned.set()
+            beside.abandoned.set()
             self._connections.turns.wake_all()
             pool.shutdown(wait=False, cancel_futures=True)
+
+    def _begun(self, pool: ThreadPoolExecutor, flow: Flow[T], beside: _Beside) -> Future[T]:
+        context = copy_context()
+        context.run(on_break.set, give_way)
+        return pool.submit(context.run, self.run, flow, beside)
 
     def view(self, settings: OctopusSettings, stop: threading.Event | None) -> BlockingDriver:
         """A driver with other settings over the same connections."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from octopus_soap.drivers.turns import give_way
 from octopus_soap.wire.breaks import on_break
 
 if TYPE_CHECKING:
@@ -31,4 +31,4 @@ def _thread(pid: int) -> ThreadPoolExecutor:
 
 
 def _give_way() -> None:
-    on_break.set(lambda: time.sleep(0))
+    on_break.set(give_way)

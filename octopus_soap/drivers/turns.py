@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     AsyncPause: TypeAlias = Callable[[asyncio.Event, float], Awaitable[object]]
 
 
+def give_way() -> None:
+    """Let another thread have the interpreter now: from a busy one, Python takes it only after 5 ms."""
+    time.sleep(0)
+
+
 class _Wait(NamedTuple):
     """Wait to be woken, at most *seconds*; *paced* where only time brings the moment."""
 

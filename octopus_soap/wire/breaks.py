@@ -1,7 +1,8 @@
-"""Breaks between rows: a thread that decodes beside an event loop lets the loop have the interpreter there.
+"""Breaks between rows: where a thread that decodes lets others have the interpreter.
 
-Python takes the interpreter's lock from a busy thread only after 5 ms, and the loop's thread has to ask for it anew
-after every read of a socket: beside a thread that never pauses, a loop with a few sockets comes late by some 30 ms.
+Python takes the interpreter's lock from a busy thread only after 5 ms, and a thread that waits for sockets has to ask
+for it anew after every read: beside one that never pauses, an event loop with a few sockets comes late by some 30 ms,
+and so does the next request of a connection.
 """
 
 from __future__ import annotations
