@@ -22,6 +22,7 @@ Refused credentials end the whole call: no further batch is sent.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from octopus_soap.engine.checks import account_problems
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _FATAL = (AuthenticationError, ConfigError)
+_INDEX = attrgetter("index")
 
 
 @dataclass(slots=True)
@@ -129,7 +131,7 @@ class ListJob(Generic[T]):
         self._intake.open(len(self._frame.head) + len(self._frame.tail), streaming=streaming)
         self.fatal: OctopusError | None = None
         self._outage = False
-        self._under_way: dict[int, Entry] = {}
+        self._under_way: dict[int, list[Entry]] = {}
         self._ended: dict[int, Part] = {}
         self._done = Progress(0, self._intake.total)
 
@@ -139,20 +141,20 @@ class ListJob(Generic[T]):
         """One flow per batch; none after a fatal end or a stop."""
         for index, batch in enumerate(self._intake.batches()):
             over = self.fatal is not None or self._context.rules.stopped()
-            yield self._told(index, self._not_sent(batch) if over else self._run(batch))
+            yield self._told(self._not_sent(index, batch) if over else self._run(index, batch))
 
-    def _told(self, index: int, flow: Flow[Part]) -> Flow[Part]:
+    def _told(self, flow: Flow[Part]) -> Flow[Part]:
         part = yield from flow
-        self._context.rules.watch.batch(self.operation, index, part.outcomes, part.calls)
+        self._context.rules.watch.batch(self.operation, part.number, part.outcomes, part.calls)
         return part
 
-    def _not_sent(self, batch: list[Entry]) -> Flow[Part]:
+    def _not_sent(self, number: int, batch: list[Entry]) -> Flow[Part]:
         yield from ()  # a flow that needs no effect
-        return Part(alike(batch, OutcomeStatus.NOT_SENT, self.fatal), [])
+        return Part(alike(batch, OutcomeStatus.NOT_SENT, self.fatal), [], number)
 
-    def _run(self, batch: list[Entry]) -> Flow[Part]:
+    def _run(self, number: int, batch: list[Entry]) -> Flow[Part]:
         search = _Search()
-        self._under_way.update((index, entry) for entry in batch for index in entry.indices)
+        self._under_way[number] = batch
         if self._listing.guarded and self._context.omitted_values is OmittedValues.READ_FIRST:
             batch = yield from self._filled(batch, search)
         for piece in self._intake.pieces(batch):
@@ -161,9 +163,8 @@ class ListJob(Generic[T]):
             else:
                 yield from self._send(piece, search)
         self._learn(search)
-        search.outcomes.sort(key=lambda outcome: outcome.index)
-        part = Part(search.outcomes, search.calls, search.fatal)
-        self._ended[id(part)] = part
+        search.outcomes.sort(key=_INDEX)
+        part = self._ended[number] = Part(search.outcomes, search.calls, number, search.fatal)
         return part
 
     def _learn(self, search: _Search) -> None:
@@ -265,9 +266,8 @@ class ListJob(Generic[T]):
         """Take back a batch: note a fatal end, and return the batch as a result of its own."""
         if part.fatal is not None:
             self.fatal = part.fatal
-        self._ended.pop(id(part), None)
-        for outcome in part.outcomes:
-            self._under_way.pop(outcome.index, None)
+        self._ended.pop(part.number, None)
+        self._under_way.pop(part.number, None)
         return BatchResult[T](part.outcomes, part.calls, repeatable=self.safety is not Safety.UNSAFE)
 
     def shown(self) -> AbstractContextManager[None]:
@@ -299,15 +299,16 @@ class ListJob(Generic[T]):
             calls += part.calls
         if not complete:
             outcomes += self._rest({outcome.index for outcome in outcomes})
-        outcomes.sort(key=lambda outcome: outcome.index)
+        outcomes.sort(key=_INDEX)
         return BatchResult(outcomes, calls, repeatable=self.safety is not Safety.UNSAFE)
 
     def _rest(self, have: set[int]) -> list[ItemOutcome[Any]]:
         cut_off = TransportError(f"{self.operation} was broken off while this request was under way")
         rest: list[ItemOutcome[Any]] = []
-        begun = {id(entry): entry for entry in list(self._under_way.values())}
-        for entry in self._intake.checked or begun.values():
-            if self._under_way.keys().isdisjoint(entry.indices):
+        begun = [entry for batch in list(self._under_way.values()) for entry in batch]
+        under_way = {index for entry in begun for index in entry.indices}
+        for entry in self._intake.checked or begun:
+            if under_way.isdisjoint(entry.indices):
                 outcomes = each(entry, Judged(OutcomeStatus.NOT_SENT))
             else:
                 outcomes = each(entry, Judged(self._judge.open_or(OutcomeStatus.FAILED, in_doubt=True)), cut_off)

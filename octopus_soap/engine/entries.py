@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from octopus_soap.results import CallInfo, ItemOutcome, OutcomeStatus, Progress
+from octopus_soap.results import CallInfo, ItemOutcome, OutcomeStatus, Progress, item_outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -102,11 +102,13 @@ class Part(NamedTuple):
     Attributes:
         outcomes: one per input of the batch, in input order where no equal inputs lie apart.
         calls: facts of each request made.
+        number: which batch it is, from 0.
         fatal: the error that ends the whole call.
     """
 
     outcomes: list[ItemOutcome[Any]]
     calls: list[CallInfo]
+    number: int
     fatal: OctopusError | None = None
 
 
@@ -115,7 +117,7 @@ def each(
 ) -> list[ItemOutcome[Any]]:
     """The same outcome for every input an entry stands for."""
     return [
-        ItemOutcome(
+        item_outcome(
             index, entry.key, judged.status, judged.value, judged.message, error, entry.input, raw, entry.filled
         )
         for index in entry.indices

@@ -131,7 +131,7 @@ class Intake:
             else:
                 problems.append(_twice(same, index))
             return
-        if (problem := self._omission(checked)) is not None:
+        if self._listing.guarded and (problem := self._omission(checked)) is not None:
             problems.append(replace(problem, index=index))
             return
         entry = Entry(checked.key, item, checked.value, [index])
@@ -143,8 +143,6 @@ class Intake:
             entries[checked.key] = entry
 
     def _omission(self, checked: Checked) -> Problem | None:
-        if not self._listing.guarded:
-            return None
         return omission_problem(self._operation, self._rule.listed, checked.key, checked.value, self._context)
 
     def _next(self, first: Entry | None) -> tuple[list[Entry], Entry | None]:

@@ -51,9 +51,9 @@ class Judge(Generic[T]):
             return [outcome for entry in batch for outcome in each(entry, judged, error)], []
         matched = match_rows([entry.key for entry in batch], decoded.rows)
         outcomes: list[ItemOutcome[Any]] = []
+        rows, contradicted = matched.rows, matched.contradicted
         for position, entry in enumerate(batch):
-            row = matched.rows.get(position)
-            found = self._judge(entry, row, info, contradicted=position in matched.contradicted)
+            found = self._judge(entry, rows.get(position), info, contradicted=position in contradicted)
             if failure is not None and found[0].ok:  # the row says done, its envelope says not
                 found = each(entry, Judged(OutcomeStatus.UNKNOWN), failure.with_info(info))
             outcomes += found

@@ -36,11 +36,13 @@ def match_rows(keys: Sequence[str], rows: Iterable[Any]) -> Matched:
     later = []
     for row in rows:
         position = exact.get(row.key)
-        if position is not None:
+        if position is None:
+            later.append(row)
+        elif position in matched.rows:
             doubled += _place(matched, position, row)
         else:
-            later.append(row)
-    certain = set(matched.rows)
+            matched.rows[position] = row
+    certain = set(matched.rows) if later else set()
     trimmed, folded = (_positions(keys, str.strip), _positions(keys, _fold)) if later else ({}, {})
     for row in later:
         readings = trimmed.get(row.key.strip()) or folded.get(_fold(row.key), [])

@@ -143,24 +143,28 @@ class RequestEncoder:
 
     def _one(self, member: Member) -> Write:
         tag = self._tag(member)
-        nil = f'<{tag} i:nil="true"/>' if member.nillable else None
-        content = self._scalar(member, tag) if member.shape.scalar else self._complex(member, tag)
+        return self._scalar(member, tag) if member.shape.scalar else self._complex(member, tag)
 
-        def write(value: Any, out: list[str]) -> None:
-            if value is not None:
-                content(value, out)
-            elif nil is not None:
-                out.append(nil)
-            else:
-                raise _refused(member, "the contract in force does not let it be null; leave it unset instead")
+    @staticmethod
+    def _nil(member: Member, tag: str) -> Callable[[], str]:
+        """What stands for None, or refuses it."""
+        if member.nillable:
+            nil = f'<{tag} i:nil="true"/>'
+            return lambda: nil
 
-        return write
+        def refuse() -> str:
+            raise _refused(member, "the contract in force does not let it be null; leave it unset instead")
+
+        return refuse
 
     def _scalar(self, member: Member, tag: str) -> Write:
-        start, end = f"<{tag}>", f"</{tag}>"
+        start, end, nil = f"<{tag}>", f"</{tag}>", self._nil(member, tag)
         form = self._formats.get(member.shape.scalar, _text)
 
         def write(value: Any, out: list[str]) -> None:
+            if value is None:
+                out.append(nil())
+                return
             try:
                 out.append(start + form(value) + end)
             except ValueError as error:
@@ -169,10 +173,12 @@ class RequestEncoder:
         return write
 
     def _complex(self, member: Member, tag: str) -> Write:
-        shape, items = member.shape, member.shape.items
+        shape, items, nil = member.shape, member.shape.items, self._nil(member, tag)
 
         def write(value: Any, out: list[str]) -> None:
-            if isinstance(value, WireModel):
+            if value is None:
+                out.append(nil())
+            elif isinstance(value, WireModel):
                 self._plan(shape, type(value)).write(value, tag, out)
             elif isinstance(value, dict):  # a member only a pinned contract knows, as it was read from a reply
                 self._mapping(shape, value, tag, out)
@@ -278,7 +284,9 @@ def scalar_formats(utc_suffix: str) -> dict[str, Callable[[Any], str]]:
 
 
 def _text(value: Any) -> str:
-    return escape(value if isinstance(value, str) else _flag(value) if isinstance(value, bool) else str(value))
+    if isinstance(value, str):
+        return escape(value)
+    return _flag(value) if isinstance(value, bool) else escape(str(value))
 
 
 def _integer(value: Any) -> str:
