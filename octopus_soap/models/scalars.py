@@ -35,7 +35,7 @@ FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 
 _DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)", re.ASCII)
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
-_DATETIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?", re.ASCII)
+_DATETIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(?!24)(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 _DOTNET_DIGITS = 29  # System.Decimal holds 28 to 29 significant digits
 _EXACT_SCALE = 4  # SQL Server money
@@ -45,7 +45,7 @@ def parse_datetime(text: str) -> datetime | None:
     """Parse an xs:dateTime; None where *text* is not one. The result is naive where the text names no zone.
 
     Fractions of any length are accepted (.NET writes seven digits) and cut to microseconds; hour 24 means the next
-    midnight only in XSD and is not accepted.
+    midnight only in XSD, and in Python from 3.14 on, and is not accepted.
     """
     match = _DATETIME.fullmatch(text)
     if match is None:

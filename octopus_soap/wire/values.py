@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _DECIMAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _INTEGER = re.compile(r"[+-]?\d+(?:\.0*)?", re.ASCII)
 _JSON_DATE = re.compile(r"/Date\((-?\d+)(?:[+-]\d{4})?\)/", re.ASCII)
-_PLAIN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3}|\.\d{6})?Z?", re.ASCII)
-"""What .NET writes for most times, and Python reads by itself."""
+_PLAIN = re.compile(r"\d{4}-\d\d-\d\dT(?!24)\d\d:\d\d:\d\d(?:\.\d{3}|\.\d{6})?Z?", re.ASCII)
+"""What .NET writes for most times, and Python reads by itself; hour 24 it would read from 3.14 on only."""
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False, "True": True, "False": False}
 _NO_DATE = frozenset({(1, 1, 1), (1753, 1, 1), (1900, 1, 1), (9999, 12, 31)})
 """What .NET and SQL Server write for "no date": DateTime.MinValue, the two SQL epochs, DateTime.MaxValue."""
