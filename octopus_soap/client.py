@@ -277,7 +277,7 @@ class OctopusClient(_Client, BlockingSurface):
             kept(job, parts),
             job.shown(),
             # Closed at once, not when the garbage collector comes by: what still runs must not go on.
-            closing(self._driver.side_by_side(job.flows(), job.parallel)) as running,
+            closing(self._driver.side_by_side(job.flows(), job.parallel, job.ahead)) as running,
         ):
             for part in running:
                 parts.append(job.absorb(part))
@@ -290,7 +290,7 @@ class OctopusClient(_Client, BlockingSurface):
         with (
             kept(job, held),
             job.shown(),
-            closing(self._driver.side_by_side(job.flows(), job.parallel)) as running,
+            closing(self._driver.side_by_side(job.flows(), job.parallel, job.ahead)) as running,
         ):
             for part in running:
                 result = streamed(job, part, held, done=done)
@@ -372,7 +372,7 @@ class AsyncOctopusClient(_Client, AsyncSurface):
     async def _run_job(self, job: ListJob[T]) -> BatchResult[T]:
         parts: list[BatchResult[T]] = []
         with kept(job, parts), job.shown():
-            async with aclosing(self._driver.side_by_side(job.flows(), job.parallel)) as running:
+            async with aclosing(self._driver.side_by_side(job.flows(), job.parallel, job.ahead)) as running:
                 async for part in running:
                     parts.append(job.absorb(part))
                     job.report(parts[-1])
@@ -382,7 +382,7 @@ class AsyncOctopusClient(_Client, AsyncSurface):
         done = False
         held: list[BatchResult[T]] = []
         with kept(job, held), job.shown():
-            async with aclosing(self._driver.side_by_side(job.flows(), job.parallel)) as running:
+            async with aclosing(self._driver.side_by_side(job.flows(), job.parallel, job.ahead)) as running:
                 async for part in running:
                     result = streamed(job, part, held, done=done)
                     done = done or bool(len(result))

@@ -255,13 +255,18 @@ class AsyncDriver:
 
     # -- flows -------------------------------------------------------------------------------------------------
 
-    async def run(self, flow: Flow[T]) -> T:
-        """Run one flow to its end; a flow broken off is closed here and now, so that it can tell so."""
+    async def run(self, flow: Flow[T], room: asyncio.Semaphore | None = None) -> T:
+        """Run one flow to its end; a flow broken off is closed here and now, so that it can tell so.
+
+        Args:
+            flow: the flow.
+            room: held for each of its exchanges, where others of its call run beside it.
+        """
         tapped: Flow[T] = flow if self._connections.tap is None else self._connections.tap(flow)
         with contextlib.closing(tapped):
-            return await self._run(tapped)
+            return await self._run(tapped, room)
 
-    async def _run(self, flow: Flow[T]) -> T:
+    async def _run(self, flow: Flow[T], room: asyncio.Semaphore | None) -> T:
         answer: Any = None
         error: Exception | None = None
         while True:
@@ -273,7 +278,9 @@ class AsyncDriver:
             answer, error = None, None
             match effect:
                 case Send():
-                    answer = await self.exchange(effect.exchange, effect.limit)
+                    # The wait for room is nobody's limit: nothing of this request has begun.
+                    async with contextlib.nullcontext() if room is None else room:
+                        answer = await self.exchange(effect.exchange, effect.limit)
                 case Sleep():
                     await asyncio.sleep(effect.seconds)
                 case Compute():
@@ -284,11 +291,15 @@ class AsyncDriver:
                 case _:
                     assert_never(effect)
 
-    async def side_by_side(self, flows: Iterator[Flow[T]], parallel: int) -> AsyncGenerator[T]:
-        """Run flows, at most *parallel* at once, and yield their results in order."""
+    async def side_by_side(self, flows: Iterator[Flow[T]], parallel: int, ahead: int) -> AsyncGenerator[T]:
+        """Run flows, at most *parallel* exchanges at once, and yield their results in order.
+
+        At most *ahead* more flows are begun: those whose answers are being decoded, and those that wait for room.
+        """
         running: deque[asyncio.Task[T]] = deque()
         refused: OctopusError | None = None
-        most = min(parallel, self._settings.max_connections)
+        at_once = min(parallel, self._settings.max_connections)
+        room, most = asyncio.Semaphore(at_once), at_once + (ahead if at_once > 1 else 0)
         try:
             while True:
                 while len(running) < most and refused is None:
@@ -299,7 +310,7 @@ class AsyncDriver:
                         break
                     if following is None:
                         break
-                    running.append(asyncio.create_task(self.run(following)))
+                    running.append(asyncio.create_task(self.run(following, room)))
                 if not running:
                     break
                 yield await running[0]

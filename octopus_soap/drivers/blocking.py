@@ -247,10 +247,12 @@ class BlockingDriver:
                 case _:
                     assert_never(effect)
 
-    def side_by_side(self, flows: Iterator[Flow[T]], parallel: int) -> Generator[T]:
-        """Run flows, at most *parallel* at once, and yield their results in order.
+    def side_by_side(self, flows: Iterator[Flow[T]], parallel: int, ahead: int) -> Generator[T]:
+        """Run flows, at most *parallel* exchanges at once, and yield their results in order.
 
-        The first flow runs in the caller's thread unless a second one exists: a call of one batch starts no thread.
+        At most *ahead* more flows are begun, and one in any case: those whose answers are being decoded, and those that
+        wait for room. The first flow runs in the caller's thread unless a second one exists: a call of one batch starts
+        no thread.
         """
         first = next(flows, None)
         if first is None:
@@ -267,14 +269,12 @@ class BlockingDriver:
             for flow in flows:
                 yield self.run(flow)
             return
-        yield from self._threads([first, second], flows, min(parallel, self._settings.max_connections))
+        yield from self._threads([first, second], flows, min(parallel, self._settings.max_connections), ahead)
 
-    def _threads(self, opening: list[Flow[T]], flows: Iterator[Flow[T]], parallel: int) -> Generator[T]:
+    def _threads(self, opening: list[Flow[T]], flows: Iterator[Flow[T]], parallel: int, ahead: int) -> Generator[T]:
         running: deque[Future[T]] = deque()
         refused: OctopusError | None = None
-        beside = _Beside(parallel)
-        # Twice as many flows as connections: while one half is decoded, the other has its requests under way.
-        most = 2 * parallel
+        beside, most = _Beside(parallel), parallel + max(1, ahead)
         pool = ThreadPoolExecutor(most, thread_name_prefix="octopus-soap")
         try:
             running.extend(self._begun(pool, flow, beside) for flow in opening)

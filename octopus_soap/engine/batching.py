@@ -120,6 +120,9 @@ class ListJob(Generic[T]):
         self._reading = declared is Safety.READ
         self._judge = Judge(listing, context.codec, reading=self._reading)
         self.parallel = context.parallel_reads if self._reading else context.parallel_writes
+        # While some batches are decoded, others have their requests under way. A stream takes no more than it must, as
+        # what it has not taken costs no memory; a write goes no further than it must beside one that fails.
+        self.ahead = self.parallel if self._reading and not streaming else 0
         self._reporter = Reporter(listing.progress)
         self._intake = Intake(operation, rule, listing, context, reading=self._reading)
         context.guard_contract(operation, declared)

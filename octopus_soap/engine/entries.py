@@ -116,9 +116,6 @@ def each(
     entry: Entry, judged: Judged[Any], error: OctopusError | None = None, raw: bytes | None = None
 ) -> list[ItemOutcome[Any]]:
     """The same outcome for every input an entry stands for."""
-    return [
-        item_outcome(
-            index, entry.key, judged.status, judged.value, judged.message, error, entry.input, raw, entry.filled
-        )
-        for index in entry.indices
-    ]
+    status, value, message = judged
+    key, given, filled = entry.key, entry.input, entry.filled
+    return [item_outcome(index, key, status, value, message, error, given, raw, filled) for index in entry.indices]

@@ -37,8 +37,9 @@ _NIL_NAMESPACE = NIL[1:].partition("}")[0]
 _DECLARED = re.compile(rb"<\?xml[^>]*?encoding\s*=\s*[\"']([\w.-]+)")
 _LIMIT = 10_000_000
 """libxml2 refuses a longer text; whole pages above it are left to it."""
-_REFUSED = [chr(code) for code in range(0x20) if chr(code) not in "\t\n"] + ["\ufffe", "\uffff"]
-"""Characters XML forbids, and the carriage return."""
+_CONTROLS = bytes(code for code in range(0x20) if chr(code) not in "\t\n")
+_REFUSED = (b"]]>", "\ufffe".encode(), "\uffff".encode())
+"""Beside control characters (the carriage return is one), what may not stand in a page that is cut."""
 
 
 class NotCut(Exception):  # noqa: N818 - control flow between here, the decoder and the codec
@@ -135,10 +136,9 @@ def _plain(body: bytes) -> str | None:
     declared = _DECLARED.match(body)
     if len(body) >= _LIMIT or (declared and declared[1].lower() != b"utf-8"):
         return None
+    if len(body.translate(None, _CONTROLS)) != len(body) or any(refused in body for refused in _REFUSED):
+        return None
     try:
-        text = body.decode("utf-8")
+        return body.decode("utf-8")
     except UnicodeDecodeError:
         return None
-    if any(refused in text for refused in _REFUSED) or ("]" in text and "]]>" in text):
-        return None
-    return text
