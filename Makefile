@@ -5,6 +5,9 @@ BIN    := $(VENV)/bin
 RETAIL ?=
 MOMENTS ?= 50
 
+# Some hundred tests start a Python of their own: without compiled files each would compile the package anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format bench soak crash fuzz docs dist clean
 
