@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import warnings
@@ -20,6 +21,13 @@ SHOP = Merchant("canary-shop", authtoken="canary-authtoken-5f2c81", accessid="0b
 """The account of every test; its two secrets may turn up nowhere (see `no_secret_leaks`)."""
 
 SECRETS = (SHOP.authtoken, SHOP.accessid)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """What is there once the tests are collected stays to the end: no later collection of garbage walks it again."""
+    gc.collect()
+    gc.freeze()
 
 
 # The same examples everywhere and every time; HYPOTHESIS_PROFILE=explore looks for new ones.

@@ -142,6 +142,8 @@ def _imports(module: str) -> list[Import]:
 
     def visit(node: ast.AST, *, for_types: bool) -> None:
         for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.expr):  # no import stands within one
+                continue
             typing_only = for_types or (
                 isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
                 and not isinstance(node.test, ast.UnaryOp) and child in node.body
