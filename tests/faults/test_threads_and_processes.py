@@ -126,6 +126,30 @@ def test_parallel_batches_keep_to_the_limit_too(service, make_client):
     assert len(service.calls) == 20
 
 
+def test_the_next_request_does_not_wait_until_an_answer_is_decoded(service, make_client, monkeypatch):
+    client = make_client(max_connections=2)
+    decode, more = client._codec.decode, threading.Event()
+
+    def held(*given: Any) -> Any:
+        assert more.wait(30), "a third request never came while the first answers were not decoded"
+        return decode(*given)
+
+    def watch() -> None:
+        while len(service.calls) < 3 and not more.wait(0.01):
+            pass
+        more.set()
+
+    monkeypatch.setattr(client._codec, "decode", held)
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        assert client.is_sku_exist_list([f"S{n}" for n in range(20)], batch_size=5) == [False] * 20
+    finally:
+        more.set()
+        watching.join()
+    assert len({call.connection for call in service.calls}) <= 2
+
+
 def test_writes_go_one_batch_after_another_unless_told_otherwise(service, client):
     service.store.add_items([{"Sku": f"S{n}"} for n in range(40)])
     client.update_item_quantity_and_price_list(
