@@ -23,7 +23,7 @@ import httpx
 
 from octopus_soap.drivers.certificates import ssl_context
 from octopus_soap.drivers.decoding import off_loop
-from octopus_soap.drivers.turns import TaskTurns
+from octopus_soap.drivers.turns import TaskTurns, stopped
 from octopus_soap.engine.flow import Compute, Effect, Exchange, Flow, Send, SendFailure, Sleep
 from octopus_soap.engine.pacing import Pace
 from octopus_soap.engine.retry import FailureKind
@@ -280,7 +280,8 @@ class AsyncDriver:
                 case Send():
                     # The wait for room is nobody's limit: nothing of this request has begun.
                     async with contextlib.nullcontext() if room is None else room:
-                        answer = await self.exchange(effect.exchange, effect.limit)
+                        over = room is not None and self._stop is not None and self._stop.is_set()
+                        answer = stopped() if over else await self.exchange(effect.exchange, effect.limit)
                 case Sleep():
                     await asyncio.sleep(effect.seconds)
                 case Compute():

@@ -27,7 +27,7 @@ import requests
 import urllib3
 
 from octopus_soap.drivers.connections import Connections, OriginAuth, deadline, failure_of
-from octopus_soap.drivers.turns import give_way
+from octopus_soap.drivers.turns import give_way, stopped
 from octopus_soap.engine.flow import Compute, Effect, Exchange, Flow, Send, SendFailure, Sleep
 from octopus_soap.engine.retry import FailureKind
 from octopus_soap.errors import OctopusError, ProtocolError
@@ -235,7 +235,10 @@ class BlockingDriver:
                         with beside.room:  # the wait for it is nobody's limit: nothing of this request has begun
                             if beside.abandoned.is_set():
                                 raise CancelledError
-                            answer = self.exchange(effect.exchange, effect.limit, beside.abandoned)
+                            over = self._stop is not None and self._stop.is_set()
+                            answer = (
+                                stopped() if over else self.exchange(effect.exchange, effect.limit, beside.abandoned)
+                            )
                 case Sleep():
                     self._sleep(effect.seconds)
                 case Compute():

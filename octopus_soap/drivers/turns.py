@@ -31,6 +31,12 @@ def give_way() -> None:
     time.sleep(0)
 
 
+def stopped(waited: float = 0.0) -> SendFailure:
+    """What a request meets that was stopped before it left."""
+    error = ConnectFailed("stopped before this request had its turn; it was not sent")
+    return SendFailure(FailureKind.BUSY, error, waited)
+
+
 class _Wait(NamedTuple):
     """Wait to be woken, at most *seconds*; *paced* where only time brings the moment."""
 
@@ -73,8 +79,7 @@ class _Turns:
                 woken.clear()
                 waited = self._clock() - started
                 if queued and unwanted():
-                    stopped = ConnectFailed("stopped before this request had its turn; it was not sent")
-                    return SendFailure(FailureKind.BUSY, stopped, waited)
+                    return stopped(waited)
                 with self._lock:
                     pause = self.line.ask(ticket, started + waited)
                 if pause == 0.0:

@@ -150,6 +150,20 @@ def test_the_next_request_does_not_wait_until_an_answer_is_decoded(service, make
     assert len({call.connection for call in service.calls}) <= 2
 
 
+def test_a_stop_lets_no_batch_leave_that_was_begun_ahead(service, make_client):
+    stop = threading.Event()
+    service.script.on("*").do(Latency(0.2))
+    client = make_client(max_connections=2).with_options(stop=stop)
+    timer = threading.Timer(0.05, stop.set)
+    timer.start()
+    with pytest.raises(OctopusError) as caught:
+        client.is_sku_exist_list([f"S{n}" for n in range(40)], batch_size=5)
+    timer.join()
+    assert len(service.calls) <= 2
+    assert len(caught.value.result.outcomes) == 40
+    assert sum(outcome.status == "not_sent" for outcome in caught.value.result.outcomes) >= 30
+
+
 def test_writes_go_one_batch_after_another_unless_told_otherwise(service, client):
     service.store.add_items([{"Sku": f"S{n}"} for n in range(40)])
     client.update_item_quantity_and_price_list(
