@@ -85,7 +85,7 @@ def test_two_accounts_in_fifty_tasks_never_mix() -> None:
 
 def test_cancelling_keeps_the_finished_part_and_the_client(service: Emulator) -> None:
     skus = stock(service, 250)
-    service.script.on("GetItemQuantityList", nth=[2, 3]).do(Hang())
+    service.script.on("GetItemQuantityList", key=["00100", "00200"]).do(Hang())
 
     async def work() -> Any:
         async with AsyncOctopusClient(settings=settings(service)) as client:
