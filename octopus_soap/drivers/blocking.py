@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections import deque
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import closing, nullcontext
 from contextvars import copy_context
 from http.client import HTTPException
@@ -41,8 +41,20 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _CHUNK = 256 * 1024
+_LOOK_UP = 0.5
+"""Seconds after which a caller who waits for a batch looks whether Ctrl-C came."""
 _ONE_AT_A_TIME: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 """Threads of this interpreter take turns; a free-threaded one decodes as many pages at once as it has processors."""
+
+
+def _ended(future: Future[T]) -> Future[T]:
+    """The future once it is done.
+
+    Python notices Ctrl-C that comes just before it begins to wait only when the wait is over: so each wait is short.
+    """
+    while not future.done():
+        wait((future,), _LOOK_UP)
+    return future
 
 
 class _Beside:
@@ -291,7 +303,7 @@ class BlockingDriver:
                     if following is None:
                         break
                     running.append(self._begun(pool, following, beside))
-                yield running.popleft().result()
+                yield _ended(running.popleft()).result()
             if refused is not None:
                 raise refused
         finally:
