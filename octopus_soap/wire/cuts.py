@@ -38,8 +38,9 @@ _DECLARED = re.compile(rb"<\?xml[^>]*?encoding\s*=\s*[\"']([\w.-]+)")
 _LIMIT = 10_000_000
 """libxml2 refuses a longer text; whole pages above it are left to it."""
 _CONTROLS = bytes(code for code in range(0x20) if chr(code) not in "\t\n")
-_REFUSED = (b"]]>", "\ufffe".encode(), "\uffff".encode())
-"""Beside control characters (the carriage return is one), what may not stand in a page that is cut."""
+_REFUSED = {b"]": (b"]]>",), b"\xef": ("\ufffe".encode(), "\uffff".encode())}
+"""Beside control characters (the carriage return is one), what may not stand in a page that is cut; by its first byte,
+which is looked for at ten times the speed and which most pages do not have."""
 
 
 class NotCut(Exception):  # noqa: N818 - control flow between here, the decoder and the codec
@@ -136,7 +137,9 @@ def _plain(body: bytes) -> str | None:
     declared = _DECLARED.match(body)
     if len(body) >= _LIMIT or (declared and declared[1].lower() != b"utf-8"):
         return None
-    if len(body.translate(None, _CONTROLS)) != len(body) or any(refused in body for refused in _REFUSED):
+    if len(body.translate(None, _CONTROLS)) != len(body):
+        return None
+    if any(refused in body for first, words in _REFUSED.items() if first in body for refused in words):
         return None
     try:
         return body.decode("utf-8")

@@ -86,10 +86,8 @@ class Layout:
             return None
         end = match.end()
         try:
-            if text.find("&", position, end) < 0:
-                return form.plain(match.groups()), end
-            _check_references(text, position, end)
-            return form.resolving(match.groups()), end
+            build = form.plain if text.find("&", position, end) < 0 else form.resolving
+            return build(match.groups()), end
         except (ValueError, ArithmeticError, LookupError):  # not a value of its type: the tree's reader says why
             return None
 
@@ -105,27 +103,21 @@ class Layout:
         return [build(match.groups()) for match in form.pattern.finditer(text)]
 
 
-def _check_references(text: str, position: int, end: int) -> None:
-    """Refuse a row with an `&` that begins no reference, or one to a character XML forbids."""
-    found = 0
-    for reference in _REFERENCE.finditer(text, position, end):
-        found += 1
-        if not reference[3]:
-            number = int(reference[1], 16) if reference[1] else int(reference[2])
-            if number > _LAST_CODE_POINT or FORBIDDEN.match(chr(number)):
-                raise ValueError("a reference to a character XML forbids")
-    if found != text.count("&", position, end):
-        raise ValueError("an & that begins no reference")
-
-
 def _resolve(text: str) -> str:
-    return _REFERENCE.sub(_character, text)
+    """Text with its references resolved; raises `ValueError` for an `&` that begins none, or one XML forbids."""
+    resolved, found = _REFERENCE.subn(_character, text)
+    if found != text.count("&"):
+        raise ValueError("an & that begins no reference")
+    return resolved
 
 
 def _character(reference: re.Match[str]) -> str:
-    if reference[1]:
-        return chr(int(reference[1], 16))
-    return chr(int(reference[2])) if reference[2] else _ENTITIES[reference[3]]
+    if reference[3]:
+        return _ENTITIES[reference[3]]
+    number = int(reference[1], 16) if reference[1] else int(reference[2])
+    if number > _LAST_CODE_POINT or FORBIDDEN.match(chr(number)):
+        raise ValueError("a reference to a character XML forbids")
+    return chr(number)
 
 
 # -- learning --------------------------------------------------------------------------------------------------------
