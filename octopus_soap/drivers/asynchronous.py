@@ -295,12 +295,13 @@ class AsyncDriver:
     async def side_by_side(self, flows: Iterator[Flow[T]], parallel: int, ahead: int) -> AsyncGenerator[T]:
         """Run flows, at most *parallel* exchanges at once, and yield their results in order.
 
-        At most *ahead* more flows are begun: those whose answers are being decoded, and those that wait for room.
+        Once the first has ended, at most *ahead* more flows are begun: those whose answers are being decoded, and those
+        that wait for room. Not before, as the first may end the call: refused credentials do.
         """
         running: deque[asyncio.Task[T]] = deque()
         refused: OctopusError | None = None
         at_once = min(parallel, self._settings.max_connections)
-        room, most = asyncio.Semaphore(at_once), at_once + (ahead if at_once > 1 else 0)
+        room, most = asyncio.Semaphore(at_once), at_once
         try:
             while True:
                 while len(running) < most and refused is None:
@@ -316,6 +317,7 @@ class AsyncDriver:
                     break
                 yield await running[0]
                 running.popleft()
+                most = at_once + (ahead if at_once > 1 else 0)
             if refused is not None:
                 raise refused
         finally:

@@ -265,9 +265,9 @@ class BlockingDriver:
     def side_by_side(self, flows: Iterator[Flow[T]], parallel: int, ahead: int) -> Generator[T]:
         """Run flows, at most *parallel* exchanges at once, and yield their results in order.
 
-        At most *ahead* more flows are begun, and one in any case: those whose answers are being decoded, and those that
-        wait for room. The first flow runs in the caller's thread unless a second one exists: a call of one batch starts
-        no thread.
+        Once the first has ended, at most *ahead* more flows are begun, and one in any case: those whose answers are
+        being decoded, and those that wait for room. Not before, as the first may end the call: refused credentials do.
+        The first flow runs in the caller's thread unless a second one exists: a call of one batch starts no thread.
         """
         first = next(flows, None)
         if first is None:
@@ -289,8 +289,8 @@ class BlockingDriver:
     def _threads(self, opening: list[Flow[T]], flows: Iterator[Flow[T]], parallel: int, ahead: int) -> Generator[T]:
         running: deque[Future[T]] = deque()
         refused: OctopusError | None = None
-        beside, most = _Beside(parallel), parallel + max(1, ahead)
-        pool = ThreadPoolExecutor(most, thread_name_prefix="octopus-soap")
+        beside, most = _Beside(parallel), parallel
+        pool = ThreadPoolExecutor(parallel + max(1, ahead), thread_name_prefix="octopus-soap")
         try:
             running.extend(self._begun(pool, flow, beside) for flow in opening)
             while running:
@@ -304,6 +304,7 @@ class BlockingDriver:
                         break
                     running.append(self._begun(pool, following, beside))
                 yield _ended(running.popleft()).result()
+                most = parallel + max(1, ahead)
             if refused is not None:
                 raise refused
         finally:

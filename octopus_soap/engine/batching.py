@@ -79,7 +79,6 @@ class _Search:
     refused: bool = False
     worked: tuple[int, int] = (0, 0)
     calls: list[CallInfo] = field(default_factory=list)
-    fatal: OctopusError | None = None
     outcomes: list[ItemOutcome[Any]] = field(default_factory=list)
 
     @property
@@ -161,13 +160,13 @@ class ListJob(Generic[T]):
         if self._listing.guarded and self._context.omitted_values is OmittedValues.READ_FIRST:
             batch = yield from self._filled(batch, search)
         for piece in self._intake.pieces(batch):
-            if search.fatal is not None or self._context.rules.stopped():
-                search.outcomes += alike(piece, OutcomeStatus.NOT_SENT, search.fatal)
+            if self.fatal is not None or self._context.rules.stopped():
+                search.outcomes += alike(piece, OutcomeStatus.NOT_SENT, self.fatal)
             else:
                 yield from self._send(piece, search)
         self._learn(search)
         search.outcomes.sort(key=_INDEX)
-        part = self._ended[number] = Part(search.outcomes, search.calls, number, search.fatal)
+        part = self._ended[number] = Part(search.outcomes, search.calls, number)
         return part
 
     def _learn(self, search: _Search) -> None:
@@ -221,9 +220,9 @@ class ListJob(Generic[T]):
         if len(batch) > 1 and self._worth_splitting(settled, search):
             middle = len(batch) // 2
             for half in (batch[:middle], batch[middle:]):
-                if search.fatal is not None or self._context.rules.stopped():
+                if self.fatal is not None or self._context.rules.stopped():
                     status = self._judge.open_or(OutcomeStatus.NOT_SENT, in_doubt=in_doubt)
-                    search.outcomes += alike(half, status, search.fatal)
+                    search.outcomes += alike(half, status, self.fatal)
                 elif search.hopeless:
                     status = self._judge.open_or(OutcomeStatus.FAILED, in_doubt=in_doubt)
                     search.outcomes += alike(half, status, settled.error)
@@ -234,7 +233,8 @@ class ListJob(Generic[T]):
             search.dead_ends += 1
             search.poisoned += 1
         if isinstance(settled.error, _FATAL):
-            search.fatal = settled.error
+            # For the call at once, and not when the batches before it were taken back: what follows is begun till then.
+            self.fatal = settled.error
         plain = OutcomeStatus.NOT_SENT if settled.kind is FailureKind.BUSY else OutcomeStatus.FAILED
         search.outcomes += alike(batch, self._judge.open_or(plain, in_doubt=in_doubt), settled.error)
 
@@ -266,9 +266,7 @@ class ListJob(Generic[T]):
     # -- the end -----------------------------------------------------------------------------------------------
 
     def absorb(self, part: Part) -> BatchResult[T]:
-        """Take back a batch: note a fatal end, and return the batch as a result of its own."""
-        if part.fatal is not None:
-            self.fatal = part.fatal
+        """Take back a batch, as a result of its own."""
         self._ended.pop(part.number, None)
         self._under_way.pop(part.number, None)
         return BatchResult[T](part.outcomes, part.calls, repeatable=self.safety is not Safety.UNSAFE)

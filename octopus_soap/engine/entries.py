@@ -91,7 +91,7 @@ class Entry:
     key: str
     input: Any
     value: Any
-    indices: list[int]
+    indices: tuple[int, ...]
     row: bytes = b""
     filled: tuple[str, ...] = ()
 
@@ -103,13 +103,11 @@ class Part(NamedTuple):
         outcomes: one per input of the batch, in input order where no equal inputs lie apart.
         calls: facts of each request made.
         number: which batch it is, from 0.
-        fatal: the error that ends the whole call.
     """
 
     outcomes: list[ItemOutcome[Any]]
     calls: list[CallInfo]
     number: int
-    fatal: OctopusError | None = None
 
 
 def each(

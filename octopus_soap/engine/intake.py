@@ -127,14 +127,14 @@ class Intake:
         same = entries.get(checked.key)
         if same is not None:
             if same.value == checked.value:
-                same.indices.append(index)
+                same.indices += (index,)
             else:
                 problems.append(_twice(same, index))
             return
         if self._listing.guarded and (problem := self._omission(checked)) is not None:
             problems.append(replace(problem, index=index))
             return
-        entry = Entry(checked.key, item, checked.value, [index])
+        entry = Entry(checked.key, item, checked.value, (index,))
         try:
             entry.row = self.encoded(entry)
         except InvalidInputError as error:

@@ -123,7 +123,9 @@ def _run(text: str, position: int, plan: Plan, cut: Cut) -> tuple[list[Row], int
                 break
         else:
             return run, position
-        run.append(record(read[0]))
+        row = record(read[0])
+        layout.share(row.value)
+        run.append(row)
         position = read[1]
         if not len(run) % ROWS:
             take_break()

@@ -12,6 +12,9 @@ What a layout matches is well-formed by itself, so that a row may be read from t
 2. A text with references is read only if each is one XML has, to a character it allows.
 3. It names the prefixes it needs, and those that must mean `xsi`, for whoever knows what is bound.
 
+The records of one layout share one set of the names that came, `model_fields_set`: with a set for each record, a page
+would take nearly twice the memory, and the garbage collector would have half as many more objects to look at.
+
 Characters XML forbids, `]]>` and carriage returns are the caller's matter: they are looked for once in the whole page.
 """
 
@@ -22,6 +25,7 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from octopus_soap.models.base import SharedNames, share_names
 from octopus_soap.models.scalars import FORBIDDEN
 from octopus_soap.wire.plans import NIL, is_nil, local_name
 from octopus_soap.wire.values import read_bool, read_decimal, read_float, read_int, read_text
@@ -29,6 +33,7 @@ from octopus_soap.wire.values import read_bool, read_decimal, read_float, read_i
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from octopus_soap.models.base import WireModel
     from octopus_soap.wire.plans import Element, Plan, Slot
 
 _TEXT = "[^<]*+"
@@ -54,11 +59,15 @@ _NOTED = 200
 
 
 class _Form(NamedTuple):
-    """One expression for a whole row, and what makes a dict of its groups: without references in the text, and with."""
+    """One expression for a whole row, and what makes a dict of its groups: without references in the text, and with.
+
+    `share` gives a record made of such a dict, and the records in it, their shared sets of names.
+    """
 
     pattern: re.Pattern[str]
     plain: Callable[[tuple[Any, ...]], dict[str, Any]]
     resolving: Callable[[tuple[Any, ...]], dict[str, Any]]
+    share: Callable[[WireModel], None]
 
 
 class Layout:
@@ -66,6 +75,7 @@ class Layout:
 
     Attributes:
         opening: a row's opening tag.
+        share: gives a record that a row became the names shared by all of this layout.
         drift: unknown members of a row, as they are counted.
         prefixes: those its tags have.
         nil_prefixes: those that must be bound to the namespace of `nil`.
@@ -74,6 +84,7 @@ class Layout:
     def __init__(self, opening: str, form: _Form, compiler: _Compiler) -> None:
         self.opening = opening
         self._form = form
+        self.share = form.share
         self.drift = tuple(compiler.drift)
         self.prefixes = frozenset(compiler.prefixes)
         self.nil_prefixes = compiler.nil_prefixes
@@ -180,10 +191,12 @@ class _Compiler:
         self._nil = f"|{nil}" if nil else ""
         self._groups: list[str] = []
         self._texts: list[str] = []
+        self._sharing: list[str] = []
         self._names: dict[str, Any] = {
             "Decimal": Decimal,
             "booleans": {"true": True, "false": False},
             "resolve": _resolve,
+            "share": share_names,
         }
 
     def form(self, element: Element, plan: Plan) -> _Form:
@@ -196,9 +209,10 @@ class _Compiler:
         # One dict display is what Python runs fastest. Only names of ours and quoted member names go into the source.
         take = f"(groups):\n ({', '.join(self._groups)},) = groups\n"
         resolve = "".join(f" if {text} and '&' in {text}: {text} = resolve({text})\n" for text in self._texts)
+        sharing = "".join(f" {line}\n" for line in self._sharing)
         code = f"def plain{take} return {source}\ndef resolving{take}{resolve} return {source}\n"
-        exec(compile(code, "<layout>", "exec"), self._names)  # noqa: S102 - see above
-        return _Form(re.compile(expression), self._names["plain"], self._names["resolving"])
+        exec(compile(f"{code}def sharing(r):\n{sharing}", "<layout>", "exec"), self._names)  # noqa: S102 - see above
+        return _Form(re.compile(expression), *(self._names[name] for name in ("plain", "resolving", "sharing")))
 
     def row(self, element: Element, plan: Plan) -> tuple[str, str]:
         """The expression of *element*, and the source of its dict.
@@ -206,7 +220,7 @@ class _Compiler:
         Raises:
             _Unfit: it has something a layout cannot hold.
         """
-        expression, source = self._record(element, plan)
+        expression, source = self._record(element, plan, "r")
         if not self._groups:
             raise _Unfit
         raw = self._tag(element)
@@ -226,7 +240,8 @@ class _Compiler:
         self._names[name] = value
         return name
 
-    def _record(self, element: Element, plan: Plan) -> tuple[str, str]:
+    def _record(self, element: Element, plan: Plan, record: str) -> tuple[str, str]:
+        """The expression of *element*'s members, and the source of their dict; *record* names what becomes of it."""
         expression: list[str] = []
         sources: list[str] = []
         seen: set[str] = set()
@@ -238,9 +253,13 @@ class _Compiler:
             seen.add(attribute)
             if slot is None:
                 self.drift.append(f"{plan.name}.{attribute}")
-            content, source = self._scalar(child, slot) if slot is None or slot.reader else self._part(child, slot)
+            if slot is None or slot.reader:
+                content, source = self._scalar(child, slot)
+            else:
+                content, source = self._part(child, slot, f"{record}.{attribute}")
             expression.append(content)
             sources.append(f"{attribute!r}: {source}")
+        self._sharing.append(f"share({record}, {self._name(SharedNames(seen))})")
         return "".join(expression), f"{{{', '.join(sources)}}}"
 
     def _scalar(self, child: Element, slot: Slot | None) -> tuple[str, str]:
@@ -257,10 +276,12 @@ class _Compiler:
         source = f"({call.format(repr(''))} if {empty} else {taken})"
         return f"<{raw}(?:>({_TEXT})</{raw}>|(/)>{self._nil})", source
 
-    def _part(self, child: Element, slot: Slot) -> tuple[str, str]:
+    def _part(self, child: Element, slot: Slot, part: str) -> tuple[str, str]:
         raw, group = self._tag(child), self._group()
         if slot.nested is not None:
-            expression, source = self._record(child, slot.nested)
+            outer, self._sharing = self._sharing, []
+            expression, source = self._record(child, slot.nested, part)
+            self._sharing = [*outer, f"if {part} is not None:", *(f" {line}" for line in self._sharing)]
             return f"<{raw}(?:>(){expression}</{raw}>{self._nil})", f"None if {group} is None else {source}"
         rows = list(child)
         if slot.rows is None or any(is_nil(row) for row in rows):
@@ -277,6 +298,7 @@ class _Compiler:
             raise _Unfit  # rows of a list vary in number, and drift is counted per row
         self.prefixes |= layout.prefixes
         self.nil_prefixes |= layout.nil_prefixes
+        self._sharing.append(f"for row in {part} or (): {self._name(layout.share)}(row)")
         return (
             f"<{raw}(?:>((?:{layout.uncaptured})*+)</{raw}>|(/)>{self._nil})",
             f"([] if {empty} else None if {group} is None else {self._name(layout.all)}({group}))",

@@ -269,6 +269,15 @@ def test_refused_credentials_carry_the_result_and_travel_with_it(stocked, client
     assert again.result.outcomes[0].error is again, "the error that ended the call is an outcome's error too"
 
 
+def test_refused_credentials_let_no_batch_leave_that_was_to_be_begun_ahead(stocked, make_client):
+    stocked.script.on("*").do(Status(401))
+    with pytest.raises(AuthenticationError) as caught:
+        make_client(max_connections=3).get_item_list(skus(60), batch_size=2)
+    sent = len(stocked.calls)
+    assert sent <= 3
+    assert statuses(caught.value.result) == [FAILED] * (2 * sent) + [NOT_SENT] * (60 - 2 * sent)  # type: ignore[attr-defined] # documented
+
+
 # -- replies that lie ----------------------------------------------------------------------------------------------
 
 

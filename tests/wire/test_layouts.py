@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from datetime import UTC
 
 import pytest
@@ -317,6 +319,45 @@ def test_a_page_of_one_shape_is_read_by_its_layout(monkeypatch):
     monkeypatch.setattr("octopus_soap.wire.plans.Plan.read", lambda *_: pytest.fail("read from the tree"))
     found = read(codec, body, cut=True)
     assert [row.value.sku for row in found.rows] == [f"{i:03d}" for i in range(9)]
+
+
+def test_records_of_one_layout_share_the_names_that_came_and_none_can_change_them():
+    codec = new_codec()
+    lock = "<a:FieldLocks><a:LockCost>true</a:LockCost></a:FieldLocks>"
+    store = "<a:StoreStockInfo><a:StoreID>1</a:StoreID></a:StoreStockInfo>"
+    body = page(
+        [
+            f"<a:InventoryItem>{lock}<a:Sku>{i:03d}</a:Sku><a:StoreStockInfoList>{store * 2}</a:StoreStockInfoList>"
+            f"<a:Unheard>x</a:Unheard></a:InventoryItem>"
+            for i in range(9)
+        ]
+    )
+    read(codec, body, cut=True)
+    items = [row.value for row in read(codec, body, cut=True).rows]
+    for records in (items, [i.field_locks for i in items], [s for i in items for s in i.store_stock_info_list]):
+        assert len({id(record.model_fields_set) for record in records}) == 1
+    names = items[0].model_fields_set
+    assert names == {"field_locks", "sku", "store_stock_info_list", "Unheard"}
+    for change in (
+        lambda: names.add("price"),
+        lambda: names.discard("sku"),
+        lambda: names.update(["price"]),
+        lambda: names.__ior__({"price"}),
+        names.clear,
+    ):
+        with pytest.raises(TypeError, match="without"):
+            change()
+    changed = [
+        items[0].replace(price="1"),
+        items[0].without("sku"),
+        items[0].model_copy(update={"price": 1}),
+        pickle.loads(pickle.dumps(items[0])).model_copy(update={"price": 1}),
+        copy.deepcopy(items[0]).model_copy(update={"price": 1}),
+    ]
+    assert all(item.model_fields_set != names for item in changed)
+    assert all(item.model_fields_set == {"field_locks", "sku", "store_stock_info_list", "Unheard"} for item in items)
+    assert set(items[1].model_dump(exclude_unset=True)) == names
+    assert items[2] == read(codec, body, cut=False).rows[2].value
 
 
 def test_a_row_forged_inside_cdata_is_never_read_as_a_row():
