@@ -18,7 +18,7 @@ def describe() -> dict[str, str]:
     found = {
         "processor": _processor(),
         "cores": str(os.cpu_count()),
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "system": f"{platform.system()} {'.'.join(platform.release().split('.')[:2])} {platform.machine()}",
         "load before": f"{os.getloadavg()[0]:.2f}" if hasattr(os, "getloadavg") else "unknown",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
     }

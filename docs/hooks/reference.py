@@ -2,7 +2,7 @@
 """The reference pages, written from the catalogue, the models, the settings and the commands themselves.
 
 Each function returns one page as Markdown. Nothing here is kept in step by hand except the two tables of grades, and
-`tests/test_documents.py` holds those against the catalogue and the models.
+`tests/documents/test_reference_pages.py` holds those against the catalogue and the models.
 """
 
 from __future__ import annotations

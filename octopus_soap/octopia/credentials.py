@@ -1,6 +1,6 @@
 """The kinds of credential people hold, and how to tell which one it is.
 
-What this module knows (octopia.md section 3; the credentials page, [C] unless marked):
+What this module knows (docs/sources.md; the credentials page, [C] unless marked):
 
 1. The REST API needs a client id, a client secret and a seller id. Who owns which of them is what makes the kinds.
 2. *One* value, a seller id, means delegated access: the aggregator's own client does the asking.

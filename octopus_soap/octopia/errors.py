@@ -174,7 +174,7 @@ class TokenRefusedError(TokenError):
 
 
 class TokenQuotaError(TokenError):
-    """This process has spent the hour's token requests (500, octopia.md section 1, [C2])."""
+    """This process has spent the hour's token requests (500, docs/sources.md, [C2])."""
 
 
 class ApiError(OctopiaError):

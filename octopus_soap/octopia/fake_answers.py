@@ -1,6 +1,6 @@
 """What the fake Octopia can answer: the forms of its answers, and the objects it is filled with.
 
-The texts of problems and all ids are inventions; the members of orders and offers are those of octopia.md section 5.
+The texts of problems and all ids are inventions; the members of orders and offers are those of docs/sources.md.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ _FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "applica
 
 
 def token_request(url: str, credentials: ApiCredentials) -> Request:
-    """Return the request for a token (octopia.md section 1, [C]: a form with the client credentials in it)."""
+    """Return the request for a token (docs/sources.md, [C]: a form with the client credentials in it)."""
     return Request(method="POST", url=url, call=CALL, headers=_FORM, body=SecretBytes(_form(url, credentials)))
 
 

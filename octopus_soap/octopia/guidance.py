@@ -1,6 +1,6 @@
 """What to do with each kind of credential: the table the CLI, the docs and the error messages read.
 
-Facts and addresses are from octopia.md section 3 (the authentication and credentials pages). Each row carries its
+Facts and addresses are from docs/sources.md (the authentication and credentials pages). Each row carries its
 grade: [C] official text, [C2] several independent implementations, [1] one unofficial source, [I] inferred here.
 """
 

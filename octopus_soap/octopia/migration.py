@@ -1,6 +1,6 @@
 """The REST call for each operation of the closed SOAP API.
 
-The SOAP API of Cdiscount's marketplace is decommissioned ([C] for the quoted migration page, octopia.md section 0).
+The SOAP API of Cdiscount's marketplace is decommissioned ([C] for the quoted migration page, docs/sources.md).
 Rows graded [C] are the vendor's own map (section 8). Rows graded [I] are this project's reading of the endpoint list in
 section 5: the endpoint exists there, that it replaces the operation is inferred. A row without calls says that nothing
 fitting is known, not that nothing exists.

@@ -1,6 +1,6 @@
 """What the API answers, as tolerant models.
 
-Rules (octopia.md section 4: no full field list is public):
+Rules (docs/sources.md: no full field list is public):
 
 1. Every field is optional. A missing one reads as None, or as an empty tuple for lists.
 2. A value that does not fit its field is not an error: the field stays empty, `unread` names it, `raw` holds the value.
@@ -115,7 +115,7 @@ class SellerState(StrEnum):
 
 
 class Seller(OctopiaModel):
-    """A seller's profile (octopia.md section 4; the pages' "first call")."""
+    """A seller's profile (docs/sources.md; the pages' "first call")."""
 
     seller_id: str | None = None
     login: str | None = None
@@ -264,7 +264,7 @@ class OrderLine(OctopiaModel):
 
 
 class Order(OctopiaModel):
-    """An order ([C] for the head, [1] for totals and lines; octopia.md section 5)."""
+    """An order ([C] for the head, [1] for totals and lines)."""
 
     order_id: str | None = None
     reference: str | None = None

@@ -3,7 +3,7 @@
 A plan is data: it is checked, split and printed without a client, which is what a dry run is. Sending it is a decision
 of its own, `OctopiaClient.send_offer_package`.
 
-Facts (octopia.md section 5, "Offers, JSON packages"): up to 100 requests per upload, up to 50,000 per package [C]; an
+Facts (docs/sources.md, "Offers, JSON packages"): up to 100 requests per upload, up to 50,000 per package [C]; an
 *Update* carries ``sellerExternalReference`` and the changed fields [C], so stock alone is reference and quantity [I]; a
 price must come with its full list of taxes [C]; a reference that stands twice in one package has both rejected [1].
 """

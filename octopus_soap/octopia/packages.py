@@ -1,6 +1,6 @@
 """The four calls of an offer package, and the flow that makes them in order.
 
-The order (octopia.md section 5, [C] for the workflow, [C2] for the bodies): open; upload 100 requests at a time, each
+The order (docs/sources.md, [C] for the workflow, [C2] for the bodies): open; upload 100 requests at a time, each
 time waiting until the package is ``WaitingForCompletion`` again; close with ``Ready``; watch until ``Integrated`` or
 ``Rejected``; read one result per request.
 

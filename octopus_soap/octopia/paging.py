@@ -1,4 +1,4 @@
-"""The two ways the API pages, as flows (octopia.md section 6).
+"""The two ways the API pages, as flows (docs/sources.md).
 
 *By index* (orders): ``pageIndex`` from 1, ``pageSize`` up to 100. No total is sent, and neither what ``itemsPerPage``
 means on a short page nor whether ``Link`` comes is certain. So a page ends the listing only if that is beyond doubt;

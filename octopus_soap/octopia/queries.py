@@ -19,7 +19,7 @@ OFFERS_PER_PAGE = 1000
 class OrderFilter:
     """Which orders to list or count; every filter is optional.
 
-    octopia.md section 5: the filters are official in kind [C], their spelling is [C2].
+    docs/sources.md: the filters are official in kind [C], their spelling is [C2].
 
     Attributes:
         status: States, such as `OrderStatus.WAITING_ACCEPTANCE`; any of them.
@@ -62,7 +62,7 @@ class OrderFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferFilter:
-    """Which offers to list (octopia.md section 5, [C]); every filter is optional.
+    """Which offers to list (docs/sources.md, [C]); every filter is optional.
 
     Attributes:
         offer_ids: Octopia's ids.

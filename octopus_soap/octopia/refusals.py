@@ -33,7 +33,7 @@ BY_STATUS: Mapping[int, type[ApiError]] = {
     422: RejectedError,
     429: RateLimitedError,
 }
-"""The documented statuses (octopia.md section 6, [C]); another 4xx is a plain `ApiError`, any 5xx a `ServerError`."""
+"""The documented statuses (docs/sources.md, [C]); another 4xx is a plain `ApiError`, any 5xx a `ServerError`."""
 
 
 def refusal(call: str, seller_id: str | None, reply: Reply, scrub: Scrubber) -> ApiError:

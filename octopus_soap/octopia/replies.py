@@ -1,6 +1,6 @@
 """Answers read with suspicion: JSON, problem+json, HTML, or nothing.
 
-Facts (octopia.md section 6): errors come as ``application/problem+json`` ([C]) with ``title``, ``detail``, ``status``,
+Facts (docs/sources.md): errors come as ``application/problem+json`` ([C]) with ``title``, ``detail``, ``status``,
 ``traceId`` and ``errors`` ([C2]); the token service is Keycloak and may answer ``error`` and ``error_description``
 ([I]); a gateway answers HTML, or a 404 of its own. So nothing here assumes that a body is JSON.
 """
@@ -71,7 +71,7 @@ class Problem:
     """What an error answer says, without secrets and cut to a sane length.
 
     Attributes:
-        text: One line for a message: detail, then field errors, then title (octopia.md section 6).
+        text: One line for a message: detail, then field errors, then title (docs/sources.md).
         title: The short text.
         detail: The longer text.
         fields: The messages per field at fault.

@@ -1,6 +1,6 @@
 """When to repeat a request, and after how long: one pure decision.
 
-Only reads and token requests ever reach this module. A write is not repeated after a failure (octopia.md section 6), so
+Only reads and token requests ever reach this module. A write is not repeated after a failure (docs/sources.md), so
 no write path imports it.
 """
 
@@ -14,7 +14,7 @@ from octopus_soap.octopia.effects import Reply
 from octopus_soap.octopia.errors import ConfigError, TlsFailedError, TransportError
 
 RETRYABLE_STATUS = frozenset({429, 502, 503, 504})
-"""Answers that say "later" or come from a gateway; 500 is not among them (octopia.md section 9)."""
+"""Answers that say "later" or come from a gateway; 500 is not among them (docs/sources.md)."""
 
 Jitter = Callable[[float, float], float]
 """A number between two bounds: `random.uniform`, or a test's own."""
@@ -81,7 +81,7 @@ def _may_repeat(failure: Reply | TransportError) -> bool:
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds a ``Retry-After`` header asks for, or None if it is absent or unreadable.
 
-    Octopia is not known to send it ([I], octopia.md section 6), so both forms of the header are accepted. The date form
+    Octopia is not known to send it ([I], docs/sources.md), so both forms of the header are accepted. The date form
     is measured against the answer's own ``Date``, so that a wrong local clock does not matter.
     """
     text = headers.get("retry-after", "").strip()

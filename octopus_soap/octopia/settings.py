@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TOKEN_URL = "https://auth.octopia-io.net/auth/realms/maas/protocol/openid-connect/token"  # noqa: S105 - an address, not a password
-"""The token service (octopia.md section 1, [C])."""
+"""The token service (docs/sources.md, [C])."""
 
 API_URL = "https://api.octopia-io.net/seller/v2"
-"""The seller API (octopia.md section 2, [C2]; the host is [C])."""
+"""The seller API (docs/sources.md, [C2]; the host is [C])."""
 
 RETIRED_HOSTS: Mapping[str, str] = {
     "oauth2.cdiscount.com": f"it was decommissioned [C]; the token service is {TOKEN_URL}",
@@ -38,7 +38,7 @@ RETIRED_HOSTS: Mapping[str, str] = {
     "wsvc.cdiscount.com": f"the SOAP API is closed [C]; the API is {API_URL}",
     "sts.cdiscount.com": f"it issued tokens for the closed SOAP API [C]; the token service is {TOKEN_URL}",
 }
-"""Hosts that must not be asked any more, with what to use instead (octopia.md sections 1, 2 and 8)."""
+"""Hosts that must not be asked any more, with what to use instead (docs/sources.md)."""
 
 _TLS_OFF = (
     "TLS verification cannot be turned off: the client secret and every token would go to whoever answers. The Octopia "

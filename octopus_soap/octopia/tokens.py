@@ -1,6 +1,6 @@
 """Access tokens: who asks for one, who waits, how long one is used.
 
-The rules (octopia.md section 1; the authentication page, "Generate a token"):
+The rules (docs/sources.md; the authentication page, "Generate a token"):
 
 1. One token serves every seller of a client. The cache is keyed by token URL and client id. The secret's keyed digest
    is part of the key, so that knowing somebody's client id is not enough to be handed their token in the same process.
