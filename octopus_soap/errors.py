@@ -49,6 +49,7 @@ class OctopusError(Exception):
         message: what was wrong and what to do, without the call's facts.
         info: facts of the call, once one was made.
         hint: the next step, which a traceback shows as a note; empty where the message says it.
+        retryable: the same call may go through later and does no harm then; what could be repeated at once was.
     """
 
     retryable: bool = False

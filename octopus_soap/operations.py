@@ -91,7 +91,7 @@ class Operations:
         Vendor's page: IsSkuExistList ("Limited to a MAX of 500 SKUs at a time").
         """
         return Listing(
-            skus, checks.sku, RowsOf(IsSkuExistResponse), answers.exists, None, {}, account_id, batch_size, progress
+            skus, checks.sku, RowsOf(IsSkuExistResponse), answers.exists, None, account_id, batch_size, progress
         )
 
     # -- items -------------------------------------------------------------------------------------------------
@@ -142,9 +142,7 @@ class Operations:
 
         Vendor's page: GetItemList ("Limited to a maximum of 100 SKUs at a time").
         """
-        return Listing(
-            skus, checks.sku, RowsOf(InventoryItem), answers.found, None, {}, account_id, batch_size, progress
-        )
+        return Listing(skus, checks.sku, RowsOf(InventoryItem), answers.found, None, account_id, batch_size, progress)
 
     # -- quantities --------------------------------------------------------------------------------------------
 
@@ -220,7 +218,7 @@ class Operations:
         Vendor's page: GetItemQuantityList ("Limited to a MAX of 100 SKUs at a time").
         """
         return Listing(
-            skus, checks.sku, RowsOf(QuantityInfoResponse), answers.quantity, None, {}, account_id, batch_size, progress
+            skus, checks.sku, RowsOf(QuantityInfoResponse), answers.quantity, None, account_id, batch_size, progress
         )
 
     @single("UpdateItemQuantityAndPrice", Safety.IDEMPOTENT)
@@ -287,7 +285,6 @@ class Operations:
             RowsOf(UpdateItemResponse),
             answers.updated,
             None,
-            {},
             account_id,
             batch_size,
             progress,
@@ -352,7 +349,6 @@ class Operations:
             RowsOf(UpdateItemResponse),
             answers.updated,
             None,
-            {},
             account_id,
             batch_size,
             progress,
@@ -538,7 +534,7 @@ class Operations:
 
         Vendor's page: SetDownloadOrderConfirm.
         """
-        return Listing(orders, checks.confirmation, Nothing(), None, None, {}, account_id, batch_size, progress)
+        return Listing(orders, checks.confirmation, Nothing(), None, None, account_id, batch_size, progress)
 
     @confirming(
         "SetDownloadSplitOrderConfirm",
@@ -568,7 +564,7 @@ class Operations:
 
         Vendor's page: SetDownloadSplitOrderConfirm.
         """
-        return Listing(orders, checks.confirmation, Nothing(), None, None, {}, account_id, batch_size, progress)
+        return Listing(orders, checks.confirmation, Nothing(), None, None, account_id, batch_size, progress)
 
     @single("SubmitOrder", Safety.UNSAFE)
     def submit_order(self, order: OrderSubmit, *, account_id: str | None = None) -> Single[SubmitOrderResponseItem]:
@@ -626,7 +622,7 @@ class Operations:
         Vendor's page: CustomFieldMapping ("It will return true or error message").
         """
         check = checks.keyed(CustomFieldMapping, "text")
-        return Listing(mappings, check, ScalarOf(str), None, answers.mapped, {}, account_id, batch_size, progress)
+        return Listing(mappings, check, ScalarOf(str), None, answers.mapped, account_id, batch_size, progress)
 
 
 def _deletion(

@@ -179,7 +179,7 @@ def orders_and_revenue_per_day(
         ConfigError: matplotlib is not installed.
     """
     # One row per order: an order's total stands in each row of its lines.
-    rows = {str(row.get("order_id") or position): row for position, row in enumerate(_rows(orders, stores="json"))}
+    rows = {row.get("order_id") or (position,): row for position, row in enumerate(_rows(orders, stores="json"))}
     placed = [(row.get("order_date") or row.get("order_time_gmt"), row.get("total")) for row in rows.values()]
     dated = [(_day(moment), total or 0.0) for moment, total in placed if moment is not None]
     if not dated:

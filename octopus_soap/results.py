@@ -1,4 +1,4 @@
-"""What a call gives back: `BatchResult`, one `ItemOutcome` per input, and the `CallInfo` of each HTTP exchange."""
+"""What a call gives back: `BatchResult`, one `ItemOutcome` per input, and the `CallInfo` of each request."""
 
 from __future__ import annotations
 
@@ -148,7 +148,8 @@ class BatchResult(Sequence[T]):
 
     Attributes:
         outcomes: one `ItemOutcome` per input.
-        calls: facts of each HTTP exchange, in the order they finished.
+        calls: facts of each request, all its attempts together, in the order of the batches; halves of a batch and what
+            `read_first` reads are requests of their own.
         repeatable: sending an input again does no harm (a read or an idempotent write).
     """
 

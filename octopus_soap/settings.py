@@ -204,6 +204,20 @@ class OctopusSettings(BaseSettings):
             raise ValueError("not an IANA time zone such as 'UTC' or 'America/New_York'") from None
         return value
 
+    @field_validator("ca_bundle")
+    @classmethod
+    def _is_there(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.exists():
+            raise ValueError("no such file")
+        return value
+
+    @field_validator("user_agent")
+    @classmethod
+    def _fits_the_header(cls, value: str) -> str:
+        if not value.isprintable() or not value.isascii():
+            raise ValueError("must be printable ASCII text, to fit an HTTP header")
+        return value
+
     @field_validator("batch_sizes", "safety")
     @classmethod
     def _names_operations(cls, value: dict[str, Any]) -> dict[str, Any]:

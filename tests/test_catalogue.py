@@ -127,7 +127,6 @@ def test_no_operation_lives_outside_the_catalogue() -> None:
 def test_the_method_is_the_wire_name_in_snake_case(row: Operation) -> None:
     assert row.name == snake_case(row.wire_name)
     assert getattr(OctopusClient, row.name) is row
-    assert row.section == row.wire_name
 
 
 @EVERY_ROW

@@ -213,6 +213,9 @@ WRONG: list[dict[str, Any]] = [
     {"safety": {"SubmitOrders": "read"}},
     {"safety": {"SubmitOrder": "sure"}},
     {"omitted_values": "guess"},
+    {"ca_bundle": "/no/such/bundle.pem"},
+    {"user_agent": "shop\nx: y"},
+    {"user_agent": "Käse/1"},
     {"tiemout": 5},
     {"account_id": 5},
 ]

@@ -17,6 +17,7 @@ import os
 import threading
 import time
 from collections import deque
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 import httpx
@@ -80,6 +81,7 @@ class _Loop:
             follow_redirects=False,
             trust_env=trust_env,
             verify=ssl_context(settings, trust_env=trust_env),
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # none is kept, as by the blocking driver
         )
         self.http.headers.clear()
         # A loop that shuts down closes the asynchronous generators begun in it: so no socket outlives its loop, where
@@ -280,7 +282,7 @@ class AsyncDriver:
                 case Send():
                     # The wait for room is nobody's limit: nothing of this request has begun.
                     async with contextlib.nullcontext() if room is None else room:
-                        over = room is not None and self._stop is not None and self._stop.is_set()
+                        over = room is not None and effect.unwanted()
                         answer = stopped() if over else await self.exchange(effect.exchange, effect.limit)
                 case Sleep():
                     await asyncio.sleep(effect.seconds)

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _CHUNK = 256 * 1024
 _LOOK_UP = 0.5
-"""Seconds after which a caller who waits for a batch looks whether Ctrl-C came."""
+"""Seconds after which one who waits looks whether Ctrl-C, or a stop, came."""
 _ONE_AT_A_TIME: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 """Threads of this interpreter take turns; a free-threaded one decodes as many pages at once as it has processors."""
 
@@ -247,12 +247,13 @@ class BlockingDriver:
                         with beside.room:  # the wait for it is nobody's limit: nothing of this request has begun
                             if beside.abandoned.is_set():
                                 raise CancelledError
-                            over = self._stop is not None and self._stop.is_set()
                             answer = (
-                                stopped() if over else self.exchange(effect.exchange, effect.limit, beside.abandoned)
+                                stopped()
+                                if effect.unwanted()
+                                else self.exchange(effect.exchange, effect.limit, beside.abandoned)
                             )
                 case Sleep():
-                    self._sleep(effect.seconds)
+                    self._pause(effect.seconds, beside)
                 case Compute():
                     try:
                         with nullcontext() if beside is None else beside.decoding:
@@ -261,6 +262,15 @@ class BlockingDriver:
                         error = raised
                 case _:
                     assert_never(effect)
+
+    def _pause(self, seconds: float, beside: _Beside | None) -> None:
+        if beside is None:
+            self._sleep(seconds)
+            return
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not (self._stop is not None and self._stop.is_set()):
+            if beside.abandoned.wait(min(left, _LOOK_UP)):
+                return
 
     def side_by_side(self, flows: Iterator[Flow[T]], parallel: int, ahead: int) -> Generator[T]:
         """Run flows, at most *parallel* exchanges at once, and yield their results in order.

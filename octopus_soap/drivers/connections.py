@@ -75,7 +75,7 @@ class Connections:
     def __init__(self, settings: OctopusSettings, session: requests.Session | None) -> None:
         self.given = session
         self._settings = settings
-        self._lock = threading.Lock()
+        self._lock, self._lock_pid = threading.Lock(), os.getpid()
         self._session: requests.Session | None = None
         self._pid = 0
         self._closed = False
@@ -92,6 +92,11 @@ class Connections:
             self._turns, self._turns_pid = ThreadTurns(self._settings), os.getpid()
         return self._turns
 
+    def _guard(self) -> threading.Lock:
+        if self._lock_pid != os.getpid():  # as the turns
+            self._lock, self._lock_pid = threading.Lock(), os.getpid()
+        return self._lock
+
     def session(self) -> requests.Session:
         """The session of this process.
 
@@ -103,7 +108,7 @@ class Connections:
         if self.given is not None:
             return self.given
         if self._session is None or self._pid != os.getpid():
-            with self._lock:
+            with self._guard():
                 if self._session is None or self._pid != os.getpid():
                     self._open()
         assert self._session is not None  # noqa: S101 - opened above
@@ -128,7 +133,7 @@ class Connections:
 
     def close(self) -> None:
         """Close our own session; a caller's stays open."""
-        with self._lock:
+        with self._guard():
             self._closed = True
             self.drop_idle()  # requests would leave them to the garbage collector
             if self._session is not None and self._pid == os.getpid():
@@ -324,7 +329,6 @@ class DeadlineAdapter(HTTPAdapter):
     """A requests adapter that keeps the total limit, retries nothing, and blocks instead of discarding connections."""
 
     def __init__(self, connections: int) -> None:
-        self._connections = connections
         super().__init__(pool_connections=2, pool_maxsize=connections, max_retries=0, pool_block=True)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:

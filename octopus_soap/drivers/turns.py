@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     AsyncPause: TypeAlias = Callable[[asyncio.Event, float], Awaitable[object]]
 
 
+_LOOK_UP = 0.5
+"""Seconds after which one who waits for a moment and a stop looks whether his call was abandoned."""
+
+
 def give_way() -> None:
     """Let another thread have the interpreter now: from a busy one, Python takes it only after 5 ms."""
     time.sleep(0)
@@ -148,10 +152,12 @@ class ThreadTurns(_Turns):
                 except StopIteration as end:
                     turn: float | SendFailure = end.value
                     return turn
-                if wait.paced:  # the head of the line: nothing but a stop changes its moment
-                    self._pause(woken if stop is None else stop, wait.seconds)
-                else:
+                if not wait.paced:
                     woken.wait(wait.seconds)
+                elif stop is None:
+                    self._pause(woken, wait.seconds)
+                else:  # a stop wakes nobody in the line; who abandons does
+                    self._pause(stop, wait.seconds if abandoned is None else min(wait.seconds, _LOOK_UP))
 
 
 async def _woken(event: asyncio.Event, seconds: float) -> None:

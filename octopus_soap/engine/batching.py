@@ -35,7 +35,6 @@ from octopus_soap.engine.judging import Judge, alike
 from octopus_soap.engine.retry import FailureKind
 from octopus_soap.errors import (
     AuthenticationError,
-    ConfigError,
     FaultError,
     InvalidInputError,
     OctopusError,
@@ -55,7 +54,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_FATAL = (AuthenticationError, ConfigError)
 _INDEX = attrgetter("index")
 
 
@@ -115,6 +113,9 @@ class ListJob(Generic[T]):
     ) -> None:
         self.operation = operation
         self.safety = context.safety.get(operation, declared)
+        self.fatal: OctopusError | None = None
+        self._stopped = context.rules.stopped
+        context = replace(context, rules=replace(context.rules, stopped=self._over))
         self._rule, self._listing, self._context = rule, listing, context
         self._reading = declared is Safety.READ
         self._judge = Judge(listing, context.codec, reading=self._reading)
@@ -129,9 +130,8 @@ class ListJob(Generic[T]):
         if problems := account_problems(account):
             raise InvalidInputError(problems)
         self._account = account
-        self._frame = context.codec.frame(operation, {"accountID": account, **listing.arguments}, rule.listed)
+        self._frame = context.codec.frame(operation, {"accountID": account}, rule.listed)
         self._intake.open(len(self._frame.head) + len(self._frame.tail), streaming=streaming)
-        self.fatal: OctopusError | None = None
         self._outage = False
         self._under_way: dict[int, list[Entry]] = {}
         self._ended: dict[int, Part] = {}
@@ -140,10 +140,12 @@ class ListJob(Generic[T]):
     # -- flows -------------------------------------------------------------------------------------------------
 
     def flows(self) -> Iterator[Flow[Part]]:
-        """One flow per batch; none after a fatal end or a stop."""
+        """One flow per batch; after a fatal end or a stop they send nothing."""
         for index, batch in enumerate(self._intake.batches()):
-            over = self.fatal is not None or self._context.rules.stopped()
-            yield self._told(self._not_sent(index, batch) if over else self._run(index, batch))
+            yield self._told(self._not_sent(index, batch) if self._over() else self._run(index, batch))
+
+    def _over(self) -> bool:
+        return self.fatal is not None or self._stopped()
 
     def _told(self, flow: Flow[Part]) -> Flow[Part]:
         part = yield from flow
@@ -160,7 +162,7 @@ class ListJob(Generic[T]):
         if self._listing.guarded and self._context.omitted_values is OmittedValues.READ_FIRST:
             batch = yield from self._filled(batch, search)
         for piece in self._intake.pieces(batch):
-            if self.fatal is not None or self._context.rules.stopped():
+            if self._over():
                 search.outcomes += alike(piece, OutcomeStatus.NOT_SENT, self.fatal)
             else:
                 yield from self._send(piece, search)
@@ -189,11 +191,12 @@ class ListJob(Generic[T]):
         for entry in wanting:
             try:
                 filling = fill(self.operation, self._rule.listed, entry.value, fillings[entry.key], self._context)
-            except OctopusError as error:
-                refused[entry.key] = error
-            else:
                 entry.value, entry.filled = filling.value, filling.members
                 entry.row = self._intake.encoded(entry)
+            except OctopusError as error:
+                refused[entry.key] = error
+                if isinstance(error, AuthenticationError):
+                    self.fatal = error
         for entry in batch:
             if entry.key in refused:
                 search.outcomes += each(entry, Judged(OutcomeStatus.NOT_SENT), refused[entry.key])
@@ -220,7 +223,7 @@ class ListJob(Generic[T]):
         if len(batch) > 1 and self._worth_splitting(settled, search):
             middle = len(batch) // 2
             for half in (batch[:middle], batch[middle:]):
-                if self.fatal is not None or self._context.rules.stopped():
+                if self._over():
                     status = self._judge.open_or(OutcomeStatus.NOT_SENT, in_doubt=in_doubt)
                     search.outcomes += alike(half, status, self.fatal)
                 elif search.hopeless:
@@ -229,14 +232,19 @@ class ListJob(Generic[T]):
                 else:
                     yield from self._send(half, search, in_doubt=in_doubt)
             return
+        self._gave_up(batch, settled, search, in_doubt=in_doubt)
+
+    def _gave_up(self, batch: list[Entry], settled: Settled, search: _Search, *, in_doubt: bool) -> None:
         if len(batch) == 1:
             search.dead_ends += 1
             search.poisoned += 1
-        if isinstance(settled.error, _FATAL):
+        if isinstance(settled.error, AuthenticationError):
             # For the call at once, and not when the batches before it were taken back: what follows is begun till then.
             self.fatal = settled.error
-        plain = OutcomeStatus.NOT_SENT if settled.kind is FailureKind.BUSY else OutcomeStatus.FAILED
-        search.outcomes += alike(batch, self._judge.open_or(plain, in_doubt=in_doubt), settled.error)
+        plain, error = OutcomeStatus.FAILED, settled.error
+        if settled.kind is FailureKind.BUSY:
+            plain, error = OutcomeStatus.NOT_SENT, self.fatal or error
+        search.outcomes += alike(batch, self._judge.open_or(plain, in_doubt=in_doubt), error)
 
     def _request(self, batch: list[Entry]) -> Request:
         codec, reads = self._context.codec, self._listing.reads
@@ -256,7 +264,7 @@ class ListJob(Generic[T]):
             return True
         if isinstance(error, FaultError) and error.fault_code == "DeserializationFailed":
             return True  # refused before it was processed
-        if self.safety is Safety.UNSAFE or self._outage or isinstance(error, (*_FATAL, TimedOut)):
+        if self.safety is Safety.UNSAFE or self._outage or isinstance(error, (AuthenticationError, TimedOut)):
             return False
         if kind is FailureKind.AMBIGUOUS and isinstance(error, TransportError):
             search.too_large = True  # a WCF server that finds its reply too big just drops the connection

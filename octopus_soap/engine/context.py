@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from octopus_soap.engine.course import UNWATCHED
 from octopus_soap.errors import UnverifiedContractError
@@ -38,6 +38,14 @@ class CodecLike(Protocol):
     def omitted_value_members(self, operation: str, parameter: str, value: WireModel, /) -> list[str]: ...
 
 
+class _Learned(NamedTuple):
+    """A size that worked, and how many requests of it went through since."""
+
+    rows: int
+    size: int
+    streak: int = 0
+
+
 class SizeMemory:
     """The batch sizes that worked after a larger one did not, by operation. Shared by all calls of a client.
 
@@ -48,33 +56,30 @@ class SizeMemory:
     PATIENCE = 32
 
     def __init__(self) -> None:
-        self._rows: dict[str, int] = {}
-        self._bytes: dict[str, int] = {}
-        self._streak: dict[str, int] = {}
+        self._learned: dict[str, _Learned] = {}  # changed by one assignment each time: threads share it
 
     def worked(self, operation: str, rows: int, size: int) -> None:
         """A batch of *rows* and *size* bytes went through after a larger one was refused for its size."""
-        self._rows[operation] = max(1, rows)
-        self._bytes[operation] = size
-        self._streak[operation] = 0
+        self._learned[operation] = _Learned(max(1, rows), size)
 
     def went_through(self, operation: str, rows: int, size: int) -> None:
         """A batch of *rows* and *size* bytes went through at the first try."""
-        learned = self._rows.get(operation)
-        if learned is None or rows < learned:
+        learned = self._learned.get(operation)
+        if learned is None or rows < learned.rows:
             return
-        self._bytes[operation] = size
-        self._streak[operation] += 1
-        if self._streak[operation] >= self.PATIENCE:
-            self._rows[operation], self._streak[operation] = 2 * learned, 0
+        grows = learned.streak + 1 >= self.PATIENCE
+        self._learned[operation] = (
+            _Learned(2 * learned.rows, size) if grows else _Learned(learned.rows, size, learned.streak + 1)
+        )
 
     def rows(self, operation: str, limit: int) -> int:
         """How many rows a batch may have."""
-        return min(limit, self._rows.get(operation, limit))
+        learned = self._learned.get(operation)
+        return limit if learned is None else min(limit, learned.rows)
 
     def learned(self) -> dict[str, tuple[int, int]]:
         """Rows and bytes by operation, for people who look."""
-        return {name: (rows, self._bytes[name]) for name, rows in self._rows.items()}
+        return {name: (learned.rows, learned.size) for name, learned in self._learned.copy().items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from octopus_soap.results import CallInfo, ItemOutcome, OutcomeStatus, Progress, item_outcome
@@ -56,7 +56,6 @@ class Listing(Generic[T]):
         reads: what the reply is, for the codec.
         judge: what a row means; None where the reply has no rows.
         verdict: what a whole reply means for every entry, where it has no rows.
-        arguments: the other wire parameters.
         account_id: overrides the client's.
         batch_size: overrides the rule's limit, downwards or (where the limit is ours) upwards.
         progress: called after each batch; True for a progress bar.
@@ -68,7 +67,6 @@ class Listing(Generic[T]):
     reads: Any
     judge: Callable[[Any], Judged[T]] | None = None
     verdict: Callable[[Any], Judged[T]] | None = None
-    arguments: dict[str, Any] = field(default_factory=dict)
     account_id: str | None = None
     batch_size: int | None = None
     progress: Callable[[Progress], object] | bool | None = None

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from octopus_soap.engine.course import Course
 from octopus_soap.engine.flow import Flow, Request, attempt_all
 from octopus_soap.engine.matching import match_rows
-from octopus_soap.errors import InvalidInputError, OctopusError, Problem, ProtocolError
+from octopus_soap.errors import (
+    AuthenticationError,
+    ConnectFailed,
+    InvalidInputError,
+    OctopusError,
+    Problem,
+    ProtocolError,
+)
 from octopus_soap.models.inventory import InventoryItem, ItemQuantityAndPrice, StoreStockInfo
 from octopus_soap.models.replies import RowsOf
 from octopus_soap.safety import Safety
@@ -56,12 +63,17 @@ def read_current(
     calls: list[CallInfo] = []
     for start in range(0, len(keys), _PER_CALL):
         chunk = keys[start : start + _PER_CALL]
+        if context.rules.stopped():
+            stopped = ConnectFailed("stopped before the current item was read; nothing was sent")
+            return found | dict.fromkeys(keys[start:], Current(error=stopped)), calls
         with Course(_request(chunk, account_id, context), context.rules) as course:
             settled = yield from attempt_all(course)
             error = settled.error or context.codec.failure(settled.decoded)
             if error is not None and settled.error is None:
                 course.fail(error)
         calls.append(settled.info)
+        if isinstance(error, AuthenticationError):  # the next would be refused too
+            return found | dict.fromkeys(keys[start:], Current(error=error)), calls
         if error is not None:
             found.update(dict.fromkeys(chunk, Current(error=error)))
             continue

@@ -2,7 +2,8 @@
 
 A flow yields three effects and nothing else:
 
-* `Send(exchange, limit)`: make one HTTP exchange; the driver sends back its reply, or a `SendFailure` if none came;
+* `Send(exchange, limit, unwanted)`: make one HTTP exchange; the driver sends back its reply, or a `SendFailure` if none
+  came;
 * `Sleep(seconds)`: wait;
 * `Compute(work, size)`: run a pure function, perhaps off the event loop; the driver sends back its result or throws its
   error.
@@ -58,10 +59,15 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Make an exchange within *limit* seconds."""
+    """Make an exchange within *limit* seconds.
+
+    Where it has to wait for its turn beside others of its call, *unwanted* is asked at the last moment: the call may
+    have been stopped meanwhile, or have ended otherwise.
+    """
 
     exchange: Exchange
     limit: float
+    unwanted: Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +203,7 @@ def attempt_all(course: Course) -> Flow[Settled]:
     while True:
         exchange = Exchange(request.operation, request.action, request.body, info.request_id, info.attempts + 1)
         course.begun = exchange.attempt
-        answer = yield Send(exchange, max(0.0, rules.policy.total - info.elapsed))
+        answer = yield Send(exchange, max(0.0, rules.policy.total - info.elapsed), rules.stopped)
         info = _noted(course, exchange, answer)
         pause: float | None = None
         if isinstance(answer, SendFailure):
@@ -223,16 +229,19 @@ def attempt_all(course: Course) -> Flow[Settled]:
             retry_after=pause,
         )
         lost += kind in _LEAVES_OPEN
-        if decision.verdict is not Verdict.RETRY or rules.stopped():
-            final = _final(error, kind, decision.verdict, pause=pause, info=info, rules=rules)
-            if lost and request.safety is not Safety.READ and isinstance(final, ConnectFailed):
-                final = _perhaps_done(error.with_info(info))
-            course.fail(final, kind)
-            return Settled(None, final.with_info(info), kind, info, lost)
-        rules.watch.retrying(info, kind, decision.pause)
-        if decision.pause > 0:
-            yield Sleep(decision.pause)
-            course.info = info = replace(info, elapsed=info.elapsed + decision.pause)
+        if decision.verdict is Verdict.RETRY and not rules.stopped():
+            rules.watch.retrying(info, kind, decision.pause)
+            if decision.pause > 0:
+                yield Sleep(decision.pause)
+                course.info = info = replace(info, elapsed=info.elapsed + decision.pause)
+            if not rules.stopped():  # a stop cuts the pause short: what it was to wait for has not come
+                continue
+        final = _final(error, kind, decision.verdict, pause=pause, info=info, rules=rules)
+        never_left = kind is FailureKind.BUSY or isinstance(final, ConnectFailed)
+        if lost and request.safety is not Safety.READ and never_left:
+            final = _perhaps_done(error.with_info(info))
+        course.fail(final, kind)
+        return Settled(None, final.with_info(info), kind, info, lost)
 
 
 def _noted(course: Course, exchange: Exchange, answer: Any) -> CallInfo:
@@ -244,7 +253,7 @@ def _noted(course: Course, exchange: Exchange, answer: Any) -> CallInfo:
         course.received += len(answer.body)
     course.info = replace(
         info,
-        attempts=exchange.attempt,
+        attempts=info.attempts if failed and answer.kind is FailureKind.BUSY else exchange.attempt,
         elapsed=info.elapsed + answer.elapsed,
         http_status=None if failed else answer.status,
         fault_code=None,
@@ -254,7 +263,7 @@ def _noted(course: Course, exchange: Exchange, answer: Any) -> CallInfo:
 
 
 def _perhaps_done(error: OctopusError) -> TransportError:
-    """What stands for a `ConnectFailed`, which promises that nothing was sent, where an earlier attempt was."""
+    """What stands for an error that promises that nothing was sent, where an earlier attempt was."""
     final = TransportError(f"{error.message}; an earlier attempt may have been carried out")
     final.__cause__ = error
     return final

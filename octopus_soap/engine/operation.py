@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from octopus_soap.engine.batching import ListJob
@@ -75,7 +76,6 @@ class Operation:
         wire_name: the service's name.
         name: the Python method's name.
         safety: what a repeat may do.
-        section: the section of the vendor's page.
         rule: how a list operation is cut; None for the others.
         body: the row's function.
     """
@@ -92,16 +92,11 @@ class Operation:
         OPERATIONS[wire_name] = self
 
     @property
-    def section(self) -> str:
-        """Section of the vendor's page."""
-        return self.wire_name
-
-    @property
     def summary(self) -> str:
         """First line of the docstring."""
         return (self.__doc__ or "").partition("\n")[0]
 
-    @property
+    @cached_property
     def signature(self) -> inspect.Signature:
         """Parameters and result of a blocking call."""
         declared = inspect.signature(self.body)

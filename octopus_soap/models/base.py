@@ -192,25 +192,22 @@ def inner_type(annotation: Any) -> Any:
             return annotation
 
 
-def problems_of(
-    model: type[WireModel], error: ValidationError, data: Mapping[str, Any] | None = None, index: int | None = None
-) -> list[Problem]:
+def problems_of(model: type[WireModel], error: ValidationError, data: Mapping[str, Any] | None = None) -> list[Problem]:
     """Translate pydantic's report into ours, one `Problem` per offending field."""
     key = None
     if data is not None and model.key_field:
         found = data.get(model.key_field, data.get(str(model.model_fields[model.key_field].serialization_alias)))
         key = found if isinstance(found, str) else None
-    return [_problem(model, details, key, index) for details in error.errors(include_url=False)]
+    return [_problem(model, details, key) for details in error.errors(include_url=False)]
 
 
-def _problem(model: type[WireModel], details: ErrorDetails, key: str | None, index: int | None) -> Problem:
+def _problem(model: type[WireModel], details: ErrorDetails, key: str | None) -> Problem:
     message = details["msg"].removeprefix("Value error, ")
     field = ".".join(str(part) for part in details["loc"])
     named = {model.wire_names().get(str(part), part) for part in details["loc"]}
     shown = repr(details["input"]) if field and named.isdisjoint(model.secret_fields) else ""
     return Problem(
         message=message,
-        index=index,
         key=key,
         field=f"{model.__name__}.{field}" if field else "",
         value=shown if len(shown) <= 60 else f"{shown[:57]}…",  # noqa: PLR2004 - enough to recognise it

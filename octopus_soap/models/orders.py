@@ -217,12 +217,17 @@ class OrderResponseItem(WireModel):
 
     @property
     def tax(self) -> Decimal | None:
-        """The order's tax: `TaxTotal`, or the sum of the older form's SalesTax lines."""
+        """The order's tax: `TaxTotal`, or the sum of the older form's SalesTax lines.
+
+        Raises:
+            ValueError: an amount of the older form cannot be read.
+        """
         if self.tax_total is not None:
             return self.tax_total
         rows = _rows(self._extra("ShoppingCart", "LineItemInvoiceList"))
-        amounts = [Decimal(row["UnitPrice"]) for row in rows if row.get("LineItemType") == "SalesTax"]
-        return sum(amounts, Decimal(0)) if amounts else None
+        texts = [row.get("UnitPrice") or "" for row in rows if row.get("LineItemType") == "SalesTax"]
+        amounts = [_read(OrderItem, {"UnitPrice": text}).unit_price for text in texts if str(text).strip()]
+        return sum((amount for amount in amounts if amount is not None), Decimal(0)) if amounts else None
 
     @property
     def payment(self) -> PaymentStatusCode | None:

@@ -7,6 +7,7 @@ shared by every client that names the same file; nothing is fetched from the net
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,7 +21,7 @@ import zeep.wsdl
 from lxml import etree
 from zeep.xsd.types.builtins import BuiltinType
 
-from octopus_soap.bundled import contract_path
+from octopus_soap.bundled import CONTRACT_NAME, PLACES, contract_path
 from octopus_soap.errors import ContractError
 
 if TYPE_CHECKING:
@@ -114,7 +115,6 @@ class Contract:
     Attributes:
         path: the WSDL file.
         bundled: True for the reconstruction shipped with this library.
-        address: the WSDL's own soap:address; clients never use it.
     """
 
     def __init__(self, path: Path, *, bundled: bool) -> None:
@@ -127,7 +127,6 @@ class Contract:
             raise ContractError(f"cannot load the contract {path}: {error}") from error
         port = self._port()
         self._binding = port.binding
-        self.address: str = port.binding_options.get("address", "")
         self._shapes: dict[int, Shape] = {}
 
     def _port(self) -> Any:
@@ -212,14 +211,27 @@ _contracts: dict[tuple[str, int, int], Contract] = {}
 _loading = threading.Lock()
 
 
+def _after_fork() -> None:
+    """In a forked child: another thread of the parent may have held the lock, and is not here to release it."""
+    global _loading  # noqa: PLW0603 - a lock is replaced or stays locked
+    _loading = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 def load_contract(path: str | Path | None = None) -> Contract:
     """Return the contract in *path*, or the bundled one; parsed once per process and file version.
 
     Raises:
         ContractError: the file cannot be read, is no WSDL, or refers to files that are not there.
     """
-    bundled = contract_path()
-    wanted = bundled if path is None else Path(path).expanduser().resolve()
+    try:
+        wanted = contract_path().resolve() if path is None else Path(path).expanduser().resolve()
+    except FileNotFoundError as error:
+        raise ContractError(str(error)) from error
+    bundled = wanted in {(place / CONTRACT_NAME).resolve() for place in PLACES}
     try:
         stat = wanted.stat()
     except OSError as error:
@@ -228,7 +240,7 @@ def load_contract(path: str | Path | None = None) -> Contract:
     with _loading:
         contract = _contracts.get(key)
         if contract is None:
-            contract = _contracts[key] = Contract(wanted, bundled=wanted == bundled.resolve())
+            contract = _contracts[key] = Contract(wanted, bundled=bundled)
         return contract
 
 

@@ -40,6 +40,10 @@ _MEMBER = re.compile(
 )
 
 
+_ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be")
+"""What a reply may be written in: XML says of itself which it is, and lxml follows."""
+
+
 class Redactor:
     """Masks this client's secrets wherever their text turns up.
 
@@ -55,7 +59,7 @@ class Redactor:
             form for secret in plain for form in (secret, secret.strip(), escape(secret), escape(secret, quote=False))
         }
         self._secrets = sorted((form for form in forms if form), key=len, reverse=True)  # the longest first
-        self._bytes = [secret.encode() for secret in self._secrets]
+        self._bytes = [secret.encode(form) for secret in self._secrets for form in _ENCODINGS]
 
     def __repr__(self) -> str:
         return f"Redactor({len(self._secrets)} secrets)"
@@ -73,6 +77,8 @@ class Redactor:
 
     def body(self, value: bytes, limit: int | None = None) -> str:
         """Return a message body as text with secret members and values masked, cut to *limit* characters."""
+        if value[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+            value = value.decode("utf-16", "replace").encode()
         masked = _MEMBER.sub(rb"\1" + MASK.encode(), value if limit is None else value[: limit * 4])
         text = self.text(masked.decode("utf-8", "replace"))
         return text if limit is None else text[:limit]

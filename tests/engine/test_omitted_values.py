@@ -12,6 +12,7 @@ import pytest
 from stepping import asked, context, ok, reset, rows_reply, run_list, status, statuses, step, update_row
 
 from octopus_soap import (
+    AuthenticationError,
     ContractError,
     InvalidInputError,
     InventoryItem,
@@ -22,7 +23,7 @@ from octopus_soap import (
     VariationInfo,
 )
 from octopus_soap.bundled import contract_path
-from octopus_soap.errors import ProtocolError, TransportError
+from octopus_soap.errors import Problem, ProtocolError, TransportError
 from octopus_soap.operations import OPERATIONS
 
 if TYPE_CHECKING:
@@ -236,6 +237,45 @@ def test_what_cannot_be_filled_is_not_sent(strict, answer, error):
     assert statuses(result) == ["not_sent", "ok"]
     assert isinstance(result.outcomes[0].error, error)
     assert asked(steps[0].sends[-1]) == ["B"]
+
+
+def test_refused_credentials_at_the_reading_end_the_whole_call(strict):
+    inputs = [*(ItemQuantityAndPrice(sku=f"A{n}", price=Decimal(1)) for n in range(250)), whole("B")]
+    result, steps = run_list(UPDATE, inputs, lambda _: status(401), strict("read_first"), batch_size=200)
+    assert [exchange.operation for one in steps for exchange in one.sends] == [READ], "asked once, and nothing is sent"
+    assert set(statuses(result)) == {"not_sent"}
+    assert all(isinstance(outcome.error, AuthenticationError) for outcome in result.outcomes)
+
+
+def test_a_stop_ends_the_reading_too(strict):
+    read: list[str] = []
+
+    def answer(exchange):
+        read.append(exchange.operation)
+        return rows_reply(READ, [current(sku, Stock="1") for sku in asked(exchange)])
+
+    inputs = [ItemQuantityAndPrice(sku=f"A{n}", price=Decimal(1)) for n in range(250)]
+    result, _ = run_list(UPDATE, inputs, answer, strict("read_first", stopped=lambda: bool(read)))
+    assert read == [READ]
+    assert set(statuses(result)) == {"not_sent"}
+
+
+def test_a_completed_value_the_contract_does_not_take_concerns_its_item_alone(strict, monkeypatch):
+    inputs = [ItemQuantityAndPrice(sku="A", price=Decimal(1)), whole("B")]
+    given = strict("read_first")
+    real = given.codec.row_writer(UPDATE, "itemQuantityAndPriceList")
+
+    def write(value):
+        if value.stock == 3:
+            raise InvalidInputError([Problem("does not fit the contract", field="Stock")])
+        return real(value)
+
+    monkeypatch.setattr(given.codec, "row_writer", lambda *_: write)
+    locks = "".join(f"<a:Lock{name}>false</a:Lock{name}>" for name in ("Cost", "Price", "Stock"))
+    items = service(current("A", Stock="3", Cost="1", Price="1", FieldLocks=locks))
+    result, _ = run_list(UPDATE, inputs, items, given)
+    assert statuses(result) == ["not_sent", "ok"]
+    assert "does not fit" in str(result.outcomes[0].error)
 
 
 def test_an_upload_of_an_item_the_service_does_not_have_goes_out_as_it_is(strict):

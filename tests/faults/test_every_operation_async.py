@@ -68,7 +68,7 @@ def awaited(shop: Emulator, runner: asyncio.Runner, kept: dict[str, AsyncOctopus
         client = kept.get(repr(given))
         if client is None:
             client = kept[repr(given)] = AsyncOctopusClient(settings=OctopusSettings.load(**given))
-        client._memory._rows.clear()
+        client._memory._learned.clear()
         face = Awaited(runner, client)
         face.is_sku_exist("A")
         return face

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import pickle
 import traceback
@@ -15,6 +16,7 @@ import responses
 from calls import BY_NAME, CALLS, CREDENTIALS, EXISTS, RawServer, envelope, http, raw_server, read_request
 
 from octopus_soap import (
+    AsyncOctopusClient,
     BatchError,
     ConfigError,
     InvalidInputError,
@@ -25,6 +27,7 @@ from octopus_soap import (
 )
 from octopus_soap.emulator import Emulator, Fault, Html, Lie, Merchant, Reset, Status
 from octopus_soap.engine.context import Context
+from octopus_soap.wire.redact import Redactor
 
 if TYPE_CHECKING:
     import socket
@@ -378,6 +381,44 @@ def test_cookies_a_service_sets_stay_out_of_the_callers_session():
             assert client.is_sku_exist("A")
     assert _look(session) == before
     session.close()
+
+
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["blocking", "async"])
+def test_cookies_a_service_sets_are_not_sent_back(asynchronous):
+    heads: list[bytes] = []
+
+    def answer(connection: socket.socket) -> None:
+        while request := read_request(connection):
+            heads.append(request.lower())
+            connection.sendall(http(EXISTS, headers="Set-Cookie: tracked=yes; Path=/\r\n"))
+
+    async def ask(settings: OctopusSettings) -> None:
+        async with AsyncOctopusClient(settings=settings) as client:
+            assert await client.is_sku_exist("A")
+            assert await client.is_sku_exist("A")
+
+    with raw_server(answer) as server:
+        settings = OctopusSettings.load(endpoint=server.url, **CREDENTIALS)
+        if asynchronous:
+            asyncio.run(ask(settings))
+        else:
+            with OctopusClient(settings=settings) as client:
+                assert client.is_sku_exist("A")
+                assert client.is_sku_exist("A")
+    assert len(heads) == 2
+    assert not any(b"cookie" in head for head in heads)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_a_secret_echoed_in_utf_16_is_masked_too(encoding):
+    secret = CREDENTIALS["authtoken"]
+    said = f"<x>the token {secret} is old</x>"
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    redactor = Redactor([secret])
+    assert redactor.concerns((mark + said).encode(encoding))
+    shown = redactor.body((mark + said).encode(encoding), 300)
+    assert secret not in shown.replace("\0", "")
+    assert "the token" in shown
 
 
 def test_closing_the_client_leaves_the_callers_session_open(canaries):

@@ -103,7 +103,7 @@ class Target:
             return
         call, status = CALLS[data[0] % len(CALLS)], STATUSES[data[1] % len(STATUSES)]
         self._reply = Reply(status, {"content-type": "text/xml"}, data[2:], 0.0)
-        self._client._memory._rows.clear()
+        self._client._memory._learned.clear()
         started = time.monotonic()
         try:
             answer: Any = call(self._client)

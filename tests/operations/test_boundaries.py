@@ -540,12 +540,11 @@ def test_a_read_stream_takes_no_more_input_than_its_batches_under_way(
     assert inputs.taken == 0, "nothing is taken before the first result is asked for"
     first = next(stream)
     assert len(first.outcomes) == 10
-    ahead = 1 if connections == 1 else connections + 1  # batches: those that run, and one encoded ahead
-    assert inputs.taken <= ahead * 10 + 1
-    for _ in range(5):
-        before = inputs.taken
+    assert inputs.taken <= connections * 10 + 1, "those that run"
+    for number in range(1, 6):
         next(stream)
-        assert inputs.taken <= before + 10
+        ahead = 0 if connections == 1 else 1  # encoded while the others run
+        assert inputs.taken <= (number + connections + ahead) * 10 + 1
     stream.close()
     assert inputs.taken < 200
 

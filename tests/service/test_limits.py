@@ -176,7 +176,7 @@ def test_a_turn_that_comes_too_late_fails_at_once_and_is_no_unknown_outcome(
     assert clock.waits == []
     assert len(service.calls) == 1
     assert caught.value.info is not None
-    assert caught.value.info.attempts == 1, "the pace will not change by trying again"
+    assert caught.value.info.attempts == 0, "the pace will not change by trying again, and nothing left"
 
 
 def test_the_task_too_is_told_before_anything_is_sent(service: Emulator, clock: HandClock) -> None:
