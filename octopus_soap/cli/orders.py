@@ -86,11 +86,13 @@ def _criteria(since: str | None, until: str | None, payment: str | None, shippin
 
 def moment_of(text: str, option: str) -> datetime:
     """The moment an option names: a date is its beginning in UTC, a time has its zone."""
+    from octopus_soap.models.scalars import from_iso  # noqa: PLC0415 - heavy: only inside a command
+
     try:
         if len(text) == len("2026-03-04"):
             day = date.fromisoformat(text)
             return datetime(day.year, day.month, day.day, tzinfo=UTC)
-        moment = datetime.fromisoformat(text)
+        moment = from_iso(text)
     except ValueError:
         raise typer.BadParameter(
             f"{text!r} is no date or time such as 2026-03-04T10:00:00Z", param_hint=option

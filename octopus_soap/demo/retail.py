@@ -26,7 +26,7 @@ from zoneinfo import ZoneInfo
 
 from octopus_soap.errors import InvalidInputError, Problem
 from octopus_soap.models import OrderItem
-from octopus_soap.models.scalars import FORBIDDEN, SKU_LENGTH
+from octopus_soap.models.scalars import FORBIDDEN, SKU_LENGTH, from_iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -223,7 +223,7 @@ def _line(number: int, cells: dict[str, str]) -> Line:
             raise ValueError(f"{name} holds a character that cannot be sent in XML")
     named: dict[str, Any] = {field: cells[column] for field, column in _ITEM_COLUMNS.items()}
     item = OrderItem(**named)
-    moment = datetime.fromisoformat(cells["InvoiceDate"])
+    moment = from_iso(cells["InvoiceDate"])
     placed = (moment if moment.utcoffset() is not None else moment.replace(tzinfo=LONDON)).astimezone(UTC)
     return Line(number, cells["InvoiceNo"], item, placed, cells["CustomerID"], cells["Country"])
 
