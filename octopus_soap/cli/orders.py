@@ -137,9 +137,10 @@ def show(
 ) -> None:
     """Show one order that is not confirmed yet. Exit code 1: there is none of that id."""
     from octopus_soap.models import OrderCriteria  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.models.scalars import is_int32  # noqa: PLC0415 - as above
 
     # The service filters by ids that are numbers only; any other is looked for among all.
-    criteria = OrderCriteria(order_id_list=[int(order_id)]) if _is_number(order_id) else None
+    criteria = OrderCriteria(order_id_list=[int(order_id)]) if is_int32(order_id) else None
     with connection.client() as client:
         found = [order for order in client.get_order_list(criteria) if order.id == order_id]
     if not found:
@@ -151,10 +152,6 @@ def show(
         else:
             records = Records([{"order": as_data(order)}], "order", type(order))
             show_records(records, output, lambda order=order: _show_order(order))  # type: ignore[misc] # bound now
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and str(int(text)) == text and int(text) < 2**31
 
 
 def _show_order(order: OrderResponseItem) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 from datetime import datetime
 from decimal import Decimal
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from octopus_soap.frames.columns import Kind
@@ -39,8 +40,8 @@ def cell(value: Any, column: Column, money_digits: int | None = None) -> Any:
         return _integer(value)
     if kind is Kind.FLAG and isinstance(value, str):
         value = _WRITTEN_FLAGS.get(value, value)
-    elif kind is Kind.AMOUNT and isinstance(value, float) and money_digits is not None:
-        value = round(Decimal(repr(value)), money_digits)
+    elif kind is Kind.AMOUNT and isinstance(value, float) and money_digits is not None and isfinite(value):
+        value = _rounded(value, money_digits)
     if kind is Kind.MOMENT:
         return _moment(value)
     return _nested(value) if kind is Kind.JSON else value
@@ -50,6 +51,13 @@ def _missing(value: Any) -> bool:
     if value is None or type(value).__name__ in _NOTHING:
         return True
     return isinstance(value, (float, Decimal)) and value != value  # noqa: PLR0124 - NaN is not equal to itself
+
+
+def _rounded(value: float, digits: int) -> Decimal:
+    try:
+        return round(Decimal(repr(value)), digits)
+    except ArithmeticError:  # more digits than a Decimal keeps
+        raise ValueError("too large for an amount") from None
 
 
 def _text(value: Any, member: str) -> str:
@@ -63,7 +71,9 @@ def _text(value: Any, member: str) -> str:
 
 def _integer(value: Any) -> Any:
     # pandas holds integers as floats where one of the column is missing.
-    if isinstance(value, (float, Decimal)) and value == value // 1:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
         return int(value)
     return value
 

@@ -12,7 +12,8 @@ from sqlalchemy import update
 
 from octopus_soap.errors import BatchError, LedgerError
 from octopus_soap.jobs.change_tables import CHANGES, DONE, QUARANTINED, TAKEN
-from octopus_soap.jobs.quarantine import reason_of
+from octopus_soap.jobs.quarantine import HandlerFailedError, reason_of, still_open
+from octopus_soap.results import OutcomeStatus
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
     from octopus_soap.client import OctopusClient
+    from octopus_soap.errors import OctopusError
     from octopus_soap.jobs.leases import Lease
     from octopus_soap.jobs.ledger import Ledger
     from octopus_soap.jobs.quarantine import Backoff
     from octopus_soap.jobs.running import Report
     from octopus_soap.models import InventoryItem
-    from octopus_soap.results import ItemOutcome
+    from octopus_soap.results import BatchResult, ItemOutcome
     from octopus_soap.wire.redact import Redactor
 
 _FETCHED = 100
@@ -59,14 +61,6 @@ class Change:
 
 
 ChangeHandler: TypeAlias = Callable[[Change], object]
-
-
-class _HandlerFailedError(Exception):
-    """Ends the transaction of a handler that failed."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__()
-        self.error = error
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,27 +117,38 @@ class ChangeDeliverer:
             with claimed(self._ledger, (TAKEN, QUARANTINED), _FETCHED, self.options.seconds) as lease:
                 if not lease:
                     return
-                outcomes = self._fetched([row.key for row in lease.rows])
+                outcomes, down = self._fetched([row.key for row in lease.rows])
                 self._ledger.reach("changes.fetched")
                 for row in lease.rows:
                     if self.stop.is_set():
                         break
-                    self._settle(lease, row, outcomes[row.key])
+                    if row.key in outcomes:
+                        self._settle(lease, row, outcomes[row.key])
+                if down is not None:
+                    raise down
 
-    def _fetched(self, skus: Iterable[str]) -> dict[str, ItemOutcome[InventoryItem]]:
+    def _fetched(self, skus: Iterable[str]) -> tuple[dict[str, ItemOutcome[InventoryItem]], OctopusError | None]:
+        """The items, and why others got no answer, where that is the service and not they."""
         try:
             result = self._client.get_item_list(skus)
         except BatchError as error:
             result = error.result
-            unanswered = next((o for o in result.unfinished if o.raw is None), None)
-            if unanswered is not None:
-                raise (unanswered.error or error) from error
-        return {outcome.key: outcome for outcome in result.outcomes}
+            unanswered = {o.key: o.error or error for o in result.unfinished if o.raw is None}
+            if unanswered and not self._lies_in_the_items(result):
+                answered = {o.key: o for o in result.outcomes if o.key not in unanswered}
+                return answered, next(iter(unanswered.values()))
+        return {outcome.key: outcome for outcome in result.outcomes}, None
+
+    def _lies_in_the_items(self, result: BatchResult[InventoryItem]) -> bool:
+        """Whether those without an answer were asked for, and the service is well otherwise."""
+        asked = all(outcome.status is not OutcomeStatus.NOT_SENT for outcome in result.unfinished)
+        return asked and not self.stop.is_set() and self._client.ping().ok
 
     def _settle(self, lease: Lease, row: Row[Any], outcome: ItemOutcome[InventoryItem]) -> None:
-        if outcome.raw is not None:
+        if outcome.error is not None or outcome.raw is not None:
             reason = "it cannot be read" if outcome.error is None else reason_of(outcome.error, self.options.redactor)
-            self._failed(lease, row, reason, self.options.redactor.body(outcome.raw))
+            raw = None if outcome.raw is None else self.options.redactor.body(outcome.raw)
+            self._failed(lease, row, reason, raw)
             return
         content = _DELETED if outcome.value is None else _content(outcome.value)
         if content == row.handled_content and not row.delivering:
@@ -155,7 +160,7 @@ class ChangeDeliverer:
         self.report.add("redelivered", int(change.redelivered))
         try:
             done = self._delivered(lease, row, change, content)
-        except _HandlerFailedError as failed:
+        except HandlerFailedError as failed:
             self._failed(lease, row, reason_of(failed.error, self.options.redactor), None)
             return
         except LedgerError as error:
@@ -183,13 +188,14 @@ class ChangeDeliverer:
                 return False
             change.connection = connection
             self._call(change)
+            still_open(connection)
             return self._finish(connection, lease, row, content)
 
     def _call(self, change: Change) -> None:
         try:
             self.options.handler(change)
         except Exception as error:
-            raise _HandlerFailedError(error) from error
+            raise HandlerFailedError(error) from error
         self._ledger.reach("changes.handled")
 
     def _finish(self, connection: Connection, lease: Lease, row: Row[Any], content: str) -> bool:

@@ -253,7 +253,8 @@ class _Run:
                     if self._stop.is_set():
                         break
                     error = self._taken_off(row)
-                    refused = 0 if error is None or isinstance(error, ApiStatusError) else refused + 1
+                    lies_in_it = isinstance(error, ApiStatusError | InvalidInputError)
+                    refused = 0 if error is None or lies_in_it else refused + 1
                     self._note_taken(lease, row, error)
                     if error is not None and refused >= _MOST_REFUSALS:
                         raise error

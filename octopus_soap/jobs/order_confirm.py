@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from octopus_soap.errors import AuthenticationError, BatchError, ConfigError, InvalidInputError, OctopusError
 from octopus_soap.jobs.order_download import list_orders
 from octopus_soap.models import OrderCriteria, OrderDownloadSubmitRequest
-from octopus_soap.models.scalars import INT32_MAX
+from octopus_soap.models.scalars import is_int32
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -112,22 +112,23 @@ class Confirming:
 
     def _send_step(self, step: str, orders: list[Confirmation]) -> None:
         call = self._client.set_download_split_order_confirm if step else self._client.set_download_order_confirm
-        failed: dict[str, OctopusError] = {}
+        failed: dict[int, OctopusError] = {}
         try:
             call([one.request(step) for one in orders])
         except (AuthenticationError, ConfigError):
             raise
         except BatchError as error:
-            failed = {outcome.key: outcome.error or error for outcome in error.result.outcomes if not outcome.ok}
+            failed = {outcome.index: outcome.error or error for outcome in error.result.outcomes if not outcome.ok}
         except OctopusError as error:
-            failed = {one.row.order_id: error for one in orders}
-        for one in orders:
+            failed = dict.fromkeys(range(len(orders)), error)
+        for index, one in enumerate(orders):
             one.sent.append(step)
-            one.error = failed.get(one.row.order_id)
+            one.error = failed.get(index)
 
     def _still_listed(self, orders: list[Confirmation]) -> list[Confirmation]:
         """Those of *orders* that are listed; the others are done, whatever was answered."""
-        asked = {one.row.order_id: one for one in orders if _can_be_asked_for(one.row.order_id)}
+        # OrderIDList holds ints.
+        asked = {one.row.order_id: one for one in orders if is_int32(one.row.order_id)}
         listed: set[str] = set()
         unsettled = [one for one in orders if one.error is not None]
         if asked:
@@ -154,8 +155,3 @@ class Confirming:
             if store and store not in one.stores:
                 one.stores.append(store)
         return listed
-
-
-def _can_be_asked_for(order_id: str) -> bool:
-    """Whether OrderIDList, which holds ints, can name it as it is written."""
-    return order_id.isascii() and order_id.isdigit() and order_id == str(int(order_id)) and int(order_id) <= INT32_MAX

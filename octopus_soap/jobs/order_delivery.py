@@ -13,12 +13,13 @@ from octopus_soap.errors import LedgerError, OctopusError, clip
 from octopus_soap.jobs.order_download import CHANGED, list_orders
 from octopus_soap.jobs.order_records import Listed, listed, restored
 from octopus_soap.jobs.order_tables import HANDLED, KEPT, ORDERS, QUARANTINED, WAITING
-from octopus_soap.jobs.quarantine import reason_of
+from octopus_soap.jobs.quarantine import HandlerFailedError, reason_of, still_open
 from octopus_soap.jobs.running import KeyProblem
 from octopus_soap.models import OrderCriteria, OrderResponseItem
+from octopus_soap.models.scalars import is_int32
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import ColumnElement, Connection, Row
 
     from octopus_soap.client import OctopusClient
     from octopus_soap.jobs.leases import Lease
@@ -65,14 +66,6 @@ class Delivery:
 Handler: TypeAlias = Callable[[OrderResponseItem, Delivery], object]
 """What is called with each order. A text it returns is its own number for the order, and goes into the confirmation as
 `ThirdPartyOrderNumber`, without what does not print."""
-
-
-class _HandlerFailedError(Exception):
-    """Ends the transaction of a handler that failed."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__()
-        self.error = error
 
 
 class Deliverer:
@@ -137,7 +130,7 @@ class Deliverer:
                 if self._options.transactional
                 else self._apart(lease, row, order, delivery)
             )
-        except _HandlerFailedError as failed:
+        except HandlerFailedError as failed:
             self._failed(lease, row, reason_of(failed.error, self._options.redactor), report)
             return
         except LedgerError as error:
@@ -168,6 +161,7 @@ class Deliverer:
                 return False
             delivery.connection = connection
             reference = self._called(order, delivery)
+            still_open(connection)
             return self._finish(connection, lease, row, reference)
 
     def _apart(self, lease: Lease, row: Row[Any], order: OrderResponseItem, delivery: Delivery) -> bool:
@@ -179,7 +173,7 @@ class Deliverer:
         try:
             returned = self._handler(order, delivery)
         except Exception as error:
-            raise _HandlerFailedError(error) from error
+            raise HandlerFailedError(error) from error
         self._ledger.reach("orders.handled")
         if not isinstance(returned, str):
             return None
@@ -201,7 +195,17 @@ class Deliverer:
             "leased_by": None,
             "leased_until": None,
         }
-        return connection.execute(update(ORDERS).where(lease.holds).values(values)).rowcount > 0
+        if not connection.execute(update(ORDERS).where(lease.holds).values(values)).rowcount:
+            return False
+        if self._options.deliver_changes:
+            # A download may have brought another version while the handler had this one. In the same transaction, or a
+            # crash would leave it confirmed and never handed over.
+            again = {"state": WAITING, "due_at": now}
+            connection.execute(update(ORDERS).where(*self._this(row), ORDERS.c.content != row.content).values(again))
+        return True
+
+    def _this(self, row: Row[Any]) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+        return ORDERS.c.channel == self._ledger.channel, ORDERS.c.key == row.key
 
     def _failed(self, lease: Lease, row: Row[Any], reason: str, report: Report, **also: None) -> bool:
         """Note why the order is not handled; False where the lease is lost, or the order was handled after all."""
@@ -222,20 +226,15 @@ class Deliverer:
         return mine
 
     def _look_for_changes(self, row: Row[Any], report: Report) -> None:
-        """A download may have brought another version while the handler had this one."""
-        this = (ORDERS.c.channel == self._ledger.channel, ORDERS.c.key == row.key)
+        """Report another version that a download brought while the handler had this one."""
         with self._ledger.reading() as connection:
-            content = connection.execute(select(ORDERS.c.content).where(*this)).scalar_one()
+            content = connection.execute(select(ORDERS.c.content).where(*self._this(row))).scalar_one()
         if content == row.content:
             return
         report.add("changed")
         if not self._options.deliver_changes:
             report.problems.append(KeyProblem(row.key, "changed", CHANGED))
             report.problem_count += 1
-            return
-        with self._ledger.transaction() as connection:
-            again = {"state": WAITING, "due_at": self._ledger.now(connection)}
-            connection.execute(update(ORDERS).where(*this, ORDERS.c.content != row.content).values(again))
 
     # -- orders that cannot be read ----------------------------------------------------------------------------
 
@@ -243,7 +242,7 @@ class Deliverer:
         """Ask for the order once more; one that can be read now waits for the handler like any other."""
         found: Listed | None = None
         reason = row.message or NOT_READABLE
-        if row.order_id.isascii() and row.order_id.isdigit():
+        if is_int32(row.order_id):
             try:
                 outcomes = list_orders(
                     self._client, row.store, OrderCriteria(order_id_list=[int(row.order_id)])

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.exc import DBAPIError
 
-from octopus_soap.errors import OctopusError, clip
+from octopus_soap.errors import LedgerError, OctopusError, clip
 from octopus_soap.jobs.running import KeyProblem
 
 if TYPE_CHECKING:
@@ -45,6 +45,30 @@ class Backoff:
         """The pause after *attempts* failures, 1 or more."""
         doubled: timedelta = self.first * 2 ** min(max(attempts, 1) - 1, 40)
         return min(self.longest, doubled)
+
+
+class HandlerFailedError(Exception):
+    """Ends the transaction of a handler that failed.
+
+    Attributes:
+        error: what it raised.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+def still_open(connection: Connection) -> None:
+    """See that a handler left the ledger's transaction to the ledger.
+
+    Raises:
+        HandlerFailedError: it committed, or rolled back: its work and the mark that it is done are apart now.
+    """
+    if not connection.in_transaction():
+        raise HandlerFailedError(
+            LedgerError("the handler ended the ledger's transaction; leave commit and rollback to the job")
+        )
 
 
 def reason_of(error: BaseException, redactor: Redactor) -> str:

@@ -42,6 +42,12 @@ _DOTNET_DIGITS = 29  # System.Decimal holds 28 to 29 significant digits
 _EXACT_SCALE = 4  # SQL Server money
 
 
+def is_int32(text: str) -> bool:
+    """Whether *text* is an xs:int of 0 or more, written without leading zeros: then the number says as much as it."""
+    short = text.isascii() and text.isdigit() and len(text) <= len(str(INT32_MAX))  # int() refuses very long texts
+    return short and str(int(text)) == text and int(text) <= INT32_MAX
+
+
 def from_iso(text: str) -> datetime:
     """What a person or a file wrote as an ISO date and time; naive where it names no zone.
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import event, select, text
+from sqlalchemy import event, select, text, update
 
 from octopus_soap import InvalidInputError, JobRunningError, LedgerError, UnverifiedContractError
 from octopus_soap.emulator import faults
@@ -377,6 +377,44 @@ def test_a_confirmation_whose_answer_is_lost_is_settled_without_a_second_deliver
         assert inbox.run(handled).exit_code == 0
     assert confirmed(service) == set(sold)
     assert handled.ids == sold
+
+
+def test_a_confirmation_that_failed_is_not_taken_for_done_because_its_order_came_with_a_store(
+    service: Emulator, make_client: Callable[..., OctopusClient], make_ledger: Callable[..., Ledger]
+) -> None:
+    clock, handled = Clock(), Handled()
+    inbox = OrderInbox(make_client(max_attempts=1), make_ledger(clock=clock))
+    sold = sell(service, 1, stores=("S1",))
+    service.script.on("SetDownload*").do(faults.Reset(when="before"))
+    service.script.on("GetOrderList", after=1).do(faults.Status(404))  # nor can anybody look whether it is listed
+    report = inbox.run(handled)
+    assert [(problem.key, problem.state) for problem in report.problems] == [(sold, "unconfirmed")]
+    assert report.counts.get("confirmed", 0) == 0
+    service.script.clear()
+    clock.forward(minutes=2)
+    assert inbox.run(handled).exit_code == 0
+    assert confirmed(service) == {sold}
+
+
+def test_another_version_that_comes_while_the_handler_runs_survives_a_crash_right_after_its_commit(
+    service: Emulator, client: OctopusClient, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sell(service, 1)
+
+    def changed_meanwhile(order: OrderResponseItem, delivery: Delivery) -> None:
+        if delivery.revision == 1:
+            with ledger.transaction() as connection:  # what another process's download does
+                connection.execute(update(ORDERS).values(content="another"))
+
+    def crash(step: str) -> None:
+        if step == "orders.committed":
+            raise KeyboardInterrupt
+
+    inbox = OrderInbox(client, ledger, on_change="deliver")
+    monkeypatch.setattr(ledger, "reach", crash)
+    with pytest.raises(KeyboardInterrupt):
+        inbox.run(changed_meanwhile)
+    assert list(states(ledger).values()) == ["waiting"], "it is to be handed over again, not only confirmed"
 
 
 def test_an_order_that_is_listed_after_it_was_confirmed_is_confirmed_again_and_not_handed_over(

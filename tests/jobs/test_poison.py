@@ -216,6 +216,69 @@ def test_a_change_whose_handler_breaks_the_transaction_is_in_nobodys_way(
         assert sorted(connection.execute(text("SELECT sku FROM shelf")).scalars()) == ["B", "C"]
 
 
+@both
+@pytest.mark.parametrize("ending", ["commit", "rollback"])
+def test_a_handler_that_ends_the_ledgers_transaction_is_told_so_and_in_nobodys_way(
+    service: Emulator, client: OctopusClient, ledger: Ledger, ending: str
+) -> None:
+    sold = [sell(service, at) for at in range(2)]
+    service.store.add_items([{"Sku": sku, "Stock": "1"} for sku in "AB"], changed=True)
+    came: list[str] = []
+
+    def meddle(connection: Any, key: str, bad: str) -> None:
+        came.append(key)
+        if key == bad:
+            getattr(connection, ending)()
+
+    orders = OrderInbox(client, ledger, transactional=True).run(
+        lambda order, delivery: meddle(delivery.connection, order.id, sold[0])
+    )
+    changes = ChangeFeed(client, ledger, transactional=True).run(
+        lambda change: meddle(change.connection, change.sku, "A")
+    )
+    assert came == [*sold, "A", "B"]
+    for report, bad in ((orders, sold[0]), (changes, "A")):
+        ((key, reason),) = [(problem.key, problem.message) for problem in report.problems]
+        assert key == bad
+        assert "leave commit and rollback to the job" in reason
+
+
+def test_one_item_the_service_cannot_answer_for_is_named_and_in_nobodys_way(
+    service: Emulator, make_client: Callable[..., OctopusClient], make_ledger: Callable[..., Ledger]
+) -> None:
+    clock, came = Clock(), list[str]()
+    feed = ChangeFeed(make_client(max_attempts=1), make_ledger(clock=clock))
+    service.store.add_items([{"Sku": sku, "Stock": "1"} for sku in ["A1", "A2", "A3"]], changed=True)
+    service.script.on("GetItemList", key="A2").do(faults.Fault("internal"))
+    report = feed.run(lambda change: came.append(change.sku))
+    assert came == ["A1", "A3"]
+    assert [(problem.key, problem.state) for problem in report.problems] == [("A2", "quarantined")]
+    service.store.add_items([{"Sku": "B", "Stock": "1"}], changed=True)
+    clock.forward(hours=1)
+    feed.run(lambda change: came.append(change.sku))
+    assert came == ["A1", "A3", "B"], "alone it keeps nobody waiting either"
+    service.script.clear()
+    clock.forward(hours=12)
+    assert feed.run(lambda change: came.append(change.sku)).exit_code == 0
+    assert came == ["A1", "A3", "B", "A2"]
+
+
+def test_a_service_that_cannot_be_read_quarantines_no_item(
+    service: Emulator, make_client: Callable[..., OctopusClient], make_ledger: Callable[..., Ledger]
+) -> None:
+    clock, came = Clock(), list[str]()
+    feed = ChangeFeed(make_client(max_attempts=1), make_ledger(clock=clock))
+    service.store.add_items([{"Sku": sku, "Stock": "1"} for sku in "ABC"], changed=True)
+    service.script.on("GetItemList").do(faults.Status(503))
+    service.script.on("IsSkuExist*").do(faults.Status(503))
+    report = feed.run(lambda change: came.append(change.sku))
+    assert report.exit_code == 2
+    assert report.problems == []
+    service.script.clear()
+    assert feed.run(lambda change: came.append(change.sku)).exit_code == 0
+    assert came == ["A", "B", "C"]
+
+
 def test_items_that_cannot_be_taken_off_wait_longer_each_time_and_keep_no_others(
     service: Emulator, make_client: Callable[..., OctopusClient], make_ledger: Callable[..., Ledger]
 ) -> None:

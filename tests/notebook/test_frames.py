@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import pandas as pd
 import polars as pl
@@ -284,6 +285,25 @@ def test_integers_that_pandas_turned_into_floats_are_read() -> None:
 def test_floats_of_money_are_rounded_only_where_asked() -> None:
     frame = pd.DataFrame({"sku": ["A"], "price": [19.99]})
     assert items_from_frame(frame, ItemQuantityAndPrice, money_digits=2)[0].price == Decimal("19.99")
+
+
+@pytest.mark.parametrize("value", [float("inf"), 1e300])
+@pytest.mark.parametrize("digits", [2, None])
+def test_an_amount_no_service_could_hold_is_named_by_its_row_and_the_others_are_read(
+    value: float, digits: int | None
+) -> None:
+    frame = pd.DataFrame({"sku": ["A", "B"], "price": [1.5, value]})
+    with pytest.raises(InvalidInputError) as caught:
+        items_from_frame(frame, ItemQuantityAndPrice, money_digits=digits)
+    assert [(problem.index, problem.field) for problem in caught.value.problems] == [(1, "price")]
+
+
+@pytest.mark.parametrize("value", [Decimal("Infinity"), Decimal("1e40"), float("inf")])
+def test_a_count_that_is_none_is_named_by_its_row(value: Any) -> None:
+    frame = pd.DataFrame({"sku": ["A", "B"], "stock": [1, value]}, dtype=object)
+    with pytest.raises(InvalidInputError) as caught:
+        items_from_frame(frame, ItemQuantityAndPrice)
+    assert [problem.index for problem in caught.value.problems] == [1]
 
 
 def test_a_column_that_is_not_known_is_refused_with_the_nearest() -> None:
