@@ -162,7 +162,7 @@ def test_a_downloaded_order_is_one_a_handler_can_work_with():
     order = make_downloaded_order("7", order_items=[make_order_line("A", quantity=2, unit_price=Decimal("1.50"))])
     assert (order.id, order.total, order.payment) == ("7", Decimal("3.00"), PaymentStatusCode.CLEARED)
     assert order.placed is not None
-    assert order.ship_to == order.bill_to == make_address()
+    assert order.ship == order.bill == make_address()
     assert make_downloaded_order(total=Decimal(1)).total == 1
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from octopus_soap.errors import ConfigError
+
 if TYPE_CHECKING:
     from octopus_soap.settings import OctopusSettings
 
@@ -24,6 +26,9 @@ def ssl_context(settings: OctopusSettings, *, trust_env: bool) -> ssl.SSLContext
     Args:
         settings: endpoint, `ca_bundle`.
         trust_env: whether httpx's own environment variables count.
+
+    Raises:
+        ConfigError: the certificates cannot be read.
     """
     if settings.endpoint.startswith("http:"):
         return _trusting_nobody()
@@ -49,6 +54,10 @@ def _trusting_nobody() -> ssl.SSLContext:
 @lru_cache(maxsize=8)
 def _trusting(bundle: str, changed: int, named: tuple[str, ...]) -> ssl.SSLContext:
     del changed  # it is part of the key only
-    if bundle:
-        return ssl.create_default_context(cafile=bundle)
-    return httpx.create_ssl_context(trust_env=any(named))
+    try:
+        if bundle:
+            return ssl.create_default_context(cafile=bundle)
+        return httpx.create_ssl_context(trust_env=any(named))
+    except OSError as error:  # SSLError is one
+        files = bundle or " and ".join(filter(None, named))
+        raise ConfigError(f"cannot read the certificates in {files}: {error.strerror or error}") from error

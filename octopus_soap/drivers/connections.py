@@ -184,7 +184,8 @@ def failure_of(
     sent = any(getattr(part, "octopus_sent", False) for part in chain)
     if names & _CONNECT_TIMEOUTS:
         return SendFailure(FailureKind.NOT_SENT, TimedOut("could not connect in time"), elapsed)
-    if names & _NEVER_SENT or (connecting and not sent and "SSLError" in names):
+    # What requests raises itself, of certificates it cannot find, is a bare OSError.
+    if names & _NEVER_SENT or (connecting and not sent and ("SSLError" in names or type(error) is OSError)):
         return SendFailure(FailureKind.NOT_SENT, ConnectFailed(f"could not connect: {reason}"), elapsed)
     if any(isinstance(part, TimeoutError) for part in chain) or names & {"ReadTimeoutError", "ReadTimeout"}:
         late = elapsed >= limit - 0.05  # timers and clocks differ by a little

@@ -57,10 +57,10 @@ class AsyncSurface(Surface):
 class _Bound:
     """The name, docstring and signature of a row, on a client."""
 
-    def __init__(self, operation: Any) -> None:
+    def __init__(self, operation: Any, client: Surface) -> None:
         self.operation = operation
         self.__name__ = operation.name
-        self.__qualname__ = f"OctopusClient.{operation.name}"
+        self.__qualname__ = f"{type(client).__name__}.{operation.name}"
         self.__doc__ = operation.__doc__
         self.__signature__ = operation.signature
 
@@ -70,7 +70,7 @@ class _Bound:
 
 class _BoundSingle(_Bound, Generic[P, T]):
     def __init__(self, operation: SingleOperation[P, T], client: Surface) -> None:
-        super().__init__(operation)
+        super().__init__(operation, client)
         self._of = client
 
     def _flow(self, *args: P.args, **kwargs: P.kwargs) -> Flow[Answer[T]]:
@@ -125,7 +125,7 @@ class AsyncCall(_BoundSingle[P, T]):
 
 class _BoundList(_Bound, Generic[P, T, R]):
     def __init__(self, operation: ListOperation[P, T, R], client: Surface) -> None:
-        super().__init__(operation)
+        super().__init__(operation, client)
         self._of = client
 
     def _job(self, *args: P.args, **kwargs: P.kwargs) -> ListJob[T]:

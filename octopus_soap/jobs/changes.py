@@ -91,7 +91,8 @@ class ChangeFeed:
         client: of the account the ledger's channel belongs to.
         ledger: where SKUs are stored.
         transactional: the handler gets the ledger's open transaction as `change.connection`: what it writes there is
-            committed together with the mark that the change is done, or not at all.
+            committed together with the mark that the change is done, or not at all. The transaction is the ledger's
+            to end: the handler neither commits nor rolls back.
         handler_seconds: how long the handler may take.
         backoff: pauses between tries of what failed.
         most_rounds: how often a run reads the list; items that keep changing are left to the next run.

@@ -113,7 +113,8 @@ class OrderInbox:
             time; None for never.
         transactional: the handler gets the ledger's open transaction as `delivery.connection`: what it writes there is
             committed together with the mark that the order is handled, or not at all. On SQLite no other process can
-            write meanwhile.
+            write meanwhile. The transaction is the ledger's
+            to end: the handler neither commits nor rolls back.
         confirm: False to confirm nothing; the service then lists the same orders again, and they are known by their
             key.
         on_change: what to do where an order was changed after it was handled: report it once, or deliver the new

@@ -195,16 +195,6 @@ class OrderResponseItem(WireModel):
         return self.order_date or self.order_time_gmt
 
     @property
-    def ship_to(self) -> AddressInfo | None:
-        """Where it goes."""
-        return self.ship
-
-    @property
-    def bill_to(self) -> AddressInfo | None:
-        """Who pays."""
-        return self.bill
-
-    @property
     def lines(self) -> list[OrderItem]:
         """The order's lines, empty where the service sent none.
 

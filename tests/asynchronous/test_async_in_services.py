@@ -21,9 +21,12 @@ from octopus_soap import (
     AsyncOctopusClient,
     BatchResult,
     ConfigError,
+    ConnectFailed,
     ItemQuantityAndPrice,
     OctopusClient,
     OctopusSettings,
+    OrderItem,
+    OrderSubmit,
     OutcomeStatus,
 )
 from octopus_soap.drivers.certificates import ssl_context
@@ -228,6 +231,28 @@ def test_clients_that_trust_the_same_share_one_tls_context(service: Emulator, tm
     before = ssl_context(own, trust_env=True)
     os.utime(bundle, ns=(1, 1))
     assert ssl_context(own, trust_env=True) is not before, "a bundle that was renewed is read again"
+
+
+def test_certificates_that_cannot_be_read_are_a_config_error(service: Emulator, tmp_path: Path) -> None:
+    bundle = tmp_path / "ca.pem"
+    bundle.write_text("no certificate")
+    given = settings(service, endpoint="https://127.0.0.1:9/x.svc", ca_bundle=bundle)
+
+    async def work() -> None:
+        async with AsyncOctopusClient(settings=given) as client:
+            await client.is_sku_exist("A")
+
+    with pytest.raises(ConfigError, match=r"cannot read the certificates in .*ca\.pem"):
+        run(work())
+
+
+def test_an_order_is_certainly_not_sent_where_the_machines_certificates_are_missing(
+    service: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/bundle.pem")
+    given = settings(service, endpoint="https://shop.invalid/x.svc", accept_unverified_contract=True, max_attempts=1)
+    with OctopusClient(settings=given) as client, pytest.raises(ConnectFailed, match="bundle"):
+        client.submit_order(OrderSubmit(order_id="1", order_items=[OrderItem(sku="A", quantity=1, unit_price="1")]))
 
 
 @pytest.mark.parametrize("endpoint", ["https://shop.example/x.svc", "http://127.0.0.1:9/x.svc"])

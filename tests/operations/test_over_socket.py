@@ -356,8 +356,8 @@ def test_get_order_list_reads_an_order_whole_with_no_date_sentinels_as_none(
     assert order.last_update_date is None
     assert order.date_cancelled_gmt is None
     assert order.total == Decimal("20.50")
-    assert order.ship_to is not None
-    assert (order.ship_to.first_name, order.ship_to.city, order.ship_to.zip) == ("Ada", "Springfield", None)
+    assert order.ship is not None
+    assert (order.ship.first_name, order.ship.city, order.ship.zip) == ("Ada", "Springfield", None)
     assert [(line.sku, line.quantity, line.unit_price, line.item_tax) for line in order.lines] == [
         ("A", 2, Decimal("10.25"), Decimal("0.0000"))
     ]

@@ -701,8 +701,8 @@ def test_an_older_forms_names_are_read_through_aliases(client: OctopusClient, wi
     )
     (order,) = client.get_order_list()
     assert order.total == Decimal("3.50")
-    assert order.ship_to is not None
-    assert (order.ship_to.address1, order.ship_to.zip, order.ship_to.state) == ("Road 1", "00123", "IL")
+    assert order.ship is not None
+    assert (order.ship.address1, order.ship.zip, order.ship.state) == ("Road 1", "00123", "IL")
     assert order.payment is PaymentStatusCode.CLEARED
     assert order.delivery is not None
     assert (order.delivery.value, order.delivery.known) == ("Mislaid", False)
