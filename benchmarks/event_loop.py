@@ -2,7 +2,8 @@
 
 `python -m benchmarks.event_loop` measures `AsyncOctopusClient` and `zeep.AsyncClient` in turn, each in a process of its
 own, against the same canned server in a third one, and prints milliseconds and ratios; `measure` gives them as values.
-"frozen" is the first once more, after `gc.freeze()`, as docs/service.md advises services.
+Both are set up as docs/service.md advises services, which say `gc.freeze()` once they have loaded; the rows "unfrozen"
+are the same without. The figure to reach is judged by ours as documented, and shown for the other row too.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import time
+from functools import partial
 from typing import Any
 
 from benchmarks import payloads
@@ -30,8 +32,11 @@ MUST = 25.0
 _LIMIT = 600  # seconds for one process
 
 
-async def _watched(work: Any) -> dict[str, float]:
-    """Run *work* beside a task that notes how late it wakes."""
+async def _watched(work: Any, *, frozen: bool) -> dict[str, float]:
+    """Run *work* beside a task that notes how late it wakes; *frozen*: what was loaded is not looked at again."""
+    if frozen:
+        gc.collect()
+        gc.freeze()
     lags: list[tuple[float, float]] = []
 
     async def watch() -> None:
@@ -61,11 +66,7 @@ async def _watched(work: Any) -> dict[str, float]:
     }
 
 
-async def _frozen(url: str) -> dict[str, float]:
-    return await _ours(url, frozen=True)
-
-
-async def _ours(url: str, *, frozen: bool = False) -> dict[str, float]:
+async def _ours(url: str, *, frozen: bool) -> dict[str, float]:
     from octopus_soap import AsyncOctopusClient, OctopusSettings
 
     given = {"endpoint": url, "authtoken": "token-1", "merchantname": "shop", "accessid": payloads.ACCOUNT}
@@ -77,13 +78,10 @@ async def _ours(url: str, *, frozen: bool = False) -> dict[str, float]:
             return sum([len(part) async for part in client.get_item_list.stream(skus)])
 
         await client.get_item_list(skus[: 3 * PAGE])
-        if frozen:
-            gc.collect()
-            gc.freeze()
-        return await _watched(work)
+        return await _watched(work, frozen=frozen)
 
 
-async def _zeep(url: str) -> dict[str, float]:
+async def _zeep(url: str, *, frozen: bool) -> dict[str, float]:
     import httpx
     import zeep
     from zeep.transports import AsyncTransport
@@ -106,10 +104,15 @@ async def _zeep(url: str) -> dict[str, float]:
             return sum(await asyncio.gather(*(page(start) for start in range(0, len(skus), PAGE))))
 
         await page(0)
-        return await _watched(work)
+        return await _watched(work, frozen=frozen)
 
 
-_PARTICIPANTS = {"ours": _ours, "frozen": _frozen, "zeep": _zeep}
+_PARTICIPANTS = {
+    "ours": partial(_ours, frozen=True),
+    "zeep": partial(_zeep, frozen=True),
+    "ours unfrozen": partial(_ours, frozen=False),
+    "zeep unfrozen": partial(_zeep, frozen=False),
+}
 
 
 def _run(name: str, url: str) -> dict[str, float]:
@@ -127,8 +130,8 @@ def measure(server: Server, rounds: int = 3) -> dict[str, Any]:
     Returns:
         By participant the lists `p50`, `p99`, `max` and `p99_own` in milliseconds and `seconds`, one value per round
         (`own` is bounded by the process's processor time: on a busy machine the rest is other programs'); `ratio`:
-        zeep's median of each by ours; `must_reached`: the median of our p99 is under `MUST`. A participant that cannot
-        be run has `absent` with the reason.
+        zeep's median of each by ours; `must_reached`: the median of our p99 is under `MUST`, and `unfrozen_too`. A
+        participant that cannot be run has `absent` with the reason.
     """
     found: dict[str, Any] = {name: {} for name in _PARTICIPANTS}
     _run("ours", server.url())  # the server makes each page once
@@ -145,6 +148,7 @@ def measure(server: Server, rounds: int = 3) -> dict[str, Any]:
     figures = ("p50", "p99", "max", "p99_own", "seconds")
     if "absent" not in ours:
         found["must_reached"] = statistics.median(ours["p99"]) < MUST
+        found["unfrozen_too"] = statistics.median(found["ours unfrozen"].get("p99", [MUST])) < MUST
         if "absent" not in other:
             found["ratio"] = {name: statistics.median(other[name]) / statistics.median(ours[name]) for name in figures}
     return found
@@ -152,19 +156,22 @@ def measure(server: Server, rounds: int = 3) -> dict[str, Any]:
 
 def text(found: dict[str, Any]) -> str:
     """The figures for a terminal: medians over the rounds."""
-    lines = [f"{'':8}{'p50':>10}{'p99':>10}{'max':>10}{'own p99':>10}{'whole':>10}"]
+    lines = [f"{'':14}{'p50':>10}{'p99':>10}{'max':>10}{'own p99':>10}{'whole':>10}"]
     for name in _PARTICIPANTS:
         record = found[name]
         if "absent" in record:
-            lines.append(f"{name:8}absent: {record['absent']}")
+            lines.append(f"{name:14}absent: {record['absent']}")
             continue
         cells = [f"{statistics.median(record[figure]):.1f} ms" for figure in ("p50", "p99", "max", "p99_own")]
         cells.append(f"{statistics.median(record['seconds']):.2f} s")
-        lines.append(f"{name:8}" + "".join(f"{cell:>10}" for cell in cells))
+        lines.append(f"{name:14}" + "".join(f"{cell:>10}" for cell in cells))
     if "ratio" in found:
-        lines.append(f"{'ratio':8}" + "".join(f"{value:>9.1f}x" for value in found["ratio"].values()))
+        lines.append(f"{'ratio':14}" + "".join(f"{value:>9.1f}x" for value in found["ratio"].values()))
     reached = "yes" if found.get("must_reached") else "NO"
-    lines.append(f"lag of a {TICK * 1000:.0f} ms sleep; p99 must stay under {MUST:g} ms: {reached}")
+    without = "yes" if found.get("unfrozen_too") else "NO"
+    lines.append(
+        f"lag of a {TICK * 1000:.0f} ms sleep; p99 must stay under {MUST:g} ms: {reached}; unfrozen: {without}"
+    )
     return "\n".join(lines)
 
 
