@@ -205,7 +205,7 @@ class _Run:
         """Store the SKUs; return how many of them could not be taken off before, and wait for their next try."""
         channel, known, waiting = self._ledger.channel, set[str](), set[str]()
         skus = list(named)
-        for start in range(0, len(skus), 500):  # SQLite's historic limit is 999 variables
+        for start in range(0, len(skus), 500):  # far under what a database takes in one statement
             mine = (CHANGES.c.channel == channel, CHANGES.c.key.in_(skus[start : start + 500]))
             rows = connection.execute(select(CHANGES.c.key, CHANGES.c.state, CHANGES.c.due_at).where(*mine)).all()
             known |= {row.key for row in rows}

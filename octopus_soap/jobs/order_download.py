@@ -327,7 +327,7 @@ def _known(connection: Connection, channel: str, keys: list[str]) -> dict[str, R
     found: dict[str, Row[Any]] = {}
     if keys:  # all at once, as databases order keys otherwise than Python does
         lock_in_order(connection, ORDERS, and_(ORDERS.c.channel == channel, ORDERS.c.key.in_(keys)))
-    for start in range(0, len(keys), 500):  # SQLite's historic limit is 999 variables
+    for start in range(0, len(keys), 500):  # far under what a database takes in one statement
         some = keys[start : start + 500]
         query = select(ORDERS).where(ORDERS.c.channel == channel, ORDERS.c.key.in_(some))
         found.update((row.key, row) for row in connection.execute(query))
