@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from octopus_soap.cli.connection import Connection, connected
+from octopus_soap.cli.failures import HUNG_UP
 from octopus_soap.cli.rounds import LEDGER, ChannelOption, LedgerOption, run_job
 
 if TYPE_CHECKING:
@@ -56,7 +57,10 @@ def _print(change: Change) -> None:
     if change.redelivered:
         row["redelivered"] = True
     row |= {"deleted": True} if change.item is None else {"item": as_data(change.item)}
-    sys.stdout.buffer.write(f"{as_json(row, indent=None)}\n".encode())
-    sys.stdout.buffer.flush()  # written before the ledger says that it is done, and to the disk where it is a file
+    try:
+        sys.stdout.buffer.write(f"{as_json(row, indent=None)}\n".encode())
+        sys.stdout.buffer.flush()  # written before the ledger says that it is done, and to the disk where it is a file
+    except BrokenPipeError:
+        raise SystemExit(HUNG_UP) from None  # the item is not at fault, which the feed would take any other error for
     with suppress(OSError):
         os.fsync(sys.stdout.fileno())

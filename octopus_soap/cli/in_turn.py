@@ -19,7 +19,7 @@ def in_turn(
     call: Callable[[Any], Answer[T]],
     progress: Callable[[Progress], object],
 ) -> BatchResult[T]:
-    """Make *call* with each of *inputs*; one that is rejected, or not there to be removed, does not stop the others.
+    """Make *call*, a write, with each of *inputs*; one that is rejected, or not there to be removed, stops no other.
 
     Args:
         inputs: what to call with.
@@ -28,19 +28,29 @@ def in_turn(
         progress: called after each.
 
     Raises:
-        BatchError: a call failed, and those after it were not made; its `result` has what became of each.
+        BatchError: a call failed, and those after it were not made; its `result` has what became of each, as that of
+            Ctrl-C and any other exception has.
     """
     outcomes: list[ItemOutcome[T]] = []
     calls: list[CallInfo] = []
     failure: OctopusError | None = None
-    for index, given in enumerate(inputs):
-        if failure is None:
-            outcome = _made(index, given, key(given), call, calls)
-            failure = outcome.error
-        else:
-            outcome = ItemOutcome(index, key(given), OutcomeStatus.NOT_SENT, input=given)
-        outcomes.append(outcome)
-        progress(Progress(index + 1, len(inputs)))
+    begun = -1
+    try:
+        for index, given in enumerate(inputs):
+            if failure is None:
+                begun = index
+                outcome = _made(index, given, key(given), call, calls)
+                failure = outcome.error
+            else:
+                outcome = ItemOutcome(index, key(given), OutcomeStatus.NOT_SENT, input=given)
+            outcomes.append(outcome)
+            progress(Progress(index + 1, len(inputs)))
+    except BaseException as error:
+        for index in range(len(outcomes), len(inputs)):
+            status = OutcomeStatus.UNKNOWN if index == begun else OutcomeStatus.NOT_SENT
+            outcomes.append(ItemOutcome(index, key(inputs[index]), status, input=inputs[index]))
+        error.result = BatchResult(outcomes, calls)  # type: ignore[attr-defined] # as on what ends a list call
+        raise
     return BatchResult(outcomes, calls).raise_for_unfinished(failure)
 
 

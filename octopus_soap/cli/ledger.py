@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,7 +16,17 @@ if TYPE_CHECKING:
     from octopus_soap.jobs.ledger import Ledger
 
 app = typer.Typer(no_args_is_help=True)
-JobOption = Annotated[str | None, typer.Option("--job", metavar="NAME", help="Only push, orders or changes.")]
+
+
+class Job(StrEnum):
+    """The jobs a ledger knows."""
+
+    PUSH = "push"
+    ORDERS = "orders"
+    CHANGES = "changes"
+
+
+JobOption = Annotated[Job | None, typer.Option("--job", metavar="NAME", help="Only push, orders or changes.")]
 
 
 def _opened(place: str, channel: str) -> Ledger:
@@ -25,7 +36,8 @@ def _opened(place: str, channel: str) -> Ledger:
     from octopus_soap.errors import LedgerError  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.jobs import Ledger  # noqa: PLC0415 - heavy: only inside a command
 
-    if "://" not in place and not Path(place).exists():
+    file = place.partition(":///")[2] if place.startswith("sqlite:") else "" if "://" in place else place
+    if file and not Path(file).exists():
         raise LedgerError(f"no ledger at {place}; --ledger or OCTOPUS_LEDGER says where it is")
     return Ledger(place, channel=channel)
 

@@ -29,7 +29,10 @@ def serve(
         Path | None, typer.Option(metavar="FILE", help="Another contract to read and write by.", exists=True)
     ] = None,
     seed: Annotated[
-        int, typer.Option(min=0, metavar="COUNT", help="Make up this many items, and a tenth as many orders.")
+        int,
+        typer.Option(
+            min=0, metavar="COUNT", help="Make up this many items and a tenth as many orders, where there are none."
+        ),
     ] = 0,
 ) -> None:
     """Run the embedded service until Ctrl-C: real SOAP on this machine, no account needed.
@@ -48,7 +51,7 @@ def serve(
         emulator.close()
         raise OSError(error.errno, f"{error.strerror}; --port 0 takes a free port", f"127.0.0.1:{port}") from None
     with emulator:
-        if seed:
+        if seed and not emulator.store.items():  # a state that was kept has them, and what happened to them since
             emulator.store.seed(items=seed, orders=-(-seed // 10))
         _announce(emulator, seed)
         while not stop.wait(1):  # a wait without a limit would hold back signals on Windows

@@ -21,6 +21,8 @@ from octopus_soap.settings import is_loopback, server_of
 if TYPE_CHECKING:
     from octopus_soap.settings import OctopusSettings
 
+_UNREADABLE = "(its address cannot be read)"
+
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
@@ -38,14 +40,23 @@ class Certificate:
 
 
 def proxy_for(endpoint: str) -> str:
-    """Host of the proxy that the environment names for *endpoint*, as requests would choose it; empty where none."""
+    """Host of the proxy that the environment names for *endpoint*, as requests would choose it; empty where none.
+
+    A name and password in it are left out.
+    """
     if is_loopback(endpoint):
         return ""
     session = requests.Session()
     options: Any = session.merge_environment_settings(endpoint, {}, stream=None, verify=None, cert=None)
     chosen = select_proxy(endpoint, options["proxies"])
-    parts = urlsplit(chosen or "")
-    return f"{parts.hostname or chosen}:{parts.port}" if chosen and parts.port else parts.hostname or chosen or ""
+    if not chosen:
+        return ""
+    try:
+        parts = urlsplit(chosen if "://" in chosen else f"//{chosen}")
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:  # it repeats what it could not read, which may be a part of the password
+        return _UNREADABLE
+    return f"{parts.hostname}{port}" if parts.hostname else _UNREADABLE
 
 
 def resolve(host: str, port: int, seconds: float) -> list[str]:

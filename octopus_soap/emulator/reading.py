@@ -3,11 +3,10 @@
 The rules (known of WCF):
 
 1. Members are expected in the contract's order. The reader only moves forward: an element that matches no *later*
-member is
-   skipped without a word, so a member out of order, repeated, misspelled or in another namespace arrives as null or 0.
+   member is skipped without a word, so a member out of order, repeated, misspelled or in another namespace arrives as
+   null or 0.
 2. What cannot be read as its type faults the whole call (DeserializationFailed): bad numbers, dates and enumeration
-texts, an
-   empty element for a value type, ``i:nil`` on a value type that is not nillable.
+   texts, an empty element for a value type, ``i:nil`` on a value type that is not nillable.
 3. Strings are kept as they are, spaces included.
 
 Every skipped thing goes to the lint log: that is what the emulator is for.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from datetime import datetime
 
-    from sqlalchemy import Table
+    from sqlalchemy import ColumnElement, Table
 
     from octopus_soap.jobs.ledger import Ledger
 
@@ -96,9 +96,8 @@ def show(ledger: Ledger, key: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     with ledger.reading() as connection:
         for table in _work_tables():
-            names = [name for name in (table.info["key"], "order_id") if name in table.c]
-            about = or_(*(table.c[name] == key for name in names))
-            for row in connection.execute(select(table).where(table.c.channel == ledger.channel, about)):
+            mine = table.c.channel == ledger.channel
+            for row in connection.execute(select(table).where(mine, _about(table, [key]))):
                 cells = {name: value for name, value in row._mapping.items() if name not in _UNTOLD}  # noqa: SLF001 - SQLAlchemy's public name
                 if row.leased_by is not None:
                     cells["leased_by"] = shown(row.leased_by)
@@ -140,13 +139,19 @@ def retry(ledger: Ledger, keys: Collection[str] | None = None, *, job: str | Non
             # What has no time to be tried at has nothing to try, such as a row of a list without a SKU.
             condition = and_(is_held(table, ledger.channel), table.c.due_at.is_not(None))
             if keys is not None:
-                condition = and_(condition, table.c[table.info["key"]].in_(list(keys)))
+                condition = and_(condition, _about(table, keys))
             lock_in_order(connection, table, condition)
             # What is stuck at a later step goes on from there.
             state = case((table.c.state.in_(table.info["held"]), table.info["retry_state"]), else_=table.c.state)
             changed = update(table).where(condition).values(state=state, due_at=now, attempts=0)
             count += connection.execute(changed).rowcount
     return count
+
+
+def _about(table: Table, keys: Collection[str]) -> ColumnElement[bool]:
+    """Rows that one of *keys* names: by their key, or by the order's id, a part of the key where stores are read."""
+    names = [name for name in (table.info["key"], "order_id") if name in table.c]
+    return or_(*(table.c[name].in_(list(keys)) for name in names))
 
 
 def _work_tables(job: str | None = None) -> list[Table]:

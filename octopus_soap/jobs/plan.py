@@ -81,8 +81,9 @@ class PlannedChange:
 class PushReport(Report):
     """What a push did, or would do.
 
-    `counts` has `read`, `unchanged`, `stale` (older than what is known), `invalid`, `new`, `changed`, `acknowledged`,
-    `rejected` and `left` (still to be sent).
+    `counts` has `read`, `unchanged`, `stale` (older than what is known), `invalid`, `new`, `changed`, `zeroed`,
+    `acknowledged`, `rejected`, `left` (still to be sent), `calls`, `drifted` and `lease_lost` (taken over by another
+    worker).
 
     Attributes:
         plan: the changes of a dry run, 10,000 at most; `counts` has them all.

@@ -7,8 +7,8 @@ the stop token, and the job finishes the request under way, writes it down, and 
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
 
 from octopus_soap.errors import AuthenticationError, ConfigError, OctopusError
 
@@ -74,13 +74,6 @@ class Report:
         if self.error:
             return FAILED
         return SOME_HELD if self.problems or self.problem_count else ALL_DONE
-
-    def as_dict(self) -> dict[str, Any]:
-        """The report as JSON data, times as ISO 8601."""
-        found = asdict(self)
-        found["started"] = self.started.isoformat()
-        found["finished"] = self.finished.isoformat() if self.finished else None
-        return {**found, "exit_code": self.exit_code}
 
     def __str__(self) -> str:
         seconds = f" in {(self.finished - self.started).total_seconds():.1f} s" if self.finished else ""

@@ -210,7 +210,7 @@ class Sender:
         report.add("acknowledged", len(good))
         report.add("rejected", len(bad))
         if len(held) < len(lease.rows):
-            report.add("lost", len(lease.rows) - len(held))
+            report.add("lease_lost", len(lease.rows) - len(held))
         if left and not report.error and not self._stopped():
             report.error = f"{left[0]['new_message']}" or "the service did not take everything"
         self._ledger.reach("push.recorded")

@@ -3,7 +3,7 @@
 Not to be confused with Octopus, which the rest of this project is about: two companies, two protocols, two kinds of
 credentials. Not sure which you hold? ``identify({"clientId": ..., ...})`` or ``octopus-soap octopia whoami``.
 
-Needs the extra ``octopia``. How-to: ``docs/sources.md``. A fake server for tests: `octopus_soap.octopia.fake`.
+Needs the extra ``octopia``. How-to: ``docs/octopia.md``. A fake server for tests: `octopus_soap.octopia.fake`.
 """
 
 from octopus_soap.octopia.client import AsyncOctopiaClient, OctopiaClient

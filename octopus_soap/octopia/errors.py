@@ -16,7 +16,7 @@ OctopiaError
 │   ├── TokenRefusedError         the token service refused the credentials
 │   └── TokenQuotaError           the 500 token requests of this hour are spent
 ├── ApiError                      the API answered with an error status
-│   ├── RejectedError             400, 409, 415, 422: the request itself was refused
+│   ├── RejectedError             400, 406, 409, 415, 422: the request itself was refused
 │   ├── AccessRefusedError        401 or 403 although the token is fresh
 │   │   └── SellerNotLinkedError  ... on a call for one seller: most likely the missing link
 │   ├── NotFoundError             404

@@ -4,12 +4,10 @@ Rules:
 
 1. ``Authorization`` and ``SellerId`` go on every call, to the configured API origin only (docs/sources.md, [C]).
 2. A 401 drops the token, and the call is made once more with a fresh one; a second 401 is an error. This holds for
-   writes
-   too: 401 means by its definition (RFC 9110, section 15.5.2) that the request was not applied. It is the only
+   writes too: 401 means by its definition (RFC 9110, section 15.5.2) that the request was not applied. It is the only
    case in which a write is sent again.
 3. A 403 on a read with a token older than `STALE_SECONDS` is treated alike, because a token carries the roles it was
-   granted with ([I] from the recorded token, docs/sources.md): a link made since is not in it. Rate limited by the
-   cache.
+   granted with ([I] from the recorded token): a link made since is not in it. Rate limited by the cache.
 4. Refused with a fresh token, the error explains the missing link between client and seller ([C] that it is needed).
 5. Reads are repeated as `RetryPolicy` says. Writes never are: a failure after the request left is
    `OutcomeUnknownError`.

@@ -1,9 +1,9 @@
 """The REST call for each operation of the closed SOAP API.
 
 The SOAP API of Cdiscount's marketplace is decommissioned ([C] for the quoted migration page, docs/sources.md).
-Rows graded [C] are the vendor's own map (section 8). Rows graded [I] are this project's reading of the endpoint list in
-section 5: the endpoint exists there, that it replaces the operation is inferred. A row without calls says that nothing
-fitting is known, not that nothing exists.
+Rows graded [C] are the vendor's own map. Rows graded [I] are this project's reading of the list of endpoints: the
+endpoint exists there, that it replaces the operation is inferred. A row without calls says that nothing fitting is
+known, not that nothing exists.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _ROWS = (
     ),
     _row("GetOfferPackageSubmissionResult", "C", "GET /offer-integration-packages/{id}", "offer_package_results"),
     _row("GetOfferListPaginated", "C", "GET /offers", "offers"),
-    _row("GetCompetingOffers", "C", "GET /competing-offers", None, "marked deprecated since"),
+    _row("GetCompetingOffers", "C", "GET /competing-offers", None, "marked deprecated"),
     _row("GetOrderList", "C", "GET /orders", "orders"),
     _row("GetOrderListByIdentifier", "C", "GET /orders/{id}", "order"),
     _row("GetDiscussionList", "C", "GET /discussions"),

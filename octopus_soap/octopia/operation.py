@@ -27,7 +27,7 @@ T = TypeVar("T")
 C = TypeVar("C", bound=Callable[..., Any])
 
 Grade: TypeAlias = Literal["C", "C2", "1", "I"]
-"""How sure the facts of a call are: official; two implementations agree; one source; inferred (octopia.md)."""
+"""How sure the facts of a call are: official; two implementations agree; one source; inferred (docs/sources.md)."""
 
 
 class BlockingRunner(Protocol):

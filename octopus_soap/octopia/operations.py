@@ -1,8 +1,8 @@
 """The catalogue: every call this package makes, declared once.
 
-A row is its route, its grade (octopia.md: [C] official, [C2] two implementations agree, [1] one source, [I] inferred),
-a typed signature and a docstring; the body returns a flow. Both clients, the CLI, the docs and the tests read this
-class.
+A row is its route, its grade (docs/octopia.md: [C] official, [C2] two implementations agree, [1] one source,
+[I] inferred), a typed signature and a docstring; the body returns a flow. Both clients, the CLI, the docs and the tests
+read this class.
 """
 
 from __future__ import annotations

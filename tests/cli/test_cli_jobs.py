@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from octopus_soap import OctopusClient, OctopusSettings
 from octopus_soap.emulator import faults
+from octopus_soap.jobs import Ledger, OrderInbox
+from octopus_soap.jobs.inspection import retry
 from tests.jobs.shops import Garbled, sell
 
 if TYPE_CHECKING:
@@ -97,3 +101,67 @@ def test_follow_prints_a_line_per_item_and_takes_it_off_the_list(service: Emulat
     assert (data["sku"], data["item"]["stock"], data["item"]["price"]) == ("A", "3", "1.5000")
     assert service.store.change_queue() == []
     assert shell("changes", "follow", "--once").out == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGPIPE")
+def test_follow_ends_when_its_reader_hangs_up_and_quarantines_nothing(
+    service: Emulator, shell: Callable[..., Any], tmp_path: Path
+) -> None:
+    service.store.add_items([{"Sku": f"S{number}", "Stock": "1"} for number in range(5)], changed=True)
+    read, write = os.pipe()
+    os.close(read)
+    with subprocess.Popen(
+        [sys.executable, "-c", "from octopus_soap.cli import main; main()", "changes", "follow", "--every", "60s", "--ledger", "x.db"],
+        stdout=write, stderr=subprocess.PIPE, cwd=tmp_path,
+    ) as running:  # fmt: skip
+        os.close(write)
+        assert running.wait(60) == 141
+    ran = shell("ledger", "quarantine", "--ledger", str(tmp_path / "x.db"))
+    assert (ran.code, "S0" in ran.out) == (0, False)
+
+
+@pytest.mark.parametrize("words", [("quarantine",), ("retry", "--all")])
+def test_a_job_the_ledger_does_not_know_is_refused(shell: Callable[..., Any], words: tuple[str, ...]) -> None:
+    shell("changes", "follow", "--once", "--ledger", "x.db")
+    ran = shell("ledger", *words, "--job", "oders", "--ledger", "x.db")
+    assert ran.code == 2
+    assert "oders" in ran.err
+
+
+@pytest.mark.parametrize("place", ["typo.db", "sqlite:///typo.db"])
+def test_looking_into_a_ledger_makes_none(shell: Callable[..., Any], tmp_path: Path, place: str) -> None:
+    ran = shell("ledger", "status", "--ledger", place)
+    assert ran.code == 2
+    assert "no ledger at" in ran.err
+    assert not (tmp_path / "typo.db").exists()
+
+
+def test_ctrl_c_in_a_call_per_order_says_what_became_of_each(
+    service: Emulator, shell: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [json.dumps({"order_id": f"W{n}", "order_items": [{"sku": "A", "quantity": 1}]}) for n in range(3)]
+    (tmp_path / "new.jsonl").write_text("\n".join(lines))
+
+    def second(call: Any) -> bool:
+        if call.nth == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return False
+
+    service.script.on("SubmitOrder", when=second).do(faults.Latency(0))
+    ran = shell("orders", "submit", "new.jsonl", "-o", "json")
+    assert ran.code == 130
+    statuses = [row["status"] for row in json.loads(ran.out)]
+    assert (len(statuses), statuses[0]) == (3, "ok")
+
+
+def test_an_order_of_a_store_is_tried_again_by_its_id(service: Emulator, tmp_path: Path) -> None:
+    sold, ledger = sell(service, 1, stores=("S1",)), Ledger(tmp_path / "x.db")
+
+    def fails(order: Any, delivery: Any) -> None:
+        raise RuntimeError("not today")
+
+    with OctopusClient(settings=OctopusSettings.load(**service.settings())) as client:
+        OrderInbox(client, ledger, stores=("S1",)).run(fails)
+    assert retry(ledger, [sold]) == 1
+    assert retry(ledger, ["no such order"]) == 0
+    ledger.close()

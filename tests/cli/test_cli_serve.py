@@ -46,8 +46,12 @@ def test_a_state_file_keeps_the_state_between_runs(tmp_path):
     options = ["--port", "0", "--state", str(tmp_path / "shop.sqlite")]
     with serving(*options, "--seed", "2") as (_, variables), client_of(variables) as client:
         assert client.is_sku_exist("DEMO-0002")
-    with serving(*options) as (_, variables), client_of(variables) as client:
+        client.delete_item("DEMO-0001")
+        orders = len(client.get_order_list())
+    with serving(*options, "--seed", "2") as (_, variables), client_of(variables) as client:
         assert client.is_sku_exist("DEMO-0002")
+        assert not client.is_sku_exist("DEMO-0001"), "nothing is made up anew where something is"
+        assert len(client.get_order_list()) == orders
 
 
 def test_a_taken_port_is_one_line(shell):

@@ -345,10 +345,11 @@ def test_plain_http_on_a_tls_port_is_a_matter_of_tls(
     assert (code, found["tls"]["status"]) == (2, "fail")
 
 
+@pytest.mark.parametrize("scheme", ["http://", ""])
 def test_a_proxy_of_the_environment_is_named_without_its_password(
-    doctor: Callable[..., Any], configured: Any, monkeypatch: pytest.MonkeyPatch
+    doctor: Callable[..., Any], configured: Any, monkeypatch: pytest.MonkeyPatch, scheme: str
 ) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", "http://user:pa55word@127.0.0.1:9")
+    monkeypatch.setenv("HTTPS_PROXY", f"{scheme}user:pa55word@127.0.0.1:9")
     configured(endpoint="https://example.invalid/x.svc", **CREDENTIALS)
     code, found = doctor()
     assert code == 2
