@@ -4,7 +4,6 @@ It is written from the pages named in docs/sources.md, and imports nothing of th
 client's code would share its mistakes. Where the facts leave room, it does what costs a client most, and knobs choose
 among the readings.
 
-
 What it is sure of and what not: the token request, the headers, the 403 of an unlinked seller, the four package calls
 are graded [C] or [C2]. The texts of its problems, the state shown while an upload settles, and its ids are inventions.
 """
