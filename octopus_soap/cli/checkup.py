@@ -196,7 +196,9 @@ class Checkup:
             return Finding("published", Status.OK, "the service publishes the same contract")
         places = "1 place" if len(found) == 1 else f"{len(found)} places"
         text = f"differs from the one in force in {places}, such as {found[0].where} ({found[0].kind.value})"
-        advice = "octopus-soap wsdl diff shows them, wsdl pin stores the live contract; until then writes are at risk"
+        against = "" if self._contract.bundled else f" --against {self._contract.path}"
+        shown = f"octopus-soap wsdl diff{against} shows them"
+        advice = f"{shown}, wsdl pin stores the live contract; until then writes are at risk"
         return Finding("published", Status.FAIL, text, advice)
 
     # -- the service -------------------------------------------------------------------------------------------------

@@ -77,9 +77,13 @@ def diff(
     *,
     url: UrlOption = "",
     file: Annotated[Path | None, typer.Option(help="A WSDL file, instead of a live one.", show_default=False)] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(help="The pinned WSDL to compare with; the bundled one by default.", show_default=False),
+    ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Compare a live or local contract with the bundled one and the models.
+    """Compare a live or local contract with the bundled one and the models, or with a pinned one.
 
     Exit code 0: the same; 1: different; 2: cannot tell.
     """
@@ -94,12 +98,16 @@ def diff(
         fetched = source.fetch(url)
         notes += [*source.notes, *fetched.notes]
         where, contract = fetched.url, tried_contract(pinned_files(fetched.documents, ""))
-    found = compare(load_contract(), contract)
+    if against is None:
+        base, found = "the bundled contract", compare(load_contract(), contract)
+    else:
+        base, found = str(against), compare(examined(against), contract, known={})
     if output is Output.JSON:
-        show_json({"contract": where, "same": not found, "notes": notes, "differences": [asdict(d) for d in found]})
+        compared = {"contract": where, "compared_with": base, "same": not found, "notes": notes}
+        show_json({**compared, "differences": [asdict(d) for d in found]})
     else:
         records = Records([asdict(difference) for difference in found])
-        show_records(records, output, lambda: _show_diff(where, notes, found))
+        show_records(records, output, lambda: _show_diff(where, base, notes, found))
     if found:
         raise typer.Exit(1)
 
@@ -171,8 +179,8 @@ def _usage(path: Path) -> list[str]:
     ]
 
 
-def _show_diff(where: str, notes: list[str], found: list[Difference]) -> None:
-    _say(f"{where}, compared with the bundled contract:", *notes)
+def _show_diff(where: str, base: str, notes: list[str], found: list[Difference]) -> None:
+    _say(f"{where}, compared with {base}:", *notes)
     _show(found)
 
 
@@ -180,7 +188,7 @@ def _show(found: Iterable[Difference]) -> None:
     differences = list(found)
     for effect, title in _TITLES.items():
         if rows := _rows([difference for difference in differences if difference.effect is effect]):
-            show_table(title, ["%Where", "Bundled → here", "What it means"], rows)
+            show_table(title, ["%Where", "There → here", "What it means"], rows)
     if not differences:
         _say("No difference: operations, parameters, members, types, namespaces and order are the same.")
         return

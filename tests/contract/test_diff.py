@@ -47,6 +47,24 @@ def test_another_contract_is_exit_code_1_live_and_as_a_file_alike(
     assert local.data["contract"] == str(wsdl)
 
 
+def test_against_a_pinned_contract_it_tells_what_changed_since(
+    octopus_soap: Callable[..., Any],
+    configured: Callable[..., None],
+    running_service: Emulator,
+    tmp_path: Path,
+) -> None:
+    pinned = variant(tmp_path / "pinned", values_not_nillable)
+    changed = variant(tmp_path / "changed", values_not_nillable, members_added)
+    with Emulator(wsdl=pinned, merchants=running_service.merchants) as service:
+        configured(service)
+        said = octopus_soap("wsdl", "diff", "--against", str(pinned), "-o", "json")
+    assert (said.code, said.data["same"], said.data["compared_with"]) == (0, True, str(pinned))
+    later = octopus_soap("wsdl", "diff", "--file", str(changed), "--against", str(pinned), "-o", "json")
+    assert later.code == 1
+    assert {found["kind"] for found in later.data["differences"]} == {"member", "parameter"}
+    assert "compared with" in octopus_soap("wsdl", "diff", "--file", str(changed), "--against", str(pinned)).out
+
+
 def test_json_has_every_difference_with_its_meaning(octopus_soap: Callable[..., Any], tmp_path: Path) -> None:
     wsdl = variant(tmp_path, values_not_nillable)
     said = octopus_soap("wsdl", "diff", "--file", str(wsdl), "--output", "json")

@@ -178,6 +178,7 @@ def test_a_contract_that_differs_from_the_published_one_fails_and_says_how_to_ge
     assert (code, found["published"]["status"]) == (2, "fail")
     assert "differs from the one in force" in found["published"]["text"]
     assert "wsdl diff" in found["published"]["advice"]
+    assert "--against" not in found["published"]["advice"], "the bundled contract is in force"
 
 
 def test_a_contract_that_is_not_published_is_a_warning(
