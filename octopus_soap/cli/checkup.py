@@ -5,6 +5,7 @@ Every check has a limit of its own; together they stay under half a minute.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -196,7 +197,7 @@ class Checkup:
             return Finding("published", Status.OK, "the service publishes the same contract")
         places = "1 place" if len(found) == 1 else f"{len(found)} places"
         text = f"differs from the one in force in {places}, such as {found[0].where} ({found[0].kind.value})"
-        against = "" if self._contract.bundled else f" --against {self._contract.path}"
+        against = "" if self._contract.bundled else f" --against {shlex.quote(str(self._contract.path))}"
         shown = f"octopus-soap wsdl diff{against} shows them"
         advice = f"{shown}, wsdl pin stores the live contract; until then writes are at risk"
         return Finding("published", Status.FAIL, text, advice)

@@ -31,13 +31,12 @@ JobOption = Annotated[Job | None, typer.Option("--job", metavar="NAME", help="On
 
 def _opened(place: str, channel: str) -> Ledger:
     """The ledger, which must be there: looking into it does not make one."""
-    from pathlib import Path  # noqa: PLC0415 - beside its only use
-
     from octopus_soap.errors import LedgerError  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.jobs import Ledger  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.jobs.ledger import file_of  # noqa: PLC0415 - as above
 
-    file = place.partition(":///")[2] if place.startswith("sqlite:") else "" if "://" in place else place
-    if file and not Path(file).exists():
+    file = file_of(place)
+    if file is not None and not file.exists():
         raise LedgerError(f"no ledger at {place}; --ledger or OCTOPUS_LEDGER says where it is")
     return Ledger(place, channel=channel)
 

@@ -51,7 +51,9 @@ def serve(
         emulator.close()
         raise OSError(error.errno, f"{error.strerror}; --port 0 takes a free port", f"127.0.0.1:{port}") from None
     with emulator:
-        if seed and not emulator.store.items():  # a state that was kept has them, and what happened to them since
+        if seed and emulator.store.items():  # a state that was kept, with what happened in it since
+            seed = 0
+        elif seed:
             emulator.store.seed(items=seed, orders=-(-seed // 10))
         _announce(emulator, seed)
         while not stop.wait(1):  # a wait without a limit would hold back signals on Windows
@@ -68,6 +70,6 @@ def _announce(emulator: Emulator, seed: int) -> None:
         typer.echo(form.format(f"OCTOPUS_{name.upper()}", value))
     if seed:
         typer.echo(f"# Items DEMO-0001 to DEMO-{seed:04d} are there. Try: octopus-soap items get DEMO-0001")
-    else:
+    elif not emulator.store.items():
         typer.echo("# --seed 100 makes up items to look at; octopus-soap items upload FILE brings your own.")
     sys.stdout.flush()  # into a file or pipe too, where whoever started it waits for these lines

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .contract import Record, Scalar
 from .records import LintNote
 from .rendering import Outcome
-from .scalars import text_of
+from .scalars import canonical_date, text_of
 
 if TYPE_CHECKING:
     from .contract import Contract, Operation, Wire, WireRecord
@@ -62,7 +62,7 @@ class Call:
 
     def now(self) -> str:
         """Return the service's time as wire text."""
-        return text_of(self.profile.clock())
+        return canonical_date(text_of(self.profile.clock()))  # as stored times are: filters compare texts
 
     def text(self, name: str) -> str | None:
         """Return a string parameter."""

@@ -254,6 +254,16 @@ def _first_line(error: BaseException | None) -> str:
     return (str(error).splitlines() or [""])[0]
 
 
+def file_of(place: str | PathLike[str]) -> Path | None:
+    """The file a ledger at *place* lies in; None for a database server.
+
+    Raises:
+        LedgerError: no ledger can lie there.
+    """
+    url = _url(place)
+    return Path(url.database or "") if url.drivername == "sqlite" else None
+
+
 def _url(place: str | PathLike[str]) -> URL:
     given = os.fspath(place)
     if "://" not in given:

@@ -37,7 +37,6 @@ class Guidance:
         can_do: What it can do with this package.
         obtained: Where it comes from.
         next_steps: What to do now, in order.
-        usable: Whether a client of this package can work with it.
         grade: How sure the facts are.
     """
 
@@ -47,7 +46,6 @@ class Guidance:
     can_do: str
     obtained: str
     next_steps: tuple[str, ...]
-    usable: bool
     grade: str
 
 
@@ -63,7 +61,6 @@ _ROWS = (
         can_do=_THREE,
         obtained=f'{CREDENTIALS_PAGE}, "Create my clientId and clientSecret"; the secret is shown once.',
         next_steps=(LINK_STEP, _SET_THREE, _FIRST_CALL),
-        usable=True,
         grade="C",
     ),
     Guidance(
@@ -73,7 +70,6 @@ _ROWS = (
         can_do=_THREE,
         obtained=f'{CREDENTIALS_PAGE}, "I\'m using a plugin". A plugin from a third party counts as an aggregator.',
         next_steps=(LINK_STEP, "enter the three values in the plugin, or here: " + _SET_THREE, _FIRST_CALL),
-        usable=True,
         grade="C",
     ),
     Guidance(
@@ -83,7 +79,6 @@ _ROWS = (
         can_do=_THREE,
         obtained=f"{CREDENTIALS_PAGE}, the choice for an aggregator that asks for clientId, clientSecret and sellerId.",
         next_steps=(LINK_STEP, _SET_THREE, _FIRST_CALL),
-        usable=True,
         grade="C2",
     ),
     Guidance(
@@ -99,7 +94,6 @@ _ROWS = (
             "as the seller: connect the aggregator on that page and give it the seller id, nothing else",
             "as the aggregator: use your own pair with this seller id, `DelegatedAccess(...)` or `for_seller(...)`",
         ),
-        usable=True,
         grade="C",
     ),
     Guidance(
@@ -113,7 +107,6 @@ _ROWS = (
             "then act for one seller at a time: `client.for_seller(seller_id)`; all of them share one token",
             f"if you are a seller yourself, your own seller id is missing: {LINK_STEP}",
         ),
-        usable=True,
         grade="C",
     ),
     Guidance(
@@ -127,7 +120,6 @@ _ROWS = (
             "see `octopus-soap octopia whoami --soap-map` or `SOAP_TO_REST` for the call that replaces each operation",
             "if a partner asks for two values only, ask whether a seller id is wanted too: some rename the REST values",
         ),
-        usable=False,
         grade="C",
     ),
     Guidance(
@@ -137,7 +129,6 @@ _ROWS = (
         can_do="Nothing at Octopia. Everything with `octopus_soap.OctopusClient`.",
         obtained="From 24SevenCommerce.",
         next_steps=("this is an Octopus credential: use `octopus_soap.OctopusClient`",),
-        usable=False,
         grade="C",
     ),
     Guidance(
@@ -150,7 +141,6 @@ _ROWS = (
             "look at the names your partner gives the values; the REST API needs clientId, clientSecret and sellerId",
             "for delegated access to an aggregator, the seller id alone is enough",
         ),
-        usable=False,
         grade="C",
     ),
 )

@@ -128,7 +128,7 @@ def test_a_job_the_ledger_does_not_know_is_refused(shell: Callable[..., Any], wo
     assert "oders" in ran.err
 
 
-@pytest.mark.parametrize("place", ["typo.db", "sqlite:///typo.db"])
+@pytest.mark.parametrize("place", ["typo.db", "sqlite:///typo.db", "sqlite+pysqlite:///typo.db"])
 def test_looking_into_a_ledger_makes_none(shell: Callable[..., Any], tmp_path: Path, place: str) -> None:
     ran = shell("ledger", "status", "--ledger", place)
     assert ran.code == 2

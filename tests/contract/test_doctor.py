@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from contract_variants import members_reversed, values_not_nillable, variant
+from contract_variants import members_added, members_reversed, values_not_nillable, variant
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -179,6 +179,16 @@ def test_a_contract_that_differs_from_the_published_one_fails_and_says_how_to_ge
     assert "differs from the one in force" in found["published"]["text"]
     assert "wsdl diff" in found["published"]["advice"]
     assert "--against" not in found["published"]["advice"], "the bundled contract is in force"
+
+
+def test_with_a_pinned_contract_the_advice_names_it(
+    doctor: Callable[..., Any], configured: Callable[..., None], running_service: Emulator, tmp_path: Path
+) -> None:
+    pinned = variant(tmp_path / "my contracts", members_added)
+    with Emulator(wsdl=variant(tmp_path / "v", values_not_nillable), merchants=running_service.merchants) as service:
+        configured(service, wsdl=str(pinned))
+        _, found = doctor()
+    assert f"wsdl diff --against '{pinned}' shows them" in found["published"]["advice"]
 
 
 def test_a_contract_that_is_not_published_is_a_warning(

@@ -1,4 +1,4 @@
-"""Every call, over real HTTP, on both clients: headers, paging, refusals, repeats (octopia.md sections 2, 4, 5, 6)."""
+"""Every call, over real HTTP, on both clients: headers, paging, refusals, repeats."""
 
 import asyncio
 import gzip

@@ -1,4 +1,4 @@
-"""Which credential is this, and what then? (octopia.md section 3)."""
+"""Which credential is this, and what then?."""
 
 import pytest
 from pydantic import SecretStr

@@ -1,4 +1,4 @@
-"""Stock and price by offer packages (octopia.md section 5)."""
+"""Stock and price by offer packages."""
 
 import json
 import pickle

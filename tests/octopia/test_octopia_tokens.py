@@ -1,4 +1,4 @@
-"""Tokens: one per client, asked for once by any crowd, renewed ahead, never in a loop (octopia.md section 1)."""
+"""Tokens: one per client, asked for once by any crowd, renewed ahead, never in a loop."""
 
 import asyncio
 import os
