@@ -27,7 +27,7 @@ import requests
 import urllib3
 
 from octopus_soap.drivers.connections import Connections, OriginAuth, deadline, failure_of
-from octopus_soap.drivers.turns import give_way, stopped
+from octopus_soap.drivers.turns import LOOK_UP, give_way, stopped
 from octopus_soap.engine.flow import Compute, Effect, Exchange, Flow, Send, SendFailure, Sleep
 from octopus_soap.engine.retry import FailureKind
 from octopus_soap.errors import OctopusError, ProtocolError
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _CHUNK = 256 * 1024
-_LOOK_UP = 0.5
-"""Seconds after which one who waits looks whether Ctrl-C, or a stop, came."""
 _ONE_AT_A_TIME: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 """Threads of this interpreter take turns; a free-threaded one decodes as many pages at once as it has processors."""
 
@@ -53,7 +51,7 @@ def _ended(future: Future[T]) -> Future[T]:
     Python notices Ctrl-C that comes just before it begins to wait only when the wait is over: so each wait is short.
     """
     while not future.done():
-        wait((future,), _LOOK_UP)
+        wait((future,), LOOK_UP)
     return future
 
 
@@ -269,7 +267,7 @@ class BlockingDriver:
             return
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0 and not (self._stop is not None and self._stop.is_set()):
-            if beside.abandoned.wait(min(left, _LOOK_UP)):
+            if beside.abandoned.wait(min(left, LOOK_UP)):
                 return
 
     def side_by_side(self, flows: Iterator[Flow[T]], parallel: int, ahead: int) -> Generator[T]:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     AsyncPause: TypeAlias = Callable[[asyncio.Event, float], Awaitable[object]]
 
 
-_LOOK_UP = 0.5
-"""Seconds after which one who waits for a moment and a stop looks whether his call was abandoned."""
+LOOK_UP = 0.5
+"""Seconds after which one who waits looks whether Ctrl-C or a stop came, or his call was abandoned."""
 
 
 def give_way() -> None:
@@ -157,7 +157,7 @@ class ThreadTurns(_Turns):
                 elif stop is None:
                     self._pause(woken, wait.seconds)
                 else:  # a stop wakes nobody in the line; who abandons does
-                    self._pause(stop, wait.seconds if abandoned is None else min(wait.seconds, _LOOK_UP))
+                    self._pause(stop, wait.seconds if abandoned is None else min(wait.seconds, LOOK_UP))
 
 
 async def _woken(event: asyncio.Event, seconds: float) -> None:

@@ -13,7 +13,7 @@ What a layout matches is well-formed by itself, so that a row may be read from t
 3. It names the prefixes it needs, and those that must mean `xsi`, for whoever knows what is bound.
 
 The records of one layout share one set of the names that came, `model_fields_set`: with a set for each record, a page
-would take nearly twice the memory, and the garbage collector would have half as many more objects to look at.
+of items would take a third more memory, and the garbage collector would have half as many more objects to look at.
 
 Characters XML forbids, `]]>` and carriage returns are the caller's matter: they are looked for once in the whole page.
 """

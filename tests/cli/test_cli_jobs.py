@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from octopus_soap import OctopusClient, OctopusSettings
+from octopus_soap.cli.ledger import Job
 from octopus_soap.emulator import faults
 from octopus_soap.jobs import Ledger, OrderInbox
-from octopus_soap.jobs.inspection import retry
+from octopus_soap.jobs.inspection import _work_tables, retry
 from tests.jobs.shops import Garbled, sell
 
 if TYPE_CHECKING:
@@ -118,6 +119,10 @@ def test_follow_ends_when_its_reader_hangs_up_and_quarantines_nothing(
         assert running.wait(60) == 141
     ran = shell("ledger", "quarantine", "--ledger", str(tmp_path / "x.db"))
     assert (ran.code, "S0" in ran.out) == (0, False)
+
+
+def test_the_option_names_the_jobs_that_have_work_in_a_ledger() -> None:
+    assert {job.value for job in Job} == {table.info["job"] for table in _work_tables()}
 
 
 @pytest.mark.parametrize("words", [("quarantine",), ("retry", "--all")])
