@@ -547,6 +547,9 @@ def test_a_read_stream_takes_no_more_input_than_its_batches_under_way(
         assert inputs.taken <= (number + connections + ahead) * 10 + 1
     stream.close()
     assert inputs.taken < 200
+    for thread in threading.enumerate():  # what was under way ends here, and not in the next test's service
+        if thread.name.startswith("octopus-soap"):
+            thread.join(30)
 
 
 @pytest.mark.parametrize("operation", WRITES)
