@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from octopus_soap._http import is_loopback, retry_after
 from octopus_soap.counters import Tally
 from octopus_soap.engine.bound import AsyncSurface, BlockingSurface, Surface
 from octopus_soap.engine.catalogue import Catalogue, meant
@@ -21,10 +22,9 @@ from octopus_soap.errors import ClientClosedError
 from octopus_soap.extras import needed
 from octopus_soap.health import ping
 from octopus_soap.operations import Operations
-from octopus_soap.settings import OctopusSettings, is_loopback
+from octopus_soap.settings import OctopusSettings
 from octopus_soap.watching import ClientWatch
 from octopus_soap.wire.codec import Codec
-from octopus_soap.wire.faults import retry_after
 from octopus_soap.wire.redact import Redactor
 
 if TYPE_CHECKING:
@@ -105,7 +105,13 @@ class _Client(Operations, Surface):
         return Context(
             codec=self._codec,
             rules=Rules(
-                policy, random.random, lambda: uuid.uuid4().hex[:16], self._trust, retry_after, stopped, self._watch
+                policy,
+                random.random,
+                lambda: uuid.uuid4().hex[:16],
+                self._trust,
+                lambda reply: retry_after(reply.headers),
+                stopped,
+                self._watch,
             ),
             account_id=settings.sent_account_id,
             batch_sizes=settings.batch_sizes,

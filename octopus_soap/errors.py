@@ -33,6 +33,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from octopus_soap._http import clip
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
@@ -98,11 +100,6 @@ def _blank(cls: type[OctopusError], message: str) -> OctopusError:
     error = cls.__new__(cls, message)
     error.args = (message,)
     return error
-
-
-def clip(text: str, limit: int) -> str:
-    """Shorten *text* to *limit* characters, saying how much was cut."""
-    return text if len(text) <= limit else f"{text[: limit - 24]}… ({len(text)} characters)"
 
 
 class ConfigError(OctopusError, ValueError):

@@ -15,7 +15,6 @@ It is `profiles.toml` in the user's configuration folder (`octopus-soap doctor` 
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import tomllib
 from datetime import UTC
@@ -28,6 +27,7 @@ from platformdirs import user_config_dir
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from octopus_soap._http import fits_header, is_loopback
 from octopus_soap._version import __version__
 from octopus_soap.errors import ConfigError
 from octopus_soap.safety import OmittedValues, Safety
@@ -52,17 +52,6 @@ def server_of(url: str) -> tuple[str, int]:
     """Host and port of *url*."""
     parts = urlsplit(url)
     return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-
-
-def is_loopback(url: str) -> bool:
-    """True where *url*'s host is this machine."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class OctopusSettings(BaseSettings):
@@ -191,7 +180,7 @@ class OctopusSettings(BaseSettings):
     @classmethod
     def _fits_a_header(cls, value: Any) -> Any:
         text = value.get_secret_value() if isinstance(value, SecretStr) else value
-        if not text or text != text.strip() or not text.isprintable() or not text.isascii():
+        if not fits_header(text):
             raise ValueError("must be printable ASCII text without spaces around it, to fit an HTTP header")
         return value
 
@@ -214,7 +203,7 @@ class OctopusSettings(BaseSettings):
     @field_validator("user_agent")
     @classmethod
     def _fits_the_header(cls, value: str) -> str:
-        if not value.isprintable() or not value.isascii():
+        if value.strip() and not fits_header(value.strip()):
             raise ValueError("must be printable ASCII text, to fit an HTTP header")
         return value
 

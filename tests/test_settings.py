@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from octopus_soap import ConfigError, OctopusClient, OctopusSettings, OmittedValues, Safety
-from octopus_soap.settings import OPERATION_NAMES, is_loopback, profiles_file
+from octopus_soap._http import is_loopback
+from octopus_soap.settings import OPERATION_NAMES, profiles_file
 
 if TYPE_CHECKING:
     from pathlib import Path

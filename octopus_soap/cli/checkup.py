@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr
 from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource, InitSettingsSource
 
+from octopus_soap._http import is_loopback
 from octopus_soap.client import OctopusClient
 from octopus_soap.drivers import probes
 from octopus_soap.drivers.fetch import ContractFetcher
 from octopus_soap.errors import ConfigError, OctopusError
 from octopus_soap.pinned import tried_contract
-from octopus_soap.settings import OctopusSettings, is_loopback, profiles_file, server_of
+from octopus_soap.settings import OctopusSettings, profiles_file, server_of
 from octopus_soap.wire.compare import compare
 from octopus_soap.wire.contract import load_contract
 from octopus_soap.wire.pinning import pinned_files

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+from octopus_soap._http import is_loopback
 from octopus_soap.cli.connection import Connection, connected
 from octopus_soap.cli.output import Output, OutputOption, show_json, show_records
 from octopus_soap.cli.records import Records
@@ -19,7 +20,7 @@ from octopus_soap.cli.tables import show_table
 from octopus_soap.drivers.fetch import ContractFetcher, FetchedContract
 from octopus_soap.errors import ConfigError
 from octopus_soap.pinned import pinned_folder, tried_contract, write_contract
-from octopus_soap.settings import OctopusSettings, is_loopback, profiles_file
+from octopus_soap.settings import OctopusSettings, profiles_file
 from octopus_soap.wire.compare import compare, examined
 from octopus_soap.wire.contract import load_contract
 from octopus_soap.wire.differences import Difference, Effect, Kind

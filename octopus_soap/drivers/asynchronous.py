@@ -17,11 +17,11 @@ import os
 import threading
 import time
 from collections import deque
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 import httpx
 
+from octopus_soap._http import is_loopback, no_cookies
 from octopus_soap.drivers.certificates import ssl_context
 from octopus_soap.drivers.decoding import off_loop
 from octopus_soap.drivers.turns import TaskTurns, stopped
@@ -37,7 +37,6 @@ from octopus_soap.errors import (
     TimedOut,
     TransportError,
 )
-from octopus_soap.settings import is_loopback
 from octopus_soap.wire.faults import Reply
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ class _Loop:
             follow_redirects=False,
             trust_env=trust_env,
             verify=ssl_context(settings, trust_env=trust_env),
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # none is kept, as by the blocking driver
+            cookies=no_cookies(),
         )
         self.http.headers.clear()
         # A loop that shuts down closes the asynchronous generators begun in it: so no socket outlives its loop, where

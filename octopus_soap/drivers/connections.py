@@ -26,11 +26,11 @@ from requests.auth import AuthBase
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from octopus_soap._http import is_loopback
 from octopus_soap.drivers.turns import ThreadTurns
 from octopus_soap.engine.flow import SendFailure
 from octopus_soap.engine.retry import FailureKind
 from octopus_soap.errors import ClientClosedError, ConnectFailed, TimedOut, TransportError
-from octopus_soap.settings import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

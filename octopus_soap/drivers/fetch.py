@@ -17,9 +17,10 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
+from octopus_soap._http import http_date
 from octopus_soap.drivers.connections import Connections, OriginAuth, deadline, failure_of
 from octopus_soap.errors import ContractError, OctopusError, ProtocolError, TransportError
-from octopus_soap.wire.faults import Reply, http_date, http_error
+from octopus_soap.wire.faults import Reply, http_error
 from octopus_soap.wire.pinning import ContractDocument, parse_document
 from octopus_soap.wire.redact import Redactor
 

@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 import requests
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 
+from octopus_soap._http import is_loopback
 from octopus_soap.errors import ConnectFailed, TimedOut
-from octopus_soap.settings import is_loopback, server_of
+from octopus_soap.settings import server_of
 
 if TYPE_CHECKING:
     from octopus_soap.settings import OctopusSettings

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from octopus_soap._http import clip
 from octopus_soap.engine.entries import Entry
 from octopus_soap.engine.filling import FILLABLE
-from octopus_soap.errors import InvalidInputError, Problem, clip
+from octopus_soap.errors import InvalidInputError, Problem
 from octopus_soap.models.base import WireModel
 from octopus_soap.safety import OmittedValues
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import select, update
 
-from octopus_soap.errors import LedgerError, OctopusError, clip
+from octopus_soap._http import clip
+from octopus_soap.errors import LedgerError, OctopusError
 from octopus_soap.jobs.order_download import CHANGED, list_orders
 from octopus_soap.jobs.order_records import Listed, listed, restored
 from octopus_soap.jobs.order_tables import HANDLED, KEPT, ORDERS, QUARANTINED, WAITING

@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from octopus_soap.errors import clip
+from octopus_soap._http import clip
 from octopus_soap.models import OrderResponseItem
 from octopus_soap.wire.redact import MASK, SECRET_MEMBERS
 

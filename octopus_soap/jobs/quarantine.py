@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.exc import DBAPIError
 
-from octopus_soap.errors import LedgerError, OctopusError, clip
+from octopus_soap._http import clip
+from octopus_soap.errors import LedgerError, OctopusError
 from octopus_soap.jobs.running import KeyProblem
 
 if TYPE_CHECKING:

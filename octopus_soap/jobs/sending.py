@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BindParameter, and_, bindparam, case, func, null, select, update
 
-from octopus_soap.errors import BatchError, InvalidInputError, LedgerError, clip
+from octopus_soap._http import clip
+from octopus_soap.errors import BatchError, InvalidInputError, LedgerError
 from octopus_soap.jobs.desired import as_item, as_text, from_text, merged
 from octopus_soap.jobs.quarantine import Backoff
 from octopus_soap.jobs.running import KeyProblem

@@ -17,12 +17,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from lxml import etree
 
+from octopus_soap._http import retry_after
 from octopus_soap.errors import (
     AuthenticationError,
     FaultError,
@@ -156,7 +155,7 @@ def http_error(reply: Reply, redactor: Redactor) -> OctopusError:
     if status in {401, 403}:
         return AuthenticationError(f"HTTP {status}: the service refused the credentials{headline}")
     if status == 429:  # noqa: PLR2004 - Too Many Requests
-        pause = retry_after(reply)
+        pause = retry_after(reply.headers)
         asked = "" if pause is None else f"; it asks for {pause:.0f} s"
         return RateLimitedError(f"HTTP 429: too many requests{asked}", retry_after=pause, body_excerpt=excerpt)
     hint = ""
@@ -170,26 +169,6 @@ def http_error(reply: Reply, redactor: Redactor) -> OctopusError:
     elif status == 415:  # noqa: PLR2004 - Unsupported Media Type
         hint = "; the endpoint may not be a SOAP 1.1 service"
     return HttpStatusError(f"HTTP {status}{headline}{hint}", status=status, body_excerpt=excerpt)
-
-
-def retry_after(reply: Reply) -> float | None:
-    """Seconds the `Retry-After` header asks for, from either of its forms; a date is counted from the answer's Date."""
-    value = reply.headers.get("retry-after", "").strip()
-    if not value:
-        return None
-    if re.fullmatch(r"\d{1,9}(\.\d+)?", value, re.ASCII):
-        return float(value)
-    until, now = http_date(value), http_date(reply.headers.get("date", "")) or datetime.now(UTC)
-    return None if until is None else max(0.0, (until - now).total_seconds())
-
-
-def http_date(value: str) -> datetime | None:
-    """The moment a header such as `Date` names, in UTC where it names no zone; None where it is none."""
-    try:
-        moment = parsedate_to_datetime(value)
-    except (TypeError, ValueError, IndexError, OverflowError):
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _headline(body: bytes, redactor: Redactor) -> str:

@@ -9,6 +9,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
+from octopus_soap._http import retry_after
 from octopus_soap.engine.context import Context
 from octopus_soap.engine.course import Course
 from octopus_soap.engine.flow import Compute, Exchange, Request, Rules, Send, SendFailure, Sleep, Trust, attempt_all
@@ -17,7 +18,7 @@ from octopus_soap.errors import ConnectFailed, OctopusError, TransportError
 from octopus_soap.operations import OPERATIONS
 from octopus_soap.wire.codec import Codec
 from octopus_soap.wire.contract import load_contract
-from octopus_soap.wire.faults import Reply, retry_after
+from octopus_soap.wire.faults import Reply
 from octopus_soap.wire.redact import Redactor
 
 if TYPE_CHECKING:
@@ -80,7 +81,14 @@ def step(flow: Any, answers: Iterable[Any] | Callable[[Exchange], Any]) -> Steps
 def rules(*, chance: float = 1.0, stopped: Callable[[], bool] = lambda: False, **policy: Any) -> Rules:
     """Rules without randomness; the pauses are the longest the jitter may draw."""
     numbers = itertools.count(1)
-    return Rules(RetryPolicy(**policy), lambda: chance, lambda: f"id-{next(numbers)}", Trust(), retry_after, stopped)
+    return Rules(
+        RetryPolicy(**policy),
+        lambda: chance,
+        lambda: f"id-{next(numbers)}",
+        Trust(),
+        lambda reply: retry_after(reply.headers),
+        stopped,
+    )
 
 
 def codec(wsdl: Path | None = None) -> Codec:

@@ -1,0 +1,178 @@
+"""Small HTTP rules that both clients need: pure functions, and no heavy import.
+
+A rule that exists twice is sooner or later two rules. Nothing here sends, sleeps, reads a setting or raises an error of
+the package: a caller words its own message.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import zlib
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from http.cookiejar import CookieJar
+
+_NUMBER = re.compile(r"\d{1,9}(\.\d+)?", re.ASCII)
+_CODINGS = {"": 0, "identity": 0, "gzip": 31, "x-gzip": 31, "deflate": 15}
+_ZLIB_HEAD = b"\x78\x9c"
+_GZIP, _RAW_DEFLATE = 31, -15
+_COUNT_ROOM = 24  # bytes kept for the note that says how much was cut
+
+
+def clip(text: str, limit: int) -> str:
+    """Shorten *text* to at most *limit* bytes of UTF-8, and note how long it was."""
+    if len(text) * 4 <= limit:  # no character takes more than four bytes
+        return text
+    encoded = text.encode("utf-8", "replace")
+    if len(encoded) <= limit:
+        return text
+    return f"{encoded[: limit - _COUNT_ROOM].decode('utf-8', 'ignore')}… ({len(text)} characters)"
+
+
+def is_loopback(url: str) -> bool:
+    """True if the host of *url* is this machine; False if there is no host to judge."""
+    try:
+        host = (urlsplit(url).hostname or "").rstrip(".")
+    except ValueError:
+        return False
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def fits_header(value: str) -> bool:
+    """True if *value* can be sent as an HTTP header: printable ASCII, not empty, no space around it."""
+    return bool(value) and value == value.strip() and value.isascii() and value.isprintable()
+
+
+def http_date(value: str) -> datetime | None:
+    """Return the moment a header such as `Date` names, in UTC if it names no zone; None if it is not a date."""
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - slow to import, and rarely needed
+
+    try:
+        moment = parsedate_to_datetime(value)
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that `Retry-After` asks for, or None if it is absent or unreadable.
+
+    Both forms are read. The date form is counted from the answer's own `Date`, if there is one, so that a wrong local
+    clock does not matter.
+
+    Args:
+        headers: Header values by lower-case name.
+    """
+    value = headers.get("retry-after", "").strip()
+    if not value:
+        return None
+    if _NUMBER.fullmatch(value):
+        return float(value)
+    until, now = http_date(value), http_date(headers.get("date", "")) or datetime.now(UTC)
+    return None if until is None else max(0.0, (until - now).total_seconds())
+
+
+def no_cookies() -> CookieJar:
+    """Return a cookie jar that keeps nothing: a cookie set for one merchant must not travel with the next."""
+    from http.cookiejar import CookieJar, DefaultCookiePolicy  # noqa: PLC0415 - slow to import
+
+    return CookieJar(DefaultCookiePolicy(allowed_domains=()))
+
+
+class BodyTooLongError(ValueError):
+    """A body holds more bytes, once decompressed, than the caller allows."""
+
+
+class BodyCodingError(ValueError):
+    """A body is compressed in a way that is not read, or its compressed bytes are damaged or cut short."""
+
+
+class Inflater:
+    """Undoes the one `Content-Encoding` of a body, piece by piece, and never makes more than *limit* bytes of it.
+
+    Read are no coding, ``gzip`` (of one member or several), ``x-gzip``, and ``deflate`` with or without the zlib
+    wrapper. Several codings on top of each other are refused: each multiplies the size by up to a thousand.
+
+    Args:
+        coding: The header's value; empty if there was none.
+        limit: The most bytes to make of the body.
+
+    Raises:
+        BodyCodingError: The coding is none of these, or there are several.
+    """
+
+    def __init__(self, coding: str, limit: int) -> None:
+        named = [part for part in (part.strip().lower() for part in coding.split(",")) if part not in {"", "identity"}]
+        if len(named) > 1 or (named and named[0] not in _CODINGS):
+            raise BodyCodingError(f"Content-Encoding {clip(coding, 80)!r} is not read; gzip and deflate are")
+        self._window = _CODINGS[named[0]] if named else 0
+        self._limit, self._made = limit, 0
+        self._member = zlib.decompressobj(self._window) if self._window else None
+        self._begun, self._first = False, b""
+        self._ended = False  # a member is complete; what follows is another member, or padding
+
+    def feed(self, piece: bytes) -> bytes:
+        """Return what *piece* adds to the body.
+
+        Raises:
+            BodyTooLongError: The body is longer than the limit.
+            BodyCodingError: The compressed bytes are damaged.
+        """
+        if self._member is None:
+            self._count(len(piece))
+            return piece
+        if not self._begun:
+            piece = self._first = self._first + piece
+            if len(piece) < len(_ZLIB_HEAD):  # too short to tell whether the zlib wrapper is there
+                return b""
+        made: list[bytes] = []
+        while piece:
+            if self._ended:
+                piece = piece.lstrip(b"\0")
+                if not piece:
+                    break
+                if self._window != _GZIP:
+                    raise BodyCodingError("bytes follow the end of the compressed body")
+                self._member, self._ended = zlib.decompressobj(self._window), False
+            text = self._inflated(piece)
+            self._count(len(text))
+            made.append(text)
+            self._begun = True
+            self._ended = self._member.eof
+            piece = self._member.unused_data if self._ended else self._member.unconsumed_tail
+        return b"".join(made)
+
+    def end(self) -> None:
+        """Check that the body was complete.
+
+        Raises:
+            BodyCodingError: It breaks off.
+        """
+        if (self._begun or self._first) and not self._ended:
+            raise BodyCodingError("the compressed body breaks off")
+
+    def _inflated(self, piece: bytes) -> bytes:
+        assert self._member is not None  # noqa: S101 - the caller has looked
+        room = self._limit - self._made + 1
+        try:
+            return self._member.decompress(piece, room)
+        except zlib.error as error:
+            if self._window == _CODINGS["deflate"] and not self._begun:  # many servers leave the zlib wrapper out
+                self._window, self._member = _RAW_DEFLATE, zlib.decompressobj(_RAW_DEFLATE)
+                return self._inflated(piece)
+            raise BodyCodingError(f"the compressed body is damaged: {error}") from None
+
+    def _count(self, more: int) -> None:
+        self._made += more
+        if self._made > self._limit:
+            raise BodyTooLongError(f"the body is longer than {self._limit} bytes")
