@@ -12,14 +12,13 @@ from octopus_soap._version import __version__
 
 if TYPE_CHECKING:
     from octopus_soap.client import AsyncOctopusClient, OctopusClient
-    from octopus_soap.counters import Counters
     from octopus_soap.errors import (
         ApiStatusError,
         AuthenticationError,
         BatchError,
         ClientClosedError,
         ConfigError,
-        ConnectFailed,
+        ConnectFailedError,
         ContractError,
         FaultError,
         HttpStatusError,
@@ -33,21 +32,10 @@ if TYPE_CHECKING:
         PushRefusedError,
         RateLimitedError,
         RejectedError,
-        TimedOut,
+        TimedOutError,
         TransportError,
         UnverifiedContractError,
     )
-    from octopus_soap.events import (
-        BatchDone,
-        DriftSeen,
-        Event,
-        ItemRejected,
-        RequestFinished,
-        RequestStarted,
-        RetryScheduled,
-        log_events,
-    )
-    from octopus_soap.health import Health, HealthStage
     from octopus_soap.models import (
         AddressInfo,
         AttributeInfo,
@@ -70,20 +58,32 @@ if TYPE_CHECKING:
         UpdateItemResponse,
         VariationInfo,
     )
+    from octopus_soap.observe.events import (
+        BatchDone,
+        DriftSeen,
+        Event,
+        ItemRejected,
+        RequestFinished,
+        RequestStarted,
+        RetryScheduled,
+        log_events,
+    )
+    from octopus_soap.observe.health import Health, HealthStage
+    from octopus_soap.observe.observer import Counters
     from octopus_soap.results import Answer, BatchResult, CallInfo, ItemOutcome, OutcomeStatus, Progress, Removal
     from octopus_soap.safety import OmittedValues, Safety
     from octopus_soap.settings import OctopusSettings
 
 _HOMES = {
     "client": ["AsyncOctopusClient", "OctopusClient"],
-    "counters": ["Counters"],
+    "observe.observer": ["Counters"],
     "errors": [
         "ApiStatusError",
         "AuthenticationError",
         "BatchError",
         "ClientClosedError",
         "ConfigError",
-        "ConnectFailed",
+        "ConnectFailedError",
         "ContractError",
         "FaultError",
         "HttpStatusError",
@@ -97,11 +97,11 @@ _HOMES = {
         "PushRefusedError",
         "RateLimitedError",
         "RejectedError",
-        "TimedOut",
+        "TimedOutError",
         "TransportError",
         "UnverifiedContractError",
     ],
-    "events": [
+    "observe.events": [
         "BatchDone",
         "DriftSeen",
         "Event",
@@ -111,7 +111,7 @@ _HOMES = {
         "RetryScheduled",
         "log_events",
     ],
-    "health": ["Health", "HealthStage"],
+    "observe.health": ["Health", "HealthStage"],
     "models": [
         "AddressInfo",
         "AttributeInfo",
@@ -153,7 +153,7 @@ __all__ = [
     "CallInfo",
     "ClientClosedError",
     "ConfigError",
-    "ConnectFailed",
+    "ConnectFailedError",
     "ContractError",
     "Counters",
     "CustomFieldMapping",
@@ -200,7 +200,7 @@ __all__ = [
     "ShippingStatusCode",
     "StoreStockInfo",
     "SubmitOrderResponseItem",
-    "TimedOut",
+    "TimedOutError",
     "TransportError",
     "UnverifiedContractError",
     "UpdateItemResponse",

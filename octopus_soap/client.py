@@ -11,19 +11,18 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from octopus_soap._http import is_loopback, retry_after
-from octopus_soap.counters import Tally
-from octopus_soap.engine.bound import AsyncSurface, BlockingSurface, Surface
+from octopus_soap.engine.batch import attach_partial, finish, next_chunk
 from octopus_soap.engine.catalogue import Catalogue, meant
 from octopus_soap.engine.context import Context, SizeMemory
-from octopus_soap.engine.ending import concluded, kept, streamed
-from octopus_soap.engine.flow import Rules, Trust
+from octopus_soap.engine.operation import AsyncSurface, BlockingSurface, Surface
+from octopus_soap.engine.request import CallConfig, CredentialState
 from octopus_soap.engine.retry import RetryPolicy
 from octopus_soap.errors import ClientClosedError
 from octopus_soap.extras import needed
-from octopus_soap.health import ping
+from octopus_soap.observe.health import ping
+from octopus_soap.observe.observer import ClientObserver, Tally
 from octopus_soap.operations import Operations
 from octopus_soap.settings import OctopusSettings
-from octopus_soap.watching import ClientWatch
 from octopus_soap.wire.codec import Codec
 from octopus_soap.wire.redact import Redactor
 
@@ -35,13 +34,13 @@ if TYPE_CHECKING:
     import requests
     import zeep
 
-    from octopus_soap.counters import Counters
-    from octopus_soap.drivers.asynchronous import AsyncDriver
-    from octopus_soap.engine.batching import ListJob
-    from octopus_soap.engine.flow import Flow
-    from octopus_soap.events import Event
-    from octopus_soap.health import Health
+    from octopus_soap.engine.batch import BatchCall
+    from octopus_soap.engine.effects import Flow
+    from octopus_soap.observe.events import Event
+    from octopus_soap.observe.health import Health
+    from octopus_soap.observe.observer import Counters
     from octopus_soap.results import BatchResult
+    from octopus_soap.transport.asynchronous import AsyncDriver
 
 T = TypeVar("T")
 
@@ -62,7 +61,7 @@ class _Client(Operations, Surface):
         settings: OctopusSettings | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
-        from octopus_soap.wire.contract import load_contract  # noqa: PLC0415 - zeep is loaded with the first client
+        from octopus_soap.contracts.wsdl import load_contract  # noqa: PLC0415 - zeep is loaded with the first client
 
         self.settings = settings or OctopusSettings.load(
             endpoint=endpoint,
@@ -75,13 +74,13 @@ class _Client(Operations, Surface):
         )
         self._stop: threading.Event | None = None
         self._memory = SizeMemory()
-        self._trust = Trust()
+        self._trust = CredentialState()
         redactor = Redactor(self.settings.secrets())
         utc_suffix = "Z" if self.settings.utc_suffix else ""
         contract = load_contract(self.settings.wsdl)
         self._codec = Codec(contract, redactor, self.settings.server_zone, utc_suffix)
         tally = Tally(lambda: datetime.now(UTC))
-        self._watch = ClientWatch(tally, self.settings.endpoint, redactor.text).telling(on_event)
+        self._watch = ClientObserver(tally, self.settings.endpoint, redactor.text).with_hook(on_event)
         self._made_context = self._make_context()
         self._connect()
 
@@ -104,7 +103,7 @@ class _Client(Operations, Surface):
         stopped = (lambda: False) if self._stop is None else self._stop.is_set
         return Context(
             codec=self._codec,
-            rules=Rules(
+            rules=CallConfig(
                 policy,
                 random.random,
                 lambda: uuid.uuid4().hex[:16],
@@ -162,7 +161,7 @@ class _Client(Operations, Surface):
         vars(view).update(vars(self))
         view.settings = self.settings.changed(**{name: value for name, value in given.items() if value is not None})
         view._stop = stop or self._stop
-        view._watch = self._watch.telling(on_event)
+        view._watch = self._watch.with_hook(on_event)
         view._made_context = view._make_context()
         view._use_own_limits()
         return view
@@ -268,8 +267,8 @@ class OctopusClient(_Client, BlockingSurface):
 
     def _connect(self) -> None:
         # requests is loaded with the first client: importing the class must not wait for it
-        from octopus_soap.drivers.blocking import BlockingDriver  # noqa: PLC0415 - see above
-        from octopus_soap.drivers.connections import Connections  # noqa: PLC0415 - see above
+        from octopus_soap.transport.blocking import BlockingDriver  # noqa: PLC0415 - see above
+        from octopus_soap.transport.connections import Connections  # noqa: PLC0415 - see above
 
         self._driver = BlockingDriver(self.settings, Connections(self.settings, self._session))
         self._zeep: zeep.Client | None = None
@@ -277,10 +276,10 @@ class OctopusClient(_Client, BlockingSurface):
     def _run(self, flow: Flow[T]) -> T:
         return self._driver.run(flow)
 
-    def _run_job(self, job: ListJob[T]) -> BatchResult[T]:
+    def _run_job(self, job: BatchCall[T]) -> BatchResult[T]:
         parts: list[BatchResult[T]] = []
         with (
-            kept(job, parts),
+            attach_partial(job, parts),
             job.shown(),
             # Closed at once, not when the garbage collector comes by: what still runs must not go on.
             closing(self._driver.side_by_side(job.flows(), job.parallel, job.ahead)) as running,
@@ -288,18 +287,18 @@ class OctopusClient(_Client, BlockingSurface):
             for part in running:
                 parts.append(job.absorb(part))
                 job.report(parts[-1])
-        return concluded(job, parts)
+        return finish(job, parts)
 
-    def _stream_job(self, job: ListJob[T]) -> Generator[BatchResult[T]]:
+    def _stream_job(self, job: BatchCall[T]) -> Generator[BatchResult[T]]:
         done = False
         held: list[BatchResult[T]] = []
         with (
-            kept(job, held),
+            attach_partial(job, held),
             job.shown(),
             closing(self._driver.side_by_side(job.flows(), job.parallel, job.ahead)) as running,
         ):
             for part in running:
-                result = streamed(job, part, held, done=done)
+                result = next_chunk(job, part, held, done=done)
                 done = done or bool(len(result))
                 yield result
                 held.clear()
@@ -315,7 +314,7 @@ class OctopusClient(_Client, BlockingSurface):
         It sends through this client's connections with the three headers added, whatever address the WSDL names.
         zeep's own parsing and errors apply: read its replies with care.
         """
-        from octopus_soap.wire.contract import zeep_client  # noqa: PLC0415 - zeep is loaded with the first client
+        from octopus_soap.contracts.wsdl import zeep_client  # noqa: PLC0415 - zeep is loaded with the first client
 
         if self._zeep is None:
             self._zeep = zeep_client(self._codec.contract, self.settings.endpoint, self._driver.raw)
@@ -375,22 +374,22 @@ class AsyncOctopusClient(_Client, AsyncSurface):
     async def _run(self, flow: Flow[T]) -> T:
         return await self._driver.run(flow)
 
-    async def _run_job(self, job: ListJob[T]) -> BatchResult[T]:
+    async def _run_job(self, job: BatchCall[T]) -> BatchResult[T]:
         parts: list[BatchResult[T]] = []
-        with kept(job, parts), job.shown():
+        with attach_partial(job, parts), job.shown():
             async with aclosing(self._driver.side_by_side(job.flows(), job.parallel, job.ahead)) as running:
                 async for part in running:
                     parts.append(job.absorb(part))
                     job.report(parts[-1])
-        return concluded(job, parts)
+        return finish(job, parts)
 
-    async def _stream_job(self, job: ListJob[T]) -> AsyncGenerator[BatchResult[T]]:
+    async def _stream_job(self, job: BatchCall[T]) -> AsyncGenerator[BatchResult[T]]:
         done = False
         held: list[BatchResult[T]] = []
-        with kept(job, held), job.shown():
+        with attach_partial(job, held), job.shown():
             async with aclosing(self._driver.side_by_side(job.flows(), job.parallel, job.ahead)) as running:
                 async for part in running:
-                    result = streamed(job, part, held, done=done)
+                    result = next_chunk(job, part, held, done=done)
                     done = done or bool(len(result))
                     yield result
                     held.clear()
@@ -426,5 +425,5 @@ class AsyncOctopusClient(_Client, AsyncSurface):
 
 def _async_driver(settings: OctopusSettings) -> AsyncDriver:
     with needed("AsyncOctopusClient", "async", "httpx"):
-        from octopus_soap.drivers.asynchronous import AsyncConnections, AsyncDriver  # noqa: PLC0415 - needs the extra
+        from octopus_soap.transport.asynchronous import AsyncConnections, AsyncDriver  # noqa: PLC0415 - needs the extra
     return AsyncDriver(settings, AsyncConnections(settings))

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from octopus_soap.engine import answers, checks
-from octopus_soap.engine.entries import BatchRule, Listing
-from octopus_soap.engine.operation import OPERATIONS, Single, confirming, listing, single
+from octopus_soap.engine import inputs, outcomes
+from octopus_soap.engine.inputs import BatchRule, ListCall
+from octopus_soap.engine.operation import OPERATIONS, SingleCall, confirming, listing, single
 from octopus_soap.errors import Problem
 from octopus_soap.models import (
     CustomFieldMapping,
@@ -46,7 +46,7 @@ class Operations:
     # -- existence ---------------------------------------------------------------------------------------------
 
     @single("IsSkuExist", Safety.READ)
-    def is_sku_exist(self, sku: str, *, account_id: str | None = None) -> Single[bool]:
+    def is_sku_exist(self, sku: str, *, account_id: str | None = None) -> SingleCall[bool]:
         """Tell whether a SKU exists.
 
         Args:
@@ -62,7 +62,9 @@ class Operations:
 
         Vendor's page: IsSkuExist.
         """
-        return Single({"sku": sku}, ScalarOf(bool), answers.present, account_id, checks.sku_problems(sku, "sku"))
+        return SingleCall(
+            {"sku": sku}, ScalarOf(bool), outcomes.require_value, account_id, inputs.sku_problems(sku, "sku")
+        )
 
     @listing("IsSkuExistList", Safety.READ, BatchRule("skuList", 500, documented=True))
     def is_sku_exist_list(
@@ -72,7 +74,7 @@ class Operations:
         account_id: str | None = None,
         batch_size: int | None = None,
         progress: ShowProgress | None = None,
-    ) -> Listing[bool]:
+    ) -> ListCall[bool]:
         """Tell which SKUs exist, any number of them, 500 per request.
 
         Args:
@@ -90,14 +92,14 @@ class Operations:
 
         Vendor's page: IsSkuExistList ("Limited to a MAX of 500 SKUs at a time").
         """
-        return Listing(
-            skus, checks.sku, RowsOf(IsSkuExistResponse), answers.exists, None, account_id, batch_size, progress
+        return ListCall(
+            skus, inputs.sku, RowsOf(IsSkuExistResponse), outcomes.exists, None, account_id, batch_size, progress
         )
 
     # -- items -------------------------------------------------------------------------------------------------
 
     @single("GetItemTblList", Safety.READ)
-    def get_item_tbl_list(self, *, account_id: str | None = None) -> Single[BatchResult[InventoryItem]]:
+    def get_item_tbl_list(self, *, account_id: str | None = None) -> SingleCall[BatchResult[InventoryItem]]:
         """Return the recently changed and newly created items.
 
         Items stay in this list until `delete_tbl_item`.
@@ -114,7 +116,7 @@ class Operations:
 
         Vendor's page: GetItemTblList.
         """
-        return Single({}, RowsOf(InventoryItem), answers.page, account_id)
+        return SingleCall({}, RowsOf(InventoryItem), outcomes.collect_rows, account_id)
 
     @listing("GetItemList", Safety.READ, BatchRule("skuList", 100, documented=True))
     def get_item_list(
@@ -124,7 +126,7 @@ class Operations:
         account_id: str | None = None,
         batch_size: int | None = None,
         progress: ShowProgress | None = None,
-    ) -> Listing[InventoryItem]:
+    ) -> ListCall[InventoryItem]:
         """Return the inventory data of SKUs, any number of them, 100 per request.
 
         Args:
@@ -142,12 +144,12 @@ class Operations:
 
         Vendor's page: GetItemList ("Limited to a maximum of 100 SKUs at a time").
         """
-        return Listing(skus, checks.sku, RowsOf(InventoryItem), answers.found, None, account_id, batch_size, progress)
+        return ListCall(skus, inputs.sku, RowsOf(InventoryItem), outcomes.found, None, account_id, batch_size, progress)
 
     # -- quantities --------------------------------------------------------------------------------------------
 
     @single("GetItemQuantity", Safety.READ)
-    def get_item_quantity(self, sku: str, *, account_id: str | None = None) -> Single[int]:
+    def get_item_quantity(self, sku: str, *, account_id: str | None = None) -> SingleCall[int]:
         """Return the available quantity of an item across all seller-managed distribution centers.
 
         Args:
@@ -163,10 +165,12 @@ class Operations:
 
         Vendor's page: GetItemQuantity.
         """
-        return Single({"sku": sku}, ScalarOf(int), answers.present, account_id, checks.sku_problems(sku, "sku"))
+        return SingleCall(
+            {"sku": sku}, ScalarOf(int), outcomes.require_value, account_id, inputs.sku_problems(sku, "sku")
+        )
 
     @single("GetItemQuantityInfo", Safety.READ)
-    def get_item_quantity_info(self, sku: str, *, account_id: str | None = None) -> Single[QuantityInfoResponse]:
+    def get_item_quantity_info(self, sku: str, *, account_id: str | None = None) -> SingleCall[QuantityInfoResponse]:
         """Return the detailed quantities of an item.
 
         Args:
@@ -183,12 +187,12 @@ class Operations:
 
         Vendor's page: GetItemQuantityInfo.
         """
-        return Single(
+        return SingleCall(
             {"sku": sku},
             OneOf(QuantityInfoResponse),
-            answers.quantity_info(sku),
+            outcomes.quantity_info(sku),
             account_id,
-            checks.sku_problems(sku, "sku"),
+            inputs.sku_problems(sku, "sku"),
         )
 
     @listing("GetItemQuantityList", Safety.READ, BatchRule("skuList", 100, documented=True))
@@ -199,7 +203,7 @@ class Operations:
         account_id: str | None = None,
         batch_size: int | None = None,
         progress: ShowProgress | None = None,
-    ) -> Listing[QuantityInfoResponse]:
+    ) -> ListCall[QuantityInfoResponse]:
         """Return the quantities of SKUs, any number of them, 100 per request.
 
         Args:
@@ -217,14 +221,14 @@ class Operations:
 
         Vendor's page: GetItemQuantityList ("Limited to a MAX of 100 SKUs at a time").
         """
-        return Listing(
-            skus, checks.sku, RowsOf(QuantityInfoResponse), answers.quantity, None, account_id, batch_size, progress
+        return ListCall(
+            skus, inputs.sku, RowsOf(QuantityInfoResponse), outcomes.quantity, None, account_id, batch_size, progress
         )
 
     @single("UpdateItemQuantityAndPrice", Safety.IDEMPOTENT)
     def update_item_quantity_and_price(
         self, item: ItemQuantityAndPrice, *, account_id: str | None = None
-    ) -> Single[bool]:
+    ) -> SingleCall[bool]:
         """Set quantity and price of one item; what is unset in *item* is left out.
 
         Args:
@@ -242,8 +246,10 @@ class Operations:
 
         Vendor's page: UpdateItemQuantityAndPrice.
         """
-        checked = checks.item(ItemQuantityAndPrice)(item)
-        return Single({"iQP": item}, ScalarOf(bool), answers.accepted(checked.key), account_id, checked.problems, "iQP")
+        checked = inputs.item(ItemQuantityAndPrice)(item)
+        return SingleCall(
+            {"iQP": item}, ScalarOf(bool), outcomes.accepted(checked.key), account_id, checked.problems, "iQP"
+        )
 
     @listing(
         "UpdateItemQuantityAndPriceList",
@@ -257,7 +263,7 @@ class Operations:
         account_id: str | None = None,
         batch_size: int | None = None,
         progress: ShowProgress | None = None,
-    ) -> Listing[UpdateItemResponse]:
+    ) -> ListCall[UpdateItemResponse]:
         """Set quantities and prices of items, any number of them, 1000 per request.
 
         The page recommends smaller batches; see `batch_sizes` in the settings.
@@ -278,12 +284,12 @@ class Operations:
 
         Vendor's page: UpdateItemQuantityAndPriceList ("Limited to a maximum of 1000 items at a time").
         """
-        check = checks.item(ItemQuantityAndPrice)
-        return Listing(
+        check = inputs.item(ItemQuantityAndPrice)
+        return ListCall(
             items,
             check,
             RowsOf(UpdateItemResponse),
-            answers.updated,
+            outcomes.updated,
             None,
             account_id,
             batch_size,
@@ -294,7 +300,7 @@ class Operations:
     # -- uploads -----------------------------------------------------------------------------------------------
 
     @single("UploadItem", Safety.IDEMPOTENT)
-    def upload_item(self, item: InventoryItem, *, account_id: str | None = None) -> Single[int]:
+    def upload_item(self, item: InventoryItem, *, account_id: str | None = None) -> SingleCall[int]:
         """Add or update one item.
 
         Args:
@@ -311,9 +317,11 @@ class Operations:
 
         Vendor's page: UploadItem.
         """
-        checked = checks.item(InventoryItem)(item)
+        checked = inputs.item(InventoryItem)(item)
         arguments = {"inventoryItem": item}
-        return Single(arguments, ScalarOf(int), answers.present, account_id, checked.problems, "inventoryItem")
+        return SingleCall(
+            arguments, ScalarOf(int), outcomes.require_value, account_id, checked.problems, "inventoryItem"
+        )
 
     @listing("UploadItemList", Safety.IDEMPOTENT, BatchRule("inventoryItems", 100, documented=False))
     def upload_item_list(
@@ -323,7 +331,7 @@ class Operations:
         account_id: str | None = None,
         batch_size: int | None = None,
         progress: ShowProgress | None = None,
-    ) -> Listing[UpdateItemResponse]:
+    ) -> ListCall[UpdateItemResponse]:
         """Add or update items, any number of them, 100 per request by default.
 
         Args:
@@ -342,12 +350,12 @@ class Operations:
 
         Vendor's page: UploadItemList.
         """
-        check = checks.item(InventoryItem)
-        return Listing(
+        check = inputs.item(InventoryItem)
+        return ListCall(
             items,
             check,
             RowsOf(UpdateItemResponse),
-            answers.updated,
+            outcomes.updated,
             None,
             account_id,
             batch_size,
@@ -366,7 +374,7 @@ class Operations:
         product_id: int = 0,
         status: int = 0,
         account_id: str | None = None,
-    ) -> Single[Removal]:
+    ) -> SingleCall[Removal]:
         """Delete an item from the account.
 
         Args:
@@ -398,7 +406,7 @@ class Operations:
         status: int = 0,
         store_stock: Iterable[StoreStockInfo] | None = None,
         account_id: str | None = None,
-    ) -> Single[Removal]:
+    ) -> SingleCall[Removal]:
         """Delete an item from the account, and its data from the stores too.
 
         Args:
@@ -425,7 +433,7 @@ class Operations:
         )
 
     @single("DeleteTblItem", Safety.IDEMPOTENT)
-    def delete_tbl_item(self, sku: str, *, account_id: str | None = None) -> Single[Removal]:
+    def delete_tbl_item(self, sku: str, *, account_id: str | None = None) -> SingleCall[Removal]:
         """Take an item off the list of recent changes, after `get_item_tbl_list` brought it.
 
         A change between the two calls may be taken off with it; fetch the item after this call, not before.
@@ -444,14 +452,14 @@ class Operations:
 
         Vendor's page: DeleteTblItem.
         """
-        return Single({"sku": sku}, ScalarOf(int), answers.removal, account_id, checks.sku_problems(sku, "sku"))
+        return SingleCall({"sku": sku}, ScalarOf(int), outcomes.removal, account_id, inputs.sku_problems(sku, "sku"))
 
     # -- orders ------------------------------------------------------------------------------------------------
 
     @single("GetOrderList", Safety.READ)
     def get_order_list(
         self, criteria: OrderCriteria | None = None, *, keep_raw: bool = False, account_id: str | None = None
-    ) -> Single[BatchResult[OrderResponseItem]]:
+    ) -> SingleCall[BatchResult[OrderResponseItem]]:
         """Return the orders that match the criteria and are not confirmed yet.
 
         There is no paging: narrow the creation window where answers get large.
@@ -470,8 +478,8 @@ class Operations:
 
         Vendor's page: GetOrderList.
         """
-        problems = checks.model_problems(criteria, OrderCriteria)
-        return Single(*_orders(criteria, keep_raw), answers.page, account_id, problems)
+        problems = inputs.model_problems(criteria, OrderCriteria)
+        return SingleCall(*_orders(criteria, keep_raw), outcomes.collect_rows, account_id, problems)
 
     @single("GetOrderListStore", Safety.READ)
     def get_order_list_store(
@@ -481,7 +489,7 @@ class Operations:
         *,
         keep_raw: bool = False,
         account_id: str | None = None,
-    ) -> Single[BatchResult[OrderResponseItem]]:
+    ) -> SingleCall[BatchResult[OrderResponseItem]]:
         """Return one store's orders that match the criteria and are not confirmed yet.
 
         Args:
@@ -501,9 +509,9 @@ class Operations:
 
         Vendor's page: GetOrderListStore.
         """
-        problems = checks.text_problems(store_ids, "store_ids") + checks.model_problems(criteria, OrderCriteria)
+        problems = inputs.text_problems(store_ids, "store_ids") + inputs.model_problems(criteria, OrderCriteria)
         arguments, reads = _orders(criteria, keep_raw)
-        return Single({**arguments, "StoreIDs": store_ids}, reads, answers.page, account_id, problems)
+        return SingleCall({**arguments, "StoreIDs": store_ids}, reads, outcomes.collect_rows, account_id, problems)
 
     @confirming(
         "SetDownloadOrderConfirm", Safety.IDEMPOTENT, BatchRule("orderDownloadSubmitRequests", 100, documented=False)
@@ -515,7 +523,7 @@ class Operations:
         account_id: str | None = None,
         batch_size: int | None = None,
         progress: ShowProgress | None = None,
-    ) -> Listing[None]:
+    ) -> ListCall[None]:
         """Mark orders as downloaded, so that they are not listed again.
 
         Confirm only what is stored safely: a confirmed order does not come back. The service answers nothing, so an
@@ -534,7 +542,7 @@ class Operations:
 
         Vendor's page: SetDownloadOrderConfirm.
         """
-        return Listing(orders, checks.confirmation, Nothing(), None, None, account_id, batch_size, progress)
+        return ListCall(orders, inputs.confirmation, Nothing(), None, None, account_id, batch_size, progress)
 
     @confirming(
         "SetDownloadSplitOrderConfirm",
@@ -548,7 +556,7 @@ class Operations:
         account_id: str | None = None,
         batch_size: int | None = None,
         progress: ShowProgress | None = None,
-    ) -> Listing[None]:
+    ) -> ListCall[None]:
         """Mark split orders as downloaded: orders that several stores share, each downloading its part.
 
         Args:
@@ -564,10 +572,10 @@ class Operations:
 
         Vendor's page: SetDownloadSplitOrderConfirm.
         """
-        return Listing(orders, checks.confirmation, Nothing(), None, None, account_id, batch_size, progress)
+        return ListCall(orders, inputs.confirmation, Nothing(), None, None, account_id, batch_size, progress)
 
     @single("SubmitOrder", Safety.UNSAFE)
-    def submit_order(self, order: OrderSubmit, *, account_id: str | None = None) -> Single[SubmitOrderResponseItem]:
+    def submit_order(self, order: OrderSubmit, *, account_id: str | None = None) -> SingleCall[SubmitOrderResponseItem]:
         """Create a new order in the Channel.
 
         Never repeated after a failure that leaves its outcome open.
@@ -588,9 +596,9 @@ class Operations:
 
         Vendor's page: SubmitOrder.
         """
-        problems = checks.model_problems(order, OrderSubmit, required=True)
-        finish = answers.submitted(getattr(order, "order_id", None) or "")
-        return Single(
+        problems = inputs.model_problems(order, OrderSubmit, required=True)
+        finish = outcomes.submitted(getattr(order, "order_id", None) or "")
+        return SingleCall(
             {"orderSubmit": order}, OneOf(SubmitOrderResponseItem), finish, account_id, problems, "orderSubmit"
         )
 
@@ -604,7 +612,7 @@ class Operations:
         account_id: str | None = None,
         batch_size: int | None = None,
         progress: ShowProgress | None = None,
-    ) -> Listing[None]:
+    ) -> ListCall[None]:
         """Create custom fields for data that has no field of its own.
 
         Args:
@@ -621,8 +629,8 @@ class Operations:
 
         Vendor's page: CustomFieldMapping ("It will return true or error message").
         """
-        check = checks.keyed(CustomFieldMapping, "text")
-        return Listing(mappings, check, ScalarOf(str), None, answers.mapped, account_id, batch_size, progress)
+        check = inputs.keyed(CustomFieldMapping, "text")
+        return ListCall(mappings, check, ScalarOf(str), None, outcomes.mapped, account_id, batch_size, progress)
 
 
 def _deletion(
@@ -633,16 +641,16 @@ def _deletion(
     status: int,
     account_id: str | None,
     stores: dict[str, Any] | None = None,
-) -> Single[Removal]:
-    problems = checks.sku_problems(sku, "sku")
-    problems += checks.number_problems(seller_id=seller_id, product_id=product_id, status=status)
+) -> SingleCall[Removal]:
+    problems = inputs.sku_problems(sku, "sku")
+    problems += inputs.number_problems(seller_id=seller_id, product_id=product_id, status=status)
     for index, store in enumerate((stores or {}).get("StorStock", ())):
         problems += [
             Problem(p.message, index=index, field="store_stock")
-            for p in checks.model_problems(store, StoreStockInfo, required=True)
+            for p in inputs.model_problems(store, StoreStockInfo, required=True)
         ]
     arguments = {"SellerID": seller_id, "SKU": sku, "ProductID": product_id, "status": status, **(stores or {})}
-    return Single(arguments, ScalarOf(int), answers.removal, account_id, problems)
+    return SingleCall(arguments, ScalarOf(int), outcomes.removal, account_id, problems)
 
 
 def _orders(criteria: OrderCriteria | None, keep_raw: bool) -> tuple[dict[str, Any], RowsOf]:  # noqa: FBT001 - private

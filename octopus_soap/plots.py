@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from octopus_soap import frames
+from octopus_soap import tables
 from octopus_soap.errors import InvalidInputError, Problem
 from octopus_soap.extras import needed
 from octopus_soap.results import OutcomeStatus
@@ -284,11 +284,11 @@ def outcome_breakdown(result: BatchResult[Any], *, ax: Axes | None = None) -> Ax
 # -- what is drawn -----------------------------------------------------------------------------------------------------
 
 
-def _rows(source: Any, *, stores: frames.Stores = "rows") -> list[dict[str, Any]]:
+def _rows(source: Any, *, stores: tables.Stores = "rows") -> list[dict[str, Any]]:
     """The rows of a result, of models, or of a DataFrame, with None where there is nothing."""
     to_dict = getattr(source, "to_dict", None)
     if to_dict is None:
-        return frames.to_records(source, decimals="float", stores=stores)
+        return tables.to_records(source, decimals="float", stores=stores)
     rows = source.to_dicts() if hasattr(source, "to_dicts") else to_dict("records")
     return [{name: _cell(value) for name, value in row.items()} for row in rows]
 

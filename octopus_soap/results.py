@@ -13,7 +13,7 @@ from octopus_soap.errors import BatchError, OctopusError, RejectedError
 if TYPE_CHECKING:
     from os import PathLike
 
-    from octopus_soap.frames import Backend, Columns, Decimals, Stores, Which
+    from octopus_soap.tables import Backend, Columns, Decimals, Stores, Which
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -266,7 +266,7 @@ class BatchResult(Sequence[T]):
         columns: Columns = "used",
         secrets: bool = False,
     ) -> list[dict[str, Any]]:
-        """The good values as rows of a table, one dictionary each; see `octopus_soap.frames.to_records`.
+        """The good values as rows of a table, one dictionary each; see `octopus_soap.tables.to_records`.
 
         Args:
             which: `values`, or `outcomes`: one row per input with its status, message and error.
@@ -278,9 +278,9 @@ class BatchResult(Sequence[T]):
         Raises:
             InvalidInputError: a choice is not known, or the table cannot be made as chosen.
         """
-        from octopus_soap import frames  # noqa: PLC0415 - loads the models, which a result does not need
+        from octopus_soap import tables  # noqa: PLC0415 - loads the models, which a result does not need
 
-        return frames.to_records(self, which=which, decimals=decimals, stores=stores, columns=columns, secrets=secrets)
+        return tables.to_records(self, which=which, decimals=decimals, stores=stores, columns=columns, secrets=secrets)
 
     def to_frame(
         self,
@@ -307,9 +307,9 @@ class BatchResult(Sequence[T]):
             ConfigError: the library is not installed.
             InvalidInputError: a choice is not known, or the table cannot be made as chosen.
         """
-        from octopus_soap import frames  # noqa: PLC0415 - loads the models, which a result does not need
+        from octopus_soap import tables  # noqa: PLC0415 - loads the models, which a result does not need
 
-        return frames.to_frame(
+        return tables.to_frame(
             self, backend=backend, which=which, decimals=decimals, stores=stores, columns=columns, secrets=secrets
         )
 
@@ -335,9 +335,9 @@ class BatchResult(Sequence[T]):
             ConfigError: pyarrow is not installed.
             InvalidInputError: a choice is not known, or the table cannot be made as chosen.
         """
-        from octopus_soap import frames  # noqa: PLC0415 - loads the models, which a result does not need
+        from octopus_soap import tables  # noqa: PLC0415 - loads the models, which a result does not need
 
-        return frames.to_arrow(self, which=which, decimals=decimals, stores=stores, columns=columns, secrets=secrets)
+        return tables.to_arrow(self, which=which, decimals=decimals, stores=stores, columns=columns, secrets=secrets)
 
     def to_csv(
         self,
@@ -363,9 +363,9 @@ class BatchResult(Sequence[T]):
             InvalidInputError: a choice is not known, or the table cannot be made as chosen.
             OSError: the file cannot be written.
         """
-        from octopus_soap import frames  # noqa: PLC0415 - loads the models, which a result does not need
+        from octopus_soap import tables  # noqa: PLC0415 - loads the models, which a result does not need
 
-        frames.to_csv(self, path, excel=excel, which=which, stores=stores, columns=columns, secrets=secrets)
+        tables.to_csv(self, path, excel=excel, which=which, stores=stores, columns=columns, secrets=secrets)
 
     def raise_for_rejected(self) -> BatchResult[T]:
         """Raise `RejectedError` naming the rejected items, or return self."""

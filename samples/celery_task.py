@@ -29,7 +29,7 @@ from celery.utils.log import get_task_logger
 
 from octopus_soap import (
     BatchError,
-    ConnectFailed,
+    ConnectFailedError,
     ItemQuantityAndPrice,
     OctopusClient,
     OctopusError,
@@ -103,7 +103,7 @@ def submit_order(self: Task, order: dict[str, Any]) -> str | None:
     """Create an order and return the service's id of it. Queue it as `order.model_dump(mode="json")`."""
     try:
         return shop().submit_order(OrderSubmit(**order)).id_order
-    except ConnectFailed as error:  # nothing left this machine
+    except ConnectFailedError as error:  # nothing left this machine
         raise self.retry(exc=error, countdown=PAUSE) from error
     except RateLimitedError as error:
         if error.status != 429:  # noqa: PLR2004 - Too Many Requests: refused before it was looked at

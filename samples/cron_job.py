@@ -29,8 +29,8 @@ from pathlib import Path
 
 from octopus_soap import OctopusClient, OctopusError
 from octopus_soap.errors import JobRunningError
-from octopus_soap.events import log_events
 from octopus_soap.jobs import Ledger, StockPush
+from octopus_soap.observe.events import log_events
 
 FAILED, STILL_RUNNING = 2, 75
 

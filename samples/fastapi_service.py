@@ -42,10 +42,10 @@ from octopus_soap import (
     OctopusSettings,
     RateLimitedError,
     RejectedError,
-    TimedOut,
+    TimedOutError,
 )
-from octopus_soap.health import Health
-from octopus_soap.telemetry import OpenTelemetryEvents
+from octopus_soap.observe.health import Health
+from octopus_soap.observe.telemetry import OpenTelemetryEvents
 
 PING_EVERY = 10.0
 """Seconds a ping's finding is good for: probes of many load balancers shall not become a load."""
@@ -82,7 +82,7 @@ TOLD: dict[type[OctopusError], Told] = {
     RejectedError: Told(404, "no such item"),
     InvalidInputError: Told(422, "this cannot be a SKU"),
     RateLimitedError: Told(503, "too many requests at the moment"),
-    TimedOut: Told(504, "the stock system did not answer in time"),
+    TimedOutError: Told(504, "the stock system did not answer in time"),
     AuthenticationError: Told(502, "the stock system does not let this service in"),
     ConfigError: Told(500, "this service is not set up"),
     OctopusError: Told(502, "the stock system failed"),

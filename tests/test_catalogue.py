@@ -24,11 +24,11 @@ from octopus_soap import (
     errors,
     operations,
 )
-from octopus_soap.bundled import contract_path
+from octopus_soap.contracts.bundled import contract_path
+from octopus_soap.contracts.wsdl import load_contract
 from octopus_soap.engine.operation import ListOperation, SingleOperation
 from octopus_soap.operations import OPERATIONS, Operations
 from octopus_soap.settings import OPERATION_NAMES
-from octopus_soap.wire.contract import load_contract
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from octopus_soap import OctopusClient
-from octopus_soap.wire.contract import load_contract
+from octopus_soap.contracts.wsdl import load_contract
 
 if TYPE_CHECKING:
     from octopus_soap.emulator import Emulator

@@ -41,8 +41,7 @@ from octopus_soap.testing import (
     record_traffic,
     replay_traffic,
 )
-from octopus_soap.wire.masking import Masker
-from octopus_soap.wire.redact import Redactor
+from octopus_soap.wire.redact import Masker, Redactor
 
 SECRETS = ("canary-authtoken-5f2c81", "0badc0de-0000-4000-8000-canary7d31aa")
 """Of the tests' account; checked below to be so."""

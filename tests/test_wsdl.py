@@ -10,7 +10,7 @@ import pytest
 import zeep
 from lxml import etree
 
-from octopus_soap import bundled
+from octopus_soap.contracts import bundled
 
 XS = "{http://www.w3.org/2001/XMLSchema}"
 WSDL = "{http://schemas.xmlsoap.org/wsdl/}"

@@ -23,12 +23,12 @@ from octopus_soap.cli.dryrun import DryRunOption, show_requests
 from octopus_soap.cli.output import Output, OutputOption, as_data, as_row, in_full, show_all, show_json, show_records
 from octopus_soap.cli.records import Records
 from octopus_soap.cli.tables import show_table
-from octopus_soap.csv_cells import as_cell
 from octopus_soap.errors import InvalidInputError
 from octopus_soap.models.base import WireModel
 from octopus_soap.operations import OPERATIONS
 from octopus_soap.results import BatchResult, Removal
 from octopus_soap.safety import Safety
+from octopus_soap.tables.cells import as_cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

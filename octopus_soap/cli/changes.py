@@ -51,7 +51,7 @@ def follow(
 
 def _print(change: Change) -> None:
     from octopus_soap.cli.output import as_data  # noqa: PLC0415 - heavy: only inside a command
-    from octopus_soap.csv_cells import as_json  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.tables.cells import as_json  # noqa: PLC0415 - heavy: only inside a command
 
     row: dict[str, Any] = {"sku": change.sku}
     if change.redelivered:

@@ -17,20 +17,19 @@ from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource, InitSetti
 
 from octopus_soap._http import is_loopback
 from octopus_soap.client import OctopusClient
-from octopus_soap.drivers import probes
-from octopus_soap.drivers.fetch import ContractFetcher
+from octopus_soap.contracts.diff import compare
+from octopus_soap.contracts.pin import pinned_files, tried_contract
+from octopus_soap.contracts.wsdl import load_contract
 from octopus_soap.errors import ConfigError, OctopusError
-from octopus_soap.pinned import tried_contract
 from octopus_soap.settings import OctopusSettings, profiles_file, server_of
-from octopus_soap.wire.compare import compare
-from octopus_soap.wire.contract import load_contract
-from octopus_soap.wire.pinning import pinned_files
+from octopus_soap.transport import probes
+from octopus_soap.transport.fetch import ContractFetcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from octopus_soap.cli.connection import Connection
-    from octopus_soap.wire.contract import Contract
+    from octopus_soap.contracts.wsdl import Contract
 
 NAME_SECONDS = 3.0
 PORT_SECONDS = 3.0

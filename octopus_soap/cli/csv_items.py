@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path  # noqa: TC003 - typer and dataclasses of callers read the annotations
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from octopus_soap.csv_rows import CsvError, CsvRow, from_text, not_utf8
 from octopus_soap.models import WireModel
+from octopus_soap.tables.from_csv import CsvError, CsvRow, from_text, not_utf8
 
 if TYPE_CHECKING:
     from octopus_soap.errors import InvalidInputError, Problem

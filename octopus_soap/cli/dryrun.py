@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from octopus_soap.client import OctopusClient
-    from octopus_soap.engine.flow import Exchange
+    from octopus_soap.engine.effects import Attempt
 
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Show the messages that would be sent, without secrets, and send nothing.")
@@ -38,7 +38,7 @@ def show_requests(client: OctopusClient, output: Output, call: Any, *arguments: 
     show_exchanges(client, output, call.dry_run(*arguments, **more), call.operation.wire_name)
 
 
-def show_exchanges(client: OctopusClient, output: Output, exchanges: Iterator[Exchange], operation: str) -> None:
+def show_exchanges(client: OctopusClient, output: Output, exchanges: Iterator[Attempt], operation: str) -> None:
     """Show requests that are not sent.
 
     Args:
@@ -65,7 +65,7 @@ def show_exchanges(client: OctopusClient, output: Output, exchanges: Iterator[Ex
     show_records(Records(rows), output, lambda: None)
 
 
-def _print(client: OctopusClient, exchanges: Iterator[Exchange], operation: str, shown: Callable[[bytes], str]) -> int:
+def _print(client: OctopusClient, exchanges: Iterator[Attempt], operation: str, shown: Callable[[bytes], str]) -> int:
     settings, number = client.settings, 0
     for number, exchange in enumerate(exchanges, 1):
         notice(f"# {number}: {exchange.operation}, {len(exchange.body):,} bytes")

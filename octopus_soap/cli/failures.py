@@ -22,8 +22,8 @@ HUNG_UP = 141  # 128 + SIGPIPE
 # By class name, so that nothing is imported to explain an error that already is; in the words of a shell, since an
 # error's own `hint` speaks of Python.
 HINTS = {
-    "ConnectFailed": "is the endpoint right and the service up? octopus-soap doctor looks closer",
-    "TimedOut": "try again; if it stays slow, raise OCTOPUS_READ_TIMEOUT or lower OCTOPUS_BATCH_SIZES",
+    "ConnectFailedError": "is the endpoint right and the service up? octopus-soap doctor looks closer",
+    "TimedOutError": "try again; if it stays slow, raise OCTOPUS_READ_TIMEOUT or lower OCTOPUS_BATCH_SIZES",
     "AuthenticationError": "check OCTOPUS_AUTHTOKEN, OCTOPUS_MERCHANTNAME and OCTOPUS_ACCESSID",
     "UnverifiedContractError": "octopus-soap wsdl pin stores the live contract",
     "OutcomeUnknownError": "look at the service's state before you repeat it",

@@ -16,7 +16,7 @@ import typer
 
 from octopus_soap.cli.records import Records, as_csv, as_json_lines, as_parquet
 from octopus_soap.cli.tables import show_table, terminal
-from octopus_soap.csv_cells import as_cell, as_json
+from octopus_soap.tables.cells import as_cell, as_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from octopus_soap.csv_cells import as_cell, as_json, csv_text
+from octopus_soap.tables.cells import as_cell, as_json, csv_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from octopus_soap.frames.columns import Kind
     from octopus_soap.models.base import WireModel
+    from octopus_soap.tables.columns import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +79,9 @@ def _cells(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 @cache
 def kinds_of(model: type[WireModel]) -> dict[str, Kind]:
     """What each flat column of *model* holds, in its order; lists of records come last, as JSON."""
-    from octopus_soap.frames.columns import Kind, layout  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.tables.columns import Kind, table_schema  # noqa: PLC0415 - heavy: only inside a command
 
-    shape = layout(model)
+    shape = table_schema(model)
     kinds = {column.name: column.kind for column in shape.columns}
     return kinds if shape.spread is None else {**kinds, shape.spread.attribute: Kind.JSON}
 
@@ -107,8 +107,8 @@ def as_parquet(records: Records) -> bytes:
     Raises:
         ConfigError: pyarrow is not installed.
     """
-    from octopus_soap.frames.building import parquet_file  # noqa: PLC0415 - only for this format
-    from octopus_soap.frames.table import Table  # noqa: PLC0415 - only for this format
+    from octopus_soap.tables.export import parquet_file  # noqa: PLC0415 - only for this format
+    from octopus_soap.tables.table import Table  # noqa: PLC0415 - only for this format
 
     flat = records.flat()
     known = kinds_of(records.model) if records.model else {}
@@ -120,7 +120,7 @@ def as_parquet(records: Records) -> bytes:
 
 def _column(values: list[Any], declared: Kind | None) -> tuple[Kind, list[Any]]:
     """A column as its kind says; one without a kind, or with values that are of another, holds texts."""
-    from octopus_soap.frames.columns import Kind, kind_of  # noqa: PLC0415 - only for this format
+    from octopus_soap.tables.columns import Kind, kind_of  # noqa: PLC0415 - only for this format
 
     found = {kind_of(type(value)) for value in values if value is not None and not isinstance(value, list)}
     kind = declared or (found.pop() if len(found) == 1 else Kind.TEXT)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from octopus_soap.csv_cells import BYTE_ORDER_MARK
 from octopus_soap.errors import InvalidInputError, Problem
+from octopus_soap.tables.cells import BYTE_ORDER_MARK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -105,7 +105,7 @@ def parse_models(text: str, path: Path, model: type[M]) -> CsvItems[M]:
         CsvError: something in it is not accepted; everything that is not is listed.
     """
     from octopus_soap.cli.csv_items import CsvItems, parse_items  # noqa: PLC0415 - heavy: only inside a command
-    from octopus_soap.csv_rows import CsvError  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.tables.from_csv import CsvError  # noqa: PLC0415 - heavy: only inside a command
 
     opening = text.removeprefix(BYTE_ORDER_MARK).lstrip()[:1]
     if opening not in {"[", "{"}:
@@ -137,7 +137,7 @@ def _made(data: Any, model: type[M]) -> M:
 
 def _json_rows(text: str, path: Path) -> Iterator[tuple[int, Any]]:
     """Each record with its place: the line, or the position in an array, from 1."""
-    from octopus_soap.csv_rows import CsvError  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.tables.from_csv import CsvError  # noqa: PLC0415 - heavy: only inside a command
 
     try:
         whole = _loads(text)

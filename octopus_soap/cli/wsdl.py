@@ -17,14 +17,12 @@ from octopus_soap.cli.connection import Connection, connected
 from octopus_soap.cli.output import Output, OutputOption, show_json, show_records
 from octopus_soap.cli.records import Records
 from octopus_soap.cli.tables import show_table
-from octopus_soap.drivers.fetch import ContractFetcher, FetchedContract
+from octopus_soap.contracts.diff import Difference, Effect, Kind, compare, examined
+from octopus_soap.contracts.pin import parse_document, pinned_files, pinned_folder, tried_contract, write_contract
+from octopus_soap.contracts.wsdl import load_contract
 from octopus_soap.errors import ConfigError
-from octopus_soap.pinned import pinned_folder, tried_contract, write_contract
 from octopus_soap.settings import OctopusSettings, profiles_file
-from octopus_soap.wire.compare import compare, examined
-from octopus_soap.wire.contract import load_contract
-from octopus_soap.wire.differences import Difference, Effect, Kind
-from octopus_soap.wire.pinning import parse_document, pinned_files
+from octopus_soap.transport.fetch import ContractFetcher, FetchedContract
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from octopus_soap.bundled import contract_path
+from octopus_soap.contracts.bundled import contract_path
 
 from . import contract as contracts
 from .profile import Merchant, Profile

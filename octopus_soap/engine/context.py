@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from octopus_soap.engine.course import UNWATCHED
+from octopus_soap.engine.request import NULL_OBSERVER
 from octopus_soap.errors import UnverifiedContractError
 from octopus_soap.safety import OmittedValues, Safety
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from octopus_soap.engine.flow import Rules
+    from octopus_soap.engine.request import CallConfig
     from octopus_soap.errors import ApiStatusError
     from octopus_soap.models.base import WireModel
 
 
-class FrameLike(Protocol):
+class EnvelopePartsLike(Protocol):
     """The bytes around the rows of a list call."""
 
     @property
@@ -31,7 +31,7 @@ class CodecLike(Protocol):
 
     def action(self, operation: str, /) -> str: ...
     def encode(self, operation: str, arguments: Mapping[str, Any], /) -> bytes: ...
-    def frame(self, operation: str, arguments: Mapping[str, Any], listed: str, /) -> FrameLike: ...
+    def frame(self, operation: str, arguments: Mapping[str, Any], listed: str, /) -> EnvelopePartsLike: ...
     def row_writer(self, operation: str, listed: str, /) -> Callable[[Any], bytes]: ...
     def decode(self, operation: str, reply: Any, reads: Any, /) -> Any: ...
     def failure(self, decoded: Any, /) -> ApiStatusError | None: ...
@@ -100,7 +100,7 @@ class Context:
     """
 
     codec: CodecLike
-    rules: Rules
+    rules: CallConfig
     account_id: str = field(repr=False)
     batch_sizes: Mapping[str, int] = field(default_factory=dict)
     max_request_bytes: int = 1_000_000
@@ -111,9 +111,9 @@ class Context:
     unverified: bool = False
     memory: SizeMemory = field(default_factory=SizeMemory)
 
-    def unwatched(self) -> Context:
+    def unobserved(self) -> Context:
         """The same for a call that is only looked at: nothing of it is counted or told."""
-        return replace(self, rules=replace(self.rules, watch=UNWATCHED))
+        return replace(self, rules=replace(self.rules, watch=NULL_OBSERVER))
 
     def guard_contract(self, operation: str, declared: Safety) -> None:
         """Refuse a write under a contract nobody verified.

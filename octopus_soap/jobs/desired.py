@@ -116,7 +116,7 @@ def _moment(given: Any) -> datetime | None:
 
 
 def _of_file(path: Path) -> Iterator[Desired | KeyProblem]:
-    from octopus_soap.csv_rows import CsvRow, csv_rows  # noqa: PLC0415 - only where a file is given
+    from octopus_soap.tables.from_csv import CsvRow, csv_rows  # noqa: PLC0415 - only where a file is given
 
     for row in csv_rows(path, ItemQuantityAndPrice, also=(OBSERVED,)):
         if isinstance(row, CsvRow):
@@ -153,7 +153,7 @@ def _of_frame_row(piece: Any, row: int, money_digits: int | None) -> Iterator[De
 
 
 def _of_piece(piece: Any, money_digits: int | None) -> list[Desired]:
-    from octopus_soap.frames import items_from_frame  # noqa: PLC0415 - only where a frame is given
+    from octopus_soap.tables import items_from_frame  # noqa: PLC0415 - only where a frame is given
 
     observed: list[Any] = []
     if OBSERVED in piece.columns:

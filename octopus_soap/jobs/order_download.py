@@ -22,7 +22,7 @@ from octopus_soap.errors import (
     AuthenticationError,
     BatchError,
     ConfigError,
-    ConnectFailed,
+    ConnectFailedError,
     HttpStatusError,
     InvalidInputError,
     OctopusError,
@@ -163,7 +163,7 @@ class Download:
 
     def _lies_in_the_window(self, error: OctopusError) -> bool:
         """Whether a smaller window may do better; asks the service something small to tell."""
-        if isinstance(error, ConfigError | ConnectFailed | InvalidInputError | RateLimitedError):
+        if isinstance(error, ConfigError | ConnectFailedError | InvalidInputError | RateLimitedError):
             return False
         if isinstance(error, AuthenticationError) and error.certain:
             return False

@@ -18,9 +18,9 @@ from urllib.parse import quote, unquote
 
 from sqlalchemy import select
 
-from octopus_soap.csv_cells import as_json, csv_text
 from octopus_soap.errors import ConfigError
 from octopus_soap.jobs.order_tables import CONFIRMED, HANDLED, KEPT, ORDERS
+from octopus_soap.tables.cells import as_json, csv_text
 
 if TYPE_CHECKING:
     from os import PathLike

@@ -25,26 +25,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from octopus_soap._version import __version__
-from octopus_soap.engine.flow import Send, SendFailure
+from octopus_soap.engine.effects import Send, SendFailure
 from octopus_soap.engine.retry import FailureKind
-from octopus_soap.errors import ConnectFailed, OctopusError, ProtocolError, TimedOut, TransportError
+from octopus_soap.errors import ConnectFailedError, OctopusError, ProtocolError, TimedOutError, TransportError
 from octopus_soap.wire.faults import Reply
-from octopus_soap.wire.masking import Masker
-from octopus_soap.wire.redact import Redactor
+from octopus_soap.wire.redact import Masker, Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
     from os import PathLike
 
     from octopus_soap.client import AsyncOctopusClient, OctopusClient
-    from octopus_soap.engine.flow import Exchange, Flow
+    from octopus_soap.engine.effects import Attempt, Flow
 
 T = TypeVar("T")
 INDEX = "index.json"
 FORMAT = 1
 _KEPT_HEADERS = ("content-type", "date", "retry-after", "server")
 _ERRORS: dict[str, type[OctopusError]] = {
-    error.__name__: error for error in (ConnectFailed, ProtocolError, TimedOut, TransportError)
+    error.__name__: error for error in (ConnectFailedError, ProtocolError, TimedOutError, TransportError)
 }
 _BETWEEN_TAGS = re.compile(r">\s+<")
 
@@ -290,7 +289,7 @@ def _with_sends(flow: Flow[T], make: Callable[[Send], Flow[Reply | SendFailure]]
             error = raised
 
 
-def _taken(masker: Masker, exchange: Exchange, answer: Reply | SendFailure) -> RecordedExchange:
+def _taken(masker: Masker, exchange: Attempt, answer: Reply | SendFailure) -> RecordedExchange:
     taken = RecordedExchange(
         number=0,
         operation=exchange.operation,

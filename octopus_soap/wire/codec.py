@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from octopus_soap.errors import ApiStatusError, AuthenticationError, OctopusError, ProtocolError
 from octopus_soap.models.base import WireModel
 from octopus_soap.models.replies import Nothing, OneOf, Reads, RowsOf, ScalarOf
-from octopus_soap.wire.cuts import Cut, NotCut
 from octopus_soap.wire.decode import Decoded, Decoder
-from octopus_soap.wire.encode import Frame, RequestEncoder
+from octopus_soap.wire.encode import EnvelopeParts, RequestEncoder
+from octopus_soap.wire.fast_rows import Cut, NotCut
 from octopus_soap.wire.faults import Reply, soap_body, status_says_unauthenticated
 from octopus_soap.wire.values import readers
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import tzinfo
 
-    from octopus_soap.wire.contract import Contract, Shape
+    from octopus_soap.contracts.wsdl import Contract, Shape
     from octopus_soap.wire.redact import Redactor
 
 _OK = 200
@@ -55,7 +55,7 @@ class Codec:
         """The envelope of a call."""
         return self._encoder(operation).envelope(arguments)
 
-    def frame(self, operation: str, arguments: Mapping[str, Any], listed: str) -> Frame:
+    def frame(self, operation: str, arguments: Mapping[str, Any], listed: str) -> EnvelopeParts:
         """What stands around the rows of a list call."""
         return self._encoder(operation).frame(arguments, listed)
 

@@ -28,10 +28,18 @@ from octopus_soap.errors import Problem, ProtocolError
 from octopus_soap.models.base import problems_of
 from octopus_soap.models.replies import Nothing, OneOf, Reads, RowsOf, ScalarOf
 from octopus_soap.models.scalars import FORBIDDEN
-from octopus_soap.wire.breaks import take_break
-from octopus_soap.wire.cuts import Cut, NotCut, cut_rows
-from octopus_soap.wire.layouts import learn
-from octopus_soap.wire.plans import Element, Findings, Plan, Plans, Reader, Row, is_nil, local_name
+from octopus_soap.wire.fast_rows import Cut, NotCut, cut_rows, learn
+from octopus_soap.wire.readers import (
+    Element,
+    Findings,
+    Reader,
+    RecordReader,
+    RecordReaders,
+    Row,
+    is_nil,
+    local_name,
+    yield_point,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -137,7 +145,7 @@ class Decoder:
     """
 
     def __init__(self, readers: Mapping[Any, Reader]) -> None:
-        self._plans = Plans(readers)
+        self._plans = RecordReaders(readers)
 
     def cut(self, body: bytes, reads: RowsOf) -> Cut | None:
         """*body*, a page of rows, without the rows that need no tree; None where all of it must be parsed."""
@@ -229,7 +237,7 @@ class Decoder:
             elif len(row) or not is_nil(row):
                 learn(row, plan)
                 record = _record(row, plan, decoded)
-                take_break()
+                yield_point()
                 raw = etree.tostring(row, with_tail=False) if reads.raw else record.raw
                 decoded.rows.append(record._replace(raw=raw))
             else:
@@ -239,12 +247,12 @@ class Decoder:
         if cut is not None:
             decoded.drift.update(cut.drift)
 
-    def _one(self, content: Element, plan: Plan, decoded: Decoded) -> None:
+    def _one(self, content: Element, plan: RecordReader, decoded: Decoded) -> None:
         row = _record(content, plan, decoded)
         decoded.value, decoded.problems = row.value, row.problems
 
 
-def _record(element: Element, plan: Plan, decoded: Decoded) -> Row:
+def _record(element: Element, plan: RecordReader, decoded: Decoded) -> Row:
     """One record, from the tree."""
     problems: list[Problem] = []
     data = plan.read(element, Findings(problems, decoded.drift))

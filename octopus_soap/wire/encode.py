@@ -24,7 +24,7 @@ from octopus_soap.wire.redact import SECRET_MEMBERS
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from octopus_soap.wire.contract import Member, OperationContract, Shape
+    from octopus_soap.contracts.wsdl import Member, OperationContract, Shape
 
     Write = Callable[[Any, list[str]], None]
     """Appends a value's XML to a list of pieces."""
@@ -52,7 +52,7 @@ def _replacement(match: re.Match[str]) -> str:
         raise ValueError(f"character {match[0]!r} cannot be sent in XML") from None
 
 
-class Frame(NamedTuple):
+class EnvelopeParts(NamedTuple):
     """The bytes before and after the rows of a list parameter."""
 
     head: bytes
@@ -67,7 +67,7 @@ class RequestEncoder:
         self._prefixes = _prefixes(operation.request)
         self._formats = scalar_formats(utc_suffix)
         self._writers: dict[int, Write] = {}
-        self._plans: dict[tuple[int, type[WireModel]], ModelPlan] = {}
+        self._plans: dict[tuple[int, type[WireModel]], ModelEncoder] = {}
         declared = "".join(f' xmlns{":" if prefix else ""}{prefix}="{uri}"' for uri, prefix in self._prefixes.items())
         tag = self._tag(operation.request)
         self._open = f'<s:Envelope xmlns:s="{ENVELOPE}" xmlns:i="{XSI}"{declared}><s:Body><{tag}>'
@@ -80,14 +80,14 @@ class RequestEncoder:
         out.append(self._close)
         return "".join(out).encode()
 
-    def frame(self, arguments: Mapping[str, Any], listed: str) -> Frame:
+    def frame(self, arguments: Mapping[str, Any], listed: str) -> EnvelopeParts:
         """What stands around the rows of the list parameter *listed*, in a call with *arguments* besides."""
         mark = "\0"
         out = [self._open]
         self._arguments({**arguments, listed: mark}, out, listed)
         out.append(self._close)
         head, _, tail = "".join(out).partition(mark)
-        return Frame(head.encode(), tail.encode())
+        return EnvelopeParts(head.encode(), tail.encode())
 
     def row_writer(self, listed: str) -> Callable[[Any], bytes]:
         """What encodes one row of the list parameter *listed*."""
@@ -201,15 +201,15 @@ class RequestEncoder:
                 self._writer(member)([found] if member.many and not isinstance(found, list) else found, out)
         out.append(f"</{tag}>")
 
-    def _plan(self, shape: Shape, model: type[WireModel]) -> ModelPlan:
+    def _plan(self, shape: Shape, model: type[WireModel]) -> ModelEncoder:
         key = (id(shape), model)
         plan = self._plans.get(key)
         if plan is None:
-            plan = self._plans[key] = ModelPlan(shape, model, self._writer)
+            plan = self._plans[key] = ModelEncoder(shape, model, self._writer)
         return plan
 
 
-class ModelPlan:
+class ModelEncoder:
     """How one model is written as one contract type: its members in the contract's order, each with its writer."""
 
     def __init__(self, shape: Shape, model: type[WireModel], writer: Callable[[Member], Write]) -> None:

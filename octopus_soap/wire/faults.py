@@ -31,7 +31,7 @@ from octopus_soap.errors import (
     RateLimitedError,
 )
 from octopus_soap.wire.decode import body_of, parse
-from octopus_soap.wire.plans import local_name
+from octopus_soap.wire.readers import local_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

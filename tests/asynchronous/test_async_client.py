@@ -30,7 +30,7 @@ from octopus_soap import (
     OrderSubmit,
     OutcomeStatus,
     OutcomeUnknownError,
-    TimedOut,
+    TimedOutError,
     TransportError,
 )
 from octopus_soap.emulator import CloseIdle, Emulator, Hang, Latency, Merchant, Reset, Status
@@ -131,9 +131,9 @@ def test_a_hanging_service_ends_in_timed_out(service: Emulator) -> None:
         async with AsyncOctopusClient(settings=settings(service, max_attempts=1, **limits)) as client:
             await client.is_sku_exist("A")
 
-    with pytest.raises(TimedOut, match="read limit"):
+    with pytest.raises(TimedOutError, match="read limit"):
         run(work(read_timeout=0.2))
-    with pytest.raises(TimedOut, match="total limit"):
+    with pytest.raises(TimedOutError, match="total limit"):
         run(work(total_timeout=0.2))
 
 
@@ -143,7 +143,7 @@ def test_a_view_with_other_limits_leaks_nothing_back(service: Emulator) -> None:
 
     async def work() -> int:
         async with AsyncOctopusClient(settings=settings(service, max_attempts=1)) as client:
-            with pytest.raises(TimedOut):
+            with pytest.raises(TimedOutError):
                 await client.with_options(total_timeout=0.1).get_item_quantity("00000")
             return await client.get_item_quantity("00000")
 
@@ -244,7 +244,7 @@ def test_writes_stay_one_after_the_other(service: Emulator) -> None:
 
 def test_without_httpx_the_error_names_the_extra(service: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "httpx", None)
-    monkeypatch.delitem(sys.modules, "octopus_soap.drivers.asynchronous", raising=False)
+    monkeypatch.delitem(sys.modules, "octopus_soap.transport.asynchronous", raising=False)
     with pytest.raises(ConfigError, match=r"octopus-soap\[async\]"):
         AsyncOctopusClient(settings=settings(service))
 

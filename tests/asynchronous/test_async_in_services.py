@@ -21,7 +21,7 @@ from octopus_soap import (
     AsyncOctopusClient,
     BatchResult,
     ConfigError,
-    ConnectFailed,
+    ConnectFailedError,
     ItemQuantityAndPrice,
     OctopusClient,
     OctopusSettings,
@@ -29,8 +29,8 @@ from octopus_soap import (
     OrderSubmit,
     OutcomeStatus,
 )
-from octopus_soap.drivers.certificates import ssl_context
 from octopus_soap.emulator import CloseIdle, Emulator, Hang, Merchant
+from octopus_soap.transport.asynchronous import ssl_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -251,7 +251,7 @@ def test_an_order_is_certainly_not_sent_where_the_machines_certificates_are_miss
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/bundle.pem")
     given = settings(service, endpoint="https://shop.invalid/x.svc", accept_unverified_contract=True, max_attempts=1)
-    with OctopusClient(settings=given) as client, pytest.raises(ConnectFailed, match="bundle"):
+    with OctopusClient(settings=given) as client, pytest.raises(ConnectFailedError, match="bundle"):
         client.submit_order(OrderSubmit(order_id="1", order_items=[OrderItem(sku="A", quantity=1, unit_price="1")]))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from octopus_soap.cli.sources import read_models
-from octopus_soap.csv_rows import CsvError
 from octopus_soap.models import InventoryItem, ItemQuantityAndPrice
+from octopus_soap.tables.from_csv import CsvError
 
 
 @pytest.mark.parametrize("head", ["Sku,SUBDescription1", "sku,sub_description1", "SKU , subdescription1"])

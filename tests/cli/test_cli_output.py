@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octopus_soap.csv_cells import as_excel_cell, excel_text, from_excel
+from octopus_soap.tables.cells import as_excel_cell, excel_text, from_excel
 
 TRICKY = '=1+1;"quoted", 00123\nsecond line'
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lxml import etree
 
-from octopus_soap.bundled import contract_path
+from octopus_soap.contracts.bundled import contract_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable

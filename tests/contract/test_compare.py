@@ -24,10 +24,9 @@ from contract_variants import (
     variant,
 )
 
+from octopus_soap.contracts.diff import GUARDED, Difference, Effect, Kind, compare, examined, known_members
+from octopus_soap.contracts.wsdl import load_contract
 from octopus_soap.operations import OPERATIONS
-from octopus_soap.wire.compare import GUARDED, compare, examined, known_members
-from octopus_soap.wire.contract import load_contract
-from octopus_soap.wire.differences import Difference, Effect, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

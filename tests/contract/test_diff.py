@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from contract_variants import VARIANTS, everything, members_added, values_not_nillable, variant
 
-from octopus_soap.bundled import contract_path
+from octopus_soap.contracts.bundled import contract_path
 from octopus_soap.emulator import Emulator, Profile
 
 if TYPE_CHECKING:

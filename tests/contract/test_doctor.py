@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from octopus_soap.cli import checkup
-from octopus_soap.drivers import probes
 from octopus_soap.emulator import ApiFailure, Drip, Emulator, Hang, Lie, Profile, Status
+from octopus_soap.transport import probes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

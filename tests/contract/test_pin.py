@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from contract_variants import MAIN, everything, members_reversed, renamed, values_not_nillable, variant
 
-from octopus_soap import ContractError, OctopusClient, OctopusSettings, ProtocolError, TimedOut
-from octopus_soap.drivers import fetch
-from octopus_soap.drivers.fetch import ContractFetcher
+from octopus_soap import ContractError, OctopusClient, OctopusSettings, ProtocolError, TimedOutError
+from octopus_soap.contracts.diff import compare
+from octopus_soap.contracts.pin import parse_document, pinned_files, pinned_folder, resolved, write_contract
+from octopus_soap.contracts.wsdl import load_contract
 from octopus_soap.emulator import Emulator, Hang, Html, Profile, Status
-from octopus_soap.pinned import pinned_folder, write_contract
-from octopus_soap.wire.compare import compare
-from octopus_soap.wire.contract import load_contract
-from octopus_soap.wire.pinning import parse_document, pinned_files, resolved
+from octopus_soap.transport import fetch
+from octopus_soap.transport.fetch import ContractFetcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -316,7 +315,7 @@ def test_a_service_that_never_answers_or_drips_is_left_within_the_limit(service:
         service.script.clear()
         service.script.on("?*").do(fault)
         started = time.monotonic()
-        with pytest.raises(TimedOut):
+        with pytest.raises(TimedOutError):
             fetcher.fetch()
         assert time.monotonic() - started < 2
 

@@ -24,7 +24,7 @@ from octopus_soap import (
     OrderSubmit,
     UnverifiedContractError,
 )
-from octopus_soap.bundled import contract_path
+from octopus_soap.contracts.bundled import contract_path
 from octopus_soap.emulator import Emulator
 from octopus_soap.operations import OPERATIONS
 from octopus_soap.safety import Safety

@@ -5,7 +5,7 @@ import requests
 import zeep
 from lxml import etree
 
-from octopus_soap.bundled import contract_path
+from octopus_soap.contracts.bundled import contract_path
 from octopus_soap.emulator import Emulator, Profile, Status
 
 FOLDER = contract_path().parent

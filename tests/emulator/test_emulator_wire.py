@@ -35,7 +35,7 @@ def test_texts_are_escaped_and_control_characters_written_as_references(shop):
 def test_replies_satisfy_the_published_schema(shop):
     from lxml import etree
 
-    from octopus_soap.bundled import contract_path
+    from octopus_soap.contracts.bundled import contract_path
 
     shop.service.store.seed(items=3, orders=3)
     schema = etree.XMLSchema(etree.parse(contract_path().parent / "OctopusService.xsd"))

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
 from octopus_soap._http import retry_after
+from octopus_soap.contracts.wsdl import load_contract
 from octopus_soap.engine.context import Context
-from octopus_soap.engine.course import Course
-from octopus_soap.engine.flow import Compute, Exchange, Request, Rules, Send, SendFailure, Sleep, Trust, attempt_all
+from octopus_soap.engine.effects import Attempt, Compute, Send, SendFailure, Sleep
+from octopus_soap.engine.request import CallConfig, CredentialState, Request, RequestTrace, attempt_all
 from octopus_soap.engine.retry import FailureKind, RetryPolicy
-from octopus_soap.errors import ConnectFailed, OctopusError, TransportError
+from octopus_soap.errors import ConnectFailedError, OctopusError, TransportError
 from octopus_soap.operations import OPERATIONS
 from octopus_soap.wire.codec import Codec
-from octopus_soap.wire.contract import load_contract
 from octopus_soap.wire.faults import Reply
 from octopus_soap.wire.redact import Redactor
 
@@ -38,14 +38,14 @@ _SKU = re.compile(rb"<(?:\w+:)?(?:string|Sku|OrderId|Text)>([^<]*)<")
 class Steps:
     """What a flow did: its exchanges and pauses, and how it ended."""
 
-    sends: list[Exchange] = field(default_factory=list)
+    sends: list[Attempt] = field(default_factory=list)
     limits: list[float] = field(default_factory=list)
     sleeps: list[float] = field(default_factory=list)
     result: Any = None
     error: OctopusError | None = None
 
 
-def step(flow: Any, answers: Iterable[Any] | Callable[[Exchange], Any]) -> Steps:
+def step(flow: Any, answers: Iterable[Any] | Callable[[Attempt], Any]) -> Steps:
     """Run *flow* to its end; every `Send` takes the next answer."""
     steps = Steps()
     if callable(answers):
@@ -78,14 +78,14 @@ def step(flow: Any, answers: Iterable[Any] | Callable[[Exchange], Any]) -> Steps
                 raised = error
 
 
-def rules(*, chance: float = 1.0, stopped: Callable[[], bool] = lambda: False, **policy: Any) -> Rules:
+def rules(*, chance: float = 1.0, stopped: Callable[[], bool] = lambda: False, **policy: Any) -> CallConfig:
     """Rules without randomness; the pauses are the longest the jitter may draw."""
     numbers = itertools.count(1)
-    return Rules(
+    return CallConfig(
         RetryPolicy(**policy),
         lambda: chance,
         lambda: f"id-{next(numbers)}",
-        Trust(),
+        CredentialState(),
         lambda reply: retry_after(reply.headers),
         stopped,
     )
@@ -117,10 +117,10 @@ def request(safety: Safety, decode: Callable[[Any], Any] | None = None) -> Reque
     )
 
 
-def sending(asked_for: Request, under: Rules) -> Any:
+def sending(asked_for: Request, under: CallConfig) -> Any:
     """The flow of one request, as its callers make it."""
-    with Course(asked_for, under) as course:
-        return (yield from attempt_all(course))
+    with RequestTrace(asked_for, under) as trace:
+        return (yield from attempt_all(trace))
 
 
 def run_list(
@@ -168,14 +168,14 @@ def fault(code: str = "s:Server", text: str = "It broke.", *, http: int = 500, e
 
 
 def refused(elapsed: float = 0.01) -> SendFailure:
-    return SendFailure(FailureKind.NOT_SENT, ConnectFailed("refused"), elapsed)
+    return SendFailure(FailureKind.NOT_SENT, ConnectFailedError("refused"), elapsed)
 
 
 def reset(elapsed: float = 0.01) -> SendFailure:
     return SendFailure(FailureKind.AMBIGUOUS, TransportError("reset"), elapsed)
 
 
-def asked(exchange: Exchange) -> list[str]:
+def asked(exchange: Attempt) -> list[str]:
     """The keys a request names."""
     return [found.decode() for found in _SKU.findall(exchange.body)]
 
@@ -200,7 +200,7 @@ def update_row(sku: str, result: str = "true", message: str = "") -> str:
     )
 
 
-def honest(exchange: Exchange) -> Reply:
+def honest(exchange: Attempt) -> Reply:
     """Answer a list operation for every key it names."""
     make = item_row if exchange.operation == "GetItemList" else update_row
     if exchange.operation.startswith("SetDownload"):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stepping import asked, item_row, rows_reply, run_list, statuses, update_row
 
-from octopus_soap.engine.matching import match_rows
+from octopus_soap.engine.outcomes import match_rows
 from octopus_soap.models import ItemQuantityAndPrice
 
 READ, UPDATE = "GetItemList", "UpdateItemQuantityAndPriceList"

@@ -22,7 +22,7 @@ from octopus_soap import (
     StoreStockInfo,
     VariationInfo,
 )
-from octopus_soap.bundled import contract_path
+from octopus_soap.contracts.bundled import contract_path
 from octopus_soap.errors import Problem, ProtocolError, TransportError
 from octopus_soap.operations import OPERATIONS
 

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octopus_soap.engine.pacing import Line, Pace, Ticket
+from octopus_soap.transport.limiter import FairQueue, RateLimiter, Waiter
 
 
 class Waiting:
     """Requests in a line, by name; `woken` has those told to ask again."""
 
     def __init__(self, most: int = 100, per_second: float | None = None) -> None:
-        self.line = Line(most, Pace(per_second))
+        self.line = FairQueue(most, RateLimiter(per_second))
         self.woken: list[str] = []
-        self.tickets: dict[str, Ticket] = {}
+        self.tickets: dict[str, Waiter] = {}
 
     def join(self, *names: str) -> None:
         for name in names:
@@ -69,19 +69,19 @@ def test_who_leaves_gives_its_turn_to_those_behind() -> None:
 
 
 def test_lines_of_one_client_keep_one_pace() -> None:
-    pace = Pace(1.0)
-    lines = [Line(10, pace), Line(10, pace)]
+    pace = RateLimiter(1.0)
+    lines = [FairQueue(10, pace), FairQueue(10, pace)]
     tickets = [line.join(lambda: None) for line in lines]
     assert lines[0].ask(tickets[0], 0.0) == 0.0
     assert lines[1].ask(tickets[1], 0.0) == pytest.approx(1.0)
 
 
 def test_the_wait_is_known_before_it_is_begun() -> None:
-    pace = Pace(4.0)
+    pace = RateLimiter(4.0)
     assert pace.wait(0.0) == 0.0
     assert pace.reserve(0.0) == 0.0
     assert [pace.wait(0.0, ahead) for ahead in range(3)] == pytest.approx([0.25, 0.5, 0.75])
-    assert Pace(None).wait(0.0, 1000) == 0.0
+    assert RateLimiter(None).wait(0.0, 1000) == 0.0
 
 
 @given(
@@ -89,7 +89,7 @@ def test_the_wait_is_known_before_it_is_begun() -> None:
     arrivals=st.lists(st.floats(0, 50), min_size=2, max_size=40).map(sorted),
 )
 def test_any_window_holds_at_most_its_share_of_starts(per_second: float, arrivals: list[float]) -> None:
-    line, starts, now = Line(1000, Pace(per_second)), [], 0.0
+    line, starts, now = FairQueue(1000, RateLimiter(per_second)), [], 0.0
     for arrival in arrivals:
         ticket = line.join(lambda: None)
         now = max(now, arrival)

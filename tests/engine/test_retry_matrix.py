@@ -9,18 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stepping import codec, exists, fault, refused, request, reset, rules, sending, status, step
 
-from octopus_soap.engine.flow import SendFailure
+from octopus_soap.engine.effects import SendFailure
 from octopus_soap.engine.retry import MATRIX, FailureKind, RetryPolicy, Verdict, classify, decide
 from octopus_soap.errors import (
     ApiStatusError,
     AuthenticationError,
-    ConnectFailed,
+    ConnectFailedError,
     FaultError,
     HttpStatusError,
     OutcomeUnknownError,
     ProtocolError,
     RateLimitedError,
-    TimedOut,
+    TimedOutError,
     TransportError,
 )
 from octopus_soap.safety import Safety
@@ -29,7 +29,7 @@ R, I, U = Safety.READ, Safety.IDEMPOTENT, Safety.UNSAFE  # noqa: E741 - the colu
 
 
 def silent() -> SendFailure:
-    return SendFailure(FailureKind.AMBIGUOUS, TimedOut("silent"), 0.1)
+    return SendFailure(FailureKind.AMBIGUOUS, TimedOutError("silent"), 0.1)
 
 
 def stale() -> SendFailure:
@@ -42,9 +42,13 @@ def oversized() -> SendFailure:
 
 # Attempts of 3 made when the same failure comes every time, and what the caller gets: by safety class.
 TABLE: list[tuple[str, Any, dict[Safety, tuple[int, type[Exception]]]]] = [
-    ("connect refused", refused(), {R: (3, ConnectFailed), I: (3, ConnectFailed), U: (3, ConnectFailed)}),
+    (
+        "connect refused",
+        refused(),
+        {R: (3, ConnectFailedError), I: (3, ConnectFailedError), U: (3, ConnectFailedError)},
+    ),
     ("stale socket", stale(), {R: (3, TransportError), I: (3, TransportError), U: (1, OutcomeUnknownError)}),
-    ("read timeout", silent(), {R: (3, TimedOut), I: (3, TimedOut), U: (1, OutcomeUnknownError)}),
+    ("read timeout", silent(), {R: (3, TimedOutError), I: (3, TimedOutError), U: (1, OutcomeUnknownError)}),
     ("reset", reset(), {R: (3, TransportError), I: (3, TransportError), U: (1, OutcomeUnknownError)}),
     ("502", status(502), {R: (3, HttpStatusError), I: (3, HttpStatusError), U: (1, OutcomeUnknownError)}),
     ("504", status(504), {R: (3, HttpStatusError), I: (3, HttpStatusError), U: (1, OutcomeUnknownError)}),
@@ -152,7 +156,7 @@ def test_attempts_are_bounded_by_the_setting(attempts, kind, safety):
 def test_attempts_of_different_failures_count_together():
     steps = step(sending(request(R), rules()), [status(503), stale(), refused(), exists()])
     assert len(steps.sends) == 3
-    assert isinstance(steps.result.error, ConnectFailed)
+    assert isinstance(steps.result.error, ConnectFailedError)
 
 
 def test_a_stale_socket_is_retried_at_once_and_without_a_pause():
@@ -166,7 +170,7 @@ def test_connect_failed_is_not_promised_once_an_attempt_was_sent():
     read = step(sending(request(R), rules()), [reset(), refused(), refused()]).result.error
     assert type(write) is TransportError
     assert "earlier attempt" in write.message
-    assert type(read) is ConnectFailed
+    assert type(read) is ConnectFailedError
 
 
 def test_an_unknown_outcome_carries_what_left_it_open():
@@ -212,7 +216,7 @@ def test_no_attempt_begins_that_could_not_end_before_the_total_limit():
 
 def test_once_the_total_has_passed_the_error_says_so():
     error = step(sending(request(R), rules(total=10.0)), [reset(10.5)]).result.error
-    assert isinstance(error, TimedOut)
+    assert isinstance(error, TimedOutError)
     assert "total limit of 10 s" in error.message
 
 

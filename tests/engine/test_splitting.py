@@ -24,15 +24,15 @@ from stepping import (
 
 from octopus_soap import CustomFieldMapping, ItemQuantityAndPrice, OrderDownloadSubmitRequest
 from octopus_soap.engine.context import SizeMemory
-from octopus_soap.engine.flow import SendFailure
+from octopus_soap.engine.effects import SendFailure
 from octopus_soap.engine.retry import FailureKind
 from octopus_soap.errors import (
     AuthenticationError,
-    ConnectFailed,
+    ConnectFailedError,
     FaultError,
     HttpStatusError,
     OutcomeUnknownError,
-    TimedOut,
+    TimedOutError,
     TransportError,
 )
 
@@ -176,8 +176,8 @@ OUTAGES = {
     "502": (status(502), HttpStatusError, 3),
     "504": (status(504), HttpStatusError, 3),
     "503": (status(503), HttpStatusError, 3),
-    "refused": (refused(), ConnectFailed, 3),
-    "timeout": (SendFailure(FailureKind.AMBIGUOUS, TimedOut("silent"), 0.1), TimedOut, 3),
+    "refused": (refused(), ConnectFailedError, 3),
+    "timeout": (SendFailure(FailureKind.AMBIGUOUS, TimedOutError("silent"), 0.1), TimedOutError, 3),
 }
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from octopus_soap import BatchError, Counters, OctopusError, OctopusSettings
-from octopus_soap.counters import Tally
 from octopus_soap.emulator import ApiFailure, Fault, Html, Reset, Status, Truncate
 from octopus_soap.engine.retry import FailureKind
+from octopus_soap.observe.observer import Tally
 from tests.faults.calls import CALLS
 
 if TYPE_CHECKING:

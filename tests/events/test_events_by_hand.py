@@ -20,9 +20,8 @@ from octopus_soap import (
     RetryScheduled,
     Safety,
 )
-from octopus_soap.counters import Tally
+from octopus_soap.observe.observer import ClientObserver, Tally
 from octopus_soap.operations import OPERATIONS
-from octopus_soap.watching import ClientWatch
 from tests.engine.stepping import (
     DATA,
     TEMPURI,
@@ -56,7 +55,7 @@ class Told:
     def __init__(self, redact: Any = str) -> None:
         self.events: list[Any] = []
         self.tally = Tally(lambda: NOON)
-        self.watch = ClientWatch(self.tally, "https://shop.example/OctopusService.svc", redact).telling(
+        self.watch = ClientObserver(self.tally, "https://shop.example/OctopusService.svc", redact).with_hook(
             self.events.append
         )
 
@@ -92,7 +91,7 @@ def test_a_request_that_fails_tells_the_kind_and_the_class() -> None:
     told = Told()
     steps = step(sending(request(Safety.READ), told.rules()), [refused(), refused(), refused()])
     finished = told.events[-1]
-    assert (finished.ok, finished.failure, finished.error) == (False, "not_sent", "ConnectFailed")
+    assert (finished.ok, finished.failure, finished.error) == (False, "not_sent", "ConnectFailedError")
     assert finished.info == steps.result.info
     assert told.names == ["RequestStarted", "RetryScheduled", "RetryScheduled", "RequestFinished"]
 
@@ -279,9 +278,9 @@ def test_a_request_under_way_is_seen_as_such() -> None:
 def test_without_a_hook_no_event_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     tally = Tally(lambda: NOON)
     made = context()
-    quiet = replace(made, rules=replace(made.rules, watch=ClientWatch(tally, "http://localhost:1/", str)))
+    quiet = replace(made, rules=replace(made.rules, watch=ClientObserver(tally, "http://localhost:1/", str)))
     for name in ["BatchDone", "DriftSeen", "ItemRejected", "RequestFinished", "RequestStarted", "RetryScheduled"]:
-        monkeypatch.setattr(f"octopus_soap.watching.{name}", None)
+        monkeypatch.setattr(f"octopus_soap.observe.observer.{name}", None)
     run_list("GetItemList", ["A"], [reset(), drifted("Colour")], quiet)
     assert tally.snapshot().requests == 1
 

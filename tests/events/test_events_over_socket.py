@@ -23,7 +23,7 @@ from octopus_soap import (
     log_events,
 )
 from octopus_soap.emulator import Hang, Latency, Reset, Status
-from octopus_soap.events import combine
+from octopus_soap.observe.events import combine
 from tests.conftest import SECRETS
 from tests.faults.calls import CALLS, Call
 

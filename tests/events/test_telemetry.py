@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from octopus_soap import AsyncOctopusClient, ItemQuantityAndPrice, OctopusError, OctopusSettings
 from octopus_soap.emulator import ApiFailure, Fault, Hang, Html, Lie, Reset, Status, Truncate
-from octopus_soap.telemetry import OpenTelemetryEvents
+from octopus_soap.observe.telemetry import OpenTelemetryEvents
 from tests.conftest import SECRETS
 from tests.faults.calls import BY_NAME
 
@@ -247,7 +247,7 @@ def test_without_opentelemetry_the_error_names_the_extra() -> None:
     code = (
         "import sys; sys.modules['opentelemetry'] = None\n"
         "import octopus_soap, octopus_soap.client\n"
-        "try:\n    import octopus_soap.telemetry\n"
+        "try:\n    import octopus_soap.observe.telemetry\n"
         "except ModuleNotFoundError as error:\n    print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

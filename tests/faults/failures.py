@@ -19,7 +19,7 @@ from octopus_soap import (
     ProtocolError,
     RateLimitedError,
     Safety,
-    TimedOut,
+    TimedOutError,
     TransportError,
 )
 from octopus_soap.emulator import Fault, Hang, Html, InjectedFault, Reset, Status, Truncate
@@ -83,7 +83,7 @@ FAILURES = [
     Failure("broken-off", (Truncate(0.5),), AGAIN, unless_unsafe(TransportError), splits=True),
     Failure("truncated", (Truncate(0.5, honest=True),), AGAIN, unless_unsafe(ProtocolError), status=200),
     Failure("truncated-by-one", (Truncate(0.999, honest=True),), AGAIN, unless_unsafe(ProtocolError), status=200),
-    Failure("silent", (Hang(),), NEVER, unless_unsafe(TimedOut), settings=(("read_timeout", 0.2), ("max_attempts", 1))),
+    Failure("silent", (Hang(),), NEVER, unless_unsafe(TimedOutError), settings=(("read_timeout", 0.2), ("max_attempts", 1))),
     Failure("429", (Status(429),), (3, 3, 3), all_of(RateLimitedError), REFUSED, status=429),
     Failure("429-empty", (Status(429, "empty"),), (3, 3, 3), all_of(RateLimitedError), REFUSED, status=429),
     Failure("429-soon", (Status(429, retry_after=0),), (3, 3, 3), all_of(RateLimitedError), REFUSED, status=429),

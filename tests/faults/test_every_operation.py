@@ -11,7 +11,7 @@ from failures import CASES, Failure, catch, check_failure, check_hygiene
 
 from octopus_soap import (
     ApiStatusError,
-    ConnectFailed,
+    ConnectFailedError,
     OctopusClient,
     OctopusError,
     OctopusSettings,
@@ -69,7 +69,7 @@ def test_a_service_that_is_not_there(call: Call):
     if call.is_list:
         assert {outcome.status.value for outcome in error.result.outcomes} == {"failed"}  # type: ignore[attr-defined]
         error = error.result.outcomes[0].error  # type: ignore[attr-defined]
-    assert type(error) is ConnectFailed
+    assert type(error) is ConnectFailedError
     assert error.info.attempts == 3
     assert error.info.http_status is None
 
@@ -86,7 +86,7 @@ def test_a_name_that_does_not_resolve(call: Call, monkeypatch):
     with OctopusClient(settings=settings) as client:
         error = catch(call, client)
     error = error.result.outcomes[0].error if call.is_list else error  # type: ignore[attr-defined]
-    assert type(error) is ConnectFailed
+    assert type(error) is ConnectFailedError
 
 
 @pytest.mark.parametrize("call", CALLS, ids=str)

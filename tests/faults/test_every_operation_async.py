@@ -19,7 +19,7 @@ from octopus_soap import (
     OutcomeUnknownError,
     ProtocolError,
     Safety,
-    TimedOut,
+    TimedOutError,
 )
 from octopus_soap.emulator import CloseIdle, Drip, Emulator, Hang, Latency, Merchant
 from octopus_soap.operations import OPERATIONS
@@ -95,7 +95,7 @@ def test_every_method_ends_within_its_limit(call: Call, fault, shop: Emulator, a
     if call.safety is Safety.UNSAFE:
         assert isinstance(error, OutcomeUnknownError)
         error = error.__cause__
-    assert isinstance(error, TimedOut)
+    assert isinstance(error, TimedOutError)
 
 
 @pytest.mark.parametrize("call", CALLS, ids=str)

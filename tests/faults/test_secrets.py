@@ -312,7 +312,7 @@ def test_clients_zeep_sends_the_headers_to_the_endpoint_only(mocked):
     ["https://one.example:444/x", "http://one.example/x", "https://one.example.evil/x", "https://evil/one.example"],
 )
 def test_another_port_scheme_or_host_is_another_origin(other, mocked):
-    from octopus_soap.drivers.connections import OriginAuth
+    from octopus_soap.transport.connections import OriginAuth
 
     auth = OriginAuth("https://one.example/x", {"authtoken": TOKEN})
     assert not has_credentials(auth(requests.Request("POST", other).prepare()))

@@ -11,14 +11,14 @@ import pytest
 from calls import BY_NAME, CALLS, CREDENTIALS, EXISTS, Call, http, raw_server, read_request
 
 from octopus_soap import (
-    ConnectFailed,
+    ConnectFailedError,
     InventoryItem,
     OctopusClient,
     OctopusError,
     OctopusSettings,
     OutcomeUnknownError,
     Safety,
-    TimedOut,
+    TimedOutError,
 )
 from octopus_soap.emulator import Drip, Hang, Latency
 
@@ -47,7 +47,7 @@ def check_timed_out(error: OctopusError, safety: Safety) -> None:
     if safety is Safety.UNSAFE:
         assert isinstance(error, OutcomeUnknownError)
         error = error.__cause__  # type: ignore[assignment] # asserted next
-    assert isinstance(error, TimedOut)
+    assert isinstance(error, TimedOutError)
     assert isinstance(error, TimeoutError), "except TimeoutError works too"
 
 
@@ -73,7 +73,7 @@ def test_a_service_that_accepts_and_never_reads():
     with raw_server(lambda _: done.wait(), receive_buffer=4096) as server:
         item = InventoryItem(sku="A", details="x" * 8_000_000)
         with client_of(server.url, total_timeout=0.4, max_attempts=1) as client:
-            assert isinstance(error_of(lambda: client.upload_item(item)), TimedOut)
+            assert isinstance(error_of(lambda: client.upload_item(item)), TimedOutError)
         done.set()
 
 
@@ -132,14 +132,14 @@ def test_a_host_that_does_not_answer_ends_in_timed_out():
             error = error_of(lambda: client.is_sku_exist("A"))
         for filler in fillers:
             filler.close()
-    assert isinstance(error, TimedOut)
+    assert isinstance(error, TimedOutError)
     assert error.info.attempts == 2
 
 
 def test_the_total_limit_covers_all_attempts_and_their_pauses(shop, make_client):
     client = make_client(read_timeout=0.1, total_timeout=0.4, max_attempts=20)
     shop.script.on("IsSkuExist").do(Hang())
-    assert isinstance(error_of(lambda: client.is_sku_exist("A")), TimedOut)
+    assert isinstance(error_of(lambda: client.is_sku_exist("A")), TimedOutError)
     assert 3 <= len(shop.calls) <= 6
 
 
@@ -151,8 +151,8 @@ def test_waiting_for_a_free_connection_is_limited_too(shop, make_client):
     while not shop.calls:
         time.sleep(0.01)
     error = error_of(lambda: client.with_options(total_timeout=0.2).is_sku_exist("A"))
-    assert isinstance(error, TimedOut)
-    assert isinstance(error.__cause__, ConnectFailed)
+    assert isinstance(error, TimedOutError)
+    assert isinstance(error.__cause__, ConnectFailedError)
     assert "max_connections" in error.message
     hanging.join()
 
@@ -165,13 +165,13 @@ def test_an_override_is_seen_by_its_view_alone(shop, make_client):
     before = client.settings
     hasty = client.with_options(read_timeout=0.15)
     shop.script.on("GetItemQuantity").do(Hang())
-    with pytest.raises(TimedOut, match=r"0\.15"):
+    with pytest.raises(TimedOutError, match=r"0\.15"):
         hasty.get_item_quantity("A")
     assert client.settings is before
     shop.script.clear()
     shop.script.on("*").do(Latency(0.3))
     assert client.is_sku_exist("A")
-    with pytest.raises(TimedOut):
+    with pytest.raises(TimedOutError):
         hasty.is_sku_exist("A")
     assert client.is_sku_exist("A")
 
@@ -183,7 +183,7 @@ def test_an_override_leaks_into_no_other_thread(shop, make_client):
 
     def hasty() -> None:
         for _ in range(3):
-            with pytest.raises(TimedOut):
+            with pytest.raises(TimedOutError):
                 client.with_options(read_timeout=0.1).is_sku_exist("A")
             outcomes.append("hasty")
 

@@ -17,7 +17,7 @@ from octopus_soap import (
     BatchError,
     BatchResult,
     CallInfo,
-    ConnectFailed,
+    ConnectFailedError,
     FaultError,
     InvalidInputError,
     InventoryItem,
@@ -148,7 +148,7 @@ def test_a_flag_per_sku_is_shown_with_its_sku() -> None:
 
 
 def test_a_batch_error_shows_its_result() -> None:
-    cause = ConnectFailed("the connection was refused")
+    cause = ConnectFailedError("the connection was refused")
     result = BatchResult([ItemOutcome(0, "A", OutcomeStatus.FAILED, error=cause, input="A")])
     with pytest.raises(BatchError) as caught:
         result.raise_for_unfinished()
@@ -204,7 +204,7 @@ HINTED = [
     "AuthenticationError",
     "BatchError",
     "ClientClosedError",
-    "ConnectFailed",
+    "ConnectFailedError",
     "FaultError",
     "HttpStatusError",
     "InvalidInputError",
@@ -212,7 +212,7 @@ HINTED = [
     "ProtocolError",
     "RateLimitedError",
     "RejectedError",
-    "TimedOut",
+    "TimedOutError",
     "UnverifiedContractError",
 ]
 

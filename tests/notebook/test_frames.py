@@ -25,8 +25,8 @@ from octopus_soap import (
     StoreStockInfo,
     VariationInfo,
 )
-from octopus_soap.frames import items_from_frame, to_arrow, to_frame, to_records
 from octopus_soap.models import WireModel
+from octopus_soap.tables import items_from_frame, to_arrow, to_frame, to_records
 from tests.wire.model_strategies import MODELS, instances
 
 ITEM = InventoryItem(

@@ -23,7 +23,7 @@ from octopus_soap import (
     StoreStockInfo,
     plots,
 )
-from octopus_soap.frames import to_frame
+from octopus_soap.tables import to_frame
 
 DAY = datetime(2026, 3, 1, 23, 30, tzinfo=UTC)
 ITEMS = [

@@ -32,7 +32,7 @@ QUICKER = ["--ignore-glob=*crash*"]
 
 FROM_WHEEL = """
 import octopus_soap, sys
-from octopus_soap.bundled import contract_path
+from octopus_soap.contracts.bundled import contract_path
 assert "site-packages" in octopus_soap.__file__, octopus_soap.__file__
 assert contract_path().is_relative_to(octopus_soap.__path__[0]), contract_path()
 assert not {"zeep", "pydantic", "requests"} & set(sys.modules), "import octopus_soap loads too much"

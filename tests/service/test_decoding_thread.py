@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from octopus_soap import AsyncOctopusClient, OctopusClient, OctopusSettings
-from octopus_soap.drivers.decoding import off_loop
 from octopus_soap.emulator import Lie
-from octopus_soap.wire.breaks import ROWS, on_break, take_break
+from octopus_soap.transport.asynchronous import off_loop
+from octopus_soap.wire.readers import ROWS, yield_hook, yield_point
 
 if TYPE_CHECKING:
     from octopus_soap.emulator import Emulator
@@ -35,7 +35,7 @@ def test_a_page_is_decoded_with_breaks_at_least_every_few_rows(
     breaks: list[int] = []
 
     def call() -> int:
-        on_break.set(lambda: breaks.append(1))
+        yield_hook.set(lambda: breaks.append(1))
         return len(client.get_item_list(skus))
 
     assert contextvars.copy_context().run(call) == 100
@@ -43,16 +43,16 @@ def test_a_page_is_decoded_with_breaks_at_least_every_few_rows(
 
 
 def test_breaks_are_taken_beside_a_loop_and_nowhere_else() -> None:
-    here = on_break.get()
+    here = yield_hook.get()
 
     async def work() -> tuple[Any, Any, str]:
-        return await off_loop(on_break.get), on_break.get(), await off_loop(lambda: threading.current_thread().name)
+        return await off_loop(yield_hook.get), yield_hook.get(), await off_loop(lambda: threading.current_thread().name)
 
     there, on_the_loop, name = asyncio.run(work())
     assert on_the_loop is here
     assert there is not here
     assert name.startswith("octopus_soap.decoding")
-    take_break()  # costs nothing and does nothing here
+    yield_point()  # costs nothing and does nothing here
 
 
 def test_all_clients_and_loops_of_a_process_share_the_thread(service: Emulator) -> None:

@@ -16,11 +16,11 @@ from octopus_soap import (
     OctopusSettings,
     OrderSubmit,
     OutcomeStatus,
-    TimedOut,
+    TimedOutError,
 )
-from octopus_soap.drivers.turns import TaskTurns, ThreadTurns
 from octopus_soap.emulator import Emulator, Hang, Latency, Status
-from octopus_soap.engine.flow import SendFailure
+from octopus_soap.engine.effects import SendFailure
+from octopus_soap.transport.limiter import TaskLimiter, ThreadLimiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -69,7 +69,7 @@ def paced(
     def make(**given: Any) -> OctopusClient:
         client = make_client(**given)
         connections = client._driver._connections
-        connections._turns = ThreadTurns(client.settings, clock, clock.thread)
+        connections._turns = ThreadLimiter(client.settings, clock, clock.thread)
         return client
 
     return make
@@ -80,7 +80,7 @@ def paced_async(service: Emulator, clock: HandClock, **given: Any) -> AsyncOctop
     service.store.add_item("A", Stock="7")
     client = AsyncOctopusClient(settings=limited(service, **given))
     connections = client._driver._connections
-    connections.here().turns = TaskTurns(client.settings, connections._pace, connections._lock, clock, clock.task)
+    connections.here().turns = TaskLimiter(client.settings, connections._pace, connections._lock, clock, clock.task)
     return client
 
 
@@ -171,7 +171,7 @@ def test_a_turn_that_comes_too_late_fails_at_once_and_is_no_unknown_outcome(
 ) -> None:
     client = paced(max_requests_per_second=0.1, total_timeout=5, max_attempts=3)
     client.get_item_quantity("A")
-    with pytest.raises(TimedOut, match=r"max_requests_per_second \(0\.1\).*not sent") as caught:
+    with pytest.raises(TimedOutError, match=r"max_requests_per_second \(0\.1\).*not sent") as caught:
         client.submit_order(OrderSubmit(order_id="1"))
     assert clock.waits == []
     assert len(service.calls) == 1
@@ -183,7 +183,7 @@ def test_the_task_too_is_told_before_anything_is_sent(service: Emulator, clock: 
     async def work() -> None:
         async with paced_async(service, clock, max_requests_per_second=0.1, total_timeout=5) as client:
             await client.get_item_quantity("A")
-            with pytest.raises(TimedOut, match="max_requests_per_second"):
+            with pytest.raises(TimedOutError, match="max_requests_per_second"):
                 await client.submit_order(OrderSubmit(order_id="1"))
 
     run(work())
@@ -195,7 +195,7 @@ def test_batches_that_had_no_turn_are_not_sent(paced: Callable[..., OctopusClien
     client.get_item_quantity("A")
     parts = list(client.get_item_quantity_list.stream(["A", "B"], batch_size=1))
     assert [outcome.status for part in parts for outcome in part.outcomes] == [OutcomeStatus.NOT_SENT] * 2
-    assert all(isinstance(outcome.error, TimedOut) for part in parts for outcome in part.outcomes)
+    assert all(isinstance(outcome.error, TimedOutError) for part in parts for outcome in part.outcomes)
     assert len(service.calls) == 1
 
 
@@ -204,7 +204,7 @@ def test_a_repeat_that_would_come_too_late_ends_the_call(
 ) -> None:
     client = paced(max_requests_per_second=0.1, total_timeout=5)
     service.script.on("GetItemQuantity").do(Status(503))
-    with pytest.raises(TimedOut, match="max_requests_per_second"):
+    with pytest.raises(TimedOutError, match="max_requests_per_second"):
         client.get_item_quantity("A")
     assert len(service.calls) == 1
 

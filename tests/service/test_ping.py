@@ -15,13 +15,13 @@ from octopus_soap import (
     AsyncOctopusClient,
     ClientClosedError,
     ConfigError,
-    ConnectFailed,
+    ConnectFailedError,
     Health,
     HealthStage,
     OctopusClient,
     OctopusSettings,
 )
-from octopus_soap.bundled import contract_path
+from octopus_soap.contracts.bundled import contract_path
 from octopus_soap.emulator import ApiFailure, Drip, Emulator, Fault, Hang, Html, Lie, Profile, Reset, Status, Truncate
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def test_nobody_listening_is_a_matter_of_the_network(ping: Callable[..., Health]
         port = taken.getsockname()[1]
     health = ping(endpoint=f"http://127.0.0.1:{port}/OctopusService.svc")
     assert health.stage is HealthStage.NETWORK
-    assert isinstance(health.error, ConnectFailed)
+    assert isinstance(health.error, ConnectFailedError)
     assert "doctor" in health.advice
 
 

@@ -40,8 +40,8 @@ from octopus_soap import (
     UpdateItemResponse,
     log_events,
 )
-from octopus_soap.events import combine
-from octopus_soap.telemetry import OpenTelemetryEvents
+from octopus_soap.observe.events import combine
+from octopus_soap.observe.telemetry import OpenTelemetryEvents
 
 client = OctopusClient("https://shop.example/", authtoken="t", merchantname="m", accessid="a")
 items = [InventoryItem(sku="A")]

@@ -21,10 +21,10 @@ from octopus_soap import (
     PaymentStatusCode,
     ProtocolError,
 )
+from octopus_soap.contracts.wsdl import load_contract
 from octopus_soap.models import OrderCriteria, WireModel
 from octopus_soap.models.replies import Nothing, OneOf, RowsOf, ScalarOf
 from octopus_soap.wire.codec import Codec
-from octopus_soap.wire.contract import load_contract
 from octopus_soap.wire.faults import Reply
 from octopus_soap.wire.redact import Redactor
 from octopus_soap.wire.values import readers

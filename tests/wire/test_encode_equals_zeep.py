@@ -16,12 +16,12 @@ from lxml import etree
 from model_strategies import INT32, MODELS, TEXT, instances
 
 from octopus_soap import ContractError, InvalidInputError, InventoryItem, ItemQuantityAndPrice, StoreStockInfo
-from octopus_soap.bundled import contract_path
+from octopus_soap.contracts.bundled import contract_path
+from octopus_soap.contracts.wsdl import load_contract
 from octopus_soap.models import WireModel
 from octopus_soap.operations import OPERATIONS
 from octopus_soap.settings import OPERATION_NAMES
 from octopus_soap.wire.codec import Codec
-from octopus_soap.wire.contract import load_contract
 from octopus_soap.wire.redact import Redactor
 
 CONTRACT = load_contract()

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from octopus_soap.contracts.wsdl import load_contract
 from octopus_soap.errors import OctopusError
 from octopus_soap.models import InventoryItem, QuantityInfoResponse
 from octopus_soap.models.replies import RowsOf
-from octopus_soap.wire import layouts
+from octopus_soap.wire import fast_rows
 from octopus_soap.wire.codec import Codec
-from octopus_soap.wire.contract import load_contract
 from octopus_soap.wire.faults import Reply
 from octopus_soap.wire.redact import Redactor
 
@@ -316,7 +316,7 @@ def test_a_page_of_one_shape_is_read_by_its_layout(monkeypatch):
         [f"<a:InventoryItem><a:Price>{i}.50</a:Price><a:Sku>{i:03d}</a:Sku></a:InventoryItem>" for i in range(9)]
     )
     read(codec, body, cut=True)
-    monkeypatch.setattr("octopus_soap.wire.plans.Plan.read", lambda *_: pytest.fail("read from the tree"))
+    monkeypatch.setattr("octopus_soap.wire.readers.Plan.read", lambda *_: pytest.fail("read from the tree"))
     found = read(codec, body, cut=True)
     assert [row.value.sku for row in found.rows] == [f"{i:03d}" for i in range(9)]
 
@@ -396,8 +396,8 @@ def test_layouts_and_shapes_stay_few():
         row = f"<a:InventoryItem><a:X{i}>1</a:X{i}><a:Sku>A</a:Sku></a:InventoryItem>"
         read(codec, page([row, row, row]), cut=True)
     plan = codec._decoder._plans.of(InventoryItem)
-    assert len(plan.layouts) <= layouts._KEPT
-    assert len(plan.shapes) <= layouts._NOTED
+    assert len(plan.layouts) <= fast_rows._KEPT
+    assert len(plan.shapes) <= fast_rows._NOTED
 
 
 def test_quantities_read_alike():

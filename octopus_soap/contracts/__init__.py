@@ -1,0 +1,1 @@
+"""The contract: read from a WSDL, shipped, pinned, compared."""

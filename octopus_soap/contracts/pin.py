@@ -1,0 +1,217 @@
+"""Documents of a published contract, made into files that stand on their own. Bytes in, bytes out.
+
+A WCF service publishes its contract as one document (`?singleWsdl`) or as a WSDL that imports schemas, and sometimes
+further WSDLs, by absolute address (`?xsd=xsd0`, `?wsdl=wsdl0`). Pinned, every reference becomes the name of a file
+beside it, so that nothing is ever fetched again. Names of imported documents carry a digest of the whole set: a new set
+never overwrites a file of an old one, and the main file, written last, refers to a complete set at any moment.
+
+Where pinned contracts lie on disk, and how they get there: whole, or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urljoin, urlsplit
+
+from lxml import etree
+from platformdirs import user_config_dir
+
+from octopus_soap.contracts.diff import examined
+from octopus_soap.contracts.wsdl import load_contract
+from octopus_soap.errors import ContractError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from octopus_soap.contracts.wsdl import Contract
+
+
+WSDL = "http://schemas.xmlsoap.org/wsdl/"
+XSD = "http://www.w3.org/2001/XMLSchema"
+_REFERENCES = {
+    f"{{{WSDL}}}import": "location",
+    f"{{{XSD}}}import": "schemaLocation",
+    f"{{{XSD}}}include": "schemaLocation",
+    f"{{{XSD}}}redefine": "schemaLocation",
+}
+_KINDS = {f"{{{WSDL}}}definitions": "wsdl", f"{{{XSD}}}schema": "xsd"}
+
+
+@dataclass(frozen=True, slots=True)
+class ContractDocument:
+    """One document of a contract.
+
+    Attributes:
+        url: where it was fetched from; references in it are relative to this.
+        kind: `wsdl` or `xsd`, also the ending of its file's name.
+        root: the parsed document.
+    """
+
+    url: str
+    kind: str
+    root: Any
+
+    def references(self) -> list[str]:
+        """Addresses of the documents it imports, as `resolved` gives them, each once."""
+        found = (resolved(self.url, element.get(attribute)) for element, attribute in _referring(self.root))
+        return list(dict.fromkeys(found))
+
+    def foreign(self) -> list[str]:
+        """References that name another origin than this document's, as they are written."""
+        origin = urlsplit(self.url)[:2]
+        written = (urljoin(self.url, element.get(attribute)) for element, attribute in _referring(self.root))
+        return list(dict.fromkeys(url for url in written if urlsplit(url)[:2] != origin))
+
+
+def parse_document(body: bytes, url: str) -> ContractDocument:
+    """Parse a document of a contract strictly; no entity is resolved and nothing loaded.
+
+    Raises:
+        ContractError: not XML, with a DOCTYPE, or neither a WSDL nor a schema.
+    """
+    start = body[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith((b"<html", b"<!doctype html")):
+        raise ContractError(
+            f"{url} is an HTML page, not a WSDL: the service may not publish its contract there. Ask the vendor for "
+            "the WSDL as a file, and give that"
+        )
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=False, recover=False
+    )
+    try:
+        root = etree.fromstring(body, parser)
+    except (etree.XMLSyntaxError, ValueError) as error:  # ValueError: an encoding lxml does not know
+        raise ContractError(f"{url} is not complete, well-formed XML: {str(error)[:200]}") from None
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise ContractError(f"{url} carries a DOCTYPE, which no WSDL needs; it was not read")
+    kind = _KINDS.get(str(root.tag))
+    if kind is None:
+        raise ContractError(f"{url} is a <{etree.QName(root).localname[:40]}> document, not a WSDL 1.1 or a schema")
+    return ContractDocument(url, kind, root)
+
+
+def _referring(root: Any) -> Iterator[tuple[Any, str]]:
+    """Elements that import another document, with the attribute that names it."""
+    for element in root.iter(*_REFERENCES):
+        attribute = _REFERENCES[element.tag]
+        if element.get(attribute):
+            yield element, attribute
+
+
+def resolved(url: str, location: str) -> str:
+    """The address of *location* as the document at *url* refers to it: always of *url*'s own origin.
+
+    Behind a load balancer WCF writes the name of the inner machine into its imports. The same path of the origin that
+    was asked is what is meant; and credentials go to no other origin.
+    """
+    asked, meant = urlsplit(url), urlsplit(urljoin(url, location))
+    return meant._replace(scheme=asked.scheme, netloc=asked.netloc, fragment="").geturl()
+
+
+def pinned_files(documents: Mapping[str, ContractDocument], about: str) -> dict[str, bytes]:
+    """The files of a contract by name, the main one last.
+
+    Args:
+        documents: by address, the main WSDL first; everything they refer to is among them.
+        about: a line that stands as a comment in the main file.
+
+    Raises:
+        ContractError: a reference is not among *documents*.
+    """
+    main = next(iter(documents))
+    digest = hashlib.sha256()
+    for document in documents.values():
+        digest.update(etree.tostring(document.root, method="c14n"))
+    names = _names(documents, main, digest.hexdigest()[:8])
+    files = {names[url]: _rewritten(document, names) for url, document in documents.items() if url != main}
+    files[names[main]] = _rewritten(documents[main], names, about)
+    return files
+
+
+def _names(documents: Mapping[str, ContractDocument], main: str, digest: str) -> dict[str, str]:
+    """File names by address: the service's own, and for imported documents what their query asks for."""
+    service = urlsplit(main).path.rpartition("/")[2].rpartition(".")[0]
+    names = {main: f"{_plain(service) or 'contract'}.wsdl"}
+    for number, (url, document) in enumerate(documents.items()):
+        if url != main:
+            parts = urlsplit(url)
+            asked = parts.query.partition("=")[2] or parts.path.rpartition("/")[2].rpartition(".")[0]
+            name = f"{_plain(asked) or 'part'}.{digest}.{document.kind}"
+            names[url] = name if name not in names.values() else f"{number}-{name}"
+    return names
+
+
+def _plain(text: str) -> str:
+    """*text* as part of a file name on any system."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", unquote(text)).strip("-")[:60]
+
+
+def _rewritten(document: ContractDocument, names: Mapping[str, str], about: str = "") -> bytes:
+    # A copy: the caller's documents stay as they were fetched.
+    root = etree.fromstring(etree.tostring(document.root))
+    for element, attribute in _referring(root):
+        target = resolved(document.url, element.get(attribute))
+        if target not in names:
+            raise ContractError(f"{document.url} refers to {target}, which was not fetched")
+        element.set(attribute, names[target])
+    if about:
+        root.addprevious(etree.Comment(f" {re.sub('-(?=-)', '- ', about)} "))  # XML forbids two hyphens in a comment
+    return etree.tostring(root.getroottree(), xml_declaration=True, encoding="utf-8")
+
+
+def pinned_folder(endpoint: str) -> Path:
+    """The folder for the contract of *endpoint*'s host, in the user's configuration folder."""
+    parts = urlsplit(endpoint)
+    host = (parts.hostname or "unknown").replace(":", "_")  # an IPv6 address; no system forbids the underscore
+    return Path(user_config_dir("octopus-soap")) / "contracts" / (f"{host}-{parts.port}" if parts.port else host)
+
+
+def tried_contract(files: Mapping[str, bytes]) -> Contract:
+    """The contract in *files*, loaded from a folder of its own just as it will be from where it is stored.
+
+    Raises:
+        ContractError: it cannot be used, or is the contract of something else.
+    """
+    with tempfile.TemporaryDirectory(prefix="octopus-soap-") as folder:
+        contract = examined(write_contract(Path(folder), files))
+    if contract.operations.keys().isdisjoint(load_contract().operations):
+        some = ", ".join(list(contract.operations)[:3])
+        raise ContractError(f"that contract has none of the Octopus operations, but {some}: is the address right?")
+    return contract
+
+
+def write_contract(folder: Path, files: Mapping[str, bytes]) -> Path:
+    """Write the *files* of a contract into *folder* and return the path of the main one, the last.
+
+    Each file appears whole or not at all, and the main one last: whoever loads it finds all that it refers to, also
+    where the writing is cut off. Files of an earlier set stay, for a process that is reading them just now.
+
+    Raises:
+        OSError: the folder or a file cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written = folder
+    for name, content in files.items():
+        written = folder / name
+        _replace(written, content)
+    return written
+
+
+def _replace(path: Path, content: bytes) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)  # mkstemp's 0600 would hide the contract from the account the job runs under
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

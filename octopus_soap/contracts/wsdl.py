@@ -1,0 +1,288 @@
+"""The contract in force, as zeep reads it from a WSDL. The only module that imports zeep.
+
+zeep resolves the WSDL and its schemas; `Contract` keeps what the encoder needs of that as plain records (member names,
+namespaces, order, types, nillable), so that nothing else has to know zeep. A contract is parsed once per process and
+shared by every client that names the same file; nothing is fetched from the network.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import zeep
+import zeep.exceptions
+import zeep.transports
+import zeep.wsdl
+from lxml import etree
+from zeep.xsd.types.builtins import BuiltinType
+
+from octopus_soap.contracts.bundled import CONTRACT_NAME, PLACES, contract_path
+from octopus_soap.errors import ContractError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+XSD = "http://www.w3.org/2001/XMLSchema"
+_VALUE_TYPES = frozenset(
+    [
+        "boolean",
+        "byte",
+        "date",
+        "dateTime",
+        "decimal",
+        "double",
+        "duration",
+        "float",
+        "int",
+        "integer",
+        "long",
+        "short",
+        "time",
+        "unsignedByte",
+        "unsignedInt",
+        "unsignedLong",
+        "unsignedShort",
+        "char",
+        "guid",
+    ]
+)
+"""XSD types that are value types in .NET: a WCF server reads an omitted, not nillable one as 0, false or year 1."""
+
+_ZEEP_STUMBLES = (AttributeError, LookupError, NotImplementedError, TypeError, ValueError)
+"""What zeep raises, besides its own errors, on a schema it does not understand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One element of a sequence."""
+
+    name: str
+    namespace: str
+    nillable: bool
+    many: bool
+    shape: Shape = field(repr=False, compare=False)
+
+    @property
+    def is_value_type(self) -> bool:
+        """True where .NET holds it as a value type, which cannot be absent."""
+        return self.shape.scalar in _VALUE_TYPES
+
+
+@dataclass(slots=True, eq=False)
+class Shape:
+    """A type: a scalar (then `scalar` is its XSD base type's name) or a sequence of members."""
+
+    name: str
+    namespace: str
+    scalar: str = ""
+    members: tuple[Member, ...] = ()
+
+    @property
+    def items(self) -> Member | None:
+        """The repeated member, where the type is a list (`ArrayOfX`)."""
+        return self.members[0] if len(self.members) == 1 and self.members[0].many else None
+
+
+@dataclass(frozen=True, slots=True)
+class OperationContract:
+    """One operation of the service: its action and the shape of its request."""
+
+    name: str
+    action: str
+    request: Member
+    response_name: str
+    response: Member | None
+
+    def parameter(self, name: str) -> Member:
+        """The request's parameter *name*; raises `ContractError` where the contract has none."""
+        for member in self.request.shape.members:
+            if member.name == name:
+                return member
+        found = [m for m in self.request.shape.members if m.name.casefold() == name.casefold()]
+        if len(found) == 1:
+            return found[0]
+        raise ContractError(f"the contract in force has no parameter {name!r} in {self.name}")
+
+
+class Contract:
+    """A WSDL as read by zeep, with its operations as plain records.
+
+    Attributes:
+        path: the WSDL file.
+        bundled: True for the reconstruction shipped with this library.
+    """
+
+    def __init__(self, path: Path, *, bundled: bool) -> None:
+        self.path = path
+        self.bundled = bundled
+        try:
+            files: Any = _LocalFiles()
+            self.document = zeep.wsdl.Document(str(path), files)
+        except (OSError, etree.XMLSyntaxError, zeep.exceptions.Error, *_ZEEP_STUMBLES) as error:
+            raise ContractError(f"cannot load the contract {path}: {error}") from error
+        port = self._port()
+        self._binding = port.binding
+        self._shapes: dict[int, Shape] = {}
+
+    def _port(self) -> Any:
+        for service in self.document.services.values():
+            for port in service.ports.values():
+                if "soap11" in type(port.binding).__name__.lower():
+                    return port
+        raise ContractError(f"the contract {self.path} has no SOAP 1.1 port")
+
+    @property
+    def binding_name(self) -> str:
+        """Qualified name of the SOAP 1.1 binding, for zeep."""
+        return str(self._binding.name)
+
+    @cached_property
+    def operations(self) -> Mapping[str, OperationContract]:
+        """Operations by wire name."""
+        return {name: self._operation(name, op) for name, op in self._binding.all().items()}
+
+    def operation(self, name: str) -> OperationContract:
+        """The operation *name*; raises `ContractError` where the contract has none."""
+        try:
+            return self.operations[name]
+        except KeyError:
+            raise ContractError(f"the contract in force ({self.path.name}) has no operation {name!r}") from None
+
+    def _operation(self, name: str, op: Any) -> OperationContract:
+        body = op.output.body if op.output is not None else None
+        return OperationContract(
+            name=name,
+            action=op.soapaction,
+            request=self._member(op.input.body),
+            response_name=f"{name}Response" if body is None else body.name,
+            response=None if body is None else self._member(body),
+        )
+
+    def _member(self, element: Any) -> Member:
+        qname = etree.QName(element.qname)
+        return Member(
+            name=qname.localname,
+            namespace=qname.namespace or "",
+            nillable=bool(element.nillable),
+            many=element.max_occurs == "unbounded" or int(element.max_occurs) > 1,
+            shape=self._shape(element.type),
+        )
+
+    def _shape(self, xsd_type: Any) -> Shape:
+        known = self._shapes.get(id(xsd_type))
+        if known is not None:
+            return known
+        qname = etree.QName(xsd_type.qname) if xsd_type.qname is not None else None
+        shape = Shape(qname.localname if qname else "", (qname.namespace or "") if qname else "")
+        self._shapes[id(xsd_type)] = shape  # before its members: types may refer to themselves
+        elements = getattr(xsd_type, "elements", None)
+        if elements is None:
+            shape.scalar = _scalar(xsd_type)
+        else:
+            shape.members = tuple(self._member(element) for _, element in elements if hasattr(element, "qname"))
+        return shape
+
+
+def _scalar(xsd_type: Any) -> str:
+    if xsd_type.qname is not None and xsd_type.qname.localname in {"guid", "char"}:
+        return str(xsd_type.qname.localname)
+    for base in type(xsd_type).__mro__:
+        qname = base.__dict__.get("_default_qname")
+        if issubclass(base, BuiltinType) and qname is not None and qname.namespace == XSD:
+            return str(qname.localname)
+    return "string"
+
+
+class _LocalFiles(zeep.transports.Transport):  # type: ignore[misc] # zeep ships no types
+    """Loads a contract's files from disk, and nothing else."""
+
+    def load(self, url: str) -> bytes:
+        if url.startswith(("http://", "https://")):
+            raise ContractError(f"the contract refers to {url}; pin it with its schemas: octopus-soap wsdl pin")
+        return bytes(super().load(url))
+
+
+_contracts: dict[tuple[str, int, int], Contract] = {}
+_loading = threading.Lock()
+
+
+def _after_fork() -> None:
+    """In a forked child: another thread of the parent may have held the lock, and is not here to release it."""
+    global _loading  # noqa: PLW0603 - a lock is replaced or stays locked
+    _loading = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def load_contract(path: str | Path | None = None) -> Contract:
+    """Return the contract in *path*, or the bundled one; parsed once per process and file version.
+
+    Raises:
+        ContractError: the file cannot be read, is no WSDL, or refers to files that are not there.
+    """
+    try:
+        wanted = contract_path().resolve() if path is None else Path(path).expanduser().resolve()
+    except FileNotFoundError as error:
+        raise ContractError(str(error)) from error
+    bundled = wanted in {(place / CONTRACT_NAME).resolve() for place in PLACES}
+    try:
+        stat = wanted.stat()
+    except OSError as error:
+        raise ContractError(f"cannot read the contract {wanted}: {error.strerror}") from error
+    key = (str(wanted), stat.st_mtime_ns, stat.st_size)
+    with _loading:
+        contract = _contracts.get(key)
+        if contract is None:
+            contract = _contracts[key] = Contract(wanted, bundled=bundled)
+        return contract
+
+
+class RawExchange(Protocol):
+    """What `zeep_client` needs of a driver: one HTTP exchange with this client's credentials."""
+
+    def __call__(self, url: str, body: bytes, headers: Mapping[str, str], /) -> Any:
+        """Send *body* and return a requests-like response."""
+
+
+class _DriverTransport(zeep.transports.Transport):  # type: ignore[misc] # zeep ships no types
+    """A zeep transport that sends through our driver: its credentials, timeouts and pool, and none of zeep's logs."""
+
+    def __init__(self, exchange: RawExchange) -> None:
+        # zeep's own __init__ makes a requests session and sets its headers; ours has one already.
+        self._exchange = exchange
+        self._close_session = False
+        self.cache = None
+        self.load_timeout = self.operation_timeout = None
+
+    def load(self, url: str) -> bytes:
+        raise ContractError(f"nothing is loaded over the network: {url}")
+
+    def get(self, address: Any, params: Any, headers: Any) -> Any:  # noqa: ARG002 - zeep's interface
+        raise ContractError("the service speaks SOAP over POST only")
+
+    def post(self, address: str, message: bytes, headers: Mapping[str, str]) -> Any:
+        return self._exchange(address, message, headers)
+
+    def post_xml(self, address: str, envelope: Any, headers: Mapping[str, str]) -> Any:
+        return self._exchange(address, etree.tostring(envelope, xml_declaration=True, encoding="utf-8"), headers)
+
+
+class _EndpointClient(zeep.Client):  # type: ignore[misc] # zeep ships no types
+    """A zeep client whose default service is our endpoint, whatever the WSDL's soap:address says."""
+
+    def __init__(self, contract: Contract, endpoint: str, exchange: RawExchange) -> None:
+        super().__init__(contract.document, transport=_DriverTransport(exchange))
+        self._default_service = self.create_service(contract.binding_name, endpoint)
+
+
+def zeep_client(contract: Contract, endpoint: str, exchange: RawExchange) -> zeep.Client:
+    """A zeep client on *contract* that sends to *endpoint* through *exchange*."""
+    return _EndpointClient(contract, endpoint, exchange)

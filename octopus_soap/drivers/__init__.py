@@ -1,1 +1,0 @@
-"""Drivers: the only modules that send, sleep or run things side by side."""

@@ -1,0 +1,1 @@
+"""What a client reports while it works: events, counters, traces, health."""

@@ -1,0 +1,229 @@
+"""Events: what a client tells while it works, one small frozen record each, passed to its `on_event`.
+
+```python
+def hook(event: Event) -> None:
+    if isinstance(event, RetryScheduled):
+        print(event.operation, event.failure, event.pause)
+
+client = OctopusClient(on_event=hook)
+```
+
+A hook is called where the work is done: in the caller's thread, in the worker threads of a call of several batches (so
+several at once), or on the event loop. It must not wait. What it raises is logged once and breaks no call.
+
+Of one request, `RequestStarted` comes first, then a `RetryScheduled` per repeat, then `RequestFinished`, and
+`DriftSeen` where its answer had members nobody knows. `RequestFinished` comes whatever ends the request, a cancelled
+task and Ctrl-C included. Of one batch of a list call, `ItemRejected` comes per item the service said no to, then
+`BatchDone`. No event holds a secret; `ItemRejected` alone names an item.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from octopus_soap.results import CallInfo
+
+
+@dataclass(frozen=True, slots=True)
+class RequestStarted:
+    """A SOAP request begins: its first attempt is next.
+
+    Attributes:
+        operation: wire name, such as `GetItemList`.
+        request_id: our id of the request, sent with each of its attempts as `X-Request-ID`.
+        sent_bytes: size of its body.
+        server_address: host of the endpoint.
+        server_port: port of the endpoint.
+    """
+
+    operation: str
+    request_id: str
+    sent_bytes: int
+    server_address: str
+    server_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class RetryScheduled:
+    """An attempt failed, and the request is sent again after a pause.
+
+    Attributes:
+        operation: wire name.
+        request_id: our id of the request.
+        attempt: the attempt that failed, counted from 1.
+        failure: what the failure says about the request, such as `ambiguous` or `throttled`.
+        pause: seconds until the next attempt.
+        elapsed: seconds spent on the request so far.
+    """
+
+    operation: str
+    request_id: str
+    attempt: int
+    failure: str
+    pause: float
+    elapsed: float
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFinished:
+    """A SOAP request ended, with all its attempts.
+
+    It is `ok` where the service answered what was asked. What the answer says about single items is no failure of the
+    request: see `ItemRejected` and `BatchDone`.
+
+    Attributes:
+        operation: wire name.
+        request_id: our id of the request.
+        info: its facts, as on results and exceptions.
+        failure: why it is not ok: the kind of its last failure, such as `ambiguous` or `refused`, or `abandoned` where
+            the caller broke it off (a cancelled task, Ctrl-C, a stream closed under way); None where it is ok.
+        error: class name of the exception it ended in; None where it is ok or abandoned.
+    """
+
+    operation: str
+    request_id: str
+    info: CallInfo
+    failure: str | None = None
+    error: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """True where the service answered what was asked."""
+        return self.failure is None
+
+
+@dataclass(frozen=True, slots=True)
+class DriftSeen:
+    """An answer had members that the models do not know: the service has changed.
+
+    Attributes:
+        operation: wire name.
+        request_id: our id of the request.
+        members: how often each came, by `Type.Member`.
+    """
+
+    operation: str
+    request_id: str
+    members: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRejected:
+    """The service examined an item and said no.
+
+    Attributes:
+        operation: wire name.
+        index: position in the inputs of a list call, counted from 0; None for a call of one item.
+        key: SKU or order id.
+        message: the service's words.
+    """
+
+    operation: str
+    index: int | None
+    key: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchDone:
+    """A batch of a list call ended: every input of it has an outcome.
+
+    Attributes:
+        operation: wire name.
+        batch: which one, counted from 0 in input order; batches of a read end in any order.
+        counts: inputs by outcome, such as `{"ok": 98, "rejected": 2}`.
+        requests: requests it took, those of its halves and of `read_first` included.
+        elapsed: seconds these took in all.
+    """
+
+    operation: str
+    batch: int
+    counts: dict[str, int]
+    requests: int
+    elapsed: float
+
+
+Event: TypeAlias = RequestStarted | RetryScheduled | RequestFinished | DriftSeen | ItemRejected | BatchDone
+"""What a hook is called with."""
+
+_UNFINISHED = frozenset({"failed", "unknown", "not_sent"})
+_SHOWN_MEMBERS = 20
+
+
+def combine(*hooks: Callable[[Event], object]) -> Callable[[Event], None]:
+    """One hook that calls several, in their order; one that raises keeps no event from the others.
+
+    Args:
+        hooks: such as `log_events()` and an `OpenTelemetryEvents`.
+    """
+
+    def hook(event: Event) -> None:
+        raised: Exception | None = None
+        for each in hooks:
+            try:
+                each(event)
+            except Exception as error:  # noqa: BLE001 - raised below, once the others were told
+                raised = raised or error
+        if raised is not None:
+            raise raised
+
+    return hook
+
+
+def log_events(logger: logging.Logger | None = None, level: int = logging.INFO) -> Callable[[Event], None]:
+    """A hook that writes one log record per event.
+
+    The message is the operation and what happened, and always the same for the same; the facts are fields of the
+    record (`extra`), each named `octopus_...`: a JSON formatter, or structlog's, writes them out. `octopus_event` is
+    the event's class name.
+
+    Requests and batches begun or ended well are logged at *level* and DEBUG: a finished request at *level*, its start
+    and a finished batch at DEBUG. A failed request, a repeat, drift, a rejected item and a batch with inputs that are
+    not done are WARNINGs.
+
+    Args:
+        logger: where to; `octopus_soap.observe.events` by default.
+        level: of a request that ended well.
+    """
+    to = logger or logging.getLogger("octopus_soap.observe.events")
+
+    def hook(event: Event) -> None:
+        text, wanted = _worded(event, level)
+        if to.isEnabledFor(wanted):
+            facts = {f"octopus_{name}": value for name, value in _facts(event).items()}
+            to.log(wanted, "%s %s", event.operation, text, extra={"octopus_event": type(event).__name__, **facts})
+
+    return hook
+
+
+def _worded(event: Event, level: int) -> tuple[str, int]:
+    match event:
+        case RequestStarted():
+            return "started", logging.DEBUG
+        case RetryScheduled():
+            return "is repeated", logging.WARNING
+        case RequestFinished():
+            return ("finished", level) if event.ok else ("failed", logging.WARNING)
+        case DriftSeen():
+            return "answered with unknown members", logging.WARNING
+        case ItemRejected():
+            return "rejected an item", logging.WARNING
+        case BatchDone():
+            whole = _UNFINISHED.isdisjoint(event.counts)
+            return ("batch done", logging.DEBUG) if whole else ("batch left items undone", logging.WARNING)
+
+
+def _facts(event: Event) -> dict[str, Any]:
+    found = {field.name: getattr(event, field.name) for field in fields(event)}
+    if isinstance(event, RequestFinished):
+        info = found.pop("info")
+        for name in ("attempts", "http_status", "fault_code", "elapsed", "sent_bytes", "received_bytes"):
+            found[name] = getattr(info, name)
+    if isinstance(event, DriftSeen):
+        found["members"] = dict(list(event.members.items())[:_SHOWN_MEMBERS])
+    return found

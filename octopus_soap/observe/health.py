@@ -1,0 +1,164 @@
+"""`Health`: what one ping found, told apart by the layer that failed.
+
+The ping asks `IsSkuExistList` about one SKU that nobody has. It is the cheapest read whose answer proves something: it
+needs the credentials, changes nothing, and its answer, of a few hundred bytes, has a row about the SKU that was asked.
+`IsSkuExist` would answer with a bare false, which a service may also say to credentials it refuses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from octopus_soap.engine.request import Request, RequestResult, RequestTrace, attempt_all
+from octopus_soap.engine.retry import FailureKind, classify
+from octopus_soap.errors import (
+    ApiStatusError,
+    AuthenticationError,
+    ContractError,
+    HttpStatusError,
+    OctopusError,
+    ProtocolError,
+    RateLimitedError,
+    TransportError,
+)
+from octopus_soap.models import IsSkuExistResponse
+from octopus_soap.models.replies import RowsOf
+from octopus_soap.results import CallInfo
+from octopus_soap.safety import Safety
+
+if TYPE_CHECKING:
+    from octopus_soap.engine.context import Context
+    from octopus_soap.engine.effects import Flow
+
+
+OPERATION = "IsSkuExistList"
+PROBE_SKU = "octopus-soap-ping-no-such-sku"
+
+
+class HealthStage(StrEnum):
+    """The first layer that is not as it should be; `OK` where all are."""
+
+    CLIENT = "client"
+    """This client's own limits left the ping no turn, and nothing was sent: it is busy, and nothing is known."""
+    NETWORK = "network"
+    """No complete HTTP answer: DNS, TCP, TLS, a proxy, a time limit."""
+    CONTRACT = "contract"
+    """An answer that is not this contract's: a web page, a redirect, an unknown action, another shape."""
+    AUTHENTICATION = "authentication"
+    """The credentials were refused."""
+    SERVICE = "service"
+    """The service is reached and answers that it cannot: an internal fault, 5xx, throttling, `Failure`."""
+    OK = "ok"
+
+
+_ADVICE = {
+    HealthStage.CLIENT: "the client is busy: raise max_connections or max_requests_per_second, or ping_timeout",
+    HealthStage.NETWORK: "check endpoint, network and proxy; octopus-soap doctor looks at name, port and TLS",
+    HealthStage.CONTRACT: "is the endpoint the service itself? octopus-soap wsdl diff compares the contracts",
+    HealthStage.AUTHENTICATION: "check authtoken, merchantname and accessid with your reseller; tokens expire",
+    HealthStage.SERVICE: "wait and ping again; where it lasts, tell the service's support the request id",
+    HealthStage.OK: "",
+}
+_UNPROVEN = "look up a SKU you know is there: octopus-soap items exists SKU"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a ping found. True where all is well.
+
+    Attributes:
+        stage: the layer that failed, or `ok`.
+        message: one line on what was seen, without secrets.
+        advice: what to do about it; empty where there is nothing to do.
+        certain: False where something else may look the same: an internal fault before any call of the client had
+            succeeded (wrong credentials, or an outage), or an answer that says nothing about the SKU asked for.
+        info: facts of the call: HTTP status, request id, sizes.
+        error: what a call would have raised; None where all is well.
+    """
+
+    stage: HealthStage
+    message: str
+    advice: str = ""
+    certain: bool = True
+    info: CallInfo = field(default_factory=lambda: CallInfo(OPERATION))
+    error: OctopusError | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def ok(self) -> bool:
+        """True where the service answered this account's read as the contract says."""
+        return self.stage is HealthStage.OK
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds the ping took."""
+        return self.info.elapsed
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __str__(self) -> str:
+        return f"{self.stage.value}: {self.message}" + (f" ({self.advice})" if self.advice else "")
+
+
+def ping(context: Context) -> Flow[Health]:
+    """Ask the service one cheap question; the end gives what its answer shows. Limits are the context's."""
+    codec = context.codec
+    try:
+        body = codec.encode(OPERATION, {"accountID": context.account_id, "skuList": [PROBE_SKU]})
+        action = codec.action(OPERATION)
+    except ContractError as unfit:
+        return _unwell(HealthStage.CONTRACT, unfit)
+    reads = RowsOf(IsSkuExistResponse)
+    request = Request(OPERATION, action, body, Safety.READ, lambda reply: codec.decode(OPERATION, reply, reads))
+    with RequestTrace(request, context.rules) as trace:
+        settled = yield from attempt_all(trace)
+        error = settled.error or codec.failure(settled.decoded)
+        if error is not None and settled.error is None:
+            trace.fail(error)
+    if error is not None:
+        return replace(_unwell(_stage(error, settled.kind), error), info=settled.info)
+    return _answered(settled)
+
+
+def _answered(settled: RequestResult) -> Health:
+    rows: list[Any] = settled.decoded.rows
+    seconds = f"{settled.info.elapsed * 1000:.0f} ms"
+    problem = next((problem for row in rows for problem in row.problems), None)
+    if problem is not None:
+        error = ProtocolError(f"the answer's row cannot be read: {problem}").with_info(settled.info)
+        return replace(_unwell(HealthStage.CONTRACT, error), info=settled.info)
+    if rows:
+        return Health(HealthStage.OK, f"a read was answered in {seconds}", info=settled.info)
+    words = f"a read was answered in {seconds}, and nothing in it shows that the credentials were accepted"
+    return Health(HealthStage.OK, words, _UNPROVEN, certain=False, info=settled.info)
+
+
+def _unwell(stage: HealthStage, error: OctopusError) -> Health:
+    certain = error.certain if isinstance(error, AuthenticationError) else True
+    message = " ".join(error.message.split())
+    return Health(stage, message, _ADVICE[stage], certain, error=error)
+
+
+_PROXY_REFUSES = 407
+_BY_ERROR = (
+    (TransportError, HealthStage.NETWORK),
+    (AuthenticationError, HealthStage.AUTHENTICATION),
+    (RateLimitedError, HealthStage.SERVICE),
+    (ProtocolError, HealthStage.CONTRACT),
+    (ApiStatusError, HealthStage.SERVICE),
+)
+
+
+def _stage(error: OctopusError, kind: FailureKind | None) -> HealthStage:
+    if kind is FailureKind.BUSY:
+        return HealthStage.CLIENT
+    if isinstance(error, HttpStatusError) and error.status == _PROXY_REFUSES:
+        return HealthStage.NETWORK
+    for family, stage in _BY_ERROR:
+        if isinstance(error, family):
+            return stage
+    # A fault or an HTTP status: what the service says of the request is a matter of the contract, the rest its own.
+    asked_wrong = classify(error) in {FailureKind.REFUSED, FailureKind.TOO_LARGE}
+    return HealthStage.CONTRACT if asked_wrong else HealthStage.SERVICE

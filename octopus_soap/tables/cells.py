@@ -1,0 +1,196 @@
+"""Writing values as text: cells of CSV, cells that Excel leaves as they are, and JSON. What is read back is the same.
+
+Texts stay as they are, amounts are exact, times are in UTC. Excel reads meaning into plain CSV: `00123` becomes 123,
+`1-2` a date, `=1+1` a formula. CSV for Excel opens with a byte order mark and writes each text that Excel would change
+as `="00123"`, which it shows as it was; `csv_rows` reads such a file back.
+
+One cell of a DataFrame as a value a model takes, or what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from octopus_soap.tables.columns import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from octopus_soap.tables.columns import Column
+
+
+_EXCEL_DIGITS = 15  # Excel keeps this many of a number
+_EXCEL_COUNT = re.compile("0|-?[1-9][0-9]{0,8}")  # a stock, say: Excel may count with it, and writes it the same
+_EXCEL_TEXT = re.compile(r'="((?:[^"]|"")*)"', re.DOTALL)
+_EXCEL_WORDS = frozenset({"true", "false"})
+BYTE_ORDER_MARK = "\ufeff"
+
+
+def plain(value: Any) -> str:
+    """A value JSON has no type for, as text: exact decimals, times in UTC."""
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return str(value)
+
+
+def as_json(rows: object, *, indent: int | None = 2) -> str:
+    """*rows* as JSON."""
+    return json.dumps(rows, indent=indent, ensure_ascii=False, default=plain)
+
+
+def _given(part: Any) -> Any:
+    """A record of a list without the members it has no value for, which would bury the others in a cell."""
+    return {name: value for name, value in part.items() if value is not None} if isinstance(part, dict) else part
+
+
+def as_cell(value: Any) -> str:
+    """A value as the text of a CSV cell; None is empty."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"  # as XSD writes it, so that it can be uploaded again
+    if isinstance(value, (list, tuple)):
+        return as_json([_given(part) for part in value], indent=None)
+    return plain(value)
+
+
+def as_excel_cell(value: Any, *, key: bool = False) -> str:
+    """A value as a CSV cell that Excel shows as it is: a text it would change is written as a formula that gives it.
+
+    Args:
+        value: the value.
+        key: it identifies its row, and is a text whatever it looks like.
+    """
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    text = as_cell(value)
+    if isinstance(value, (int, float, Decimal)):
+        return text if sum(map(str.isdigit, text)) <= _EXCEL_DIGITS else excel_text(text)
+    if isinstance(value, (list, tuple)) or (_EXCEL_COUNT.fullmatch(text) and not key):
+        return text
+    return excel_text(text) if _excel_would_change(text) else text
+
+
+def _excel_would_change(text: str) -> bool:
+    """True unless *text* opens with a letter and holds no digit: MAR1 is a date to Excel, `Mug, blue` a text."""
+    return bool(text) and (not text[0].isalpha() or any(map(str.isdigit, text)) or text.casefold() in _EXCEL_WORDS)
+
+
+def excel_text(text: str) -> str:
+    """*text* as a formula whose value it is."""
+    return '="{}"'.format(text.replace('"', '""'))
+
+
+def from_excel(cell: str) -> str:
+    """What a cell such as `="00123"` shows in Excel; any other cell as it is."""
+    match = _EXCEL_TEXT.fullmatch(cell)
+    return match[1].replace('""', '"') if match else cell
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, excel: bool = False) -> str:
+    """CSV with a first row of names.
+
+    Args:
+        columns: the names; the first column identifies a row.
+        rows: a value per column; None is an empty cell.
+        excel: for Excel, as the module says; otherwise plain.
+    """
+    out = io.StringIO()
+    written = csv.writer(out, lineterminator="\r\n" if excel else "\n")
+    written.writerow(columns)
+    for row in rows:
+        written.writerow([as_excel_cell(v, key=not at) if excel else as_cell(v) for at, v in enumerate(row)])
+    return (BYTE_ORDER_MARK if excel else "") + out.getvalue()
+
+
+MISSING = object()
+"""The cell holds nothing: None, NaN, NaT or NA."""
+
+_COUNTS = frozenset({"stock", "applicable_stock", "form_quantity"})  # text on the page, whole numbers in every table
+_WRITTEN_FLAGS = {"True": "true", "False": "false"}  # as to_csv writes them
+_WRITTEN_MOMENT = re.compile(r"^(\d{4}-\d\d-\d\d) (\d\d:)")  # as to_csv writes it
+_NOTHING = frozenset({"NAType", "NaTType"})  # pandas' own, told by name: polars users need no pandas
+
+
+def cell(value: Any, column: Column, money_digits: int | None = None) -> Any:
+    """The value of a cell in *column*; MISSING where it holds none.
+
+    Raises:
+        ValueError: the cell holds what the column cannot.
+    """
+    if type(value).__module__ == "numpy":
+        value = value.item()
+    if _missing(value):
+        return MISSING
+    kind = column.kind
+    if kind is Kind.TEXT:
+        return _text(value, column.path[-1])
+    if kind is Kind.INTEGER:
+        return _integer(value)
+    if kind is Kind.FLAG and isinstance(value, str):
+        value = _WRITTEN_FLAGS.get(value, value)
+    elif kind is Kind.AMOUNT and isinstance(value, float) and money_digits is not None and isfinite(value):
+        value = _rounded(value, money_digits)
+    if kind is Kind.MOMENT:
+        return _moment(value)
+    return _nested(value) if kind is Kind.JSON else value
+
+
+def _missing(value: Any) -> bool:
+    if value is None or type(value).__name__ in _NOTHING:
+        return True
+    return isinstance(value, (float, Decimal)) and value != value  # noqa: PLR0124 - NaN is not equal to itself
+
+
+def _rounded(value: float, digits: int) -> Decimal:
+    try:
+        return round(Decimal(repr(value)), digits)
+    except ArithmeticError:  # more digits than a Decimal keeps
+        raise ValueError("too large for an amount") from None
+
+
+def _text(value: Any, member: str) -> str:
+    if member in _COUNTS and not isinstance(value, bool) and isinstance(_integer(value), int):
+        return str(_integer(value))
+    if not isinstance(value, str):
+        kind = type(value).__name__
+        raise ValueError(f"expected text, not {kind}; read the column as text (dtype=str), so that no zero is lost")  # noqa: TRY004 - collected as a problem
+    return value
+
+
+def _integer(value: Any) -> Any:
+    # pandas holds integers as floats where one of the column is missing.
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
+        return int(value)
+    return value
+
+
+def _moment(value: Any) -> Any:
+    if isinstance(value, str):
+        return _WRITTEN_MOMENT.sub(r"\1T\2", value)
+    if not isinstance(value, datetime):
+        return value
+    if getattr(value, "nanosecond", 0):
+        raise ValueError("has nanoseconds, and the service's time ends at microseconds; round it (dt.floor('us'))")
+    to_datetime = getattr(value, "to_pydatetime", None)
+    return value if to_datetime is None else to_datetime()
+
+
+def _nested(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value, parse_float=Decimal)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"expected JSON: {error.msg} at position {error.pos}") from None

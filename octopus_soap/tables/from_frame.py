@@ -1,0 +1,289 @@
+"""Models made from a DataFrame: every cell that cannot be used is reported by row and column before any is made.
+
+A column is found by attribute (`store_stock`, `ship.city`, `store_stock[S1]`) or, at the top, by wire name. A cell
+that holds nothing (None, NaN, NaT, NA) leaves the member unset, so that it is not sent; `replace(price=None)` sends an
+`xsi:nil` where that is meant. Text may be empty, and is sent so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
+
+from octopus_soap.errors import InvalidInputError, Problem
+from octopus_soap.models.base import WireModel, inner_type
+from octopus_soap.models.inventory import InventoryItem
+from octopus_soap.tables.cells import MISSING, cell
+from octopus_soap.tables.columns import Column, Kind, Spread, TableSchema, table_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+M = TypeVar("M", bound=WireModel)
+
+_REFUSED = "no model was made from the frame"
+_LABELLED = re.compile(r"(\w+)\[(.*)\]", re.DOTALL)
+_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where a column goes: a member, a nested record's, or one of the spread list's (of one store, where labelled)."""
+
+    column: Column
+    spread: bool = False
+    label: str | None = None
+
+
+@dataclass(slots=True)
+class _Record:
+    """What the rows of one model brought so far, with the row that opened it."""
+
+    row: int
+    own: dict[str, Any] = field(default_factory=dict)
+    nested: dict[str, dict[str, Any]] = field(default_factory=dict)
+    spread: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+
+
+def items_from_frame(frame: Any, model: type[M] = InventoryItem, *, money_digits: int | None = None) -> list[M]:  # type: ignore[assignment] # the default is the commonest M
+    """Models from the rows of a pandas or polars DataFrame, for uploads and updates.
+
+    Args:
+        frame: the DataFrame. Rows with one key become one model where there are columns of stores (or order lines).
+        model: what to make of it, such as `ItemQuantityAndPrice` for a stock update.
+        money_digits: decimal places to round floats in columns of money to; without it a float must be exact, since
+            19.99 as a float is another number.
+
+    Returns:
+        The models, in the order of the rows.
+
+    Raises:
+        InvalidInputError: `.problems` lists every cell that cannot be used, by row and column, and every column that
+            is not known.
+    """
+    return _Reader(frame, model, money_digits).models()
+
+
+class _Reader:
+    def __init__(self, frame: Any, model: type[WireModel], money_digits: int | None) -> None:
+        self._model, self._layout, self._digits = model, table_schema(model, secrets=True), money_digits
+        self._problems: list[Problem] = []
+        self._marked: set[tuple[int, Any]] = set()  # cells that have a problem
+        names, self._cells, self._labels = _contents(frame)
+        self._targets = self._known(names)
+        self._key_column = next((n for n, t in self._targets.items() if t.column.name == model.key_field), None)
+        self._names = {(t.spread, t.label, t.column.name): name for name, t in self._targets.items()}
+
+    def models(self) -> list[Any]:
+        if self._problems:  # a column that is not known: what its cells mean is not known either
+            raise InvalidInputError(self._problems, sent=_REFUSED)
+        made = [self._made(record) for record in self._records()]
+        if self._problems:
+            positions = {name: position for position, name in enumerate(self._cells)}
+            self._problems.sort(key=lambda problem: (problem.index or 0, positions.get(problem.field, -1)))
+            raise InvalidInputError(self._problems, sent=_REFUSED)
+        return made
+
+    # -- columns -----------------------------------------------------------------------------------------------
+
+    def _known(self, names: list[Any]) -> dict[str, _Target]:
+        accepted = _accepted(self._layout)
+        targets: dict[str, _Target] = {}
+        for name in names:
+            target = _target(name, accepted, self._layout.spread)
+            if target is None:
+                self._problems.append(
+                    Problem(f"{self._model.__name__} has no such column{_hint(name, accepted)}", field=str(name))
+                )
+            else:
+                targets[name] = target
+        taken = Counter((t.spread, t.label, t.column.name) for t in map(targets.get, names) if t is not None)
+        doubles = [name for (_, _, name), count in taken.items() if count > 1]
+        self._problems += [Problem("more than one column holds it; keep one", field=name) for name in doubles]
+        key = self._model.key_field
+        if key and not any(t.column.name == key and not t.spread for t in targets.values()):
+            self._problems.append(Problem("the column is missing: it tells which is which", field=key))
+        return targets
+
+    # -- rows --------------------------------------------------------------------------------------------------
+
+    def _records(self) -> Iterator[_Record]:
+        gathered: dict[Any, _Record] = {}
+        gathering = any(t.spread and t.label is None for t in self._targets.values())
+        for row in range(len(self._labels)):
+            record, spread = self._row(row)
+            key = record.own.get(self._model.key_field)
+            if self._model.key_field and not key and (row, self._key_column) not in self._marked:
+                self._problem(row, self._model.key_field, "every row needs one", spread=False)
+            record.spread += [(row, members) for members in spread]
+            first = gathered.setdefault(key if gathering and key else row, record)
+            if first is not record:
+                self._join(first, record)
+        yield from gathered.values()
+
+    def _row(self, row: int) -> tuple[_Record, list[dict[str, Any]]]:
+        record = _Record(row)
+        spread: dict[str | None, dict[str, Any]] = {}
+        for name, target in self._targets.items():
+            try:
+                value = cell(self._cells[name][row], target.column, self._digits)
+            except ValueError as error:
+                self._mark(row, name, str(error))
+                continue
+            if value is MISSING:
+                continue
+            outer, *inner = target.column.path
+            if target.spread:
+                spread.setdefault(target.label, {})[outer] = value
+            elif inner:
+                record.nested.setdefault(outer, {})[inner[0]] = value
+            else:
+                record.own[outer] = value
+        by_store = self._layout.spread is not None and self._layout.spread.by_store
+        for label, members in spread.items():
+            if label is not None and by_store:
+                members["store_id"] = label
+        return record, [spread[label] for label in spread]
+
+    def _join(self, first: _Record, record: _Record) -> None:
+        """Rows of one key differ in their store or line only."""
+        for name, target in self._targets.items():
+            path = target.column.path
+            if not target.spread and _at_path(first, path) != _at_path(record, path):
+                at = self._label(first.row)
+                self._mark(record.row, name, f"differs from row {at}, which has the same key")
+        first.spread += record.spread
+
+    # -- models ------------------------------------------------------------------------------------------------
+
+    def _made(self, record: _Record) -> Any:
+        own: dict[str, Any] = {}
+        for name, value in record.own.items():
+            own[name] = self._listed(record.row, name, value)
+        for outer, members in record.nested.items():
+            kind = inner_type(self._model.model_fields[outer].annotation)
+            if (made := self._built(kind, members, record.row, prefix=f"{outer}.")) is not None:
+                own[outer] = made
+        spread = self._layout.spread
+        if spread is not None and record.spread:
+            built = [self._built(spread.model, members, row, spread=True) for row, members in record.spread]
+            own[spread.attribute] = [one for one in built if one is not None]
+        return self._built(self._model, own, record.row)
+
+    def _listed(self, row: int, name: str, value: Any) -> Any:
+        """A list that came as JSON: its records are made one by one, so that a problem names the right one."""
+        inner = inner_type(self._model.model_fields[name].annotation)
+        kind = get_args(inner)[0] if get_origin(inner) is list else None
+        if not (isinstance(kind, type) and issubclass(kind, WireModel)) or not isinstance(value, list):
+            return value
+        made: list[Any] = []
+        for position, each in enumerate(value):
+            try:
+                made.append(kind(**each) if isinstance(each, dict) else each)
+            except InvalidInputError as error:
+                for problem in error.problems:
+                    inside = problem.field.rpartition(".")[2]
+                    self._problem(row, name, f"[{position}] {inside}: {problem.message}", problem.value, spread=False)
+        return made
+
+    def _built(
+        self, kind: type[WireModel], members: dict[str, Any], row: int, *, prefix: str = "", spread: bool = False
+    ) -> Any:
+        try:
+            return kind(**members)
+        except InvalidInputError as error:
+            wire = kind.wire_names()
+            for problem in error.problems:
+                first = problem.field.removeprefix(f"{kind.__name__}.").split(".")[0]
+                name = prefix + wire.get(first, first)
+                label = members.get("store_id") if spread else None
+                self._problem(row, name, problem.message, problem.value, spread=spread, label=label)
+            return None
+
+    # -- problems ----------------------------------------------------------------------------------------------
+
+    def _problem(
+        self, row: int, member: str, message: str, value: str = "", *, spread: bool, label: Any = None
+    ) -> None:
+        column = self._names.get((spread, label, member)) or self._names.get((spread, None, member)) or member
+        if column in self._cells and isinstance(self._cells[column][row], float) and "the float" in message:
+            message = f"{message}, or money_digits=2 to round the column"
+        self._mark(row, column, message, value)
+
+    def _mark(self, row: int, column: Any, message: str, value: str = "") -> None:
+        self._marked.add((row, column))
+        self._problems.append(self._at(row, column, message, value))
+
+    def _at(self, row: int, column: str, message: str, value: str = "") -> Problem:
+        target = self._targets.get(column)
+        secret = target is not None and not self._model.secret_fields.isdisjoint(target.column.path)
+        if not value and column in self._cells and not secret:
+            value = repr(self._cells[column][row])
+        key = self._cells[self._key_column][row] if self._key_column is not None else None
+        label = self._label(row)
+        where = "" if label == str(row) else f" (row {label})"
+        return Problem(
+            f"{message}{where}",
+            index=row,
+            key=key if isinstance(key, str) else None,
+            field=str(column),
+            value="" if secret else value if len(value) <= _SHOWN else f"{value[: _SHOWN - 1]}…",
+        )
+
+    def _label(self, row: int) -> str:
+        return repr(self._labels[row])
+
+
+def _at_path(record: _Record, path: tuple[str, ...]) -> Any:
+    return record.own.get(path[0]) if len(path) == 1 else record.nested.get(path[0], {}).get(path[1])
+
+
+def _contents(frame: Any) -> tuple[list[Any], dict[Any, list[Any]], list[Any]]:
+    """Column names as they stand, the cells of each, and the rows' labels."""
+    library = type(frame).__module__.partition(".")[0]
+    if library == "pandas" and hasattr(frame, "columns"):
+        names = frame.columns.tolist()
+        cells = {name: frame.iloc[:, position].tolist() for position, name in enumerate(names)}
+        return names, cells, frame.index.tolist()
+    if library == "polars" and hasattr(frame, "to_dict"):
+        return frame.columns, frame.to_dict(as_series=False), list(range(frame.height))
+    kind = f"{type(frame).__module__}.{type(frame).__name__}"
+    problem = Problem(f"expected a DataFrame of pandas or polars, not {kind}", field="frame")
+    raise InvalidInputError([problem], sent=_REFUSED)
+
+
+def _accepted(shape: TableSchema) -> dict[str, _Target]:
+    """Every name a column may have, with where it goes."""
+    accepted = {column.name: _Target(column) for column in shape.columns}
+    if shape.spread is not None:
+        text = Column(shape.spread.attribute, Kind.JSON, (shape.spread.attribute,))
+        accepted[text.name] = _Target(text)
+        accepted |= {column.name: _Target(column, spread=True) for column in shape.spread.columns}
+        for wire, name in shape.spread.model.wire_names().items():
+            accepted.setdefault(wire, accepted[name])
+    for wire, name in shape.model.wire_names().items():
+        if name in accepted:
+            accepted[wire] = accepted[name]
+    return accepted
+
+
+def _target(name: Any, accepted: dict[str, _Target], spread: Spread | None) -> _Target | None:
+    if not isinstance(name, str):
+        return None
+    if name in accepted:
+        return accepted[name]
+    labelled = _LABELLED.fullmatch(name)
+    found = accepted.get(labelled[1]) if labelled is not None and spread is not None else None
+    if labelled is None or found is None or not found.spread or found.column.name == "store_id":
+        return None
+    return _Target(found.column, spread=True, label=labelled[2])
+
+
+def _hint(name: Any, accepted: dict[str, _Target]) -> str:
+    folded = {known.casefold(): known for known in reversed(accepted)}  # attributes before wire names
+    near = get_close_matches(str(name).casefold(), folded, n=1)
+    return f"; did you mean {folded[near[0]]!r}?" if near else "; leave it out of the frame"

@@ -1,0 +1,337 @@
+"""The blocking driver: runs flows over requests, batches side by side in threads.
+
+* Credentials go on each request through an auth hook bound to the endpoint's origin; redirects are not followed.
+* Every limit is finite. Connect and read limits are the socket's; the total limit also holds against a service that
+  drips a byte a second, because each read of the connection is given only the time that is left.
+* A caller's session is used and never changed: its adapters (and so mocks such as `responses`), hooks, proxies and
+  certificates apply, its headers and cookies stay as they are. With it, the total limit holds between reads of the
+  body, and each read is bounded by the read limit.
+* At most `max_connections` exchanges run at once, and no more start per second than `max_requests_per_second` says;
+  more wait in a line, up to the total limit.
+* A forked child gets a session of its own.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections import deque
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from contextlib import closing, nullcontext
+from contextvars import copy_context
+from http.client import HTTPException
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never
+
+import requests
+import urllib3
+
+from octopus_soap.engine.effects import Attempt, Compute, Effect, Flow, Send, SendFailure, Sleep
+from octopus_soap.engine.retry import FailureKind
+from octopus_soap.errors import OctopusError, ProtocolError
+from octopus_soap.transport.connections import Connections, OriginAuth, deadline, failure_of
+from octopus_soap.transport.limiter import POLL_SECONDS, stopped, yield_gil
+from octopus_soap.wire.faults import Reply
+from octopus_soap.wire.readers import yield_hook
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Mapping
+
+    from octopus_soap.settings import OctopusSettings
+
+
+T = TypeVar("T")
+_CHUNK = 256 * 1024
+_ONE_AT_A_TIME: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
+"""Threads of this interpreter take turns; a free-threaded one decodes as many pages at once as it has processors."""
+
+
+def _ended(future: Future[T]) -> Future[T]:
+    """The future once it is done.
+
+    Python notices Ctrl-C that comes just before it begins to wait only when the wait is over: so each wait is short.
+    """
+    while not future.done():
+        wait((future,), POLL_SECONDS)
+    return future
+
+
+class _Beside:
+    """What the flows of one call that run side by side share.
+
+    A flow that has its answer makes room for the next request before it is decoded, so that no connection waits for
+    us. One is decoded at a time, and gives way between rows: Python code runs in one thread at a time anyway, and the
+    threads that send and receive get their turn from one that computes far sooner than from several.
+
+    Args:
+        parallel: exchanges at once.
+
+    Attributes:
+        abandoned: once set, nobody wants the answers any more.
+        room: held for an exchange.
+        decoding: held to decode.
+    """
+
+    def __init__(self, parallel: int) -> None:
+        self.abandoned = threading.Event()
+        self.room = threading.BoundedSemaphore(parallel)
+        self.decoding = threading.Lock() if _ONE_AT_A_TIME else nullcontext()
+
+
+class BlockingDriver:
+    """Sends, sleeps and runs flows for one client, or for a view of one.
+
+    Args:
+        settings: endpoint, credentials, limits.
+        connections: shared with the other views of the client.
+        stop: once set, pauses end and no further exchange is begun.
+    """
+
+    def __init__(
+        self, settings: OctopusSettings, connections: Connections, stop: threading.Event | None = None
+    ) -> None:
+        self._settings = settings
+        self._connections = connections
+        self._auth = OriginAuth(settings.endpoint, settings.credentials())
+        self._template: requests.PreparedRequest | None = None
+        self._stop = stop
+        self._sleep: Callable[[float], object] = time.sleep if stop is None else stop.wait
+        self._headers = {
+            "User-Agent": settings.sent_user_agent,
+            "Accept": "text/xml",
+            "Accept-Encoding": "gzip, deflate",
+        }
+
+    # -- one exchange ------------------------------------------------------------------------------------------
+
+    def exchange(
+        self, exchange: Attempt, limit: float, abandoned: threading.Event | None = None
+    ) -> Reply | SendFailure:
+        """Make one HTTP exchange within *limit* seconds, the wait for its turn included.
+
+        Args:
+            exchange: what is sent.
+            limit: seconds.
+            abandoned: once set, nobody wants the answer any more.
+
+        Raises:
+            ClientClosedError: the client was closed.
+        """
+        headers = {
+            **self._headers,
+            "Content-Type": "text/xml; charset=utf-8",
+            "SOAPAction": f'"{exchange.action}"',
+            "X-Request-ID": exchange.request_id,
+        }
+        session, turns, handled = self._connections.session(), self._connections.turns, sys.exception()
+        waited = turns.take(limit, self._stop, abandoned)
+        if isinstance(waited, SendFailure):
+            return waited
+        started = time.monotonic() - waited
+        token = deadline.set(started + limit)
+        answered = False
+        try:
+            response = self._send(session, exchange.body, headers, max(0.001, started + limit - time.monotonic()))
+            answered = True
+            try:
+                content = self._read(response, started + limit)
+            finally:
+                response.close()
+        except (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError) as error:
+            own = self._connections.given is None
+            elapsed = time.monotonic() - started
+            silence, connecting = self._settings.read_timeout, own and not answered
+            failure = failure_of(error, elapsed, limit, silence, connecting=connecting, handled=handled)
+            if failure.kind is FailureKind.STALE:
+                self._connections.drop_idle()
+            return failure
+        except ProtocolError as error:
+            return SendFailure(FailureKind.OVERSIZED, error, time.monotonic() - started)
+        finally:
+            deadline.reset(token)
+            turns.release()
+        named = {name.lower(): value for name, value in response.headers.items()}
+        return Reply(response.status_code, named, content, time.monotonic() - started)
+
+    def _send(
+        self, session: requests.Session, body: bytes | None, headers: Mapping[str, str], left: float, url: str = ""
+    ) -> requests.Response:
+        """Send through the session's adapter: unlike `Session.send`, that leaves the session's cookies as they are."""
+        settings = self._settings
+        target = url or settings.endpoint
+        prepared = self._prepared(session, body, headers, target)
+        verify = None if settings.ca_bundle is None else str(settings.ca_bundle)
+        options: Any = session.merge_environment_settings(target, {}, stream=True, verify=verify, cert=None)
+        timeout = (min(settings.connect_timeout, left), min(settings.read_timeout, left))
+        response: requests.Response = session.get_adapter(target).send(prepared, timeout=timeout, **options)
+        for hook in prepared.hooks.get("response", ()):
+            response = hook(response) or response
+        return response
+
+    def _prepared(
+        self, session: requests.Session, body: bytes | None, headers: Mapping[str, str], target: str
+    ) -> requests.PreparedRequest:
+        if session is self._connections.given or target != self._settings.endpoint:
+            return session.prepare_request(
+                requests.Request("POST", target, headers=dict(headers), data=body, auth=self._auth)
+            )
+        # Our own session says the same of every request to the endpoint: only body and headers differ.
+        if self._template is None:
+            self._template = session.prepare_request(requests.Request("POST", target, auth=self._auth))
+        prepared = requests.PreparedRequest()
+        prepared.method, prepared.url, prepared.hooks = "POST", self._template.url, self._template.hooks
+        prepared.headers = self._template.headers.copy()
+        prepared.headers.update(headers)
+        prepared.prepare_body(body, None)
+        return prepared
+
+    def _read(self, response: requests.Response, until: float) -> bytes:
+        most, chunks, size = self._settings.max_reply_bytes, [], 0
+        for chunk in response.iter_content(_CHUNK):
+            size += len(chunk)
+            if size > most:
+                raise ProtocolError(f"the reply is larger than max_reply_bytes ({most} bytes); it was not read")
+            if time.monotonic() > until:
+                raise TimeoutError
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    def raw(self, url: str, body: bytes, headers: Mapping[str, str]) -> requests.Response:
+        """One exchange for `client.zeep`: the same credentials, limits and pool; errors are requests' own."""
+        session, turns = self._connections.session(), self._connections.turns
+        limit = self._settings.total_timeout
+        waited = turns.take(limit, self._stop)
+        if isinstance(waited, SendFailure):
+            raise requests.ConnectTimeout(waited.error.message)
+        until = time.monotonic() - waited + limit
+        token = deadline.set(until)
+        try:
+            left = max(0.001, until - time.monotonic())
+            response = self._send(session, body, {**self._headers, **headers}, left, url)
+            try:
+                response._content = self._read(response, until)  # noqa: SLF001 - where requests keeps a body that was read
+            finally:
+                response.close()
+            return response
+        finally:
+            deadline.reset(token)
+            turns.release()
+
+    # -- flows -------------------------------------------------------------------------------------------------
+
+    def run(self, flow: Flow[T], beside: _Beside | None = None) -> T:
+        """Run one flow to its end, alone or *beside* others of its call.
+
+        A flow broken off is closed here and now, so that it can tell so.
+        """
+        tapped: Flow[T] = flow if self._connections.tap is None else self._connections.tap(flow)
+        with closing(tapped):
+            return self._run(tapped, beside)
+
+    def _run(self, flow: Flow[T], beside: _Beside | None) -> T:
+        answer: Any = None
+        error: Exception | None = None
+        while True:
+            try:
+                effect: Effect = flow.send(answer) if error is None else flow.throw(error)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            answer, error = None, None
+            match effect:
+                case Send():
+                    if beside is None:
+                        answer = self.exchange(effect.exchange, effect.limit)
+                    else:
+                        with beside.room:  # the wait for it is nobody's limit: nothing of this request has begun
+                            if beside.abandoned.is_set():
+                                raise CancelledError
+                            answer = (
+                                stopped()
+                                if effect.unwanted()
+                                else self.exchange(effect.exchange, effect.limit, beside.abandoned)
+                            )
+                case Sleep():
+                    self._pause(effect.seconds, beside)
+                case Compute():
+                    try:
+                        with nullcontext() if beside is None else beside.decoding:
+                            answer = effect.work()
+                    except OctopusError as raised:
+                        error = raised
+                case _:
+                    assert_never(effect)
+
+    def _pause(self, seconds: float, beside: _Beside | None) -> None:
+        if beside is None:
+            self._sleep(seconds)
+            return
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not (self._stop is not None and self._stop.is_set()):
+            if beside.abandoned.wait(min(left, POLL_SECONDS)):
+                return
+
+    def side_by_side(self, flows: Iterator[Flow[T]], parallel: int, ahead: int) -> Generator[T]:
+        """Run flows, at most *parallel* exchanges at once, and yield their results in order.
+
+        Once the first has ended, at most *ahead* more flows are begun, and one in any case: those whose answers are
+        being decoded, and those that wait for room. Not before, as the first may end the call: refused credentials do.
+        The first flow runs in the caller's thread unless a second one exists: a call of one batch starts no thread.
+        """
+        first = next(flows, None)
+        if first is None:
+            return
+        second: Flow[T] | None = None
+        if parallel > 1:
+            try:
+                second = next(flows, None)
+            except OctopusError:  # a bad input of a stream: the batch before it comes first
+                yield self.run(first)
+                raise
+        if second is None:
+            yield self.run(first)
+            for flow in flows:
+                yield self.run(flow)
+            return
+        yield from self._threads([first, second], flows, min(parallel, self._settings.max_connections), ahead)
+
+    def _threads(self, opening: list[Flow[T]], flows: Iterator[Flow[T]], parallel: int, ahead: int) -> Generator[T]:
+        running: deque[Future[T]] = deque()
+        refused: OctopusError | None = None
+        beside, most = _Beside(parallel), parallel
+        pool = ThreadPoolExecutor(parallel + max(1, ahead), thread_name_prefix="octopus-soap")
+        try:
+            running.extend(self._begun(pool, flow, beside) for flow in opening)
+            while running:
+                while len(running) < most and refused is None:
+                    try:
+                        following = next(flows, None)
+                    except OctopusError as error:  # a bad input of a stream: what is under way comes first
+                        refused = error
+                        break
+                    if following is None:
+                        break
+                    running.append(self._begun(pool, following, beside))
+                yield _ended(running.popleft()).result()
+                most = parallel + max(1, ahead)
+            if refused is not None:
+                raise refused
+        finally:
+            # After Ctrl-C, an error or an abandoned stream the caller must not wait for answers nobody reads, and the
+            # flows still running must not go on with repeats and halves.
+            beside.abandoned.set()
+            self._connections.turns.wake_all()
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _begun(self, pool: ThreadPoolExecutor, flow: Flow[T], beside: _Beside) -> Future[T]:
+        context = copy_context()
+        context.run(yield_hook.set, yield_gil)
+        return pool.submit(context.run, self.run, flow, beside)
+
+    def view(self, settings: OctopusSettings, stop: threading.Event | None) -> BlockingDriver:
+        """A driver with other settings over the same connections."""
+        return BlockingDriver(settings, self._connections, stop)
+
+    def close(self) -> None:
+        """Close the connections; a caller's session stays open."""
+        self._connections.close()

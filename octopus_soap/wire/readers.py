@@ -1,0 +1,264 @@
+"""Breaks between rows: where a thread that decodes lets others have the interpreter.
+
+Python takes the interpreter's lock from a busy thread only after 5 ms, and a thread that waits for sockets has to ask
+for it anew after every read: beside one that never pauses, an event loop with a few sockets comes late by some 30 ms,
+and so does the next request of a connection.
+
+Reading plans: how one model is read from an element, compiled once per model.
+
+A plan maps tags to slots: where a member goes, and how it is read. A member is found by its exact local name, then
+ignoring case, then without .NET's `<Name>k__BackingField` wrapping; what a tag led to is remembered. The values of a
+record go to pydantic as a dict, in strict mode: they have their types already, and pydantic-core checks just that.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, get_args, get_origin
+
+from octopus_soap.errors import Problem, ProtocolError
+from octopus_soap.models.base import WireModel, inner_type
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+ROWS = 8
+"""Rows between two breaks: about half a millisecond."""
+
+
+def _none() -> None:
+    """Where nobody waits."""
+
+
+yield_hook: ContextVar[Callable[[], object]] = ContextVar("octopus_soap_break", default=_none)
+"""What is done at a break. The driver that decodes in a thread sets it there."""
+
+
+def yield_point() -> None:
+    """Let others have their turn, where that was asked for."""
+    yield_hook.get()()
+
+
+Element: TypeAlias = Any
+Reader: TypeAlias = "Callable[[str], Any]"
+
+NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
+_BACKING_FIELD = re.compile(r"(?:<|_x003C_)(\w+?)(?:>|_x003E_)k__BackingField")
+_DEPTH = 64  # libxml2 itself stops at 256; a reply of this service is five deep
+_REMEMBERED_TAGS = 1000  # a hostile reply cannot grow the memory
+
+
+def local_name(tag: str) -> str:
+    """A tag without its namespace."""
+    return tag[tag.rfind("}") + 1 :]
+
+
+def is_nil(element: Element) -> bool:
+    """True for `xsi:nil="true"`."""
+    return element.get(NIL) in ("true", "1")
+
+
+def generic(element: Element, depth: int = 0) -> Any:
+    """An unknown member as plain Python: text, None for nil, or a dict by local name (repeats become a list)."""
+    if is_nil(element):
+        return None
+    if not len(element) or depth > _DEPTH:
+        return element.text or ""
+    found: dict[str, Any] = {}
+    for child in element:
+        name, value = local_name(child.tag), generic(child, depth + 1)
+        if name not in found:
+            found[name] = value
+        elif isinstance(found[name], list):
+            found[name].append(value)
+        else:
+            found[name] = [found[name], value]
+    return found
+
+
+@dataclass(slots=True)
+class Findings:
+    """What was noticed while a record was read.
+
+    Attributes:
+        problems: members that could not be read.
+        drift: members the models do not know, and repeated ones, with how often each came.
+    """
+
+    problems: list[Problem] = field(default_factory=list)
+    drift: Counter[str] = field(default_factory=Counter)
+
+
+class Row(NamedTuple):
+    """One record of a reply: its value, or what is wrong with it and its XML."""
+
+    key: str
+    value: Any
+    problems: tuple[Problem, ...] = ()
+    raw: bytes | None = None
+
+
+class FieldReader(NamedTuple):
+    """Where a member goes, and how it is read.
+
+    Attributes:
+        attribute: of the model.
+        reader: of a scalar's text.
+        nested: plan of a member that is one model.
+        rows: plan of a member that is a list of models.
+        values: reader of a member that is a list of scalars.
+    """
+
+    attribute: str
+    reader: Reader | None = None
+    nested: RecordReader | None = None
+    rows: RecordReader | None = None
+    values: Reader | None = None
+
+
+class RecordReaders:
+    """The plans of all models, for one set of readers."""
+
+    def __init__(self, readers: Mapping[Any, Reader]) -> None:
+        self.readers = readers
+        self._plans: dict[type[WireModel], RecordReader] = {}
+
+    def of(self, model: type[WireModel]) -> RecordReader:
+        """The plan of *model*."""
+        plan = self._plans.get(model)
+        if plan is None:
+            plan = self._plans[model] = RecordReader(self, model)
+        return plan
+
+    def slot(self, attribute: str, annotation: Any) -> FieldReader:
+        """How a field of type *annotation* is read."""
+        bare = inner_type(annotation)
+        if get_origin(bare) is list:
+            inner = inner_type(get_args(bare)[0])
+            return (
+                FieldReader(attribute, rows=self.of(inner))
+                if _is_model(inner)
+                else FieldReader(attribute, values=self.reader(inner))
+            )
+        return (
+            FieldReader(attribute, nested=self.of(bare))
+            if _is_model(bare)
+            else FieldReader(attribute, reader=self.reader(bare))
+        )
+
+    def reader(self, kind: Any) -> Reader:
+        """The reader of scalars of type *kind*; an enumeration reads its own texts."""
+        if issubclass(kind, Enum):
+            return lambda text: kind(text) if text.strip() else None
+        found: Reader = self.readers[kind]
+        return found
+
+
+class RecordReader:
+    """How one model is read from an element."""
+
+    def __init__(self, plans: RecordReaders, model: type[WireModel]) -> None:
+        self.model = model
+        self.name = model.__name__
+        if not model.__pydantic_complete__:
+            model.model_rebuild()
+        self._validate = partial(
+            model.__pydantic_validator__.validate_python, strict=True, by_name=True, by_alias=False
+        )
+        self._key = model.key_field
+        self._by_name: dict[str, FieldReader] = {}
+        for wire_name, attribute in {**model.wire_names(), **model.read_aliases}.items():
+            self._by_name[wire_name] = plans.slot(attribute, model.model_fields[attribute].annotation)
+        # The first of several names that differ in case only wins, as the models order them.
+        self._by_folded = {name.casefold(): slot for name, slot in reversed(self._by_name.items())}
+        self._by_tag: dict[str, FieldReader | None] = {}
+        self.layouts: list[Any] = []  # see layouts.py, which fills them
+        self.shapes: dict[tuple[Any, ...], int] = {}
+
+    def key(self, data: Mapping[str, Any]) -> str:
+        """What a record is known by; empty where the model has no key, or the record none."""
+        return str(data.get(self._key) or "") if self._key else ""
+
+    def record(self, data: dict[str, Any]) -> Row:
+        """Let pydantic validate what was read; raises its `ValidationError`."""
+        key = data.get(self._key)
+        return Row(key if type(key) is str else self.key(data), self._validate(data))
+
+    def find(self, tag: str) -> FieldReader | None:
+        """The slot of *tag*; None for a member the model does not know."""
+        try:
+            return self._by_tag[tag]
+        except KeyError:
+            pass
+        name = local_name(tag)
+        if found := _BACKING_FIELD.fullmatch(name):
+            name = found[1]
+        slot = self._by_name.get(name) or self._by_folded.get(name.casefold())
+        if len(self._by_tag) < _REMEMBERED_TAGS:
+            self._by_tag[tag] = slot
+        return slot
+
+    def read(self, element: Element, findings: Findings, depth: int = 0) -> dict[str, Any]:
+        """Read *element*'s members into a dict of attributes; what cannot be read is added to the findings."""
+        data: dict[str, Any] = {}
+        find = self.find
+        if (element.text or "").strip():
+            self._problem(findings, "", "text where members belong", element.text.strip())
+        for child in element:
+            tag = child.tag
+            slot = find(tag)
+            if slot is None:
+                findings.drift[f"{self.name}.{local_name(tag)}"] += 1
+                data.setdefault(local_name(tag), generic(child))
+                continue
+            attribute, reader = slot.attribute, slot.reader
+            if attribute in data:  # the first one counts
+                findings.drift[f"{self.name}.{local_name(tag)} repeated"] += 1
+                continue
+            text = child.text
+            if text is None or reader is None or len(child):
+                data[attribute] = None if is_nil(child) else self._other(child, slot, findings, depth)
+                continue
+            try:
+                data[attribute] = reader(text)
+            except ValueError as error:
+                self._problem(findings, attribute, str(error), text)
+        return data
+
+    def _other(self, child: Element, slot: FieldReader, findings: Findings, depth: int) -> Any:
+        """A member that is empty, nested or a list."""
+        if depth > _DEPTH:
+            raise ProtocolError("the reply is nested too deeply")
+        if slot.nested is not None:
+            return slot.nested.read(child, findings, depth + 1)
+        if slot.reader is not None:
+            if not len(child):
+                return slot.reader("")
+            self._problem(findings, slot.attribute, "a structure where a single value belongs", "")
+            return None
+        rows = [row for row in child if len(row) or not is_nil(row)]
+        if slot.rows is not None:
+            return [slot.rows.read(row, findings, depth + 1) for row in rows]
+        return [self._value(row.text or "", slot, findings) for row in rows]
+
+    def _value(self, text: str, slot: FieldReader, findings: Findings) -> Any:
+        assert slot.values is not None  # noqa: S101 - a slot has one way to be read
+        try:
+            return slot.values(text)
+        except ValueError as error:
+            self._problem(findings, slot.attribute, str(error), text)
+            return None
+
+    def _problem(self, findings: Findings, attribute: str, message: str, text: str) -> None:
+        field_name = f"{self.name}.{attribute}" if attribute else self.name
+        findings.problems.append(Problem(message, field=field_name, value=repr(text[:60]) if text else ""))
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, WireModel)
