@@ -179,13 +179,13 @@ class TransportError(OctopusError):
     retryable = True
 
 
-class ConnectFailedError(TransportError):  # noqa: N818 - says what happened; the field's own word
+class ConnectFailedError(TransportError):
     """Nothing was sent: DNS failure, connection refused, TLS failure, or no free connection in time."""
 
     hint = "is the endpoint right and the service up? `octopus-soap doctor` looks closer"
 
 
-class TimedOutError(TransportError, TimeoutError):  # noqa: N818 - says what happened; also a builtin TimeoutError
+class TimedOutError(TransportError, TimeoutError):
     """A connect, read or total limit passed before the answer was complete."""
 
     hint = (

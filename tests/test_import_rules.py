@@ -20,42 +20,33 @@ PACKAGE = Path(octopus_soap.__file__).parent
 ARROWS: dict[str, set[str]] = {
     "_http": set(),  # rules of HTTP that every part may share
     "_version": set(),
-    "bundled": set(),
     "display": set(),  # it knows what it shows by its shape, so that everything can show itself
     "errors": {"_http", "display"},
     "extras": {"errors"},
     "safety": set(),
-    "counters": set(),
-    "csv_cells": set(),
-    "csv_rows": {"csv_cells", "errors", "models"},
-    "events": set(),
-    "watching": {"errors", "events", "results", "settings"},
-    "telemetry": {"_version", "events"},
     "models": {"display", "errors"},
-    "frames": {"csv_cells", "errors", "extras", "models"},
-    "results": {"display", "errors", "frames"},
+    "contracts": {"errors", "models"},
+    "tables": {"errors", "extras", "models"},
+    "results": {"display", "errors", "tables"},
     "progress": {"errors", "extras"},
     "settings": {"_http", "_version", "errors", "safety"},
     "engine": {"_http", "display", "errors", "models", "progress", "results", "safety"},
-    "wire": {"_http", "bundled", "errors", "models"},
+    "wire": {"_http", "errors", "models"},
     "operations": {"engine", "errors", "models", "results", "safety"},
-    "drivers": {"_http", "engine", "errors", "settings", "wire"},
-    "health": {"engine", "errors", "models", "results", "safety"},
+    "transport": {"_http", "contracts", "engine", "errors", "settings", "wire"},
+    "observe": {"_version", "engine", "errors", "models", "results", "safety", "settings"},
     "client": {
-        "_http",
-        "counters", "drivers", "engine", "errors", "extras", "health", "operations", "settings", "watching", "wire",
+        "_http", "contracts", "engine", "errors", "extras", "observe", "operations", "settings", "transport", "wire",
     },
-    "plots": {"errors", "extras", "frames", "results"},
-    "jobs": {"_http", "csv_cells", "csv_rows", "errors", "frames", "models", "results", "wire"},
-    "pinned": {"errors", "wire"},
-    "emulator": {"bundled"},  # and nothing else: an emulator that shared the client's codec would hide its bugs
+    "plots": {"errors", "extras", "results", "tables"},
+    "jobs": {"_http", "errors", "models", "results", "tables", "wire"},
+    "emulator": {"contracts"},  # its leaf `bundled`, and nothing else: see the test below
     "octopia": set(),  # another API, which shares no code with this one
     "demo": {"client", "emulator", "errors", "models", "operations", "settings"},
     "testing": {"_version", "client", "emulator", "engine", "errors", "models", "settings", "wire"},
     "cli": {
-        "_http",
-        "_version", "client", "csv_cells", "csv_rows", "demo", "drivers", "emulator", "errors", "frames", "jobs", "models",
-        "octopia", "operations", "pinned", "results", "safety", "settings", "wire",
+        "_http", "_version", "client", "contracts", "demo", "emulator", "errors", "jobs", "models", "octopia", "operations",
+        "results", "safety", "settings", "tables", "transport", "wire",
     },
     "__init__": {"_version"},  # everything else is loaded when it is first used
 }  # fmt: skip
@@ -64,24 +55,23 @@ ARROWS: dict[str, set[str]] = {
 TYPING_ARROWS: dict[str, set[str]] = {
     "display": {"errors", "models", "results"},
     "errors": {"results"},
-    "frames": {"results"},
+    "tables": {"results"},
     "progress": {"results"},
-    "client": {"events", "results"},
-    "events": {"results"},
-    "watching": {"counters", "engine"},
+    "client": {"results"},
     "cli": {"engine"},
     "demo": {"results"},
     "jobs": {"client"},
-    "__init__": {"client", "counters", "events", "errors", "health", "models", "results", "safety", "settings"},
+    "wire": {"contracts"},
+    "__init__": {"client", "errors", "models", "observe", "results", "safety", "settings"},
 }
 
 # Libraries that may be imported in one place only, with that place.
 LIBRARIES: dict[str, tuple[str, ...]] = {
-    "zeep": ("wire.contract",),
-    "lxml": ("wire", "emulator"),
-    "requests": ("drivers",),
-    "urllib3": ("drivers",),
-    "httpx": ("drivers", "octopia"),
+    "zeep": ("contracts.wsdl",),
+    "lxml": ("contracts", "wire", "emulator"),
+    "requests": ("transport",),
+    "urllib3": ("transport",),
+    "httpx": ("transport", "octopia"),
     "authlib": ("octopia",),
     "starlette": ("emulator",),
     "uvicorn": ("emulator",),
@@ -89,13 +79,13 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "rich": ("cli", "display"),
     "pytest": ("testing",),
     "pydantic_settings": ("settings", "cli"),
-    "pandas": ("frames",),
-    "polars": ("frames",),
-    "pyarrow": ("frames",),
+    "pandas": ("tables",),
+    "polars": ("tables",),
+    "pyarrow": ("tables",),
     "matplotlib": ("plots",),
     "tqdm": ("progress",),
     "sqlalchemy": ("jobs",),
-    "opentelemetry": ("telemetry",),
+    "opentelemetry": ("observe.telemetry",),
 }
 FOR_TYPES = {("client", "requests"), ("client", "zeep")}
 """Imports outside those places that only type checkers see."""
@@ -104,7 +94,7 @@ LONGER = {
     "operations": "the catalogue: one table of 20 rows, mostly docstrings, is read in one piece",
 }
 """Modules that may be longer than the limit, with the reason."""
-MOST_LINES = 450
+MOST_LINES = 600
 
 
 class Import(NamedTuple):
@@ -184,7 +174,7 @@ def _arrows(*, for_types: bool) -> dict[str, set[str]]:
 
 def test_the_source_is_read_as_intended() -> None:
     """A test of imports that finds none would pass for ever."""
-    assert Import("wire.contract", "zeep", for_types=False) in IMPORTS
+    assert Import("contracts.wsdl", "zeep", for_types=False) in IMPORTS
     assert Import("client", "requests", for_types=True) in IMPORTS
     assert Import("errors", "octopus_soap.results", for_types=True) in IMPORTS
     assert any(
@@ -209,6 +199,12 @@ def test_the_picture_shows_no_arrow_that_nothing_runs_along() -> None:
 
 def test_the_picture_has_no_cycle() -> None:
     assert list(TopologicalSorter(ARROWS).static_order())
+
+
+def test_the_emulator_shares_only_the_shipped_contracts_place() -> None:
+    """An emulator that shared the client's codec would hide its bugs."""
+    targets = {f.target for f in IMPORTS if f.module.startswith("emulator") and f.target.startswith("octopus_soap.")}
+    assert {t for t in targets if not t.startswith("octopus_soap.emulator")} == {"octopus_soap.contracts.bundled"}
 
 
 def test_nothing_below_the_client_imports_it() -> None:

@@ -22,8 +22,8 @@ WIDE, HIGH, ACROSS, DOWN, EDGE, LANE = 94, 34, 12, 40, 12, 16
 COLOURS = {"io": "#00695c", "pure": "#3949ab", "people": "#8d5a00"}
 WORDS = {"people": "for people and programs", "io": "sends, waits, stores", "pure": "decides, no I/O"}
 KINDS = {
-    "people": {"cli", "client", "demo", "display", "frames", "plots", "testing", "progress"},
-    "io": {"drivers", "emulator", "jobs", "octopia", "pinned", "telemetry"},
+    "people": {"cli", "client", "demo", "display", "tables", "plots", "testing", "progress"},
+    "io": {"transport", "emulator", "jobs", "octopia"},
 }
 
 

@@ -2,9 +2,9 @@
 
 List calls: batches of checked inputs sent, split where needed, and put together again.
 
-Theory. An input becomes an `BatchItem`; equal inputs share one (asked once, answered twice). A *job* hands out one flow per
-batch, lazily, so that a million inputs need the memory of a few batches; drivers run the flows side by side and give
-back each `BatchPart` in input order. A flow never raises for its items: it returns one outcome per entry.
+Theory. An input becomes a `BatchItem`; equal inputs share one (asked once, answered twice). A `BatchCall` hands out one
+flow per batch, lazily, so that a million inputs need the memory of a few batches; drivers run the flows side by side and
+give back each `BatchPart` in input order. A flow never raises for its items: it returns one outcome per entry.
 
 A batch that fails as a whole is halved where that can help:
 
@@ -28,7 +28,6 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from octopus_soap.engine.effects import Flow
 from octopus_soap.engine.inputs import BatchInputs, BatchItem, BatchRule, ListCall, account_problems
 from octopus_soap.engine.outcomes import BatchOutcomes, BatchPart, ItemVerdict, outcomes_of, same_for_all
 from octopus_soap.engine.read_first import complete, read_current
@@ -52,6 +51,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from octopus_soap.engine.context import Context
+    from octopus_soap.engine.effects import Flow
 
 
 T = TypeVar("T")

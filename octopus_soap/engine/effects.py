@@ -18,13 +18,11 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from octopus_soap.engine.retry import FailureKind
-from octopus_soap.errors import (
-    OctopusError,
-)
-
 if TYPE_CHECKING:
-    pass
+    from octopus_soap.engine.retry import FailureKind
+    from octopus_soap.errors import (
+        OctopusError,
+    )
 
 
 T = TypeVar("T")

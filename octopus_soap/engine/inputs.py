@@ -17,7 +17,6 @@ from octopus_soap.errors import InvalidInputError, Problem
 from octopus_soap.models import OrderDownloadSubmitRequest
 from octopus_soap.models.base import WireModel
 from octopus_soap.models.scalars import FORBIDDEN, INT32_MAX, INT32_MIN, SKU_LENGTH
-from octopus_soap.results import Progress
 from octopus_soap.safety import OmittedValues
 
 if TYPE_CHECKING:
@@ -25,7 +24,8 @@ if TYPE_CHECKING:
 
     from octopus_soap.engine.context import Context
     from octopus_soap.engine.outcomes import ItemVerdict
-    from octopus_soap.models import InventoryItem, ItemQuantityAndPrice, WireModel
+    from octopus_soap.models import InventoryItem, ItemQuantityAndPrice
+    from octopus_soap.results import Progress
 
 
 T = TypeVar("T")

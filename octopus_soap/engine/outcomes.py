@@ -19,7 +19,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from octopus_soap.engine.inputs import BatchItem, ListCall
 from octopus_soap.errors import OctopusError, ProtocolError, RejectedError
 from octopus_soap.results import BatchResult, CallInfo, ItemOutcome, OutcomeStatus, Removal, item_outcome
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from octopus_soap.engine.context import CodecLike
+    from octopus_soap.engine.inputs import BatchItem, ListCall
     from octopus_soap.engine.request import RequestResult
     from octopus_soap.models import (
         InventoryItem,

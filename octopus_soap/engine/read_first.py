@@ -10,7 +10,6 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from octopus_soap.engine.effects import Flow
 from octopus_soap.engine.outcomes import match_rows
 from octopus_soap.engine.request import Request, RequestTrace, attempt_all
 from octopus_soap.errors import (
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from octopus_soap.engine.context import Context
+    from octopus_soap.engine.effects import Flow
     from octopus_soap.models.base import WireModel
     from octopus_soap.results import CallInfo
 

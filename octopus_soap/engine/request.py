@@ -1,6 +1,6 @@
 """What is told of a request while it runs: that it began, each repeat, and how it ended, whatever ended it.
 
-A `RequestTrace` is entered before the first attempt and left after the last one. It is left also where the flow is closed
+A `RequestTrace` is entered before the first attempt and left after the last one. It is left also if the flow is closed
 under way (a cancelled task, Ctrl-C, an abandoned stream): then the request is abandoned, and that is told too. What is
 told goes to the `Observer` in the call's rules, which counts, and may make events of it; the engine knows neither.
 
@@ -20,7 +20,6 @@ kept, and why a test can step every retry by hand with a list of replies.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeVar
 
@@ -41,7 +40,7 @@ from octopus_soap.results import CallInfo
 from octopus_soap.safety import Safety
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from octopus_soap.results import ItemOutcome
 

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "octopus_soap"
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 LAYOUT = PAGE.partition("```\noctopus_soap/\n")[2].partition("```")[0]
 NOT_NAMED = {"_version.py", "py.typed"}
-WHOLE = {"emulator", "octopia", "demo", "cli", "testing", "models", "frames"}
+WHOLE = {"emulator", "octopia", "demo", "cli", "testing", "models", "tables"}
 """Packages whose row speaks of all their modules at once."""
 
 
@@ -49,7 +49,7 @@ def real(folder: str) -> set[str]:
 
 def test_the_layout_is_read_as_intended() -> None:
     assert "client.py" in named()[""]
-    assert {"contract.py", "plans.py"} <= named()["wire"]
+    assert {"codec.py", "readers.py"} <= named()["wire"]
 
 
 @pytest.mark.parametrize("folder", sorted({"", *(p.name for p in PACKAGE.iterdir() if (p / "__init__.py").exists())}))

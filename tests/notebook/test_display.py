@@ -237,7 +237,7 @@ def test_an_error_shows_the_facts_of_its_call() -> None:
 def test_nothing_that_draws_is_loaded_before_it_draws() -> None:
     code = """
 import sys, octopus_soap
-from octopus_soap import BatchResult, InventoryItem, OctopusError, frames, plots
+from octopus_soap import BatchResult, InventoryItem, OctopusError, plots, tables
 repr(InventoryItem(sku="1")); InventoryItem(sku="1")._repr_html_(); BatchResult([])._repr_html_()
 print(*{"rich", "tqdm", "pandas", "polars", "pyarrow", "matplotlib", "IPython", "numpy"} & set(sys.modules))
 """
