@@ -8,8 +8,8 @@ OctopusError
 │   └── ClientClosedError             the client was closed
 ├── InvalidInputError (ValueError)    refused before the first byte was sent; .problems lists every one
 ├── TransportError                    no complete HTTP answer
-│   ├── ConnectFailed                 nothing was sent: DNS, refused, TLS, no free connection
-│   └── TimedOut (TimeoutError)       connect, read or total limit passed
+│   ├── ConnectFailedError            nothing was sent: DNS, refused, TLS, no free connection
+│   └── TimedOutError (TimeoutError)  connect, read or total limit passed
 ├── HttpStatusError                   an HTTP status that is no SOAP answer
 │   └── RateLimitedError              429, or 503 with Retry-After beyond the cap; .retry_after
 ├── ProtocolError                     an answer that is not the SOAP reply it should be (truncated, HTML, wrong shape)

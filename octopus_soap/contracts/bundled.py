@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_PACKAGE = Path(__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parents[1]
 
 # In order: what the wheel carries, then what a checkout has.
 PLACES = (_PACKAGE / "wsdl", _PACKAGE.parent / "wsdl")

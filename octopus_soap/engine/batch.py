@@ -3,8 +3,8 @@
 List calls: batches of checked inputs sent, split where needed, and put together again.
 
 Theory. An input becomes a `BatchItem`; equal inputs share one (asked once, answered twice). A `BatchCall` hands out one
-flow per batch, lazily, so that a million inputs need the memory of a few batches; drivers run the flows side by side and
-give back each `BatchPart` in input order. A flow never raises for its items: it returns one outcome per entry.
+flow per batch, lazily, so that a million inputs need the memory of a few batches; drivers run the flows side by side
+and give back each `BatchPart` in input order. A flow never raises for its items: it returns one outcome per entry.
 
 A batch that fails as a whole is halved where that can help:
 

@@ -6,8 +6,8 @@ written here and in the drivers, once, and for all operations.
 The operation descriptor: one declared row serves every client.
 
 A row of the catalogue is a method whose body checks its arguments and returns a description of the call (`SingleCall`
-or `ListCall`). The decorators below turn it into a descriptor. Looked up on a client, it becomes a callable with the row's
-own parameters that runs the call through that client's driver, so no client contains operation code.
+or `ListCall`). The decorators below turn it into a descriptor. Looked up on a client, it becomes a callable with the
+row's own parameters that runs the call through that client's driver, so no client contains operation code.
 """
 
 from __future__ import annotations

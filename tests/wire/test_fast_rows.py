@@ -316,7 +316,7 @@ def test_a_page_of_one_shape_is_read_by_its_layout(monkeypatch):
         [f"<a:InventoryItem><a:Price>{i}.50</a:Price><a:Sku>{i:03d}</a:Sku></a:InventoryItem>" for i in range(9)]
     )
     read(codec, body, cut=True)
-    monkeypatch.setattr("octopus_soap.wire.readers.Plan.read", lambda *_: pytest.fail("read from the tree"))
+    monkeypatch.setattr("octopus_soap.wire.readers.RecordReader.read", lambda *_: pytest.fail("read from the tree"))
     found = read(codec, body, cut=True)
     assert [row.value.sku for row in found.rows] == [f"{i:03d}" for i in range(9)]
 
