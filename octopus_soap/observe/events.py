@@ -187,10 +187,10 @@ def log_events(logger: logging.Logger | None = None, level: int = logging.INFO) 
     not done are WARNINGs.
 
     Args:
-        logger: where to; `octopus_soap.observe.events` by default.
+        logger: where to; `octopus_soap.events` by default.
         level: of a request that ended well.
     """
-    to = logger or logging.getLogger("octopus_soap.observe.events")
+    to = logger or logging.getLogger("octopus_soap.events")
 
     def hook(event: Event) -> None:
         text, wanted = _worded(event, level)

@@ -42,7 +42,7 @@ def test_the_message_is_the_operation_and_what_happened(event: Any, message: str
     with caplog.at_level(logging.DEBUG):
         log_events()(event)
     (record,) = caplog.records
-    assert (record.name, record.levelname, record.getMessage()) == ("octopus_soap.observe.events", level, message)
+    assert (record.name, record.levelname, record.getMessage()) == ("octopus_soap.events", level, message)
     assert record.octopus_event == type(event).__name__
 
 
