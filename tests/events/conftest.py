@@ -8,7 +8,7 @@ import pytest
 
 from octopus_soap import AsyncOctopusClient, OctopusClient, OctopusSettings
 from tests.awaited import AwaitedClient, Loop
-from tests.faults.calls import seed
+from tests.catalogue import seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ class AwaitedWatchedClient(AwaitedClient):
 
 @pytest.fixture
 def shop(service: Emulator) -> Emulator:
-    """A shop in which every call of `tests.faults.calls.CALLS` succeeds."""
+    """A shop in which the call of every row of `tests.catalogue` succeeds."""
     seed(service)
     return service
 

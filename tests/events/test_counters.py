@@ -14,7 +14,7 @@ from octopus_soap import BatchError, Counters, OctopusError, OctopusSettings
 from octopus_soap.emulator import ApiFailure, Fault, Html, Reset, Status, Truncate
 from octopus_soap.engine.retry import FailureKind
 from octopus_soap.observe.observer import Tally
-from tests.faults.calls import CALLS
+from tests.catalogue import ROWS
 
 if TYPE_CHECKING:
     from octopus_soap.emulator import Emulator
@@ -35,7 +35,7 @@ def test_in_a_faulty_run_the_counters_are_what_the_service_saw(shop: Emulator, w
     ended: list[str] = []
     items = 0
     for _ in range(2):
-        for call in CALLS:
+        for call in ROWS:
             try:
                 call(client)
             except OctopusError as error:

@@ -19,8 +19,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from octopus_soap import AsyncOctopusClient, ItemQuantityAndPrice, OctopusError, OctopusSettings
 from octopus_soap.emulator import ApiFailure, Fault, Hang, Html, Lie, Reset, Status, Truncate
 from octopus_soap.observe.telemetry import OpenTelemetryEvents
+from tests.catalogue import BY_NAME
 from tests.conftest import SECRETS
-from tests.faults.calls import BY_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from calls import seed
+
+from tests.catalogue import seed
 
 if TYPE_CHECKING:
     from octopus_soap.emulator import Emulator
@@ -13,6 +14,6 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def shop(service: Emulator) -> Emulator:
-    """The emulated service with a shop in which every call of `CALLS` succeeds."""
+    """The emulated service with a shop in which the call of every row succeeds."""
     seed(service)
     return service

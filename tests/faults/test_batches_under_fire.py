@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from calls import BY_NAME, SKUS
 
 from octopus_soap import (
     AuthenticationError,
@@ -29,6 +28,7 @@ from octopus_soap import (
     TransportError,
 )
 from octopus_soap.emulator import Emulator, Fault, Hang, Html, Latency, Lie, Merchant, Profile, Reset, Status
+from tests.catalogue import BY_NAME, SKUS
 
 if TYPE_CHECKING:
     from octopus_soap import BatchResult

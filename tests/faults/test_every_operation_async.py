@@ -7,7 +7,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from calls import BY_NAME, CALLS, CREDENTIALS, EXISTS, Call, http, raw_server, read_request
 from failures import CASES, Failure, check_failure
 
 from octopus_soap import (
@@ -23,6 +22,8 @@ from octopus_soap import (
 )
 from octopus_soap.emulator import CloseIdle, Drip, Emulator, Hang, Latency, Merchant
 from octopus_soap.operations import OPERATIONS
+from tests.catalogue import KINDS, Row
+from tests.faults.raw_servers import CREDENTIALS, EXISTS, http, raw_server, read_request
 
 if TYPE_CHECKING:
     import socket
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Awaited:
-    """An asynchronous client whose methods are called without `await`, so that it can stand in the table."""
+    """An asynchronous client whose methods are called without `await`, so that one table serves both."""
 
     def __init__(self, runner: asyncio.Runner, client: AsyncOctopusClient) -> None:
         self.runner, self.client = runner, client
@@ -77,13 +78,13 @@ def awaited(shop: Emulator, runner: asyncio.Runner, kept: dict[str, AsyncOctopus
 
 
 @pytest.mark.parametrize(("call", "failure"), CASES)
-def test_every_operation_under_every_failure(call: Call, failure: Failure, shop: Emulator, awaited):
+def test_every_operation_under_every_failure(call: Row, failure: Failure, shop: Emulator, awaited):
     check_failure(call, failure, shop, awaited(**dict(failure.settings)))
 
 
-@pytest.mark.parametrize("call", CALLS, ids=str)
+@pytest.mark.parametrize("call", KINDS, ids=str)
 @pytest.mark.parametrize("fault", [Hang(), Drip(20, "headers"), Drip(20, "body")], ids=["silent", "headers", "body"])
-def test_every_method_ends_within_its_limit(call: Call, fault, shop: Emulator, awaited):
+def test_every_method_ends_within_its_limit(call: Row, fault, shop: Emulator, awaited):
     client = awaited(total_timeout=0.15, max_attempts=1)
     shop.script.on(call.operation).do(fault)
     started = time.monotonic()
@@ -98,8 +99,8 @@ def test_every_method_ends_within_its_limit(call: Call, fault, shop: Emulator, a
     assert isinstance(error, TimedOutError)
 
 
-@pytest.mark.parametrize("call", CALLS, ids=str)
-def test_a_stale_socket_is_retried_where_a_repeat_does_no_harm(call: Call, shop: Emulator, awaited):
+@pytest.mark.parametrize("call", KINDS, ids=str)
+def test_a_stale_socket_is_retried_where_a_repeat_does_no_harm(call: Row, shop: Emulator, awaited):
     client = awaited()
     shop.script.on("IsSkuExist", nth=1).do(CloseIdle())
     client.is_sku_exist("A")
@@ -234,7 +235,3 @@ def test_a_compression_bomb_is_not_unpacked(runner: asyncio.Runner):
 )
 def test_what_is_no_answer_is_our_error(runner: asyncio.Runner, answer):
     refused(runner, answer, total_timeout=2.0)
-
-
-def test_the_table_covers_every_operation():
-    assert set(BY_NAME) == set(OPERATIONS)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import responses
-from calls import CREDENTIALS, EXISTS, envelope, http, raw_server, read_request
 
 from octopus_soap import OctopusClient, OctopusError, OctopusSettings, OutcomeUnknownError, ProtocolError
 from octopus_soap.wire.faults import Reply, soap_body
 from octopus_soap.wire.redact import Redactor
+from tests.faults.raw_servers import CREDENTIALS, EXISTS, envelope, http, raw_server, read_request
 
 if TYPE_CHECKING:
     import socket
@@ -205,7 +205,7 @@ def test_a_broken_compression_is_our_error():
 
 
 def test_an_oversized_answer_to_an_order_leaves_it_open(mocked):
-    from calls import BY_NAME
+    from tests.catalogue import BY_NAME
 
     mocked.post(ENDPOINT, body=EXISTS + b" " * 5000)
     with client_of(max_reply_bytes=4096) as client, pytest.raises(OutcomeUnknownError):

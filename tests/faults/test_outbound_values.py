@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from calls import CALLS
 
 from octopus_soap import (
     CustomFieldMapping,
@@ -20,6 +19,7 @@ from octopus_soap import (
     OrderSubmit,
     StoreStockInfo,
 )
+from tests.catalogue import ROWS
 
 NAIVE = datetime(2026, 1, 1, 12)  # noqa: DTZ001 - what is refused here
 
@@ -165,7 +165,7 @@ def test_duplicates_that_differ_are_refused_and_equal_ones_sent_once(method, one
 
 @pytest.mark.parametrize("wrong", ["AB", b"AB", {"A": 1}, 5, None, InventoryItem(sku="A")])
 def test_a_single_thing_in_place_of_a_list_is_refused(wrong, client, service):
-    for call in CALLS:
+    for call in ROWS:
         if call.is_list:
             with pytest.raises(InvalidInputError):
                 call.method(client)(wrong)

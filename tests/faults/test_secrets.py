@@ -7,13 +7,11 @@ import logging
 import pickle
 import traceback
 import warnings
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
 import responses
-from calls import BY_NAME, CALLS, CREDENTIALS, EXISTS, RawServer, envelope, http, raw_server, read_request
 
 from octopus_soap import (
     AsyncOctopusClient,
@@ -28,6 +26,8 @@ from octopus_soap import (
 from octopus_soap.emulator import Emulator, Fault, Html, Lie, Merchant, Reset, Status
 from octopus_soap.engine.context import Context
 from octopus_soap.wire.redact import Redactor
+from tests.catalogue import BY_NAME, KINDS, ROWS
+from tests.faults.raw_servers import CREDENTIALS, EXISTS, RawServer, envelope, http, raw_server, read_request
 
 if TYPE_CHECKING:
     import socket
@@ -103,11 +103,11 @@ def test_reprs_show_none(canaries):
     assert isinstance(client._context(), Context)
 
 
-@pytest.mark.parametrize("call", CALLS, ids=str)
+@pytest.mark.parametrize("call", KINDS, ids=str)
 @pytest.mark.parametrize(
     "fault", [Fault("internal"), Status(401), Status(503), Html(), Reset("after"), Lie("bad-scalar")], ids=str
 )
-def test_errors_of_every_operation_show_none(call, fault, canaries):
+def test_errors_of_every_kind_of_operation_show_none(call, fault, canaries):
     canaries.script.on("*").do(fault)
     with client_of(canaries.url, max_attempts=1) as client:
         arguments = call.arguments
@@ -115,7 +115,7 @@ def test_errors_of_every_operation_show_none(call, fault, canaries):
             arguments = (arguments[0].replace(credit_card=CARD),)
         error: OctopusError | None = None
         try:
-            replace(call, arguments=arguments)(client)
+            call.method(client)(*arguments)
         except OctopusError as raised:
             error = raised
         assert error is None or clean(all_there_is(error))
@@ -215,7 +215,7 @@ def test_refused_input_shows_no_secret():
     assert clean(all_there_is(caught.value))
     assert "credit_card" in caught.value.message or "CreditCard" in caught.value.message
     with client_of("http://127.0.0.1:9/x", account_id=ACCOUNT + "\x01") as client:
-        for call in (CALLS[0], BY_NAME["GetItemList"], BY_NAME["SubmitOrder"]):
+        for call in (ROWS[0], BY_NAME["GetItemList"], BY_NAME["SubmitOrder"]):
             with pytest.raises(InvalidInputError) as caught:
                 call(client)
             assert clean(all_there_is(caught.value))

@@ -5,10 +5,9 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-from calls import BY_NAME, CALLS, CREDENTIALS, EXISTS, Call, http, raw_server, read_request
 
 from octopus_soap import (
     ConnectFailedError,
@@ -21,9 +20,8 @@ from octopus_soap import (
     TimedOutError,
 )
 from octopus_soap.emulator import Drip, Hang, Latency
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.catalogue import BY_NAME, KINDS, Row
+from tests.faults.raw_servers import CREDENTIALS, EXISTS, http, raw_server, read_request
 
 SLACK = 5.0  # a loaded machine is slow; hanging is for ever
 
@@ -51,7 +49,7 @@ def check_timed_out(error: OctopusError, safety: Safety) -> None:
     assert isinstance(error, TimeoutError), "except TimeoutError works too"
 
 
-@pytest.mark.parametrize("call", CALLS, ids=str)
+@pytest.mark.parametrize("call", KINDS, ids=str)
 @pytest.mark.parametrize(
     ("fault", "limits"),
     [
@@ -62,7 +60,7 @@ def check_timed_out(error: OctopusError, safety: Safety) -> None:
     ],
     ids=["silent-read", "silent-total", "drip-headers", "drip-body"],
 )
-def test_every_method_ends_within_its_limit(call: Call, fault, limits, shop, make_client):
+def test_every_method_ends_within_its_limit(call: Row, fault, limits, shop, make_client):
     client = make_client(max_attempts=1, **limits)
     shop.script.on(call.operation).do(fault)
     check_timed_out(error_of(lambda: call(client)), call.safety)

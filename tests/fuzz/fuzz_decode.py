@@ -24,12 +24,11 @@ try:
 except ImportError:
     atheris = None
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "faults"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 with atheris.instrument_imports(include=["octopus_soap"]) if atheris else contextlib.nullcontext():
-    from calls import CALLS, Call, seed
-
     from octopus_soap import BatchError, BatchResult, OctopusClient, OctopusError, OctopusSettings
     from octopus_soap.wire.faults import Reply
+    from tests.catalogue import ROWS, Row, seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +72,7 @@ def make_corpus(folder: Path) -> Path:
             service.reset()
             seed(service)
             service.script.on("*").do(*condition)
-            for place, call in enumerate(CALLS):
+            for place, call in enumerate(ROWS):
                 with contextlib.suppress(OctopusError):
                     call(client)
                 body = service.calls[-1].reply
@@ -101,7 +100,7 @@ class Target:
     def __call__(self, data: bytes) -> None:
         if len(data) < 2:
             return
-        call, status = CALLS[data[0] % len(CALLS)], STATUSES[data[1] % len(STATUSES)]
+        call, status = ROWS[data[0] % len(ROWS)], STATUSES[data[1] % len(STATUSES)]
         self._reply = Reply(status, {"content-type": "text/xml"}, data[2:], 0.0)
         self._client._memory._learned.clear()
         started = time.monotonic()
@@ -119,7 +118,7 @@ def _check_error(error: OctopusError) -> None:
     assert len(str(error)) < 1000, len(str(error))
 
 
-def _check(call: Call, answer: Any) -> None:
+def _check(call: Row, answer: Any) -> None:
     if call.is_list and isinstance(answer, BatchResult):
         assert [outcome.key for outcome in answer.outcomes] == list(call.keys), "each input has exactly one outcome"
 

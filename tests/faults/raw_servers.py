@@ -1,113 +1,14 @@
-"""Every operation with a call that succeeds against a seeded shop, and raw servers for what no emulator should do."""
+"""Raw servers, for what no emulator should do."""
 
 from __future__ import annotations
 
 import socket
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
-
-from octopus_soap import (
-    CustomFieldMapping,
-    InventoryItem,
-    ItemQuantityAndPrice,
-    OrderDownloadSubmitRequest,
-    OrderItem,
-    OrderSubmit,
-    Safety,
-)
-from octopus_soap.operations import OPERATIONS
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from octopus_soap import OctopusClient
-    from octopus_soap.emulator import Emulator
-
-SKUS = ("A", "B", "C")
-
-
-@dataclass(frozen=True)
-class Call:
-    """One operation with arguments that succeed in the shop of `seed`.
-
-    Attributes:
-        operation: wire name.
-        arguments: the method's arguments.
-        keys: for list operations, the keys of its inputs.
-    """
-
-    operation: str
-    arguments: tuple[Any, ...] = ()
-    keys: tuple[str, ...] = ()
-
-    @property
-    def safety(self) -> Safety:
-        return OPERATIONS[self.operation].safety
-
-    @property
-    def is_list(self) -> bool:
-        return bool(self.keys)
-
-    def method(self, client: OctopusClient) -> Callable[..., Any]:
-        return getattr(client, OPERATIONS[self.operation].name)
-
-    def __call__(self, client: OctopusClient) -> Any:
-        return self.method(client)(*self.arguments)
-
-    def __str__(self) -> str:
-        return self.operation
-
-
-def _updates() -> list[ItemQuantityAndPrice]:
-    return [ItemQuantityAndPrice(sku=sku, price=Decimal("1.25"), stock=7) for sku in SKUS]
-
-
-def _uploads() -> list[InventoryItem]:
-    return [InventoryItem(sku=sku, description=f"Item {sku}") for sku in SKUS]
-
-
-def _confirms() -> list[OrderDownloadSubmitRequest]:
-    return [OrderDownloadSubmitRequest(order_id=str(number)) for number in (100001, 100002, 100003)]
-
-
-ORDER = OrderSubmit(order_id="WEB-1", order_items=[OrderItem(sku="A", quantity=1, unit_price=Decimal(2))])
-_IDS = ("100001", "100002", "100003")
-
-CALLS = [
-    Call("IsSkuExist", ("A",)),
-    Call("IsSkuExistList", (SKUS,), SKUS),
-    Call("GetItemTblList"),
-    Call("GetItemList", (SKUS,), SKUS),
-    Call("GetItemQuantity", ("A",)),
-    Call("GetItemQuantityInfo", ("A",)),
-    Call("GetItemQuantityList", (SKUS,), SKUS),
-    Call("UpdateItemQuantityAndPrice", (_updates()[0],)),
-    Call("UpdateItemQuantityAndPriceList", (_updates(),), SKUS),
-    Call("UploadItem", (_uploads()[0],)),
-    Call("UploadItemList", (_uploads(),), SKUS),
-    Call("DeleteItem", ("A",)),
-    Call("DeleteItemStore", ("A",)),
-    Call("DeleteTblItem", ("A",)),
-    Call("GetOrderList"),
-    Call("GetOrderListStore", ("S1",)),
-    Call("SetDownloadOrderConfirm", (_confirms(),), _IDS),
-    Call("SetDownloadSplitOrderConfirm", (_confirms(),), _IDS),
-    Call("SubmitOrder", (ORDER,)),
-    Call("CustomFieldMapping", ([CustomFieldMapping(text="Colour", value="red")],), ("Colour",)),
-]
-BY_NAME = {call.operation: call for call in CALLS}
-
-
-def seed(service: Emulator, merchant: str | None = None) -> None:
-    """A shop in which every call of `CALLS` succeeds."""
-    for number, sku in enumerate(SKUS, 1):
-        service.store.add_item(sku, Price=Decimal(number), Stock=number, Description="x", merchant=merchant)
-        service.store.mark_changed(sku, merchant=merchant)
-        service.store.add_order(OrderID=f"OLD-{sku}", stores=("S1",), merchant=merchant)
-
 
 # -- raw servers ---------------------------------------------------------------------------------------------------
 
