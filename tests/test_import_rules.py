@@ -84,6 +84,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "pyarrow": ("tables",),
     "matplotlib": ("plots",),
     "tqdm": ("progress",),
+    "psutil": ("jobs",),
     "sqlalchemy": ("jobs",),
     "opentelemetry": ("observe.telemetry",),
 }

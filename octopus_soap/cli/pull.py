@@ -15,7 +15,7 @@ from octopus_soap.cli.rounds import LEDGER, ChannelOption, EveryOption, LedgerOp
 if TYPE_CHECKING:
     from threading import Event
 
-    from octopus_soap.jobs.running import Report
+    from octopus_soap.jobs.reports import Report
 
 
 class Format(StrEnum):

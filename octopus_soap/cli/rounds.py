@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from octopus_soap.errors import OctopusError
-    from octopus_soap.jobs.running import Report
+    from octopus_soap.jobs.reports import Report
 
 LEDGER = "octopus-ledger.db"
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}

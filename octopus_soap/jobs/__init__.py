@@ -1,4 +1,4 @@
-"""Jobs that survive crashes: what was done and what is left stands in a ledger, not in a process's memory.
+"""Jobs that survive crashes: what was done and what is left is recorded in a database.
 
     with OctopusClient() as client, Ledger("shop.db") as ledger:
         report = StockPush(client, ledger).run("stock.csv")
@@ -12,26 +12,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from octopus_soap.jobs.change_delivery import Change
-    from octopus_soap.jobs.changes import ChangeFeed
+    from octopus_soap.jobs.changes import Change, ChangeFeed
     from octopus_soap.jobs.ledger import Ledger
-    from octopus_soap.jobs.order_delivery import Delivery
+    from octopus_soap.jobs.order_delivery import OrderDelivery
     from octopus_soap.jobs.orders import OrderInbox
     from octopus_soap.jobs.push import StockPush
-    from octopus_soap.jobs.running import Report, every
+    from octopus_soap.jobs.reports import Report, every
 
 _HOMES = {
-    "change_delivery": ["Change"],
-    "changes": ["ChangeFeed"],
+    "changes": ["Change", "ChangeFeed"],
     "ledger": ["Ledger"],
-    "order_delivery": ["Delivery"],
+    "order_delivery": ["OrderDelivery"],
     "orders": ["OrderInbox"],
     "push": ["StockPush"],
-    "running": ["Report", "every"],
+    "reports": ["Report", "every"],
 }
 _HOME_OF = {name: f"octopus_soap.jobs.{module}" for module, names in _HOMES.items() for name in names}
 
-__all__ = ["Change", "ChangeFeed", "Delivery", "Ledger", "OrderInbox", "Report", "StockPush", "every"]
+__all__ = ["Change", "ChangeFeed", "Ledger", "OrderDelivery", "OrderInbox", "Report", "StockPush", "every"]
 
 
 def __getattr__(name: str) -> object:

@@ -31,8 +31,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import delete, select, update
 
@@ -46,14 +48,14 @@ from octopus_soap.errors import (
     OctopusError,
     Problem,
 )
-from octopus_soap.jobs.change_delivery import Change, ChangeDeliverer, ChangeHandler, FeedOptions, claimed
-from octopus_soap.jobs.change_tables import CHANGES, LISTED, QUARANTINED, TAKEN
-from octopus_soap.jobs.quarantine import Backoff, name_held, reason_of
-from octopus_soap.jobs.running import Report
-from octopus_soap.results import BatchResult, Removal
+from octopus_soap.jobs.handlers import FREE, HandlerRunner
+from octopus_soap.jobs.reports import Backoff, Report, reason_of, report_held
+from octopus_soap.jobs.tables import CHANGES, DONE, LISTED, QUARANTINED, TAKEN
+from octopus_soap.results import BatchResult, OutcomeStatus, Removal
 from octopus_soap.wire.redact import Redactor
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from sqlalchemy import Connection, Row
@@ -63,6 +65,135 @@ if TYPE_CHECKING:
     from octopus_soap.jobs.ledger import Ledger
     from octopus_soap.models import InventoryItem
     from octopus_soap.results import ItemOutcome
+
+_FETCHED = 100
+"""Items fetched together, as many as GetItemList takes."""
+_DELETED = "deleted"
+
+
+@dataclass(slots=True)
+class Change:
+    """An item that has changed, as it is now.
+
+    Attributes:
+        sku: its SKU.
+        item: the item; None where the service has it no more.
+        attempt: how often this SKU was handed over, this time included.
+        redelivered: an earlier handler was interrupted by a crash, so its work may be there already.
+        connection: of a transactional feed, the ledger's open transaction; None otherwise.
+    """
+
+    sku: str
+    item: InventoryItem | None
+    attempt: int = 1
+    redelivered: bool = False
+    connection: Connection | None = field(default=None, repr=False)
+
+    @property
+    def deleted(self) -> bool:
+        """Whether the service has the item no more."""
+        return self.item is None
+
+
+ChangeHandler: TypeAlias = Callable[[Change], object]
+
+
+class ChangeDeliverer:
+    """Fetches what was taken off the list, and hands it over item by item.
+
+    Args:
+        client: fetches.
+        handlers: claims changes and records what became of them.
+        handler: the user's.
+        report: counts.
+    """
+
+    def __init__(self, client: OctopusClient, handlers: HandlerRunner, handler: ChangeHandler, report: Report) -> None:
+        self._client, self._handlers, self._handler, self.report = client, handlers, handler, report
+        self._ledger = handlers.ledger
+
+    @property
+    def handed_over(self) -> int:
+        """How many changes came to the handler in this run, and to quarantine."""
+        return sum(self.report.counts.get(name, 0) for name in ("handled", "deleted", "failed", "lease_lost"))
+
+    def run(self) -> None:
+        """Fetch and hand over until nothing is due."""
+        while not self._handlers.stop.is_set():
+            with self._handlers.claimed((TAKEN, QUARANTINED), _FETCHED) as lease:
+                if not lease:
+                    return
+                outcomes, down = self._fetched([row.key for row in lease.rows])
+                self._ledger.reach("changes.fetched")
+                for row in lease.rows:
+                    if self._handlers.stop.is_set():
+                        break
+                    if row.key in outcomes:
+                        self._settle(lease, row, outcomes[row.key])
+                if down is not None:
+                    raise down
+
+    def _fetched(self, skus: Iterable[str]) -> tuple[dict[str, ItemOutcome[InventoryItem]], OctopusError | None]:
+        """Return the items, and why others got no answer if that is the service's fault and not theirs."""
+        try:
+            result = self._client.get_item_list(skus)
+        except BatchError as error:
+            result = error.result
+            unanswered = {o.key: o.error or error for o in result.unfinished if o.raw is None}
+            if unanswered and not self._fault_of_items(result):
+                answered = {o.key: o for o in result.outcomes if o.key not in unanswered}
+                return answered, next(iter(unanswered.values()))
+        return {outcome.key: outcome for outcome in result.outcomes}, None
+
+    def _fault_of_items(self, result: BatchResult[InventoryItem]) -> bool:
+        """Return True if the items without an answer were asked for, and the service is well otherwise."""
+        asked = all(outcome.status is not OutcomeStatus.NOT_SENT for outcome in result.unfinished)
+        return asked and not self._handlers.stop.is_set() and self._client.ping().ok
+
+    def _settle(self, lease: Lease, row: Row[Any], outcome: ItemOutcome[InventoryItem]) -> None:
+        redactor = self._handlers.redactor
+        same = CHANGES.c.generation == row.generation
+        if outcome.error is not None or outcome.raw is not None:
+            reason = "it cannot be read" if outcome.error is None else reason_of(outcome.error, redactor)
+            raw = None if outcome.raw is None else redactor.body(outcome.raw)
+            self._handlers.quarantine(lease, row, reason, same, raw=raw)
+            self.report.add("failed")
+            return
+        content = _DELETED if outcome.value is None else _content(outcome.value)
+        if content == row.handled_content and not row.delivering:
+            with self._ledger.transaction() as connection:
+                self._finish(connection, lease, row, content)
+            self.report.add("unchanged")
+            return
+        change = Change(row.key, outcome.value, row.deliveries + 1, bool(row.delivering))
+        self.report.add("redelivered", int(change.redelivered))
+        ended = "lease_lost"
+        if self._handlers.begin(lease, row):
+            ended = self._handlers.deliver(
+                lease, row, change, lambda: self._call(change), lambda c, _: self._finish(c, lease, row, content)
+            )
+        self._ledger.reach("changes.done")
+        self.report.add(ended if ended != "done" else "deleted" if change.deleted else "handled")
+
+    def _call(self, change: Change) -> None:
+        self._handler(change)
+        self._ledger.reach("changes.handled")
+
+    def _finish(self, connection: Connection, lease: Lease, row: Row[Any], content: str) -> bool:
+        this = self._handlers.change(lease, row)
+        known = {"handled_content": content, "handled_at": self._ledger.now(connection), "delivering": 0, "raw": None}
+        if not connection.execute(this.values(**known)).rowcount:
+            return False
+        # If it was listed again meanwhile, that generation is still to be done.
+        settled = this.where(CHANGES.c.generation == row.generation)
+        connection.execute(settled.values(state=DONE, due_at=None, attempts=0, message=""))
+        connection.execute(this.values(**FREE))
+        return True
+
+
+def _content(item: InventoryItem) -> str:
+    return hashlib.sha256(item.model_dump_json(exclude_unset=True).encode()).hexdigest()[:32]
+
 
 __all__ = ["Change", "ChangeFeed", "ChangeHandler"]
 
@@ -116,7 +247,8 @@ class ChangeFeed:
         if most_rounds < 1:
             raise InvalidInputError([Problem("must be 1 or more", field="most_rounds", value=repr(most_rounds))])
         self._client, self._ledger, self._rounds = client, ledger, most_rounds
-        self._given = (transactional, handler_seconds, backoff or Backoff(), Redactor(client.settings.secrets()))
+        self._transactional, self._seconds, self._backoff = transactional, handler_seconds, backoff or Backoff()
+        self._redactor = Redactor(client.settings.secrets())
 
     def __repr__(self) -> str:
         return f"<ChangeFeed {self._ledger!r}>"
@@ -140,36 +272,38 @@ class ChangeFeed:
         stop = stop or Event()
         self._ledger.bind(self._client)
         self._client.delete_tbl_item.dry_run("1")  # refuses now what would be refused with items stored
-        report, options = Report(JOB, self._ledger.now()), FeedOptions(handler, *self._given)
+        report = Report(JOB, self._ledger.now())
+        handlers = HandlerRunner(
+            self._ledger, CHANGES, self._transactional, self._seconds, self._backoff, self._redactor, stop
+        )
         with self._ledger.run_lock(JOB):
             with self._ledger.transaction() as connection:
-                self._ledger.take_from_the_dead(connection, CHANGES)
-                self._ledger.mend_times(connection, CHANGES, options.backoff.longest)
+                self._ledger.reclaim_dead_leases(connection, CHANGES)
+                self._ledger.reset_future_due(connection, CHANGES, self._backoff.longest)
             client = self._client.with_options(stop=stop)
-            deliverer = ChangeDeliverer(client, self._ledger, options, stop=stop, report=report)
-            run = _Run(client, self._ledger, deliverer)
+            run = _Run(client, handlers, ChangeDeliverer(client, handlers, handler, report))
             try:
                 run.rounds(self._rounds)
             except (AuthenticationError, ConfigError, LedgerError):
                 raise
             except OctopusError as error:
-                report.error = reason_of(error, options.redactor)
+                report.error = reason_of(error, self._redactor)
             self._end(report)
         report.interrupted = stop.is_set()
         return report
 
     def _end(self, report: Report) -> None:
         with self._ledger.reading() as connection:
-            name_held(connection, CHANGES, self._ledger.channel, report)
+            report_held(connection, CHANGES, self._ledger.channel, report)
             report.finished = self._ledger.now(connection)
 
 
 class _Run:
     """One run of a feed."""
 
-    def __init__(self, client: OctopusClient, ledger: Ledger, deliverer: ChangeDeliverer) -> None:
-        self._client, self._ledger, self._deliverer = client, ledger, deliverer
-        self._options, self._stop, self._report = deliverer.options, deliverer.stop, deliverer.report
+    def __init__(self, client: OctopusClient, handlers: HandlerRunner, deliverer: ChangeDeliverer) -> None:
+        self._client, self._handlers, self._deliverer = client, handlers, deliverer
+        self._ledger, self._stop, self._report = handlers.ledger, handlers.stop, deliverer.report
 
     def rounds(self, most: int) -> None:
         """Go round until the list is empty, or nothing on it is new; what earlier runs left is done first."""
@@ -233,10 +367,10 @@ class _Run:
         connection.execute(delete(CHANGES).where(CHANGES.c.channel == channel, *these))
         kept: dict[str, dict[str, Any]] = {}
         for outcome in rows:
-            raw = self._options.redactor.body(outcome.raw or b"")
+            raw = self._handlers.redactor.body(outcome.raw or b"")
             reason = "it is on the list of changes without a readable SKU, and cannot be taken off"
             if outcome.error is not None:
-                reason += f": {reason_of(outcome.error, self._options.redactor)}"
+                reason += f": {reason_of(outcome.error, self._handlers.redactor)}"
             kept[f"?{hashlib.sha256(raw.encode()).hexdigest()[:16]}"] = {"raw": raw, "message": reason}
         for key, values in kept.items():
             new = {"channel": channel, "key": key, "generation": 1, "listed_rows": 1, "listed_at": now, "attempts": 1}
@@ -247,15 +381,15 @@ class _Run:
     def _take_off(self) -> None:
         refused = 0
         while not self._stop.is_set():
-            with claimed(self._ledger, (LISTED,), _TAKEN, self._options.seconds) as lease:
+            with self._handlers.claimed((LISTED,), _TAKEN) as lease:
                 if not lease:
                     return
                 for row in lease.rows:
                     if self._stop.is_set():
                         break
                     error = self._taken_off(row)
-                    lies_in_it = isinstance(error, ApiStatusError | InvalidInputError)
-                    refused = 0 if error is None or lies_in_it else refused + 1
+                    fault_of_item = isinstance(error, ApiStatusError | InvalidInputError)
+                    refused = 0 if error is None or fault_of_item else refused + 1
                     self._note_taken(lease, row, error)
                     if error is not None and refused >= _MOST_REFUSALS:
                         raise error
@@ -280,8 +414,8 @@ class _Run:
             values: dict[str, Any] = {"state": TAKEN, "due_at": now, "attempts": 0, "message": ""}
             if error is not None and not self._stop.is_set():
                 tries = row.attempts + 1
-                reason = f"it cannot be taken off the list of changes: {reason_of(error, self._options.redactor)}"
-                values = {"due_at": now + self._options.backoff.after(tries), "attempts": tries, "message": reason}
+                reason = f"it cannot be taken off the list of changes: {reason_of(error, self._handlers.redactor)}"
+                values = {"due_at": now + self._handlers.backoff.after(tries), "attempts": tries, "message": reason}
             elif error is not None:
                 return
             connection.execute(update(CHANGES).where(*this).values(leased_by=None, leased_until=None, **values))

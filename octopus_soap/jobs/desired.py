@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from octopus_soap.errors import InvalidInputError, Problem
-from octopus_soap.jobs.running import KeyProblem
+from octopus_soap.jobs.reports import KeyProblem
 from octopus_soap.models import InventoryItem, ItemQuantityAndPrice, StoreStockInfo
 from octopus_soap.models.scalars import parse_datetime
 

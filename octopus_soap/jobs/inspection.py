@@ -7,13 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, case, func, or_, select, update
 
-from octopus_soap.jobs.change_tables import CHANGES
-from octopus_soap.jobs.leases import lock_in_order
-from octopus_soap.jobs.order_tables import ORDER_GAPS, ORDERS
-from octopus_soap.jobs.quarantine import held_as, is_held
-from octopus_soap.jobs.running import KeyProblem
-from octopus_soap.jobs.tables import RUN_LOCK, STOCK_ITEM
-from octopus_soap.jobs.workers import is_gone, shown
+from octopus_soap.jobs.leases import describe_worker, has_exited, lock_in_order
+from octopus_soap.jobs.reports import KeyProblem, held_as, is_held
+from octopus_soap.jobs.tables import CHANGES, ORDER_GAPS, ORDERS, RUN_LOCK, STOCK_ITEM
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -88,7 +84,9 @@ def running(ledger: Ledger) -> list[Running]:
         now = ledger.now(connection)
         held = select(RUN_LOCK).where(RUN_LOCK.c.channel == ledger.channel, RUN_LOCK.c.leased_until > now)
         rows = connection.execute(held.order_by(RUN_LOCK.c.job)).all()
-    return [Running(row.job, shown(row.leased_by), row.since) for row in rows if not is_gone(row.leased_by)]
+    return [
+        Running(row.job, describe_worker(row.leased_by), row.since) for row in rows if not has_exited(row.leased_by)
+    ]
 
 
 def show(ledger: Ledger, key: str) -> list[dict[str, Any]]:
@@ -100,7 +98,7 @@ def show(ledger: Ledger, key: str) -> list[dict[str, Any]]:
             for row in connection.execute(select(table).where(mine, _about(table, [key]))):
                 cells = {name: value for name, value in row._mapping.items() if name not in _UNTOLD}  # noqa: SLF001 - SQLAlchemy's public name
                 if row.leased_by is not None:
-                    cells["leased_by"] = shown(row.leased_by)
+                    cells["leased_by"] = describe_worker(row.leased_by)
                 found.append({"job": table.info["job"], **cells})
     return found
 

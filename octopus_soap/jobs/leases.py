@@ -1,56 +1,156 @@
-"""Leases: how several workers share rows, and several runs a job.
+"""Leases: how several workers share rows, and how several runs share a job.
 
-Theory. A worker claims rows in one short transaction: they get its token and a time until which nobody else may claim
-them. Then it works without any transaction, and writes what came of it under the condition that the rows still bear
-its token (`Lease.holds`). Where the time ran out, another worker may have taken them over; then the condition fails,
-and the late worker's write changes nothing. A claim is made of rows nobody holds: on PostgreSQL with `FOR UPDATE SKIP
-LOCKED`, so that workers pass by each other; on SQLite in the one transaction that may write.
+Purpose. A worker claims rows in one short transaction: they get its token and a time until which no other worker may
+claim them. Then it works without a transaction, and writes the result under the condition that the rows still have its
+token (`Lease.holds`).
 
-A run lock is a lease on a job, kept up by a thread while the block runs.
+Invariants:
 
-Leases of processes that are seen to be dead (`workers.py`) are taken over at once. So are those that end later than any
-lease does: a clock that ran ahead when they were made was set back since, and they would hold for as long.
+* Only free rows are claimed: on PostgreSQL with `FOR UPDATE SKIP LOCKED`, so that workers pass each other; on SQLite in
+  the one transaction that may write.
+* A worker whose lease ran out and was taken over changes nothing: the condition `Lease.holds` is false.
+* A run lock is a lease on a job. A thread renews it while the block runs (`Heartbeat`).
+* Transactions that change several rows lock them first, in the order of their keys (`lock_in_order`): on PostgreSQL two
+  transactions that lock the same rows in different orders deadlock, and one of them fails.
 
-On PostgreSQL two transactions that lock the same rows in different orders end in a deadlock, and one of them fails. So
-whoever changes several rows locks them first, in the order of their keys (`lock_in_order`).
+On failure:
+
+* A process that was killed holds its rows until the lease runs out. If it ran on this machine, its end can be seen
+  (`has_exited`), and its rows are free at once. On other machines the lease runs out.
+* A lease that ends later than any lease does was made by a clock that ran ahead and was set back. It counts as ended.
 """
 
 from __future__ import annotations
 
+import os
+import socket
+import sys
 import threading
+import uuid
+from abc import ABC, abstractmethod
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import psutil
 from sqlalchemy import and_, func, or_, select, text, tuple_, update
 
 from octopus_soap.errors import JobRunningError, LedgerError
 from octopus_soap.jobs.tables import RUN_LOCK
-from octopus_soap.jobs.workers import is_gone, new_token, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
 
     from sqlalchemy import Column, ColumnElement, Connection, Row, Table
 
 RUN_SECONDS = 120.0
-"""How long a run lock holds after its process was last heard of."""
+"""How long a run lock outlives its process, in seconds, if the ledger is given no other time."""
 _DAY = timedelta(days=1)
+_PARTS = 4
+"""Parts of a worker's name (`this_worker`)."""
+_SAME_START = 2.0
+"""Seconds that two readings of one process's start may differ by: the time of the boot is known to a second."""
+
+
+# -- workers -------------------------------------------------------------------------------------------------------
+
+
+def this_worker(name: str | None = None) -> str:
+    """Return the name of this process: `name/host/machine/process`."""
+    return "/".join([_plain(name or "worker"), _plain(socket.gethostname()), _machine(), _process(psutil.Process())])
+
+
+def new_token(worker: str) -> str:
+    """Return a new name for one claim of *worker*."""
+    return f"{worker}#{uuid.uuid4().hex[:12]}"
+
+
+def describe_worker(token: str) -> str:
+    """Return a worker or token as a person reads it."""
+    parts = token.partition("#")[0].split("/")
+    return f"{parts[0]} on {parts[1]} (process {parts[3].partition('.')[0]})" if len(parts) == _PARTS else token
+
+
+def has_exited(token: str) -> bool:
+    """Return True if the process of a worker or token is known to have exited, and False if that is not known."""
+    parts = token.partition("#")[0].split("/")
+    if len(parts) != _PARTS or parts[2] != _machine():
+        return False
+    pid, _, start = parts[3].partition(".")
+    if not pid.isdigit():
+        return False
+    try:
+        process = psutil.Process(int(pid))
+        if process.status() in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}:
+            return True
+        return abs(_started(process) - float(start)) > _SAME_START  # numbers of processes are used again
+    except psutil.NoSuchProcess:
+        return not _hidden(int(pid))
+    except (psutil.Error, ValueError):
+        return False
+
+
+def _plain(text: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in text)[:60] or "_"
+
+
+@lru_cache(maxsize=1)
+def _machine() -> str:
+    """Return a name for the processes that can see each other.
+
+    On Linux: this boot of this machine, and the container's processes. Elsewhere the machine's network address; if
+    there is none, the number is random, and no process is ever taken for dead.
+    """
+    if not sys.platform.startswith("linux"):
+        return f"{uuid.getnode():x}"
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()[:8]
+        namespace = str(Path("/proc/self/ns/pid").readlink()).strip("pid:[]")
+    except OSError:
+        return uuid.uuid4().hex[:8]
+    return f"{boot}-{namespace}"
+
+
+def _process(process: psutil.Process) -> str:
+    return f"{process.pid}.{_started(process):.0f}"
+
+
+def _started(process: psutil.Process) -> float:
+    """Return when a process began, in seconds since the boot: a clock that is set moves both times alike."""
+    return process.create_time() - psutil.boot_time()
+
+
+def _hidden(pid: int) -> bool:
+    """Return True if the process exists: `/proc` may be mounted so that it hides those of other users."""
+    if os.name != "posix":
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+# -- leases --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Rows one worker holds.
+    """Rows that one worker holds.
 
     Attributes:
         table: the work table.
         channel: the shop.
-        token: what the rows bear in `leased_by`.
+        token: the rows' `leased_by`.
         until: when it runs out, by the ledger's clock.
-        rows: the rows as they were before; a `leased_by` there is of a worker that never finished.
+        rows: the rows as they were before. A `leased_by` there is of a worker that never finished.
     """
 
     table: Table
@@ -68,21 +168,59 @@ class Lease:
         return and_(self.table.c.channel == self.channel, self.table.c.leased_by == self.token)
 
 
-class _Books(Protocol):
-    """What the leases need of the ledger they are part of."""
+class Heartbeat:
+    """A thread that repeats a short transaction until the block ends, four times in *seconds*.
+
+    Args:
+        ledger: of the transaction.
+        beat: called with each transaction.
+        seconds: after which others may take over what the heartbeat keeps.
+        name: the thread's name.
+    """
+
+    def __init__(self, ledger: Leases, beat: Callable[[Connection], object], seconds: float, name: str) -> None:
+        self._ledger, self._beat, self._pause = ledger, beat, seconds / 4
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; does nothing if it never started."""
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ended.wait(self._pause):
+            # If the database is away for a moment, the next beat tries again, until the time runs out.
+            with suppress(LedgerError), self._ledger.transaction() as connection:
+                self._beat(connection)
+
+
+class Leases(ABC):
+    """The part of the ledger that hands out work."""
 
     channel: str
-    worker: str
+    run_seconds: float
 
-    def transaction(self) -> AbstractContextManager[Connection]: ...
-    def now(self, connection: Connection | None = None) -> datetime: ...
+    @property
+    @abstractmethod
+    def worker(self) -> str:
+        """The name of this process in leases."""
 
+    @abstractmethod
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """Open a transaction that may write."""
 
-class Leases:
-    """The ledger's part that hands out work."""
+    @abstractmethod
+    def now(self, connection: Connection | None = None) -> datetime:
+        """Return the ledger's time."""
 
     def claim(
-        self: _Books,
+        self,
         connection: Connection,
         table: Table,
         *,
@@ -97,12 +235,12 @@ class Leases:
             connection: of `Ledger.transaction`.
             table: a work table.
             where: further conditions, such as `table.c.due_at <= now`.
-            order_by: which first; by key otherwise.
+            order_by: which first; by key by default.
             limit: rows at most, 1 to 10,000.
             seconds: how long the work may take.
 
         Returns:
-            The lease; false where there was nothing to take.
+            The lease; false if there was nothing to take.
         """
         now = self.now(connection)
         keys = _keys(table)
@@ -122,7 +260,7 @@ class Leases:
             connection.execute(update(table).where(_these(lease, keys)).values(values))
         return lease
 
-    def renew(self: _Books, connection: Connection, lease: Lease, seconds: float) -> int:
+    def renew(self, connection: Connection, lease: Lease, seconds: float) -> int:
         """Keep the lease's rows for *seconds* from now; return how many it still holds."""
         condition = and_(_these(lease, _keys(lease.table)), lease.holds) if lease.rows else lease.holds
         if len(lease.rows) != 1:
@@ -130,7 +268,7 @@ class Leases:
         until = self.now(connection) + timedelta(seconds=seconds)
         return connection.execute(update(lease.table).where(condition).values(leased_until=until)).rowcount
 
-    def release(self: _Books, connection: Connection, lease: Lease) -> int:
+    def release(self, connection: Connection, lease: Lease) -> int:
         """Give back what the lease still holds, unchanged; return how many rows that were."""
         condition = and_(_these(lease, _keys(lease.table)), lease.holds) if lease.rows else lease.holds
         lock_in_order(connection, lease.table, condition)
@@ -138,32 +276,28 @@ class Leases:
         return connection.execute(update(lease.table).where(condition).values(changed)).rowcount
 
     @contextmanager
-    def kept(self: _Books, lease: Lease, seconds: float) -> Generator[None]:
-        """Keep the lease alive while the block runs, however long it takes."""
-        ended = threading.Event()
+    def heartbeat(self, lease: Lease, seconds: float) -> Generator[None]:
+        """Renew the lease while the block runs, however long it takes."""
 
-        def keep() -> None:
-            while not ended.wait(seconds / 4):
-                with suppress(LedgerError), self.transaction() as connection:  # the next turn tries again
-                    lock_in_order(connection, lease.table, lease.holds)
-                    until = self.now(connection) + timedelta(seconds=seconds)
-                    connection.execute(update(lease.table).where(lease.holds).values(leased_until=until))
+        def renew(connection: Connection) -> None:
+            lock_in_order(connection, lease.table, lease.holds)
+            until = self.now(connection) + timedelta(seconds=seconds)
+            connection.execute(update(lease.table).where(lease.holds).values(leased_until=until))
 
-        thread = threading.Thread(target=keep, name="octopus-lease", daemon=True)
-        thread.start()
+        heartbeat = Heartbeat(self, renew, seconds, "octopus-lease")
+        heartbeat.start()
         try:
             yield
         finally:
-            ended.set()
-            thread.join()
+            heartbeat.stop()
 
-    def take_from_the_dead(self: _Books, connection: Connection, table: Table) -> int:
-        """Free the rows of workers of this machine that are no more; return how many.
+    def reclaim_dead_leases(self, connection: Connection, table: Table) -> int:
+        """Release leases held by processes of this machine that have exited; return how many rows that freed.
 
-        The rows keep the name of who held them, so that the next claim can tell an interrupted row from a new one.
+        The rows keep the token of the process, so that the next claim can tell an interrupted row from a new one.
         """
         held = select(table.c.leased_by).where(table.c.channel == self.channel, table.c.leased_by.is_not(None))
-        gone = [token for (token,) in connection.execute(held.distinct()) if is_gone(token)]
+        gone = [token for (token,) in connection.execute(held.distinct()) if has_exited(token)]
         if not gone:
             return 0
         theirs = and_(table.c.channel == self.channel, table.c.leased_by.in_(gone))
@@ -171,8 +305,10 @@ class Leases:
         ended = update(table).where(theirs).values(leased_until=self.now(connection))
         return connection.execute(ended).rowcount
 
-    def mend_times(self: _Books, connection: Connection, table: Table, longest: timedelta) -> int:
-        """Make due what is due only in a future no pause reaches: a clock that ran ahead was set back. Return how much.
+    def reset_future_due(self, connection: Connection, table: Table, longest: timedelta) -> int:
+        """Make rows due that are due later than any pause reaches; return how many.
+
+        Such a time is of a clock that ran ahead and was set back.
 
         Args:
             connection: of `Ledger.transaction`.
@@ -181,23 +317,26 @@ class Leases:
         """
         now = self.now(connection)
         astray = and_(table.c.channel == self.channel, table.c.due_at > now + max(_DAY, 2 * longest))
+        if connection.execute(select(table.c.channel).where(astray).limit(1)).first() is None:
+            return 0
         lock_in_order(connection, table, astray)
         return connection.execute(update(table).where(astray).values(due_at=now)).rowcount
 
     @contextmanager
-    def run_lock(self: _Books, job: str, *, seconds: float = RUN_SECONDS) -> Generator[RunLock]:
+    def run_lock(self, job: str, *, seconds: float | None = None) -> Generator[RunLock]:
         """Make sure that no other run of *job* is under way in this channel while the block runs.
 
         Args:
             job: such as `push`.
-            seconds: how long the lock outlives a process that can no longer be heard of.
+            seconds: how long the lock outlives a process that no longer renews it; the ledger's `run_seconds` by
+                default.
 
         Raises:
-            JobRunningError: another run is under way; says whose and since when.
+            JobRunningError: another run is under way. The error has its process and its start.
         """
-        lock = RunLock(self, job, seconds)
+        lock = RunLock(self, job, self.run_seconds if seconds is None else seconds)
         try:
-            lock.acquire()  # inside: Ctrl-C right after it must not leave a lock that its own thread keeps up
+            lock.acquire()  # inside: Ctrl-C right after it must not leave a lock that its own thread renews
             yield lock
         finally:
             lock.release()
@@ -206,64 +345,62 @@ class Leases:
 class RunLock:
     """A job's lock while it is held."""
 
-    def __init__(self, books: _Books, job: str, seconds: float) -> None:
-        self._books, self._job, self._seconds = books, job, seconds
-        self._token = new_token(books.worker)
-        self._ended = threading.Event()
-        self._mine = and_(RUN_LOCK.c.channel == books.channel, RUN_LOCK.c.job == job)
-        self._thread = threading.Thread(target=self._keep, name=f"octopus-lock-{job}", daemon=True)
+    def __init__(self, ledger: Leases, job: str, seconds: float) -> None:
+        self._ledger, self._job, self._seconds = ledger, job, seconds
+        self._token = new_token(ledger.worker)
+        self._job_row = and_(RUN_LOCK.c.channel == ledger.channel, RUN_LOCK.c.job == job)
+        self._own = and_(self._job_row, RUN_LOCK.c.leased_by == self._token)
+        self._heartbeat = Heartbeat(ledger, self._renew, seconds, f"octopus-lock-{job}")
 
     def acquire(self) -> None:
         """Take the lock. See `Leases.run_lock`."""
         new = text("INSERT INTO run_lock (channel, job) VALUES (:channel, :job) ON CONFLICT DO NOTHING")
-        with self._books.transaction() as connection:
-            connection.execute(new, {"channel": self._books.channel, "job": self._job})
-            row = connection.execute(select(RUN_LOCK).where(self._mine).with_for_update()).one()
-            now = self._books.now(connection)
+        with self._ledger.transaction() as connection:
+            connection.execute(new, {"channel": self._ledger.channel, "job": self._job})
+            row = connection.execute(select(RUN_LOCK).where(self._job_row).with_for_update()).one()
+            now = self._ledger.now(connection)
             holder: str | None = row.leased_by
             longest = now + _longest(self._seconds)
-            if holder is not None and now < row.leased_until <= longest and not is_gone(holder):
-                raise JobRunningError(self._job, shown(holder), row.since)
+            if holder is not None and now < row.leased_until <= longest and not has_exited(holder):
+                raise JobRunningError(self._job, describe_worker(holder), row.since)
             until = now + timedelta(seconds=self._seconds)
             values = {"leased_by": self._token, "leased_until": until, "since": now}
-            connection.execute(update(RUN_LOCK).where(self._mine).values(values))
-        self._thread.start()
+            connection.execute(update(RUN_LOCK).where(self._job_row).values(values))
+        self._heartbeat.start()
 
     def check(self, connection: Connection) -> None:
         """Make sure inside the running transaction that the lock is still held, as after a machine slept for long.
 
         Raises:
-            LedgerError: another run took it over, as this one was not heard of for too long.
+            LedgerError: another run took it over, because this run did not renew it for too long.
         """
-        holder = connection.execute(select(RUN_LOCK.c.leased_by).where(self._mine).with_for_update()).scalar_one()
+        holder = connection.execute(select(RUN_LOCK.c.leased_by).where(self._job_row).with_for_update()).scalar_one()
         if holder != self._token:
-            raise LedgerError(f"this run of {self._job} was not heard of for too long, and another one took over")
+            raise LedgerError(
+                f"this run of {self._job} did not renew its lock for {self._seconds:.0f} s, and another run took over; "
+                "start it again"
+            )
 
     def release(self) -> None:
-        """Let go; does nothing where the lock was never had, or lost.
+        """Release the lock; does nothing if it was never held, or lost.
 
-        Where the ledger is away the lock runs out by itself: what the run did, or what ended it, matters more.
+        If the ledger is away, the lock runs out by itself: what the run did, or what ended it, matters more.
         """
-        self._ended.set()
-        if self._thread.is_alive():
-            self._thread.join()
-        with suppress(LedgerError), self._books.transaction() as connection:
-            mine = update(RUN_LOCK).where(self._mine, RUN_LOCK.c.leased_by == self._token)
-            connection.execute(mine.values(leased_by=None, leased_until=None, since=None))
+        self._heartbeat.stop()
+        with suppress(LedgerError), self._ledger.transaction() as connection:
+            free = {"leased_by": None, "leased_until": None, "since": None}
+            connection.execute(update(RUN_LOCK).where(self._own).values(free))
 
-    def _keep(self) -> None:
-        while not self._ended.wait(self._seconds / 4):
-            try:
-                with self._books.transaction() as connection:
-                    until = self._books.now(connection) + timedelta(seconds=self._seconds)
-                    mine = update(RUN_LOCK).where(self._mine, RUN_LOCK.c.leased_by == self._token)
-                    connection.execute(mine.values(leased_until=until))
-            except LedgerError:
-                continue  # the database is away for a moment; the next turn tries again, until the lock runs out
+    def _renew(self, connection: Connection) -> None:
+        until = self._ledger.now(connection) + timedelta(seconds=self._seconds)
+        connection.execute(update(RUN_LOCK).where(self._own).values(leased_until=until))
 
 
 def lock_in_order(connection: Connection, table: Table, where: ColumnElement[bool]) -> None:
-    """Lock the rows the transaction is about to change, by key; does nothing on SQLite, where only one may write."""
+    """Lock the rows the transaction is about to change, by key.
+
+    Does nothing on SQLite, where only one transaction may write.
+    """
     if connection.dialect.name == "postgresql":
         keys = list(table.primary_key.columns)
         rows = select(*keys).where(where).order_by(*keys).with_for_update().subquery()
@@ -271,7 +408,7 @@ def lock_in_order(connection: Connection, table: Table, where: ColumnElement[boo
 
 
 def _longest(seconds: float) -> timedelta:
-    """Leases that end later than this from now were made by a clock that ran ahead."""
+    """Return how far ahead a lease may end; one that ends later was made by a clock that ran ahead."""
     return max(_DAY, 2 * timedelta(seconds=seconds))
 
 

@@ -1,19 +1,20 @@
 """The ledger: what the jobs know, in SQLite or PostgreSQL.
 
-Theory. A job that keeps its progress in memory loses it with its process; one that tells the service first and writes
-it down afterwards does not know, after a crash, what it told. So every step of a job is a transition of a row, made in
-one transaction, and what is done next follows from the rows alone.
+Purpose. A job that keeps its progress in memory loses it with its process. A job that calls the service first and
+records it afterwards does not know, after a crash, what it sent. So every step of a job is a transition of a row, made
+in one transaction, and the rows alone decide what is done next.
 
-What survives what:
+Invariants:
 
-* Killed at any moment, also by SIGKILL: every transition that was committed stands, the one under way never happened.
-  What the service was told between two transitions is told again: so only what may be repeated is told.
+* Killed at any moment, also by SIGKILL: every transition that was committed remains, the one under way never happened.
+  What was sent to the service between two transitions is sent again: so only what may be repeated is sent.
 * Power lost: SQLite runs with `synchronous=FULL` and PostgreSQL with its own default, so a committed transition is on
   the disk. (With a write-ahead log and `NORMAL`, SQLite could lose the last ones.)
-* Two processes, or two machines on one PostgreSQL: a row is worked on by one of them, under a lease (`leases.py`).
-  A worker that lost its lease changes nothing any more.
-* Another account: each *channel* belongs to one account at one endpoint. The first job that uses it settles that; later
-  ones are refused under another account. One database serves several shops, each under a channel of its own.
+* Two processes, or two machines on one PostgreSQL: one of them works on a row, under a lease (`leases.py`). A worker
+  that lost its lease changes nothing.
+* Each *channel* belongs to one account at one endpoint. The first job that uses it settles that; under another account
+  later jobs are refused. One database serves many shops, each under a channel of its own, over one pool of connections
+  (`Ledger.for_channel`).
 
 Times are the ledger's: the PostgreSQL server's clock, or this machine's for SQLite, so that machines whose clocks
 differ agree on when a lease ends.
@@ -28,6 +29,7 @@ import secrets
 import sqlite3
 import threading
 from contextlib import contextmanager
+from copy import copy
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -37,10 +39,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from octopus_soap.errors import LedgerError
-from octopus_soap.jobs.leases import Leases
+from octopus_soap.jobs.leases import RUN_SECONDS, Leases, this_worker
 from octopus_soap.jobs.schema import STEPS, migrate, version_of
 from octopus_soap.jobs.tables import CHANNEL
-from octopus_soap.jobs.workers import this_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -52,31 +53,80 @@ if TYPE_CHECKING:
 
 _BUSY_SECONDS = 60.0  # how long a transaction waits for another one on the same file
 _DURABLE = "FULL"
+_CONNECTIONS = 15
+_SQLITE_CANNOT = ("unable to open database file", "readonly database", "disk I/O error", "disk is full")
 _OLDEST_SQLITE = (3, 33)  # the first with UPDATE ... FROM
 _MISTYPED = re.compile(r"(?:postgres(?:ql)?|psql|sqlite)(?:\+\w+)?:|[^@]*[^@/]:[^@/]*@")
 """A URL without its `://`, or a password in what would be the name of a file."""
 _PATIENCE = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "tcp_user_timeout": 60_000}
-"""So that a server that falls silent is noticed; seconds, the last one milliseconds. A URL may say otherwise."""
+"""So that a server that falls silent is noticed; seconds, the last one milliseconds. A URL may override them."""
 
 
 def utc_now() -> datetime:
-    """Now, by this machine's clock."""
+    """Return the time of this machine's clock."""
     return datetime.now(UTC)
 
 
+class _Database:
+    """The engine of one database, which the ledgers of its channels share. A forked process opens one of its own."""
+
+    def __init__(self, url: URL, connections: int, worker: str | None) -> None:
+        self.url, self.worker, self.closed = url, "", False
+        self.bound: set[tuple[str, str]] = set()
+        """Channels and the accounts they were found to belong to, hashed: to look again would cost a slow hash."""
+        self._connections, self._name = connections, worker
+        self._lock = threading.Lock()
+        self._inherited: list[Engine] = []
+        self._salt = secrets.token_bytes(16)
+        self._open()
+
+    def _open(self) -> None:
+        self._engine = _engine(self.url, self._connections)
+        self._process = os.getpid()
+        self.worker = this_worker(self._name)
+
+    def engine(self) -> Engine:
+        """Return the engine of this process.
+
+        Raises:
+            LedgerError: the ledger was closed.
+        """
+        if self.closed:
+            raise LedgerError("the ledger was closed; open a new one")
+        if self._process != os.getpid():
+            with self._lock:
+                if self._process != os.getpid():
+                    # Neither used nor closed here: the connections are the parent's, and closing them would end them.
+                    self._inherited.append(self._engine)
+                    self._open()
+        return self._engine
+
+    def fingerprint(self, account: str) -> str:
+        """Return a hash of an account that means nothing outside this object."""
+        return hashlib.blake2b(account.encode(), key=self._salt, digest_size=16).hexdigest()
+
+    def close(self) -> None:
+        """Close the connections; calling it again does nothing."""
+        self.closed = True
+        if self._process == os.getpid():
+            self._engine.dispose()
+
+
 class Ledger(Leases):
-    """Where jobs write down what they did. Threads may share it; a forked process opens connections of its own.
+    """A database in which jobs record what they did. Threads may share it; a forked process opens its own connections.
 
         with Ledger("shop.db") as ledger: ...
         Ledger("postgresql://jobs@db.example.com/shops", channel="berlin")
 
     Args:
-        place: path of an SQLite file, made where there is none, or a URL: `sqlite:///shop.db`,
+        place: path of an SQLite file, made if there is none, or a URL: `sqlite:///shop.db`,
             `postgresql://user:password@host/database` (extra `postgres`).
         channel: the shop's name in it; 1 to 60 characters.
-        clock: tells the time, in place of the database's own clock.
+        clock: returns the time, in place of the database's own clock.
         worker: a name for this process in messages.
         reach: called with the name of each step a job reaches; for tests that interrupt a job there.
+        run_seconds: how long the lock of a run outlives a process on another machine that died, in seconds, 1 or more.
+        connections: how many threads may use it at once.
 
     Raises:
         LedgerError: it cannot be opened, or was written by a newer version of this library.
@@ -90,30 +140,52 @@ class Ledger(Leases):
         clock: Callable[[], datetime] | None = None,
         worker: str | None = None,
         reach: Callable[[str], None] | None = None,
+        run_seconds: float = RUN_SECONDS,
+        connections: int = _CONNECTIONS,
     ) -> None:
-        if not 1 <= len(channel) <= 60 or not channel.isprintable():  # noqa: PLR2004 - as the docstring has it
-            raise LedgerError(f"channel {channel[:80]!r}: give 1 to 60 printable characters")
+        _check_channel(channel)
+        if run_seconds < 1:
+            raise LedgerError(f"run_seconds: {run_seconds} is less than 1")
         self.url = _url(place)
         self.channel = channel
-        self._clock, self._name, self._reach = clock, worker, reach
-        self._lock = threading.Lock()
-        self._inherited: list[Engine] = []
-        self._closed = False
-        self._open()
+        self.run_seconds = run_seconds
+        self._clock, self._reach = clock, reach
+        self._database, self._owner = _Database(self.url, connections, worker), True
         try:
             with self.reading() as connection:
                 found = version_of(connection)
-            if found != len(STEPS):  # only then: opening a ledger must not wait for whoever writes to it
+            if found != len(STEPS):  # only then: to open a ledger must not wait for a process that writes to it
                 with self.transaction() as connection:
                     migrate(connection)
         except BaseException:
             self.close()
             raise
 
-    def _open(self) -> None:
-        self._engine = _engine(self.url)
-        self._process = os.getpid()
-        self.worker = this_worker(self._name)
+    def for_channel(self, channel: str) -> Ledger:
+        """Return the ledger of another shop in the same database, over the same connections.
+
+        It costs nothing to make and nothing to close: the connections are closed with the ledger they belong to.
+
+        Args:
+            channel: the shop's name; 1 to 60 characters.
+
+        Raises:
+            LedgerError: the name cannot be one.
+        """
+        _check_channel(channel)
+        other = copy(self)
+        other.channel, other._owner = channel, False  # noqa: SLF001 - a ledger made here
+        return other
+
+    @property
+    def engine(self) -> Engine:
+        """SQLAlchemy's engine of this process, which the ledgers of all channels share."""
+        return self._database.engine()
+
+    @property
+    def worker(self) -> str:
+        """The name of this process in leases."""
+        return self._database.worker
 
     def __repr__(self) -> str:
         return f"Ledger({self.shown!r}, channel={self.channel!r})"
@@ -123,7 +195,7 @@ class Ledger(Leases):
 
     @property
     def shown(self) -> str:
-        """Where it is, without its password."""
+        """The place, without its password."""
         if self.url.drivername == "sqlite":
             return str(self.url.database)
         return self.url.set(drivername="postgresql", query={}).render_as_string(hide_password=True)
@@ -153,24 +225,16 @@ class Ledger(Leases):
     @contextmanager
     def _connected(self) -> Generator[Connection]:
         try:
-            with self._current().connect() as connection:
+            with self.engine.connect() as connection:
                 yield connection
         except DBAPIError as error:
-            # The driver's own words only: SQLAlchemy's message quotes the values of the statement.
-            raise LedgerError(f"{self.shown}: {type(error.orig).__name__}: {_first_line(error.orig)}") from None
+            # The driver's own message only: SQLAlchemy's message quotes the values of the statement.
+            reason = _reason(self.url, error.orig)
+            raise LedgerError(f"{self.shown}: {reason}") from None
         except PoolTimeout:
-            raise LedgerError(f"{self.shown}: more threads than its connections serve; share it among fewer") from None
-
-    def _current(self) -> Engine:
-        if self._closed:
-            raise LedgerError("the ledger was closed; open a new one")
-        if self._process != os.getpid():
-            with self._lock:
-                if self._process != os.getpid():
-                    # Neither used nor closed here: the connections are the parent's, and closing them would end them.
-                    self._inherited.append(self._engine)
-                    self._open()
-        return self._engine
+            raise LedgerError(
+                f"{self.shown}: more threads than connections; raise connections, or share it among fewer threads"
+            ) from None
 
     def now(self, connection: Connection | None = None) -> datetime:
         """The ledger's time, in UTC: the injected clock's, PostgreSQL's, or this machine's.
@@ -189,7 +253,7 @@ class Ledger(Leases):
         return moment.astimezone(UTC)
 
     def reach(self, step: str) -> None:
-        """Tell who is listening that a job has come to *step*."""
+        """Call the `reach` the ledger was given: a job has come to *step*."""
         if self._reach is not None:
             self._reach(step)
 
@@ -203,6 +267,14 @@ class Ledger(Leases):
         """
         settings = client.settings
         account = settings.sent_account_id
+        known = (self.channel, self._database.fingerprint(f"{settings.endpoint} {settings.merchantname} {account}"))
+        if known in self._database.bound:
+            return
+        self._bind(client, account)
+        self._database.bound.add(known)
+
+    def _bind(self, client: OctopusClient, account: str) -> None:
+        settings = client.settings
         with self.transaction() as connection:
             row = connection.execute(select(CHANNEL).where(CHANNEL.c.channel == self.channel)).one_or_none()
             if row is None:
@@ -233,9 +305,8 @@ class Ledger(Leases):
 
     def close(self) -> None:
         """Close the connections; calling it again does nothing."""
-        self._closed = True
-        if self._process == os.getpid():
-            self._engine.dispose()
+        if self._owner:
+            self._database.close()
 
     def __enter__(self) -> Self:
         return self
@@ -250,15 +321,34 @@ def _hashed(account: str, salt: str) -> str:
     return f"{salt}${digest.hex()}"
 
 
-def _first_line(error: BaseException | None) -> str:
-    return (str(error).splitlines() or [""])[0]
+def _check_channel(channel: str) -> None:
+    if not 1 <= len(channel) <= 60 or not channel.isprintable():  # noqa: PLR2004 - as the docstring has it
+        raise LedgerError(f"channel {channel[:80]!r}: give 1 to 60 printable characters")
+
+
+def _reason(url: URL, error: BaseException | None) -> str:
+    """Return what a driver's error means; SQLite's own words hide whether it is the folder, the file or the disk."""
+    first = (str(error).splitlines() or [""])[0]
+    words = f"{type(error).__name__}: {first}"
+    if url.drivername != "sqlite" or not any(sign in first for sign in _SQLITE_CANNOT):
+        return words
+    file = Path(url.database or "")
+    if not file.parent.is_dir():
+        return f"the folder {file.parent} does not exist; make it, or give another file"
+    if file.is_dir():
+        return "it is a folder; give a file in it"
+    if not os.access(file.parent, os.W_OK):
+        return f"cannot write in the folder {file.parent}: no permission, or the disk is read-only ({words})"
+    if file.exists() and not os.access(file, os.R_OK | os.W_OK):
+        return f"cannot read and write the file: no permission, or the disk is read-only ({words})"
+    return f"{words}; is the disk full or read-only?"
 
 
 def file_of(place: str | PathLike[str]) -> Path | None:
-    """The file a ledger at *place* lies in; None for a database server.
+    """Return the file of a ledger at *place*; None for a database server.
 
     Raises:
-        LedgerError: no ledger can lie there.
+        LedgerError: no ledger can be stored there.
     """
     url = _url(place)
     return Path(url.database or "") if url.drivername == "sqlite" else None
@@ -268,14 +358,14 @@ def _url(place: str | PathLike[str]) -> URL:
     given = os.fspath(place)
     if "://" not in given:
         if isinstance(place, str) and _MISTYPED.match(given):
-            raise LedgerError("the ledger is given as half a URL; postgresql://user@host/database is a whole one")
+            raise LedgerError("the ledger's URL is incomplete; write it as postgresql://user@host/database")
         if given in {"", ":memory:"}:
-            raise LedgerError("a ledger outlives its process: give the path of a file, or a URL")
+            raise LedgerError("a ledger must outlive its process: give the path of a file, or a URL")
         return make_url("sqlite://").set(database=str(Path(given).absolute()))
     try:
         url = make_url(given)
     except (ArgumentError, ValueError):
-        raise LedgerError("the ledger's URL cannot be read; postgresql://user@host/database is one") from None
+        raise LedgerError("the ledger's URL cannot be read; write it as postgresql://user@host/database") from None
     backend = url.get_backend_name()
     if backend == "postgresql" or url.drivername == "postgres":
         return url.set(drivername="postgresql+psycopg")
@@ -284,12 +374,14 @@ def _url(place: str | PathLike[str]) -> URL:
     return _url(url.database or "")
 
 
-def _engine(url: URL) -> Engine:
+def _engine(url: URL, connections: int) -> Engine:
     try:
         if url.drivername == "sqlite":
             if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
                 raise LedgerError(f"a ledger needs SQLite 3.33 or newer, and this Python has {sqlite3.sqlite_version}")
-            engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS}, hide_parameters=True)
+            engine = create_engine(
+                url, connect_args={"timeout": _BUSY_SECONDS}, hide_parameters=True, max_overflow=max(0, connections - 5)
+            )
             event.listen(engine, "connect", _prepare_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
             return engine
@@ -299,6 +391,7 @@ def _engine(url: URL) -> Engine:
             connect_args=patience,
             hide_parameters=True,
             pool_pre_ping=True,
+            max_overflow=max(0, connections - 5),
             isolation_level="READ COMMITTED",  # whatever the server's default: who waited for a row sees it as it is
         )
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Confirming: telling the service that an order is ours, and looking whether it took it.
+"""OrderConfirmer: telling the service that an order is ours, and looking whether it took it.
 
 The confirmations answer nothing, and an id the service does not take is passed over in silence. So what was confirmed
 is listed once more by its id, and counts as confirmed only where it is not listed any more. That is also how a
@@ -71,7 +71,7 @@ class Confirmation:
         return OrderDownloadSubmitRequest(**row)
 
 
-class Confirming:
+class OrderConfirmer:
     """Confirms orders of one store, or of the whole account, and looks for each whether it is listed still.
 
     Args:

@@ -29,8 +29,9 @@ from octopus_soap.errors import (
     RateLimitedError,
 )
 from octopus_soap.jobs.leases import lock_in_order
-from octopus_soap.jobs.order_records import NAMELESS, Listed, listed
-from octopus_soap.jobs.order_tables import (
+from octopus_soap.jobs.order_records import NAMELESS, OrderRecord, record_of
+from octopus_soap.jobs.reports import KeyProblem, reason_of
+from octopus_soap.jobs.tables import (
     CONFIRMED,
     HANDLED,
     KEPT,
@@ -41,8 +42,6 @@ from octopus_soap.jobs.order_tables import (
     UNREAD,
     WAITING,
 )
-from octopus_soap.jobs.quarantine import reason_of
-from octopus_soap.jobs.running import KeyProblem
 from octopus_soap.jobs.windows import EARLIEST, LATEST, Window, Windows
 from octopus_soap.models import OrderCriteria
 
@@ -53,14 +52,14 @@ if TYPE_CHECKING:
 
     from octopus_soap.client import OctopusClient
     from octopus_soap.jobs.ledger import Ledger
-    from octopus_soap.jobs.order_options import InboxOptions
-    from octopus_soap.jobs.running import Report
+    from octopus_soap.jobs.order_records import InboxOptions
+    from octopus_soap.jobs.reports import Report
     from octopus_soap.models import OrderResponseItem
     from octopus_soap.results import BatchResult
 
 CHANGED = "it was changed on the service after it was handled; the newer version is in the ledger"
 
-_NOBODYS = Window(datetime(1999, 12, 31, tzinfo=UTC), datetime(1999, 12, 31, 0, 0, 1, tzinfo=UTC))
+_EMPTY_WINDOW = Window(datetime(1999, 12, 31, tzinfo=UTC), datetime(1999, 12, 31, 0, 0, 1, tzinfo=UTC))
 """A window no order lies in: asked to see whether the service answers at all."""
 _AHEAD = timedelta(days=1)
 _MICROSECOND = timedelta(microseconds=1)
@@ -141,7 +140,7 @@ class Download:
             try:
                 found = self._list(window)
             except OctopusError as error:
-                if not self._lies_in_the_window(error):
+                if not self._fault_of_window(error):
                     raise
                 gap = windows.failed()
                 report.add("windows_cut", int(gap is None))
@@ -154,14 +153,14 @@ class Download:
             windows.read(len(found))
         self._note_width(windows.width)
 
-    def _list(self, window: Window) -> list[Listed]:
+    def _list(self, window: Window) -> list[OrderRecord]:
         criteria = OrderCriteria(
             order_creation_filter_begin_time_gmt=window.begin, order_creation_filter_end_time_gmt=window.end
         )
         result = list_orders(self._client, self._store, criteria)
-        return [listed(outcome, self._store, self._options.redactor) for outcome in result.outcomes]
+        return [record_of(outcome, self._store, self._options.redactor) for outcome in result.outcomes]
 
-    def _lies_in_the_window(self, error: OctopusError) -> bool:
+    def _fault_of_window(self, error: OctopusError) -> bool:
         """Whether a smaller window may do better; asks the service something small to tell."""
         if isinstance(error, ConfigError | ConnectFailedError | InvalidInputError | RateLimitedError):
             return False
@@ -172,7 +171,7 @@ class Download:
         if self._stopped():
             return False
         try:
-            self._list(_NOBODYS)
+            self._list(_EMPTY_WINDOW)
         except OctopusError:
             return False
         return True
@@ -215,7 +214,7 @@ class Download:
             try:
                 found = self._list(window)
             except OctopusError as error:
-                if not self._lies_in_the_window(error):
+                if not self._fault_of_window(error):
                     raise
                 tries = gap.attempts + 1
                 values = {"attempts": tries, "due_at": now + self._options.backoff.after(tries)}
@@ -241,7 +240,7 @@ class Download:
                 for key in set(known) - self._nameless:
                     connection.execute(delete(ORDERS).where(*mine, ORDERS.c.key == key))
 
-    def _store_page(self, found: Sequence[Listed], report: Report) -> None:
+    def _store_page(self, found: Sequence[OrderRecord], report: Report) -> None:
         """Store what a window brought, and the watermark with it, in one transaction."""
         new = {order.key: order for order in found}
         self._nameless.update(order.key for order in found if not order.order_id)
@@ -261,7 +260,7 @@ class Download:
         self._ledger.reach("orders.stored")
         report.add("downloaded", len(rows))
 
-    def _row(self, order: Listed, now: datetime) -> dict[str, Any]:
+    def _row(self, order: OrderRecord, now: datetime) -> dict[str, Any]:
         return {
             "channel": self._ledger.channel,
             "key": order.key,
@@ -279,7 +278,7 @@ class Download:
             "message": order.problem,
         }
 
-    def _move_watermark(self, connection: Connection, found: Sequence[Listed], now: datetime) -> None:
+    def _move_watermark(self, connection: Connection, found: Sequence[OrderRecord], now: datetime) -> None:
         seen = [order.placed for order in found if order.placed is not None]
         if not seen:
             return
@@ -288,7 +287,9 @@ class Download:
         behind = (ORDER_CURSORS.c.watermark.is_(None)) | (ORDER_CURSORS.c.watermark < mark)
         connection.execute(update(ORDER_CURSORS).where(*self._mine, behind).values(watermark=mark))
 
-    def _seen_again(self, connection: Connection, row: Row[Any], order: Listed, report: Report, now: datetime) -> None:
+    def _seen_again(
+        self, connection: Connection, row: Row[Any], order: OrderRecord, report: Report, now: datetime
+    ) -> None:
         """What a listing says about an order that is stored already."""
         stores = json.loads(row.stores)
         values: dict[str, Any] = {}
@@ -297,7 +298,7 @@ class Download:
         if order.content != row.content:
             values |= {"raw": order.raw, "typed": order.typed, "content": order.content, "placed": order.placed}
         if row.state in {WAITING, QUARANTINED}:
-            values |= self._mended(row, order, now) if order.content != row.content else {}
+            values |= self._fixed(row, order, now) if order.content != row.content else {}
         elif order.content not in {row.handled_content, row.content}:
             report.add("changed")
             if self._options.deliver_changes and not order.problem:
@@ -312,7 +313,7 @@ class Download:
             this = (ORDERS.c.channel == self._ledger.channel, ORDERS.c.key == row.key)
             connection.execute(update(ORDERS).where(*this).values(values))
 
-    def _mended(self, row: Row[Any], order: Listed, now: datetime) -> dict[str, Any]:
+    def _fixed(self, row: Row[Any], order: OrderRecord, now: datetime) -> dict[str, Any]:
         """A new version of an order that waits is given another chance at once."""
         if order.problem:
             return {

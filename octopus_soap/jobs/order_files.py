@@ -19,14 +19,14 @@ from urllib.parse import quote, unquote
 from sqlalchemy import select
 
 from octopus_soap.errors import ConfigError
-from octopus_soap.jobs.order_tables import CONFIRMED, HANDLED, KEPT, ORDERS
+from octopus_soap.jobs.tables import CONFIRMED, HANDLED, KEPT, ORDERS
 from octopus_soap.tables.cells import as_json, csv_text
 
 if TYPE_CHECKING:
     from os import PathLike
 
     from octopus_soap.jobs.ledger import Ledger
-    from octopus_soap.jobs.order_delivery import Delivery
+    from octopus_soap.jobs.order_delivery import OrderDelivery
     from octopus_soap.models import OrderResponseItem
 
 _PART = ".part"
@@ -66,7 +66,7 @@ class OrderFiles:
         self.folder, self._kind = Path(folder), kind
         self.folder.mkdir(parents=True, exist_ok=True)
 
-    def __call__(self, order: OrderResponseItem, delivery: Delivery) -> None:
+    def __call__(self, order: OrderResponseItem, delivery: OrderDelivery) -> None:
         """Write the order; it gets its name after the commit."""
         hidden = self._hidden(delivery.key)
         content = _line(order) if self._kind == "jsonl" else _table(order)

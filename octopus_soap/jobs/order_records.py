@@ -1,4 +1,4 @@
-"""What is kept of an order: its XML, its decoded form as JSON, and the hash that tells one version from another.
+"""What the ledger stores of an order: its XML, its decoded form as JSON, and a hash of the version.
 
 Card numbers are masked in both, as are this client's secrets: a ledger is no place for either. So the handler sees
 none; one that needs it asks the service for the order by its id.
@@ -13,18 +13,22 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from octopus_soap._http import clip
+from octopus_soap.errors import InvalidInputError, Problem
 from octopus_soap.models import OrderResponseItem
 from octopus_soap.wire.redact import MASK, SECRET_MEMBERS
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from octopus_soap.jobs.reports import Backoff
     from octopus_soap.results import ItemOutcome
     from octopus_soap.wire.redact import Redactor
+
 
 _MASKED = {name.casefold() for name in SECRET_MEMBERS}
 _VOLATILE = frozenset({"number_of_matches", "last_update_date", "store_id"})
@@ -34,7 +38,7 @@ NAMELESS = "?"
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class OrderRecord:
     """One order as a listing showed it.
 
     Attributes:
@@ -58,7 +62,7 @@ class Listed:
     problem: str
 
 
-def listed(outcome: ItemOutcome[OrderResponseItem], store: str, redactor: Redactor) -> Listed:
+def record_of(outcome: ItemOutcome[OrderResponseItem], store: str, redactor: Redactor) -> OrderRecord:
     """What is kept of one row of a listing."""
     order, raw = outcome.value, redactor.body(outcome.raw or b"")
     order_id = outcome.key
@@ -66,10 +70,10 @@ def listed(outcome: ItemOutcome[OrderResponseItem], store: str, redactor: Redact
         problem = outcome.error.message if outcome.error is not None else "it cannot be read"
         content = _hash(_VOLATILE_XML.sub(r"\1", raw))
         key = _key(order_id, content, store)
-        return Listed(key, order_id, None, raw, None, content, "", clip(redactor.text(problem), 400))
+        return OrderRecord(key, order_id, None, raw, None, content, "", clip(redactor.text(problem), 400))
     data = _masked(json.loads(order.model_dump_json(exclude_unset=True)), redactor)
     content = _hash(json.dumps({n: value for n, value in data.items() if n not in _VOLATILE}, sort_keys=True))
-    return Listed(
+    return OrderRecord(
         _key(order_id, content, store),
         order_id,
         order.order_time_gmt or order.order_date,
@@ -81,7 +85,7 @@ def listed(outcome: ItemOutcome[OrderResponseItem], store: str, redactor: Redact
     )
 
 
-def restored(typed: str) -> OrderResponseItem:
+def order_of(typed: str) -> OrderResponseItem:
     """The order as it was decoded."""
     return OrderResponseItem.model_validate_json(typed, strict=True)
 
@@ -104,3 +108,46 @@ def _masked(value: Any, redactor: Redactor) -> Any:
     if isinstance(value, list):
         return [_masked(inner, redactor) for inner in value]
     return redactor.text(value) if isinstance(value, str) else value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboxOptions:
+    """The options of `OrderInbox`, which documents them, and what masks secrets.
+
+    Raises:
+        InvalidInputError: one is not accepted.
+    """
+
+    stores: tuple[str, ...]
+    since: datetime | None
+    overlap: timedelta
+    sweep: timedelta | None
+    transactional: bool
+    confirm: bool
+    on_change: str
+    handler_seconds: float
+    backoff: Backoff
+    redactor: Redactor = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense, before anything is sent."""
+        problems: list[Problem] = []
+        if not all(self.stores):
+            problems.append(
+                Problem("expected store ids, such as ['S1', 'S2']", field="stores", value=repr(self.stores))
+            )
+        if self.since is not None and self.since.utcoffset() is None:
+            problems.append(Problem("has no time zone; add one, such as tzinfo=datetime.UTC", field="since"))
+        if self.overlap < timedelta(0):
+            problems.append(Problem("must not be negative", field="overlap", value=str(self.overlap)))
+        if self.on_change not in {"report", "deliver"}:
+            problems.append(Problem("must be 'report' or 'deliver'", field="on_change", value=repr(self.on_change)))
+        if not self.handler_seconds > 0:
+            problems.append(Problem("must be above 0", field="handler_seconds", value=repr(self.handler_seconds)))
+        if problems:
+            raise InvalidInputError(problems)
+
+    @property
+    def deliver_changes(self) -> bool:
+        """Versions other than the handled one are handed over, too."""
+        return self.on_change == "deliver"

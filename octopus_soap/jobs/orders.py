@@ -36,7 +36,6 @@ Several processes may share the work: one runs, the others `work`; all hand over
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from datetime import timedelta
 from threading import Event
 from typing import TYPE_CHECKING, Any, Literal
@@ -44,12 +43,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from sqlalchemy import and_, func, or_, select, update
 
 from octopus_soap.errors import AuthenticationError, ConfigError, LedgerError, OctopusError
-from octopus_soap.jobs.leases import lock_in_order
-from octopus_soap.jobs.order_confirm import STILL_LISTED, Confirmation, Confirming
-from octopus_soap.jobs.order_delivery import Deliverer, Delivery, Handler
+from octopus_soap.jobs.handlers import FREE, HandlerRunner
+from octopus_soap.jobs.leases import has_exited, lock_in_order
+from octopus_soap.jobs.order_confirm import STILL_LISTED, Confirmation, OrderConfirmer
+from octopus_soap.jobs.order_delivery import OrderDeliverer, OrderDelivery, OrderHandler
 from octopus_soap.jobs.order_download import Download
-from octopus_soap.jobs.order_options import InboxOptions
-from octopus_soap.jobs.order_tables import (
+from octopus_soap.jobs.order_records import InboxOptions
+from octopus_soap.jobs.reports import Backoff, Report, reason_of, report_held
+from octopus_soap.jobs.tables import (
     CONFIRMED,
     HANDLED,
     KEPT,
@@ -57,12 +58,9 @@ from octopus_soap.jobs.order_tables import (
     ORDER_GAPS,
     ORDERS,
     QUARANTINED,
+    RUN_LOCK,
     WAITING,
 )
-from octopus_soap.jobs.quarantine import Backoff, name_held, reason_of
-from octopus_soap.jobs.running import Report
-from octopus_soap.jobs.tables import RUN_LOCK
-from octopus_soap.jobs.workers import is_gone
 from octopus_soap.models import OrderDownloadSubmitRequest
 from octopus_soap.results import Progress
 from octopus_soap.wire.redact import Redactor
@@ -77,7 +75,7 @@ if TYPE_CHECKING:
     from octopus_soap.jobs.leases import Lease
     from octopus_soap.jobs.ledger import Ledger
 
-__all__ = ["Delivery", "Handler", "OrderInbox"]
+__all__ = ["OrderDelivery", "OrderHandler", "OrderInbox"]
 
 JOB = "orders"
 STEPS = (
@@ -96,6 +94,7 @@ is `handled` in a transactional inbox."""
 
 _AT_ONCE = 100
 """Orders confirmed together; so many are handled before the next are confirmed."""
+_CONFIRM_SECONDS = 300.0
 _IDLE_SECONDS = 0.2
 
 
@@ -162,7 +161,7 @@ class OrderInbox:
 
     def run(
         self,
-        handler: Handler,
+        handler: OrderHandler,
         *,
         stop: Event | None = None,
         progress: Callable[[Progress], object] | None = None,
@@ -194,7 +193,7 @@ class OrderInbox:
 
     def work(
         self,
-        handler: Handler,
+        handler: OrderHandler,
         *,
         stop: Event | None = None,
         progress: Callable[[Progress], object] | None = None,
@@ -227,21 +226,28 @@ class OrderInbox:
         if self._options.confirm:
             self._client.set_download_order_confirm.dry_run([OrderDownloadSubmitRequest(order_id="1")])
 
-    def _begun(self, handler: Handler, stop: Event | None, progress: Callable[[Progress], object] | None) -> _Run:
-        channel = self._ledger.channel
+    def _begun(self, handler: OrderHandler, stop: Event | None, progress: Callable[[Progress], object] | None) -> _Run:
+        channel, options = self._ledger.channel, self._options
         with self._ledger.transaction() as connection:
             self._keep_to_scope(connection)
-            self._ledger.take_from_the_dead(connection, ORDERS)
+            self._ledger.reclaim_dead_leases(connection, ORDERS)
             for table in (ORDERS, ORDER_GAPS):
-                self._ledger.mend_times(connection, table, self._options.backoff.longest)
-            if self._options.confirm:
+                self._ledger.reset_future_due(connection, table, options.backoff.longest)
+            if options.confirm:
                 mine = and_(ORDERS.c.channel == channel, ORDERS.c.state == KEPT)
                 lock_in_order(connection, ORDERS, mine)
                 now = self._ledger.now(connection)
                 connection.execute(update(ORDERS).where(mine).values(state=HANDLED, due_at=now))
-        run = _Run(self._client, self._ledger, self._options, handler, stop or Event())
-        run.progress = progress
-        return run
+        handlers = HandlerRunner(
+            self._ledger,
+            ORDERS,
+            options.transactional,
+            options.handler_seconds,
+            options.backoff,
+            options.redactor,
+            stop or Event(),
+        )
+        return _Run(self._client, handlers, options, handler, progress)
 
     def _keep_to_scope(self, connection: Connection) -> None:
         other = ORDER_CURSORS.c.store == "" if self._options.stores else ORDER_CURSORS.c.store != ""
@@ -257,7 +263,7 @@ class OrderInbox:
         report = run.report
         with self._ledger.reading() as connection:
             for table in (ORDERS, ORDER_GAPS):
-                name_held(connection, table, self._ledger.channel, report)
+                report_held(connection, table, self._ledger.channel, report)
             report.finished = self._ledger.now(connection)
         report.interrupted = run.stop.is_set()
         return report
@@ -267,14 +273,19 @@ class _Run:
     """One run of an inbox."""
 
     def __init__(
-        self, client: OctopusClient, ledger: Ledger, options: InboxOptions, handler: Handler, stop: Event
+        self,
+        client: OctopusClient,
+        handlers: HandlerRunner,
+        options: InboxOptions,
+        handler: OrderHandler,
+        progress: Callable[[Progress], object] | None,
     ) -> None:
-        self.stop = stop
-        self.report = Report(JOB, ledger.now())
+        self.stop, self._handlers, self._ledger = handlers.stop, handlers, handlers.ledger
+        self.report = Report(JOB, self._ledger.now())
         self._total: int | None = None
-        self.progress: Callable[[Progress], object] | None = None
-        self._client, self._ledger, self._options = client.with_options(stop=stop), ledger, options
-        self._deliverer = Deliverer(self._client, ledger, handler, options)
+        self._progress = progress
+        self._client, self._options = client.with_options(stop=handlers.stop), options
+        self._deliverer = OrderDeliverer(self._client, handlers, handler, options)
 
     def work(self, *, alone: bool) -> None:
         """Hand over and confirm by turns until nothing is due; not *alone*, wait for the others, too."""
@@ -306,11 +317,16 @@ class _Run:
     def _others_work(self) -> bool:
         """Whether another process still works on something; what dead ones held is free again afterwards."""
         with self._ledger.transaction() as connection:
-            self._ledger.take_from_the_dead(connection, ORDERS)
+            self._ledger.reclaim_dead_leases(connection, ORDERS)
             now = self._ledger.now(connection)
             lock = select(RUN_LOCK).where(RUN_LOCK.c.channel == self._ledger.channel, RUN_LOCK.c.job == JOB)
             run = connection.execute(lock).one_or_none()
-            if run is not None and run.leased_by is not None and run.leased_until > now and not is_gone(run.leased_by):
+            if (
+                run is not None
+                and run.leased_by is not None
+                and run.leased_until > now
+                and not has_exited(run.leased_by)
+            ):
                 return True
             leased = and_(ORDERS.c.leased_by.is_not(None), ORDERS.c.leased_until > now)
             free = and_(ORDERS.c.due_at <= now, or_(ORDERS.c.leased_by.is_(None), ORDERS.c.leased_until <= now))
@@ -325,11 +341,11 @@ class _Run:
         done = 0
         while done < _AT_ONCE and not self.stop.is_set() and self._deliverer.deliver_one(self.report):
             done += 1
-            self._tell()
+            self._show_progress()
         return done
 
-    def _tell(self) -> None:
-        if self.progress is None:
+    def _show_progress(self) -> None:
+        if self._progress is None:
             return
         if self._total is None:  # what was due when the first one was done, that one included
             due = (ORDERS.c.state.in_((WAITING, QUARANTINED)), ORDERS.c.due_at <= self._ledger.now())
@@ -337,27 +353,17 @@ class _Run:
             with self._ledger.reading() as connection:
                 self._total = 1 + connection.execute(mine).scalar_one()
         handled, failed = (self.report.counts.get(name, 0) for name in ("handled", "failed"))
-        self.progress(Progress(handled + failed, max(self._total, handled + failed), failed))
+        self._progress(Progress(handled + failed, max(self._total, handled + failed), failed))
 
     def _confirm_due(self) -> int:
         if self.stop.is_set() or not self._options.confirm:
             return 0
-        with self._ledger.transaction() as connection:
-            due = (ORDERS.c.state == HANDLED, ORDERS.c.due_at <= self._ledger.now(connection))
-            lease = self._ledger.claim(
-                connection, ORDERS, where=due, order_by=(ORDERS.c.due_at, ORDERS.c.key), limit=_AT_ONCE, seconds=300.0
-            )
-        if not lease:
-            return 0
-        try:
+        with self._handlers.claimed((HANDLED,), _AT_ONCE, seconds=_CONFIRM_SECONDS) as lease:
             for store in sorted({row.store for row in lease.rows}):
                 rows = [row for row in lease.rows if row.store == store]
-                self._note(lease, Confirming(self._client, store, self._ledger.reach).run(rows))
-        except BaseException:
-            with suppress(LedgerError), self._ledger.transaction() as connection:
-                self._ledger.release(connection, lease)
-            raise
-        self._ledger.reach("orders.confirmed")
+                self._note(lease, OrderConfirmer(self._client, store, self._ledger.reach).run(rows))
+            if lease:
+                self._ledger.reach("orders.confirmed")
         return len(lease.rows)
 
     def _note(self, lease: Lease, confirmations: list[Confirmation]) -> None:
@@ -367,7 +373,7 @@ class _Run:
             now = self._ledger.now(connection)
             for one in confirmations:
                 this = update(ORDERS).where(lease.holds, ORDERS.c.key == one.row.key)
-                connection.execute(this.values(stores=json.dumps(one.stores), leased_by=None, leased_until=None))
+                connection.execute(this.values(stores=json.dumps(one.stores), **FREE))
                 same = (ORDERS.c.channel == lease.channel, ORDERS.c.key == one.row.key)
                 still = update(ORDERS).where(*same, ORDERS.c.state == HANDLED, ORDERS.c.leased_by.is_(None))
                 if one.done:

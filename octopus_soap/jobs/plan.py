@@ -20,7 +20,7 @@ from sqlalchemy import BigInteger, Row, Select, Table, and_, bindparam, delete, 
 from octopus_soap.errors import PushRefusedError
 from octopus_soap.jobs.desired import Desired, Values, as_text, covers, from_text, merged, zeroes
 from octopus_soap.jobs.leases import lock_in_order
-from octopus_soap.jobs.running import Report
+from octopus_soap.jobs.reports import Report
 from octopus_soap.jobs.tables import STOCK_ITEM, STOCK_PLAN, Moment
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from sqlalchemy import BindParameter, and_, bindparam, case, func, null, select,
 from octopus_soap._http import clip
 from octopus_soap.errors import BatchError, InvalidInputError, LedgerError
 from octopus_soap.jobs.desired import as_item, as_text, from_text, merged
-from octopus_soap.jobs.quarantine import Backoff
-from octopus_soap.jobs.running import KeyProblem
+from octopus_soap.jobs.handlers import FREE
+from octopus_soap.jobs.reports import Backoff, KeyProblem
 from octopus_soap.jobs.tables import STOCK_ITEM, Moment
 from octopus_soap.results import BatchResult, ItemOutcome, OutcomeStatus, Progress
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 OPERATION = "UpdateItemQuantityAndPriceList"
 _BACKOFF = Backoff(longest=timedelta(hours=1))
-_TOLD_PROBLEMS = 1_000
+_NAMED_PROBLEMS = 1_000
 _MOST_WORDS = 400
 _MOMENT = timedelta(microseconds=1)
 _ITEM = STOCK_ITEM.c
@@ -45,7 +45,6 @@ _ITEM = STOCK_ITEM.c
 # What each kind of outcome writes; `sent` is what the row wanted when it was claimed, and it may want more by now.
 _KEY: BindParameter[str] = bindparam("key")
 _SAME = _ITEM.wanted == bindparam("sent")
-_FREE: dict[str, Any] = {"leased_by": None, "leased_until": None}
 _DONE: dict[str, Any] = {
     "acknowledged": bindparam("new_acknowledged"),
     "acknowledged_at": bindparam("now", type_=Moment),
@@ -54,20 +53,20 @@ _DONE: dict[str, Any] = {
     "due_at": case((_SAME, null()), else_=_ITEM.due_at),
     "attempts": 0,
     "message": "",
-    **_FREE,
+    **FREE,
 }
 _HELD: dict[str, Any] = {
     "state": case((_SAME, "rejected"), else_="pending"),
     "due_at": case((_SAME, bindparam("due", type_=Moment)), else_=_ITEM.due_at),
     "attempts": case((_SAME, _ITEM.attempts + 1), else_=0),
     "message": case((_SAME, bindparam("new_message")), else_=""),
-    **_FREE,
+    **FREE,
 }
 _LEFT: dict[str, Any] = {
     "due_at": bindparam("due", type_=Moment),
     "attempts": bindparam("new_attempts"),
     "message": bindparam("new_message"),
-    **_FREE,
+    **FREE,
 }
 
 
@@ -101,7 +100,7 @@ class Sender:
     def run(self, report: PushReport) -> None:
         """Send until nothing is due, and say in *report* what came of it."""
         with self._ledger.transaction() as connection:
-            self._ledger.mend_times(connection, STOCK_ITEM, _BACKOFF.longest)
+            self._ledger.reset_future_due(connection, STOCK_ITEM, _BACKOFF.longest)
             started = self._ledger.now(connection)
             due = select(func.count()).select_from(STOCK_ITEM).where(self._mine, _ITEM.due_at <= started)
             total = connection.execute(due).scalar_one()
@@ -112,7 +111,7 @@ class Sender:
                 break
             going_on = self._send(lease, started, report)
             batches += 1
-            self._tell(report, total, batches)
+            self._show_progress(report, total, batches)
             if not going_on:
                 break
         self._conclude(report)
@@ -125,7 +124,7 @@ class Sender:
         due = [_ITEM.due_at <= started]
         with self._ledger.transaction() as connection:
             lease = self._take(connection, due, limit)
-            if not lease and self._ledger.take_from_the_dead(connection, STOCK_ITEM):
+            if not lease and self._ledger.reclaim_dead_leases(connection, STOCK_ITEM):
                 lease = self._take(connection, due, limit)
             self._ledger.reach("push.claiming")
         if lease:
@@ -143,7 +142,7 @@ class Sender:
         outcomes: dict[str, ItemOutcome[Any]] = {}
         refused: dict[str, str] = {}
         try:
-            with self._ledger.kept(lease, self._seconds):
+            with self._ledger.heartbeat(lease, self._seconds):
                 outcomes = self._called(lease.rows, refused, report)
             self._ledger.reach("push.sent")
         except BaseException as error:
@@ -197,11 +196,11 @@ class Sender:
                     continue
                 outcome = outcomes.get(row.sku)
                 if row.sku in refused:
-                    bad.append(_said_no(row, refused[row.sku], now))
+                    bad.append(_rejected_row(row, refused[row.sku], now))
                 elif outcome is not None and outcome.ok:
                     good.append(_acknowledged(row, now))
                 elif outcome is not None and outcome.status is OutcomeStatus.REJECTED:
-                    bad.append(_said_no(row, outcome.message, now))
+                    bad.append(_rejected_row(row, outcome.message, now))
                 else:
                     left.append(_left(row, outcome, max(now, started)))
             for rows, values in ((good, _DONE), (bad, _HELD), (left, _LEFT)):
@@ -218,7 +217,7 @@ class Sender:
 
     # -- the end -----------------------------------------------------------------------------------------------
 
-    def _tell(self, report: PushReport, total: int, batches: int) -> None:
+    def _show_progress(self, report: PushReport, total: int, batches: int) -> None:
         if self._progress is not None:
             done = report.counts.get("acknowledged", 0) + report.counts.get("rejected", 0)
             self._progress(Progress(done, max(total, done), 0, report.counts.get("rejected", 0), batches))
@@ -230,7 +229,7 @@ class Sender:
             left = connection.execute(select(func.count()).select_from(STOCK_ITEM).where(waiting)).scalar_one()
             count = connection.execute(select(func.count()).select_from(STOCK_ITEM).where(held)).scalar_one()
             first = select(_ITEM.sku, _ITEM.message, _ITEM.attempts).where(held).order_by(_ITEM.sku)
-            rows = connection.execute(first.limit(_TOLD_PROBLEMS)).all()
+            rows = connection.execute(first.limit(_NAMED_PROBLEMS)).all()
         report.counts["left"] = left
         report.problems += [KeyProblem(row.sku, "rejected", row.message, row.attempts) for row in rows]
         report.problem_count += count
@@ -254,7 +253,7 @@ def _acknowledged(row: Row[Any], now: datetime) -> dict[str, Any]:
     return {"key": row.sku, "sent": row.wanted, "new_acknowledged": as_text(known), "now": now}
 
 
-def _said_no(row: Row[Any], message: str, now: datetime) -> dict[str, Any]:
+def _rejected_row(row: Row[Any], message: str, now: datetime) -> dict[str, Any]:
     due = now + _BACKOFF.after(row.attempts + 1)
     return {"key": row.sku, "sent": row.wanted, "new_message": clip(message, _MOST_WORDS), "due": due}
 

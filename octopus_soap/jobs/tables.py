@@ -1,17 +1,14 @@
-"""The ledger's tables as they are today: one `METADATA`, to which every job's tables belong.
+"""The ledger's tables as they are today. The steps in `schema.py` make them; a test compares both.
 
-Tables of the push stand here; those of orders and changes stand in modules of their own, which make them with this
-`METADATA`. `schema.py` creates all of them, step by step; a test holds the two against each other.
+A *work table* has a row for each thing to do, with these columns next to its own (`work_columns`):
 
-A *work table* has one row per thing to do, and these columns besides its own (`work_columns`):
-
-* `channel`: whose it is. One database serves several shops; every statement names the channel.
+* `channel`: the shop. One database serves several shops, so every statement names the channel.
 * `state`: a word of the job's own.
-* `due_at`: from when on there is something to do; NULL where there is nothing. Only due rows are claimed.
-* `leased_by`, `leased_until`: who works on it, and until when nobody else may (see `leases.py`).
-* `attempts`, `message`: how often it was tried in vain, and the last reason.
+* `due_at`: when there is something to do; NULL if there is nothing. Only due rows are claimed.
+* `leased_by`, `leased_until`: which worker holds it, and until when no other worker may (see `leases.py`).
+* `attempts`, `message`: how often it failed, and the last reason.
 
-Moments are kept as whole microseconds since 1970, which both databases compare and index alike.
+Moments are stored as whole microseconds since 1970, which both databases compare and index alike.
 """
 
 from __future__ import annotations
@@ -116,3 +113,122 @@ STOCK_PLAN = Table(
     Column("actual", Text),
 )
 """The differences a run has found so far; they become work only once the guard has seen all of them."""
+
+# -- orders ---------------------------------------------------------------------------------------------------------
+WAITING = "waiting"
+"""Stored, and to be handled when due."""
+QUARANTINED = "quarantined"
+"""It cannot be read, or its handler failed: tried again when due, reported until then, never confirmed."""
+HANDLED = "handled"
+"""The handler's work is committed; to be confirmed when due."""
+CONFIRMED = "confirmed"
+"""The service lists it no longer."""
+KEPT = "kept"
+"""Handled by a run that confirms nothing."""
+UNREAD = "unread"
+"""A span of creation times that cannot be listed."""
+
+ORDERS = Table(
+    "orders",
+    METADATA,
+    Column("channel", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("order_id", Text, nullable=False),
+    Column("store", Text, nullable=False),
+    Column("placed", Moment),
+    Column("raw", Text, nullable=False),
+    Column("typed", Text),
+    Column("content", Text, nullable=False),
+    Column("first_seen_at", Moment, nullable=False),
+    Column("stores", Text, nullable=False),
+    Column("reference", Text),
+    Column("delivering", Integer, nullable=False, server_default="0"),
+    Column("deliveries", Integer, nullable=False, server_default="0"),
+    Column("revision", Integer, nullable=False, server_default="0"),
+    Column("handled_content", Text),
+    Column("handled_at", Moment),
+    *work_columns(),
+    *work_indexes("orders"),
+    info={
+        "job": "orders",
+        "key": "key",
+        "held": (QUARANTINED,),
+        "stuck": {HANDLED: "unconfirmed"},
+        "retry_state": WAITING,
+    },
+)
+"""One order, or one store's part of it.
+
+* `key`: the order's id, with `@store` where the inbox reads store by store.
+* `raw`, `typed`: its XML and its decoded form, both without card numbers; `typed` is NULL where it cannot be read.
+* `content`: a hash of what matters in it; `handled_content`: the same of the version that was handled last.
+* `stores`: the store ids it was listed with, as JSON.
+* `reference`: the number its handler gave, for the confirmation.
+* `delivering`: 1 while its handler runs, and so after a crash in it. `deliveries`: how often it was called.
+* `revision`: how many versions were handled.
+"""
+
+ORDER_GAPS = Table(
+    "order_gaps",
+    METADATA,
+    Column("channel", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("store", Text, nullable=False),
+    Column("begins", Moment, nullable=False),
+    Column("ends", Moment, nullable=False),
+    *work_columns(),
+    *work_indexes("order_gaps"),
+    info={"job": "orders", "key": "key", "held": (UNREAD,), "retry_state": UNREAD},
+)
+"""Spans of a second whose orders the service cannot list."""
+
+ORDER_CURSORS = Table(
+    "order_cursors",
+    METADATA,
+    Column("channel", Text, primary_key=True),
+    Column("store", Text, primary_key=True),
+    Column("watermark", Moment),
+    Column("width", BigInteger),
+    Column("swept_at", Moment),
+)
+"""How far each store's orders were read (`store` is empty for the whole account), in windows of how many seconds."""
+
+# -- changes of items -----------------------------------------------------------------------------------------------
+LISTED = "listed"
+"""On the service's list of changes, and to be taken off it when due."""
+TAKEN = "taken"
+"""Off the list; the item as it is now is to be fetched and handed over when due."""
+DONE = "done"
+"""Handed over."""
+
+CHANGES = Table(
+    "changes",
+    METADATA,
+    Column("channel", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("generation", Integer, nullable=False),
+    Column("listed_rows", Integer, nullable=False),
+    Column("raw", Text),
+    Column("listed_at", Moment, nullable=False),
+    Column("delivering", Integer, nullable=False, server_default="0"),
+    Column("deliveries", Integer, nullable=False, server_default="0"),
+    Column("handled_content", Text),
+    Column("handled_at", Moment),
+    *work_columns(),
+    *work_indexes("changes"),
+    info={
+        "job": "changes",
+        "key": "key",
+        "held": (QUARANTINED,),
+        "stuck": {LISTED: "still listed"},
+        "retry_state": TAKEN,
+    },
+)
+"""One item that was ever on the list of changes.
+
+* `key`: its SKU; a row without a readable one is kept under `?` and a hash of its XML.
+* `generation`: how often it was found on the list: what is done for one generation does not settle the next.
+* `listed_rows`: how many rows of the list named it, where a service lists every change and not every item.
+* `raw`: the XML that cannot be read.
+* `handled_content`: a hash of the item as it was handed over last.
+"""

@@ -17,7 +17,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from octopus_soap import OctopusClient, OctopusSettings
-from octopus_soap.jobs import Delivery, Ledger, OrderInbox
+from octopus_soap.jobs import Ledger, OrderDelivery, OrderInbox
 from tests.jobs.shops import book, bookings, confirmed, open_books, sell
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _listen(number: int, process: subprocess.Popen[str], told: Queue[tuple[int, 
 def _work() -> int:
     order: dict[str, Any] = json.load(sys.stdin)
 
-    def handler(sold: OrderResponseItem, delivery: Delivery) -> str:
+    def handler(sold: OrderResponseItem, delivery: OrderDelivery) -> str:
         sys.stdout.write(f"{sold.id}\n")
         sys.stdout.flush()
         return book(sold, delivery)

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import select, text
 
 from octopus_soap.jobs import Change, ChangeFeed, Ledger, OrderInbox
-from octopus_soap.jobs.change_tables import CHANGES
 from octopus_soap.jobs.changes import STEPS as CHANGE_STEPS
 from octopus_soap.jobs.order_files import OrderFiles
-from octopus_soap.jobs.order_tables import ORDER_CURSORS, ORDERS
 from octopus_soap.jobs.orders import STEPS as ORDER_STEPS
+from octopus_soap.jobs.tables import CHANGES, ORDER_CURSORS, ORDERS
 from tests.jobs.shops import book, bookings, confirmed, open_books, sell
 
 if TYPE_CHECKING:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select, text
 
 from octopus_soap.emulator.faults import InjectedFault
-from octopus_soap.jobs.order_tables import ORDERS
+from octopus_soap.jobs.tables import ORDERS
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from octopus_soap.emulator import Emulator
-    from octopus_soap.jobs import Delivery, Ledger
+    from octopus_soap.jobs import Ledger, OrderDelivery
     from octopus_soap.models import OrderResponseItem
 
 START = datetime(2024, 3, 1, 9, 0, tzinfo=UTC)
@@ -61,7 +61,7 @@ def open_books(ledger: Ledger) -> None:
         connection.execute(text("CREATE TABLE IF NOT EXISTS bookings (order_id TEXT NOT NULL, total TEXT)"))
 
 
-def book(order: OrderResponseItem, delivery: Delivery) -> str:
+def book(order: OrderResponseItem, delivery: OrderDelivery) -> str:
     """A transactional handler: books the order in the ledger's own transaction."""
     assert delivery.connection is not None
     insert = text("INSERT INTO bookings VALUES (:order_id, :total)")

@@ -12,8 +12,8 @@ from sqlalchemy import select, text
 from octopus_soap import InvalidInputError
 from octopus_soap.emulator import faults
 from octopus_soap.jobs import Change, ChangeFeed
-from octopus_soap.jobs.change_tables import CHANGES
 from octopus_soap.jobs.changes import STEPS
+from octopus_soap.jobs.tables import CHANGES
 from tests.jobs.databases import KINDS, why_no_postgres
 from tests.jobs.shops import Clock, Garbled
 

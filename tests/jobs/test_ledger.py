@@ -18,10 +18,10 @@ from sqlalchemy import Engine, create_engine, insert, inspect, select, text, upd
 
 from octopus_soap import JobRunningError, LedgerError, jobs
 from octopus_soap.jobs import Ledger
+from octopus_soap.jobs.leases import describe_worker, has_exited, new_token, this_worker
 from octopus_soap.jobs.ledger import _url
 from octopus_soap.jobs.schema import STEPS, migrate, version_of
 from octopus_soap.jobs.tables import METADATA, RUN_LOCK, STOCK_ITEM
-from octopus_soap.jobs.workers import is_gone, new_token, shown, this_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,9 +157,9 @@ def test_a_server_that_is_not_there_is_told_without_the_password() -> None:
 @pytest.mark.parametrize(
     ("place", "said"),
     [
-        (":memory:", "outlives its process"),
-        ("", "outlives its process"),
-        ("sqlite://", "outlives its process"),
+        (":memory:", "must outlive its process"),
+        ("", "must outlive its process"),
+        ("sqlite://", "must outlive its process"),
         ("mysql://host/db", "SQLite file or a PostgreSQL database, not 'mysql'"),
         ("://", "cannot be read"),
     ],
@@ -170,7 +170,7 @@ def test_a_place_that_cannot_hold_a_ledger_is_refused(place: str, said: str) -> 
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(LedgerError, match="unable to open database file"):
+    with pytest.raises(LedgerError, match=r"the folder .* does not exist; make it"):
         Ledger(tmp_path / "none" / "a.db")
 
 
@@ -255,7 +255,7 @@ def test_a_lease_is_kept_while_its_block_runs(make_ledger: Callable[..., Ledger]
     with ledger.transaction() as connection:
         lease = ledger.claim(connection, STOCK_ITEM, limit=1, seconds=0.2)
     until = lease.until
-    with ledger.kept(lease, 0.2):
+    with ledger.heartbeat(lease, 0.2):
         while until <= lease.until:  # until the keeper has renewed it
             with ledger.reading() as connection:
                 until = connection.execute(select(STOCK_ITEM.c.leased_until)).scalar_one()
@@ -303,20 +303,20 @@ def test_what_a_dead_process_held_is_taken_over_at_once(ledger: Ledger, place: s
     assert ended.returncode == -signal.SIGKILL
     with ledger.transaction() as connection:
         assert len(ledger.claim(connection, STOCK_ITEM, limit=9, seconds=60).rows) == 1
-        assert ledger.take_from_the_dead(connection, STOCK_ITEM) == 2
+        assert ledger.reclaim_dead_leases(connection, STOCK_ITEM) == 2
         assert len(ledger.claim(connection, STOCK_ITEM, limit=9, seconds=60).rows) == 2
     with ledger.run_lock("push"):
         pass
 
 
 def test_only_processes_of_this_machine_are_ever_taken_for_dead() -> None:
-    assert not is_gone(new_token(this_worker()))
+    assert not has_exited(new_token(this_worker()))
     name, host, machine, process = this_worker("till 3").split("/")
-    assert not is_gone(f"{name}/{host}/another-machine/1.1")
-    assert not is_gone("something else")
-    assert (name, "process" in shown(this_worker("till 3"))) == ("till_3", True)
+    assert not has_exited(f"{name}/{host}/another-machine/1.1")
+    assert not has_exited("something else")
+    assert (name, "process" in describe_worker(this_worker("till 3"))) == ("till_3", True)
     if sys.platform.startswith("linux"):
-        assert is_gone(f"{name}/{host}/{machine}/{process}9"), "the same number, but a process that began later"
+        assert has_exited(f"{name}/{host}/{machine}/{process}9"), "the same number, but a process that began later"
 
 
 # -- run locks -----------------------------------------------------------------------------------------------------
@@ -338,7 +338,7 @@ def test_a_run_lock_of_a_silent_machine_runs_out(make_ledger: Callable[..., Ledg
     ledger = make_ledger(clock=clock)
     with ledger.run_lock("push") as silent:
         clock.move(seconds=121)
-        taken_over = pytest.raises(LedgerError, match="another one took over")
+        taken_over = pytest.raises(LedgerError, match="another run took over")
         with ledger.run_lock("push"), ledger.transaction() as connection, taken_over:
             silent.check(connection)
     with ledger.reading() as connection:

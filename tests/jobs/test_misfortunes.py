@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 from sqlalchemy import insert, select, text
 
 from octopus_soap import LedgerError
 from octopus_soap.emulator import faults
 from octopus_soap.jobs import ChangeFeed, Ledger, OrderInbox, StockPush, every, inspection
-from octopus_soap.jobs.order_tables import ORDER_CURSORS
-from octopus_soap.jobs.running import Report
-from octopus_soap.jobs.tables import RUN_LOCK, STOCK_ITEM
-from octopus_soap.jobs.workers import is_gone, this_worker
+from octopus_soap.jobs.leases import has_exited, this_worker
+from octopus_soap.jobs.reports import Report
+from octopus_soap.jobs.tables import ORDER_CURSORS, RUN_LOCK, STOCK_ITEM
 from tests.jobs.databases import KINDS, why_no_postgres
 from tests.jobs.shops import Clock, confirmed, sell, states
 
@@ -173,7 +173,7 @@ def test_rows_are_locked_by_their_keys_so_that_nobody_waits_in_a_ring(
             values = {"channel": "main", "sku": sku, "state": "rejected", "due_at": now}
             connection.execute(insert(STOCK_ITEM).values(values))
         lease = ledger.claim(connection, STOCK_ITEM, order_by=[STOCK_ITEM.c.sku.desc()], limit=3, seconds=60)
-    monkeypatch.setattr("octopus_soap.jobs.leases.is_gone", lambda token: True)
+    monkeypatch.setattr("octopus_soap.jobs.leases.has_exited", lambda token: True)
 
     def change() -> None:
         if what == "retry":
@@ -183,7 +183,7 @@ def test_rows_are_locked_by_their_keys_so_that_nobody_waits_in_a_ring(
             if what == "release":
                 ledger.release(connection, lease)
             else:
-                ledger.take_from_the_dead(connection, STOCK_ITEM)
+                ledger.reclaim_dead_leases(connection, STOCK_ITEM)
 
     row = "SELECT sku FROM stock_item WHERE sku = :sku FOR UPDATE"
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE :mine = ANY(pg_blocking_pids(pid))"
@@ -207,7 +207,12 @@ def test_rows_are_locked_by_their_keys_so_that_nobody_waits_in_a_ring(
     [("orders.listed", False), ("orders.handled", False), ("orders.handled", True), ("orders.confirm_sent", True)],
 )
 def test_connections_that_are_cut_at_any_step_lose_nothing(
-    service: Emulator, client: OctopusClient, make_ledger: Callable[..., Ledger], step: str, transactional: bool
+    service: Emulator,
+    client: OctopusClient,
+    make_ledger: Callable[..., Ledger],
+    place: str,
+    step: str,
+    transactional: bool,
 ) -> None:
     clock, cut, came = Clock(), list[str](), list[tuple[str, bool]]()
     other = make_ledger()
@@ -219,10 +224,7 @@ def test_connections_that_are_cut_at_any_step_lose_nothing(
                 end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cut'"
                 connection.execute(text(end))
 
-    ledger = make_ledger(clock=clock, reach=reach)
-    ledger._engine.dispose()
-    ledger.url = ledger.url.update_query_dict({"application_name": "cut"})
-    ledger._open()
+    ledger = Ledger(f"{place}&application_name=cut", clock=clock, reach=reach)
     sold = [sell(service, number) for number in range(3)]
     inbox = OrderInbox(client, ledger, transactional=transactional)
     for _ in range(3):
@@ -235,6 +237,7 @@ def test_connections_that_are_cut_at_any_step_lose_nothing(
     again = [order_id for order_id, _ in came]
     assert sorted(set(again)) == sold
     assert len(again) <= 4, "only the one under way comes twice"
+    ledger.close()
 
 
 def test_a_lock_that_cannot_be_given_back_hides_neither_the_work_nor_its_error(
@@ -244,7 +247,7 @@ def test_a_lock_that_cannot_be_given_back_hides_neither_the_work_nor_its_error(
 
     def work() -> str:
         with ledger.run_lock("push"):
-            monkeypatch.setattr(ledger, "_closed", True)
+            monkeypatch.setattr(ledger._database, "closed", True)
             return "done"
 
     assert work() == "done"
@@ -254,7 +257,7 @@ def test_a_lock_that_cannot_be_given_back_hides_neither_the_work_nor_its_error(
 
     def fail() -> None:
         with ledger.run_lock("push"):
-            monkeypatch.setattr(ledger, "_closed", True)
+            monkeypatch.setattr(ledger._database, "closed", True)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -266,8 +269,8 @@ def test_a_process_the_system_hides_is_not_taken_for_dead(monkeypatch: pytest.Mo
     """As `hidepid` hides those of other users."""
     worker = this_worker()
 
-    def hidden(*given: Any, **also: Any) -> str:
-        raise FileNotFoundError(given, also)
+    def hidden(process: psutil.Process) -> str:
+        raise psutil.NoSuchProcess(process.pid)
 
     def anothers(*given: Any) -> None:
         raise PermissionError(given)
@@ -275,12 +278,12 @@ def test_a_process_the_system_hides_is_not_taken_for_dead(monkeypatch: pytest.Mo
     def no_more(*given: Any) -> None:
         raise ProcessLookupError(given)
 
-    monkeypatch.setattr("pathlib.Path.read_text", hidden)
-    assert not is_gone(worker)
+    monkeypatch.setattr(psutil.Process, "status", hidden)
+    assert not has_exited(worker)
     monkeypatch.setattr(os, "kill", anothers)
-    assert not is_gone(worker)
+    assert not has_exited(worker)
     monkeypatch.setattr(os, "kill", no_more)
-    assert is_gone(worker)
+    assert has_exited(worker)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from octopus_soap import ConfigError
-from octopus_soap.jobs import Delivery, Ledger, OrderInbox
+from octopus_soap.jobs import Ledger, OrderDelivery, OrderInbox
 from octopus_soap.jobs.order_files import COLUMNS, OrderFiles
 from octopus_soap.models import OrderResponseItem
 from tests.jobs.shops import sell
@@ -64,7 +64,7 @@ def test_a_csv_row_per_line_of_an_order_under_the_same_names(
 @pytest.mark.parametrize("key", ["../../etc/passwd", "a/b@S/1", "..", ".hidden", "50% off", "ünï"])
 def test_a_name_stays_in_the_folder_and_tells_the_key(ledger: Ledger, tmp_path: Path, key: str) -> None:
     folder = tmp_path / "orders"
-    delivery = Delivery(key, 1, redelivered=False, revision=1, raw="")
+    delivery = OrderDelivery(key, 1, redelivered=False, revision=1, raw="")
     files = OrderFiles(folder)
     files(OrderResponseItem(order_id="1"), delivery)
     (hidden,) = folder.iterdir()

@@ -13,7 +13,7 @@ from sqlalchemy import event, select, text, update
 from octopus_soap import InvalidInputError, JobRunningError, LedgerError, UnverifiedContractError
 from octopus_soap.emulator import faults
 from octopus_soap.jobs import ChangeFeed, OrderInbox
-from octopus_soap.jobs.order_tables import ORDER_CURSORS, ORDERS
+from octopus_soap.jobs.tables import ORDER_CURSORS, ORDERS
 from tests.conftest import SECRETS
 from tests.jobs.databases import KINDS, why_no_postgres
 from tests.jobs.shops import START, Clock, Garbled, book, bookings, confirmed, open_books, sell, states
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from octopus_soap import OctopusClient
     from octopus_soap.emulator import Emulator
-    from octopus_soap.jobs import Delivery, Ledger
+    from octopus_soap.jobs import Ledger, OrderDelivery
     from octopus_soap.models import OrderResponseItem
 
 
@@ -45,10 +45,10 @@ class Handled:
 
     def __init__(self, **failing: Exception) -> None:
         self.orders: list[OrderResponseItem] = []
-        self.deliveries: list[Delivery] = []
+        self.deliveries: list[OrderDelivery] = []
         self.failing = failing
 
-    def __call__(self, order: OrderResponseItem, delivery: Delivery) -> str | None:
+    def __call__(self, order: OrderResponseItem, delivery: OrderDelivery) -> str | None:
         self.orders.append(order)
         self.deliveries.append(delivery)
         if (error := self.failing.get(order.reference or "")) is not None:
@@ -100,7 +100,7 @@ def test_xml_and_decoded_order_are_in_the_ledger_before_the_handler_is_called(
 ) -> None:
     numbers = [sell(service, number) for number in range(3)]
 
-    def look(order: OrderResponseItem, delivery: Delivery) -> None:
+    def look(order: OrderResponseItem, delivery: OrderDelivery) -> None:
         del delivery
         with ledger.reading() as connection:
             stored = {row.key: row for row in connection.execute(select(ORDERS))}
@@ -401,7 +401,7 @@ def test_another_version_that_comes_while_the_handler_runs_survives_a_crash_righ
 ) -> None:
     sell(service, 1)
 
-    def changed_meanwhile(order: OrderResponseItem, delivery: Delivery) -> None:
+    def changed_meanwhile(order: OrderResponseItem, delivery: OrderDelivery) -> None:
         if delivery.revision == 1:
             with ledger.transaction() as connection:  # what another process's download does
                 connection.execute(update(ORDERS).values(content="another"))
@@ -504,7 +504,7 @@ def test_a_transactional_handlers_work_is_there_exactly_if_the_order_is_handled(
     open_books(ledger)
     sold = [sell(service, number) for number in range(4)]
 
-    def half(order: OrderResponseItem, delivery: Delivery) -> str:
+    def half(order: OrderResponseItem, delivery: OrderDelivery) -> str:
         number = book(order, delivery)
         if order.id == sold[2]:
             raise RuntimeError("after the booking")
@@ -530,7 +530,7 @@ def test_a_transactional_handlers_work_and_the_mark_are_one_commit(
         state = connection.exec_driver_sql("SELECT MAX(state) FROM orders").scalar_one()
         commits.append((booked, state or ""))
 
-    event.listen(ledger._engine, "commit", look)
+    event.listen(ledger.engine, "commit", look)
     OrderInbox(client, ledger, transactional=True, confirm=False).run(book)
     assert bookings(ledger) == [sold]
     assert {state for booked, state in commits if booked} == {"kept"}
@@ -544,7 +544,7 @@ def test_a_handlers_own_database_error_is_a_quarantine_and_not_the_end(
     bad, good = sell(service, 1), sell(service, 2)
     open_books(ledger)
 
-    def stumble(order: OrderResponseItem, delivery: Delivery) -> str:
+    def stumble(order: OrderResponseItem, delivery: OrderDelivery) -> str:
         if order.id == bad:
             assert delivery.connection is not None
             delivery.connection.execute(text("INSERT INTO no_such_table VALUES (1)"))
@@ -561,7 +561,7 @@ def test_a_handler_that_was_interrupted_is_told_so_the_next_time(
 ) -> None:
     sold = sell(service, 1)
 
-    def interrupted(order: OrderResponseItem, delivery: Delivery) -> None:
+    def interrupted(order: OrderResponseItem, delivery: OrderDelivery) -> None:
         raise KeyboardInterrupt
 
     inbox = OrderInbox(client, ledger)
@@ -580,7 +580,7 @@ def test_what_is_due_after_the_commit_is_called_then_and_before_the_confirmation
     sold = sell(service, 1)
     seen: list[tuple[str, set[str]]] = []
 
-    def handler(order: OrderResponseItem, delivery: Delivery) -> None:
+    def handler(order: OrderResponseItem, delivery: OrderDelivery) -> None:
         delivery.after_commit(lambda: seen.append((states(ledger)[order.id], confirmed(service))))
 
     OrderInbox(client, ledger).run(handler)
@@ -595,7 +595,7 @@ def test_a_stop_ends_the_run_after_the_handler_under_way(
     stop = threading.Event()
     handled: list[str] = []
 
-    def handler(order: OrderResponseItem, delivery: Delivery) -> None:
+    def handler(order: OrderResponseItem, delivery: OrderDelivery) -> None:
         del delivery
         handled.append(order.id)
         if len(handled) == 2:
@@ -636,7 +636,7 @@ def test_two_runs_do_not_overlap(service: Emulator, client: OctopusClient, ledge
     sell(service, 1)
     inbox = OrderInbox(client, ledger)
 
-    def handler(order: OrderResponseItem, delivery: Delivery) -> None:
+    def handler(order: OrderResponseItem, delivery: OrderDelivery) -> None:
         with pytest.raises(JobRunningError):
             inbox.run(handler)
 

@@ -11,8 +11,8 @@ from sqlalchemy import text, update
 from sqlalchemy.exc import IntegrityError
 
 from octopus_soap.emulator import faults
-from octopus_soap.jobs import Change, ChangeFeed, Delivery, OrderInbox, inspection
-from octopus_soap.jobs.order_tables import ORDERS
+from octopus_soap.jobs import Change, ChangeFeed, OrderDelivery, OrderInbox, inspection
+from octopus_soap.jobs.tables import ORDERS
 from tests.jobs.databases import KINDS, why_no_postgres
 from tests.jobs.shops import Clock, Garbled, book, bookings, confirmed, open_books, sell, states
 
@@ -53,7 +53,7 @@ class Nameless(faults.InjectedFault):
         )
 
 
-def nothing(order: OrderResponseItem, delivery: Delivery) -> None:
+def nothing(order: OrderResponseItem, delivery: OrderDelivery) -> None:
     del order, delivery
 
 
@@ -76,7 +76,7 @@ def test_a_handlers_words_may_be_what_no_database_holds(
 ) -> None:
     sold = [sell(service, at) for at in range(3)]
 
-    def fail(order: OrderResponseItem, delivery: Delivery) -> None:
+    def fail(order: OrderResponseItem, delivery: OrderDelivery) -> None:
         del delivery
         if order.id == sold[0]:
             raise ValueError(words)
@@ -93,7 +93,7 @@ def test_a_stored_order_that_can_no_longer_be_decoded_is_asked_for_again(
     ledger = make_ledger(clock=clock)
     sold = [sell(service, at) for at in range(3)]
 
-    def away(order: OrderResponseItem, delivery: Delivery) -> None:
+    def away(order: OrderResponseItem, delivery: OrderDelivery) -> None:
         del order, delivery
         raise ConnectionError("the shop's database is away")
 
@@ -118,7 +118,7 @@ def test_a_handler_that_leaves_the_transaction_broken_is_in_nobodys_way(
         connection.execute(text("CREATE UNIQUE INDEX once ON bookings (order_id)"))
     sold = [sell(service, at) for at in range(3)]
 
-    def swallow(order: OrderResponseItem, delivery: Delivery) -> None:
+    def swallow(order: OrderResponseItem, delivery: OrderDelivery) -> None:
         if order.id == sold[0]:
             for _ in range(2):
                 with suppress(IntegrityError):  # PostgreSQL undoes the whole transaction for it
@@ -144,7 +144,7 @@ def test_a_commit_the_database_refuses_is_its_orders_quarantine(
         )
     sold = [sell(service, at) for at in range(3)]
 
-    def twice(order: OrderResponseItem, delivery: Delivery) -> None:
+    def twice(order: OrderResponseItem, delivery: OrderDelivery) -> None:
         assert delivery.connection is not None
         for _ in range(2 if order.id == sold[0] else 1):
             delivery.connection.execute(text("INSERT INTO bookings VALUES (:id)"), {"id": order.id})
@@ -161,7 +161,7 @@ def test_a_database_errors_details_are_not_told(service: Emulator, client: Octop
         connection.execute(text("CREATE TABLE bookings (order_id TEXT NOT NULL, name TEXT, total TEXT NOT NULL)"))
     sell(service, 1, Ship={"FirstName": "Ada", "City": "Paris"})
 
-    def forget(order: OrderResponseItem, delivery: Delivery) -> None:
+    def forget(order: OrderResponseItem, delivery: OrderDelivery) -> None:
         assert delivery.connection is not None
         assert order.ship is not None
         values = {"id": order.id, "name": order.ship.first_name}

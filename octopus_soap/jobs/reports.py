@@ -1,21 +1,38 @@
-"""How jobs run and what they tell: reports with exit codes, loops with a stop token.
+"""Reports: what a run did, its exit code, and what is held; and the loop that runs a job again and again.
 
-A job is run once, as by cron, or again and again by `every`. No signal is handled here: whoever owns the process sets
-the stop token, and the job finishes the request under way, writes it down, and says `interrupted`.
+Invariants:
+
+* A row that failed stays in its table with the reason and the number of tries, and is due again after a pause that
+  doubles each time. It stays in every report until it is fixed.
+* The reason is the error's type and message, and where it was raised; never a whole traceback, whose lines may hold
+  anything, nor a statement and the values that a database quotes.
+* No signal is handled here. The owner of the process sets the stop token; then the job finishes the request under way,
+  records it, and reports `interrupted`.
 """
 
 from __future__ import annotations
 
 import time
+import traceback
 from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from sqlalchemy import and_, func, or_, select
+from sqlalchemy.exc import DBAPIError
+
+from octopus_soap._http import clip
 from octopus_soap.errors import AuthenticationError, ConfigError, OctopusError
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
     from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Connection, Table
+
+    from octopus_soap.wire.redact import Redactor
 
 ALL_DONE, SOME_HELD, FAILED = 0, 1, 2
 """Exit codes: everything is done; some keys are rejected or quarantined; the run could not do its work."""
@@ -139,3 +156,67 @@ def every(
                 on_report(report)
         stop.wait(max(0.0, seconds - (time.monotonic() - began)))
     return runs
+
+
+_MOST_NAMED = 200
+_REASON = 400  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long work that failed waits for its next try.
+
+    Attributes:
+        first: after the first failure.
+        longest: the most; in between it doubles each time.
+    """
+
+    first: timedelta = timedelta(minutes=1)
+    longest: timedelta = timedelta(hours=6)
+
+    def after(self, attempts: int) -> timedelta:
+        """The pause after *attempts* failures, 1 or more."""
+        doubled: timedelta = self.first * 2 ** min(max(attempts, 1) - 1, 40)
+        return min(self.longest, doubled)
+
+
+def reason_of(error: BaseException, redactor: Redactor) -> str:
+    """What failed, in one line without secrets."""
+    if isinstance(error, OctopusError):
+        words = error.message
+    else:
+        told = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+        # Of a database's words the first line: the others quote whole rows, and so whoever ordered.
+        said = (str(told).splitlines() or [""])[0] if told is not error else str(error)
+        words = f"{type(told).__name__}: {said}" if said else type(told).__name__
+        frames = traceback.extract_tb(error.__traceback__)
+        if frames:
+            words += f" ({Path(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name})"
+    # A handler's words may be anything, such as half a surrogate pair, which no database takes.
+    plain = "".join(letter if letter.isprintable() else "?" for letter in " ".join(words.split()))
+    return clip(redactor.text(plain), _REASON)
+
+
+def report_held(connection: Connection, table: Table, channel: str, report: Report) -> None:
+    """Add the rows of *table* that are held to the report, those of earlier runs included."""
+    mine = is_held(table, channel)
+    report.problem_count += connection.execute(select(func.count()).select_from(table).where(mine)).scalar_one()
+    rows = select(table.c.key, table.c.state, table.c.message, table.c.attempts).where(mine)
+    for row in connection.execute(rows.order_by(table.c.key).limit(_MOST_NAMED)):
+        report.problems.append(KeyProblem(row.key, held_as(table, row.state), row.message, row.attempts))
+
+
+def is_held(table: Table, channel: str) -> ColumnElement[bool]:
+    """The condition for rows of *channel* that wait for somebody to mend something.
+
+    A table's `info` names the states that mean so (`held`), and those that do where a row was tried in vain, with a
+    word for people (`stuck`).
+    """
+    stuck = and_(table.c.state.in_(table.info.get("stuck", {})), table.c.attempts > 0)
+    return and_(table.c.channel == channel, or_(table.c.state.in_(table.info["held"]), stuck))
+
+
+def held_as(table: Table, state: str) -> str:
+    """What people are told of a row that is held in *state*."""
+    words: dict[str, str] = table.info.get("stuck", {})
+    return words.get(state, state)

@@ -1,0 +1,216 @@
+"""Handlers: stored work comes to the user's code, and the result into the ledger. Orders and changes share it.
+
+Purpose. A job claims rows, calls a handler with each, and finishes the row.
+
+Invariants:
+
+* The ledger notes that a handler begins (`delivering`) before the handler is called. A row that still has the mark when
+  it is claimed was interrupted by a crash, and its next delivery says `redelivered`.
+* With `transactional=True` the handler's statements and the mark that the row is done are one transaction.
+* A worker that lost its lease finishes nothing.
+
+On failure:
+
+* A handler that raises, or ends the ledger's transaction, puts its row into quarantine: it is tried again after a pause
+  that doubles each time, and no other row waits for it.
+* Rows that were claimed and not finished are released, so that the next run need not wait for the lease to run out.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sqlalchemy import update
+
+from octopus_soap.errors import LedgerError
+from octopus_soap.jobs.reports import Backoff, reason_of
+from octopus_soap.jobs.tables import QUARANTINED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+    from threading import Event
+
+    from sqlalchemy import ColumnElement, Connection, Row, Table
+
+    from octopus_soap.jobs.leases import Lease
+    from octopus_soap.jobs.ledger import Ledger
+    from octopus_soap.wire.redact import Redactor
+
+FREE: dict[str, Any] = {"leased_by": None, "leased_until": None}
+"""The columns of a row that no worker holds."""
+
+
+class HandlerFailedError(Exception):
+    """Ends the transaction of a handler that failed.
+
+    Attributes:
+        error: what it raised.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+class Deliverable(Protocol):
+    """What a handler is called with."""
+
+    connection: Connection | None
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerRunner:
+    """Claims the rows of one work table, calls a handler with them, and records the result.
+
+    Attributes:
+        ledger: has the rows.
+        table: a work table with the columns `delivering` and `deliveries`.
+        transactional: the handler works in the transaction that finishes its row.
+        seconds: how long a handler may take.
+        backoff: pauses between tries of what failed.
+        redactor: masks secrets in reasons.
+        stop: once set, rows that are claimed and not begun are released.
+    """
+
+    ledger: Ledger
+    table: Table
+    transactional: bool
+    seconds: float
+    backoff: Backoff
+    redactor: Redactor = field(repr=False)
+    stop: Event
+
+    @contextmanager
+    def claimed(
+        self,
+        states: Sequence[str],
+        limit: int,
+        *,
+        seconds: float | None = None,
+        begins: ColumnElement[bool] | None = None,
+    ) -> Generator[Lease]:
+        """Claim due rows in one of *states* while the block runs; release them if it raises, or was stopped.
+
+        Args:
+            states: such as `waiting`.
+            limit: rows at most.
+            seconds: how long the work may take; as long as a handler by default.
+            begins: the condition for rows whose handler is called at once, and which get the mark for it.
+        """
+        table, ledger = self.table, self.ledger
+        with ledger.transaction() as connection:
+            due = (table.c.state.in_(states), table.c.due_at <= ledger.now(connection))
+            order = (table.c.due_at, table.c.key)
+            span = self.seconds if seconds is None else seconds
+            lease = ledger.claim(connection, table, where=due, order_by=order, limit=limit, seconds=span)
+            if lease and begins is not None:
+                connection.execute(update(table).where(lease.holds, begins).values(self._begun()))
+        finished = False
+        try:
+            yield lease
+            finished = not self.stop.is_set()
+        finally:
+            if lease and not finished:
+                with suppress(LedgerError), ledger.transaction() as connection:
+                    ledger.release(connection, lease)
+
+    def begin(self, lease: Lease, row: Row[Any]) -> bool:
+        """Note that the handler of *row* begins, and renew the whole lease; False if the row was lost."""
+        with self.ledger.transaction() as connection:
+            self.ledger.renew(connection, lease, self.seconds)
+            return connection.execute(self.change(lease, row).values(self._begun())).rowcount > 0
+
+    def deliver(
+        self,
+        lease: Lease,
+        row: Row[Any],
+        item: Deliverable,
+        call: Callable[[], object],
+        finish: Callable[[Connection, object], bool],
+    ) -> str:
+        """Call the handler and finish the row.
+
+        Args:
+            lease: holds the row.
+            row: as it was claimed.
+            item: gets the open transaction of a transactional job.
+            call: the handler, with its arguments.
+            finish: marks the row as done inside a transaction, given what the handler returned; False if the lease was
+                lost.
+
+        Returns:
+            `done`, `failed`, or `lease_lost`: another worker took the row over.
+        """
+        try:
+            done = self._in_one(lease, row, item, call, finish) if self.transactional else self._apart(call, finish)
+        except HandlerFailedError as failed:
+            self.quarantine(lease, row, reason_of(failed.error, self.redactor))
+            return "failed"
+        except LedgerError as error:
+            # If the ledger answers otherwise, it refuses what this handler did in the transaction.
+            if item.connection is None or not self.quarantine(lease, row, error.message):
+                raise
+            return "failed"
+        finally:
+            item.connection = None
+        return "done" if done else "lease_lost"
+
+    def quarantine(self, lease: Lease, row: Row[Any], reason: str, *same: ColumnElement[bool], **also: Any) -> bool:
+        """Note why a row is not done; False if the lease was lost, or the row was done after all.
+
+        Args:
+            lease: holds the row.
+            row: as it was claimed.
+            reason: for people.
+            same: conditions under which the reason still concerns the row.
+            also: further columns to write.
+        """
+        tries = row.attempts + 1
+        with self.ledger.transaction() as connection:
+            due = self.ledger.now(connection) + self.backoff.after(tries)
+            this = self.change(lease, row)
+            values = {"state": QUARANTINED, "due_at": due, "attempts": tries, "message": reason, **also}
+            connection.execute(this.where(*same).values(values))
+            return connection.execute(this.values(delivering=0, **FREE)).rowcount > 0
+
+    def change(self, lease: Lease, row: Row[Any]) -> Any:
+        """Return an update of *row* that changes nothing if the lease was lost."""
+        return update(self.table).where(lease.holds, self.table.c.key == row.key)
+
+    def _begun(self) -> dict[str, Any]:
+        return {"delivering": 1, "deliveries": self.table.c.deliveries + 1}
+
+    def _in_one(
+        self,
+        lease: Lease,
+        row: Row[Any],
+        item: Deliverable,
+        call: Callable[[], object],
+        finish: Callable[[Connection, object], bool],
+    ) -> bool:
+        """Run the handler and mark the row as done in one transaction."""
+        with self.ledger.transaction() as connection:
+            # Locks the row: from here to the commit no other worker can take it over.
+            if not connection.execute(self.change(lease, row).values(delivering=1)).rowcount:
+                return False
+            item.connection = connection
+            returned = _called(call)
+            if not connection.in_transaction():
+                raise HandlerFailedError(
+                    LedgerError("the handler ended the ledger's transaction; leave commit and rollback to the job")
+                )
+            return finish(connection, returned)
+
+    def _apart(self, call: Callable[[], object], finish: Callable[[Connection, object], bool]) -> bool:
+        returned = _called(call)
+        with self.ledger.transaction() as connection:
+            return finish(connection, returned)
+
+
+def _called(call: Callable[[], object]) -> object:
+    try:
+        return call()
+    except Exception as error:
+        raise HandlerFailedError(error) from error
