@@ -40,7 +40,8 @@ OPERATIONS = {
     "GetItemQuantityInfo": "accountID sku -> APIResultOfQuantityInfoResponse#",
     "GetItemQuantityList": "accountID skuList -> APIResultOfArrayOfQuantityInfoResponse#",
     "UpdateItemQuantityAndPrice": "accountID iQP -> APIResultOfboolean",
-    "UpdateItemQuantityAndPriceList": "accountID itemQuantityAndPriceList -> APIResultOfArrayOfUpdateItemResponse#",
+    "UpdateItemQuantityAndPriceList": "accountID itemQuantityAndPriceList -> "
+    "APIResultOfArrayOfUpdateInventoryItemResponse#",
     "UploadItemList": "accountID inventoryItems -> APIResultOfArrayOfUpdateItemResponse#",
     "UploadItem": "accountID inventoryItem -> long",
     "SetDownloadOrderConfirm": "accountID orderDownloadSubmitRequests -> ",
@@ -63,6 +64,7 @@ DATA_MODELS = {
     "QuantityInfoResponse": 5,
     "ItemQuantityAndPrice": 9,
     "UpdateItemResponse": 3,
+    "UpdateInventoryItemResponse": 3,
     "OrderDownloadSubmitRequest": 3,
     "OrderCriteria": 5,
     "OrderResponseItem": 25,
@@ -141,7 +143,7 @@ def test_members_stand_in_dotnet_ordinal_order():
 
 
 def test_every_member_may_be_left_out_and_every_optional_one_may_be_nil():
-    plain_values = {"int", "boolean"}
+    plain_values = {"int", "boolean", "ResultStatus"}
     for schema_type in complex_types():
         generic = schema_type.get("name").startswith("APIResultOf")
         for element in members(schema_type):
@@ -185,6 +187,7 @@ def test_generic_names_carry_wcf_s_digest(namespaces, expected):
                 "ArrayOfInventoryItem",
                 "ArrayOfQuantityInfoResponse",
                 "ArrayOfUpdateItemResponse",
+                "ArrayOfUpdateInventoryItemResponse",
                 "ArrayOfOrderResponseItem",
             )
         }
@@ -234,6 +237,7 @@ def example(element: etree._Element, namespace: str) -> etree._Element:
         "dateTime": "2013-01-02T00:00:00",
         "PaymentStatusCode": "Cleared",
         "ShippingStatusCode": "Shipped",
+        "ResultStatus": "Failure",
     }
     kind = element.get("type").split(":")[1]
     made = etree.Element(f"{{{namespace}}}{element.get('name')}", nsmap={"i": XSI})

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from octopus_soap.emulator import Emulator
 
 DEFAULT_PORT = 8765
+_KEEP_CALLS = 200  # of a service that runs for days; a call on 500 SKUs is 35 KB
 
 
 def serve(
@@ -28,6 +29,19 @@ def serve(
     wsdl: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Another contract to read and write by.", exists=True)
     ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A name besides localhost that callers reach this machine by. May be repeated.",
+        ),
+    ] = None,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", help="Value types cannot be null, and are 0 where they are left out: as plain .NET members."
+        ),
+    ] = False,
     seed: Annotated[
         int,
         typer.Option(
@@ -39,12 +53,20 @@ def serve(
 
     Its credentials are made up, and printed as variables for another terminal.
     """
-    from octopus_soap.emulator import Emulator  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.emulator import Emulator, Profile  # noqa: PLC0415 - heavy: only inside a command
 
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    emulator = Emulator(port=port, state=":memory:" if state is None else state, wsdl=wsdl, keep_bodies=False)
+    emulator = Emulator(
+        port=port,
+        state=":memory:" if state is None else state,
+        wsdl=wsdl,
+        profile=Profile.strict() if strict else None,
+        keep_bodies=False,
+        keep_calls=_KEEP_CALLS,
+        allowed_hosts=allow_host or (),
+    )
     try:
         emulator.start()
     except OSError as error:

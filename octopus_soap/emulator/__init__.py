@@ -30,7 +30,7 @@ from .faults import (
     Status,
     Truncate,
 )
-from .lies import Lie
+from .mutations import Lie, MutateReply
 from .profile import Merchant, Profile
 from .records import CallRecord, LintNote
 from .script import Rule, Script
@@ -54,6 +54,7 @@ __all__ = [
     "Lie",
     "LintNote",
     "Merchant",
+    "MutateReply",
     "Profile",
     "Reset",
     "Rule",

@@ -1,7 +1,7 @@
 """What an operation is given, and the checks they share: account, SKUs, list limits.
 
 Limits are the page's (documented). MessageCodes 1, 3, 5, 8 and their texts, and both texts about SKUs below, are
-recorded of ChannelAdvisor's service; that Octopus uses them is a guess.
+recorded of ChannelAdvisor's service; whether Octopus uses them is unknown, and ``message_codes`` takes the codes away.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 UNEXPECTED, NO_ACCOUNT, NO_SKU, TOO_MANY, NOT_VALID = 1, 3, 5, 8, 12
 NO_SUCH_SKU = "The specified Sku does not exist"
 ALL_FAILED = "All Update requests failed for the SKU list specified!"
+SOME_FAILED = "Some Update requests failed for the SKU list specified!"  # a guess, under a switch of the profile
 MAX_SKU = 50  # documented, and one of the lengths the page can be trusted on
 
 # Documented: "Limited to a MAX of ...". The page gives no limit for UploadItemList, the confirmations and
@@ -32,6 +33,29 @@ LIMITS = {
     "GetItemList": 100,
     "GetItemQuantityList": 100,
     "UpdateItemQuantityAndPriceList": 1000,
+}
+
+# Documented: "Maximum ... characters", by type and member, for members that hold text. The page's lengths of Price,
+# Cost, PriceB, MSRP and salesprice belong to other members (those of another API's table) and are left out.
+LENGTHS: dict[str, dict[str, int]] = {
+    "InventoryItem": {
+        "Sku": MAX_SKU,
+        "Description": 255,
+        "Details": 1000,
+        "SUBDescription1": 1000,
+        "SupplierCode": 50,
+        "Applicablestock": 14,
+        "Stock": 20,
+        "FormQuantity": 20,
+        "DCSCode": 50,
+        "ItemSID": 255,
+        "UPC": 20,
+        **{f"Custom{number}": 255 for number in range(1, 31)},
+        **{f"ImageUrl{number}": 255 for number in range(1, 6)},
+    },
+    "ItemQuantityAndPrice": {"Sku": MAX_SKU},
+    "KitInfo": {"SKU": MAX_SKU},
+    "AttributeInfo": {"Name": 255, "Value": 255},
 }
 
 

@@ -73,7 +73,7 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Courier:
+class ResponseWriter:
     """Delivers one reply over one connection."""
 
     connection: Wire

@@ -2,6 +2,11 @@
 
 WCF publishes one WSDL whose types section imports the schemas as ``?xsd=xsd0``, ``xsd1``, ... (known of WCF), and since
 .NET 4.5 the same inlined as ``?singleWsdl``. Both are made here from whatever contract the emulator was given.
+
+Schemas are imported by the last segment of the address and the query (``OctopusService.svc?xsd=xsd0``), while WCF
+writes the whole address: Mono's svcutil reads each schema twice from absolute addresses, and then makes a proxy without
+operations and without a warning. A bare ``?xsd=xsd0`` breaks gSOAP and JAX-WS. A relative address also stays right
+behind a forwarded port.
 """
 
 from __future__ import annotations
@@ -47,7 +52,7 @@ class Documents:
         holder = etree.SubElement(self._types(root), _SCHEMA, nsmap={"xsd": XS})
         holder.set("targetNamespace", f"{self.wsdl.get('targetNamespace', '')}Imports")
         for number, schema in enumerate(self.schemas):
-            _import(holder, schema.get("targetNamespace", ""), f"{address}?xsd=xsd{number}")
+            _import(holder, schema.get("targetNamespace", ""), f"{_last_segment(address)}?xsd=xsd{number}")
         return _bytes(root)
 
     def single_document(self, address: str) -> bytes:
@@ -66,7 +71,7 @@ class Documents:
         """
         if number < 0:
             raise IndexError(number)
-        return _bytes(self._relocated(self.schemas[number], f"{address}?xsd=xsd"))
+        return _bytes(self._relocated(self.schemas[number], f"{_last_segment(address)}?xsd=xsd"))
 
     def validator(self) -> etree.XMLSchema:
         """Compile the schemas into one validator for request wrappers."""
@@ -97,6 +102,10 @@ class Documents:
         return made
 
 
+def _last_segment(address: str) -> str:
+    return address.rpartition("/")[2]
+
+
 def _import(parent: Element, target: str, location: str) -> None:
     element = etree.SubElement(parent, _IMPORT)
     element.set("schemaLocation", location)
@@ -123,9 +132,7 @@ class _Memory(etree.Resolver):
 def compile_validator(documents: Documents) -> etree.XMLSchema:
     """Compile all schemas into one validator, over an umbrella schema that imports each."""
     texts = {
-        f"{_LOCATOR}{number}": documents.schema(number, _LOCATOR).replace(
-            f"{_LOCATOR}?xsd=xsd".encode(), _LOCATOR.encode()
-        )
+        f"{_LOCATOR}{number}": documents.schema(number, _LOCATOR).replace(b"?xsd=xsd", _LOCATOR.encode())
         for number in range(len(documents.schemas))
     }
     umbrella = etree.Element(_SCHEMA, nsmap={"xs": XS})

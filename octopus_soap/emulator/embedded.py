@@ -17,13 +17,13 @@ from .state import State
 from .store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from os import PathLike
     from types import TracebackType
 
 
 class Emulator:
-    """An Octopus service of your own: real SOAP over real HTTP on loopback, with its state in SQLite.
+    """A local fake Octopus server: real SOAP over real HTTP on loopback, with its state in SQLite.
 
         with Emulator() as service:
             client = OctopusClient(**service.settings())
@@ -39,6 +39,12 @@ class Emulator:
         wsdl: Another contract with the same operations, to read and write by: other namespaces, another member order,
             more members. By default the bundled one.
         keep_bodies: Whether :attr:`calls` keep request and reply bytes; turn off for long runs.
+        keep_calls: How many calls, lint notes and metadata requests are kept, the newest; None: all. Give a number
+            where the emulator runs for days.
+        keep_bytes: How many bytes of bodies are kept; those of the oldest calls go first. None: all.
+        allowed_hosts: Names besides ``localhost`` and loopback addresses that a request's Host header may give, such as
+            ``host.docker.internal``. Others are refused: a page in a browser could otherwise reach the emulator under
+            a name of its own that resolves to this machine.
     """
 
     def __init__(
@@ -50,6 +56,9 @@ class Emulator:
         profile: Profile | None = None,
         wsdl: str | PathLike[str] | None = None,
         keep_bodies: bool = True,
+        keep_calls: int | None = None,
+        keep_bytes: int | None = None,
+        allowed_hosts: Collection[str] = (),
     ) -> None:
         self.profile = profile if profile is not None else Profile()
         self.merchants = tuple(merchants) if merchants is not None else (Merchant(),)
@@ -62,12 +71,12 @@ class Emulator:
             nillable_values=self.profile.nillable_values,
         )
         self._port = port
-        self._journal = Journal(keep_bodies=keep_bodies)
+        self._journal = Journal(keep_bodies=keep_bodies, keep_calls=keep_calls, keep_bytes=keep_bytes)
         self._state = State(str(state))
         self.script = Script()
         self.store = Store(self._state, contract, self.profile, names)
         self._server = HttpServer(
-            Service(contract, self.profile, self.merchants, self._state, self._journal), self.script
+            Service(contract, self.profile, self.merchants, self._state, self._journal), self.script, allowed_hosts
         )
 
     def __repr__(self) -> str:
@@ -146,18 +155,18 @@ class Emulator:
 
     @property
     def calls(self) -> list[CallRecord]:
-        """Every SOAP request so far, oldest first, those still under way included; requests for metadata are apart."""
-        return list(self._journal.calls)
+        """The SOAP requests so far, oldest first, those still under way included; requests for metadata are apart."""
+        return self._journal.snapshot()[0]
 
     @property
     def lint(self) -> list[LintNote]:
         """What WCF would have passed over in silence, oldest first; empty after well-formed requests."""
-        return list(self._journal.lint)
+        return self._journal.snapshot()[1]
 
     @property
     def metadata_requests(self) -> list[str]:
         """The query strings of all GET requests, oldest first."""
-        return list(self._journal.metadata_requests)
+        return self._journal.snapshot()[2]
 
     @property
     def stale_closes(self) -> int:
@@ -166,10 +175,10 @@ class Emulator:
 
     @property
     def bytes_received(self) -> int:
-        """The sum of all request bodies, in bytes."""
-        return sum(call.request_size for call in self._journal.calls)
+        """The sum of all request bodies, in bytes, also of calls that are no longer kept."""
+        return self._journal.bytes_received
 
     @property
     def bytes_sent(self) -> int:
-        """The sum of all reply bodies, in bytes."""
-        return sum(call.reply_size for call in self._journal.calls)
+        """The sum of all reply bodies, in bytes, also of calls that are no longer kept."""
+        return self._journal.bytes_sent

@@ -1,7 +1,7 @@
 """The fourteen operations on items.
 
 What each returns is documented; how partial input changes an item is the page's Notes (null or left out) read with
-ChannelAdvisor's sentence "for existing items the field will not be modified". Guesses are marked.
+ChannelAdvisor's sentence "for existing items the field will not be modified". Every guess is a switch of the profile.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
-from .calls import ALL_FAILED, NO_SUCH_SKU, NOT_VALID, RefusedError, sku_complaint, zero_filled
+from .calls import ALL_FAILED, NO_SUCH_SKU, NOT_VALID, SOME_FAILED, RefusedError, sku_complaint, zero_filled
 from .contract import ListOf, Record
 from .rendering import Outcome
 from .soapfaults import SoapFaultError
@@ -41,10 +41,11 @@ def is_sku_exist_list(call: Call) -> Outcome:
 
 
 def get_item_list(call: Call) -> Outcome:
-    """The items that exist, in the order asked; unknown SKUs are left out (guess)."""
+    """The items that exist, in the order asked; for unknown SKUs nothing, or a nil row."""
     skus = [sku for sku in call.skus() if sku]
     found = call.state.items(call.merchant, skus)
-    return Outcome([found[sku] for sku in skus if sku in found])
+    has_nil_rows = call.profile.unknown_items == "nil-row"
+    return Outcome([found.get(sku) for sku in skus if has_nil_rows or sku in found])
 
 
 def get_item_tbl_list(call: Call) -> Outcome:
@@ -65,15 +66,17 @@ def get_item_quantity_info(call: Call) -> Outcome:
 
 
 def get_item_quantity_list(call: Call) -> Outcome:
-    """One row per SKU asked; an unknown one carries an ErrorMessage (guess)."""
+    """One row per SKU asked; an unknown one carries an ErrorMessage, or zeros, or has no row."""
     skus = call.skus()
     found = call.state.items(call.merchant, [sku for sku in skus if sku])
     rows: list[Wire] = []
     for sku in skus:
         if sku and sku in found:
             rows.append(_quantities(sku, found[sku]))
-        else:
+        elif call.profile.unknown_quantities == "error-row":
             rows.append({"Sku": sku, "ErrorMessage": NO_SUCH_SKU if sku else "No Sku value was specified"})
+        elif call.profile.unknown_quantities == "zeros":
+            rows.append(_quantities(sku or "", {}))
     return Outcome(rows)
 
 
@@ -97,7 +100,10 @@ def _quantities(sku: str, item: WireRecord) -> WireRecord:
 
 
 def _number(text: Wire) -> Decimal:
-    """Read a quantity that InventoryItem keeps as a string; what is no number counts as 0 (guess)."""
+    """Read a quantity that InventoryItem keeps as a string; what is no number counts as 0.
+
+    No switch: only what the emulator itself was given can be no number.
+    """
     try:
         value = Decimal(text) if isinstance(text, str) else Decimal(0)
     except InvalidOperation:
@@ -148,7 +154,7 @@ def _apply_update(call: Call, item: WireRecord, row: WireRecord) -> None:
     """Change price, cost and stock, unless locked.
 
     A lock in force keeps a value from being changed ("lock any field to update from POS Sync", documented); a row's own
-    lock member sets the lock, and false lets the same row through (guess).
+    lock member sets the lock, and false lets the same row through unless the profile's ``own_lock`` is off.
     """
     record = call.contract.record("ItemQuantityAndPrice")
     if call.zero:
@@ -157,7 +163,7 @@ def _apply_update(call: Call, item: WireRecord, row: WireRecord) -> None:
     locks = dict(kept) if isinstance(kept, dict) else {}
     for name in ("Cost", "Price", "Stock"):
         lock, value, wanted = f"Lock{name}", row.get(name), row.get(f"Lock{name}")
-        if value is not None and (locks.get(lock) != "true" or wanted == "false"):
+        if value is not None and (locks.get(lock) != "true" or (wanted == "false" and call.profile.own_lock)):
             item[name] = value
             if name == "Stock" and item.get("Applicablestock") is not None:
                 item["Applicablestock"] = value
@@ -176,11 +182,13 @@ def _apply_update(call: Call, item: WireRecord, row: WireRecord) -> None:
 
 
 def upload_item(call: Call) -> Outcome:
-    """Add or update one item and return its id, a long (documented; that it is the item's id is a guess)."""
+    """Add or update one item and return a long (documented): the item's id, or 1."""
     row = call.record("inventoryItem")
     (error,) = _upload(call, [row])
     sku = _sku_of(row)
     if error is None and sku is not None:
+        if call.profile.upload_result == "one":
+            return Outcome("1")
         return Outcome(str(call.state.existing(call.merchant, [sku])[sku]))
     if call.profile.upload_failure == "fault":
         raise SoapFaultError("client-text", error or "")
@@ -188,9 +196,12 @@ def upload_item(call: Call) -> Outcome:
 
 
 def upload_item_list(call: Call) -> Outcome:
-    """Add or update many; no limit is documented."""
+    """Add or update many; no limit is documented.
+
+    That one good row makes the whole a Success is documented of UpdateItemQuantityAndPriceList alone.
+    """
     rows = call.rows("inventoryItems")
-    return _rows_outcome(call, rows, _upload(call, rows))
+    return _rows_outcome(call, rows, _upload(call, rows), whole=call.profile.partial_uploads == "failure")
 
 
 def _upload(call: Call, rows: list[Wire]) -> list[str | None]:
@@ -204,7 +215,8 @@ def _upload(call: Call, rows: list[Wire]) -> list[str | None]:
         complaint = sku_complaint(sku)
         complaints.append(complaint)
         if complaint is None and sku is not None and isinstance(row, dict):
-            items[sku] = changed[sku] = merged(call, items.get(sku, {}), row, record)
+            kept: WireRecord = items.get(sku, {}) if call.profile.uploads == "merge" else {}
+            items[sku] = changed[sku] = merged(call, kept, row, record)
     call.state.save_items(call.merchant, changed)
     call.state.mark_changed(call.merchant, list(changed))
     return complaints
@@ -230,7 +242,9 @@ def merged(call: Call, kept: WireRecord, row: WireRecord, record: Record) -> Wir
 
 
 def _merged_stores(call: Call, kept: Wire, given: list[Wire], declared: ListOf) -> list[Wire]:
-    """Merge store rows by StoreID; stores not named stay (guess)."""
+    """Merge store rows by StoreID; stores not named stay, unless the profile's ``store_rows`` replaces them."""
+    if call.profile.store_rows == "replace":
+        kept = None
     rows = {_store_of(row): row for row in (kept if isinstance(kept, list) else []) if isinstance(row, dict)}
     for row in given:
         if isinstance(row, dict) and isinstance(declared.item.type, Record):
@@ -243,15 +257,19 @@ def _merged_stores(call: Call, kept: Wire, given: list[Wire], declared: ListOf) 
 
 
 def delete_item(call: Call) -> Outcome:
-    """1 if the item was removed (documented), 0 if it was not there (guess)."""
-    return Outcome("1" if call.state.delete_item(call.merchant, call.sku()) else "0")
+    """1 if the item was removed (documented), the profile's ``not_removed`` if it was not there."""
+    return _removed(call, was_there=call.state.delete_item(call.merchant, call.sku()))
 
 
 def delete_item_store(call: Call) -> Outcome:
-    """Remove the item from the stores listed or, with no list, the item and all its stores (guess)."""
+    """Remove the item from the stores listed; with no list, or by the profile, the item and all its stores.
+
+    The operation "will allow you to delete a specific product from your account and it will clear all the data from
+    their stores also", but its list is "for store stock data from where you want to delete" (both documented).
+    """
     listed = call.parameters.get("StorStock")
     stores = {_store_of(row) for row in listed if isinstance(row, dict)} if isinstance(listed, list) else set[str]()
-    if not stores:
+    if not stores or call.profile.delete_item_store == "product":
         return delete_item(call)
     sku = call.sku()
     item = call.state.items(call.merchant, [sku]).get(sku, {})
@@ -259,16 +277,20 @@ def delete_item_store(call: Call) -> Outcome:
     rows = kept if isinstance(kept, list) else []
     left = [row for row in rows if not (isinstance(row, dict) and _store_of(row) in stores)]
     if len(left) == len(rows):
-        return Outcome("0")
+        return _removed(call, was_there=False)
     item["StoreStockInfoList"] = left
     call.state.save_items(call.merchant, {sku: item})
     call.state.mark_changed(call.merchant, [sku])
-    return Outcome("1")
+    return _removed(call, was_there=True)
 
 
 def delete_tbl_item(call: Call) -> Outcome:
-    """Take an item off the change queue: 1 (documented), 0 if it was not on it (guess)."""
-    return Outcome("1" if call.state.forget_change(call.merchant, call.sku()) else "0")
+    """Take an item off the change queue: 1 (documented), the profile's ``not_removed`` if it was not on it."""
+    return _removed(call, was_there=call.state.forget_change(call.merchant, call.sku()))
+
+
+def _removed(call: Call, *, was_there: bool) -> Outcome:
+    return Outcome("1" if was_there else str(call.profile.not_removed))
 
 
 # Rows
@@ -288,12 +310,16 @@ def _row(sku: str | None, *, ok: bool, error: str | None) -> WireRecord:
     return {"Sku": sku, "Result": "true" if ok else "false", "ErrorMessage": error}
 
 
-def _rows_outcome(call: Call, rows: list[Wire], complaints: list[str | None]) -> Outcome:
+def _rows_outcome(call: Call, rows: list[Wire], complaints: list[str | None], *, whole: bool = False) -> Outcome:
+    """Return the rows' results; with ``whole``, one bad row makes the whole a Failure."""
     results: list[Wire] = [
         _row(_sku_of(row), ok=complaint is None, error=complaint)
         for row, complaint in zip(rows, complaints, strict=True)
     ]
-    if any(complaint is None for complaint in complaints):
+    good = sum(complaint is None for complaint in complaints)
+    if good == len(rows) or (good and not whole):
         return Outcome(results)
+    if good:
+        return Outcome(results, ok=False, code=NOT_VALID, message=SOME_FAILED)
     kept = results if call.profile.failed_update_rows else None
     return Outcome(kept, ok=False, code=NOT_VALID, message=ALL_FAILED)

@@ -1,7 +1,7 @@
 """The five operations on orders, and the custom field mapping.
 
 That confirmed orders are no longer listed, and that split orders are confirmed store by store, is documented. What an
-order looks like when it is read back is reconstructed.
+order looks like when it is read back is reconstructed. Every guess is a switch of the profile.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from .calls import NOT_VALID, UNEXPECTED, RefusedError
 from .rendering import Outcome
 from .scalars import MIN_DATE, SQL_NO_DATE
+from .soapfaults import SoapFaultError
 from .state import OrderQuery
 
 if TYPE_CHECKING:
@@ -19,11 +20,9 @@ if TYPE_CHECKING:
     from .contract import Wire, WireRecord
     from .state import OrderRow
 
-NEW_PAYMENT, NEW_SHIPPING = "NotSubmitted", "Unshipped"  # what a new order starts with (guess)
-
 
 def submit_order(call: Call) -> Outcome:
-    """Make an order and return its new id; the caller's own OrderID may be used once (guess)."""
+    """Make an order and return its new id; the caller's own OrderID may be used once, unless the profile allows it."""
     order = call.record("orderSubmit")
     lines = order.get("orderItems") if order is not None else None
     if order is None or not isinstance(lines, list) or not lines:
@@ -39,8 +38,8 @@ def submit_order(call: Call) -> Outcome:
         call.merchant,
         given_id=given_id,
         placed=placed if isinstance(placed, str) else call.now(),
-        payment=NEW_PAYMENT,
-        shipping=NEW_SHIPPING,
+        payment=call.profile.new_payment,
+        shipping=call.profile.new_shipping,
         stores=(),
         body=order,
     )
@@ -68,8 +67,10 @@ def get_order_list(call: Call) -> Outcome:
 
 
 def get_order_list_store(call: Call) -> Outcome:
-    """The same for one store; several ids with commas between are taken too (guess from the name ``StoreIDs``)."""
-    stores = [store.strip() for store in (call.text("StoreIDs") or "").split(",") if store.strip()]
+    """The same for one store, or for several with commas between."""
+    given = call.text("StoreIDs") or ""
+    listed = given.split(",") if call.profile.store_ids == "several" else [given]
+    stores = [store.strip() for store in listed if store.strip()]
     if not stores:
         raise RefusedError(UNEXPECTED, "No Store ID value was specified")
     return _listed(call, stores)
@@ -151,11 +152,13 @@ def set_download_split_order_confirm(call: Call) -> Outcome:
 
 
 def _confirm(call: Call, *, split: bool) -> Outcome:
-    """Confirm each row that names an open order; the others are ignored, as the operations return nothing (guess)."""
+    """Confirm each row that names an open order; the others are passed over, or fault, as the profile says."""
     rows = call.parameters.get("orderDownloadSubmitRequests")
     for number, row in enumerate(rows if isinstance(rows, list) else [], 1):
         if isinstance(row, dict):
             complaint = _confirm_one(call, row, split=split)
+            if complaint and call.profile.unknown_confirm == "fault":
+                raise SoapFaultError("client-text", complaint)
             if complaint:
                 path = f"orderDownloadSubmitRequests/OrderDownloadSubmitRequest[{number}]"
                 call.note(path, "ignored-confirm", complaint)
@@ -174,8 +177,8 @@ def _confirm_one(call: Call, row: WireRecord, *, split: bool) -> str | None:
     named = store if isinstance(store, str) and store else None
     if len(stores) > 1 and named is None:
         return f"order {text} is split: StoreId must name the store"
-    # An order of no store, or a confirmation that names none, is not told apart further (guess).
-    chosen = named if named in stores else next(iter(stores)) if named is None or "" in stores else None
+    is_loose = call.profile.confirm_store == "loose" and (named is None or "" in stores)
+    chosen = (named or "") if (named or "") in stores else next(iter(stores)) if is_loose else None
     if chosen is None:
         return f"order {text} is not in store {named}"
     call.state.confirm(int(text), chosen, third_party if isinstance(third_party, str) else None)

@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from .calls import LENGTHS
 from .contract import ListOf, Operation, Record, Scalar
 from .records import LintNote, LintWhat
 from .scalars import LexicalError
@@ -110,7 +111,12 @@ class RequestReader:
         if isinstance(member.type, ListOf):
             return self._list(element, member.type, path)
         pairs = self._matched(element, member.type, path)
-        return {inner.name: self._value(child, inner, [*path, inner.name]) for inner, child in pairs}
+        read: WireRecord = {inner.name: self._value(child, inner, [*path, inner.name]) for inner, child in pairs}
+        for name, longest in LENGTHS.get(member.type.name, {}).items():
+            value = read.get(name)
+            if isinstance(value, str) and len(value) > longest:
+                self._note([*path, name], "too-long", f"{name} has {len(value)} characters; documented are {longest}")
+        return read
 
     @staticmethod
     def _is_nil(element: Element, member: Member) -> bool:

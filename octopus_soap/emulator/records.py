@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -20,6 +21,7 @@ LintWhat: TypeAlias = Literal[
     "stray-text",  # text between members: ignored
     "schema",  # the XSD validator's complaint
     "ignored-confirm",  # an order confirmation that named no open order
+    "too-long",  # a text longer than the page's table allows; what the service does with it is unknown
 ]
 
 
@@ -90,14 +92,30 @@ def masked_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 class Journal:
-    """The calls and notes of one emulator; filled by the server's thread, read by the test's."""
+    """The calls and notes of one emulator; filled by the server's thread, read by the test's.
 
-    def __init__(self, *, keep_bodies: bool = True) -> None:
+    Args:
+        keep_bodies: Whether calls keep request and reply bytes.
+        keep_calls: How many calls are kept, and how many lint notes and metadata requests; the oldest go first. None:
+            all, for tests, which look at every call of a short run.
+        keep_bytes: How many bytes of request and reply bodies are kept: the bodies of the oldest calls go first, the
+            calls stay. None: all.
+    """
+
+    def __init__(
+        self, *, keep_bodies: bool = True, keep_calls: int | None = None, keep_bytes: int | None = None
+    ) -> None:
         self.keep_bodies = keep_bodies
-        self.calls: list[CallRecord] = []
-        self.metadata_requests: list[str] = []
-        self.lint: list[LintNote] = []
+        self.calls: deque[CallRecord] = deque(maxlen=keep_calls)
+        self.metadata_requests: deque[str] = deque(maxlen=keep_calls)
+        self.lint: deque[LintNote] = deque(maxlen=keep_calls)
         self.stale_closes = 0
+        self.bytes_received = 0
+        self.bytes_sent = 0
+        self._keep_bytes = keep_bytes
+        self._with_bodies: deque[CallRecord] = deque()  # oldest first; kept only where bytes are counted
+        self._body_bytes = 0
+        self._opened = 0
         self._counts: dict[str, int] = {}
         self._lock = threading.Lock()
 
@@ -119,8 +137,10 @@ class Journal:
         """Number a new call and append it, so that it can be seen while it is still under way."""
         with self._lock:
             nth = self._counts[operation] = self._counts.get(operation, 0) + 1
+            self._opened += 1
+            self.bytes_received += len(request)
             record = CallRecord(
-                sequence=len(self.calls) + 1,
+                sequence=self._opened,
                 nth=nth,
                 operation=operation,
                 merchant=merchant,
@@ -132,14 +152,40 @@ class Journal:
                 request_size=len(request),
             )
             self.calls.append(record)
+            if self.keep_bodies and self._keep_bytes is not None:
+                self._with_bodies.append(record)
+                self._count_bytes(len(request))
             return record
+
+    def snapshot(self) -> tuple[list[CallRecord], list[LintNote], list[str]]:
+        """Return copies of the calls, lint notes and metadata requests."""
+        with self._lock:
+            return list(self.calls), list(self.lint), list(self.metadata_requests)
+
+    def _count_bytes(self, added: int) -> None:
+        """Count bytes that were kept, and drop the bodies of the oldest calls while there are too many."""
+        self._body_bytes += added
+        while self._with_bodies and self._body_bytes > (self._keep_bytes or 0):
+            oldest = self._with_bodies.popleft()
+            self._body_bytes -= len(oldest.request) + len(oldest.reply)
+            oldest.request = oldest.reply = b""
 
     def sending(self, record: CallRecord, status: int | None, body: bytes) -> None:
         """Note what is about to be sent; before the first byte, so that the caller never sees more than the journal."""
-        record.status = status
-        record.reply_size = len(body)
-        if self.keep_bodies:
-            record.reply = body
+        with self._lock:
+            record.status = status
+            self.bytes_sent += len(body) - record.reply_size
+            record.reply_size = len(body)
+            if self.keep_bodies and (self._keep_bytes is None or record.request):  # its bodies were not dropped yet
+                added = len(body) - len(record.reply)
+                record.reply = body
+                if self._keep_bytes is not None:
+                    self._count_bytes(added)
+
+    def asked_for_metadata(self, query: str) -> None:
+        """Note a request for metadata."""
+        with self._lock:
+            self.metadata_requests.append(query)
 
     def note(self, notes: list[LintNote]) -> None:
         """Append lint notes."""
@@ -152,5 +198,6 @@ class Journal:
             self.calls.clear()
             self.metadata_requests.clear()
             self.lint.clear()
+            self._with_bodies.clear()
             self._counts.clear()
-            self.stale_closes = 0
+            self._body_bytes = self._opened = self.bytes_received = self.bytes_sent = self.stale_closes = 0

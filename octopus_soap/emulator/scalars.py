@@ -4,7 +4,8 @@ The emulator keeps every value as the text that goes over the wire, made canonic
 it, and writing is then only escaping. This module is the one place that knows the forms.
 
 Grades: which texts XmlConvert accepts and the wording of its complaints are known of WCF; four decimals on every
-decimal (SQL money) is recorded for ChannelAdvisor's service and only likely here; server time being UTC is a guess.
+decimal (SQL money) is recorded for ChannelAdvisor's service and only likely here; that the server's
+clock runs in UTC is assumed from names that end in GMT.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ def _canonical_float(text: str) -> str:
 
 
 def canonical_date(text: str) -> str:
-    """Return a dateTime as UTC without a suffix, its fraction trimmed; the server's clock is UTC (a guess)."""
+    """Return a dateTime as UTC without a suffix, its fraction trimmed; the server's clock is taken to be UTC."""
     match = _DATE.fullmatch(text.strip(_XML_SPACE))
     if match is None:
         raise LexicalError(f"The value '{text}' cannot be parsed as the type 'DateTime'.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import itertools
 import socket
 import struct
@@ -23,13 +24,15 @@ from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from .delivery import Courier, Delivery
+from .delivery import Delivery, ResponseWriter
 from .metadata import metadata_reply
 from .records import CallRecord, masked_headers
 from .replies import Reply, Request, empty_reply, fault_reply, html_reply
 from .soapfaults import SoapFaultError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from starlette.requests import Request as StarletteRequest
     from starlette.types import Receive, Scope, Send
 
@@ -37,6 +40,10 @@ if TYPE_CHECKING:
     from .service import Service
 
 PATH = "/OctopusService.svc"
+_FOREIGN_HOST = (
+    "Bad Request - Invalid Hostname. The emulator answers requests whose Host header is localhost or a loopback "
+    "address; name others in allowed_hosts, or with octopus-soap serve --allow-host NAME."
+)
 _READY_WITHIN = 10.0  # seconds; it takes milliseconds
 _STOP_WITHIN = 5.0
 _LAST_TURNS = 5  # turns the event loop needs to finish accepting, or aborting, a connection, and some
@@ -94,31 +101,51 @@ class Connection(H11Protocol):
 class Endpoint:
     """The ASGI application at the service's address."""
 
-    def __init__(self, service: Service, script: Script, address: str) -> None:
+    def __init__(self, service: Service, script: Script, address: str, allowed_hosts: Collection[str] = ()) -> None:
         self.service = service
         self.script = script
         self.address = address
+        self.allowed_hosts = frozenset(name.lower() for name in allowed_hosts)
         self.closing = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         connection: Connection = scope["state"]["connection"]
-        body = b""
+        parts: list[bytes] = []  # joined once: adding bytes to bytes would copy all that is there, every 64 KiB
         more = True
         while more:
             message = await receive()
             if message["type"] != "http.request":
                 return
-            body += message.get("body", b"")
+            parts.append(message.get("body", b""))
             more = message.get("more_body", False)
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        request = Request(scope["method"], scope["query_string"].decode("latin-1"), headers, body, connection.number)
-        if request.method == "POST":
+        request = Request(
+            scope["method"], scope["query_string"].decode("latin-1"), headers, b"".join(parts), connection.number
+        )
+        if not self._is_own_host(headers.get("host", "")):
+            record, reply, plan = None, html_reply(400, _FOREIGN_HOST), Delivery()
+        elif request.method == "POST":
             record, reply, plan = self._call(request)
         else:
             record = None
             reply, plan = self._metadata(request)
-        await Courier(connection, send, self.closing, self.service.journal, record).deliver(reply, plan)
+        await ResponseWriter(connection, send, self.closing, self.service.journal, record).deliver(reply, plan)
+
+    def _is_own_host(self, host: str) -> bool:
+        """Return whether the Host header names this machine; a request of HTTP/1.0 may have none."""
+        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
+        name = name.strip("[]").lower()
+        if not name or name == "localhost" or name in self.allowed_hosts:
+            return True
+        with contextlib.suppress(ValueError):
+            return ipaddress.ip_address(name).is_loopback
+        return False
+
+    def _own_address(self, request: Request) -> str:
+        """Return the address the caller used, which differs from ours behind a forwarded port (WCF can do that too)."""
+        host = request.headers.get("host")
+        return f"http://{host}{PATH}" if host else self.address
 
     def _call(self, request: Request) -> tuple[CallRecord, Reply, Delivery]:
         """Carry out a SOAP call, with what the script makes of it."""
@@ -139,7 +166,7 @@ class Endpoint:
         service, plan = self.service, Delivery()
         if request.method not in {"GET", "HEAD"}:
             return empty_reply(405), plan
-        service.journal.metadata_requests.append(request.query)
+        service.journal.asked_for_metadata(request.query)
         access = service.profile.metadata
         if access == "authorized" and service.authorised(request) is None:
             reply = html_reply(401)
@@ -147,7 +174,7 @@ class Endpoint:
             reply = metadata_reply(
                 service.contract.documents,
                 service=service.contract.service,
-                address=self.address,
+                address=self._own_address(request),
                 query=request.query,
                 published=access != "off",
             )
@@ -200,9 +227,10 @@ async def _hang_up(server_state: ServerState) -> None:
 class HttpServer:
     """Serves one endpoint on loopback until stopped."""
 
-    def __init__(self, service: Service, script: Script) -> None:
+    def __init__(self, service: Service, script: Script, allowed_hosts: Collection[str] = ()) -> None:
         self._service = service
         self._script = script
+        self._allowed_hosts = allowed_hosts
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -261,7 +289,7 @@ class HttpServer:
 
     async def _serve(self, listener: socket.socket) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        endpoint = Endpoint(self._service, self._script, f"http://127.0.0.1:{self.port}{PATH}")
+        endpoint = Endpoint(self._service, self._script, f"http://127.0.0.1:{self.port}{PATH}", self._allowed_hosts)
         config = uvicorn.Config(
             Starlette(routes=[Route(PATH, endpoint)], exception_handlers={404: _not_found}),
             http=Connection,

@@ -2,8 +2,8 @@
 
 A request is handled in two steps, so that a scripted fault can stand between them: :meth:`Service.receive` finds out
 what is asked and records it; :meth:`Exchange.execute` carries it out. The order of the checks is WCF's: message size,
-content type, envelope, action, then the message inspector that holds the authorisation, then the body's
-deserialization, then the operation.
+content type, envelope, action, then the message inspector that holds the authorisation, then the SOAP headers that must
+be understood, then the body's deserialization, then the operation.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from .reading import RequestReader, find_wrapper
 from .records import LintNote
 from .rendering import Outcome, ReplyWriter, count_elements
 from .replies import Reply, Request, empty_reply, fault_reply, html_reply
-from .soapfaults import SoapFaultError, action_fault
-from .xmltree import SOAP_ENVELOPE, Element, MalformedXmlError, local, parse
+from .soapfaults import ADDRESSING_NONE, SoapFaultError, action_fault, not_understood_fault
+from .xmltree import CHARSETS, SOAP_ENVELOPE, Element, MalformedXmlError, local, namespace, parse_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -60,6 +60,9 @@ HANDLERS: dict[str, Handler] = {
     "CustomFieldMapping": orders.custom_field_mapping,
 }
 
+_HEADER, _MUST_UNDERSTAND, _ACTOR = (f"{{{SOAP_ENVELOPE}}}{name}" for name in ("Header", "mustUnderstand", "actor"))
+_NEXT_ACTOR = "http://schemas.xmlsoap.org/soap/actor/next"
+_UNDERSTOOD = frozenset({(ADDRESSING_NONE, "Action"), (ADDRESSING_NONE, "To")})
 _ENVELOPE, _BODY = f"{{{SOAP_ENVELOPE}}}Envelope", f"{{{SOAP_ENVELOPE}}}Body"
 _KEY_NAMES = frozenset({"sku", "Sku", "SKU", "OrderId", "OrderID", "Text"})
 _SCHEMA_NOTES = 20  # per request: the validator can say the same of every one of a thousand rows
@@ -99,7 +102,7 @@ class Service:
         envelope: Element | None = None
         problem = ""
         try:
-            envelope = parse(request.body)
+            envelope = parse_request(request.body, _charset(request)[1])
         except MalformedXmlError as error:
             problem = str(error)
         keys, count = asked_keys(envelope, operation)
@@ -183,6 +186,7 @@ class Exchange:
             raise action_fault(self.action)
         if self.merchant is None:
             return self.service.deny(self.operation)
+        self._check_headers()
         wrapper = find_wrapper(self.envelope.find(_BODY), self.operation)
         self._validate(wrapper)
         profile = self.service.profile
@@ -203,16 +207,24 @@ class Exchange:
         limit = self.service.profile.max_received
         if limit is not None and len(self.request.body) > limit:
             return empty_reply(self.service.profile.max_received_status)
-        given = self.request.headers.get("content-type", "")
-        media, _, rest = given.lower().partition(";")
-        charset = rest.partition("charset=")[2].strip(" \"'")
-        if media.strip() == "text/xml" and charset in {"", "utf-8"}:
+        media, charset = _charset(self.request)
+        if media == "text/xml" and charset in CHARSETS:
             return None
+        given = self.request.headers.get("content-type", "")
         return empty_reply(
             415,
             f"Cannot process the message because the content type '{given}' was not the expected type 'text/xml; "
             "charset=utf-8'.",
         )
+
+    def _check_headers(self) -> None:
+        """Refuse SOAP headers that must be understood: WCF's basicHttpBinding understands its own two alone."""
+        header = self.envelope.find(_HEADER) if self.envelope is not None else None
+        for block in header if header is not None else ():
+            must = block.get(_MUST_UNDERSTAND, "").strip() in {"1", "true"}
+            is_for_us = block.get(_ACTOR, "") in {"", _NEXT_ACTOR}
+            if must and is_for_us and (namespace(block), local(block)) not in _UNDERSTOOD:
+                raise not_understood_fault(namespace(block), local(block))
 
     def _validate(self, wrapper: Element) -> None:
         """Put the XSD validator's complaints into the lint log; WCF has no such validator and says nothing."""
@@ -245,6 +257,12 @@ class Exchange:
         if self.merchant is None or not self.service.profile.account_must_equal_accessid:
             return True
         return hmac.compare_digest(account.encode(), self.merchant.accessid.encode())
+
+
+def _charset(request: Request) -> tuple[str, str]:
+    """Return the media type and the charset of a request, in small letters."""
+    media, _, rest = request.headers.get("content-type", "").lower().partition(";")
+    return media.strip(), rest.partition("charset=")[2].partition(";")[0].strip(" \"'")
 
 
 def asked_keys(envelope: Element | None, operation: Operation | None) -> tuple[tuple[str, ...], int]:

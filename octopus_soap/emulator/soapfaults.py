@@ -28,6 +28,7 @@ _CODES: dict[str, tuple[str, str]] = {
     "typed": ("Client", SOAP),
     "server-text": ("Server", SOAP),
     "version-mismatch": ("VersionMismatch", SOAP),
+    "must-understand": ("MustUnderstand", SOAP),
 }
 
 INTERNAL_TEXT = {
@@ -89,6 +90,17 @@ def action_fault(action: str) -> SoapFaultError:
         "sender and receiver) or a binding/security mismatch between the sender and the receiver.  Check that sender "
         "and receiver have the same contract and the same binding (including security requirements, e.g. Message, "
         "Transport, None).",
+    )
+
+
+def not_understood_fault(space: str, name: str) -> SoapFaultError:
+    """Return the fault for a header with ``mustUnderstand="1"`` that the service does not know."""
+    return SoapFaultError(
+        "must-understand",
+        f"The header '{name}' from the namespace '{space}' was not understood by the recipient of this message, "
+        "causing the message to not be processed.  This error typically indicates that the sender of this message has "
+        "enabled a communication protocol that the receiver cannot process.  Please ensure that the configuration of "
+        "the client's binding is consistent with the service's binding. ",
     )
 
 

@@ -7,10 +7,11 @@ decides which members they have. What the service searches by stands in columns 
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import threading
 import weakref
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -78,6 +79,7 @@ class State:
     def __init__(self, location: str) -> None:
         self._lock = threading.RLock()
         self._depth = 0
+        _make_private(location)
         # One connection, guarded by the lock: the server's thread and the test's both use it.
         self._db = sqlite3.connect(location, check_same_thread=False, isolation_level=None)
         weakref.finalize(self, self._db.close)  # a service that could not start is never closed by anybody
@@ -279,6 +281,16 @@ class State:
         """Return the custom field mappings in the order they were made."""
         rows = self._db.execute("SELECT body FROM mappings WHERE merchant = ? ORDER BY seq", (merchant,))
         return [json.loads(body) for (body,) in rows]
+
+
+def _make_private(location: str) -> None:
+    """Create the state's file for its owner alone: it holds addresses and orders, if only made-up ones.
+
+    SQLite gives its journal files the mode of the database. A file that exists keeps the mode it has.
+    """
+    if location != ":memory:":
+        with suppress(FileExistsError):
+            os.close(os.open(location, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _dumped(body: WireRecord) -> str:

@@ -13,7 +13,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from .contract import ListOf, Record, Scalar
-from .order_operations import NEW_PAYMENT, NEW_SHIPPING
 from .scalars import LexicalError, canonical_date, text_of
 
 if TYPE_CHECKING:
@@ -140,8 +139,8 @@ class Store:
         *,
         merchant: str | None = None,
         stores: Sequence[str] = (),
-        payment_status: str = NEW_PAYMENT,
-        shipping_status: str = NEW_SHIPPING,
+        payment_status: str | None = None,
+        shipping_status: str | None = None,
         **members: Any,
     ) -> int:
         """Add an order as a marketplace would, and return its id.
@@ -149,8 +148,8 @@ class Store:
         Args:
             merchant: Whose order.
             stores: The stores it belongs to; more than one makes it a split order.
-            payment_status: What PaymentStatusFilter goes by.
-            shipping_status: What ShippingStatusFilter goes by.
+            payment_status: What PaymentStatusFilter goes by; None: the profile's for a new order.
+            shipping_status: What ShippingStatusFilter goes by; None: the profile's for a new order.
             **members: Members of OrderSubmit by wire name; ``OrderDate`` is what the date filters go by, default now.
 
         Raises:
@@ -163,8 +162,8 @@ class Store:
                 self._merchant(merchant),
                 given_id=given if isinstance(given, str) else None,
                 placed=placed if isinstance(placed, str) else canonical_date(text_of(self._profile.clock())),
-                payment=payment_status,
-                shipping=shipping_status,
+                payment=payment_status if payment_status is not None else self._profile.new_payment,
+                shipping=shipping_status if shipping_status is not None else self._profile.new_shipping,
                 stores=stores,
                 body=body,
             )

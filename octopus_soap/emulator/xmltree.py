@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeAlias, cast
 
 from lxml import etree
@@ -19,14 +20,56 @@ class MalformedXmlError(ValueError):
     """The bytes are not well-formed XML, or carry a document type declaration."""
 
 
-def parse(data: bytes) -> Element:
-    """Parse ``data`` strictly and return its root element, comments and processing instructions removed.
+# The charsets that WCF's text encoder reads, and the name libxml2 has for each. Without a byte order mark "utf-16" is
+# little-endian (.NET's "Unicode").
+CHARSETS = {"": "utf-8", "utf-8": "utf-8", "utf-16": "utf-16le", "utf-16le": "utf-16le", "utf-16be": "utf-16be"}
+_MARKS = {b"\xff\xfe": "utf-16le", b"\xfe\xff": "utf-16be"}
+_DECLARED = re.compile(r"""<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
+
+
+def parse_request(data: bytes, charset: str = "") -> Element:
+    """Parse a request as WCF's reader does.
+
+    Args:
+        data: The body.
+        charset: The charset of the Content-Type, in small letters: one of :data:`CHARSETS`.
 
     Raises:
-        MalformedXmlError: Not well-formed, or with a DOCTYPE (which WCF's reader refuses too).
+        MalformedXmlError: Not well-formed, with a DOCTYPE or a processing instruction, or declared in another encoding
+            than it is in.
+    """
+    encoding = _MARKS.get(data[:2], CHARSETS.get(charset, "utf-8"))
+    declared = _DECLARED.match(data[:200].decode(encoding, "replace").lstrip("\ufeff"))
+    if declared is not None and CHARSETS.get(declared[1].lower(), "")[:6] != encoding[:6]:
+        raise MalformedXmlError(
+            f"The encoding in the declaration '{declared[1]}' does not match the encoding of the document '{encoding}'."
+        )
+    is_plain = encoding == "utf-8" or data[:2] in _MARKS  # which libxml2 finds out by itself
+    root = parse(data, encoding=None if is_plain else encoding, keep_pis=True)
+    if root.getroottree().xpath("boolean(//processing-instruction())"):
+        raise MalformedXmlError("Processing instructions (other than the XML declaration) and DTDs are not supported.")
+    return root
+
+
+def parse(data: bytes, *, encoding: str | None = None, keep_pis: bool = False) -> Element:
+    """Parse ``data`` strictly and return its root element, comments removed.
+
+    Args:
+        data: The document.
+        encoding: Its encoding, whatever it declares; None: the one it declares.
+        keep_pis: Keep processing instructions, which are otherwise removed.
+
+    Raises:
+        MalformedXmlError: Not well-formed, or with a DOCTYPE.
     """
     parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True, remove_comments=True, remove_pis=True
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=True,
+        remove_comments=True,
+        remove_pis=not keep_pis,
+        encoding=encoding,
     )
     try:
         root = cast("Element", etree.fromstring(data, parser))

@@ -126,7 +126,7 @@ def test_the_published_single_document_can_be_served_in_turn(shop, emulate, tmp_
     [
         (('message="tns:IOctopusService_DeleteItem_InputMessage"', 'message="tns:Nope"'), "no message named Nope"),
         (('element="tns:DeleteItem"', 'element="tns:Nope"'), "declare no element"),
-        (('type="q:APIResultOfint"', 'type="q:Nope"'), "declare no type"),
+        (('type="q7:APIResultOfint"', 'type="q7:Nope"'), "declare no type"),
         (("<wsdl:types>", '<wsdl:import namespace="x" location="y"/><wsdl:types>'), "singleWsdl"),
     ],
 )

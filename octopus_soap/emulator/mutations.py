@@ -1,7 +1,7 @@
-"""Replies that are well-formed and wrong: what contract drift, lost rows and odd data look like on the wire.
+"""Reply mutations: well-formed replies that are wrong, as contract drift, lost rows and odd data make them.
 
-One function per lie, in a table; each changes the reply's tree. Which are recorded of ChannelAdvisor's service or known
-of WCF is said with each; the rest is what any service does one day.
+One function per mutation, in a table; each changes the reply's tree. A kind that is recorded of ChannelAdvisor's
+service or known of WCF is marked as such; the rest is what any service does one day.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .replies import Reply
     from .service import Exchange
 
-LieKind: TypeAlias = Literal[
+MutationKind: TypeAlias = Literal[
     "reordered-members",
     "extra-member",
     "renamed-member",
@@ -50,7 +50,7 @@ _PREFIXES = {b"s": b"soapenv", b"a": b"q1", b"b": b"q2", b"i": b"xsi"}
 
 
 @dataclass(frozen=True)
-class Lie(InjectedFault):
+class MutateReply(InjectedFault):
     """Tamper with the reply's content. The operation is carried out unless told otherwise.
 
     Args:
@@ -74,7 +74,7 @@ class Lie(InjectedFault):
         value: The wrong text; each kind has its default.
     """
 
-    kind: LieKind
+    kind: MutationKind
     _: KW_ONLY
     row: int | None = None
     field: str | None = None
@@ -91,7 +91,7 @@ class Lie(InjectedFault):
         anatomy = _dissect(parse(reply.body), operation)
         if anatomy is None:
             return reply
-        _LIES[self.kind](anatomy, self)
+        _MUTATIONS[self.kind](anatomy, self)
         return reply.with_body(etree.tostring(anatomy.root))
 
 
@@ -144,35 +144,35 @@ def _containers(anatomy: _Anatomy) -> list[Element]:
     return [*anatomy.records, *([anatomy.result] if anatomy.enveloped else [])]
 
 
-def _reordered_members(anatomy: _Anatomy, lie: Lie) -> None:
-    del lie
+def _reordered_members(anatomy: _Anatomy, mutation: MutateReply) -> None:
+    del mutation
     for container in _containers(anatomy):
         container[:] = list(container)[::-1]
 
 
-def _extra_member(anatomy: _Anatomy, lie: Lie) -> None:
+def _extra_member(anatomy: _Anatomy, mutation: MutateReply) -> None:
     for container in _containers(anatomy):
         space = namespace(container[0]) if len(container) else namespace(container)
         for place, suffix in ((0, ""), (len(container) + 1, "2")):
-            added = etree.Element(f"{{{space}}}{lie.field or 'AddedLater'}{suffix}")
-            added.text = lie.value or "new"
+            added = etree.Element(f"{{{space}}}{mutation.field or 'AddedLater'}{suffix}")
+            added.text = mutation.value or "new"
             container.insert(place, added)
 
 
-def _renamed_member(anatomy: _Anatomy, lie: Lie) -> None:
+def _renamed_member(anatomy: _Anatomy, mutation: MutateReply) -> None:
     for record in _containers(anatomy):
-        found = _member(record, lie.field)
+        found = _member(record, mutation.field)
         if found is not None:
-            _rename(found, lie.value or ("SKU" if local(found) == "Sku" else "Renamed"))
+            _rename(found, mutation.value or ("SKU" if local(found) == "Sku" else "Renamed"))
 
 
-def _other_namespace(anatomy: _Anatomy, lie: Lie) -> None:
+def _other_namespace(anatomy: _Anatomy, mutation: MutateReply) -> None:
     for element in anatomy.result.iterdescendants():
-        element.tag = f"{{{lie.value or _ELSEWHERE}}}{local(element)}"
+        element.tag = f"{{{mutation.value or _ELSEWHERE}}}{local(element)}"
 
 
-def _derived_type(anatomy: _Anatomy, lie: Lie) -> None:
-    space = lie.value or _ELSEWHERE
+def _derived_type(anatomy: _Anatomy, mutation: MutateReply) -> None:
+    space = mutation.value or _ELSEWHERE
     for record in anatomy.records:
         derived = etree.Element(record.tag, nsmap={"q1": space})
         derived.set(XSI_TYPE, f"q1:{local(record)}DetailHigh")
@@ -182,70 +182,70 @@ def _derived_type(anatomy: _Anatomy, lie: Lie) -> None:
         parent.replace(record, derived)
 
 
-def _nil_row(anatomy: _Anatomy, lie: Lie) -> None:
+def _nil_row(anatomy: _Anatomy, mutation: MutateReply) -> None:
     if anatomy.rows:
         made = etree.Element(anatomy.rows[0].tag)
         made.set(NIL, "true")
-        anatomy.data.insert(lie.row or 0, made)
+        anatomy.data.insert(mutation.row or 0, made)
 
 
-def _duplicate_row(anatomy: _Anatomy, lie: Lie) -> None:
-    row = anatomy.row(lie.row)
+def _duplicate_row(anatomy: _Anatomy, mutation: MutateReply) -> None:
+    row = anatomy.row(mutation.row)
     if row is not None and anatomy.rows:
         row.addnext(copy.deepcopy(row))
 
 
-def _missing_row(anatomy: _Anatomy, lie: Lie) -> None:
-    row = anatomy.row(lie.row)
+def _missing_row(anatomy: _Anatomy, mutation: MutateReply) -> None:
+    row = anatomy.row(mutation.row)
     if row is not None and anatomy.rows:
         anatomy.data.remove(row)
 
 
-def _reordered_rows(anatomy: _Anatomy, lie: Lie) -> None:
-    del lie
+def _reordered_rows(anatomy: _Anatomy, mutation: MutateReply) -> None:
+    del mutation
     if anatomy.rows:
         anatomy.data[:] = list(anatomy.data)[::-1]
 
 
-def _unasked_row(anatomy: _Anatomy, lie: Lie) -> None:
+def _unasked_row(anatomy: _Anatomy, mutation: MutateReply) -> None:
     if anatomy.rows:
         made = copy.deepcopy(anatomy.rows[0])
         anatomy.data.append(made)
         found = _member(made, None)
         if found is not None:
-            found.text = lie.value or "NOBODY-ASKED"
+            found.text = mutation.value or "NOBODY-ASKED"
 
 
-def _leading_blanks(anatomy: _Anatomy, lie: Lie) -> None:
-    chosen = anatomy.records if lie.row is None else [anatomy.row(lie.row)]
+def _leading_blanks(anatomy: _Anatomy, mutation: MutateReply) -> None:
+    chosen = anatomy.records if mutation.row is None else [anatomy.row(mutation.row)]
     for record in chosen:
-        found = _member(record, lie.field)
+        found = _member(record, mutation.field)
         if found is not None and found.text:
             found.text = "      " + found.text
 
 
-def _unknown_status(anatomy: _Anatomy, lie: Lie) -> None:
-    record = anatomy.result if lie.field is None else anatomy.row(lie.row)
-    found = _member(record, lie.field or "Status")
+def _unknown_status(anatomy: _Anatomy, mutation: MutateReply) -> None:
+    record = anatomy.result if mutation.field is None else anatomy.row(mutation.row)
+    found = _member(record, mutation.field or "Status")
     if found is not None:
-        _set_text(found, lie.value or "Pending")
+        _set_text(found, mutation.value or "Pending")
 
 
-def _bad_scalar(anatomy: _Anatomy, lie: Lie) -> None:
-    found = anatomy.data if lie.field is None else _member(anatomy.row(lie.row), lie.field)
+def _bad_scalar(anatomy: _Anatomy, mutation: MutateReply) -> None:
+    found = anatomy.data if mutation.field is None else _member(anatomy.row(mutation.row), mutation.field)
     if found is not None:
-        _set_text(found, "not-a-value" if lie.value is None else lie.value)
+        _set_text(found, "not-a-value" if mutation.value is None else mutation.value)
 
 
-def _missing_status(anatomy: _Anatomy, lie: Lie) -> None:
-    del lie
+def _missing_status(anatomy: _Anatomy, mutation: MutateReply) -> None:
+    del mutation
     found = _member(anatomy.result, "Status") if anatomy.enveloped else None
     if found is not None:
         anatomy.result.remove(found)
 
 
-def _renamed_result(anatomy: _Anatomy, lie: Lie) -> None:
-    _rename(anatomy.result, lie.value or "UpdateInventoryItemQuantityAndPriceResult")
+def _renamed_result(anatomy: _Anatomy, mutation: MutateReply) -> None:
+    _rename(anatomy.result, mutation.value or "UpdateInventoryItemQuantityAndPriceResult")
 
 
 def _set_text(element: Element, text: str) -> None:
@@ -267,7 +267,7 @@ def _with_other_prefixes(body: bytes) -> bytes:
     return re.sub(rb"<[^>]+>", renamed, body)
 
 
-_LIES: dict[LieKind, Callable[[_Anatomy, Lie], None]] = {
+_MUTATIONS: dict[MutationKind, Callable[[_Anatomy, MutateReply], None]] = {
     "reordered-members": _reordered_members,
     "extra-member": _extra_member,
     "renamed-member": _renamed_member,
@@ -284,3 +284,6 @@ _LIES: dict[LieKind, Callable[[_Anatomy, Lie], None]] = {
     "missing-status": _missing_status,
     "renamed-result": _renamed_result,
 }
+
+# The name before 1.0, kept for scripts that use it.
+Lie = MutateReply
