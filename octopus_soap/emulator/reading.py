@@ -15,7 +15,7 @@ Every skipped thing goes to the lint log: that is what the emulator is for.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from .calls import LENGTHS
 from .contract import ListOf, Operation, Record, Scalar
@@ -26,6 +26,10 @@ from .xmltree import NIL, XSI_TYPE, Element, local, namespace, resolve
 
 if TYPE_CHECKING:
     from .contract import Member, Wire, WireRecord, WireType
+
+
+# Where an element is: the path of its parent, its name, and its number in a list (0: in none). Joined only for a note.
+_Path: TypeAlias = "tuple[_Path | None, str, int]"
 
 
 class _UnreadableError(Exception):
@@ -55,10 +59,10 @@ class RequestReader:
             SoapFaultError: A value could not be read.
         """
         read: WireRecord = {}
-        path = [self.operation.name]
+        path: _Path = (None, self.operation.name, 0)
         for member, child in self._matched(wrapper, self.operation.request, path):
             try:
-                read[member.name] = self._value(child, member, [*path, member.name])
+                read[member.name] = self._value(child, member, (path, member.name, 0))
             except _UnreadableError as error:
                 kind = _described(member.type)
                 raise deserialization_fault(
@@ -67,7 +71,7 @@ class RequestReader:
                 ) from None
         return read
 
-    def _matched(self, element: Element, record: Record, path: list[str]) -> list[tuple[Member, Element]]:
+    def _matched(self, element: Element, record: Record, path: _Path) -> list[tuple[Member, Element]]:
         """Pair children with members, moving forward only."""
         places = record.places()
         matched: list[tuple[Member, Element]] = []
@@ -82,10 +86,10 @@ class RequestReader:
                 seen.add(place)
                 matched.append((record.members[place], child))
             else:
-                self._skipped(child, record, place, [*path, local(child)], repeated=place in seen)
+                self._skipped(child, record, place, (path, local(child), 0), repeated=place in seen)
         return matched
 
-    def _skipped(self, child: Element, record: Record, place: int | None, path: list[str], *, repeated: bool) -> None:
+    def _skipped(self, child: Element, record: Record, place: int | None, path: _Path, *, repeated: bool) -> None:
         name = local(child)
         if place is not None:
             what: LintWhat = "repeated" if repeated else "out-of-order"
@@ -97,7 +101,7 @@ class RequestReader:
         else:
             self._note(path, "unknown", f"{name} is ignored: {record.name} has no such member")
 
-    def _value(self, element: Element, member: Member, path: list[str]) -> Wire:
+    def _value(self, element: Element, member: Member, path: _Path) -> Wire:
         self._count += 1
         if self.max_items is not None and self._count > self.max_items:
             raise _UnreadableError(
@@ -111,11 +115,11 @@ class RequestReader:
         if isinstance(member.type, ListOf):
             return self._list(element, member.type, path)
         pairs = self._matched(element, member.type, path)
-        read: WireRecord = {inner.name: self._value(child, inner, [*path, inner.name]) for inner, child in pairs}
+        read: WireRecord = {inner.name: self._value(child, inner, (path, inner.name, 0)) for inner, child in pairs}
         for name, longest in LENGTHS.get(member.type.name, {}).items():
             value = read.get(name)
             if isinstance(value, str) and len(value) > longest:
-                self._note([*path, name], "too-long", f"{name} has {len(value)} characters; documented are {longest}")
+                self._note((path, name, 0), "too-long", f"{name} has {len(value)} characters; documented are {longest}")
         return read
 
     @staticmethod
@@ -160,14 +164,15 @@ class RequestReader:
         except LexicalError as error:
             raise _UnreadableError(str(error)) from None
 
-    def _list(self, element: Element, declared: ListOf, path: list[str]) -> list[Wire]:
+    def _list(self, element: Element, declared: ListOf, path: _Path) -> list[Wire]:
         wanted = f"{{{declared.item.namespace}}}{declared.item.name}"
         read: list[Wire] = []
         for child in element:
-            here = [*path, f"{local(child)}[{len(read) + 1}]"]
             if child.tag == wanted:
-                read.append(self._value(child, declared.item, here))
-            elif local(child) == declared.item.name:
+                read.append(self._value(child, declared.item, (path, declared.item.name, len(read) + 1)))
+                continue
+            here = (path, local(child), len(read) + 1)
+            if local(child) == declared.item.name:
                 self._note(here, "wrong-namespace", f"the item is ignored: it is not in {declared.item.namespace}")
             else:
                 self._note(
@@ -175,8 +180,14 @@ class RequestReader:
                 )
         return read
 
-    def _note(self, path: list[str], what: LintWhat, detail: str) -> None:
-        self.notes.append(LintNote(self.operation.name, "/".join(path), what, detail))
+    def _note(self, path: _Path, what: LintWhat, detail: str) -> None:
+        self.notes.append(LintNote(self.operation.name, _written(path), what, detail))
+
+
+def _written(path: _Path) -> str:
+    parent, name, number = path
+    own = f"{name}[{number}]" if number else name
+    return own if parent is None else f"{_written(parent)}/{own}"
 
 
 def _described(declared: WireType) -> str:
