@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Self, TypeAlias
 
@@ -137,7 +137,7 @@ class Profile:
         Args:
             **changes: Other switches.
         """
-        return cls(**{"nillable_values": False, "omitted_value_type": "zero", **changes})
+        return replace(cls(nillable_values=False, omitted_value_type="zero"), **changes)
 
     def clock(self) -> datetime:
         """Return the service's idea of now, in UTC."""
