@@ -16,7 +16,7 @@ from statistics import fmean
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "octopus_soap"
 DRAWING = ROOT / "docs" / "img" / "architecture.svg"
-LEFT_OUT = {"__init__", "_version", "_http"}
+LEFT_OUT = {"__init__", "__main__", "_version", "_http"}
 
 WIDE, HIGH, ACROSS, DOWN, EDGE, LANE = 94, 34, 12, 40, 12, 16
 COLOURS = {"io": "#00695c", "pure": "#3949ab", "people": "#8d5a00"}

@@ -1,6 +1,6 @@
 """The command line, `octopus-soap`: one command per file, listed in `commands`.
 
-Exit codes: 0 all fine; 1 the service said no to some items, does not know them, or something differs; 2 failed;
+Exit codes: 0 all fine; 1 the service rejected some items or does not know them, or there are differences; 2 failed;
 130 Ctrl-C.
 """
 
@@ -9,12 +9,18 @@ from __future__ import annotations
 import sys
 from importlib.util import find_spec
 
+PROGRAM = "octopus-soap"
 FAILED = 2
 _NEEDS_EXTRA = "octopus-soap: the command line needs the extra 'cli': pip install 'octopus-soap[cli]'"
 
 
 def main() -> None:
     """Run `octopus-soap` with the process's arguments, and exit."""
+    if sys.argv[1:] == ["--version"]:  # before anything is imported that takes longer than the answer
+        from octopus_soap._version import __version__  # noqa: PLC0415 - only wanted here
+
+        print(PROGRAM, __version__)  # noqa: T201 - the answer
+        sys.exit(0)
     if any(find_spec(name) is None for name in ("rich", "typer")):
         print(_NEEDS_EXTRA, file=sys.stderr)  # noqa: T201 - the command line's own words
         sys.exit(FAILED)

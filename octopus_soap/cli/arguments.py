@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 import typer
 
-from octopus_soap.cli.csv_items import CsvItems
-from octopus_soap.cli.sources import STDIN, parse_models, read_models, sku_lines
+from octopus_soap.cli.sources import STDIN, CsvItems, parse_models, read_models, sku_lines
 from octopus_soap.models.base import WireModel, inner_type
 
 if TYPE_CHECKING:
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
 
 Given = dict[str, Any]
 _FILE = "@"
-_DRIVEN = frozenset({"progress", "keep_raw"})  # what the command line does by itself, and what it cannot show
-_FILLER = re.compile("_filter|_gmt|_list")  # what every criterion is: too long for 80 columns, and says nothing there
+_DRIVEN = frozenset({"progress", "keep_raw"})  # done by the command line itself, or not shown by it
+_FILLER = re.compile("_filter|_gmt|_list")  # part of every criterion's name: too long for 80 columns
 _SECTION = re.compile(r"^ *(Args|Returns|Raises):$", re.MULTILINE)
 _ARGUMENT = re.compile(r"^ {4}(\w+): ")
 
@@ -40,8 +39,8 @@ class Argument:
     Attributes:
         name: the row's parameter.
         options: what typer parses.
-        gather: takes what was given and returns the argument; None where nothing was given.
-        single: it is one record, not a list of them.
+        gather: returns the argument for the given options; None if nothing was given.
+        single: True if it is one record, not a list of records.
     """
 
     name: str
@@ -51,7 +50,7 @@ class Argument:
 
 
 def arguments_of(operation: Operation) -> list[Argument]:
-    """The arguments of a row, as the command line takes them."""
+    """Return the arguments of a row as options."""
     parameters = list(inspect.signature(operation.body, eval_str=True).parameters.values())[1:]
     words = {name: f"{text[:1].upper()}{text[1:]}" for name, text in argument_words(operation.__doc__ or "").items()}
     return [_argument(parameter, words.get(parameter.name, "")) for parameter in parameters
@@ -59,7 +58,7 @@ def arguments_of(operation: Operation) -> list[Argument]:
 
 
 def argument_words(docstring: str) -> dict[str, str]:
-    """What a docstring says of each argument."""
+    """Return the text of a docstring about each argument."""
     found: dict[str, str] = {}
     name = ""
     for line in _section(docstring, "Args").splitlines():
@@ -72,7 +71,7 @@ def argument_words(docstring: str) -> dict[str, str]:
 
 
 def described(docstring: str) -> str:
-    """A docstring as help: without its arguments, which stand with the options; a section is a paragraph."""
+    """Return a docstring as help: without its arguments, which are with the options; a section is a paragraph."""
     opening = inspect.cleandoc(docstring)
     first = _SECTION.search(opening)
     paragraphs = [opening[: first.start()].rstrip() if first else opening]
@@ -121,7 +120,7 @@ def _parameter(name: str, kind: Any, option: Any, default: Any = None) -> inspec
 
 
 def _option(*spellings: str, **look: Any) -> Any:
-    # Their own panel, so that a long name finds room beside a short placeholder.
+    # A panel of their own, so that long names do not narrow the other options.
     return typer.Option(*spellings, rich_help_panel="Arguments of the call", **look)
 
 
@@ -140,16 +139,16 @@ def _scalar(parameter: inspect.Parameter, kind: type, words: str, *, required: b
 def _skus(name: str, words: str) -> Argument:
     one = name.removesuffix("s")
     options = [
-        _parameter(one, list[str] | None, _option(_dashed(one), help=f"Repeated. {words}", metavar="SKU")),
+        _parameter(one, list[str] | None, _option(_dashed(one), help=f"Can be repeated. {words}", metavar="SKU")),
         _parameter(
-            name, str | None, _option(_dashed(name), help="A file of them, one per line or a CSV file with a "
-                                           "column sku; - reads a pipe.", metavar="FILE")
+            name, str | None, _option(_dashed(name), help="File of SKUs: one per line, or a CSV file with a "
+                                           "column sku. - reads a pipe.", metavar="FILE")
         ),
     ]  # fmt: skip
 
     def gather(given: Given) -> list[str]:
         if given[one] is None and given[name] is None:
-            raise typer.BadParameter(f"or {_dashed(name)} FILE: give at least one", param_hint=_dashed(one))
+            raise typer.BadParameter(f"give at least one, or {_dashed(name)} FILE", param_hint=_dashed(one))
         source = given[name]
         return [*(given[one] or ()), *(sku_lines(source.removeprefix(_FILE)) if source else ())]
 
@@ -159,7 +158,7 @@ def _skus(name: str, words: str) -> Argument:
 def _models(name: str, model: type[WireModel], words: str, *, required: bool) -> Argument:
     one = _dashed(name).removesuffix("s")
     spellings = list(dict.fromkeys([one, _dashed(name)]))
-    about = f"{words} JSON, repeated; @FILE or - for JSON, JSON lines or CSV. Fields: {_fields_of(model)}"
+    about = f"{words} JSON, can be repeated; @FILE or - reads JSON, JSON lines or CSV. Fields: {_fields_of(model)}"
     option = _option(*spellings, help=about, metavar="JSON|@FILE|-")
 
     def gather(given: Given) -> CsvItems[Any] | None:
@@ -195,7 +194,7 @@ def _fields(name: str, model: type[WireModel]) -> Argument:
     for field, info in model.model_fields.items():
         kind = inner_type(info.annotation)
         many = get_origin(kind) is list
-        about = "Repeated." if many else _accepts(kind)
+        about = "Can be repeated." if many else _accepts(kind)
         option = _option(_dashed(_FILLER.sub("", field)), help=about, metavar="VALUE")
         options.append(_parameter(field, (list[str] if many else str) | None, option))
 
@@ -225,12 +224,12 @@ def _read(text: str, model: type[WireModel], option: str) -> CsvItems[Any]:
         return read_models(text.removeprefix(_FILE), model)
     if not text.lstrip().startswith(("{", "[")):
         hint = f"; to read a file, write {option} {_FILE}{text}" if Path(text).is_file() else ""
-        raise typer.BadParameter(f"{text[:60]!r} is no JSON object{hint}", param_hint=option)
+        raise typer.BadParameter(f"{text[:60]!r} is not a JSON object{hint}", param_hint=option)
     return parse_models(text, Path(option), model)
 
 
 def call_arguments(arguments: list[Argument], given: Mapping[str, Any]) -> tuple[dict[str, Any], CsvItems[Any] | None]:
-    """The arguments of the call, and where its records were read from."""
+    """Return the arguments of the call, and the source of its records."""
     values: dict[str, Any] = {}
     read: CsvItems[Any] | None = None
     for argument in arguments:

@@ -1,7 +1,7 @@
 """`octopus-soap call`: every operation of the catalogue, made from its row.
 
-The name is the wire's or Python's, in any case: `GetItemList`, `get_item_list`, `getitemlist`. What a row says is what
-its command takes, checks and answers; there is no code per operation here.
+The name is the wire name or the Python name, in any case: `GetItemList`, `get_item_list`, `getitemlist`. The options,
+checks and results of a command follow from the row; there is no code per operation here.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 from rich.markup import escape
-from typer.core import TyperGroup
 from typer.main import get_command_from_info
 from typer.models import CommandInfo
 
+from octopus_soap.cli.application import Application, Command, Group
 from octopus_soap.cli.arguments import arguments_of, call_arguments, described
+from octopus_soap.cli.calling import DryRunOption, in_full, show_requests
 from octopus_soap.cli.connection import Connection, connected
-from octopus_soap.cli.dryrun import DryRunOption, show_requests
-from octopus_soap.cli.output import Output, OutputOption, as_data, as_row, in_full, show_all, show_json, show_records
+from octopus_soap.cli.output import Output, OutputOption, as_data, as_row, show_all, show_json, show_records
 from octopus_soap.cli.records import Records
 from octopus_soap.cli.tables import show_table
 from octopus_soap.errors import InvalidInputError
@@ -40,14 +40,14 @@ _VALUE = "value"
 
 
 def operation_named(word: str, context: Any = None) -> Operation:
-    """The operation called *word*.
+    """Return the operation called *word*.
 
     Args:
-        word: what was typed.
+        word: the word that was typed.
         context: typer's, for the hint of an error.
 
     Raises:
-        BadParameter: there is none; says which it may be.
+        BadParameter: there is no such operation; the message names the nearest.
     """
     names = _names()
     found = names.get(word.casefold())
@@ -65,25 +65,25 @@ def _names() -> dict[str, Operation]:
     return {name.casefold(): row for row in OPERATIONS.values() for name in (row.wire_name, row.name)}
 
 
-class _Catalogue(TyperGroup):
-    """A group whose commands are the rows, each made when it is asked for."""
+class _Catalogue(Group):
+    """A group with a command per row, each made when it is asked for."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - typer's interface
-        """The wire names, in the order of the catalogue."""
+        """Return the wire names, in the order of the catalogue."""
         return list(OPERATIONS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - typer's interface
-        """The command of an operation, by either name."""
+        """Return the command of an operation, by either name."""
         row = _names().get(cmd_name.casefold())
         return None if row is None else _command(row)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """As typer's, with a message that knows both names."""
+        """Find the command; the error for an unknown one knows both names."""
         row = operation_named(args[0], ctx)
         return row.wire_name, _command(row), args[1:]
 
     def shell_complete(self, ctx: Any, incomplete: str) -> Any:
-        """Names that begin as typed, in either spelling and any case."""
+        """Complete names in either spelling and any case."""
         if incomplete.startswith("-"):
             return super().shell_complete(ctx, incomplete)
         make: Any = type(super().shell_complete(ctx, "")[0])  # of whichever click the installed typer holds
@@ -93,20 +93,22 @@ class _Catalogue(TyperGroup):
         return [make(name, help=row.summary) for name, row in names.items() if name.casefold().startswith(typed)]
 
 
-app = typer.Typer(cls=_Catalogue, invoke_without_command=True, subcommand_metavar="OPERATION [OPTIONS]...")
+app = Application(
+    cls=_Catalogue, invoke_without_command=True, no_args_is_help=False, subcommand_metavar="OPERATION [OPTIONS]..."
+)
 
 
 @app.callback()
 def call(
     context: typer.Context,
     *,
-    listed: Annotated[bool, typer.Option("--list", help="Print the catalogue, as does no operation at all.")] = False,
+    listed: Annotated[bool, typer.Option("--list", help="Print the catalogue. The same as no operation.")] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Call any operation of the catalogue: octopus-soap call IsSkuExistList --sku A --sku B.
 
     OPERATION is the service's name or the Python client's, in any case.
-    Exit code 1: the service said no to some inputs, or does not know them.
+    Exit code 1: the service rejected some inputs, or does not know them.
     """
     if listed or context.invoked_subcommand is None:
         _show_catalogue(output)
@@ -129,15 +131,16 @@ def _show_catalogue(output: Output) -> None:
     def table() -> None:
         cells = [(r["operation"], r["python"], r["limit"], r["safety"], r["summary"]) for r in rows]
         show_table("", ["Operation", "?In Python", "#Limit", "Safety", "Summary"], cells)
-        typer.echo("octopus-soap call OPERATION --help shows what one takes.")
+        typer.echo("octopus-soap call OPERATION --help shows the options of one.")
 
     show_records(Records(rows), output, table)
 
 
 @cache
 def _command(row: Operation) -> Any:
+    about = escape(described(row.__doc__ or ""))
     made = get_command_from_info(
-        CommandInfo(name=row.wire_name, callback=_callback(row), help=escape(described(row.__doc__ or ""))),
+        CommandInfo(cls=Command, name=row.wire_name, callback=_callback(row), help=about),
         pretty_exceptions_short=False,
         rich_markup_mode="rich",
     )
@@ -183,18 +186,18 @@ def _run(
             result = in_full(row.wire_name, made, lambda found: _show(row, found, output))
         except InvalidInputError as error:
             raise (read.located(error) if read and error.problems[0].index is not None else error) from None
-    if _says_no(result):
+    if _is_rejected(result):
         raise typer.Exit(1)
 
 
-def _says_no(result: Any) -> bool:
-    """True where an input was rejected or is not known, a SKU does not exist, or there was nothing to remove."""
+def _is_rejected(result: Any) -> bool:
+    """True if an input was rejected or is unknown, a SKU does not exist, or there was nothing to remove."""
     if isinstance(result, BatchResult):
         return bool(result.rejected or result.missing) or any(value is False for value in result)
     return isinstance(result, (bool, Removal)) and not result
 
 
-# -- what came back ------------------------------------------------------------------------------------------------
+# -- results -------------------------------------------------------------------------------------------------------
 
 
 def _show(row: Operation, result: Any, output: Output) -> None:
@@ -223,7 +226,7 @@ def _show_outcomes(row: Operation, result: BatchResult[Any], output: Output) -> 
 
 @cache
 def _model_of(row: Operation) -> type[WireModel] | None:
-    """The model of the records a row answers with; None where it answers with plain values."""
+    """Return the model of a row's result; None if the result is plain values."""
     kind = inspect.signature(row.body, eval_str=True).return_annotation
     while get_args(kind):
         kind = get_args(kind)[0]

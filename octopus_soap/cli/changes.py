@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from octopus_soap.cli.application import Application
 from octopus_soap.cli.connection import Connection, connected
 from octopus_soap.cli.failures import HUNG_UP
-from octopus_soap.cli.rounds import LEDGER, ChannelOption, LedgerOption, run_job
+from octopus_soap.cli.job_options import LEDGER, ChannelOption, LedgerOption, run_job
 
 if TYPE_CHECKING:
     from octopus_soap.jobs import Change
 
-app = typer.Typer(no_args_is_help=True)
+app = Application()
 
 
 @app.callback()
 def changes() -> None:
-    """Follow the list of changed items."""  # a callback keeps `follow` a sub-command while it is the only one
+    """Follow the list of changed items."""  # keeps `follow` a sub-command although it is the only one
 
 
 @app.command("follow")
@@ -30,22 +31,22 @@ def follow(
     connection: Connection,
     *,
     every: Annotated[
-        str, typer.Option("--every", metavar="TIME", help="Look so often, such as 60s, 5m or 1h, until a signal.")
+        str, typer.Option("--every", metavar="TIME", help="Pause between two looks at the list, such as 60s, 5m or 1h.")
     ] = "60s",
-    once: Annotated[bool, typer.Option("--once", help="Take what has changed until now, and end.")] = False,
-    ledger: LedgerOption = LEDGER,
+    once: Annotated[bool, typer.Option("--once", help="Print what has changed until now, and end.")] = False,
+    place: LedgerOption = LEDGER,
     channel: ChannelOption = "main",
 ) -> None:
     """Print every item that changes, a line of JSON each, and take it off the service's list.
 
-    An item is printed as it is now; one that is gone says "deleted". A line may
-    come twice where the command was killed while it was written; it says
-    "redelivered" then. Exit code 1: some items cannot be read.
+    An item is printed as it is now; a deleted one has "deleted": true. If the
+    command is killed while it writes a line, the line can come again, and has
+    "redelivered": true then. Exit code 1: some items cannot be read.
     """
     from octopus_soap.jobs import ChangeFeed, Ledger  # noqa: PLC0415 - heavy: only inside a command
 
-    with connection.client() as client, Ledger(ledger, channel=channel) as books:
-        feed = ChangeFeed(client, books)
+    with connection.client() as client, Ledger(place, channel=channel) as ledger:
+        feed = ChangeFeed(client, ledger)
         run_job(lambda stop: feed.run(_print, stop=stop), None if once else every)
 
 
@@ -59,8 +60,8 @@ def _print(change: Change) -> None:
     row |= {"deleted": True} if change.item is None else {"item": as_data(change.item)}
     try:
         sys.stdout.buffer.write(f"{as_json(row, indent=None)}\n".encode())
-        sys.stdout.buffer.flush()  # written before the ledger says that it is done, and to the disk where it is a file
+        sys.stdout.buffer.flush()  # before the ledger records it as done; if it is a file, on the disk too
     except BrokenPipeError:
-        raise SystemExit(HUNG_UP) from None  # the item is not at fault, which the feed would take any other error for
+        raise SystemExit(HUNG_UP) from None  # any other error would count as a failure of this item
     with suppress(OSError):
         os.fsync(sys.stdout.fileno())

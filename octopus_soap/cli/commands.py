@@ -1,7 +1,7 @@
 """The table of sub-commands, and the run of one.
 
-Only the sub-command that was asked for is imported; the others stand in the help with the table's words. So
-`octopus-soap --help` loads neither the client nor the emulator.
+Only the sub-command that was asked for is imported; the help of the others is their line in the table. So
+`octopus-soap --help` loads neither the client nor the fake server.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from octopus_soap.cli.completion import words_typed
+from octopus_soap._version import __version__
+from octopus_soap.cli import PROGRAM
+from octopus_soap.cli.application import Application, words_typed
 from octopus_soap.cli.failures import report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-PROGRAM = "octopus-soap"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,10 @@ class SubCommand:
     """One row of the table.
 
     Attributes:
-        module: in this package; a row whose module does not exist is left out.
+        module: its module in this package; a row whose module does not exist is left out.
         attribute: a typer app, or a function that becomes a command.
         summary: its line in the help.
-        extra: the optional dependencies it needs besides `cli`.
+        extra: the optional dependencies that it needs in addition to `cli`.
     """
 
     module: str
@@ -42,7 +42,7 @@ class SubCommand:
 
     @property
     def path(self) -> str:
-        """Full name of the module."""
+        """The full name of the module."""
         return f"octopus_soap.cli.{self.module}"
 
     def load(self) -> Any:
@@ -51,18 +51,18 @@ class SubCommand:
 
 
 SUB_COMMANDS = {
-    "demo": SubCommand("demo", "demo", "Run a shop's whole sync against the embedded service.", "emulator"),
-    "serve": SubCommand("serve", "serve", "Run the embedded service: an Octopus of your own, no account.", "emulator"),
+    "demo": SubCommand("demo", "demo", "Run a shop's whole sync against a local fake server.", "emulator"),
+    "serve": SubCommand("serve", "serve", "Run a local fake Octopus server; needs no account.", "emulator"),
     "items": SubCommand("items", "app", "Look up, list, upload and delete items."),
     "stock": SubCommand("stock", "app", "Look up and set stock and prices."),
     "push": SubCommand("push", "push", "Push a shop's stock and prices, differences only.", "jobs"),
     "orders": SubCommand("orders", "app", "List, pull, show, confirm and submit orders."),
     "changes": SubCommand("changes", "app", "Follow the list of changed items.", "jobs"),
     "ledger": SubCommand("ledger", "app", "Look into the ledger of push, orders and changes.", "jobs"),
-    "call": SubCommand("call", "app", "Call any of the service's 20 operations by its name."),
-    "doctor": SubCommand("doctor", "doctor", "Check settings, connection, contract and credentials."),
+    "call": SubCommand("call", "app", "Call any of the service's 20 operations by name."),
+    "doctor": SubCommand("diagnostics", "doctor", "Check settings, connection, contract and credentials."),
     "wsdl": SubCommand("wsdl", "app", "Pin the live contract, compare contracts."),
-    "octopia": SubCommand("octopia", "app", "The Octopia (Cdiscount) seller API, which is another service.", "octopia"),
+    "octopia": SubCommand("octopia", "app", "Use the Octopia (Cdiscount) seller API, another service.", "octopia"),
 }
 
 
@@ -85,7 +85,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _without_debug(arguments: Sequence[str]) -> tuple[list[str], bool]:
-    """Take `--debug` out wherever it stands before `--`, as it is asked for after the fact, at the end of the line."""
+    """Take `--debug` out anywhere before `--`, as people add it afterwards, at the end of the line."""
     words = list(arguments)
     end = words.index("--") if "--" in words else len(words)
     kept = [word for word in words[:end] if word != "--debug"]
@@ -93,13 +93,13 @@ def _without_debug(arguments: Sequence[str]) -> tuple[list[str], bool]:
 
 
 def _application(chosen: str) -> typer.Typer:
-    """The application with *chosen* mounted and the others as lines of its help."""
-    application = typer.Typer(
+    """Return the application with *chosen* mounted and the others as lines of its help."""
+    application = Application(
         name=PROGRAM,
-        help="24SevenCommerce's Octopus Channel API from the shell.",
+        help="24SevenCommerce's Octopus Channel API in the terminal.",
         epilog="Exit codes: 0 fine, 1 some items rejected, unknown or different, 2 failed.",
-        invoke_without_command=True,  # --version stands alone; no words at all became --help
-        pretty_exceptions_enable=False,  # its tracebacks show values
+        invoke_without_command=True,  # for --version; no words at all became --help
+        no_args_is_help=False,
     )
     application.callback()(_root)
     for name, row in SUB_COMMANDS.items():
@@ -112,7 +112,7 @@ def _application(chosen: str) -> typer.Typer:
     return application
 
 
-def _mount(application: typer.Typer, name: str, row: SubCommand, found: Any) -> None:
+def _mount(application: Application, name: str, row: SubCommand, found: Any) -> None:
     if isinstance(found, typer.Typer):
         application.add_typer(found, name=name, help=row.summary)
     else:
@@ -120,7 +120,7 @@ def _mount(application: typer.Typer, name: str, row: SubCommand, found: Any) -> 
 
 
 def _placeholder() -> None:
-    """A line of the help; the command itself is mounted where it was asked for."""
+    """Stand in for a command that was not asked for: a line of the help."""
 
 
 def _root(
@@ -130,7 +130,5 @@ def _root(
 ) -> None:
     del debug  # taken out of the arguments before they are parsed; declared for the help
     if version:
-        from octopus_soap import __version__  # noqa: PLC0415 - only wanted here
-
         typer.echo(f"{PROGRAM} {__version__}")
         raise typer.Exit

@@ -1,9 +1,11 @@
-"""The options every command that talks to the service shares: which service, and as whom.
+"""The options that every command shares that talks to the service: which service, and with which credentials.
 
+```python
 @app.command()
 @connected
 def get(connection: Connection, skus: ...) -> None:
     with connection.client() as client: ...
+```
 """
 
 from __future__ import annotations
@@ -15,8 +17,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, TypeVa
 
 import typer
 
-from octopus_soap.cli.completion import profiles
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-_PANEL = "Connection (otherwise from OCTOPUS_* variables, .env or the profile file)"
+_PANEL = "Connection (by default from OCTOPUS_* variables, .env or the profile file)"
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """What was given on the command line; None where it was not."""
+    """What was given on the command line; None if it was not."""
 
     endpoint: str | None = None
     authtoken: str | None = None
@@ -42,10 +42,10 @@ class Connection:
         return f"Connection({self.endpoint!r}, profile={self.profile!r})"  # the rest is secret
 
     def settings(self) -> OctopusSettings:
-        """The settings, completed from the other sources.
+        """Return the settings, completed from the other sources.
 
         Raises:
-            ConfigError: something is missing or not accepted.
+            ConfigError: a setting is missing or not accepted.
         """
         from octopus_soap.settings import OctopusSettings  # noqa: PLC0415 - heavy: only inside a command
 
@@ -58,14 +58,28 @@ class Connection:
         )
 
     def client(self) -> OctopusClient:
-        """A client; close it, or use it as a context manager.
+        """Return a client; close it, or use it as a context manager.
 
         Raises:
-            ConfigError: something is missing or not accepted.
+            ConfigError: a setting is missing or not accepted.
         """
+        settings = self.settings()  # first: what they refuse needs no client, which takes longer to import
         from octopus_soap.client import OctopusClient  # noqa: PLC0415 - heavy: only inside a command
 
-        return OctopusClient(settings=self.settings())
+        return OctopusClient(settings=settings)
+
+
+def profiles(incomplete: str) -> list[str]:
+    """Return the profiles of the profile file whose names begin as typed; none if it cannot be read."""
+    import tomllib  # noqa: PLC0415 - only a shell that completes needs it
+
+    from octopus_soap.settings import profiles_file  # noqa: PLC0415 - only a shell that completes needs it
+
+    try:
+        tables = tomllib.loads(profiles_file().read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return []
+    return [name for name, table in tables.items() if isinstance(table, dict) and name.startswith(incomplete)]
 
 
 def _option(
@@ -80,16 +94,16 @@ def _option(
 
 
 _OPTIONS = (
-    _option("endpoint", "URL of the service.", "URL"),
-    _option("authtoken", "Secret: OCTOPUS_AUTHTOKEN shows it to fewer eyes.", "TEXT"),
+    _option("endpoint", "Address of the service.", "URL"),
+    _option("authtoken", "Secret. Others can see it here; prefer OCTOPUS_AUTHTOKEN.", "TEXT"),
     _option("merchantname", "The merchant's name.", "TEXT"),
-    _option("accessid", "Secret: OCTOPUS_ACCESSID shows it to fewer eyes.", "TEXT"),
-    _option("profile", "Table of the profile file.", "NAME", profiles),
+    _option("accessid", "Secret. Others can see it here; prefer OCTOPUS_ACCESSID.", "TEXT"),
+    _option("profile", "Table of the profile file to use.", "NAME", profiles),
 )
 
 
 def connected(command: Callable[Concatenate[Connection, P], R]) -> Callable[..., R]:
-    """Give *command* the shared options, and hand it what they said as its first argument."""
+    """Add the shared options to *command*, and pass what was given for them as its first argument."""
 
     @wraps(command)
     def call(**given: Any) -> R:

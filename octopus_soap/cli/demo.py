@@ -1,4 +1,4 @@
-"""`octopus-soap demo`: a shop's whole sync against the embedded service, and what it showed."""
+"""`octopus-soap demo`: run a shop's whole sync against a local fake server, and show the result."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _FIRST = 3  # line numbers shown per reason
 _WIDE = 110  # columns a terminal needs to show the operations too
-_DIFFERENCES = 50  # shown on screen; a run that differs more often differs for one reason
+_DIFFERENCES = 50  # shown on screen; more of them have one cause
 
 
 def demo(
@@ -29,20 +29,20 @@ def demo(
     retail_csv: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Order lines in the format of the UCI 'Online Retail' data set, plain or gzipped."
+            metavar="FILE", help="Order lines in the format of the UCI 'Online Retail' data set, plain or gzip."
         ),
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="CSV file to list every line that was set aside in, by number and reason."),
+        typer.Option(metavar="FILE", help="CSV file to write every skipped line to, with its number and reason."),
     ] = None,
 ) -> None:
-    """Run a shop's whole sync against the embedded service, and compare what it holds with the input.
+    """Run a shop's whole sync against a local fake server, and compare the result with the input.
 
-    Uploads the catalogue, pushes stock and prices, checks them, reads and
-    clears the change list, submits the invoices as orders, downloads and
-    confirms them. Without a file, the shop is a small made-up one.
-    Exit code 1: something differs.
+    It uploads the catalogue, pushes stock and prices, checks them, reads and
+    clears the change list, submits the invoices as orders, and downloads and
+    confirms them. Without a file it uses a small invented shop.
+    Exit code 1: there are differences.
     """
     from octopus_soap.demo.retail import as_lines, read_retail, sort_lines  # noqa: PLC0415 - heavy
     from octopus_soap.demo.run import run_demo  # noqa: PLC0415 - heavy: only inside a command
@@ -52,9 +52,9 @@ def demo(
     reading = read_retail(retail_csv) if retail_csv else sort_lines(as_lines(small_shop()))
     reading.check()
     shop = build_shop(reading.sold, (line.code for line in reading.dirty))
-    name = str(retail_csv) if retail_csv else "a small made-up shop (--retail-csv FILE for your own)"
+    name = str(retail_csv) if retail_csv else "a small invented shop (--retail-csv FILE uses your own)"
     typer.echo(f"{name}: {reading.total:,} lines")
-    if report is not None:  # before the run: a list of dirty lines is worth having whatever happens next
+    if report is not None:  # before the run, so that it exists if the run fails
         _write_report(report, reading)
     with _progress() as watch:
         outcome = run_demo(shop, watch)
@@ -67,7 +67,7 @@ def demo(
 
 @contextmanager
 def _progress() -> Generator[Watch]:
-    """A progress bar on stderr, in a terminal only."""
+    """Show a progress bar on stderr, in a terminal only."""
     from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415 - costs as much as all of --help
 
     console = terminal(errors=True)
@@ -106,9 +106,9 @@ def _show_lines(reading: Reading, shop: Shop, report: Path | None) -> None:
     rows.append(("all", f"{len(reading.sold) + len(reading.dirty):,}", f"{reading.total:,} lines read"))
     show_table("", ["Lines", "#Count", "First at line"], rows)
     where = f"; all of them in {report}" if report is not None else "; --report FILE lists all of them"
-    typer.echo(f"{len(reading.dirty):,} lines are set aside by number and reason{where if reading.dirty else ''}.")
+    typer.echo(f"{len(reading.dirty):,} lines are skipped, by number and reason{where if reading.dirty else ''}.")
     if shop.case_twins:
-        typer.echo(f"{shop.case_twins} codes differ only by case from another; they are items of their own.")
+        typer.echo(f"{shop.case_twins} codes differ from another code only by case; they are separate items.")
 
 
 def _show_differences(differences: list[Difference]) -> None:
@@ -123,7 +123,7 @@ def _show_differences(differences: list[Difference]) -> None:
 def _write_report(path: Path, reading: Reading) -> None:
     with path.open("w", encoding="utf-8", newline="", errors="backslashreplace") as file:
         rows = csv.writer(file)
-        rows.writerow(["line", "reason", "also", "detail", "as it stands in the file"])
+        rows.writerow(["line", "reason", "also", "detail", "in the file"])
         for line in reading.dirty:
             first, *others = line.reasons
             rows.writerow([line.number, first.value, "; ".join(others), line.detail, " | ".join(line.cells)])

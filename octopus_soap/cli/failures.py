@@ -1,4 +1,4 @@
-"""What a failure looks like in a terminal: one line with a hint on stderr, the traceback only when asked for."""
+"""Failures in a terminal: one line with a hint on stderr, and the traceback only if asked for."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ REJECTED = 1
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 HUNG_UP = 141  # 128 + SIGPIPE
 
-# By class name, so that nothing is imported to explain an error that already is; in the words of a shell, since an
-# error's own `hint` speaks of Python.
+# By class name, so that nothing is imported to explain an error. In the words of a shell: the `hint` of an error is for
+# Python code.
 HINTS = {
-    "ConnectFailedError": "is the endpoint right and the service up? octopus-soap doctor looks closer",
+    "ConnectFailedError": "is the endpoint right and the service running? octopus-soap doctor checks both",
     "TimedOutError": "try again; if it stays slow, raise OCTOPUS_READ_TIMEOUT or lower OCTOPUS_BATCH_SIZES",
     "AuthenticationError": "check OCTOPUS_AUTHTOKEN, OCTOPUS_MERCHANTNAME and OCTOPUS_ACCESSID",
     "UnverifiedContractError": "octopus-soap wsdl pin stores the live contract",
-    "OutcomeUnknownError": "look at the service's state before you repeat it",
-    "RateLimitedError": "wait, then send less at once",
-    "BatchError": "what is done stands above; run it again for the rest",
-    "ProtocolError": "is the endpoint the service itself, and not a page about it? octopus-soap doctor looks closer",
+    "OutcomeUnknownError": "check the state at the service before you repeat it",
+    "RateLimitedError": "wait, then send less at a time",
+    "BatchError": "the output above lists what is done; run the command again for the rest",
+    "ProtocolError": "is the endpoint the service itself, not a web page? octopus-soap doctor checks it",
 }
 _SECRET_VARIABLES = ("OCTOPUS_AUTHTOKEN", "OCTOPUS_ACCESSID", "OCTOPUS_ACCOUNT_ID")
 _SECRET_OPTIONS = ("--authtoken", "--accessid", "--account-id")
 
 
 def report(error: BaseException, *, extra: str = "", debug: bool = False, words: Sequence[str] = ()) -> int:
-    """Say on stderr what went wrong and return the exit code.
+    """Print one line about *error* on stderr and return the exit code.
 
     Args:
-        error: what ended the command.
-        extra: the optional dependencies the command needs.
-        debug: whether to show the traceback too.
+        error: the exception that ended the command.
+        extra: the optional dependencies that the command needs.
+        debug: True to print the traceback too.
         words: the command line, whose secrets are masked.
     """
     if isinstance(error, BrokenPipeError):
@@ -57,8 +57,8 @@ def report(error: BaseException, *, extra: str = "", debug: bool = False, words:
 
 
 def _hung_up() -> int:
-    """Whoever read our output, such as `head`, has enough: end without a word, as programs do that a signal ends."""
-    # Python flushes stdout once more at the end; there is nobody to flush it to.
+    """Return the exit code for a reader that stopped, such as `head`; print nothing, as for a signal."""
+    # Python flushes stdout once more at the end, which would fail again.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return HUNG_UP
 
@@ -66,7 +66,7 @@ def _hung_up() -> int:
 def _one_line(error: BaseException, extra: str) -> str:
     name = type(error).__name__
     if name == "NoArgsIsHelpError":
-        return _usage(error, "which command?")
+        return _usage(error, "no command given")
     explain = getattr(error, "format_message", None)  # click's errors, whose classes newer typers keep private
     if explain is not None:
         return _usage(error, explain())
@@ -74,12 +74,12 @@ def _one_line(error: BaseException, extra: str) -> str:
         needed = f"'octopus-soap[cli,{extra}]'" if extra else "'octopus-soap[cli]'"
         return f"the module {error.name} is missing. Hint: pip install {needed}"
     if _is_ours(error):
-        cause = type(error.__cause__).__name__  # why a batch is not done says more than that it is not
+        cause = type(error.__cause__).__name__  # the cause of a failed batch explains more than the batch
         return _hinted(str(error), HINTS.get(cause) or HINTS.get(name, ""))
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror or error}"
-    return f"unexpected {name}: {error}. Hint: --debug shows where; it is a bug, please report it"
+    return f"unexpected {name}: {error}. Hint: this is a bug; please report it with the output of --debug"
 
 
 def _usage(error: Any, message: str) -> str:
@@ -93,7 +93,7 @@ def _hinted(message: str, hint: str) -> str:
 
 
 def _is_ours(error: BaseException) -> bool:
-    """True for an exception this package raises on purpose, of either service."""
+    """True if this package raised the exception on purpose, for either service."""
     return type(error).__module__.startswith("octopus_soap.")
 
 

@@ -6,19 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from octopus_soap.cli.connection import Connection, connected
-from octopus_soap.cli.dryrun import DryRunOption, show_exchanges, show_requests
-from octopus_soap.cli.output import (
-    Output,
-    OutputOption,
-    as_data,
-    as_row,
+from octopus_soap.cli.application import Application
+from octopus_soap.cli.calling import (
+    DryRunOption,
     exit_for,
     in_full,
-    notice,
-    show_records,
+    one_by_one,
+    show_requests,
+    show_unsent,
     show_update,
 )
+from octopus_soap.cli.connection import Connection, connected
+from octopus_soap.cli.output import Output, OutputOption, as_data, as_row, notice, show_records
 from octopus_soap.cli.records import Records
 from octopus_soap.cli.sources import SkuFile, Skus, SourceArgument, read_models, skus_of
 from octopus_soap.cli.tables import show_table
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from octopus_soap.models import InventoryItem
     from octopus_soap.results import BatchResult
 
-app = typer.Typer(no_args_is_help=True)
+app = Application()
 
 
 @app.command("get")
@@ -50,9 +49,9 @@ def get(
 @app.command("list")
 @connected
 def list_items(connection: Connection, *, output: OutputOption = Output.TABLE) -> None:
-    """List the items that changed recently: the service has no list of all.
+    """List the items that changed recently; the service has no list of all items.
 
-    An item stays here until it is taken off with: octopus-soap call DeleteTblItem --sku SKU.
+    To take an item off the list: octopus-soap call DeleteTblItem --sku SKU
     """
     with connection.client() as client:
         result = in_full("reading", lambda _: client.get_item_tbl_list(), lambda result: _show(result, output))
@@ -79,7 +78,7 @@ def _show(result: BatchResult[InventoryItem], output: Output) -> None:
 def exists(
     connection: Connection, *, skus: Skus = None, file: SkuFile = None, output: OutputOption = Output.TABLE
 ) -> None:
-    """Tell which SKUs exist. Exit code 1: some do not."""
+    """Show which SKUs exist. Exit code 1: some do not."""
     wanted = skus_of(skus, file)
 
     def show(result: BatchResult[bool]) -> None:
@@ -109,7 +108,7 @@ def upload(
     CSV: the first row names the columns: sku and any of description, price,
     cost, upc, … (or the wire names). An empty cell leaves the field as it is.
     JSON or JSON lines: objects with the same names.
-    Nothing is sent unless every row is right.
+    Nothing is sent unless every row is accepted.
     """
     from octopus_soap.errors import InvalidInputError  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.models import InventoryItem  # noqa: PLC0415 - heavy: only inside a command
@@ -141,19 +140,19 @@ def delete(
     output: OutputOption = Output.TABLE,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Delete items, one call each. Exit code 1: some were not there."""
-    from octopus_soap.cli.in_turn import in_turn  # noqa: PLC0415 - heavy: only inside a command
-
+    """Delete items, one call each. Exit code 1: some did not exist."""
     wanted = skus_of(skus, file)
     with connection.client() as client:
         call = client.delete_item_store if stores else client.delete_item
-        requests = [exchange for sku in wanted for exchange in call.dry_run(sku)]  # every SKU is right, or none is sent
+        requests = [
+            request for sku in wanted for request in call.dry_run(sku)
+        ]  # checks every SKU before the first is sent
         if dry_run:
-            show_exchanges(client, output, iter(requests), call.operation.wire_name)
+            show_unsent(client, output, iter(requests), call.operation.wire_name)
             return
         result = in_full(
             "deleting",
-            lambda progress: in_turn(wanted, str, call.with_info, progress),
+            lambda progress: one_by_one(wanted, str, call.with_info, progress),
             lambda result: show_update(result, output, "deleted"),
         )
     exit_for(result)

@@ -1,4 +1,4 @@
-"""`octopus-soap ledger`: look into a ledger, and let what is held be tried again. Needs no account."""
+"""`octopus-soap ledger`: look into a ledger, and release held rows for another try. Needs no account."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from octopus_soap.cli.application import Application
+from octopus_soap.cli.job_options import LEDGER, ChannelOption, LedgerOption
 from octopus_soap.cli.output import Output, OutputOption, notice, show_records
 from octopus_soap.cli.records import Records
-from octopus_soap.cli.rounds import LEDGER, ChannelOption, LedgerOption
 from octopus_soap.cli.tables import show_table
 
 if TYPE_CHECKING:
     from octopus_soap.jobs.ledger import Ledger
 
-app = typer.Typer(no_args_is_help=True)
+app = Application()
 
 
 class Job(StrEnum):
@@ -30,26 +31,26 @@ JobOption = Annotated[Job | None, typer.Option("--job", metavar="NAME", help="On
 
 
 def _opened(place: str, channel: str) -> Ledger:
-    """The ledger, which must be there: looking into it does not make one."""
+    """Return the ledger, which must exist: looking into it does not create one."""
     from octopus_soap.errors import LedgerError  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.jobs import Ledger  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.jobs.ledger import file_of  # noqa: PLC0415 - as above
 
     file = file_of(place)
     if file is not None and not file.exists():
-        raise LedgerError(f"no ledger at {place}; --ledger or OCTOPUS_LEDGER says where it is")
+        raise LedgerError(f"no ledger at {place}; name it with --ledger or OCTOPUS_LEDGER")
     return Ledger(place, channel=channel)
 
 
 @app.command("status")
 def status(
-    *, ledger: LedgerOption = LEDGER, channel: ChannelOption = "main", output: OutputOption = Output.TABLE
+    *, place: LedgerOption = LEDGER, channel: ChannelOption = "main", output: OutputOption = Output.TABLE
 ) -> None:
-    """Show how each job is doing. Exit code 1: something is rejected, quarantined or not confirmed."""
+    """Show the state of each job. Exit code 1: a row is rejected, quarantined or not confirmed."""
     from octopus_soap.jobs import inspection  # noqa: PLC0415 - heavy: only inside a command
 
-    with _opened(ledger, channel) as books:
-        found, runs = inspection.status(books), inspection.running(books)
+    with _opened(place, channel) as ledger:
+        found, runs = inspection.status(ledger), inspection.running(ledger)
 
     def table() -> None:
         if found:
@@ -61,7 +62,7 @@ def status(
         else:
             typer.echo(f"nothing in channel {channel!r}")
         for run in runs:
-            typer.echo(f"{run.job} is under way: {run.holder}, since {run.since:%Y-%m-%d %H:%M:%S} UTC")
+            typer.echo(f"{run.job} is running: {run.holder}, since {run.since:%Y-%m-%d %H:%M:%S} UTC")
 
     records = [{"job": s.job, "table": s.table, "states": s.states, "due": s.due, "leased": s.leased} for s in found]
     show_records(Records(records), output, table)
@@ -73,15 +74,15 @@ def status(
 def show(
     key: Annotated[str, typer.Argument(metavar="KEY", help="A SKU or an order's id.")],
     *,
-    ledger: LedgerOption = LEDGER,
+    place: LedgerOption = LEDGER,
     channel: ChannelOption = "main",
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Show what is known of one SKU or order. Exit code 1: nothing is."""
+    """Show what the ledger knows of one SKU or order. Exit code 1: nothing."""
     from octopus_soap.jobs import inspection  # noqa: PLC0415 - heavy: only inside a command
 
-    with _opened(ledger, channel) as books:
-        found = inspection.show(books, key)
+    with _opened(place, channel) as ledger:
+        found = inspection.show(ledger, key)
 
     def table() -> None:
         for row in found:
@@ -90,7 +91,7 @@ def show(
 
     show_records(Records(found), output, table)
     if not found:
-        notice(f"nothing is known of {key!r} in channel {channel!r}")
+        notice(f"the ledger knows nothing of {key!r} in channel {channel!r}")
         raise typer.Exit(1)
 
 
@@ -98,15 +99,15 @@ def show(
 def quarantine(
     *,
     job: JobOption = None,
-    ledger: LedgerOption = LEDGER,
+    place: LedgerOption = LEDGER,
     channel: ChannelOption = "main",
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """List what is rejected, quarantined or not confirmed, with the reason. Exit code 1: something is."""
+    """List rows that are rejected, quarantined or not confirmed. Exit code 1: there are some."""
     from octopus_soap.jobs import inspection  # noqa: PLC0415 - heavy: only inside a command
 
-    with _opened(ledger, channel) as books:
-        found = list(inspection.held(books, job=job))
+    with _opened(place, channel) as ledger:
+        found = list(inspection.held(ledger, job=job))
 
     def table() -> None:
         rows = [(name, problem.key, problem.state, problem.attempts, problem.message) for name, problem in found]
@@ -127,18 +128,18 @@ def quarantine(
 def retry(
     keys: Annotated[list[str] | None, typer.Argument(metavar="[KEY]...", help="SKUs or order ids.")] = None,
     *,
-    everything: Annotated[bool, typer.Option("--all", help="All that is held.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Every held row.")] = False,
     job: JobOption = None,
-    ledger: LedgerOption = LEDGER,
+    place: LedgerOption = LEDGER,
     channel: ChannelOption = "main",
 ) -> None:
-    """Let the next run try again what is rejected, quarantined or not confirmed, without waiting for its pause."""
+    """Let the next run try rejected, quarantined or unconfirmed rows again, without a pause."""
     if bool(keys) is everything:
-        raise typer.BadParameter("name keys, or give --all")
+        raise typer.BadParameter("give keys, or --all")
     from octopus_soap.jobs import inspection  # noqa: PLC0415 - heavy: only inside a command
 
-    with _opened(ledger, channel) as books:
-        count = inspection.retry(books, keys or None, job=job)
-    typer.echo(f"to be tried by the next run: {count}")
+    with _opened(place, channel) as ledger:
+        count = inspection.retry(ledger, keys or None, job=job)
+    typer.echo(f"released for the next run: {count}")
     if keys and not count:
         raise typer.Exit(1)

@@ -1,7 +1,7 @@
 """``octopus-soap octopia``: which credential is this, a demo without an account, and the first reading calls.
 
-Secrets are wrapped while the command line is parsed and never printed. Prefer the environment: a command line can be
-read by every user of the machine.
+Secrets are wrapped while the command line is parsed and never printed. Prefer variables: other users of
+the machine can see command-line arguments.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from octopus_soap.cli.application import Application
 from octopus_soap.octopia import (
     SOAP_TO_REST,
     CredentialKind,
@@ -30,23 +31,23 @@ from octopus_soap.octopia.demo import run_demo
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
-app = typer.Typer(
+app = Application(
     name="octopia",
     help="The Octopia (Cdiscount) seller API: another company than Octopus. Start with whoami or demo.",
-    no_args_is_help=True,
-    pretty_exceptions_show_locals=False,  # locals of a command hold what was typed
 )
 
 _OK, _BAD = "[green]ok[/]", "[red]failed[/]"
 
-Have = Annotated[list[str] | None, typer.Option("--have", help="The name of a value you hold, without its value.")]
-SellerOption = Annotated[str | None, typer.Option(envvar="OCTOPIA_SELLER_ID", help="The seller id.")]
-ClientOption = Annotated[str | None, typer.Option(envvar="OCTOPIA_CLIENT_ID", help="The client id.")]
+Have = Annotated[
+    list[str] | None, typer.Option("--have", metavar="NAME", help="The name of a value you have, not the value.")
+]
+SellerOption = Annotated[str | None, typer.Option(envvar="OCTOPIA_SELLER_ID", metavar="ID", help="The seller id.")]
+ClientOption = Annotated[str | None, typer.Option(envvar="OCTOPIA_CLIENT_ID", metavar="ID", help="The client id.")]
 ClientSecretOption = Annotated[
     SecretStr | None,
     typer.Option(parser=SecretStr, envvar="OCTOPIA_CLIENT_SECRET", metavar="SECRET", help="The client secret."),
 ]
-LoginOption = Annotated[str | None, typer.Option(envvar="OCTOPIA_LOGIN", help="A value called login.")]
+LoginOption = Annotated[str | None, typer.Option(envvar="OCTOPIA_LOGIN", metavar="TEXT", help="A value called login.")]
 PasswordOption = Annotated[
     SecretStr | None,
     typer.Option(parser=SecretStr, envvar="OCTOPIA_PASSWORD", metavar="SECRET", help="A value called password."),
@@ -54,17 +55,25 @@ PasswordOption = Annotated[
 AuthTokenOption = Annotated[
     SecretStr | None, typer.Option("--authtoken", parser=SecretStr, metavar="SECRET", help="A value called authtoken.")
 ]
-MerchantOption = Annotated[str | None, typer.Option("--merchantname", help="A value called merchantname.")]
+MerchantOption = Annotated[
+    str | None, typer.Option("--merchantname", metavar="TEXT", help="A value called merchantname.")
+]
 AccessOption = Annotated[
     SecretStr | None, typer.Option("--accessid", parser=SecretStr, metavar="SECRET", help="A value called accessid.")
 ]
 UseOption = Annotated[
-    CredentialKind | None, typer.Option("--for", help="What three values are for, if you know.", case_sensitive=False)
+    CredentialKind | None,
+    typer.Option(
+        "--for",
+        metavar="KIND",
+        help=f"What the values are for, if you know: {', '.join(CredentialKind)}.",
+        case_sensitive=False,
+    ),
 ]
 SoapMap = Annotated[bool, typer.Option("--soap-map", help="Also print the REST call for each SOAP operation.")]
-Limit = Annotated[int, typer.Option(min=1, help="Rows shown at most.")]
-Status = Annotated[list[str] | None, typer.Option(help="Only orders in this state; may be repeated.")]
-Channel = Annotated[str, typer.Argument(help="The sales channel.")]
+Limit = Annotated[int, typer.Option(min=1, metavar="COUNT", help="Rows shown at most.")]
+Status = Annotated[list[str] | None, typer.Option(metavar="STATUS", help="Only orders in this state. Can be repeated.")]
+Channel = Annotated[str, typer.Argument(metavar="CHANNEL", help="The sales channel.")]
 
 
 @app.command()
@@ -82,7 +91,7 @@ def whoami(
     use: UseOption = None,
     soap_map: SoapMap = False,
 ) -> None:
-    """Tell which kind of credential you hold, what it can do, and what to do next. Nothing is sent anywhere.
+    """Show which kind of credential you have, what it can do, and what to do next. Nothing is sent.
 
     Give the values by option or environment, or only their names: --have clientId --have clientSecret.
     """
@@ -155,7 +164,7 @@ def offers(channel: Channel = "CDISFR", limit: Limit = 20) -> None:
 
 @contextmanager
 def _reported() -> Generator[None]:
-    """Print an error as one line and leave with 2, as every command of the program does that failed."""
+    """Print an error as one line and end with exit code 2."""
     try:
         yield
     except OctopiaError as error:

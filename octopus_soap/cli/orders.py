@@ -1,36 +1,47 @@
-"""`octopus-soap orders`: list, pull, show, confirm and submit orders. An order is listed until it is confirmed."""
+"""`octopus-soap orders`: list, pull, show, confirm and submit orders. An order stays listed until it is confirmed."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from enum import StrEnum
+from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from octopus_soap.cli.connection import Connection, connected
-from octopus_soap.cli.dryrun import DryRunOption, show_exchanges, show_requests
-from octopus_soap.cli.output import (
-    Output,
-    OutputOption,
-    as_data,
-    as_row,
+from octopus_soap.cli.application import Application
+from octopus_soap.cli.calling import (
+    DryRunOption,
     exit_for,
     in_full,
-    notice,
-    show_json,
-    show_records,
+    one_by_one,
+    progress_bar,
+    show_requests,
+    show_unsent,
     show_update,
 )
-from octopus_soap.cli.pull import pull
+from octopus_soap.cli.connection import Connection, connected
+from octopus_soap.cli.job_options import LEDGER, ChannelOption, EveryOption, LedgerOption, run_job
+from octopus_soap.cli.output import Output, OutputOption, as_data, as_row, notice, show_json, show_records
 from octopus_soap.cli.records import Records
 from octopus_soap.cli.sources import SourceArgument, lines_of, read_models, read_source
 from octopus_soap.cli.tables import show_table
 
 if TYPE_CHECKING:
+    from threading import Event
+
+    from octopus_soap.jobs.reports import Report
     from octopus_soap.models import OrderCriteria, OrderResponseItem, OrderSubmit, SubmitOrderResponseItem
     from octopus_soap.results import BatchResult
 
-app = typer.Typer(no_args_is_help=True)
+app = Application()
+
+
+class Format(StrEnum):
+    """The format of an order's file."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
 
 
 @app.command("list")
@@ -41,13 +52,13 @@ def list_orders(
     since: Annotated[
         str | None,
         typer.Option(
-            metavar="TIME", help="Created at or after: a date (UTC) or a time with its zone, 2026-03-04T10:00:00Z."
+            metavar="TIME", help="Created at or after: a date (UTC), or a time with its zone such as 2026-03-04T10:00Z."
         ),
     ] = None,
     until: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Created at or before; now by default, where --since is set.")
+        str | None, typer.Option(metavar="TIME", help="Created at or before. Default if --since is given: now.")
     ] = None,
-    store: Annotated[str | None, typer.Option(metavar="ID", help="Id of one store.")] = None,
+    store: Annotated[str | None, typer.Option(metavar="ID", help="Only orders of the store with this id.")] = None,
     payment: Annotated[
         str | None, typer.Option(help="NotSubmitted, Submitted, Deposited, Cleared or Failed.", metavar="STATUS")
     ] = None,
@@ -73,10 +84,10 @@ def _criteria(since: str | None, until: str | None, payment: str | None, shippin
 
     given: dict[str, Any] = {}
     if until and not since:
-        raise typer.BadParameter("needs --since: the service takes both times or neither", param_hint="--until")
+        raise typer.BadParameter("needs --since too: the service accepts both times or neither", param_hint="--until")
     if since:
-        given["order_creation_filter_begin_time_gmt"] = moment_of(since, "--since")
-        given["order_creation_filter_end_time_gmt"] = moment_of(until, "--until") if until else datetime.now(UTC)
+        given["order_creation_filter_begin_time_gmt"] = _moment(since, "--since")
+        given["order_creation_filter_end_time_gmt"] = _moment(until, "--until") if until else datetime.now(UTC)
     if payment:
         given["payment_status_filter"] = _status(payment, PaymentStatusCode)
     if shipping:
@@ -84,8 +95,8 @@ def _criteria(since: str | None, until: str | None, payment: str | None, shippin
     return OrderCriteria(**given)
 
 
-def moment_of(text: str, option: str) -> datetime:
-    """The moment an option names: a date is its beginning in UTC, a time has its zone."""
+def _moment(text: str, option: str) -> datetime:
+    """Return the moment that an option names: a date is its beginning in UTC, a time has its zone."""
     from octopus_soap.models.scalars import from_iso  # noqa: PLC0415 - heavy: only inside a command
 
     try:
@@ -95,15 +106,17 @@ def moment_of(text: str, option: str) -> datetime:
         moment = from_iso(text)
     except ValueError:
         raise typer.BadParameter(
-            f"{text!r} is no date or time such as 2026-03-04T10:00:00Z", param_hint=option
+            f"{text!r} is not a date or time such as 2026-03-04T10:00:00Z", param_hint=option
         ) from None
     if moment.utcoffset() is None:
-        raise typer.BadParameter(f"{text!r} names no zone; append Z for UTC, or an offset", param_hint=option)
+        raise typer.BadParameter(
+            f"{text!r} has no time zone; append Z for UTC, or an offset such as +01:00", param_hint=option
+        )
     return moment
 
 
 def _status(text: str, codes: Any) -> str:
-    """The status as the service spells it; the model refuses one it does not know."""
+    """Return the status as the service spells it; the model refuses one it does not know."""
     spelled: str = next((code.value for code in codes if code.value.casefold() == text.casefold()), text)
     return spelled
 
@@ -124,7 +137,51 @@ def _row(order: OrderResponseItem) -> tuple[object, ...]:
     return order.id, placed, order.reference, len(order.lines), order.total, order.payment, order.delivery
 
 
-app.command("pull")(pull)
+@app.command("pull")
+@connected
+def pull(
+    connection: Connection,
+    *,
+    to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="Folder for the files.", file_okay=False)],
+    kind: Annotated[
+        Format, typer.Option("--format", help="jsonl: one line of JSON; csv: one row per line of the order.")
+    ] = Format.JSONL,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Skip orders created before: a date (UTC), or a time with its zone."),
+    ] = None,
+    store: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="Only this store's part of the orders. Can be repeated.")
+    ] = None,
+    confirm: Annotated[
+        bool, typer.Option("--confirm/--no-confirm", help="Confirm the orders that are written.")
+    ] = True,
+    every: EveryOption = None,
+    place: LedgerOption = LEDGER,
+    channel: ChannelOption = "main",
+) -> None:
+    """Download new orders, one file each, and confirm them.
+
+    A file is complete as soon as it has its name; you can move it away then.
+    If the command is interrupted, the next run continues: no order is lost, and
+    no file is written twice. Exit code 1: some orders cannot be read, written or
+    confirmed. They are named, and tried again by the next run.
+    """
+    from octopus_soap.jobs import Ledger, OrderInbox  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.jobs.order_files import OrderFiles  # noqa: PLC0415 - heavy: only inside a command
+
+    begin = _moment(since, "--since") if since else None
+    files = OrderFiles(to, kind.value)
+    with connection.client() as client, Ledger(place, channel=channel) as ledger:
+        inbox = OrderInbox(client, ledger, stores=store or (), since=begin, confirm=confirm)
+
+        def once(stop: Event) -> Report:
+            ledger.bind(client)
+            with ledger.run_lock("orders pull"), progress_bar("writing") as progress:
+                files.recover(ledger)
+                return inbox.run(files, stop=stop, progress=progress)
+
+        run_job(once, every)
 
 
 @app.command("show")
@@ -135,16 +192,16 @@ def show(
     order_id: Annotated[str, typer.Argument(help="The order's id.", metavar="ORDER")],
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Show one order that is not confirmed yet. Exit code 1: there is none of that id."""
+    """Show one order that is not confirmed yet. Exit code 1: there is no such order."""
     from octopus_soap.models import OrderCriteria  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.models.scalars import is_int32  # noqa: PLC0415 - as above
 
-    # The service filters by ids that are numbers only; any other is looked for among all.
+    # The service filters by numeric ids only; any other id is searched for among all orders.
     criteria = OrderCriteria(order_id_list=[int(order_id)]) if is_int32(order_id) else None
     with connection.client() as client:
         found = [order for order in client.get_order_list(criteria) if order.id == order_id]
     if not found:
-        notice(f"no order {order_id!r} that is not confirmed yet")
+        notice(f"no unconfirmed order {order_id!r}; octopus-soap orders list shows those there are")
         raise typer.Exit(1)
     for order in found:
         if output is Output.JSON:
@@ -191,17 +248,18 @@ def confirm(
     connection: Connection,
     *,
     order_ids: Annotated[
-        list[str], typer.Argument(help="Ids of orders; - reads them from a pipe, one per line.", metavar="ORDER")
+        list[str], typer.Argument(help="Ids of orders. - reads a pipe, one id per line.", metavar="ORDER")
     ],
     store: Annotated[
-        str | None, typer.Option(metavar="ID", help="The store that downloaded its part of split orders.")
+        str | None, typer.Option(metavar="ID", help="The store whose part of split orders was downloaded.")
     ] = None,
     output: OutputOption = Output.TABLE,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Mark orders as downloaded. They do not come back: confirm only what is stored safely.
+    """Mark orders as downloaded.
 
-    The service answers nothing, so an id it does not know is not reported.
+    A confirmed order is not listed again: confirm only orders that you have
+    stored. The service does not report ids that it does not know.
     """
     from octopus_soap.models import OrderDownloadSubmitRequest  # noqa: PLC0415 - heavy: only inside a command
 
@@ -221,7 +279,7 @@ def confirm(
 
 
 def _show_confirmed(result: BatchResult[None] | None, wanted: list[str], output: Output) -> None:
-    if result is not None:  # part of it, where the rest failed
+    if result is not None:  # some failed
         show_update(result, output, "confirmed", key="order_id")
         return
     rows = [{"order_id": order_id, "status": "ok"} for order_id in wanted]
@@ -241,20 +299,20 @@ def submit(
 
     JSON or JSON lines: objects with order_id, order_date, order_items (sku,
     quantity, unit_price), ship, bill, total and the others of an order.
-    An order whose outcome stays open is not repeated, and ends the command.
+    If it is not known whether an order arrived, the command ends: look at the
+    service before you run it again.
     """
-    from octopus_soap.cli.in_turn import in_turn  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.models import OrderSubmit  # noqa: PLC0415 - heavy: only inside a command
 
     orders = read_models(file, OrderSubmit).items
     with connection.client() as client:
-        requests = [exchange for order in orders for exchange in client.submit_order.dry_run(order)]
+        requests = [request for order in orders for request in client.submit_order.dry_run(order)]
         if dry_run:
-            show_exchanges(client, output, iter(requests), client.submit_order.operation.wire_name)
+            show_unsent(client, output, iter(requests), client.submit_order.operation.wire_name)
             return
         result = in_full(
             "submitting",
-            lambda progress: in_turn(orders, _order_id, client.submit_order.with_info, progress),
+            lambda progress: one_by_one(orders, _order_id, client.submit_order.with_info, progress),
             lambda result: _show_submitted(result, output),
         )
     exit_for(result)

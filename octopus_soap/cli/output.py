@@ -1,4 +1,4 @@
-"""What commands print: a table for people, records for programs; one row per input, whatever became of it.
+"""The output of commands: a table for people, records for programs; one row per input, whatever its outcome.
 
 Results go to stdout, notices and progress to stderr, so that a pipe holds nothing but the result. Colours are for
 terminals only; rich honours NO_COLOR.
@@ -7,23 +7,20 @@ terminals only; rich honours NO_COLOR.
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from octopus_soap.cli.records import Records, as_csv, as_json_lines, as_parquet
-from octopus_soap.cli.tables import show_table, terminal
+from octopus_soap.cli.tables import show_table
 from octopus_soap.tables.cells import as_cell, as_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
 
-    from octopus_soap.results import BatchResult, ItemOutcome, Progress
-
-T = TypeVar("T")
+    from octopus_soap.results import ItemOutcome
 
 
 class Output(StrEnum):
@@ -43,14 +40,14 @@ OutputOption = Annotated[
         "--output",
         "-o",
         metavar="FORMAT",
-        help="table, json, jsonl, csv, excel (CSV that Excel leaves as it is) or parquet.",
+        help="table, json, jsonl, csv, excel (CSV that Excel opens unchanged) or parquet.",
         show_default=True,
     ),
 ]
 
 
 def notice(text: str) -> None:
-    """Say something that is no part of the result."""
+    """Print a line that is not part of the result."""
     typer.echo(text, err=True)
 
 
@@ -60,15 +57,15 @@ def show_json(rows: object) -> None:
 
 
 def show_records(records: Records, output: Output, table: Callable[[], object]) -> None:
-    """Print *records* as *output* says.
+    """Print *records* in the format *output*.
 
     Args:
-        records: what there is.
+        records: the records.
         output: the format.
         table: prints the table for people.
 
     Raises:
-        ConfigError: Parquet without pyarrow.
+        ConfigError: the format is Parquet and pyarrow is not installed.
     """
     match output:
         case Output.TABLE:
@@ -82,7 +79,7 @@ def show_records(records: Records, output: Output, table: Callable[[], object]) 
         case Output.PARQUET:
             if _is_terminal():
                 raise typer.BadParameter(
-                    "parquet is binary: send it to a file or a pipe, as in > records.parquet", param_hint="--output"
+                    "parquet is binary; write it to a file: > records.parquet", param_hint="--output"
                 )
             _write(as_parquet(records))
 
@@ -92,7 +89,7 @@ def _is_terminal() -> bool:
 
 
 def show_all(records: Records) -> None:
-    """Print *records* as a table of all their columns that hold something, as many as fit."""
+    """Print *records* as a table of their columns that are not empty, as many as fit."""
     flat = records.flat()
     names = records.columns(flat)
     cells = [[_for_people(row.get(name)) for name in names] for row in flat]
@@ -104,7 +101,7 @@ def _for_people(cell: Any) -> object:
 
 
 def _marked(name: str, cells: list[Any]) -> str:
-    """The name of a column with the marks `show_table` reads."""
+    """Return the name of a column with the marks of `show_table`."""
     if name in {"status", "message", "error_message"}:
         return name
     numbers = all(
@@ -121,11 +118,11 @@ def _write(content: str | bytes) -> None:
 
 
 def as_row(outcome: ItemOutcome[Any], key: str, **more: object) -> dict[str, object]:
-    """An outcome as a row.
+    """Return an outcome as a row.
 
     Args:
         outcome: the outcome.
-        key: what its key is called, such as `sku`.
+        key: the name of its key, such as `sku`.
         more: members besides key, status and message.
     """
     message = outcome.error.message if outcome.error is not None else outcome.message
@@ -134,72 +131,5 @@ def as_row(outcome: ItemOutcome[Any], key: str, **more: object) -> dict[str, obj
 
 
 def as_data(model: Any) -> Any:
-    """A model as data: what the service sent, under the Python names, but for secrets such as a card's number."""
+    """Return a model as data under the Python names, without secrets such as a card's number."""
     return model.model_dump(exclude_unset=True, exclude=set(model.secret_fields))
-
-
-def in_full(label: str, call: Callable[[Callable[[Progress], None]], T], show: Callable[[Any], object]) -> T:
-    """Make a call under a progress bar, and show its result, also where an error or Ctrl-C left part of it undone.
-
-    Args:
-        label: stands before the bar.
-        call: makes the call; given the callback that moves the bar.
-        show: prints a result.
-    """
-    from octopus_soap.results import BatchResult  # noqa: PLC0415 - heavy: only inside a command
-
-    try:
-        with progress_bar(label) as progress:
-            result = call(progress)
-    except BaseException as error:
-        partial = getattr(error, "result", None)
-        if isinstance(partial, BatchResult):
-            show(partial)
-        raise
-    show(result)
-    return result
-
-
-def show_update(result: BatchResult[Any], output: Output, done: str, key: str = "sku") -> None:
-    """Show what became of an update: everything as records; as a table only what did not go well.
-
-    Args:
-        result: the result of an upload or update.
-        output: how to print it.
-        done: what the good ones are, such as `uploaded`.
-        key: what the inputs' key is called.
-    """
-
-    def table() -> None:
-        bad = [outcome for outcome in result.outcomes if not outcome.ok]
-        if bad:
-            rows = [(o.key, o.status.value, o.error.message if o.error is not None else o.message) for o in bad]
-            show_table(f"not {done}", ["SKU" if key == "sku" else key, "Status", "Message"], rows)
-        typer.echo(f"{done}: {len(result)} of {len(result.outcomes)}; calls: {len(result.calls)}")
-
-    show_records(Records([as_row(outcome, key) for outcome in result.outcomes]), output, table)
-
-
-def exit_for(result: BatchResult[Any]) -> None:
-    """End the command with exit code 1 where the service said no to an item or does not know it."""
-    if result.rejected or result.missing:
-        raise typer.Exit(1)
-
-
-@contextmanager
-def progress_bar(label: str) -> Generator[Callable[[Progress], None]]:
-    """A progress bar on stderr while the block runs, in a terminal only; yields the callback that moves it."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - see below
-    from rich.progress import Progress as Bar  # noqa: PLC0415 - costs as much as all of --help
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Bar(*columns, console=terminal(errors=True), transient=True) as bar:
-        task = bar.add_task(label, total=None)
-
-        def move(progress: Progress) -> None:
-            bar.update(task, completed=progress.done, total=progress.total)
-
-        yield move

@@ -1,4 +1,4 @@
-"""`octopus-soap push`: stock and prices from a file, differences only, over a ledger."""
+"""`octopus-soap push`: bring stock and prices to the values of a file, sending only differences."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from octopus_soap.cli.calling import progress_bar
 from octopus_soap.cli.connection import Connection, connected
-from octopus_soap.cli.output import notice, progress_bar
-from octopus_soap.cli.rounds import LEDGER, ChannelOption, EveryOption, LedgerOption, run_job
+from octopus_soap.cli.job_options import LEDGER, ChannelOption, EveryOption, LedgerOption, run_job
+from octopus_soap.cli.output import notice
 from octopus_soap.cli.tables import show_table
 
 if TYPE_CHECKING:
@@ -22,17 +23,17 @@ _SHOWN_CHANGES = 50
 
 
 def share_of(text: str) -> float:
-    """The share a text such as `20%` or `0.2` names.
+    """Return the share that a text such as `20%` or `0.2` names.
 
     Raises:
-        typer.BadParameter: it names none from 0 to 1.
+        typer.BadParameter: it is not a share from 0 to 1.
     """
     try:
         share = float(text.rstrip("%")) / 100 if text.endswith("%") else float(text)
     except ValueError:
         share = -1.0
     if not 0 <= share <= 1:
-        raise typer.BadParameter(f"{text!r} is no share such as 20% or 0.2", param_hint="--max-change")
+        raise typer.BadParameter(f"{text!r} is not a share such as 20% or 0.2", param_hint="--max-change")
     return share
 
 
@@ -40,43 +41,46 @@ def share_of(text: str) -> float:
 def push(
     connection: Connection,
     *,
-    file: Annotated[Path | None, typer.Argument(metavar="STOCK.CSV", help="What the shop has.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; send nothing, change nothing.")] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Let a push pass that changes more than --max-change.")
-    ] = False,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="CSV file of the shop's stock and prices.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be sent; send nothing.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Allow a push that changes more than --max-change.")] = False,
     max_change: Annotated[
-        str, typer.Option("--max-change", metavar="SHARE", help="Share that may change, or become 0, at once.")
+        str,
+        typer.Option("--max-change", metavar="SHARE", help="Largest share of SKUs that may change, or become 0."),
     ] = "20%",
     pending: Annotated[
-        bool, typer.Option("--pending", help="No file: help to send what a push left, beside other processes.")
+        bool,
+        typer.Option("--pending", help="Without a file: send what earlier pushes left. Several processes may."),
     ] = False,
     reconcile: Annotated[
-        bool, typer.Option("--reconcile", help="No file: read everything back, and repair what differs.")
+        bool,
+        typer.Option("--reconcile", help="Without a file: read all values back, and correct differences."),
     ] = False,
     every: EveryOption = None,
-    ledger: LedgerOption = LEDGER,
+    place: LedgerOption = LEDGER,
     channel: ChannelOption = "main",
 ) -> None:
-    """Bring the service's stock and prices to what a file says, sending differences only.
+    """Bring stock and prices of the service to the values of a file; send only differences.
 
     The first row names the columns: sku and any of stock, price, cost,
-    lock_stock, lock_price, lock_cost, and observed_at, when a row was true. An
-    empty cell leaves the value as it is. The ledger remembers what the service
-    acknowledged: whatever ends the command, the next one goes on.
+    lock_stock, lock_price, lock_cost, and observed_at, the time of the values.
+    An empty cell leaves the value as it is. The ledger records what the service
+    acknowledged: if a push is interrupted, the next one continues.
 
-    Exit code 0: all is done, or another push is under way. 1: some SKUs are
-    rejected; they are named in every run until they are mended. 2: it failed,
-    or the push was refused because too much would change.
+    Exit code 0: all is done, or another push is running. 1: some SKUs are
+    rejected; they stay in every report until you fix them. 2: it failed, or the
+    push was refused because too much would change.
     """
     if (file is not None) + pending + reconcile != 1:
-        raise typer.BadParameter("give one of a file, --pending and --reconcile")
+        raise typer.BadParameter("give a file, --pending or --reconcile, one of them")
     if pending and (dry_run or force):
-        raise typer.BadParameter("--pending sends what was accepted before; --dry-run and --force belong to a file")
+        raise typer.BadParameter("--dry-run and --force need a file: --pending sends what was accepted before")
     from octopus_soap.jobs import Ledger, StockPush  # noqa: PLC0415 - heavy: only inside a command
 
-    with connection.client() as client, Ledger(ledger, channel=channel) as books:
-        job = StockPush(client, books, max_change_share=share_of(max_change))
+    with connection.client() as client, Ledger(place, channel=channel) as ledger:
+        job = StockPush(client, ledger, max_change_share=share_of(max_change))
 
         def once(stop: Event) -> PushReport:
             with progress_bar("pushing") as progress:
@@ -94,19 +98,19 @@ def push(
 
 
 def _show_plan(report: PushReport) -> None:
-    rows = [(change.sku, *_words(change)) for change in report.plan[:_SHOWN_CHANGES]]
+    rows = [(change.sku, *_before_and_after(change)) for change in report.plan[:_SHOWN_CHANGES]]
     if rows:
         show_table("", ["SKU", "Acknowledged", "Would become"], rows)
     more = sum(report.counts.get(name, 0) for name in ("new", "changed")) - len(rows)
     notice(f"{f'and {more} more; ' if more else ''}nothing was sent")
 
 
-def _words(change: PlannedChange) -> tuple[str, str]:
-    """What changes, before and after; what stays the same is left out."""
+def _before_and_after(change: PlannedChange) -> tuple[str, str]:
+    """Return the values that change, before and after."""
     before = change.before or {}
     names = [name for name in change.after if name not in before or before[name] != change.after[name]]
-    return ("" if change.before is None else _told(before, names)), _told(change.after, names)
+    return ("" if change.before is None else _shown(before, names)), _shown(change.after, names)
 
 
-def _told(values: Values, names: list[str]) -> str:
+def _shown(values: Values, names: list[str]) -> str:
     return ", ".join(f"{name}={values[name]}" for name in names if name in values)

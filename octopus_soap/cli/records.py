@@ -1,4 +1,4 @@
-"""Records as programs read them: JSON, JSON lines, CSV, CSV for Excel, Parquet. Nothing is lost or guessed.
+"""Records in formats for programs: JSON, JSON lines, CSV, CSV for Excel, Parquet. Nothing is lost or guessed.
 
 Ids are text and stay text. Amounts are exact: texts in JSON (a JSON number is read as a float by most readers),
 plain decimals in CSV, decimals in Parquet. Times are in UTC. A member the service did not send is left out of JSON and
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """What a command found, one row per record.
+    """The result of a command, one row per record.
 
     Attributes:
         rows: as JSON shows them.
-        nested: the member of a row that holds a record; flat formats show its fields as columns of the row.
-        model: the type of that record, which tells the columns no row has a value for.
+        nested: the member of a row that is a record; flat formats show its fields as columns of the row.
+        model: the type of that record, for the columns that no row has a value for.
     """
 
     rows: Sequence[Mapping[str, Any]]
@@ -36,7 +36,7 @@ class Records:
     model: type[WireModel] | None = None
 
     def flat(self) -> list[dict[str, Any]]:
-        """The rows with their records opened out into columns."""
+        """Return the rows with the fields of their records as columns."""
         return [self._opened(row) for row in self.rows]
 
     def _opened(self, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,11 +50,11 @@ class Records:
         return cells
 
     def columns(self, flat: Sequence[Mapping[str, Any]], *, all_of_model: bool = False) -> list[str]:
-        """The columns of *flat* that hold something, and the keys of the rows; those of the model in its order.
+        """Return the columns of *flat* that are not empty, and the keys; those of the model in its order.
 
         Args:
             flat: the flat rows.
-            all_of_model: all of the model.
+            all_of_model: include all columns of the model.
         """
         seen = dict.fromkeys(name for row in flat for name, cell in row.items() if cell is not None)
         own = list(dict.fromkeys(name for row in self.rows for name in row))
@@ -62,7 +62,7 @@ class Records:
         extra = [name for name in seen if name not in known and name not in own]
         at = own.index(self.nested) if self.nested in own else len(own)
         placed = [*own[: at + 1], *known, *extra, *own[at + 1 :]]
-        key = own[:1] or ([self.model.key_field] if self.model else [])  # a first row of names, also where none follows
+        key = own[:1] or ([self.model.key_field] if self.model else [])  # names, also if there are no rows
         return [name for name in placed if name in seen or name in key or (all_of_model and name in known)]
 
 
@@ -78,7 +78,7 @@ def _cells(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 @cache
 def kinds_of(model: type[WireModel]) -> dict[str, Kind]:
-    """What each flat column of *model* holds, in its order; lists of records come last, as JSON."""
+    """Return the kind of each flat column of *model*, in its order; lists of records come last, as JSON."""
     from octopus_soap.tables.columns import Kind, table_schema  # noqa: PLC0415 - heavy: only inside a command
 
     shape = table_schema(model)
@@ -90,19 +90,19 @@ def kinds_of(model: type[WireModel]) -> dict[str, Kind]:
 
 
 def as_json_lines(records: Records) -> str:
-    """One JSON object per line."""
+    """Return one JSON object per line."""
     return "".join(f"{as_json(row, indent=None)}\n" for row in records.rows)
 
 
 def as_csv(records: Records, *, excel: bool = False) -> str:
-    """CSV with a first row of names; columns no row has are left out."""
+    """Return CSV with a first row of names; empty columns are left out."""
     flat = records.flat()
     columns = records.columns(flat)
     return csv_text(columns, ([row.get(name) for name in columns] for row in flat), excel=excel)
 
 
 def as_parquet(records: Records) -> bytes:
-    """A Parquet file with all columns of the model; amounts have the decimal places of the longest.
+    """Return a Parquet file with all columns of the model; amounts have as many decimal places as the longest.
 
     Raises:
         ConfigError: pyarrow is not installed.
@@ -119,7 +119,7 @@ def as_parquet(records: Records) -> bytes:
 
 
 def _column(values: list[Any], declared: Kind | None) -> tuple[Kind, list[Any]]:
-    """A column as its kind says; one without a kind, or with values that are of another, holds texts."""
+    """Return a column and its kind: text if it has none, or if a value is of another kind."""
     from octopus_soap.tables.columns import Kind, kind_of  # noqa: PLC0415 - only for this format
 
     found = {kind_of(type(value)) for value in values if value is not None and not isinstance(value, list)}

@@ -1,4 +1,4 @@
-"""`octopus-soap serve`: the embedded service in the foreground."""
+"""`octopus-soap serve`: run a local fake Octopus server in the foreground."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _KEEP_CALLS = 200  # of a service that runs for days; a call on 500 SKUs is 35 K
 def serve(
     *,
     port: Annotated[
-        int, typer.Option(min=0, max=65535, metavar="PORT", help="Port on 127.0.0.1; 0 takes a free one.")
+        int, typer.Option(min=0, max=65535, metavar="PORT", help="Port on 127.0.0.1; 0 for any free port.")
     ] = DEFAULT_PORT,
     state: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="SQLite file that keeps the state; in memory by default.")
+        Path | None, typer.Option(metavar="FILE", help="SQLite file to keep the state in. Default: in memory.")
     ] = None,
     wsdl: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Another contract to read and write by.", exists=True)
+        Path | None, typer.Option(metavar="FILE", help="Contract to serve instead of the bundled one.", exists=True)
     ] = None,
     allow_host: Annotated[
         list[str] | None,
@@ -45,13 +45,13 @@ def serve(
     seed: Annotated[
         int,
         typer.Option(
-            min=0, metavar="COUNT", help="Make up this many items and a tenth as many orders, where there are none."
+            min=0, metavar="COUNT", help="Invent this many items and a tenth as many orders, if there are none."
         ),
     ] = 0,
 ) -> None:
-    """Run the embedded service until Ctrl-C: real SOAP on this machine, no account needed.
+    """Run a local fake Octopus server until Ctrl-C. It speaks real SOAP and needs no account.
 
-    Its credentials are made up, and printed as variables for another terminal.
+    Its invented credentials are printed as variables to paste into another terminal.
     """
     from octopus_soap.emulator import Emulator, Profile  # noqa: PLC0415 - heavy: only inside a command
 
@@ -71,27 +71,27 @@ def serve(
         emulator.start()
     except OSError as error:
         emulator.close()
-        raise OSError(error.errno, f"{error.strerror}; --port 0 takes a free port", f"127.0.0.1:{port}") from None
+        raise OSError(error.errno, f"{error.strerror}; --port 0 uses any free port", f"127.0.0.1:{port}") from None
     with emulator:
-        if seed and emulator.store.items():  # a state that was kept, with what happened in it since
+        if seed and emulator.store.items():  # from a kept state
             seed = 0
         elif seed:
             emulator.store.seed(items=seed, orders=-(-seed // 10))
         _announce(emulator, seed)
-        while not stop.wait(1):  # a wait without a limit would hold back signals on Windows
+        while not stop.wait(1):  # on Windows, signals are not handled during a wait without limit
             pass
     typer.echo("stopped", err=True)
 
 
 def _announce(emulator: Emulator, seed: int) -> None:
-    # The lines can be pasted as they are, and eval'ed: what is not an assignment is a comment.
+    # The lines can be pasted and eval'ed: every line that is not an assignment is a comment.
     form = '$env:{}="{}"' if os.name == "nt" else "export {}={}"
-    typer.echo(f"# octopus-soap: serving {emulator.url} (?wsdl for its contract). Ctrl-C stops it.")
-    typer.echo("# The credentials are made up. In another terminal:")
+    typer.echo(f"# octopus-soap: serving {emulator.url} (its contract: ?wsdl). Ctrl-C stops it.")
+    typer.echo("# The credentials are invented. Paste into another terminal:")
     for name, value in emulator.settings().items():
         typer.echo(form.format(f"OCTOPUS_{name.upper()}", value))
     if seed:
-        typer.echo(f"# Items DEMO-0001 to DEMO-{seed:04d} are there. Try: octopus-soap items get DEMO-0001")
+        typer.echo(f"# It has items DEMO-0001 to DEMO-{seed:04d}. Try: octopus-soap items get DEMO-0001")
     elif not emulator.store.items():
-        typer.echo("# --seed 100 makes up items to look at; octopus-soap items upload FILE brings your own.")
-    sys.stdout.flush()  # into a file or pipe too, where whoever started it waits for these lines
+        typer.echo("# It has no items. --seed 100 invents some; octopus-soap items upload FILE adds yours.")
+    sys.stdout.flush()  # into a file or pipe too: the process that started it waits for these lines

@@ -1,64 +1,98 @@
-"""Where a command's input comes from: arguments, a file, or standard input, as text, CSV or JSON.
+"""The input of a command: arguments, a file, or standard input, as text, CSV or JSON.
 
-Items are told apart by how the text opens: `[` is a JSON array, `{` one JSON object (or one per line), anything else
-CSV. JSON numbers are read as exact decimals.
+The first character of the text names the format: `[` is a JSON array, `{` one JSON object (or one per line), anything
+else CSV, whose rules are in `csv_rows`. JSON numbers are read as exact decimals. Every problem of a file is reported at
+once, with its row.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 import typer
 
-from octopus_soap.errors import InvalidInputError, Problem
 from octopus_soap.tables.cells import BYTE_ORDER_MARK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from octopus_soap.cli.csv_items import CsvItems
+    from octopus_soap.errors import InvalidInputError, Problem
     from octopus_soap.models.base import WireModel
+    from octopus_soap.tables.from_csv import CsvError
 
 M = TypeVar("M", bound="WireModel")
 STDIN = "-"
 _STDIN_NAME = Path("standard input")
+_POSITION = re.compile(r"\[(\d+)\]")  # how the client names another input in a message
 
 Skus = Annotated[
     list[str] | None,
-    typer.Argument(help="SKUs, as they are: 00123 is not 123. - reads them from a pipe, one per line.", metavar="SKU"),
+    typer.Argument(help="SKUs, exactly as they are: 00123 is not 123. - reads a pipe, one per line.", metavar="SKU"),
 ]
 SkuFile = Annotated[
     Path | None,
     typer.Option("--from", metavar="FILE", help="File of SKUs: one per line, or a CSV file with a column sku."),
 ]
 
-SourceArgument = Annotated[str, typer.Argument(help="CSV, JSON or JSON lines; - reads a pipe.", metavar="FILE")]
+SourceArgument = Annotated[str, typer.Argument(help="A CSV, JSON or JSON lines file; - reads a pipe.", metavar="FILE")]
+
+
+@dataclass(frozen=True, slots=True)
+class CsvItems(Generic[M]):
+    """The items of a file.
+
+    Attributes:
+        path: the file.
+        items: one item per row.
+        rows: the row of each item as an editor counts, the first row being 1.
+    """
+
+    path: Path
+    items: list[M]
+    rows: list[int]
+
+    def located(self, error: InvalidInputError) -> CsvError:
+        """Return the same problems with the file's rows instead of positions."""
+        from octopus_soap.tables.from_csv import CsvError  # noqa: PLC0415 - heavy: only inside a command
+
+        return CsvError(self.path, [self._located(problem) for problem in error.problems])
+
+    def _located(self, problem: Problem) -> Problem:
+        if problem.index is None:
+            return problem
+        message = _POSITION.sub(lambda match: f"row {self.rows[int(match[1])]}", problem.message)
+        return replace(problem, index=self.rows[problem.index], field=problem.field.rpartition(".")[2], message=message)
 
 
 def read_source(source: str) -> tuple[str, Path]:
-    """The text of a file, or of standard input for `-`, and what errors call it.
+    """Return the text of a file, or of standard input for `-`, and its name for errors.
 
     Raises:
-        CsvError: it is not UTF-8.
-        OSError: it cannot be read.
+        CsvError: the file is not UTF-8.
+        OSError: the file cannot be read.
     """
-    from octopus_soap.cli.csv_items import decoded  # noqa: PLC0415 - heavy: only inside a command
-
     path = _STDIN_NAME if source == STDIN else Path(source)
     content = sys.stdin.buffer.read() if source == STDIN else path.read_bytes()
-    return decoded(content, path), path
+    try:
+        return content.decode(), path
+    except UnicodeDecodeError as error:
+        from octopus_soap.tables.from_csv import not_utf8  # noqa: PLC0415 - heavy: only inside a command
+
+        raise not_utf8(path, error) from None
 
 
 def skus_of(words: Sequence[str] | None, file: Path | None) -> list[str]:
-    """The SKUs named on the command line, in a pipe, and in a file, in this order; never stripped.
+    """Return the SKUs of the command line, of a pipe, and of a file, in this order; never stripped.
 
     Raises:
-        BadParameter: there are none.
-        CsvError: the file is no list of SKUs.
+        BadParameter: no SKU was given.
+        CsvError: the file is not a list of SKUs.
     """
     found: list[str] = []
     for word in words or ():
@@ -66,23 +100,22 @@ def skus_of(words: Sequence[str] | None, file: Path | None) -> list[str]:
     if file is not None:
         found += sku_lines(str(file))
     if not found and not (words or file):
-        raise typer.BadParameter("which SKUs? name them, or - for a pipe, or --from FILE", param_hint="SKU")
+        raise typer.BadParameter("no SKU given: name SKUs, or - to read a pipe, or --from FILE", param_hint="SKU")
     return found
 
 
 def sku_lines(source: str) -> list[str]:
-    """The SKUs of a file or pipe: its lines, or the column sku of a CSV file."""
+    """Return the SKUs of a file or pipe: its lines, or the column sku of a CSV file."""
     text, path = read_source(source)
     if path.suffix.casefold() not in {".csv", ".tsv"}:
         return lines_of(text)
-    from octopus_soap.cli.csv_items import parse_items  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.models import IsSkuExistResponse  # noqa: PLC0415 - heavy: only inside a command
 
     return [str(item.sku) for item in parse_items(text, path, IsSkuExistResponse, others_ignored=True).items]
 
 
 def lines_of(text: str) -> list[str]:
-    """The lines that are not empty, with their spaces."""
+    """Return the lines that are not empty, with their spaces."""
     lines = text.removeprefix(BYTE_ORDER_MARK).replace("\r\n", "\n").split("\n")
     return [line for line in lines if line]
 
@@ -91,8 +124,8 @@ def read_models(source: str, model: type[M]) -> CsvItems[M]:
     """Read a file, or standard input for `-`, as items.
 
     Raises:
-        CsvError: something in it is not accepted; everything that is not is listed.
-        OSError: it cannot be read.
+        CsvError: some of it is not accepted; every problem is listed.
+        OSError: the file cannot be read.
     """
     text, path = read_source(source)
     return parse_models(text, path, model)
@@ -102,9 +135,9 @@ def parse_models(text: str, path: Path, model: type[M]) -> CsvItems[M]:
     """Read *text* (JSON array, JSON lines or CSV) as items.
 
     Raises:
-        CsvError: something in it is not accepted; everything that is not is listed.
+        CsvError: some of it is not accepted; every problem is listed.
     """
-    from octopus_soap.cli.csv_items import CsvItems, parse_items  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.errors import InvalidInputError  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.tables.from_csv import CsvError  # noqa: PLC0415 - heavy: only inside a command
 
     opening = text.removeprefix(BYTE_ORDER_MARK).lstrip()[:1]
@@ -125,18 +158,52 @@ def parse_models(text: str, path: Path, model: type[M]) -> CsvItems[M]:
     return CsvItems(path, items, rows)
 
 
+def parse_items(text: str, path: Path, model: type[M], *, others_ignored: bool = False) -> CsvItems[M]:
+    """Read CSV *text* as items.
+
+    Args:
+        text: the text of the file. If it begins with a byte order mark, cells such as `="00123"` are read as the value
+            that Excel shows for them.
+        path: its name for errors.
+        model: the type of a row.
+        others_ignored: read the column of the key only, and ignore all others.
+
+    Raises:
+        CsvError: a column or cell is not accepted; every one is listed.
+    """
+    from octopus_soap.tables.from_csv import CsvError, CsvRow, from_text  # noqa: PLC0415 - heavy: only inside a command
+
+    items: list[M] = []
+    numbers: list[int] = []
+    problems: list[Problem] = []
+    for row in from_text(text, path, model, others_ignored=others_ignored):
+        if isinstance(row, CsvRow):
+            items.append(row.item)
+            numbers.append(row.number)
+        else:
+            problems += row
+    if problems:
+        raise CsvError(path, problems)
+    return CsvItems(path, items, numbers)
+
+
 def _at(problem: Problem, row: int) -> Problem:
+    from octopus_soap.errors import Problem  # noqa: PLC0415 - heavy: only inside a command
+
     return Problem(problem.message, row, problem.key, problem.field.rpartition(".")[2], problem.value)
 
 
 def _made(data: Any, model: type[M]) -> M:
+    from octopus_soap.errors import InvalidInputError, Problem  # noqa: PLC0415 - heavy: only inside a command
+
     if not isinstance(data, dict):
         raise InvalidInputError([Problem(f"expected an object, the fields of a {model.__name__} by name")])
     return model(**data)
 
 
 def _json_rows(text: str, path: Path) -> Iterator[tuple[int, Any]]:
-    """Each record with its place: the line, or the position in an array, from 1."""
+    """Yield each record with its place: the line, or the position in an array, from 1."""
+    from octopus_soap.errors import Problem  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.tables.from_csv import CsvError  # noqa: PLC0415 - heavy: only inside a command
 
     try:

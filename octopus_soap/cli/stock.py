@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from octopus_soap.cli.application import Application
+from octopus_soap.cli.calling import DryRunOption, exit_for, in_full, show_requests, show_update
 from octopus_soap.cli.connection import Connection, connected
-from octopus_soap.cli.dryrun import DryRunOption, show_requests
-from octopus_soap.cli.output import Output, OutputOption, as_data, as_row, exit_for, in_full, show_records, show_update
+from octopus_soap.cli.output import Output, OutputOption, as_data, as_row, show_records
 from octopus_soap.cli.records import Records
 from octopus_soap.cli.sources import SkuFile, Skus, SourceArgument, read_models, skus_of
 from octopus_soap.cli.tables import show_table
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from octopus_soap.models import ItemQuantityAndPrice, QuantityInfoResponse
     from octopus_soap.results import BatchResult
 
-app = typer.Typer(no_args_is_help=True)
+app = Application()
 
 
 @app.command("get")
@@ -65,20 +66,20 @@ def _count(pieces: Decimal | None) -> str | None:
 def set_(
     connection: Connection,
     *,
-    sku: Annotated[str, typer.Argument(help="The SKU, as it is.", metavar="SKU")],
+    sku: Annotated[str, typer.Argument(help="The SKU, exactly as it is.", metavar="SKU")],
     stock: Annotated[str | None, typer.Option(help="Pieces in stock.", metavar="COUNT")] = None,
     price: Annotated[str | None, typer.Option(help="The price, such as 19.90.", metavar="AMOUNT")] = None,
     cost: Annotated[str | None, typer.Option(help="The cost.", metavar="AMOUNT")] = None,
     output: OutputOption = Output.TABLE,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Set stock, price or cost of one item; what is not given stays. Exit code 1: it was rejected."""
+    """Set stock, price or cost of one item; the others stay as they are. Exit code 1: rejected."""
     from octopus_soap.models import ItemQuantityAndPrice  # noqa: PLC0415 - heavy: only inside a command
 
     given: dict[str, Any] = {"stock": stock, "price": price, "cost": cost}
     changes = {name: value for name, value in given.items() if value is not None}
     if not changes:
-        raise typer.BadParameter("what is to be set?", param_hint="--stock, --price or --cost")
+        raise typer.BadParameter("nothing to set: give at least one", param_hint="--stock, --price or --cost")
     with connection.client() as client:
         _update(client, [ItemQuantityAndPrice(sku=sku, **changes)], output, dry_run=dry_run)
 
@@ -97,7 +98,7 @@ def push(
     CSV: the first row names the columns: sku and any of stock, price, cost,
     lock_stock, lock_price, lock_cost (or the wire names). An empty cell leaves
     the value as it is. JSON or JSON lines: objects with the same names.
-    Nothing is sent unless every row is right.
+    Nothing is sent unless every row is accepted.
     """
     from octopus_soap.errors import InvalidInputError  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.models import ItemQuantityAndPrice  # noqa: PLC0415 - heavy: only inside a command

@@ -1,10 +1,10 @@
-"""Tables for people, which fit the terminal: what identifies a row is never cut, the rest gives way in order.
+"""Tables for people that fit the terminal: the key of a row is never cut, other columns give way in a fixed order.
 
-A column's name says what it may suffer where the terminal is narrow:
+Marks before a column's name say how it gives way in a narrow terminal:
 
-* the first column is what identifies a row, and stays whole, as does a column of numbers (`#Price`); `%Where` is a
-  first column of words, which wraps;
-* `~Description` is cut short with an ellipsis;
+* the first column is the key of a row and stays whole, and so does a column of numbers (`#Price`); `%Where` is a first
+  column of words, which wraps;
+* `~Description` is shortened with an ellipsis;
 * `?Category` is left out, the last such column first;
 * any other column wraps.
 
@@ -18,27 +18,28 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import typer
-from rich import box
-from rich.cells import cell_len
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_PIPED_WIDTH = 200  # characters; a table in a pipe or a file has no terminal to fit
-_SHORT, _WRAPPED = 16, 24  # characters that a cut or wrapped column keeps
-_BETWEEN = 2  # characters a column takes besides its text
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+_PIPED_WIDTH = 200  # characters; a pipe or a file has no width
+_SHORT, _WRAPPED = 16, 24  # characters that a shortened or wrapped column keeps
+_BETWEEN = 2  # characters that a column takes in addition to its text
 _NAMED = 5  # columns named in a notice
 _CENTS = Decimal("0.01")
 STYLES = {"ok": "green", "rejected": "red", "missing": "yellow", "failed": "bold red", "unknown": "bold yellow",
           "not_sent": "dim"}  # fmt: skip
-"""How an outcome's status looks."""
+"""The style of each status of an outcome."""
 
 
 def terminal(*, errors: bool = False) -> Console:
-    """A console that prints texts as they are: a description such as `[red]` is no colour."""
+    """Return a console that prints texts unchanged: a description such as `[red]` is not a colour."""
+    from rich.console import Console  # noqa: PLC0415 - rich is loaded only to print: help and completion do not need it
+
     console = Console(stderr=errors, markup=False, highlight=False, emoji=False)
     if not console.is_terminal and "COLUMNS" not in console._environ:  # noqa: SLF001 - rich's own rule for a given width
         console.width = _PIPED_WIDTH
@@ -56,26 +57,30 @@ class _Column:
 
     @property
     def least(self) -> int:
-        """Characters it needs."""
+        """The characters it needs at least."""
         if self.key or self.number:
             return self.width
         return min(self.width, _SHORT if self.short else _WRAPPED)
 
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table, and name on stderr the columns that found no room.
+    """Print a table, and name the columns that did not fit on stderr.
 
     Args:
-        title: stands above it; nothing where empty.
-        columns: their names, marked as the module says.
+        title: the line above it; none if empty.
+        columns: their names, with the marks that the module describes.
         rows: a cell per column; missing ones are empty. A status is coloured in a terminal.
     """
+    from rich import box  # noqa: PLC0415 - see `terminal`
+    from rich.table import Table  # noqa: PLC0415 - see `terminal`
+    from rich.text import Text  # noqa: PLC0415 - see `terminal`
+
     cells = [[_cell(cell) for cell in row] for row in rows]
     made = [_column(mark, position, cells) for position, mark in enumerate(columns)]
     console = terminal()
     kept = _fitting(made, console.width)
     widths = _widths([made[position] for position in kept], console.width - _BETWEEN * len(kept))
-    # Where even that is too wide the terminal wraps the lines: a number cut short is a wrong number.
+    # If even that is too wide, the terminal wraps the lines: a shortened number is a wrong number.
     console.width = max(console.width, sum(widths) + _BETWEEN * len(kept))
     table = Table(
         title=title or None,
@@ -94,10 +99,12 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[objec
     if left_out := [column.name for position, column in enumerate(made) if position not in kept]:
         more = f" and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
         names = ", ".join(left_out[:_NAMED])
-        typer.echo(f"no room for {names}{more}: a wider terminal or --output json shows all", err=True)
+        typer.echo(f"no room for {names}{more}: a wider terminal or --output json shows them", err=True)
 
 
 def _cell(cell: object) -> Text:
+    from rich.text import Text  # noqa: PLC0415 - see `terminal`
+
     if isinstance(cell, Text):
         return cell
     text = "" if cell is None else _amount(cell) if isinstance(cell, Decimal) else str(cell)
@@ -105,12 +112,14 @@ def _cell(cell: object) -> Text:
 
 
 def _amount(number: Decimal) -> str:
-    """An amount for people: the service writes 64.1100. No digit but a trailing zero is left out."""
+    """Return an amount for people: the service writes 64.1100. Only trailing zeros are left out."""
     text = format(number, "f")
     return format(number.quantize(_CENTS), "f") if number == round(number, 2) else text.rstrip("0")
 
 
 def _column(mark: str, position: int, cells: list[list[Text]]) -> _Column:
+    from rich.cells import cell_len  # noqa: PLC0415 - see `terminal`
+
     name = mark.lstrip("#~?%")
     marks = mark[: len(mark) - len(name)]
     widths = [cell_len(line) for row in cells if position < len(row) for line in row[position].plain.split("\n")]
@@ -129,7 +138,7 @@ def _fitting(columns: list[_Column], width: int) -> list[int]:
 
 
 def _widths(columns: list[_Column], room: int) -> list[int]:
-    """The width of each column: what it needs, and of the room left over what it can use, the modest ones first."""
+    """Return the width of each column: what it needs, then its part of the room left, the smallest wishes first."""
     widths = [column.least for column in columns]
     spare = room - sum(widths)
     for position in sorted(range(len(columns)), key=lambda position: columns[position].width - widths[position]):

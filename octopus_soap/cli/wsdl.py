@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import typer
 
 from octopus_soap._http import is_loopback
+from octopus_soap.cli.application import Application
 from octopus_soap.cli.connection import Connection, connected
 from octopus_soap.cli.output import Output, OutputOption, show_json, show_records
 from octopus_soap.cli.records import Records
@@ -27,16 +28,19 @@ from octopus_soap.transport.fetch import ContractFetcher, FetchedContract
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-app = typer.Typer(no_args_is_help=True)
+app = Application()
 
 UrlOption = Annotated[
-    str, typer.Option("--url", help="Address of the WSDL or service; the endpoint by default.", show_default=False)
+    str,
+    typer.Option(
+        "--url", metavar="URL", help="Address of the WSDL or service. Default: the endpoint.", show_default=False
+    ),
 ]
 _NOTHING = "(nothing)"
 _TITLES = {
     Effect.BREAKS: "Breaks: cannot be called or sent",
-    Effect.CARE: "Needs care: works, and wants a decision or a look",
-    Effect.FOLLOWED: "Followed: done right by itself once the contract is pinned and in use",
+    Effect.CARE: "Needs care: works, but look at it or decide",
+    Effect.FOLLOWED: "Followed: handled automatically once the contract is pinned and in use",
 }
 _COUNTED = {Effect.BREAKS: "break", Effect.CARE: "need care", Effect.FOLLOWED: "are followed"}
 _SHOWN = 5  # types or members named in a row of the table; JSON has all
@@ -49,12 +53,13 @@ def pin(
     *,
     url: UrlOption = "",
     to: Annotated[
-        Path | None, typer.Option(help="Folder to store it in; one per host by default.", show_default=False)
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Folder to store it in. Default: one per host."),
     ] = None,
 ) -> None:
-    """Fetch the service's own contract, store it, and say what differs from the bundled one.
+    """Fetch the contract that the service publishes, store it, and compare it with the bundled one.
 
-    Nothing is fetched again afterwards. Point OCTOPUS_WSDL at the stored file to use it.
+    It is not fetched again. To use it, set OCTOPUS_WSDL to the stored file.
     """
     source = _Source.of(connection, url)
     fetched = source.fetch(url)
@@ -63,9 +68,9 @@ def pin(
     path = write_contract((to or pinned_folder(fetched.url)).expanduser().resolve(), files)
     notes = [*source.notes, *fetched.notes]
     if is_loopback(fetched.url):
-        notes.append("Note: it comes from this machine, and says nothing about any other service.")
-    _say(f"Pinned {fetched.url}", f"to     {path}", *notes, "", *_usage(path), "")
-    _say("Compared with the bundled contract:")
+        notes.append("Note: this contract is from this machine. It proves nothing about any other service.")
+    _echo(f"Pinned {fetched.url}", f"to     {path}", *notes, "", *_usage(path), "")
+    _echo("Compared with the bundled contract:")
     _show(compare(load_contract(), contract))
 
 
@@ -75,16 +80,18 @@ def diff(
     connection: Connection,
     *,
     url: UrlOption = "",
-    file: Annotated[Path | None, typer.Option(help="A WSDL file, instead of a live one.", show_default=False)] = None,
+    file: Annotated[Path | None, typer.Option(metavar="FILE", help="A WSDL file instead of the live WSDL.")] = None,
     against: Annotated[
         Path | None,
-        typer.Option(help="The pinned WSDL to compare with; the bundled one by default.", show_default=False),
+        typer.Option(
+            metavar="FILE", help="The pinned WSDL to compare with. Default: the bundled one.", show_default=False
+        ),
     ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Compare a live or local contract with the bundled one and the models, or with a pinned one.
 
-    Exit code 0: the same; 1: different; 2: cannot tell.
+    Exit code 0: the same, 1: different, 2: cannot be compared.
     """
     notes: list[str] = []
     if file is not None:
@@ -137,7 +144,9 @@ class _Source:
             return cls._without_endpoint(connection, url)
         if _origin(url) == _origin(settings.endpoint):
             return cls(settings)
-        note = f"Note: sent no credentials: they belong to {_origin(settings.endpoint)[1]} (--endpoint says otherwise)."
+        note = (
+            f"Note: sent no credentials: they are for {_origin(settings.endpoint)[1]}. To send them, give --endpoint."
+        )
         return cls(settings.changed(endpoint=url), anonymous=True, notes=(note,))
 
     @classmethod
@@ -170,7 +179,7 @@ def _origin(url: str) -> tuple[str, str]:
 def _usage(path: Path) -> list[str]:
     quoted = json.dumps(str(path), ensure_ascii=False)  # reads the same in Python and in TOML
     return [
-        "Use it, whichever suits:",
+        "To use it, set one of:",
         f"  export OCTOPUS_WSDL={shlex.quote(str(path))}",
         f"  OctopusClient(wsdl={quoted})",
         f"  wsdl = {quoted}",
@@ -179,7 +188,7 @@ def _usage(path: Path) -> list[str]:
 
 
 def _show_diff(where: str, base: str, notes: list[str], found: list[Difference]) -> None:
-    _say(f"{where}, compared with {base}:", *notes)
+    _echo(f"{where}, compared with {base}:", *notes)
     _show(found)
 
 
@@ -189,11 +198,11 @@ def _show(found: Iterable[Difference]) -> None:
         if rows := _rows([difference for difference in differences if difference.effect is effect]):
             show_table(title, ["%Where", "There → here", "What it means"], rows)
     if not differences:
-        _say("No difference: operations, parameters, members, types, namespaces and order are the same.")
+        _echo("No difference: operations, parameters, members, types, namespaces and order are the same.")
         return
     counts = {effect: sum(d.effect is effect for d in differences) for effect in Effect}
-    said = ", ".join(f"{count} {_COUNTED[effect]}" for effect, count in counts.items() if count)
-    _say(f"{len(differences)} differences: {said}.")
+    counted = ", ".join(f"{count} {_COUNTED[effect]}" for effect, count in counts.items() if count)
+    _echo(f"{len(differences)} differences: {counted}.")
 
 
 def _rows(found: list[Difference]) -> list[tuple[str, str, str]]:
@@ -222,6 +231,6 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:_SHOWN]) + more
 
 
-def _say(*lines: str) -> None:
+def _echo(*lines: str) -> None:
     for line in lines:
         typer.echo(line)

@@ -73,7 +73,7 @@ def test_a_sub_command_whose_module_does_not_exist_is_left_out(shell, monkeypatc
         (["items", "gte"], "Did you mean 'get'? Hint: octopus-soap items --help"),
         (
             ["items", "get"],
-            "which SKUs? name them, or - for a pipe, or --from FILE. Hint: octopus-soap items get --help",
+            "no SKU given: name SKUs, or - to read a pipe, or --from FILE. Hint: octopus-soap items get --help",
         ),
         (["items", "get", "A", "--output", "xml"], "'xml' is not one of 'table', 'json'"),
         (["items", "get", "A", "--nope"], "No such option: --nope"),

@@ -89,16 +89,16 @@ def test_what_the_command_would_refuse_is_refused(shell, shop, tmp_path):
 
 
 def test_items_that_would_be_read_first_are_said_to_be(make_client, capsys):
-    from octopus_soap.cli.dryrun import show_exchanges
+    from octopus_soap.cli.calling import show_unsent
     from octopus_soap.cli.output import Output
 
     client = make_client()
-    show_exchanges(client, Output.TABLE, client.get_item_list.dry_run(["A"]), "UploadItemList")
+    show_unsent(client, Output.TABLE, client.get_item_list.dry_run(["A"]), "UploadItemList")
     assert "what UploadItemList then sends depends on the answer to this" in capsys.readouterr().err
 
 
 def test_the_python_client_has_it_too(client, service):
-    exchanges = list(client.is_sku_exist_list.dry_run(["A", "B", "C"], batch_size=2))
-    assert [exchange.operation for exchange in exchanges] == ["IsSkuExistList"] * 2
+    requests = list(client.is_sku_exist_list.dry_run(["A", "B", "C"], batch_size=2))
+    assert [request.operation for request in requests] == ["IsSkuExistList"] * 2
     assert service.calls == []
-    assert SHOP.accessid not in repr(exchanges)
+    assert SHOP.accessid not in repr(requests)

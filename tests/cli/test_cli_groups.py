@@ -70,7 +70,7 @@ def test_stock_set_changes_what_is_given_and_nothing_else(shell, service):
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [([], "what is to be set?"), (["--stock", "many"], "expected an int"), (["--price", "1,5"], "19.99")],
+    [([], "nothing to set"), (["--stock", "many"], "expected an int"), (["--price", "1,5"], "19.99")],
 )
 def test_stock_set_refuses_what_it_cannot_send(shell, service, words, said):
     ran = shell("stock", "set", "A", *words)
@@ -91,7 +91,7 @@ def test_orders_show_of_an_id_it_does_not_know_is_1(shell, order):
     for unknown in ("999999", "WEB-1"):
         ran = shell("orders", "show", unknown)
         assert (ran.code, ran.out) == (1, "")
-        assert f"no order {unknown!r}" in ran.err
+        assert f"no unconfirmed order {unknown!r}" in ran.err
 
 
 def test_a_confirmed_order_is_listed_no_more(shell, service, order):
@@ -129,7 +129,7 @@ def test_an_order_whose_outcome_is_open_ends_the_command(shell, service, tmp_pat
     ran = shell("orders", "submit", "orders.json", "-o", "json")
     assert ran.code == 2
     assert [row["status"] for row in ran.data] == ["unknown", "not_sent"]
-    assert "look at the service's state before you repeat it" in ran.err
+    assert "check the state at the service before you repeat it" in ran.err
 
 
 def test_a_profile_chooses_the_service(shell, service, monkeypatch, tmp_path):

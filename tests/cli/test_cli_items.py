@@ -124,9 +124,9 @@ def test_orders_list_shows_a_line_per_order(shell):
     ("options", "said"),
     [
         (["--until", "2024-03-01"], "needs --since"),
-        (["--since", "2024-03-01T10:00"], "names no zone"),
-        (["--since", "yesterday"], "is no date or time"),
-        (["--since", "2024-03-01T24:00:00Z"], "is no date or time"),
+        (["--since", "2024-03-01T10:00"], "has no time zone"),
+        (["--since", "yesterday"], "is not a date or time"),
+        (["--since", "2024-03-01T24:00:00Z"], "is not a date or time"),
         (["--payment", "paid"], "unknown status"),
     ],
 )

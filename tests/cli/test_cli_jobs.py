@@ -90,7 +90,7 @@ def test_pull_in_a_loop_ends_at_sigterm_with_what_it_had_begun_written_down(
 def test_a_time_that_is_none_is_refused(shell: Callable[..., Any], time: str) -> None:
     ran = shell("orders", "pull", "--to", "orders", f"--every={time}")
     assert ran.code == 2
-    assert "no time such as 60s" in ran.err
+    assert "not a time such as 60s" in ran.err
 
 
 def test_follow_prints_a_line_per_item_and_takes_it_off_the_list(service: Emulator, shell: Callable[..., Any]) -> None:

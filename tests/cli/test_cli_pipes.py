@@ -164,7 +164,7 @@ def test_a_table_cuts_no_sku_and_no_number_at_any_width(shell, monkeypatch, word
 def test_a_terminal_tells_its_width(in_terminal):
     lines = ANSI.sub("", in_terminal("items", "get", LONG, width=80)).replace("\r", "\n").splitlines()
     assert any(LONG in line for line in lines)
-    assert "no room for Description, Category: a wider terminal or --output json shows all" in lines
+    assert "no room for Description, Category: a wider terminal or --output json shows them" in lines
 
 
 def test_parquet_is_refused_in_a_terminal(in_terminal):

@@ -79,11 +79,11 @@ def test_a_reconciliation_repairs_what_others_changed(shell, service: Emulator, 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "give one of a file, --pending and --reconcile"),
-        (["--pending", "--reconcile"], "give one of"),
+        ([], "give a file, --pending or --reconcile, one of them"),
+        (["--pending", "--reconcile"], "one of them"),
         (["--pending", "--dry-run"], "--pending sends what was accepted before"),
-        (["--reconcile", "--max-change", "2"], "'2' is no share"),
-        (["--reconcile", "--max-change", "much"], "'much' is no share"),
+        (["--reconcile", "--max-change", "2"], "'2' is not a share"),
+        (["--reconcile", "--max-change", "much"], "'much' is not a share"),
         (["none.csv"], "none.csv: No such file"),
         (["--reconcile", "--ledger", "mysql://u:geheim@h/d"], "not 'mysql'"),
     ],
@@ -131,7 +131,7 @@ def test_a_ledger_is_looked_into_and_what_is_held_is_tried_again(shell, stock: P
     assert [(row["job"], row["key"], row["state"]) for row in held.data] == [("push", "NEW", "rejected")]
     assert shell("ledger", "quarantine", "--job", "orders").code == 0
     service.store.add_item("NEW", Stock="0")
-    assert shell("ledger", "retry", "NEW").out == "to be tried by the next run: 1\n"
+    assert shell("ledger", "retry", "NEW").out == "released for the next run: 1\n"
     assert shell("ledger", "retry", "NEW").code == 1
     assert shell("push", "--pending").code == 0
     assert shell("ledger", "status").code == 0

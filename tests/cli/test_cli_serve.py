@@ -59,4 +59,4 @@ def test_a_taken_port_is_one_line(shell):
         port = taken.getsockname()[1]
         ran = shell("serve", "--port", str(port))
     assert ran.code == 2
-    assert ran.err == f"octopus-soap: 127.0.0.1:{port}: Address already in use; --port 0 takes a free port\n"
+    assert ran.err == f"octopus-soap: 127.0.0.1:{port}: Address already in use; --port 0 uses any free port\n"

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from octopus_soap.cli import checkup
+from octopus_soap.cli import diagnostics
 from octopus_soap.emulator import ApiFailure, Drip, Emulator, Hang, Lie, Profile, Status
 from octopus_soap.transport import probes
 
@@ -147,7 +147,7 @@ def test_a_resolver_that_never_answers_is_left_within_its_limit(
     doctor: Callable[..., Any], configured: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(probes.socket, "getaddrinfo", lambda *_, **__: time.sleep(1) or [])
-    monkeypatch.setattr(checkup, "NAME_SECONDS", 0.1)
+    monkeypatch.setattr(diagnostics, "NAME_SECONDS", 0.1)
     configured(endpoint="https://slow.invalid/x.svc", **CREDENTIALS)
     code, found = doctor()
     assert (code, found["dns"]["text"]) == (2, "no answer about slow.invalid within 0.1 s")
@@ -245,9 +245,9 @@ def test_it_ends_within_its_limits_whatever_hangs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     limits = ("NAME_SECONDS", "PORT_SECONDS", "TLS_SECONDS", "CONTRACT_SECONDS", "READ_SECONDS")
-    assert sum(getattr(checkup, name) for name in limits) < 30
+    assert sum(getattr(diagnostics, name) for name in limits) < 30
     for name in limits:
-        monkeypatch.setattr(checkup, name, 0.3)
+        monkeypatch.setattr(diagnostics, name, 0.3)
     configured(service)
     service.script.on("*").do(fault)
     service.script.on("?*").do(fault)
@@ -344,7 +344,7 @@ def test_a_certificate_nobody_vouches_for_fails_and_says_which_setting_helps(
     code, found = doctor()
     assert (code, found["tls"]["status"]) == (2, "fail")
     assert "self-signed" in found["tls"]["text"].replace(" ", "-")
-    assert "ca_bundle" in found["tls"]["advice"]
+    assert "OCTOPUS_CA_BUNDLE" in found["tls"]["advice"]
     assert site.asked == [], "no credential is sent where the certificate is not trusted"
 
 

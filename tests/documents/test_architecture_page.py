@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "octopus_soap"
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 LAYOUT = PAGE.partition("```\noctopus_soap/\n")[2].partition("```")[0]
-NOT_NAMED = {"_version.py", "py.typed"}
+NOT_NAMED = {"__main__.py", "_version.py", "py.typed"}
 WHOLE = {"emulator", "octopia", "demo", "cli", "testing", "models", "tables"}
 """Packages whose row speaks of all their modules at once."""
 

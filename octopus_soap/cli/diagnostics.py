@@ -1,21 +1,29 @@
-"""The checks of `octopus-soap doctor`, one finding each, in the order in which one thing rests on another.
+"""`octopus-soap doctor`: check everything between here and the service, and say what to do about it.
 
-Every check has a limit of its own; together they stay under half a minute.
+The checks run in the order in which they depend on each other, and give one finding each. Every check has a time limit;
+together they take less than half a minute. Nothing is written: they read the WSDL and ask for one unlikely SKU.
 """
 
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+import textwrap
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import typer
 from pydantic import SecretStr
 from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource, InitSettingsSource
+from rich.text import Text
 
 from octopus_soap._http import is_loopback
+from octopus_soap.cli.connection import Connection, connected
+from octopus_soap.cli.output import Output, OutputOption, show_records
+from octopus_soap.cli.records import Records
+from octopus_soap.cli.tables import terminal
 from octopus_soap.client import OctopusClient
 from octopus_soap.contracts.diff import compare
 from octopus_soap.contracts.pin import pinned_files, tried_contract
@@ -24,11 +32,13 @@ from octopus_soap.errors import ConfigError, OctopusError
 from octopus_soap.settings import OctopusSettings, profiles_file, server_of
 from octopus_soap.transport import probes
 from octopus_soap.transport.fetch import ContractFetcher
+from octopus_soap.wire.redact import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from octopus_soap.cli.connection import Connection
+    from rich.console import Console
+
     from octopus_soap.contracts.wsdl import Contract
 
 NAME_SECONDS = 3.0
@@ -36,13 +46,13 @@ PORT_SECONDS = 3.0
 TLS_SECONDS = 4.0
 CONTRACT_SECONDS = 7.0
 READ_SECONDS = 5.0
-"""22 seconds in all, where everything hangs."""
+"""22 seconds in all if everything hangs."""
 _EXPIRES_SOON = 30  # days
 _SKEW_NOTED, _SKEW_BAD = 30.0, 300.0  # seconds
 
 
 class Status(StrEnum):
-    """How a check came out."""
+    """The result of a check."""
 
     OK = "ok"
     WARN = "warn"
@@ -52,12 +62,12 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found.
+    """The finding of one check.
 
     Attributes:
-        check: its name.
-        status: how it came out.
-        text: what was seen.
+        check: the name of the check.
+        status: its result.
+        text: what it saw.
         advice: what to do about it.
         details: further lines.
     """
@@ -69,11 +79,15 @@ class Finding:
     details: tuple[str, ...] = ()
 
 
-class Checkup:
+_STYLES = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red", Status.SKIP: "dim"}
+_STATUS, _CHECK = 6, 13  # characters of the first two columns
+
+
+class Diagnostics:
     """One run of all checks.
 
     Args:
-        connection: what was given on the command line.
+        connection: the options of the command line.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -87,17 +101,17 @@ class Checkup:
         """The settings in force.
 
         Raises:
-            ConfigError: something is missing or not accepted.
+            ConfigError: a setting is missing or not accepted.
         """
         return self._connection.settings()
 
     def run(self) -> Iterator[Finding]:
-        """Make the checks one after another, and yield each finding as it is made."""
+        """Run the checks one after another, and yield each finding as it is made."""
         finding = self._settings()
         yield finding
         if finding.status is Status.FAIL:
             return
-        yield from self._way()
+        yield from self._network()
         yield self._contract_in_force()
         for check in (self._published, self._credentials, self._clock):
             yield check()
@@ -108,21 +122,23 @@ class Checkup:
         try:
             settings = self.settings
         except ConfigError as error:
-            return Finding("settings", Status.FAIL, error.message, f"the profile file is {profiles_file()}")
+            return Finding("settings", Status.FAIL, error.message, f"your profile file is {profiles_file()}")
         details = tuple(f"{name} = {value}  [{where}]" for name, value, where in origins(self._connection, settings))
         if settings.endpoint.startswith("http:") and not is_loopback(settings.endpoint):
-            advice = "use https: anybody on the way can read the credentials and change prices"
+            advice = "use https: with http, others on the network can read the credentials and change prices"
             return Finding("settings", Status.WARN, "plain http to another machine", advice, details)
         return Finding("settings", Status.OK, f"complete; profiles: {profiles_file()}", details=details)
 
-    # -- the way to the service --------------------------------------------------------------------------------------
+    # -- the network -------------------------------------------------------------------------------------------------
 
-    def _way(self) -> Iterator[Finding]:
+    def _network(self) -> Iterator[Finding]:
         endpoint = self.settings.endpoint
         host, port = server_of(endpoint)
         if proxy := probes.proxy_for(endpoint):
-            self._reached = True  # as far as can be told from here
-            yield Finding("network", Status.SKIP, f"goes through the proxy {proxy}: name, port and TLS are its matter")
+            self._reached = True  # as far as can be seen from here
+            yield Finding(
+                "network", Status.SKIP, f"requests go through the proxy {proxy}, which resolves the name and connects"
+            )
             return
         try:
             addresses = probes.resolve(host, port, NAME_SECONDS)
@@ -135,7 +151,7 @@ class Checkup:
         try:
             address, seconds = probes.connect(addresses, port, PORT_SECONDS)
         except OctopusError as error:
-            advice = "is the service up, the port right, a firewall between? octopus-soap serve starts the embedded one"
+            advice = "is it running, the port right, a firewall in the way? octopus-soap serve runs a local fake one"
             yield Finding("tcp", Status.FAIL, error.message, advice)
             return
         yield Finding("tcp", Status.OK, f"{address} port {port} answers in {seconds * 1000:.0f} ms")
@@ -149,16 +165,18 @@ class Checkup:
         try:
             seen = probes.handshake(self.settings, address, TLS_SECONDS)
         except OctopusError as error:
-            advice = "a proxy or an inner CA in between? ca_bundle names the CA file to trust; verification stays on"
+            advice = (
+                "is there a proxy or a company CA? set OCTOPUS_CA_BUNDLE to the CA file to trust; verification stays on"
+            )
             return Finding("tls", Status.FAIL, error.message, advice)
         days = (seen.expires - datetime.now(UTC)).days
         text = f"{seen.protocol}, certificate by {seen.issuer}, valid to {seen.expires:%Y-%m-%d} ({days} days)"
         if days < _EXPIRES_SOON:
-            return Finding("tls", Status.WARN, text, "it expires soon: tell whoever runs the service")
+            return Finding("tls", Status.WARN, text, "it expires soon: inform the operator of the service")
         return Finding("tls", Status.OK, text)
 
     def _unreached(self, check: str) -> Finding:
-        return Finding(check, Status.SKIP, "the service is not reached: see above")
+        return Finding(check, Status.SKIP, "skipped: the service cannot be reached, see above")
 
     # -- the contract ------------------------------------------------------------------------------------------------
 
@@ -169,13 +187,13 @@ class Checkup:
         except OctopusError as error:
             return Finding("contract", Status.FAIL, error.message, "octopus-soap wsdl pin stores the live contract")
         if not contract.bundled:
-            return Finding("contract", Status.OK, f"your own: {contract.path}")
+            return Finding("contract", Status.OK, f"from your file {contract.path}")
         if is_loopback(settings.endpoint):
             return Finding("contract", Status.OK, "the bundled reconstruction, for a service on this machine")
         if settings.accept_unverified_contract:
-            advice = "octopus-soap wsdl pin; a wrong order or namespace turns prices into 0 without a word"
+            advice = "run octopus-soap wsdl pin: with a wrong order or namespace the service silently reads prices as 0"
             return Finding("contract", Status.WARN, "the bundled reconstruction, writes allowed unverified", advice)
-        advice = "reads work, writes are refused until octopus-soap wsdl pin stored the live one and wsdl names it"
+        advice = "reads work, writes are refused: run octopus-soap wsdl pin, and set OCTOPUS_WSDL to the file it names"
         return Finding("contract", Status.WARN, "the bundled reconstruction", advice)
 
     def _published(self) -> Finding:
@@ -186,7 +204,7 @@ class Checkup:
             fetched = fetcher.fetch()
             live = tried_contract(pinned_files(fetched.documents, ""))
         except OctopusError as error:
-            advice = "ask the vendor for the WSDL as a file, then octopus-soap wsdl diff --file FILE"
+            advice = "ask the vendor for the WSDL file, then run octopus-soap wsdl diff --file FILE"
             return Finding("published", Status.WARN, f"no contract to compare with: {error.message}", advice)
         finally:
             self._skew = fetcher.skew
@@ -211,7 +229,7 @@ class Checkup:
             health = client.ping(timeout=READ_SECONDS)
         if health and health.certain:
             return Finding("credentials", Status.OK, f"accepted; a read took {health.elapsed * 1000:.0f} ms")
-        seen = health.message.partition("; octopus-soap doctor")[0]  # which is what runs here
+        seen = health.message.partition("; octopus-soap doctor")[0]  # this is doctor
         return Finding("credentials", Status.WARN if health else Status.FAIL, seen, health.advice)
 
     def _clock(self) -> Finding:
@@ -219,17 +237,17 @@ class Checkup:
         if not self._reached:
             return self._unreached("clock")
         if skew is None:
-            return Finding("clock", Status.WARN, "the service sends no Date header", "compare the clocks by hand")
+            return Finding("clock", Status.WARN, "the service sends no Date header", "compare the clocks yourself")
         way = "ahead of" if skew > 0 else "behind"
         if abs(skew) <= _SKEW_NOTED:
             return Finding("clock", Status.OK, f"the service's clock agrees ({skew:+.1f} s)")
-        advice = "set this machine's clock by NTP: time windows of orders would miss some at their edges"
+        advice = "synchronise this machine's clock by NTP; otherwise time windows can miss orders"
         status = Status.FAIL if abs(skew) > _SKEW_BAD else Status.WARN
         return Finding("clock", status, f"the service's clock is {abs(skew):.0f} s {way} this machine's", advice)
 
 
 def origins(connection: Connection, settings: OctopusSettings) -> list[tuple[str, str, str]]:
-    """Name, value and source of every setting that is not at its default; secret values are left out."""
+    """Return name, value and source of every setting that is not at its default; secrets are left out."""
     kind = OctopusSettings
     names = ("endpoint", "authtoken", "merchantname", "accessid", "profile")
     given = {name: value for name in names if (value := getattr(connection, name)) is not None}
@@ -246,3 +264,55 @@ def origins(connection: Connection, settings: OctopusSettings) -> list[tuple[str
             chosen: Any = getattr(settings, name)
             rows.append((name, "(secret)" if isinstance(chosen, SecretStr) else str(chosen), where))
     return rows
+
+
+# -- the command -------------------------------------------------------------------------------------------------------
+
+
+@connected
+def doctor(connection: Connection, *, output: OutputOption = Output.TABLE) -> None:
+    """Check settings, network, TLS, contract, credentials and clock, and show what to do.
+
+    It only reads: the WSDL, and whether an unlikely SKU exists. It takes less
+    than half a minute. Exit code 0: no problem, 1: warnings, 2: a check failed.
+    """
+    diagnostics, console = Diagnostics(connection), terminal()
+    statuses: set[Status] = set()
+    shown: list[dict[str, object]] = []
+    for finding in diagnostics.run():
+        statuses.add(finding.status)
+        known = _masked(finding, diagnostics)
+        shown.append(asdict(known))
+        if output is Output.TABLE:
+            _show(known, console)
+    if output is not Output.TABLE:
+        show_records(Records(shown), output, lambda: None)
+    raise typer.Exit(2 if Status.FAIL in statuses else 1 if Status.WARN in statuses else 0)
+
+
+def _masked(finding: Finding, diagnostics: Diagnostics) -> Finding:
+    """Return the finding without the client's secrets, which a service may repeat."""
+    try:
+        mask = Redactor(diagnostics.settings.secrets()).text
+    except ConfigError:
+        return finding  # names fields, never values
+    details = tuple(mask(line) for line in finding.details)
+    return Finding(finding.check, finding.status, mask(finding.text), mask(finding.advice), details)
+
+
+def _show(finding: Finding, console: Console) -> None:
+    indent = " " * (_STATUS + _CHECK)
+    lines = _wrapped(f"{finding.check:<{_CHECK}}{finding.text}", console.width - _STATUS, " " * _CHECK)
+    status = Text(f"{finding.status.value:<{_STATUS}}", style=_STYLES[finding.status])
+    console.print(status + Text(f"\n{' ' * _STATUS}".join(lines)), soft_wrap=True)
+    for line in finding.details:
+        console.print(Text(f"{indent}{line}", style="dim"), soft_wrap=True)
+    if finding.advice:
+        console.print(
+            Text("\n".join(_wrapped(f"{indent}→ {finding.advice}", console.width, f"{indent}  "))), soft_wrap=True
+        )
+
+
+def _wrapped(text: str, width: int, indent: str) -> list[str]:
+    """Return *text* in lines; addresses and paths stay whole, so that they can be copied."""
+    return textwrap.wrap(text, max(width, 40), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)

@@ -1,7 +1,8 @@
-"""Jobs in a shell: which ledger, once or every so often, ended by a signal, and told as a person or cron wants it.
+"""The options and the loop of commands that run jobs: the ledger, once or repeatedly, until a signal.
 
-SIGINT and SIGTERM set the stop token: the request and the handler under way end and are written down. A second SIGINT
-ends the process at once, as every job survives that too.
+SIGINT and SIGTERM set the stop token: the job finishes the request and the handler it is in, records them, and ends. A
+second SIGINT ends the process at once, which every job survives too. A terminal shows every report; elsewhere only
+problems are printed, so that cron sends no needless mail.
 """
 
 from __future__ import annotations
@@ -33,45 +34,43 @@ LedgerOption = Annotated[
         "--ledger",
         envvar="OCTOPUS_LEDGER",
         metavar="FILE|URL",
-        help="Where progress stands: an SQLite file, or postgresql://user@host/database.",
+        help="Where progress is recorded: an SQLite file, or postgresql://user@host/database.",
     ),
 ]
 ChannelOption = Annotated[str, typer.Option("--channel", metavar="NAME", help="The shop's name in the ledger.")]
 EveryOption = Annotated[
     str | None,
-    typer.Option("--every", metavar="TIME", help="Again and again, such as 60s, 5m or 1h, until SIGINT or SIGTERM."),
+    typer.Option("--every", metavar="TIME", help="Repeat with a pause such as 60s, 5m or 1h, until SIGINT or SIGTERM."),
 ]
 
 
 def seconds_of(text: str, option: str = "--every") -> float:
-    """Seconds of a text such as `60s`, `5m`, `1h`, `90`.
+    """Return the seconds of a text such as `60s`, `5m`, `1h`, `90`.
 
     Raises:
-        typer.BadParameter: it is none.
+        typer.BadParameter: it is not a time.
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
     if found is None or float(found[1]) == 0:
-        raise typer.BadParameter(f"{text!r} is no time such as 60s, 5m or 1h", param_hint=option)
+        raise typer.BadParameter(f"{text!r} is not a time such as 60s, 5m or 1h", param_hint=option)
     return float(found[1]) * _UNITS[found[2]]
 
 
 def run_job(job: Callable[[Event], Report], every: str | None) -> None:
-    """Run *job* once, or every so often until a signal, and end with its exit code.
+    """Run *job* once, or repeatedly until a signal, and end with its exit code.
 
-    A terminal is shown every report; elsewhere only what went wrong is told, so that cron sends no mail for nothing.
+    If another run of the job is under way, print that and end with exit code 0.
 
     Args:
         job: runs once, given the stop token.
         every: the pause as the user wrote it; None for once.
 
-    Where another run of the job is under way that is said, and the exit code is 0.
-
     Raises:
-        typer.Exit: with 1 or 2, the report's exit code; that of the last run where there were several.
+        typer.Exit: with 1 or 2, the exit code of the report, or of the last report if there were several.
     """
     code = 0
 
-    def told(report: Report) -> None:
+    def reported(report: Report) -> None:
         nonlocal code
         code = report.exit_code
         if sys.stderr.isatty() or code:
@@ -87,29 +86,29 @@ def run_job(job: Callable[[Event], Report], every: str | None) -> None:
     with _stopping() as stop:
         if every is None:
             try:
-                told(job(stop))
-            except JobRunningError as error:  # the work is being done, so cron's second run has nothing to complain of
+                reported(job(stop))
+            except JobRunningError as error:  # the work is being done, which is not a failure of this run
                 notice(f"octopus-soap: {error}")
         else:
             from octopus_soap.jobs import every as again  # noqa: PLC0415 - heavy: only inside a command
 
-            again(seconds_of(every), lambda: job(stop), stop=stop, on_report=told, on_error=failed)
+            again(seconds_of(every), lambda: job(stop), stop=stop, on_report=reported, on_error=failed)
     if code:
         raise typer.Exit(code)
 
 
 @contextmanager
 def _stopping() -> Generator[Event]:
-    """A stop token that SIGINT and SIGTERM set while the block runs."""
+    """Yield a stop token that SIGINT and SIGTERM set while the block runs."""
     stop = Event()
 
-    def set_it(number: int, frame: Any) -> None:
+    def handle(number: int, frame: Any) -> None:
         del frame
         if stop.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
         stop.set()
 
-    before = {number: signal.signal(number, set_it) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:

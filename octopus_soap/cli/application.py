@@ -1,0 +1,92 @@
+"""The typer applications of this command line: one look of `--help`, whatever version of typer is installed.
+
+A flag shows no value, a value shows its kind in capitals (`FILE`, `TEXT`, `a|b`), and an argument shows its name only.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_KINDS = {"str": "TEXT", "int": "NUMBER", "float": "NUMBER", "path": "PATH", "file": "FILE", "directory": "FOLDER"}
+_KIND = re.compile(r"<(?:list\[)?(.*?)\]?>")
+_BRACED = re.compile(r"\{([^{}]*)\}")
+
+
+class Command(TyperCommand):
+    """A command."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The parameters, each with the name its value has in the help."""
+        return _labelled(super().get_params(ctx), ctx)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The line of usage in pieces, where a required argument is its bare name."""
+        return [_BRACED.sub(r"\1", piece) for piece in super().collect_usage_pieces(ctx)]
+
+
+class Group(TyperGroup):
+    """A group of commands."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The parameters, each with the name its value has in the help."""
+        return _labelled(super().get_params(ctx), ctx)
+
+
+class Application(typer.Typer):
+    """A group whose commands look alike. Without a command it shows its help, unless told otherwise."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            **{
+                "cls": Group,
+                "no_args_is_help": True,
+                "pretty_exceptions_enable": False,  # its tracebacks show values
+                **options,
+            }
+        )
+
+    def command(self, name: str | None = None, **options: Any) -> Callable[..., Any]:
+        """Register a command."""
+        return super().command(name, **{"cls": Command, **options})
+
+
+def _labelled(parameters: Iterable[Any], context: Any) -> list[Any]:
+    found = list(parameters)
+    for parameter in found:
+        if parameter.param_type_name == "argument":
+            parameter.display_type_rich = _no_type
+        elif parameter.metavar is None:
+            parameter.metavar = "" if _is_flag(parameter) else _label(parameter, context)
+    return found
+
+
+def _is_flag(parameter: Any) -> bool:
+    return bool(getattr(parameter, "is_flag", False) or getattr(parameter, "count", False))
+
+
+def _label(parameter: Any, context: Any) -> str | None:
+    """Return the kind of a value in capitals; None if this version of typer finds a name by itself."""
+    kind_of = getattr(parameter, "display_type", None)
+    if kind_of is None:
+        return None
+    kind = _KIND.sub(r"\1", kind_of(context))
+    return kind if "|" in kind else _KINDS.get(kind, kind.upper())
+
+
+def _no_type(ctx: Any) -> None:
+    """Show no type: the name of an argument, such as FILE, says it."""
+    del ctx
+
+
+def words_typed() -> list[str]:
+    """Return the words after the program's name on the line that a shell completes."""
+    line = os.environ.get("_TYPER_COMPLETE_ARGS") or os.environ.get("COMP_WORDS", "")
+    return line.split()[1:]

@@ -1,0 +1,228 @@
+"""Making the calls of a command: under a progress bar, one by one if the service has no list form, or as a dry run.
+
+A result is shown also if an error or Ctrl-C left part of the work undone. A dry run makes the same call of the same
+client, stopped before it sends: the messages are printed on stdout, one after the other, and the address, SOAPAction,
+headers and size of each on stderr.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from octopus_soap.cli.output import Output, as_row, notice, show_records
+from octopus_soap.cli.records import Records
+from octopus_soap.cli.tables import show_table, terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Sequence
+
+    from octopus_soap.client import OctopusClient
+    from octopus_soap.engine.effects import Attempt
+    from octopus_soap.errors import OctopusError
+    from octopus_soap.results import Answer, BatchResult, CallInfo, ItemOutcome, Progress
+
+T = TypeVar("T")
+
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Show the messages that would be sent, without secrets; send nothing.")
+]
+
+
+def in_full(label: str, call: Callable[[Callable[[Progress], None]], T], show: Callable[[Any], object]) -> T:
+    """Make a call under a progress bar and show its result, also if an error or Ctrl-C left part of it undone.
+
+    Args:
+        label: the text before the bar.
+        call: makes the call; given the callback that moves the bar.
+        show: prints a result.
+    """
+    from octopus_soap.results import BatchResult  # noqa: PLC0415 - heavy: only inside a command
+
+    try:
+        with progress_bar(label) as progress:
+            result = call(progress)
+    except BaseException as error:
+        partial = getattr(error, "result", None)
+        if isinstance(partial, BatchResult):
+            show(partial)
+        raise
+    show(result)
+    return result
+
+
+@contextmanager
+def progress_bar(label: str) -> Generator[Callable[[Progress], None]]:
+    """Show a progress bar on stderr while the block runs, in a terminal only; yield the callback that moves it."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - see below
+    from rich.progress import Progress as Bar  # noqa: PLC0415 - costs as much as all of --help
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Bar(*columns, console=terminal(errors=True), transient=True) as bar:
+        task = bar.add_task(label, total=None)
+
+        def move(progress: Progress) -> None:
+            bar.update(task, completed=progress.done, total=progress.total)
+
+        yield move
+
+
+def show_update(result: BatchResult[Any], output: Output, done: str, key: str = "sku") -> None:
+    """Show the result of an update: everything as records; as a table only what did not go well.
+
+    Args:
+        result: the result of an upload or update.
+        output: how to print it.
+        done: the word for the good ones, such as `uploaded`.
+        key: the name of the inputs' key.
+    """
+
+    def table() -> None:
+        bad = [outcome for outcome in result.outcomes if not outcome.ok]
+        if bad:
+            rows = [(o.key, o.status.value, o.error.message if o.error is not None else o.message) for o in bad]
+            show_table(f"not {done}", ["SKU" if key == "sku" else key, "Status", "Message"], rows)
+        typer.echo(f"{done}: {len(result)} of {len(result.outcomes)}; calls: {len(result.calls)}")
+
+    show_records(Records([as_row(outcome, key) for outcome in result.outcomes]), output, table)
+
+
+def exit_for(result: BatchResult[Any]) -> None:
+    """End the command with exit code 1 if the service rejected an item or does not know it."""
+    if result.rejected or result.missing:
+        raise typer.Exit(1)
+
+
+# -- one call per input ------------------------------------------------------------------------------------------------
+
+
+def one_by_one(
+    inputs: Sequence[Any],
+    key: Callable[[Any], str],
+    call: Callable[[Any], Answer[T]],
+    progress: Callable[[Progress], object],
+) -> BatchResult[T]:
+    """Make *call*, a write, with each of *inputs*; go on after one that is rejected, or that was not there to remove.
+
+    Args:
+        inputs: the inputs to call with.
+        key: returns the SKU or order id of an input.
+        call: makes one call, such as `client.delete_item.with_info`.
+        progress: called after each.
+
+    Raises:
+        BatchError: a call failed, and those after it were not made. Its `result` has one outcome per input, as has that
+            of Ctrl-C and of any other exception.
+    """
+    from octopus_soap.results import BatchResult, ItemOutcome, OutcomeStatus, Progress  # noqa: PLC0415 - heavy
+
+    outcomes: list[ItemOutcome[T]] = []
+    calls: list[CallInfo] = []
+    failure: OctopusError | None = None
+    begun = -1
+    try:
+        for index, given in enumerate(inputs):
+            if failure is None:
+                begun = index
+                outcome = _outcome(index, given, key(given), call, calls)
+                failure = outcome.error
+            else:
+                outcome = ItemOutcome(index, key(given), OutcomeStatus.NOT_SENT, input=given)
+            outcomes.append(outcome)
+            progress(Progress(index + 1, len(inputs)))
+    except BaseException as error:
+        for index in range(len(outcomes), len(inputs)):
+            status = OutcomeStatus.UNKNOWN if index == begun else OutcomeStatus.NOT_SENT
+            outcomes.append(ItemOutcome(index, key(inputs[index]), status, input=inputs[index]))
+        error.result = BatchResult(outcomes, calls)  # type: ignore[attr-defined] # as on what ends a list call
+        raise
+    return BatchResult(outcomes, calls).raise_for_unfinished(failure)
+
+
+def _outcome(
+    index: int, given: Any, key: str, call: Callable[[Any], Answer[T]], calls: list[CallInfo]
+) -> ItemOutcome[T]:
+    from octopus_soap.errors import OctopusError, OutcomeUnknownError, RejectedError  # noqa: PLC0415 - heavy
+    from octopus_soap.results import ItemOutcome, OutcomeStatus, Removal  # noqa: PLC0415 - heavy
+
+    try:
+        answer = call(given)
+    except RejectedError as error:
+        calls += [error.info] if error.info else []
+        return ItemOutcome(index, key, OutcomeStatus.REJECTED, message=error.message, input=given)
+    except OctopusError as error:
+        calls += [error.info] if error.info else []
+        status = OutcomeStatus.UNKNOWN if isinstance(error, OutcomeUnknownError) else OutcomeStatus.FAILED
+        return ItemOutcome(index, key, status, error=error, input=given)
+    value = answer.value
+    calls.append(answer.info)
+    if value is Removal.NOT_FOUND:
+        return ItemOutcome(index, key, OutcomeStatus.MISSING, message="the service has no such item", input=given)
+    return ItemOutcome(index, key, OutcomeStatus.OK, value, input=given)
+
+
+# -- dry runs ----------------------------------------------------------------------------------------------------------
+
+
+def show_requests(client: OctopusClient, output: Output, call: Any, *arguments: Any, **more: Any) -> None:
+    """Show the requests that a call would send.
+
+    Args:
+        client: the client.
+        output: how to print them.
+        call: an operation of *client*, such as `client.upload_item_list`.
+        arguments: its arguments.
+        more: its keyword arguments.
+    """
+    show_unsent(client, output, call.dry_run(*arguments, **more), call.operation.wire_name)
+
+
+def show_unsent(client: OctopusClient, output: Output, requests: Iterator[Attempt], operation: str) -> None:
+    """Show requests that are not sent.
+
+    Args:
+        client: the client that would send them.
+        output: how to print them.
+        requests: the requests.
+        operation: the wire name of the operation that was asked for.
+    """
+    from octopus_soap.wire.redact import Redactor  # noqa: PLC0415 - heavy: only inside a command
+
+    shown = Redactor(client.settings.secrets()).body
+    if output is Output.TABLE:
+        count = _print(client, requests, operation, shown)
+        notice(f"dry run: {count} {'message' if count == 1 else 'messages'}, nothing was sent")
+        return
+    rows = [
+        {
+            "batch": number,
+            "operation": request.operation,
+            "action": request.action,
+            "bytes": len(request.body),
+            "message": shown(request.body),
+        }
+        for number, request in enumerate(requests, 1)
+    ]
+    show_records(Records(rows), output, lambda: None)
+
+
+def _print(client: OctopusClient, requests: Iterator[Attempt], operation: str, shown: Callable[[bytes], str]) -> int:
+    from octopus_soap.wire.redact import MASK  # noqa: PLC0415 - heavy: only inside a command
+
+    settings, number = client.settings, 0
+    for number, request in enumerate(requests, 1):
+        notice(f"# {number}: {request.operation}, {len(request.body):,} bytes")
+        if number == 1:
+            notice(f"# POST {settings.endpoint}")
+            notice(f"# authtoken: {MASK}, merchantname: {settings.merchantname}, accessid: {MASK}")
+        notice(f'# SOAPAction: "{request.action}"')
+        if request.operation != operation:
+            notice(f"# omitted_values=read_first: what {operation} then sends depends on the answer to this request")
+        typer.echo(shown(request.body))
+    return number
