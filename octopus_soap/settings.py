@@ -135,6 +135,17 @@ class OctopusSettings(BaseSettings):
     profile: str = "default"
     """Table of the profile file."""
 
+    if not TYPE_CHECKING:  # type checkers build the signature from the fields
+
+        def __init__(self, **given: Any) -> None:
+            """Build settings from *given* and the other sources; raises `ConfigError` naming every wrong field."""
+            try:
+                super().__init__(**given)
+            except ValidationError as error:
+                raise ConfigError(_explain(error)) from None
+            except SettingsError as error:  # a variable that should be JSON; the text names it without its value
+                raise ConfigError(f"{error}: it must be JSON") from None
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -154,14 +165,9 @@ class OctopusSettings(BaseSettings):
         """Build settings from *given* (None means not given) and the other sources.
 
         Raises:
-            ConfigError: something is missing or not accepted; names the fields, never their secret values.
+            ConfigError: a setting is missing or not accepted; names the fields, never their secret values.
         """
-        try:
-            return cls(**{name: value for name, value in given.items() if value is not None})
-        except ValidationError as error:
-            raise ConfigError(_explain(error)) from None
-        except SettingsError as error:  # a variable that should hold JSON; the text names it without its value
-            raise ConfigError(f"{error}: it must be JSON") from None
+        return cls(**{name: value for name, value in given.items() if value is not None})
 
     def changed(self, **changes: Any) -> Self:
         """A validated copy with *changes*; no other source is asked.

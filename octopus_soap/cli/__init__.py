@@ -9,8 +9,6 @@ from __future__ import annotations
 import sys
 from importlib.util import find_spec
 
-PROGRAM = "octopus-soap"
-FAILED = 2
 _NEEDS_EXTRA = "octopus-soap: the command line needs the extra 'cli': pip install 'octopus-soap[cli]'"
 
 
@@ -19,11 +17,11 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:  # before anything is imported that takes longer than the answer
         from octopus_soap._version import __version__  # noqa: PLC0415 - only wanted here
 
-        print(PROGRAM, __version__)  # noqa: T201 - the answer
+        print(f"octopus-soap {__version__}")  # noqa: T201 - the answer
         sys.exit(0)
     if any(find_spec(name) is None for name in ("rich", "typer")):
         print(_NEEDS_EXTRA, file=sys.stderr)  # noqa: T201 - the command line's own words
-        sys.exit(FAILED)
+        sys.exit(2)
     from octopus_soap.cli.commands import run  # noqa: PLC0415 - needs the extra
 
     sys.exit(run(sys.argv[1:]))

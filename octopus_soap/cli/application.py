@@ -44,18 +44,13 @@ class Application(typer.Typer):
     """A group whose commands look alike. Without a command it shows its help, unless told otherwise."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(
-            **{
-                "cls": Group,
-                "no_args_is_help": True,
-                "pretty_exceptions_enable": False,  # its tracebacks show values
-                **options,
-            }
-        )
+        options.setdefault("cls", Group)
+        options.setdefault("no_args_is_help", True)
+        super().__init__(pretty_exceptions_enable=False, **options)  # typer's tracebacks show values
 
     def command(self, name: str | None = None, **options: Any) -> Callable[..., Any]:
         """Register a command."""
-        return super().command(name, **{"cls": Command, **options})
+        return super().command(name, cls=Command, **options)
 
 
 def _labelled(parameters: Iterable[Any], context: Any) -> list[Any]:

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from octopus_soap._version import __version__
-from octopus_soap.cli import PROGRAM
 from octopus_soap.cli.application import Application, words_typed
-from octopus_soap.cli.failures import report
+from octopus_soap.cli.failures import PROGRAM, report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

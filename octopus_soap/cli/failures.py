@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from octopus_soap.cli import FAILED
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+PROGRAM = "octopus-soap"
 REJECTED = 1
+FAILED = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 HUNG_UP = 141  # 128 + SIGPIPE
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from octopus_soap.cli import FAILED
+from octopus_soap.cli.failures import FAILED
 from octopus_soap.cli.output import notice
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
 from octopus_soap.errors import InvalidInputError, Problem
+from octopus_soap.models.scalars import refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -124,7 +125,7 @@ class WireModel(BaseModel):
                 names = {accepted.casefold(): accepted for accepted in [*known, *fields]}
                 near = get_close_matches(str(name).casefold(), names, n=1)
                 hint = f"; did you mean {names[near[0]]!r}?" if near else ""
-                raise ValueError(f"{cls.__name__} has no field {name!r}{hint}")
+                raise refused(f"{cls.__name__} has no field {name!r}{hint}")
         return data
 
     @classmethod

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar
 from pydantic import BeforeValidator, ValidationError, model_validator
 
 from octopus_soap.models.base import WireModel, member
-from octopus_soap.models.scalars import Amount, Flag, Int32, Moment, OpenEnum, Text
+from octopus_soap.models.scalars import Amount, Flag, Int32, Moment, OpenEnum, Text, refused
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -47,7 +47,7 @@ def _filter(codes: type[OpenEnum]) -> BeforeValidator:
     # made on purpose, PaymentStatusCode("NewOne"), passes.
     def check(value: Any) -> Any:
         if isinstance(value, str) and not isinstance(value, codes) and not codes(value).known:
-            raise ValueError(f"unknown status; the page lists {', '.join(codes)} (case matters)")
+            raise refused(f"unknown status; the page lists {', '.join(codes)} (case matters)")
         return value
 
     return BeforeValidator(check)
@@ -74,9 +74,9 @@ class OrderCriteria(WireModel):
     def _times_come_in_pairs(self) -> Self:
         begin, end = self.order_creation_filter_begin_time_gmt, self.order_creation_filter_end_time_gmt
         if (begin is None) != (end is None):
-            raise ValueError("give both creation times or neither: a WCF server may read a missing one as year 1")
+            raise refused("give both creation times or neither: a WCF server may read a missing one as year 1")
         if begin is not None and end is not None and begin > end:
-            raise ValueError("the begin of the creation window lies after its end")
+            raise refused("the begin of the creation window is after its end")
         return self
 
 
@@ -259,7 +259,7 @@ def _read(model: type[M], row: dict[str, Any]) -> M:
     try:
         return model.model_validate(known)
     except ValidationError as error:
-        raise ValueError(f"a {model.__name__} cannot be read: {error.errors()[0]['msg']}") from None
+        raise refused(f"a {model.__name__} cannot be read: {error.errors()[0]['msg']}") from None
 
 
 class OrderDownloadSubmitRequest(WireModel):

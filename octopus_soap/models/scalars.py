@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Field
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +40,11 @@ _HOUR_24 = re.compile(r"[\dW-]++.24")
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 _DOTNET_DIGITS = 29  # System.Decimal holds 28 to 29 significant digits
 _EXACT_SCALE = 4  # SQL Server money
+
+
+def refused(message: str) -> PydanticCustomError:
+    """Return the error of a validator, a `ValueError` that pydantic shows without a prefix such as "Value error, "."""
+    return PydanticCustomError("value_refused", "{message}", {"message": message})
 
 
 def is_int32(text: str) -> bool:
@@ -78,9 +83,9 @@ def parse_datetime(text: str) -> datetime | None:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError("expected text")  # noqa: TRY004 - pydantic turns ValueError into its report
+        raise refused("expected text")
     if found := FORBIDDEN.search(value):
-        raise ValueError(f"character {found[0]!r} at position {found.start()} cannot be sent in XML; remove it")
+        raise refused(f"character {found[0]!r} at position {found.start()} cannot be sent in XML; remove it")
     return value
 
 
@@ -88,7 +93,7 @@ def _decimal(value: Any) -> Decimal:
     if isinstance(value, Decimal):
         number = value
     elif isinstance(value, bool):
-        raise ValueError("a bool is not an amount")  # noqa: TRY004 - pydantic turns ValueError into its report
+        raise refused("a bool is not an amount")
     elif isinstance(value, int):
         number = Decimal(value)
     elif isinstance(value, float):
@@ -96,11 +101,11 @@ def _decimal(value: Any) -> Decimal:
     elif isinstance(value, str) and _DECIMAL.fullmatch(value.strip()):
         number = Decimal(value.strip())
     else:
-        raise ValueError("expected a Decimal, an int, or text such as '19.99'")
+        raise refused("expected a Decimal, an int, or text such as '19.99'")
     if not number.is_finite():
-        raise ValueError("NaN and Infinity are not amounts")
+        raise refused("NaN and Infinity are not amounts")
     if len(number.as_tuple().digits) > _DOTNET_DIGITS or abs(number.adjusted()) > _DOTNET_DIGITS:
-        raise ValueError(f"more than {_DOTNET_DIGITS} digits do not fit the service's decimal type")
+        raise refused(f"more than {_DOTNET_DIGITS} digits do not fit the service's decimal type")
     return number
 
 
@@ -109,9 +114,9 @@ def _exact(value: float) -> Decimal:
         number = Decimal(value)
         scale = -int(number.normalize().as_tuple().exponent) if number.is_finite() else 0
     except (InvalidOperation, OverflowError) as error:  # pragma: no cover - Decimal(float) accepts every float
-        raise ValueError(str(error)) from None
+        raise refused(str(error)) from None
     if scale > _EXACT_SCALE:
-        raise ValueError(f"the float {value!r} is really {str(number)[:24]}…; use Decimal('{value!r}') or '{value!r}'")
+        raise refused(f"the float {value!r} is really {str(number)[:24]}…; use Decimal('{value!r}') or '{value!r}'")
     return number
 
 
@@ -120,7 +125,7 @@ def _integer(value: Any) -> int:
         return value
     if isinstance(value, str) and _INTEGER.fullmatch(value.strip()):
         return int(value)
-    raise ValueError("expected an int, or text such as '12'")
+    raise refused("expected an int, or text such as '12'")
 
 
 def _boolean(value: Any) -> bool:
@@ -128,7 +133,7 @@ def _boolean(value: Any) -> bool:
         return value
     if isinstance(value, str) and value.strip() in _BOOLEANS:
         return _BOOLEANS[value.strip()]
-    raise ValueError("expected a bool, or the text true, false, 1 or 0")
+    raise refused("expected a bool, or the text true, false, 1 or 0")
 
 
 def _real(value: Any) -> float:
@@ -136,22 +141,22 @@ def _real(value: Any) -> float:
         try:
             return float(value)
         except OverflowError:
-            raise ValueError("too large for a float") from None
+            raise refused("too large for a float") from None
     if isinstance(value, str) and _DECIMAL.fullmatch(value.strip()):
         return float(value)
-    raise ValueError("expected a number, or text such as '12.5'")
+    raise refused("expected a number, or text such as '12.5'")
 
 
 def _utc(value: Any) -> datetime:
     moment = parse_datetime(value.strip()) if isinstance(value, str) else value
     if not isinstance(moment, datetime):
-        raise ValueError("expected a datetime with a time zone, or text such as '2026-03-04T10:00:00Z'")  # noqa: TRY004 - pydantic turns ValueError into its report
+        raise refused("expected a datetime with a time zone, or text such as '2026-03-04T10:00:00Z'")
     if moment.utcoffset() is None:
-        raise ValueError("a datetime without a time zone is ambiguous; add one, such as tzinfo=datetime.UTC")
+        raise refused("a datetime without a time zone is ambiguous; add one, such as tzinfo=datetime.UTC")
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        raise ValueError("this moment does not exist in UTC") from None
+        raise refused("this moment does not exist in UTC") from None
 
 
 class _Scalar:

@@ -364,5 +364,5 @@ def test_a_proxy_of_the_environment_is_named_without_its_password(
     configured(endpoint="https://example.invalid/x.svc", **CREDENTIALS)
     code, found = doctor()
     assert code == 2
-    assert "proxy 127.0.0.1:9:" in found["network"]["text"]
+    assert "proxy 127.0.0.1:9," in found["network"]["text"]
     assert "pa55word" not in str(found)

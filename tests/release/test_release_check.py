@@ -63,7 +63,7 @@ def test_a_source_distribution_needs_its_tests_and_documents(tmp_path: Path) -> 
 
 
 def test_the_contents_are_those_of_the_repository() -> None:
-    assert "octopus_soap/wire/contract.py" in modules()
+    assert "octopus_soap/contracts/wsdl.py" in modules()
     assert "OctopusService.wsdl" in CONTRACT
     assert {name for name in IN_SOURCE if not (ROOT / name).exists()} == set()
 

@@ -1,0 +1,79 @@
+"""The help of every command: values have names people expect, flags have none."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from octopus_soap import __version__
+from octopus_soap.cli.commands import SUB_COMMANDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HOOK = Path(__file__).resolve().parents[2] / "docs" / "hooks" / "commands.py"
+
+
+def page() -> Any:
+    spec = importlib.util.spec_from_file_location("commands_page", HOOK)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def helps() -> Iterator[tuple[str, str]]:
+    hook = page()
+    for words in [
+        [],
+        ["call", "UploadItemList"],
+        ["call", "GetOrderList"],
+        *(w for n in SUB_COMMANDS for w in hook._words(n)),
+    ]:
+        yield " ".join(words), hook.help_of(words)
+
+
+HELPS = dict(helps())
+
+
+@pytest.mark.parametrize("words", HELPS)
+def test_no_python_type_is_shown(words: str) -> None:
+    assert re.findall(r"<[a-z|\[\]]+>|\{[A-Z]+\}", HELPS[words]) == []
+
+
+@pytest.mark.parametrize("words", HELPS)
+def test_a_flag_shows_no_value(words: str) -> None:
+    for flag in ("--help", "--dry-run", "--force", "--debug"):
+        for line in HELPS[words].splitlines():
+            if line.startswith(f"│ {flag} "):
+                assert re.match(rf"│ {flag} {{2,}}[A-Z][a-z]", line), line
+
+
+def test_python_m_is_the_command() -> None:
+    for words in (["--version"], ["items", "get", "--help"]):
+        ways = (["-m", "octopus_soap"], ["-c", "from octopus_soap.cli import main; main()"])
+        done = [
+            subprocess.run(
+                [sys.executable, *way, *words], capture_output=True, text=True, timeout=60, check=True
+            ).stdout
+            for way in ways
+        ]
+        assert done[0] == done[1]
+    assert done[0].strip().startswith("Usage: octopus-soap items get")
+
+
+def test_the_version_is_answered_without_typer() -> None:
+    code = (
+        "import sys; sys.argv[1:] = ['--version']; from octopus_soap.cli import main\n"
+        "try: main()\n"
+        "finally: print(sorted({'typer', 'rich', 'pydantic', 'dataclasses', 'inspect'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == f"octopus-soap {__version__}\n[]\n"
