@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from octopus_soap.results import Answer, BatchResult, CallInfo, ItemOutcome, OutcomeStatus, Progress, Removal
     from octopus_soap.safety import OmittedValues, Safety
     from octopus_soap.settings import OctopusSettings
+    from octopus_soap.transport.lookup import AsyncLookup, Lookup
 
 _HOMES = {
     "client": ["AsyncOctopusClient", "OctopusClient"],
@@ -137,6 +138,7 @@ _HOMES = {
     "results": ["Answer", "BatchResult", "CallInfo", "ItemOutcome", "OutcomeStatus", "Progress", "Removal"],
     "safety": ["OmittedValues", "Safety"],
     "settings": ["OctopusSettings"],
+    "transport.lookup": ["AsyncLookup", "Lookup"],
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -144,6 +146,7 @@ __all__ = [
     "AddressInfo",
     "Answer",
     "ApiStatusError",
+    "AsyncLookup",
     "AsyncOctopusClient",
     "AttributeInfo",
     "AuthenticationError",
@@ -173,6 +176,7 @@ __all__ = [
     "KitInfo",
     "LedgerError",
     "Locks",
+    "Lookup",
     "OctopusClient",
     "OctopusError",
     "OctopusSettings",

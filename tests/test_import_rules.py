@@ -33,7 +33,7 @@ ARROWS: dict[str, set[str]] = {
     "engine": {"_http", "display", "errors", "models", "progress", "results", "safety"},
     "wire": {"_http", "errors", "models"},
     "operations": {"engine", "errors", "models", "results", "safety"},
-    "transport": {"_http", "contracts", "engine", "errors", "settings", "wire"},
+    "transport": {"_http", "contracts", "engine", "errors", "results", "settings", "wire"},
     "observe": {"_version", "engine", "errors", "models", "results", "safety", "settings"},
     "client": {
         "_http", "contracts", "engine", "errors", "extras", "observe", "operations", "settings", "transport", "wire",
@@ -62,8 +62,9 @@ TYPING_ARROWS: dict[str, set[str]] = {
     "cli": {"engine"},
     "demo": {"results"},
     "jobs": {"client"},
+    "transport": {"client", "models"},
     "wire": {"contracts"},
-    "__init__": {"client", "errors", "models", "observe", "results", "safety", "settings"},
+    "__init__": {"client", "errors", "models", "observe", "results", "safety", "settings", "transport"},
 }
 
 # Libraries that may be imported in one place only, with that place.
