@@ -28,6 +28,7 @@ from octopus_soap import (
 from octopus_soap.emulator import Emulator, Profile
 from octopus_soap.emulator.calls import LIMITS
 from octopus_soap.operations import OPERATIONS
+from tests.every import every
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -222,7 +223,7 @@ def test_reads_answer_each_input_with_its_own_row_across_batches(client: Octopus
 # -- nothing -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@every(
     "empty",
     [list, tuple, set, dict[str, str]().keys, lambda: iter(())],
     ids=["list", "tuple", "set", "keys", "iterator"],
@@ -243,10 +244,10 @@ def test_a_stream_of_nothing_yields_nothing(case: Case, client: OctopusClient, s
 # -- what an input may be ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@every(
     "wrong", ["SKU-1", b"SKU-1", {"Sku": "A"}, None, 7, InventoryItem(sku="A"), OrderDownloadSubmitRequest()], ids=repr
 )
-@pytest.mark.parametrize("stream", [False, True], ids=["call", "stream"])
+@every("stream", [False, True], ids=["call", "stream"])
 @EVERY_LIST
 def test_one_thing_where_many_belong_is_refused_with_the_way_out(
     case: Case, wrong: Any, stream: bool, client: OctopusClient, service: Emulator
@@ -281,8 +282,8 @@ def test_every_bad_input_is_listed_and_nothing_is_sent(case: Case, client: Octop
     assert service.calls == []
 
 
-@pytest.mark.parametrize("sku", ["", "x" * 51, "a\x00b", "a\ud800"], ids=ascii)
-@pytest.mark.parametrize("method", ["is_sku_exist_list", "get_item_list", "get_item_quantity_list"])
+@every("sku", ["", "x" * 51, "a\x00b", "a\ud800"], ids=ascii)
+@every("method", ["is_sku_exist_list", "get_item_list", "get_item_quantity_list"])
 def test_a_sku_that_cannot_be_one_is_named_by_its_index(
     method: str, sku: str, client: OctopusClient, service: Emulator
 ) -> None:
@@ -419,7 +420,7 @@ def test_a_documented_limit_cannot_be_raised_and_ours_can(
             assert [call.items for call in service.calls] == [n]
 
 
-@pytest.mark.parametrize("size", [0, -1, True, 2.5, "10"])
+@every("size", [0, -1, True, 2.5, "10"])
 def test_a_batch_size_that_is_none_is_refused(size: Any, client: OctopusClient, service: Emulator) -> None:
     with pytest.raises(InvalidInputError, match="batch_size"):
         client.is_sku_exist_list(["A"], batch_size=size)
