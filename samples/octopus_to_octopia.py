@@ -24,11 +24,11 @@ from pydantic import SecretStr
 from octopus_soap import OctopusClient, OctopusError
 from octopus_soap.octopia import (
     OctopiaClient,
+    OctopiaCredentials,
     OctopiaError,
     OctopiaSettings,
     OfferPackagePlan,
     OfferUpdate,
-    OwnDevelopment,
     Tax,
     plan_offer_package,
 )
@@ -80,7 +80,7 @@ def read_octopus(client: OctopusClient, skus: Sequence[str], taxes: tuple[Tax, .
 def show(plan: OfferPackagePlan, bridge: Bridge) -> None:
     """Print what a package would hold."""
     print(plan)
-    for update in plan.updates:
+    for update in plan.requests:
         price = "" if update.price is None else f"  price {update.price.quantize(CENTS)}"
         print(f"  {update.seller_external_reference}: stock {update.quantity}{price}")
     for sku, why in bridge.left_out:
@@ -139,7 +139,7 @@ def demo_clients(stack: ExitStack) -> tuple[OctopusClient, OctopiaClient]:
     octopus.store.add_item("SKU-3", Stock=4)
     reader = stack.enter_context(OctopusClient(settings=IsolatedSettings.load(**octopus.settings())))
     settings = OctopiaSettings(token_url=octopia.token_url, api_url=octopia.api_url, allow_writes=True)
-    credentials = OwnDevelopment(
+    credentials = OctopiaCredentials(
         client_id=octopia.client_id, client_secret=SecretStr(octopia.client_secret), seller_id=octopia.seller_id
     )
     return reader, stack.enter_context(OctopiaClient(credentials, settings=settings))

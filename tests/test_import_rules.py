@@ -43,7 +43,7 @@ ARROWS: dict[str, set[str]] = {
     "plots": {"errors", "extras", "results", "tables"},
     "jobs": {"_http", "errors", "models", "results", "tables", "wire"},
     "emulator": {"contracts"},  # its leaf `bundled`, and nothing else: see the test below
-    "octopia": set(),  # another API, which shares no code with this one
+    "octopia": {"_http", "errors"},  # another API: it shares leaves with this one, and no flow code
     "demo": {"client", "emulator", "errors", "models", "operations", "settings"},
     "testing": {"_version", "client", "emulator", "engine", "errors", "models", "settings", "wire"},
     "cli": {
@@ -75,8 +75,9 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "lxml": ("contracts", "wire", "emulator"),
     "requests": ("transport",),
     "urllib3": ("transport",),
-    "httpx": ("transport", "octopia"),
-    "authlib": ("octopia",),
+    "httpx": ("transport",),
+    "httpcore": ("octopia",),
+    "certifi": ("octopia",),
     "starlette": ("emulator",),
     "uvicorn": ("emulator",),
     "typer": ("cli",),
@@ -308,7 +309,7 @@ LOADS = {
     "from octopus_soap import OctopusError, BatchResult": HEAVY,
     "from octopus_soap import InventoryItem": [name for name in HEAVY if name != "pydantic"],
     # zeep itself loads httpx, and with it rich, where they are installed.
-    "from octopus_soap import OctopusClient": ["pandas", "typer", "starlette", "uvicorn", "authlib"],
+    "from octopus_soap import OctopusClient": ["pandas", "typer", "starlette", "uvicorn"],
 }
 
 

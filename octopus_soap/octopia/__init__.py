@@ -6,137 +6,42 @@ credentials. Not sure which you hold? ``identify({"clientId": ..., ...})`` or ``
 Needs the extra ``octopia``. How-to: ``docs/octopia.md``. A fake server for tests: `octopus_soap.octopia.fake`.
 """
 
+# isort: off
 from octopus_soap.octopia.client import AsyncOctopiaClient, OctopiaClient
 from octopus_soap.octopia.credentials import (
-    AggregatorFullSet,
-    AnyCredentials,
-    ApiCredentials,
-    CredentialKind,
-    DelegatedAccess,
-    Integrator,
-    LegacySoapLogin,
-    OctopusCredential,
-    OwnDevelopment,
-    Plugin,
-)
+    GUIDANCE, CredentialKind, Guidance, Identification, OctopiaCredentials, identify,
+)  # fmt: skip # read as a list of names
+from octopus_soap.octopia.effects import RetryPolicy
 from octopus_soap.octopia.errors import (
-    AccessRefusedError,
-    ApiError,
-    ConfigError,
-    ConnectFailedError,
-    ConnectionLostError,
-    InputError,
-    NotFoundError,
-    OctopiaError,
-    OfferPackageError,
-    OutcomeUnknownError,
-    ProtocolError,
-    RateLimitedError,
-    RejectedError,
-    SellerNotLinkedError,
-    ServerError,
-    TimedOutError,
-    TlsFailedError,
-    TokenError,
-    TokenQuotaError,
-    TokenRefusedError,
-    TransportError,
+    AccessRefusedError, ApiError, ApiRateLimitedError, ApiRejectedError, ConnectionLostError, GatewayRefusedError,
+    NotFoundError, OctopiaConfigError, OctopiaConnectError, OctopiaError, OctopiaInputError,
+    OctopiaOutcomeUnknownError, OctopiaProtocolError, OctopiaTimeoutError, OctopiaTlsError, OctopiaTransportError,
+    OfferPackageError, SellerNotLinkedError, ServerError, TokenError, TokenQuotaError, TokenRefusedError,
     WritesDisabledError,
-)
-from octopus_soap.octopia.guidance import Guidance, guidance
-from octopus_soap.octopia.identify import Identification, identify
-from octopus_soap.octopia.migration import SOAP_TO_REST, RestReplacement
+)  # fmt: skip # read as a list of names
 from octopus_soap.octopia.models import (
-    Carrier,
-    IntegrationStatus,
-    Offer,
-    OfferPackage,
-    OfferRequestResult,
-    Order,
-    OrderLine,
-    OrderStatus,
-    PackageState,
-    Seller,
-    SellerAddress,
-    SellerIndicators,
-    SellerState,
-    Subscription,
-    SupplyMode,
-)
-from octopus_soap.octopia.offers import OfferPackagePlan, OfferPackageReport, OfferUpdate, Tax, plan_offer_package
-from octopus_soap.octopia.operations import Parcel
-from octopus_soap.octopia.queries import OfferFilter, OrderFilter
-from octopus_soap.octopia.retry import RetryPolicy
+    Carrier, IntegrationStatus, Offer, OfferPackage, OfferRequestResult, Order, OrderLine, OrderStatus,
+    PackageState, Seller, SellerAddress, SellerIndicators, SellerState, Subscription, SupplyMode,
+)  # fmt: skip # read as a list of names
+from octopus_soap.octopia.operation import AsyncListed, Listed
+from octopus_soap.octopia.operations import OfferFilter, OrderFilter, Parcel, RawAnswer
+from octopus_soap.octopia.packages import (
+    DeliveryMode, OfferDelete, OfferPackagePlan, OfferPackageReport, OfferUpdate, OfferUpsert, Tax,
+    plan_offer_package,
+)  # fmt: skip # read as a list of names
 from octopus_soap.octopia.settings import API_URL, TOKEN_URL, OctopiaSettings
-from octopus_soap.octopia.tokens import TokenCache
+from octopus_soap.octopia.tokens import TokenCache, TokenStore
 
 __all__ = [
-    "API_URL",
-    "SOAP_TO_REST",
-    "TOKEN_URL",
-    "AccessRefusedError",
-    "AggregatorFullSet",
-    "AnyCredentials",
-    "ApiCredentials",
-    "ApiError",
-    "AsyncOctopiaClient",
-    "Carrier",
-    "ConfigError",
-    "ConnectFailedError",
-    "ConnectionLostError",
-    "CredentialKind",
-    "DelegatedAccess",
-    "Guidance",
-    "Identification",
-    "InputError",
-    "IntegrationStatus",
-    "Integrator",
-    "LegacySoapLogin",
-    "NotFoundError",
-    "OctopiaClient",
-    "OctopiaError",
-    "OctopiaSettings",
-    "OctopusCredential",
-    "Offer",
-    "OfferFilter",
-    "OfferPackage",
-    "OfferPackageError",
-    "OfferPackagePlan",
-    "OfferPackageReport",
-    "OfferRequestResult",
-    "OfferUpdate",
-    "Order",
-    "OrderFilter",
-    "OrderLine",
-    "OrderStatus",
-    "OutcomeUnknownError",
-    "OwnDevelopment",
-    "PackageState",
-    "Parcel",
-    "Plugin",
-    "ProtocolError",
-    "RateLimitedError",
-    "RejectedError",
-    "RestReplacement",
-    "RetryPolicy",
-    "Seller",
-    "SellerAddress",
-    "SellerIndicators",
-    "SellerNotLinkedError",
-    "SellerState",
-    "ServerError",
-    "Subscription",
-    "SupplyMode",
-    "Tax",
-    "TimedOutError",
-    "TlsFailedError",
-    "TokenCache",
-    "TokenError",
-    "TokenQuotaError",
-    "TokenRefusedError",
-    "TransportError",
-    "WritesDisabledError",
-    "guidance",
-    "identify",
-    "plan_offer_package",
-]
+    "API_URL", "GUIDANCE", "TOKEN_URL", "AccessRefusedError", "ApiError", "ApiRateLimitedError", "ApiRejectedError",
+    "AsyncListed", "AsyncOctopiaClient", "Carrier", "ConnectionLostError", "CredentialKind", "DeliveryMode",
+    "GatewayRefusedError", "Guidance", "Identification", "IntegrationStatus", "Listed", "NotFoundError",
+    "OctopiaClient", "OctopiaConfigError", "OctopiaConnectError", "OctopiaCredentials", "OctopiaError",
+    "OctopiaInputError", "OctopiaOutcomeUnknownError", "OctopiaProtocolError", "OctopiaSettings",
+    "OctopiaTimeoutError", "OctopiaTlsError", "OctopiaTransportError", "Offer", "OfferDelete", "OfferFilter",
+    "OfferPackage", "OfferPackageError", "OfferPackagePlan", "OfferPackageReport", "OfferRequestResult",
+    "OfferUpdate", "OfferUpsert", "Order", "OrderFilter", "OrderLine", "OrderStatus", "PackageState", "Parcel",
+    "RawAnswer", "RetryPolicy", "Seller", "SellerAddress", "SellerIndicators", "SellerNotLinkedError",
+    "SellerState", "ServerError", "Subscription", "SupplyMode", "Tax", "TokenCache", "TokenError",
+    "TokenQuotaError", "TokenRefusedError", "TokenStore", "WritesDisabledError", "identify", "plan_offer_package",
+]  # fmt: skip # read as a list of names

@@ -1,30 +1,30 @@
-"""The kinds of credential people hold, and how to tell which one it is.
+"""The kinds of credential people hold, how to tell which one it is, and what to do with it.
 
-What this module knows (docs/sources.md; the credentials page, [C] unless marked):
+What this module knows (the authentication and credentials pages, [C] unless marked; see docs/octopia.md):
 
 1. The REST API needs a client id, a client secret and a seller id. Who owns which of them is what makes the kinds.
 2. *One* value, a seller id, means delegated access: the aggregator's own client does the asking.
-3. *Three* values mean REST, even where a connector calls the first two "login" and "password".
+3. *Three* values mean REST, even if a connector calls the first two "login" and "password".
 4. *Two* values called login and password mean the SOAP API, which is closed. But since rule 3 has connectors misname
    the pair, two values alone stay uncertain, unless the login ends in ``-api`` as SOAP logins did.
 5. ``authtoken``, ``merchantname`` and ``accessid`` belong to another company: 24SevenCommerce's Octopus.
+6. There are no API keys and no long-lived tokens; a value called that is something else.
 
 The kinds are told apart by the *names* of the values; a secret is never looked at, only carried.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TypeAlias
 
 from pydantic import SecretStr
 
-from octopus_soap.octopia.errors import ConfigError
+from octopus_soap.octopia.errors import OctopiaConfigError, OctopiaInputError
 from octopus_soap.octopia.settings import checked_header
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class CredentialKind(StrEnum):
@@ -40,128 +40,357 @@ class CredentialKind(StrEnum):
     UNKNOWN = "unknown"
 
 
-def _hide(holder: object, name: str) -> None:
-    """Turn a plain string given for a secret into a `SecretStr`, so that a repr of *holder* stays safe."""
-    value: object = getattr(holder, name)
-    if isinstance(value, str):
-        object.__setattr__(holder, name, SecretStr(value))
+K = CredentialKind
+WITH_SELLER = (K.OWN_DEVELOPMENT, K.PLUGIN, K.AGGREGATOR_FULL_SET, K.DELEGATED_ACCESS)
+"""The kinds that three values may be, in the order they are offered."""
+
+TEST_SELLER = "98979"
+"""The seller id that Octopia's own pages make available for tests [C]; valid client credentials are still needed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClientPair:
-    """A client id and its secret: what a token is granted for.
+class OctopiaCredentials:
+    """A client id and its secret, and the seller they act for.
 
     Attributes:
         client_id: The REST login; may hold spaces and ``@``.
         client_secret: Shown once by Octopia, when it is created.
+        seller_id: Any non-empty text; all examples are digits, but that is not promised. None for an integrator who
+            has not chosen a seller yet: see `OctopiaClient.for_seller`.
+        kind: What the values are for. It changes advice, not calls.
 
     Raises:
-        ConfigError: One of them is empty.
+        OctopiaConfigError: A value is empty, ends in a line break, or does not fit a header; or the kind does not fit.
     """
 
-    kind: ClassVar[CredentialKind]
     client_id: str
     client_secret: SecretStr
+    seller_id: str | None = None
+    kind: CredentialKind = K.UNKNOWN
 
     def __post_init__(self) -> None:
-        _hide(self, "client_secret")
-        if not self.client_id.strip() or not self.client_secret.get_secret_value().strip():
-            raise ConfigError("client_id and client_secret must not be empty")
+        given: object = self.client_secret
+        if isinstance(given, str):  # a plain string would show in reprs
+            object.__setattr__(self, "client_secret", SecretStr(given))
+        for name, value in (("client_id", self.client_id), ("client_secret", self.client_secret.get_secret_value())):
+            if not value.strip():
+                raise OctopiaConfigError("client_id and client_secret must not be empty")
+            if not value.isprintable():  # no form ever makes one, and the refusal would only say "invalid client"
+                what = "ends with a line break" if value.rstrip("\r\n").isprintable() else "holds control characters"
+                raise OctopiaConfigError(f"{name} {what}, probably from copying it or reading it from a file: strip it")
+        if self.seller_id is not None:
+            checked_header(self.seller_id, "seller_id")
+        fitting = WITH_SELLER if self.seller_id is not None else (K.INTEGRATOR,)
+        if self.kind is K.UNKNOWN:
+            object.__setattr__(self, "kind", fitting[0])
+        elif self.kind not in fitting:
+            raise OctopiaConfigError(f"kind {self.kind} does not fit: with these values it is {' or '.join(fitting)}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Integrator(ClientPair):
-    """An integrator's or aggregator's own client, with no seller chosen yet.
+# -- what to do with each kind ----------------------------------------------------------------------------------------
 
-    A token can be had. Calls need a seller: see `OctopiaClient.for_seller`.
-    """
+CREDENTIALS_PAGE = "https://developer.octopia-io.net/api-credentials/"
+"""Where clients are created and sellers are linked [C]."""
 
-    kind: ClassVar[CredentialKind] = CredentialKind.INTEGRATOR
+REGISTRATION_PAGE = "https://developer.octopia-io.net/aggregator-registration/"
+"""Where integrators and aggregators register [C]."""
+
+AUTHENTICATION_PAGE = "https://developer.octopia-io.net/user-guides/authentification"
+"""The authentication page; the collection of requests for Postman is downloaded from it [C]."""
+
+REFERENCE_PAGE = "https://developer.octopia-io.net/api-reference/"
+"""The reference of all calls [C]."""
+
+LINK_STEP = (
+    f"finish with the seller authentication at {CREDENTIALS_PAGE}: a client that is not linked to the seller gets a "
+    "token, and its calls are refused"
+)
+RECOVERY = (
+    "a secret is shown once; a lost one is recovered by mail from support only (support.api@octopia.com; older pages "
+    "name marketplaceapi@cdiscount.com)"
+)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _WithSeller(ClientPair):
-    """A client pair and the seller it acts for.
+@dataclass(frozen=True, slots=True)
+class Guidance:
+    """What one kind of credential is, can do, and needs next.
 
     Attributes:
-        seller_id: Any non-empty text; all examples are digits, but that is not promised anywhere.
-
-    Raises:
-        ConfigError: The seller id cannot stand in a header, or the pair is refused.
+        kind: The kind this is about.
+        title: A few words for a heading.
+        what: What it is.
+        can_do: What it can do with this package.
+        obtained: Where it comes from.
+        next_steps: What to do now, in order.
+        grade: How sure the facts are.
     """
 
-    seller_id: str
-
-    def __post_init__(self) -> None:
-        # super() without arguments fails in a slots dataclass: the decorator builds a second class.
-        ClientPair.__post_init__(self)
-        checked_header(self.seller_id, "seller_id")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OwnDevelopment(_WithSeller):
-    """A seller who writes the software, or has it written: the pair is linked to the one seller account."""
-
-    kind: ClassVar[CredentialKind] = CredentialKind.OWN_DEVELOPMENT
+    kind: CredentialKind
+    title: str
+    what: str
+    can_do: str
+    obtained: str
+    next_steps: tuple[str, ...]
+    grade: str = "C"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plugin(_WithSeller):
-    """A seller's shop plugin that connects by itself."""
+_THREE = "Everything: a token, and every call for this one seller."
+_SET = "put them into OCTOPIA_CLIENT_ID, OCTOPIA_CLIENT_SECRET and OCTOPIA_SELLER_ID"
+_FIRST_CALL = "make the first call: `octopus-soap octopia sellers`, or `OctopiaClient.from_env().seller()`"
+_LEARN = f"all calls: {REFERENCE_PAGE}; a collection for Postman: {AUTHENTICATION_PAGE}"
 
-    kind: ClassVar[CredentialKind] = CredentialKind.PLUGIN
+_ROWS = (
+    Guidance(
+        K.OWN_DEVELOPMENT, "Own development",
+        "A client id, a client secret and the seller id they are linked to, for your own software. Several "
+        "connections, of one kind or of several, can be made to a single account.", _THREE,
+        f'{CREDENTIALS_PAGE}, "Create my clientId and clientSecret"; {RECOVERY}.',
+        (LINK_STEP, _SET, _FIRST_CALL, _LEARN)),
+    Guidance(
+        K.PLUGIN, "Plugin of your own shop",
+        "The same three values, given to a shop plugin that connects by itself and is REST compatible. Older plugins "
+        "ask for a login and a password only: they use the closed SOAP API, so update them.", _THREE,
+        f'{CREDENTIALS_PAGE}, "I\'m using a plugin". A plugin from a third party counts as an aggregator; {RECOVERY}.',
+        (LINK_STEP, f"enter the three values in the plugin, or here: {_SET}", _FIRST_CALL)),
+    Guidance(
+        K.AGGREGATOR_FULL_SET, "Aggregator with the full set",
+        "Three values that a seller creates and hands to an aggregator.", _THREE,
+        f"{CREDENTIALS_PAGE}, the choice for an aggregator that asks for clientId, clientSecret and sellerId; "
+        f"{RECOVERY}.", (LINK_STEP, _SET, _FIRST_CALL), "C2"),
+    Guidance(
+        K.DELEGATED_ACCESS, "Aggregator with delegated access",
+        "A seller id given to an aggregator, which uses its own client id and secret. The seller holds no secret. The "
+        "aggregator must be registered with Octopia and use the REST API.",
+        "With the aggregator's pair: every call for this seller. With the seller id alone: nothing by itself.",
+        f"The seller connects the aggregator at {CREDENTIALS_PAGE}#linkAgreeToSeller (from the list) or "
+        f"{CREDENTIALS_PAGE}#linkAgregClientToSeller (by the aggregator's client id).",
+        ("as the seller: connect the aggregator on that page and give it the seller id, nothing else",
+         "as the aggregator: use your own pair with this seller id: `client.for_seller(seller_id)`")),
+    Guidance(
+        K.INTEGRATOR, "Integrator or aggregator, no seller yet",
+        "A client id and a client secret of a company that serves many sellers, linked to none of them here.",
+        "A token. Each call needs a seller id on top.",
+        f"{REGISTRATION_PAGE}: stop after retrieving the credentials; {RECOVERY}.",
+        ("ask each seller to connect your client id to the seller account",
+         "then act for one seller at a time: `client.for_seller(seller_id)`; all of them share one token",
+         f"if you are a seller yourself, your own seller id is missing: {LINK_STEP}")),
+    Guidance(
+        K.LEGACY_SOAP, "Login and password of the closed SOAP API",
+        "Two values of the former Cdiscount SOAP API; the login usually ends in -api.",
+        "Nothing any more: the SOAP API is closed. docs/octopia.md has the REST call for each operation.",
+        "It came from the Seller Portal, Settings, User Rights Management. Do not ask for a new one.",
+        (f"create REST credentials at {CREDENTIALS_PAGE}",
+         "if a partner asks for two values only, ask whether a seller id is wanted too: some rename the REST values")),
+    Guidance(
+        K.OCTOPUS, "Not Octopia: an Octopus credential",
+        "authtoken, merchantname and accessid belong to 24SevenCommerce's Octopus Channel API, another company.",
+        "Nothing at Octopia. Everything with `octopus_soap.OctopusClient`.", "From 24SevenCommerce.",
+        ("this is an Octopus credential: use `octopus_soap.OctopusClient`",)),
+    Guidance(
+        K.UNKNOWN, "Not enough to tell", "The values do not make up a credential of any known kind.", "Nothing yet.",
+        f"REST credentials come from {CREDENTIALS_PAGE}.",
+        ("look at the names your partner gives the values: the API needs clientId, clientSecret and sellerId",
+         "for delegated access to an aggregator, the seller id alone is enough")),
+)  # fmt: skip # a table of sentences
+GUIDANCE: Mapping[CredentialKind, Guidance] = {row.kind: row for row in _ROWS}
+"""What is known about each kind; a test checks that every kind has its row."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AggregatorFullSet(_WithSeller):
-    """A seller who gives an aggregator all three values."""
+# -- which kind is it? ------------------------------------------------------------------------------------------------
 
-    kind: ClassVar[CredentialKind] = CredentialKind.AGGREGATOR_FULL_SET
+Given = Mapping[str, str | SecretStr | None]
+"""Values by the name the holder knows them under."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DelegatedAccess(_WithSeller):
-    """An aggregator's own pair, acting for a seller who delegated access by seller id alone."""
-
-    kind: ClassVar[CredentialKind] = CredentialKind.DELEGATED_ACCESS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LegacySoapLogin:
-    """A login and password of the closed SOAP API. It can only explain itself; see `guidance` and `SOAP_TO_REST`."""
-
-    kind: ClassVar[CredentialKind] = CredentialKind.LEGACY_SOAP
-    login: str
-    password: SecretStr
-
-    def __post_init__(self) -> None:
-        _hide(self, "password")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OctopusCredential:
-    """What 24SevenCommerce's Octopus asks for. Not Octopia's: use `octopus_soap.OctopusClient`."""
-
-    kind: ClassVar[CredentialKind] = CredentialKind.OCTOPUS
-    authtoken: SecretStr | None = None
-    merchantname: str | None = None
-    accessid: SecretStr | None = None
-
-    def __post_init__(self) -> None:
-        _hide(self, "authtoken")
-        _hide(self, "accessid")
-
-
-ApiCredentials: TypeAlias = OwnDevelopment | Plugin | AggregatorFullSet | DelegatedAccess | Integrator
-"""What a client can be built with."""
-
-AnyCredentials: TypeAlias = ApiCredentials | LegacySoapLogin | OctopusCredential
-"""Every kind that can be told apart."""
-
-WITH_SELLER: Mapping[CredentialKind, type[OwnDevelopment | Plugin | AggregatorFullSet | DelegatedAccess]] = {
-    CredentialKind.OWN_DEVELOPMENT: OwnDevelopment,
-    CredentialKind.PLUGIN: Plugin,
-    CredentialKind.AGGREGATOR_FULL_SET: AggregatorFullSet,
-    CredentialKind.DELEGATED_ACCESS: DelegatedAccess,
+_SYNONYMS: Mapping[str, str] = {
+    "clientid": "client_id", "clientsecret": "client_secret", "secret": "client_secret", "sellerid": "seller_id",
+    "seller": "seller_id", "login": "login", "apilogin": "login", "username": "login", "user": "login",
+    "password": "password", "apipassword": "password", "authtoken": "authtoken", "merchantname": "merchantname",
+    "accessid": "accessid",
+}  # fmt: skip # read as a table
+_NO_KEYS = (
+    "Octopia has no API key and no long-lived token: a client id and a client secret get a token of about two hours"
+)
+_OPTIONAL_KEY = (
+    "OCTOPIA_SUBSCRIPTION_KEY is no longer mandatory: it is sent if it is set, and is no credential by itself"
+)
+_EXPLAINED: Mapping[str, str] = {
+    **dict.fromkeys(("apikey", "key", "apitoken", "token", "accesstoken", "longlivedtoken", "longtermtoken"), _NO_KEYS),
+    **dict.fromkeys(("subscriptionkey", "ocpapimsubscriptionkey"), _OPTIONAL_KEY),
 }
-"""The kinds that three values may be, in the order they are offered."""
+"""Names that are no part of a credential, and what to know about them."""
+
+_PREFIXES = ("octopia", "octopus", "cdiscount")
+_OCTOPUS = frozenset({"authtoken", "merchantname", "accessid"})
+_PAIR = frozenset({"client_id", "client_secret"})
+_LOGIN = frozenset({"login", "password"})
+_TRIPLE = _PAIR | {"seller_id"}
+
+# The rule of the credentials form as one third-party page gives it [1]: a hint for typos, never a reason to refuse.
+_USUAL_CLIENT_ID = re.compile(r"[A-Za-z][A-Za-z0-9 @-]{6,78}[A-Za-z0-9]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identification:
+    """What a set of values was found to be.
+
+    Attributes:
+        kind: The most likely kind.
+        certain: Whether the values leave no other reading.
+        why: The rule that decided, in a sentence.
+        candidates: Every kind the values may be, the likeliest first.
+        missing: Names of the values still to be obtained before a client can be built.
+        warnings: What looks odd, and what names mean that are no part of a credential.
+        unrecognised: Names that mean nothing here.
+        credentials: The values, ready for a client, if they are complete and of a kind a client can use.
+    """
+
+    kind: CredentialKind
+    certain: bool
+    why: str
+    candidates: tuple[CredentialKind, ...] = ()
+    missing: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    unrecognised: tuple[str, ...] = ()
+    credentials: OctopiaCredentials | None = None
+
+    @property
+    def guidance(self) -> Guidance:
+        """What this kind can do and what to do next."""
+        return GUIDANCE[self.kind]
+
+
+_Others: TypeAlias = tuple[CredentialKind, ...]
+_Rule: TypeAlias = tuple[Callable[[frozenset[str], str], bool], CredentialKind, bool, _Others, frozenset[str], str]
+_NONE: frozenset[str] = frozenset()
+_RULES: tuple[_Rule, ...] = (
+    (lambda names, _: bool(names & _OCTOPUS) and not names & (_TRIPLE | _LOGIN), K.OCTOPUS, True, (), _NONE,
+     "authtoken, merchantname and accessid are what 24SevenCommerce's Octopus asks for, another company"),
+    (lambda names, _: bool(names & _OCTOPUS), K.OCTOPUS, False, (), _NONE,
+     "authtoken, merchantname and accessid are what 24SevenCommerce's Octopus asks for, another company"),
+    (lambda _, login: login.endswith("-api"), K.LEGACY_SOAP, True, (), _LOGIN,
+     "a login that ends in -api is a login of the SOAP API"),
+    (lambda names, _: names >= _TRIPLE or names >= _LOGIN | {"seller_id"}, WITH_SELLER[0], False, WITH_SELLER[1:],
+     _NONE, "three values are for the REST API; what they are for is not written on them"),
+    (lambda names, _: names >= _PAIR, K.INTEGRATOR, False, WITH_SELLER, _TRIPLE,
+     "a client id and a secret without a seller id: a token can be had, a call for a seller cannot be made yet"),
+    (lambda names, _: bool(names & _LOGIN), K.LEGACY_SOAP, False, (K.INTEGRATOR,), _LOGIN,
+     "two values called login and password are what the SOAP API asked for"),
+    (lambda names, _: names == frozenset({"seller_id"}), K.DELEGATED_ACCESS, True, (), _TRIPLE,
+     "a seller id alone is what a seller gives when access is delegated"),
+    (lambda names, _: bool(names), K.UNKNOWN, False, WITH_SELLER, _TRIPLE,
+     "only a part of the three values of the REST API is here"),
+    (lambda *_: True, K.UNKNOWN, False, WITH_SELLER, _TRIPLE, "no value was recognised"),
+)  # fmt: skip # read as a table
+"""What decides, by the names present and the login; the first rule that applies wins, the surest signs come first.
+
+The columns: when it applies, the kind, whether that is certain, other readings, the names needed, and why.
+"""
+
+
+def identify(values: Given, *, use: CredentialKind | None = None) -> Identification:
+    """Find out which kind of credential *values* are. Nothing is sent.
+
+    Args:
+        values: The values by name. Names are read in any spelling people use: ``clientId``, ``client_id``,
+            ``OCTOPIA_CLIENT_ID``; empty values count as absent.
+        use: What the credential is for, if known. Three values are named alike for an own development, a plugin and an
+            aggregator: this picks among them.
+
+    Raises:
+        OctopiaInputError: *use* is not one of the kinds that three values can be.
+    """
+    if use is not None and use not in WITH_SELLER:
+        raise OctopiaInputError(f"use must be one of {', '.join(WITH_SELLER)}", argument="use")
+    known, unrecognised, warnings = _sort_out(values)
+    names, login = frozenset(known), known["login"].get_secret_value().strip().lower() if "login" in known else ""
+    _, kind, certain, others, wanted, why = next(rule for rule in _RULES if rule[0](names, login))
+    if use is not None and others == WITH_SELLER[1:]:
+        kind, certain, others, why = use, True, (), f"three values are for the REST API, and their use is {use}"
+    warnings += _warnings(known, kind, certain=certain)
+    try:
+        credentials = _built(known, kind)
+    except OctopiaConfigError as error:
+        credentials = None
+        warnings.append(error.message)
+    return Identification(
+        kind=kind,
+        certain=certain,
+        why=why,
+        candidates=(kind, *others),
+        missing=tuple(sorted(wanted - names)),
+        warnings=tuple(warnings),
+        unrecognised=tuple(unrecognised),
+        credentials=credentials,
+    )
+
+
+def _sort_out(values: Given) -> tuple[dict[str, SecretStr], list[str], list[str]]:
+    """Return the values with a meaning by their usual name, the names without one, and what to know about some."""
+    known: dict[str, SecretStr] = {}
+    unrecognised: list[str] = []
+    explained: list[str] = []
+    for name, value in values.items():
+        text = value if isinstance(value, SecretStr) else SecretStr(value or "")
+        if not text.get_secret_value().strip():
+            continue
+        folded = re.sub(r"[^a-z0-9]", "", name.lower())
+        for prefix in _PREFIXES:
+            folded = folded.removeprefix(prefix)
+        if folded in _SYNONYMS:
+            known[_SYNONYMS[folded]] = text
+        elif folded in _EXPLAINED:
+            explained.append(_EXPLAINED[folded])
+        else:
+            unrecognised.append(name[:60])
+    return known, unrecognised, explained
+
+
+def _warnings(known: Mapping[str, SecretStr], kind: CredentialKind, *, certain: bool) -> list[str]:
+    found: list[str] = []
+    if known.keys() & _OCTOPUS and known.keys() & (_TRIPLE | _LOGIN):
+        found.append("values of two different companies are mixed: Octopus and Octopia share nothing but the sound")
+    if kind in WITH_SELLER and known.keys() >= _LOGIN:
+        found.append("some connectors call the client id and secret login and password; they are read as that here")
+    if kind is K.LEGACY_SOAP and not certain:
+        found.append(
+            "some connectors call the client id and secret login and password: if a seller id is wanted too, it is REST"
+        )
+    if "seller_id" in known and known["seller_id"].get_secret_value().strip() == TEST_SELLER:
+        found.append(f"seller {TEST_SELLER} is the test seller of Octopia's own pages, not a shop")
+    client_id = known["client_id"].get_secret_value() if "client_id" in known else ""
+    if client_id.lower().endswith("-api"):
+        found.append("the client id ends in -api like a login of the closed SOAP API")
+    elif client_id and not _USUAL_CLIENT_ID.fullmatch(client_id):
+        found.append(
+            "the client id does not look as the form usually makes them (8 to 80 letters, digits, spaces, dashes, @)"
+        )
+    for name, secret in sorted(known.items()):
+        value = secret.get_secret_value()
+        if value != value.strip():
+            what = "a line break" if value.strip(" ") != value.strip() else "a space"
+            found.append(f"{name} begins or ends with {what}: a slip of copying?")
+    return found
+
+
+def _built(known: Mapping[str, SecretStr], kind: CredentialKind) -> OctopiaCredentials | None:
+    client_id = known.get("client_id") or known.get("login")
+    secret = known.get("client_secret") or known.get("password")
+    seller = known["seller_id"].get_secret_value().strip() if "seller_id" in known else None
+    usable = (kind in WITH_SELLER and seller is not None) or kind is K.INTEGRATOR
+    if client_id is None or secret is None or not usable:
+        return None
+    return OctopiaCredentials(client_id=client_id.get_secret_value(), client_secret=secret, seller_id=seller, kind=kind)
+
+
+def credentials_in(environ: Mapping[str, str]) -> OctopiaCredentials:
+    """Return the credentials in the variables ``OCTOPIA_CLIENT_ID``, ``_CLIENT_SECRET`` and ``_SELLER_ID``.
+
+    Raises:
+        OctopiaConfigError: They do not make up usable credentials; the message says what is missing or wrong.
+    """
+    found = identify({name: environ.get(f"OCTOPIA_{name}") for name in ("CLIENT_ID", "CLIENT_SECRET", "SELLER_ID")})
+    if found.credentials is None:
+        missing = ", ".join(f"OCTOPIA_{name.upper()}" for name in found.missing)
+        problems = "; ".join([f"missing: {missing}"] * bool(missing) + list(found.warnings))
+        raise OctopiaConfigError(f"no usable Octopia credentials in the environment ({found.why}); {problems}")
+    return found.credentials

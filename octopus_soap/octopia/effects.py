@@ -1,24 +1,23 @@
-"""What a flow may ask for, and what it is answered.
-
-Theory of this package's calls:
+"""What a flow may ask for, what it is answered, and when it asks again.
 
 1. Every operation is written once, as a *flow*: a generator that yields effects and returns a value. A flow does no
-   I/O, never sleeps, and is tested by stepping it by hand.
-2. A driver (`drivers.py`) carries effects out: one over `httpx.Client`, one over `httpx.AsyncClient`. Nothing else in
-   the package knows whether it runs in a thread or in a task.
-3. ``Send`` is answered with a `Reply`, or the driver throws a `TransportError` into the flow. ``Sleep`` is answered
-   with None. ``Wait`` is answered with True when the awaited thing happened, False when waiting was given up.
-4. A *stream* is a flow that also emits values (``Emit``), a page at a time; the drivers turn it into an iterator.
-5. Reprs show no header values and no bodies: an effect may stand in a traceback or a debugger's log.
+   I/O, never sleeps, and is tested by stepping it by hand. A *stream* is a flow that also emits values, a page at a
+   time.
+2. A driver (`http.py`) carries effects out, in the calling thread or in the running task. ``Send`` is answered with a
+   `Reply`, or an `OctopiaTransportError` is thrown into the flow. ``Sleep`` is answered with None. ``Wait`` is answered
+   with True if the awaited thing happened, False if waiting was given up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from pydantic import SecretStr
+
+from octopus_soap._http import retry_after
+from octopus_soap.octopia.errors import OctopiaConfigError, OctopiaTlsError, OctopiaTransportError
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -27,10 +26,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+Clock = Callable[[], float]
+"""Seconds that only grow: `time.monotonic`, or a test's own."""
+
+Jitter = Callable[[float, float], float]
+"""A number between two bounds: `random.uniform`, or a test's own."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One HTTP request, complete.
+    """One HTTP request, complete. Its repr shows no header values and no body.
 
     Attributes:
         method: ``GET``, ``POST`` or ``PATCH``.
@@ -39,6 +44,7 @@ class Request:
         headers: Header values that may be shown.
         secret_headers: Header values that may not.
         body: The body, hidden because a token request's body holds the client secret.
+        seconds: The limit of one attempt; None for the settings' own.
     """
 
     method: str
@@ -47,6 +53,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     secret_headers: Mapping[str, SecretStr] = field(default_factory=dict[str, SecretStr], repr=False)
     body: SecretBytes | None = field(default=None, repr=False)
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +90,7 @@ class Wait:
     """Ask the driver to wait until *event* is done, at most *seconds*.
 
     Attributes:
-        event: Set by whoever is being waited for; carries no value.
+        event: Set when the awaited work has ended; carries no value.
         seconds: When to give up.
         leader_thread: The thread the awaited work runs in. A blocking driver in that same thread must not wait: it
             would hold up the very event loop that does the work.
@@ -96,9 +103,10 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Emit(Generic[T]):
-    """Hand one page of values to whoever iterates."""
+    """Hand one page of values to the caller's loop; *position* is where a listing can be resumed."""
 
     values: tuple[T, ...]
+    position: str = ""
 
 
 Effect: TypeAlias = Send | Sleep | Wait
@@ -111,7 +119,7 @@ def send(request: Request) -> Flow[Reply]:
     """Yield a ``Send`` and return its reply.
 
     Raises:
-        TransportError: Thrown in by the driver when no answer came.
+        OctopiaTransportError: Thrown in by the driver when no answer came.
         TypeError: The driver answered with something else than a reply.
     """
     answer = yield Send(request)
@@ -120,12 +128,74 @@ def send(request: Request) -> Flow[Reply]:
     return answer
 
 
-def sleep(seconds: float) -> Flow[None]:
-    """Yield a ``Sleep`` of *seconds*."""
-    yield Sleep(seconds)
+def next_page(stream: Stream[T]) -> Flow[Emit[T] | None]:
+    """Run *stream* until it emits a page, and return that; None if it has ended."""
+    try:
+        effect = stream.send(None)
+        while not isinstance(effect, Emit):
+            try:
+                answer = yield effect
+            except BaseException as error:  # noqa: BLE001 - handed on: the stream's own retries must see it
+                effect = stream.throw(error)
+            else:
+                effect = stream.send(answer)
+    except StopIteration:
+        return None
+    return effect
 
 
-def wait(event: Future[None], seconds: float, leader_thread: int) -> Flow[bool]:
-    """Yield a ``Wait`` and return whether the awaited thing happened."""
-    answer = yield Wait(event, seconds, leader_thread)
-    return answer is True
+RETRYABLE_STATUS = frozenset({429, 502, 503, 504})
+"""Answers that say "later" or come from a gateway; 500 is not among them (docs/octopia.md)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How patiently a read is repeated, and a write that was answered 429: that one was not applied.
+
+    The pause before attempt n+1 is drawn evenly between 0 and ``base_seconds * 2**(n-1)``, capped by ``cap_seconds``
+    (full jitter, so that callers who failed together do not come back together).
+
+    Attributes:
+        attempts: Requests made at most, the first included; 1 turns repeating off.
+        base_seconds: The upper bound of the first pause.
+        cap_seconds: The upper bound of any pause drawn by this policy.
+        retry_after_cap: The longest ``Retry-After`` that is waited for; a longer one is raised at once.
+        total_seconds: The longest a call may spend from its first attempt to the end of its last pause.
+
+    Raises:
+        OctopiaConfigError: A value is out of its range.
+    """
+
+    attempts: int = 4
+    base_seconds: float = 0.5
+    cap_seconds: float = 20.0
+    retry_after_cap: float = 60.0
+    total_seconds: float = 120.0
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise OctopiaConfigError("RetryPolicy.attempts must be at least 1")
+        # `not (x >= 0)` and not `x < 0`: NaN must fail too.
+        if not all(s >= 0 for s in (self.base_seconds, self.cap_seconds, self.retry_after_cap, self.total_seconds)):
+            raise OctopiaConfigError("RetryPolicy seconds must not be negative")
+
+    def pause(
+        self, attempt: int, elapsed: float, failure: Reply | OctopiaTransportError, jitter: Jitter
+    ) -> float | None:
+        """Return the seconds to wait before the next attempt, or None to give up.
+
+        Args:
+            attempt: How many attempts were made, 1 or more.
+            elapsed: Seconds since the first attempt began.
+            failure: The answer or the error of the last attempt.
+            jitter: Draws a number between two bounds.
+        """
+        if isinstance(failure, Reply):
+            repeatable, asked = failure.status in RETRYABLE_STATUS, retry_after(failure.headers)
+        else:  # an untrusted certificate is untrusted the next time too
+            repeatable, asked = not isinstance(failure, OctopiaTlsError), None
+        if attempt >= self.attempts or not repeatable or (asked or 0.0) > self.retry_after_cap:
+            return None
+        # Never earlier than asked; the jitter on top keeps callers from returning in step.
+        drawn = jitter(0.0, min(self.cap_seconds, self.base_seconds * 2.0 ** (attempt - 1))) + (asked or 0.0)
+        return drawn if elapsed + drawn <= self.total_seconds else None

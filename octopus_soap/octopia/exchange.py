@@ -2,61 +2,86 @@
 
 Rules:
 
-1. ``Authorization`` and ``SellerId`` go on every call, to the configured API origin only (docs/sources.md, [C]).
+1. ``Authorization`` and ``SellerId`` go on every call, to the configured API origin only (docs/octopia.md, [C]).
 2. A 401 drops the token, and the call is made once more with a fresh one; a second 401 is an error. This holds for
-   writes too: 401 means by its definition (RFC 9110, section 15.5.2) that the request was not applied. It is the only
-   case in which a write is sent again.
+   writes too: 401 means by its definition (RFC 9110, section 15.5.2) that the request was not applied.
 3. A 403 on a read with a token older than `STALE_SECONDS` is treated alike, because a token carries the roles it was
    granted with ([I] from the recorded token): a link made since is not in it. Rate limited by the cache.
-4. Refused with a fresh token, the error explains the missing link between client and seller ([C] that it is needed).
-5. Reads are repeated as `RetryPolicy` says. Writes never are: a failure after the request left is
-   `OutcomeUnknownError`.
-6. Redirects are not followed: they would carry the token to wherever they point.
+4. Refused with a fresh token, the error explains the missing link between client and seller ([C] that it is needed),
+   unless a web page says so: that is a gateway's word and not the API's.
+5. Reads are repeated as `RetryPolicy` says. A write is repeated after 401 and 429 only, which mean that it was not
+   applied. It counts as refused only if its status proves that nothing was done (`PROVES_REFUSAL`), and as done only on
+   a 2xx; anything else is `OctopiaOutcomeUnknownError`.
+6. A body is read with suspicion: it may be problem+json ([C]), Keycloak's ``error`` and ``error_description`` ([I]), a
+   gateway's HTML, or nothing.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import math
+import re
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from email.message import Message
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import quote, quote_plus, urlencode
 
 from pydantic import SecretBytes, SecretStr
 
-from octopus_soap.octopia.effects import Flow, Reply, Request, send, sleep, wait
+from octopus_soap._http import clip, retry_after
+from octopus_soap.octopia.credentials import CREDENTIALS_PAGE
+from octopus_soap.octopia.effects import Flow, Reply, Request, Sleep, Wait, send
 from octopus_soap.octopia.errors import (
-    ConfigError,
-    ConnectFailedError,
+    AccessRefusedError,
+    ApiError,
+    ApiRateLimitedError,
+    ApiRejectedError,
+    GatewayRefusedError,
+    NotFoundError,
+    OctopiaConfigError,
+    OctopiaConnectError,
     OctopiaError,
-    OutcomeUnknownError,
-    ProtocolError,
-    TransportError,
+    OctopiaOutcomeUnknownError,
+    OctopiaProtocolError,
+    OctopiaTransportError,
+    SellerNotLinkedError,
+    ServerError,
+    TokenError,
+    TokenRefusedError,
     WritesDisabledError,
 )
-from octopus_soap.octopia.grant import read_grant, token_request
-from octopus_soap.octopia.refusals import refusal
-from octopus_soap.octopia.replies import Scrubber, read_json, scrubber
 from octopus_soap.octopia.settings import OctopiaSettings, checked_header
-from octopus_soap.octopia.tokens import Clock, Follow, Grant, Lead, Token, TokenCache, TokenKey
+from octopus_soap.octopia.tokens import Grant, Lead, Token, TokenCache, TokenKey
 
 if TYPE_CHECKING:
-    from octopus_soap.octopia.credentials import ApiCredentials
-    from octopus_soap.octopia.retry import Jitter
+    from octopus_soap.octopia.credentials import OctopiaCredentials
+    from octopus_soap.octopia.effects import Clock, Jitter
 
 STALE_SECONDS = 300.0
 """A token older than this is worth replacing once when a read is answered 403."""
 
+BY_STATUS: Mapping[int, type[ApiError]] = {
+    400: ApiRejectedError, 401: AccessRefusedError, 403: AccessRefusedError, 404: NotFoundError, 406: ApiRejectedError,
+    409: ApiRejectedError, 415: ApiRejectedError, 422: ApiRejectedError, 429: ApiRateLimitedError,
+}  # fmt: skip # read as a table
+"""The documented statuses (docs/octopia.md, [C]); another 4xx is a plain `ApiError`, any 5xx a `ServerError`."""
+
+PROVES_REFUSAL = frozenset(BY_STATUS) | {405, 407, 410, 411, 412, 413, 414, 417, 421, 426, 428, 431, 451}
+"""Statuses by whose definition nothing was done. The rest, such as a proxy's own 460 or 499, prove nothing."""
+
 Query = Sequence[tuple[str, str]]
 """Query parameters in order; the values are not encoded yet."""
 
+Scrubber = Callable[[str], str]
+"""Takes the secrets out of a text that a server sent."""
+
+TOKEN_CALL = "POST token"  # noqa: S105 - words for a message, not a password
+_FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
-_REQUEST_TIMEOUT = 408
-
-
-def _nothing() -> None:
-    """Do nothing before an attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +89,15 @@ class Exchange:
     """What a call needs to be made for one seller.
 
     Attributes:
-        credentials: Who asks for tokens.
-        seller_id: Whom calls are made for, or None if not chosen yet.
+        credentials: For which a token is granted.
+        seller_id: The seller calls are made for, or None if not chosen yet.
         settings: Addresses and limits.
         tokens: Where tokens are kept.
         clock: Seconds that only grow.
         jitter: Draws the pauses.
     """
 
-    credentials: ApiCredentials
+    credentials: OctopiaCredentials
     seller_id: str | None
     settings: OctopiaSettings
     tokens: TokenCache
@@ -85,10 +110,14 @@ class Exchange:
 
     def read(self, path: str, query: Query = ()) -> Flow[Reply]:
         """GET *path* and return the successful answer."""
+        reply = yield from self.read_any(path, query)
+        return self.checked(f"GET {path}", reply)
+
+    def read_any(self, path: str, query: Query = ()) -> Flow[Reply]:
+        """GET *path* and return the final answer, whatever its status."""
         url = self.settings.api_url + path + (f"?{urlencode(query)}" if query else "")
         request = Request(method="GET", url=url, call=f"GET {path}", headers=self._headers(_NO_HEADERS))
-        reply = yield from self._authorised(request, self._patiently)
-        return self._checked(request, reply)
+        return (yield from self._authorised(request))
 
     def read_json(self, path: str, query: Query = ()) -> Flow[Any]:
         """GET *path* and return the JSON of the answer."""
@@ -96,38 +125,59 @@ class Exchange:
         return read_json(reply, f"GET {path}")
 
     def write(self, method: str, path: str, body: object, headers: Mapping[str, str] = _NO_HEADERS) -> Flow[Reply]:
-        """Send a write once and return the successful answer.
+        """Send a write, of JSON or (for None) of nothing, and return the successful answer; see rule 5.
 
         Raises:
             WritesDisabledError: The settings do not allow writes.
-            OutcomeUnknownError: The request left, and nobody can say whether it was done.
+            OctopiaOutcomeUnknownError: The request left, and no answer proves whether it was done.
             ApiError: It was refused.
         """
         call = f"{method} {path}"
         if not self.settings.allow_writes:
             raise WritesDisabledError(f"{call} is a write: build the client with OctopiaSettings(allow_writes=True)")
-        encoded = SecretBytes(json.dumps(body, ensure_ascii=False, allow_nan=False).encode())
-        shown = self._headers({"Content-Type": "application/json", **headers})
+        encoded, kind = None, dict[str, str]()
+        if body is not None:
+            encoded = SecretBytes(json.dumps(body, ensure_ascii=False, allow_nan=False).encode())
+            kind["Content-Type"] = "application/json"
+        shown = self._headers({**kind, **headers})
         request = Request(method=method, url=self.settings.api_url + path, call=call, headers=shown, body=encoded)
-        reply = yield from self._authorised(request, _once)
-        if reply.status >= 500 or reply.status == _REQUEST_TIMEOUT:  # noqa: PLR2004 - the class of server errors
-            raise OutcomeUnknownError(
-                f"{call}: answered {reply.status}; whether it was done is unknown, and it is not repeated",
+        reply = yield from self._authorised(request)
+        if 200 <= reply.status < 300 or reply.status in PROVES_REFUSAL:  # noqa: PLR2004 - the class of successes
+            return self.checked(call, reply)
+        raise OctopiaOutcomeUnknownError(
+            f"{call}: answered {reply.status}; whether it was done is unknown, and it is not repeated",
+            call=call,
+            status=reply.status,
+        )
+
+    def checked(self, call: str, reply: Reply) -> Reply:
+        """Return *reply* if it is a success.
+
+        Raises:
+            ApiError: It is a refusal.
+            OctopiaProtocolError: It is a redirect.
+        """
+        if 200 <= reply.status < 300:  # noqa: PLR2004 - the class of successes
+            return reply
+        if reply.status < 400:  # noqa: PLR2004 - redirects
+            raise OctopiaProtocolError(
+                f"{call}: answered {reply.status}; redirects are not followed, they would take the token along",
                 call=call,
                 status=reply.status,
             )
-        return self._checked(request, reply)
+        raise refusal(call, self.seller_id, reply, self.scrubber())
 
-    # -- the parts -------------------------------------------------------------------------------------------------
+    # -- the parts ---------------------------------------------------------------------------------------------------
 
     def _headers(self, more: Mapping[str, str]) -> dict[str, str]:
         if self.seller_id is None:
-            raise ConfigError("this call is made for a seller: use client.for_seller(seller_id)")
+            raise OctopiaConfigError("this call is made for a seller: use client.for_seller(seller_id)")
         language = {"Accept-Language": self.settings.language} if self.settings.language else {}
         return {"Accept": "application/json", "SellerId": self.seller_id, **language, **more}
 
-    def _authorised(self, request: Request, deliver: Callable[[Request], Flow[Reply]]) -> Flow[Reply]:
+    def _authorised(self, request: Request) -> Flow[Reply]:
         """Deliver *request* with a token; renew it once if it is refused (rules 2 and 3)."""
+        deliver = self._patiently if request.method == "GET" else self._carefully
         token = yield from self.token()
         reply = yield from deliver(self._signed(request, token))
         if self._worth_renewing(request, reply, token):
@@ -136,9 +186,9 @@ class Exchange:
         return reply
 
     def _worth_renewing(self, request: Request, reply: Reply, token: Token) -> bool:
-        if reply.status == 401:  # noqa: PLR2004 - unauthorized
+        if reply.status == 401 and not is_web_page(reply):  # noqa: PLR2004 - unauthorized
             return self.tokens.refuse(self._key, token)
-        if reply.status == 403 and request.method == "GET":  # noqa: PLR2004 - forbidden
+        if reply.status == 403 and request.method == "GET" and not is_web_page(reply):  # noqa: PLR2004 - forbidden
             return self.tokens.refuse(self._key, token, minimum_age=STALE_SECONDS)
         return False
 
@@ -148,32 +198,55 @@ class Exchange:
             secret["Ocp-Apim-Subscription-Key"] = self.settings.subscription_key
         return replace(request, secret_headers=secret)
 
-    def _patiently(self, request: Request, before: Callable[[], None] = _nothing) -> Flow[Reply]:
+    def _patiently(self, request: Request, before: Callable[[], None] = lambda: None) -> Flow[Reply]:
         """Send *request* until it is answered for good, as the retry policy allows."""
-        policy, started, attempt = self.settings.retry, self.clock(), 0
+        started, attempt = self.clock(), 0
         while True:
             before()
             attempt += 1
+            outcome: Reply | OctopiaTransportError
+            try:
+                outcome = yield from send(request)
+            except OctopiaTransportError as error:
+                outcome = error
+            pause = self.settings.retry.pause(attempt, self.clock() - started, outcome, self.jitter)
+            if pause is not None:
+                yield Sleep(pause)
+            elif isinstance(outcome, Reply):
+                return outcome
+            else:
+                raise outcome
+
+    def _carefully(self, request: Request) -> Flow[Reply]:
+        """Send a write; repeat it only if it was not applied for sure."""
+        started, attempt = self.clock(), 0
+        while True:
+            attempt += 1
             try:
                 reply = yield from send(request)
-            except TransportError as error:
-                pause = policy.pause(attempt, self.clock() - started, error, self.jitter)
-                if pause is None:
-                    raise
-            else:
-                pause = policy.pause(attempt, self.clock() - started, reply, self.jitter)
-                if pause is None:
-                    return reply
-            yield from sleep(pause)
+            except OctopiaConnectError:
+                raise  # it never left
+            except (OctopiaTransportError, OctopiaProtocolError) as error:
+                raise OctopiaOutcomeUnknownError(
+                    f"{request.call}: {error}; whether it was done is unknown, and it is not repeated",
+                    call=request.call,
+                    reason=str(error),
+                ) from error
+            limited = reply.status == 429  # noqa: PLR2004 - Too Many Requests: refused at the door
+            elapsed = self.clock() - started
+            pause = self.settings.retry.pause(attempt, elapsed, reply, self.jitter) if limited else None
+            if pause is None:
+                return reply
+            yield Sleep(pause)
 
-    # -- the token -------------------------------------------------------------------------------------------------
+    # -- the token ---------------------------------------------------------------------------------------------------
 
     @property
     def _key(self) -> TokenKey:
         return TokenKey.of(self.settings.token_url, self.credentials.client_id, self.credentials.client_secret)
 
     def token(self) -> Flow[Token]:
-        """Return a usable token: cached, awaited from whoever is asking, or new (tokens.py, rule 2)."""
+        """Return a usable token: cached, awaited from the caller that is asking, or new (tokens.py, rule 2)."""
         given_up = None
         while True:
             claim = self.tokens.claim(self._key, supersede=given_up)
@@ -181,15 +254,15 @@ class Exchange:
                 return claim
             if isinstance(claim, Lead):
                 return (yield from self._lead(claim))
-            landed = yield from self._follow(claim)
-            given_up = None if landed else claim.flight
-
-    def _follow(self, claim: Follow) -> Flow[bool]:
-        return wait(claim.flight.done, self.settings.waits_at_most, claim.flight.thread)
+            landed = yield Wait(claim.flight.done, self.settings.waits_at_most, claim.flight.thread)
+            given_up = None if landed is True else claim.flight
 
     def _lead(self, claim: Lead) -> Flow[Token]:
         try:
-            grant = yield from self._ask_for_token()
+            grant = self.tokens.stored(self._key, claim.fallback)
+            if grant is not None:
+                return self.tokens.fulfil(claim.flight, grant, share=False)
+            grant = yield from self._asked(ahead=claim.fallback is not None)
         except OctopiaError as error:
             self.tokens.fail(claim.flight, error)
             if claim.fallback is not None:
@@ -200,40 +273,246 @@ class Exchange:
             raise
         return self.tokens.fulfil(claim.flight, grant)
 
-    def _ask_for_token(self) -> Flow[Grant]:
+    def _asked(self, *, ahead: bool) -> Flow[Grant]:
+        """Ask the token service; only once and for a short time if it is *ahead* of need."""
         request = token_request(self.settings.token_url, self.credentials)
-        reply = yield from self._patiently(request, before=lambda: self.tokens.note_request(self._key))
+        if ahead:
+            self.tokens.note_request(self._key)
+            reply = yield from send(replace(request, seconds=self.settings.renew_seconds))
+        else:
+            reply = yield from self._patiently(request, lambda: self.tokens.note_request(self._key))
         return read_grant(reply, self.scrubber())
 
-    # -- the answer ------------------------------------------------------------------------------------------------
-
-    def scrubber(self, token: Token | None = None) -> Scrubber:
+    def scrubber(self) -> Scrubber:
         """Return what masks this exchange's secrets in a server's words."""
-        known = (self.credentials.client_secret, self.settings.subscription_key, token.value if token else None)
+        known = (self.credentials.client_secret, self.settings.subscription_key)
         return scrubber(secret for secret in known if secret is not None)
 
-    def _checked(self, request: Request, reply: Reply) -> Reply:
-        if 200 <= reply.status < 300:  # noqa: PLR2004 - the class of successes
-            return reply
-        if reply.status < 400:  # noqa: PLR2004 - redirects, and the odd 1xx
-            raise ProtocolError(
-                f"{request.call}: answered {reply.status}; redirects are not followed, they would take the token along",
-                call=request.call,
-                status=reply.status,
-            )
-        raise refusal(request.call, self.seller_id, reply, self.scrubber())
+
+def token_request(url: str, credentials: OctopiaCredentials) -> Request:
+    """Return the request for a token ([C]: a form with the client credentials in it).
+
+    A client id may hold spaces and ``@``, which a form put together by hand gets wrong.
+    """
+    form = SecretBytes(urlencode(_form(credentials)).encode("ascii"))
+    return Request(method="POST", url=url, call=TOKEN_CALL, headers=_FORM, body=form)
 
 
-def _once(request: Request) -> Flow[Reply]:
-    """Send a write; say so if its outcome cannot be known."""
-    try:
-        return (yield from send(request))
-    except ConnectFailedError:
-        raise  # it never left
-    except (TransportError, ProtocolError) as error:
-        unknown = OutcomeUnknownError(
-            f"{request.call}: {error}; whether it was done is unknown, and it is not repeated",
-            call=request.call,
-            reason=str(error),
+def _form(credentials: OctopiaCredentials) -> dict[str, str]:
+    secret = credentials.client_secret.get_secret_value()
+    return {"grant_type": "client_credentials", "client_id": credentials.client_id, "client_secret": secret}
+
+
+def read_grant(reply: Reply, scrub: Scrubber) -> Grant:
+    """Return the token in *reply*.
+
+    Raises:
+        TokenRefusedError: 400, 401 or 403 of the token service itself: the credentials are not accepted.
+        TokenError: Any other error status, or a gateway's refusal.
+        OctopiaProtocolError: A success that holds no usable token.
+    """
+    if reply.status == 200:  # noqa: PLR2004 - the one documented success
+        grant = _grant_in(reply)
+        if grant is not None:
+            return grant
+        message = "the token service answered without a usable access_token"
+        raise OctopiaProtocolError(message, call=TOKEN_CALL, status=reply.status)
+    problem, known = problem_of(reply, scrub), {"call": TOKEN_CALL, "status": reply.status}
+    if reply.status in {400, 401, 403} and not is_web_page(reply):
+        message = (
+            f"the token service refused the credentials ({reply.status}): {problem.text}. Check client id and client "
+            "secret (a lost secret is recovered by mail from support only); `octopus-soap octopia whoami` shows which "
+            "kind of credential you hold"
         )
-        raise unknown from error
+        raise TokenRefusedError(message, call=TOKEN_CALL, status=reply.status)
+    blocked = f"; {_BLOCKED}" if reply.status in {401, 403} else ""
+    message = f"the token service failed ({reply.status}): {problem.text}{blocked}"
+    raise TokenError(message, **known, retry_after=retry_after(reply.headers))  # type: ignore[arg-type]  # call and status
+
+
+def _grant_in(reply: Reply) -> Grant | None:
+    # This frame ends before anything is raised: its locals hold the token in the clear.
+    try:
+        payload: Any = read_json(reply, TOKEN_CALL)
+    except OctopiaProtocolError:
+        return None
+    value: Any = payload.get("access_token") if isinstance(payload, dict) else None
+    # Anything else would break the Authorization header, or be read as two headers.
+    if not isinstance(value, str) or not value or not value.isascii() or not value.isprintable() or " " in value:
+        return None
+    return Grant(SecretStr(value), _lifetime(payload.get("expires_in")))
+
+
+def _lifetime(value: Any) -> float | None:
+    """Read ``expires_in`` tolerantly: a positive number, or a text that is one."""
+    if isinstance(value, bool):
+        return None
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return seconds if math.isfinite(seconds) and seconds > 0 else None
+
+
+# -- answers ----------------------------------------------------------------------------------------------------------
+
+_BEARER = re.compile(r"(?i)bearer\s+\S+")
+_JWT = re.compile(r"eyJ[\w-]{8,}(?:\.[\w-]*){0,2}")
+_MASK = "[hidden]"
+_MANY_FIELDS = 20
+_BLOCKED = (
+    "a firewall, a bot filter or a proxy answered, not Octopia: ask your network's keeper, or Octopia's support with "
+    "your public address"
+)
+
+
+def scrubber(secrets: Iterable[SecretStr]) -> Scrubber:
+    """Return a function that masks *secrets*, bearer headers and anything shaped like a JWT.
+
+    A server may repeat what it was sent, also as a URL-encoded form, so both spellings are masked.
+    """
+    plain = [secret.get_secret_value() for secret in secrets]
+    spellings = {form for text in plain if text for form in (text, quote(text, safe=""), quote_plus(text))}
+    ordered = sorted((SecretStr(text) for text in spellings), key=lambda s: -len(s.get_secret_value()))
+
+    def scrub(text: str) -> str:
+        for secret in ordered:
+            text = text.replace(secret.get_secret_value(), _MASK)
+        return _JWT.sub(_MASK, _BEARER.sub(_MASK, text))
+
+    return scrub
+
+
+def read_json(reply: Reply, call: str) -> Any:
+    """Return the JSON in *reply*; numbers with a point are `Decimal`, so that money stays exact.
+
+    Raises:
+        OctopiaProtocolError: The body is not JSON. Its text is not repeated: it may hold anything.
+    """
+    try:
+        return json.loads(_text_of(reply), parse_float=Decimal, parse_constant=str)
+    except (ValueError, RecursionError, LookupError):  # bad JSON, bad text, absurdly long numbers, an unknown charset
+        pass
+    kind = reply.headers.get("content-type", "no content type")[:60]
+    raise OctopiaProtocolError(
+        f"{call}: the answer ({reply.status}, {kind}, {len(reply.body)} bytes) is not JSON",
+        call=call,
+        status=reply.status,
+    )
+
+
+def _text_of(reply: Reply) -> str | bytes:
+    """Decode a body: a byte order mark decides, then the charset named, else json's own rule (UTF-8, -16 or -32)."""
+    body = reply.body
+    if body.startswith((BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE)):
+        return body.decode("utf-8-sig" if body.startswith(BOM_UTF8) else "utf-16")
+    head = Message()
+    head["Content-Type"] = reply.headers.get("content-type", "")
+    charset = head.get_content_charset("utf-8")
+    if charset.startswith("utf") or body.isascii():
+        return body
+    text = body.decode(charset)
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError:
+        return text
+    raise ValueError("both the charset named and UTF-8 can be meant, and they read differently")
+
+
+def is_web_page(reply: Reply) -> bool:
+    """True if *reply* is an HTML page: a gateway's word, not the API's."""
+    kind = reply.headers.get("content-type", "").lower()
+    return "html" in kind or reply.body[:200].lstrip()[:1] == b"<"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What an error answer says, without secrets and cut to a sane length.
+
+    Attributes:
+        text: One line for a message: detail, then field errors, then title (docs/octopia.md).
+        title: The short text.
+        detail: The longer text.
+        fields: The messages per field at fault.
+        trace_id: The id to quote to support.
+    """
+
+    text: str
+    title: str = ""
+    detail: str = ""
+    fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    trace_id: str = ""
+
+
+def problem_of(reply: Reply, scrub: Scrubber) -> Problem:
+    """Return what the error answer *reply* says, whatever its form."""
+    if is_web_page(reply):
+        return Problem(f"an HTML page of {len(reply.body)} bytes, so a gateway and not the API answered")
+    try:
+        payload: Any = read_json(reply, "")
+    except OctopiaProtocolError:
+        return Problem("the answer is empty" if not reply.body else f"{len(reply.body)} bytes that are not JSON")
+    if not isinstance(payload, dict):
+        return Problem("the answer is JSON, but no problem document")
+
+    def text(*names: str) -> str:
+        return next(
+            (_line(payload[n], scrub) for n in names if isinstance(payload.get(n), (str, int)) and payload[n]), ""
+        )
+
+    title, detail = text("title", "error"), text("detail", "error_description", "message")
+    fields = _fields(payload.get("errors"), scrub)
+    by_field = "; ".join(f"{name}: {' '.join(messages)}" for name, messages in fields.items())
+    return Problem(
+        detail or by_field or title or "no explanation given", title, detail, fields, text("traceId", "trace_id")
+    )
+
+
+def _fields(errors: Any, scrub: Scrubber) -> dict[str, tuple[str, ...]]:
+    if isinstance(errors, list):
+        errors = {str(index): message for index, message in enumerate(errors)}
+    if not isinstance(errors, dict):
+        return {}
+    found: dict[str, tuple[str, ...]] = {}
+    for name, messages in list(errors.items())[:_MANY_FIELDS]:
+        several: list[Any] = messages if isinstance(messages, list) else [messages]
+        found[_line(name, scrub, 80)] = tuple(_line(message, scrub) for message in several[:_MANY_FIELDS])
+    return found
+
+
+def _line(value: Any, scrub: Scrubber, limit: int = 300) -> str:
+    # Secrets first, then the cut: the other way round, half a secret would stay. Control characters could forge log
+    # lines.
+    return clip("".join(c if c.isprintable() else " " for c in scrub(str(value))).strip(), limit)
+
+
+def refusal(call: str, seller_id: str | None, reply: Reply, scrub: Scrubber) -> ApiError:
+    """Return the error for the error answer *reply*, ready to be raised."""
+    problem = problem_of(reply, scrub)
+    cls = ServerError if reply.status >= 500 else BY_STATUS.get(reply.status, ApiError)  # noqa: PLR2004 - server errors
+    message = f"{call}: answered {reply.status}: {problem.text}"
+    if cls is AccessRefusedError and is_web_page(reply):
+        cls, message = GatewayRefusedError, f"{message}; {_BLOCKED}"
+    elif cls is AccessRefusedError and seller_id is None:
+        message += ". The token was granted; it may lack the role for this call"
+    elif cls is AccessRefusedError:
+        cls = SellerNotLinkedError
+        message += (
+            f". The credentials are valid, a token was granted; most likely seller {(seller_id or '')[:40]} is not "
+            f"linked to this client: the seller links it at {CREDENTIALS_PAGE} (seller authentication, the last step "
+            "there). Else the token lacks the role for this call"
+        )
+    wait = retry_after(reply.headers)
+    if wait is not None:
+        message += f" (the server asks to wait {wait:.0f} s)"
+    return cls(
+        message,
+        call=call,
+        status=reply.status,
+        title=problem.title,
+        detail=problem.detail,
+        fields=problem.fields,
+        trace_id=problem.trace_id,
+        retry_after=wait,
+        seller_id=seller_id,
+    )

@@ -1,6 +1,6 @@
 """What the API answers, as tolerant models.
 
-Rules (docs/sources.md: no full field list is public):
+Rules (docs/octopia.md: no full field list is public):
 
 1. Every field is optional. A missing one reads as None, or as an empty tuple for lists.
 2. A value that does not fit its field is not an error: the field stays empty, `unread` names it, `raw` holds the value.
@@ -50,6 +50,11 @@ def _written_as_date(value: Any) -> Any:
 
 def _aware(value: datetime) -> datetime:
     return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+
+
+def written_time(value: datetime) -> str:
+    """Return *value* as the API's queries want it: UTC, in milliseconds, cut and not rounded."""
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 Instant = Annotated[datetime, BeforeValidator(_written_as_date), AfterValidator(_aware)]
@@ -115,7 +120,7 @@ class SellerState(StrEnum):
 
 
 class Seller(OctopiaModel):
-    """A seller's profile (docs/sources.md; the pages' "first call")."""
+    """A seller's profile (docs/octopia.md; the pages' "first call")."""
 
     seller_id: str | None = None
     login: str | None = None

@@ -1,15 +1,12 @@
 """How one declaration serves two clients.
 
-Theory:
-
 1. `operations.py` declares each operation once: a route, a grade, a typed signature, a docstring, and a body that
    returns a flow. There is no second copy for async.
 2. The declaration becomes a descriptor. Looked up on a blocking client it is a function that returns ``T``; on an
    asyncio client it is a coroutine function that returns ``T`` when awaited. Type checkers learn this from the
    overloads of ``__get__``; ``inspect`` learns it from the signature set on the bound function.
-3. A *listing* is the same for streams: an iterator on one client, an async iterator on the other.
-4. The facts of a declaration (route, grade, whether it writes) stay readable on the class, for the docs and the tests
-   that lint the table.
+3. A *listing* is the same for streams: a `Listed` on one client, an `AsyncListed` on the other.
+4. The facts of a declaration stay readable on the class, for the docs and the tests that check the table.
 """
 
 from __future__ import annotations
@@ -17,49 +14,71 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeAlias, TypeVar, overload
+
+from octopus_soap.octopia.effects import next_page
 
 if TYPE_CHECKING:
     from octopus_soap.octopia.effects import Flow, Stream
+    from octopus_soap.octopia.http import AsyncioDriver, BlockingDriver
 
 P = ParamSpec("P")
 T = TypeVar("T")
 C = TypeVar("C", bound=Callable[..., Any])
 
 Grade: TypeAlias = Literal["C", "C2", "1", "I"]
-"""How sure the facts of a call are: official; two implementations agree; one source; inferred (docs/sources.md)."""
-
-
-class BlockingRunner(Protocol):
-    """What carries flows out in the calling thread."""
-
-    def run(self, flow: Flow[T], /) -> T: ...  # noqa: D102 - see the class
-    def iterate(self, stream: Stream[T], /) -> Iterator[T]: ...  # noqa: D102 - see the class
-
-
-class AsyncioRunner(Protocol):
-    """What carries flows out in the running task."""
-
-    async def run(self, flow: Flow[T], /) -> T: ...  # noqa: D102 - see the class
-    def iterate(self, stream: Stream[T], /) -> AsyncIterator[T]: ...  # noqa: D102 - see the class
+"""How sure the facts of a call are: official; two implementations agree; one source; inferred (docs/octopia.md)."""
 
 
 class BlockingSide:
     """Marks a client whose operations return values."""
 
-    @property
-    def driver(self) -> BlockingRunner:
-        """What carries this client's flows out."""
-        raise NotImplementedError
+    driver: BlockingDriver
 
 
 class AsyncioSide:
     """Marks a client whose operations return awaitables."""
 
-    @property
-    def driver(self) -> AsyncioRunner:
-        """What carries this client's flows out."""
-        raise NotImplementedError
+    driver: AsyncioDriver
+
+
+class Listed(Iterator[T]):
+    """The values of a listing, asked for page by page as they are used.
+
+    Attributes:
+        position: Where the page of the last value begins. Give it as ``start=`` to resume there, in another process
+            too; the values of that page then come again.
+    """
+
+    def __init__(self, driver: BlockingDriver, stream: Stream[T]) -> None:
+        self.position = ""
+        self._values = self._walk(driver, stream)
+
+    def _walk(self, driver: BlockingDriver, stream: Stream[T]) -> Iterator[T]:
+        while (page := driver.run(next_page(stream))) is not None:
+            self.position = page.position
+            yield from page.values
+
+    def __next__(self) -> T:
+        return next(self._values)
+
+
+class AsyncListed(AsyncIterator[T]):
+    """The same as `Listed`, for ``async for``."""
+
+    def __init__(self, driver: AsyncioDriver, stream: Stream[T]) -> None:
+        self.position = ""
+        self._driver, self._stream = driver, stream
+        self._values: Iterator[T] = iter(())
+
+    async def __anext__(self) -> T:
+        while True:
+            for value in self._values:
+                return value
+            page = await self._driver.run(next_page(self._stream))
+            if page is None:
+                raise StopAsyncIteration
+            self.position, self._values = page.position, iter(page.values)
 
 
 class Declared:
@@ -114,16 +133,16 @@ class Operation(Declared, Generic[P, T]):
         if client is None:
             return self
         if isinstance(client, BlockingSide):
-            runner = client.driver
+            driver = client.driver
 
             def call(*args: P.args, **kwargs: P.kwargs) -> T:
-                return runner.run(self.body(client, *args, **kwargs))
+                return driver.run(self.body(client, *args, **kwargs))
 
             return self.dress(call, "")
-        async_runner = client.driver
+        async_driver = client.driver
 
         async def acall(*args: P.args, **kwargs: P.kwargs) -> T:
-            return await async_runner.run(self.body(client, *args, **kwargs))
+            return await async_driver.run(self.body(client, *args, **kwargs))
 
         return self.dress(acall, "")
 
@@ -137,28 +156,28 @@ class Listing(Declared, Generic[P, T]):
     @overload
     def __get__(self, client: None, owner: type[Any], /) -> Listing[P, T]: ...
     @overload
-    def __get__(self, client: BlockingSide, owner: type[Any], /) -> Callable[P, Iterator[T]]: ...
+    def __get__(self, client: BlockingSide, owner: type[Any], /) -> Callable[P, Listed[T]]: ...
     @overload
-    def __get__(self, client: AsyncioSide, owner: type[Any], /) -> Callable[P, AsyncIterator[T]]: ...
+    def __get__(self, client: AsyncioSide, owner: type[Any], /) -> Callable[P, AsyncListed[T]]: ...
 
     def __get__(
         self, client: BlockingSide | AsyncioSide | None, owner: type[Any], /
-    ) -> Listing[P, T] | Callable[P, Iterator[T]] | Callable[P, AsyncIterator[T]]:
+    ) -> Listing[P, T] | Callable[P, Listed[T]] | Callable[P, AsyncListed[T]]:
         if client is None:
             return self
         if isinstance(client, BlockingSide):
-            runner = client.driver
+            driver = client.driver
 
-            def call(*args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
-                return runner.iterate(self.body(client, *args, **kwargs))
+            def call(*args: P.args, **kwargs: P.kwargs) -> Listed[T]:
+                return Listed(driver, self.body(client, *args, **kwargs))
 
-            return self.dress(call, "Iterator")
-        async_runner = client.driver
+            return self.dress(call, "Listed")
+        async_driver = client.driver
 
-        def acall(*args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
-            return async_runner.iterate(self.body(client, *args, **kwargs))
+        def acall(*args: P.args, **kwargs: P.kwargs) -> AsyncListed[T]:
+            return AsyncListed(async_driver, self.body(client, *args, **kwargs))
 
-        return self.dress(acall, "AsyncIterator")
+        return self.dress(acall, "AsyncListed")
 
 
 def operation(
@@ -171,11 +190,7 @@ def operation(
         grade: How sure the facts are.
         writes: Whether it changes anything at Octopia.
     """
-
-    def declare(body: Callable[Concatenate[Any, P], Flow[T]]) -> Operation[P, T]:
-        return Operation(body, route=route, grade=grade, writes=writes)
-
-    return declare
+    return lambda body: Operation(body, route=route, grade=grade, writes=writes)
 
 
 def listing(route: str, *, grade: Grade) -> Callable[[Callable[Concatenate[Any, P], Stream[T]]], Listing[P, T]]:
@@ -185,22 +200,4 @@ def listing(route: str, *, grade: Grade) -> Callable[[Callable[Concatenate[Any, 
         route: The calls it makes, such as ``GET /orders``.
         grade: How sure the facts are.
     """
-
-    def declare(body: Callable[Concatenate[Any, P], Stream[T]]) -> Listing[P, T]:
-        return Listing(body, route=route, grade=grade, writes=False)
-
-    return declare
-
-
-__all__ = [
-    "AsyncioRunner",
-    "AsyncioSide",
-    "BlockingRunner",
-    "BlockingSide",
-    "Declared",
-    "Grade",
-    "Listing",
-    "Operation",
-    "listing",
-    "operation",
-]
+    return lambda body: Listing(body, route=route, grade=grade, writes=False)

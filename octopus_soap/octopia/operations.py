@@ -1,4 +1,4 @@
-"""The catalogue: every call this package makes, declared once.
+"""The catalogue: every call this package makes, declared once, and the filters of its two large lists.
 
 A row is its route, its grade (docs/octopia.md: [C] official, [C2] two implementations agree, [1] one source,
 [I] inferred), a typed signature and a docstring; the body returns a flow. Both clients, the CLI, the docs and the tests
@@ -7,12 +7,18 @@ read this class.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from octopus_soap._http import fits_header
 from octopus_soap.octopia import packages
-from octopus_soap.octopia.errors import InputError, ProtocolError
+from octopus_soap.octopia.effects import Reply
+from octopus_soap.octopia.errors import OctopiaInputError, OctopiaProtocolError
+from octopus_soap.octopia.exchange import read_json
 from octopus_soap.octopia.models import (
     Carrier,
     Offer,
@@ -23,27 +29,127 @@ from octopus_soap.octopia.models import (
     SellerAddress,
     SellerIndicators,
     Subscription,
+    written_time,
 )
 from octopus_soap.octopia.operation import listing, operation
 from octopus_soap.octopia.packages import segment
-from octopus_soap.octopia.paging import M, as_model, by_cursor, by_index, listed
-from octopus_soap.octopia.queries import (
-    EVERY_OFFER,
-    EVERY_ORDER,
-    OFFERS_PER_PAGE,
-    ORDERS_PER_PAGE,
-    OfferFilter,
-    OrderFilter,
-    checked_size,
-)
+from octopus_soap.octopia.paging import M, as_model, by_cursor, by_index, by_update, listed
 
 if TYPE_CHECKING:
     from octopus_soap.octopia.effects import Flow, Stream
     from octopus_soap.octopia.exchange import Exchange
-    from octopus_soap.octopia.offers import OfferPackagePlan, OfferPackageReport, OfferUpdate
+    from octopus_soap.octopia.packages import OfferDelete, OfferPackagePlan, OfferPackageReport, PackageType
+
+ORDERS_PER_PAGE = 100
+"""``pageSize`` of orders, at most ([C2])."""
+
+OFFERS_PER_PAGE = 1000
+"""``limit`` of offers, at most ([C])."""
 
 Approval: TypeAlias = Literal["Accepted", "Refused"]
-"""What can be said to an order that waits for acceptance."""
+"""How an order that waits for acceptance is answered."""
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+_PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)+")
+_OURS = frozenset({"authorization", "sellerid", "ocp-apim-subscription-key", "host", "content-length", "content-type"})
+
+
+class _Filter:
+    """Filters as data: each field that is set becomes a query parameter, its name in camelCase."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        for given in fields(self):  # type: ignore[arg-type]  # its subclasses are dataclasses
+            value = getattr(self, given.name)
+            if isinstance(value, datetime) and value.utcoffset() is None:
+                raise OctopiaInputError(f"{given.name} must be an aware datetime", argument=given.name)
+            if isinstance(value, str) and given.type.startswith("Sequence"):
+                raise OctopiaInputError(f"{given.name} must be a list of texts, not one text", argument=given.name)
+
+    def query(self) -> list[tuple[str, str]]:
+        """Return the filters as query parameters."""
+        pairs: list[tuple[str, str]] = []
+        for given in fields(self):  # type: ignore[arg-type]  # its subclasses are dataclasses
+            value, (first, *rest) = getattr(self, given.name), given.name.split("_")
+            if value is not None and (not isinstance(value, Sequence) or value):
+                pairs.append((first + "".join(word.capitalize() for word in rest), _written(value)))
+        return pairs
+
+
+def _written(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return written_time(value)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ",".join(map(str, value))
+    return str(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderFilter(_Filter):
+    """Which orders to list or count; every filter is optional (official in kind [C], their spelling is [C2]).
+
+    Attributes:
+        status: States, such as `OrderStatus.WAITING_ACCEPTANCE`; any of them.
+        reference: The order's reference.
+        sales_channel_id: Such as ``CDISFR``.
+        supply_mode: See `SupplyMode`.
+        shipping_country: The country code.
+        business_order: Only business orders, or only others.
+        created_at_min: Created at or after; aware. The other times likewise.
+        created_at_max: Created at or before.
+        updated_at_min: Updated at or after.
+        updated_at_max: Updated at or before.
+        shipped_at_min: To be shipped at or after.
+        shipped_at_max: To be shipped at or before.
+
+    Raises:
+        OctopiaInputError: A time is naive: a wrong guess at its zone would skip orders.
+    """
+
+    status: Sequence[str] = ()
+    reference: str | None = None
+    sales_channel_id: str | None = None
+    supply_mode: str | None = None
+    shipping_country: str | None = None
+    business_order: bool | None = None
+    created_at_min: datetime | None = None
+    created_at_max: datetime | None = None
+    updated_at_min: datetime | None = None
+    updated_at_max: datetime | None = None
+    shipped_at_min: datetime | None = None
+    shipped_at_max: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferFilter(_Filter):
+    """Which offers to list [C]; every filter is optional.
+
+    Attributes:
+        offer_ids: Octopia's ids.
+        offer_states: ``Active``, ``Inactive``.
+        gtins: Product codes.
+        seller_external_references: Your references.
+        updated_at_min: Updated at or after; aware.
+        fields: The members wanted besides the five that always come.
+        expand: ``salesChannelFeedback`` (Cdiscount only; ignored by the API if `fields` is sent too).
+
+    Raises:
+        OctopiaInputError: A time is naive.
+    """
+
+    offer_ids: Sequence[str] = ()
+    offer_states: Sequence[str] = ()
+    gtins: Sequence[str] = ()
+    seller_external_references: Sequence[str] = ()
+    updated_at_min: datetime | None = None
+    fields: Sequence[str] = ()
+    expand: str | None = None
+
+
+EVERY_ORDER, EVERY_OFFER = OrderFilter(), OfferFilter()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +163,7 @@ class Parcel:
         order_line_ids: The lines in it; left out if empty, which ships the whole order ([1]).
 
     Raises:
-        InputError: The number or the carrier is empty.
+        OctopiaInputError: The number or the carrier is empty.
     """
 
     parcel_number: str
@@ -67,7 +173,7 @@ class Parcel:
 
     def __post_init__(self) -> None:
         if not self.parcel_number.strip() or not self.carrier_name.strip():
-            raise InputError("a parcel needs its number and its carrier", argument="parcel_number")
+            raise OctopiaInputError("a parcel needs its number and its carrier", argument="parcel_number")
 
     def body(self) -> dict[str, Any]:
         """Return the parcel as it is sent."""
@@ -79,16 +185,42 @@ class Parcel:
         return body
 
 
+@dataclass(frozen=True, slots=True)
+class RawAnswer:
+    """A successful answer to a raw write.
+
+    Attributes:
+        status: The HTTP status.
+        headers: Header values by lower-case name.
+        body: The body as it came.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+    def json(self) -> Any:
+        """Return the JSON of the body, or None if it is empty.
+
+        Raises:
+            OctopiaProtocolError: It is not JSON; the call was carried out all the same.
+        """
+        if not self.body.strip():
+            return None
+        return read_json(Reply(status=self.status, headers=self.headers, body=self.body), "a raw call")
+
+
 class Operations:
     """Every call, as the clients offer it.
 
-    All of them can raise `ConfigError` (no seller chosen), `TokenError`, `TransportError`, `ProtocolError` and
-    `ApiError`; the docstrings name what they raise besides.
+    All of them can raise `OctopiaConfigError` (no seller chosen), `TokenError`, `OctopiaTransportError`,
+    `OctopiaProtocolError` and `ApiError`; the docstrings name what they raise besides. Writes can raise
+    `WritesDisabledError` and `OctopiaOutcomeUnknownError` too.
     """
 
     exchange: Exchange
 
-    # -- the seller ------------------------------------------------------------------------------------------------
+    # -- the seller ----------------------------------------------------------------------------------------------------
 
     @operation("GET /sellers", grade="C")
     def seller(self) -> Flow[Seller]:
@@ -121,28 +253,51 @@ class Operations:
         """Return the carriers a shipment may name [C]; 66 were measured once [1]."""
         return listed(self.exchange, "/carriers", Carrier)
 
-    # -- orders ----------------------------------------------------------------------------------------------------
+    # -- orders --------------------------------------------------------------------------------------------------------
 
     @listing("GET /orders", grade="C")
     def orders(
-        self, which: OrderFilter = EVERY_ORDER, *, page_size: int = ORDERS_PER_PAGE, sort: str | None = None
+        self,
+        which: OrderFilter = EVERY_ORDER,
+        *,
+        page_size: int = ORDERS_PER_PAGE,
+        sort: str | None = None,
+        start: str = "",
+        updated_after: datetime | None = None,
     ) -> Stream[Order]:
-        """List orders, each once, a page at a time: the answer's form is official [C], the paging [C2].
+        """List orders, a page at a time: the answer's form is official [C], the paging [C2].
 
-        Do not change, while listing, what the filter asks for: accepting orders while listing those that wait for
-        acceptance moves the rest forward, and a page is skipped. Collect the list first.
+        By default pages are counted. Orders that change place while listing shift the pages: one met again is given
+        again only if it has changed, and one that moves onto a page already read is missed (accepting orders while
+        listing those that wait for acceptance does that). With *updated_after* pages follow the time of the last
+        change, and nothing is missed.
 
         Args:
             which: Which orders; all by default.
             page_size: Orders per request, 1 to 100.
             sort: Such as ``createdAt`` or ``asc:updatedAt`` [1]; the API's own order by default.
+            start: The `position` of a listing to resume: the number of a page.
+            updated_after: List what was updated at or after this moment, the oldest change first ([1] for the order,
+                which is checked). Resume with the `updated_at` of the last order.
 
         Raises:
-            InputError: The page size is out of range.
+            OctopiaInputError: The page size is out of range, or the arguments do not go together.
         """
-        checked_size(page_size, ORDERS_PER_PAGE, "page_size")
+        _check_size(page_size, ORDERS_PER_PAGE)
+        if updated_after is not None:
+            query = OrderFilter(updated_at_min=updated_after).query() and which.query()  # the former checks the time
+            if sort or start or which.updated_at_min is not None:
+                raise OctopiaInputError(
+                    "updated_after replaces sort, start and updated_at_min", argument="updated_after"
+                )
+            return by_update(self.exchange, "/orders", query, page_size=page_size, since=updated_after)
+        if start and not (start.isascii() and start.isdigit() and int(start)):
+            raise OctopiaInputError(
+                "start must be the position of a listing of orders: a page number", argument="start"
+            )
         query = [*which.query(), *([("sort", sort)] if sort else [])]
-        return by_index(self.exchange, "/orders", query, page_size=page_size, model=Order, key="order_id")
+        first = int(start or "1")
+        return by_index(self.exchange, "/orders", query, page_size=page_size, model=Order, key="order_id", first=first)
 
     @operation("GET /orders/{orderId}", grade="C")
     def order(self, order_id: str) -> Flow[Order]:
@@ -152,7 +307,7 @@ class Operations:
             order_id: Octopia's id of the order.
 
         Raises:
-            InputError: The id is empty.
+            OctopiaInputError: The id is empty.
             NotFoundError: There is no such order for this seller.
         """
         return _one(self.exchange, f"/orders/{segment(order_id, 'order_id')}", Order)
@@ -165,53 +320,56 @@ class Operations:
             which: Which orders; all by default.
 
         Raises:
-            ProtocolError: The answer holds no number.
+            OctopiaProtocolError: The answer holds no number.
         """
         return _count(self.exchange, "/orders/count", which.query())
 
     @operation("POST /orders/{orderId}/approval-status", grade="C2", writes=True)
     def approve_order(self, order_id: str, decision: Approval) -> Flow[None]:
-        """WRITES: accept or refuse an order that waits for acceptance [C2]; Cdiscount only, never repeated.
+        """WRITES: accept or refuse an order that waits for acceptance [C2]; Cdiscount only.
 
         Args:
             order_id: Octopia's id of the order.
             decision: ``Accepted`` or ``Refused``.
 
         Raises:
-            InputError: The id is empty or the decision is neither of the two.
-            WritesDisabledError: The settings do not allow writes.
-            RejectedError: The order is in another state.
-            OutcomeUnknownError: Nobody can say whether it was done: read the order back.
+            OctopiaInputError: The id is empty or the decision is neither of the two.
+            ApiRejectedError: The order is in another state.
+            OctopiaOutcomeUnknownError: Read the order back.
         """
         if decision not in ("Accepted", "Refused"):
-            raise InputError("decision must be Accepted or Refused", argument="decision")
+            raise OctopiaInputError("decision must be Accepted or Refused", argument="decision")
         path = f"/orders/{segment(order_id, 'order_id')}/approval-status"
-        return _written(self.exchange, path, {"approval_status": decision})
+        return _done(self.exchange, path, {"approval_status": decision})
 
     @operation("POST /orders/{orderId}/shipments", grade="C2", writes=True)
     def ship_order(self, order_id: str, parcels: Sequence[Parcel]) -> Flow[None]:
-        """WRITES: declare the parcels of an order in preparation that the seller ships [C2]; never repeated.
+        """WRITES: declare the parcels of an order in preparation that the seller ships [C2].
 
         Args:
             order_id: Octopia's id of the order.
             parcels: One or more parcels.
 
         Raises:
-            InputError: The id is empty or there is no parcel.
-            WritesDisabledError: The settings do not allow writes.
-            RejectedError: The order is in another state, or a carrier or line is unknown.
-            OutcomeUnknownError: Nobody can say whether it was done: read the order back.
+            OctopiaInputError: The id is empty or there is no parcel.
+            ApiRejectedError: The order is in another state, or a carrier or line is unknown.
+            OctopiaOutcomeUnknownError: Read the order back.
         """
         if not parcels:
-            raise InputError("a shipment needs at least one parcel", argument="parcels")
+            raise OctopiaInputError("a shipment needs at least one parcel", argument="parcels")
         path = f"/orders/{segment(order_id, 'order_id')}/shipments"
-        return _written(self.exchange, path, [parcel.body() for parcel in parcels])
+        return _done(self.exchange, path, [parcel.body() for parcel in parcels])
 
-    # -- offers ----------------------------------------------------------------------------------------------------
+    # -- offers --------------------------------------------------------------------------------------------------------
 
     @listing("GET /offers", grade="C")
     def offers(
-        self, sales_channel_id: str, which: OfferFilter = EVERY_OFFER, *, page_size: int = OFFERS_PER_PAGE
+        self,
+        sales_channel_id: str,
+        which: OfferFilter = EVERY_OFFER,
+        *,
+        page_size: int = OFFERS_PER_PAGE,
+        start: str = "",
     ) -> Stream[Offer]:
         """List the offers on one sales channel, a page at a time [C].
 
@@ -219,61 +377,57 @@ class Operations:
             sales_channel_id: Such as ``CDISFR`` for Cdiscount France.
             which: Which offers; all by default.
             page_size: Offers per request, 1 to 1000.
+            start: The `position` of a listing to resume.
 
         Raises:
-            InputError: The page size is out of range or the channel is empty.
+            OctopiaInputError: The page size is out of range or the channel is empty.
         """
-        checked_size(page_size, OFFERS_PER_PAGE, "page_size")
-        if not sales_channel_id.strip():
-            raise InputError(
-                "sales_channel_id must not be empty; Cdiscount France is CDISFR", argument="sales_channel_id"
-            )
-        query = [("salesChannelId", sales_channel_id), ("limit", str(page_size)), *which.query()]
-        return by_cursor(self.exchange, "/offers", query, Offer)
+        _check_size(page_size, OFFERS_PER_PAGE)
+        query = [("salesChannelId", packages.checked_channel(sales_channel_id)), ("limit", str(page_size))]
+        return by_cursor(self.exchange, "/offers", [*query, *which.query()], Offer, start)
 
     @operation("POST /offer-packages", grade="C2", writes=True)
-    def open_offer_package(self, sales_channel_id: str) -> Flow[str]:
-        """WRITES: open an Update package and return its id [C2]; never repeated.
+    def open_offer_package(self, sales_channel_id: str, package_type: PackageType = "Update") -> Flow[str]:
+        """WRITES: open a package and return its id [C2].
 
         Args:
             sales_channel_id: Such as ``CDISFR``; sent as a header here.
+            package_type: ``Update``, ``Upsert`` or ``Delete``; case sensitive [C].
 
         Raises:
-            InputError: The channel is empty.
-            WritesDisabledError: The settings do not allow writes.
-            OutcomeUnknownError: A package may have been opened; an open one has no effect on offers [I].
+            OctopiaInputError: The channel or the type is refused.
+            OctopiaOutcomeUnknownError: A package may have been opened; an open one has no effect on offers [I].
         """
-        segment(sales_channel_id, "sales_channel_id")
-        return packages.opened(self.exchange, sales_channel_id)
+        if package_type not in ("Update", "Upsert", "Delete"):
+            raise OctopiaInputError("package_type must be Update, Upsert or Delete", argument="package_type")
+        return packages.opened(self.exchange, packages.checked_channel(sales_channel_id), package_type)
 
     @operation("POST /offer-packages/{id}/offer-requests", grade="C2", writes=True)
-    def upload_offer_requests(self, package_id: str, updates: Sequence[OfferUpdate]) -> Flow[None]:
-        """WRITES: add 1 to 100 stock and price updates to an open package [C2]; never repeated.
+    def upload_offer_requests(self, package_id: str, requests: Sequence[OfferDelete]) -> Flow[None]:
+        """WRITES: add 1 to 100 requests to an open package [C2].
 
         Args:
             package_id: The id of a package that is ``WaitingForCompletion``.
-            updates: 1 to 100 updates.
+            requests: 1 to 100 `OfferUpdate`, `OfferUpsert` or `OfferDelete`, of the package's type.
 
         Raises:
-            InputError: The number of updates is out of range or the id is empty.
-            WritesDisabledError: The settings do not allow writes.
-            RejectedError: The package is in another state, or an update is refused.
-            OutcomeUnknownError: Nobody can say whether they were added.
+            OctopiaInputError: The number of requests is out of range or the id is empty.
+            ApiRejectedError: The package is in another state, or a request is refused.
+            OctopiaOutcomeUnknownError: They may have been added.
         """
-        return packages.uploaded(self.exchange, package_id, updates)
+        return packages.uploaded(self.exchange, package_id, requests)
 
     @operation("PATCH /offer-packages/{id}", grade="C2", writes=True)
     def close_offer_package(self, package_id: str) -> Flow[None]:
-        """WRITES: close a package, which lets Octopia integrate its requests [C2]; never repeated.
+        """WRITES: close a package, which lets Octopia integrate its requests [C2].
 
         Args:
             package_id: The id of a package that is ``WaitingForCompletion``.
 
         Raises:
-            InputError: The id is empty.
-            WritesDisabledError: The settings do not allow writes.
-            RejectedError: The package is in another state.
-            OutcomeUnknownError: Nobody can say whether it was closed: look the package up.
+            OctopiaInputError: The id is empty.
+            ApiRejectedError: The package is in another state.
+            OctopiaOutcomeUnknownError: Look the package up.
         """
         return packages.closed(self.exchange, package_id)
 
@@ -285,21 +439,22 @@ class Operations:
             package_id: The id of the package.
 
         Raises:
-            InputError: The id is empty.
+            OctopiaInputError: The id is empty.
         """
         return packages.looked_up(self.exchange, package_id)
 
     @listing("GET /offer-packages/{id}/offer-requests-results", grade="C")
-    def offer_package_results(self, package_id: str) -> Stream[OfferRequestResult]:
+    def offer_package_results(self, package_id: str, *, start: str = "") -> Stream[OfferRequestResult]:
         """List what became of each request of a package; Octopia keeps it for 3 days [C].
 
         Args:
             package_id: The id of the package.
+            start: The `position` of a listing to resume.
 
         Raises:
-            InputError: The id is empty.
+            OctopiaInputError: The id is empty.
         """
-        return packages.results(self.exchange, package_id)
+        return packages.results(self.exchange, package_id, start)
 
     @operation("POST+PATCH+GET /offer-packages", grade="C2", writes=True)
     def send_offer_package(
@@ -309,22 +464,69 @@ class Operations:
         wait_seconds: float = 600.0,
         on_package: Callable[[str], None] | None = None,
     ) -> Flow[OfferPackageReport]:
-        """WRITES: send planned stock and price updates as one package and report per item [C2]; no write is repeated.
+        """WRITES: send planned requests as one package and report per item [C2].
 
         Args:
             plan: From `plan_offer_package`.
-            wait_seconds: How long to watch the package, 0 or more. If Octopia has not finished then, the report says so
-                (`OfferPackageReport.finished`) and the results can be read later, within 3 days [C].
+            wait_seconds: How long to watch the package once it is closed, 0 or more. If Octopia has not finished then,
+                the report says so (`OfferPackageReport.finished`); the results can be read within 3 days [C].
             on_package: Called with the package id the moment it is known. Write it down: it is how the package is found
                 again if this process dies.
 
         Raises:
-            WritesDisabledError: The settings do not allow writes.
+            OctopiaInputError: `wait_seconds` is negative.
             OfferPackageError: The package could not be brought to its end; carries its id and how far it came.
         """
         if not wait_seconds >= 0:  # NaN fails too
-            raise InputError("wait_seconds must be 0 or more", argument="wait_seconds")
+            raise OctopiaInputError("wait_seconds must be 0 or more", argument="wait_seconds")
         return packages.sent(self.exchange, plan, wait_seconds, on_package)
+
+    # -- everything else -----------------------------------------------------------------------------------------------
+
+    @operation("GET /{path}", grade="I")
+    def get(self, path: str, query: Mapping[str, str] = _NOTHING) -> Flow[Any]:
+        """Return the JSON of any other call that reads, with token, retries and errors as for the rest [I].
+
+        Args:
+            path: Below the API's address, such as ``/categories``.
+            query: The parameters.
+
+        Raises:
+            OctopiaInputError: The path is not one below the API's address.
+        """
+        return self.exchange.read_json(_below(path), list(query.items()))
+
+    @operation("POST+PUT+PATCH+DELETE /{path}", grade="I", writes=True)
+    def send(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] = _NOTHING) -> Flow[RawAnswer]:
+        """WRITES: make any other call that changes something [I].
+
+        Args:
+            method: ``POST``, ``PUT``, ``PATCH`` or ``DELETE``.
+            path: Below the API's address.
+            body: Sent as JSON; None sends no body.
+            headers: More headers; not those that carry credentials.
+
+        Raises:
+            OctopiaInputError: An argument is refused.
+        """
+        if method not in ("POST", "PUT", "PATCH", "DELETE"):
+            raise OctopiaInputError("method must be POST, PUT, PATCH or DELETE", argument="method")
+        bad = [name for name, value in headers.items() if name.lower() in _OURS or not fits_header(f"{name}={value}")]
+        if bad:
+            raise OctopiaInputError(f"header {bad[0][:60]!r} cannot be sent", argument="headers")
+        return _raw(self.exchange, method, _below(path), body, headers)
+
+
+def _check_size(size: int, most: int) -> None:
+    if not 1 <= size <= most:
+        raise OctopiaInputError(f"page_size must be 1 to {most}, not {size}", argument="page_size")
+
+
+def _below(path: str) -> str:
+    plain = path.lower().replace("%2e", ".")
+    if not _PATH.fullmatch(path) or any(part in {".", ".."} for part in plain.split("/")):
+        raise OctopiaInputError("path must be one below the API's address, such as /categories", argument="path")
+    return path
 
 
 def _one(exchange: Exchange, path: str, model: type[M]) -> Flow[M]:
@@ -339,9 +541,14 @@ def _count(exchange: Exchange, path: str, query: list[tuple[str, str]]) -> Flow[
     if isinstance(payload, Mapping):
         payload = payload.get("count")  # {"count": n} is how another list of this API counts ([1])
     if type(payload) is not int or payload < 0:
-        raise ProtocolError(f"GET {path}: the answer holds no number", call=f"GET {path}")
+        raise OctopiaProtocolError(f"GET {path}: the answer holds no number", call=f"GET {path}")
     return payload
 
 
-def _written(exchange: Exchange, path: str, body: object) -> Flow[None]:
+def _done(exchange: Exchange, path: str, body: object) -> Flow[None]:
     yield from exchange.write("POST", path, body)
+
+
+def _raw(exchange: Exchange, method: str, path: str, body: Any, headers: Mapping[str, str]) -> Flow[RawAnswer]:
+    reply = yield from exchange.write(method, path, body, headers)
+    return RawAnswer(reply.status, reply.headers, reply.body)

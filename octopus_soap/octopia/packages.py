@@ -1,133 +1,458 @@
-"""The four calls of an offer package, and the flow that makes them in order.
+"""Offer packages: planned as data, then sent in four calls.
 
-The order (docs/sources.md, [C] for the workflow, [C2] for the bodies): open; upload 100 requests at a time, each
-time waiting until the package is ``WaitingForCompletion`` again; close with ``Ready``; watch until ``Integrated`` or
-``Rejected``; read one result per request.
+A plan is checked, split and printed without a client, which is what a dry run is. Sending it is a decision of its own.
 
-Nothing here is repeated by itself. Once the package id is known, every failure carries it: what was uploaded stays in
-the package, and a package that was never closed is not integrated ([I]).
+Facts (docs/octopia.md): up to 100 requests per upload, up to 50,000 per package [C]. A package is of one type:
+*Update* carries ``sellerExternalReference`` and the changed fields [C], so stock alone is reference and quantity [I];
+*Upsert* needs product, price and quantity [C], and the first request for an offer must be one [1]; *Delete* carries the
+reference alone [1]. A price must come with its full list of taxes [C]. A reference that occurs twice in one package has
+both rejected [1].
+
+The order of calls ([C] for the workflow, [C2] for the bodies): open; upload 100 requests at a time, each time waiting
+until the package is ``WaitingForCompletion`` again; close with ``Ready``; watch until it has ended; read one result per
+request. A write is repeated only if it was not applied for sure. Once the package id is known, every failure carries
+it: what was uploaded stays in the package, and a package that was never closed is not integrated ([I]).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import quote, urlsplit
 
-from octopus_soap.octopia.effects import Emit, Flow, Stream, sleep
-from octopus_soap.octopia.errors import InputError, OctopiaError, OfferPackageError, OutcomeUnknownError
-from octopus_soap.octopia.models import OfferPackage, OfferRequestResult, PackageState
-from octopus_soap.octopia.offers import UPLOAD_SIZE, OfferPackagePlan, OfferPackageReport, OfferUpdate
+from octopus_soap._http import fits_header
+from octopus_soap.octopia.effects import Flow, Sleep, Stream, next_page
+from octopus_soap.octopia.errors import (
+    OctopiaError,
+    OctopiaInputError,
+    OctopiaOutcomeUnknownError,
+    OfferPackageError,
+)
+from octopus_soap.octopia.models import IntegrationStatus, OfferPackage, OfferRequestResult, PackageState
 from octopus_soap.octopia.paging import as_model, by_cursor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
 
     from octopus_soap.octopia.exchange import Exchange
 
-PATH = "/offer-packages"
+UPLOAD_SIZE = 100
+"""Offer requests per upload, at most ([C])."""
+
+PACKAGE_SIZE = 50_000
+"""Offer requests per package, at most ([C])."""
+
+SETTLE_SECONDS = 600.0
+"""How long one upload may take to settle before the package is given up."""
+
 FIRST_LOOK_SECONDS = 1.0
 LONGEST_LOOK_SECONDS = 30.0
-_ENDED = frozenset({PackageState.INTEGRATED, PackageState.REJECTED})
+RESULT_LOOKS = 5
+"""How often the results of an ended package are read while some are missing: they can lag behind the state."""
+
+PackageType: TypeAlias = Literal["Update", "Upsert", "Delete"]
+_PATH = "/offer-packages"
+_OPEN = PackageState.WAITING_FOR_COMPLETION
+_UNDER_WAY = frozenset({"", PackageState.WAITING_FOR_COMPLETION, PackageState.READY, PackageState.INTEGRATION_PENDING})
+"""States after closing that another will follow; any other, known or not, is an end."""
+
+_SETTLED = frozenset({_OPEN, PackageState.INTEGRATED, PackageState.REJECTED})
+_SHOWN = 5
+
+
+def _refused(message: str, argument: str) -> OctopiaInputError:
+    return OctopiaInputError(message, argument=argument)
 
 
 def segment(value: Any, argument: str) -> str:
     """Return *value* as one path segment.
 
     Raises:
-        InputError: It is empty, or would change the path.
+        OctopiaInputError: It is empty, or would change the path.
     """
     if not isinstance(value, str) or not value.strip() or value in {".", ".."}:
-        raise InputError(f"{argument} must be a non-empty text", argument=argument)
+        raise _refused(f"{argument} must be a non-empty text", argument)
     return quote(value, safe="")
 
 
-def opened(exchange: Exchange, sales_channel_id: str) -> Flow[str]:
-    """Open an Update package and return its id, the last segment of ``Content-Location`` ([C])."""
-    reply = yield from exchange.write("POST", PATH, {"packageType": "Update"}, {"SalesChannelId": sales_channel_id})
+def checked_channel(value: Any) -> str:
+    """Return *value* if it can be sent as a sales channel, in a header or a query.
+
+    Raises:
+        OctopiaInputError: It cannot.
+    """
+    if not isinstance(value, str) or not fits_header(value):
+        raise _refused(
+            "sales_channel_id must be printable ASCII; Cdiscount France is CDISFR", argument="sales_channel_id"
+        )
+    return value
+
+
+# -- requests for offers ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Tax:
+    """One tax of a price.
+
+    Attributes:
+        code: As your account expects it: the sources disagree (``VAT``/``Ecotax`` or ``vat``/``ecoTax``/``deaTax``).
+        value: The value, in the unit your account expects; not negative.
+    """
+
+    code: str
+    value: Decimal
+
+    def __post_init__(self) -> None:
+        if not self.code.strip():
+            raise _refused("a tax needs a code", "code")
+        _number(self.value, "value")
+
+    def body(self) -> dict[str, Any]:
+        """Return the tax as it is sent."""
+        return {"code": self.code, "value": _number(self.value, "value")}
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryMode:
+    """One way an offer is delivered.
+
+    Attributes:
+        code: As ``GET /sellers/delivery-modes`` lists it: the codes differ per account [1].
+        cost: What the customer pays for the first unit.
+        additional_cost: What each further unit adds; left out if None.
+    """
+
+    code: str
+    cost: Decimal
+    additional_cost: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        if not self.code.strip():
+            raise _refused("a delivery mode needs a code", "code")
+        self.body()
+
+    def body(self) -> dict[str, Any]:
+        """Return the delivery mode as it is sent."""
+        more = (
+            {} if self.additional_cost is None else {"additionalCost": _number(self.additional_cost, "additional_cost")}
+        )
+        return {"code": self.code, "cost": _number(self.cost, "cost"), **more}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferDelete:
+    """Take one offer out ([1] for the body).
+
+    Attributes:
+        seller_external_reference: Your reference of the offer.
+
+    Raises:
+        OctopiaInputError: The reference is empty.
+    """
+
+    seller_external_reference: str
+
+    def __post_init__(self) -> None:
+        reference: Any = self.seller_external_reference  # callers without a type checker pass numbers
+        if not isinstance(reference, str) or not reference.strip():
+            raise _refused("an offer needs the seller's reference, as text", "seller_external_reference")
+
+    def body(self) -> dict[str, Any]:
+        """Return the offer request as it is sent."""
+        return {"sellerExternalReference": self.seller_external_reference}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferUpdate(OfferDelete):
+    """New values of one offer that exists; None leaves a value as it is.
+
+    Attributes:
+        quantity: The stock, 0 or more.
+        price: Above 0. A price of 0 is refused here: it is a slip far more often than a gift.
+        taxes: The full tax list of the price ([C]: a price without it is incomplete). Needed with a price; an empty
+            tuple means that there is none.
+        origin_price: The price before a reduction, if any.
+        currency_code: Such as ``EUR``; left out if None.
+        preparation_time: Days until the goods leave, 0 or more.
+        delivery_modes: The whole list of delivery modes.
+
+    Raises:
+        OctopiaInputError: A value is refused, or there is nothing to update. Floats are refused: money is exact.
+    """
+
+    quantity: int | None = None
+    price: Decimal | None = None
+    taxes: tuple[Tax, ...] | None = None
+    origin_price: Decimal | None = None
+    currency_code: str | None = None
+    preparation_time: int | None = None
+    delivery_modes: tuple[DeliveryMode, ...] | None = None
+
+    def __post_init__(self) -> None:
+        OfferDelete.__post_init__(self)  # super() without arguments fails in a slots dataclass
+        named = self.seller_external_reference[:80]
+        if all(v is None for v in (self.quantity, self.price, self.preparation_time, self.delivery_modes)):
+            raise _refused(f"{named}: neither quantity nor price nor anything else is given", "quantity")
+        for argument in ("quantity", "preparation_time"):
+            count = getattr(self, argument)
+            if count is not None and (type(count) is not int or count < 0):
+                raise _refused(f"{named}: {argument} must be a whole number, 0 or more", argument)
+        if self.delivery_modes is not None and not self.delivery_modes:
+            raise _refused(f"{named}: an empty list of delivery modes would leave no way to deliver", "delivery_modes")
+        if self.price is None:
+            if self.taxes is not None or self.origin_price is not None or self.currency_code is not None:
+                raise _refused(f"{named}: taxes, origin_price and currency_code go with a price", "price")
+            return
+        if _number(self.price, "price") <= 0:
+            raise _refused(f"{named}: price must be above 0", "price")
+        if self.origin_price is not None:
+            _number(self.origin_price, "origin_price")
+        if self.taxes is None:
+            raise _refused(f"{named}: a price needs its full list of taxes, () if there are none", "taxes")
+
+    def body(self) -> dict[str, Any]:
+        """Return the offer request as it is sent ([C2] for the names)."""
+        body: dict[str, Any] = {"sellerExternalReference": self.seller_external_reference}
+        if self.price is not None:
+            price: dict[str, Any] = {"price": _number(self.price, "price")}
+            if self.origin_price is not None:
+                price["originPrice"] = _number(self.origin_price, "origin_price")
+            if self.currency_code is not None:
+                price["currencyCode"] = self.currency_code
+            body["price"] = price | {"taxes": [tax.body() for tax in self.taxes or ()]}
+        if self.quantity is not None:
+            body["quantity"] = self.quantity
+        if self.preparation_time is not None:
+            body["preparationTime"] = self.preparation_time
+        if self.delivery_modes is not None:
+            body["deliveryModes"] = [mode.body() for mode in self.delivery_modes]
+        return body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferUpsert(OfferUpdate):
+    """A whole offer: made if the reference is new, else replaced. Price, taxes and quantity are needed [C].
+
+    Attributes:
+        gtin: The product by its code, or
+        product_reference: the product by Octopia's reference; one of the two.
+        condition: Such as ``New``.
+
+    Raises:
+        OctopiaInputError: A value is refused or missing.
+    """
+
+    gtin: str | None = None
+    product_reference: str | None = None
+    condition: str = "New"
+
+    def __post_init__(self) -> None:
+        OfferUpdate.__post_init__(self)
+        named = self.seller_external_reference[:80]
+        if self.price is None or self.quantity is None:
+            raise _refused(f"{named}: an upsert needs price, taxes and quantity", "price")
+        if not (self.gtin or self.product_reference) or not self.condition.strip():
+            raise _refused(f"{named}: an upsert needs gtin or product_reference, and a condition", "gtin")
+
+    def body(self) -> dict[str, Any]:
+        """Return the offer request as it is sent ([C2] for the names)."""
+        given = {"gtin": self.gtin, "reference": self.product_reference}
+        product = {name: value for name, value in given.items() if value}
+        return {**OfferUpdate.body(self), "product": product, "condition": self.condition}
+
+
+def _number(value: Any, name: str) -> int | float:
+    """Return *value* as the JSON number that reads back as exactly the same decimal.
+
+    Raises:
+        OctopiaInputError: It is not a Decimal or int, not finite, negative, or too long to be exact.
+    """
+    if not isinstance(value, (Decimal, int)) or isinstance(value, bool):
+        raise _refused(f"{name} must be a Decimal, not {type(value).__name__}: money is exact", name)
+    exact = Decimal(value)
+    if not exact.is_finite() or exact < 0:
+        raise _refused(f"{name} must be a finite number, 0 or more", name)
+    number = int(exact) if exact == exact.to_integral_value() and abs(exact) < 10**15 else float(exact)
+    if Decimal(repr(number)) != exact:
+        raise _refused(f"{name} has more digits than a JSON number carries exactly", name)
+    return number
+
+
+# -- the plan and the report ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OfferPackagePlan:
+    """An offer package before it is sent: checked and split, nothing else.
+
+    Attributes:
+        requests: What will be sent, in the order given.
+        sales_channel_id: The sales channel, such as ``CDISFR`` for Cdiscount France.
+        package_type: ``Update``, ``Upsert`` or ``Delete``.
+    """
+
+    requests: tuple[OfferDelete, ...]
+    sales_channel_id: str
+    package_type: PackageType = "Update"
+
+    @property
+    def uploads(self) -> tuple[tuple[OfferDelete, ...], ...]:
+        """The requests by upload, at most `UPLOAD_SIZE` each."""
+        return tuple(self.requests[start : start + UPLOAD_SIZE] for start in range(0, len(self.requests), UPLOAD_SIZE))
+
+    def __str__(self) -> str:
+        updates = [request for request in self.requests if isinstance(request, OfferUpdate)]
+        stock, price = (sum(getattr(u, name) is not None for u in updates) for name in ("quantity", "price"))
+        what = f" ({stock} stock, {price} price)" if updates else ""
+        return (
+            f"{len(self.requests)} offer {self.package_type.lower()}s{what} for {self.sales_channel_id} "
+            f"in {len(self.uploads)} upload(s)"
+        )
+
+
+def plan_offer_package(requests: Iterable[OfferDelete], *, sales_channel_id: str) -> OfferPackagePlan:
+    """Check *requests* as one package and plan its uploads; nothing is sent.
+
+    Args:
+        requests: 1 to 50,000 `OfferUpdate`, `OfferUpsert` or `OfferDelete`, all of one kind, each reference once.
+        sales_channel_id: The sales channel, such as ``CDISFR``.
+
+    Raises:
+        OctopiaInputError: There are none or too many, of several kinds, or a reference occurs twice (Octopia would
+            reject both [1]).
+    """
+    every = tuple(requests)
+    if not 1 <= len(every) <= PACKAGE_SIZE:
+        raise _refused(f"a package holds 1 to {PACKAGE_SIZE} requests, not {len(every)}", "requests")
+    kinds: dict[type[OfferDelete], PackageType] = {OfferUpdate: "Update", OfferUpsert: "Upsert", OfferDelete: "Delete"}
+    if len({type(request) for request in every}) > 1:
+        raise _refused("a package is of one kind: plan updates, upserts and deletions apart", "requests")
+    counted = Counter(request.seller_external_reference for request in every)
+    twice = [reference[:80] for reference, count in counted.items() if count > 1]
+    if twice:
+        shown = ", ".join(twice[:_SHOWN])
+        raise _refused(
+            f"{len(twice)} reference(s) occur more than once: {shown}; Octopia would reject them", "requests"
+        )
+    return OfferPackagePlan(every, checked_channel(sales_channel_id), kinds[type(every[0])])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferPackageReport:
+    """What became of a package. A package that was accepted is not an offer that was changed: judge per item.
+
+    Attributes:
+        package_id: The id Octopia gave it.
+        state: The last state seen; see `PackageState`.
+        sent: The references sent, in order.
+        results: One result per request, as far as Octopia has given them.
+    """
+
+    package_id: str
+    state: str
+    sent: tuple[str, ...] = field(repr=False)
+    results: tuple[OfferRequestResult, ...] = field(default=(), repr=False)
+
+    @property
+    def finished(self) -> bool:
+        """Whether Octopia has finished with the package, in a state known or unknown."""
+        return self.state not in _UNDER_WAY
+
+    @property
+    def integrated(self) -> tuple[str, ...]:
+        """References whose request took effect."""
+        return tuple(str(r.seller_external_reference) for r in self.results if _took_effect(r))
+
+    @property
+    def refused(self) -> tuple[OfferRequestResult, ...]:
+        """Results of the requests that did not take effect, with the reasons."""
+        return tuple(r for r in self.results if not _took_effect(r))
+
+    @property
+    def unreported(self) -> tuple[str, ...]:
+        """References sent for which no result came."""
+        reported = {r.seller_external_reference for r in self.results}
+        return tuple(reference for reference in self.sent if reference not in reported)
+
+
+def _took_effect(result: OfferRequestResult) -> bool:
+    return result.integration_status == IntegrationStatus.INTEGRATED
+
+
+# -- the calls, one by one --------------------------------------------------------------------------------------------
+
+
+def opened(exchange: Exchange, sales_channel_id: str, package_type: PackageType) -> Flow[str]:
+    """Open a package and return its id, the last segment of ``Content-Location`` ([C])."""
+    body, headers = {"packageType": package_type}, {"SalesChannelId": sales_channel_id}
+    reply = yield from exchange.write("POST", _PATH, body, headers)
     package_id = urlsplit(reply.headers.get("content-location", "")).path.rstrip("/").rpartition("/")[2]
     if not package_id:
-        call = f"POST {PATH}"
-        raise OutcomeUnknownError(f"{call}: a package was opened, but the answer does not say which", call=call)
+        call = f"POST {_PATH}"
+        message = f"{call}: a package was opened, but the answer does not say which"
+        raise OctopiaOutcomeUnknownError(message, call=call, status=reply.status)
     return package_id
 
 
-def uploaded(exchange: Exchange, package_id: str, updates: Sequence[OfferUpdate]) -> Flow[None]:
+def uploaded(exchange: Exchange, package_id: str, requests: Sequence[OfferDelete]) -> Flow[None]:
     """Upload 1 to 100 offer requests to an open package."""
-    if not 1 <= len(updates) <= UPLOAD_SIZE:
-        raise InputError(f"an upload holds 1 to {UPLOAD_SIZE} updates, not {len(updates)}", argument="updates")
-    path = f"{PATH}/{segment(package_id, 'package_id')}/offer-requests"
-    yield from exchange.write("POST", path, [update.body() for update in updates])
+    if not 1 <= len(requests) <= UPLOAD_SIZE:
+        raise _refused(f"an upload holds 1 to {UPLOAD_SIZE} requests, not {len(requests)}", "requests")
+    path = f"{_PATH}/{segment(package_id, 'package_id')}/offer-requests"
+    yield from exchange.write("POST", path, [request.body() for request in requests])
 
 
 def closed(exchange: Exchange, package_id: str) -> Flow[None]:
     """Close a package, which lets Octopia integrate it."""
-    yield from exchange.write(
-        "PATCH", f"{PATH}/{segment(package_id, 'package_id')}", {"state": str(PackageState.READY)}
-    )
+    path = f"{_PATH}/{segment(package_id, 'package_id')}"
+    yield from exchange.write("PATCH", path, {"state": str(PackageState.READY)})
 
 
 def looked_up(exchange: Exchange, package_id: str) -> Flow[OfferPackage]:
     """Return a package and its state."""
-    path = f"{PATH}/{segment(package_id, 'package_id')}"
+    path = f"{_PATH}/{segment(package_id, 'package_id')}"
     payload = yield from exchange.read_json(path)
     return as_model(OfferPackage, payload, f"GET {path}")
 
 
-def results(exchange: Exchange, package_id: str) -> Stream[OfferRequestResult]:
+def results(exchange: Exchange, package_id: str, start: str = "") -> Stream[OfferRequestResult]:
     """Emit what became of each offer request."""
-    path = f"{PATH}/{segment(package_id, 'package_id')}/offer-requests-results"
-    return by_cursor(exchange, path, [("limit", str(UPLOAD_SIZE))], OfferRequestResult)
+    path = f"{_PATH}/{segment(package_id, 'package_id')}/offer-requests-results"
+    return by_cursor(exchange, path, [("limit", str(UPLOAD_SIZE))], OfferRequestResult, start)
 
 
-def collected(stream: Stream[OfferRequestResult]) -> Flow[tuple[OfferRequestResult, ...]]:
-    """Run *stream* to its end inside a flow and return all it emits."""
-    gathered: list[OfferRequestResult] = []
-    try:
-        effect = next(stream)
-        while True:
-            if isinstance(effect, Emit):
-                gathered.extend(effect.values)
-                effect = stream.send(None)
-                continue
-            try:
-                answer = yield effect
-            except BaseException as error:  # noqa: BLE001 - handed on: the stream's own retries must see it
-                effect = stream.throw(error)
-            else:
-                effect = stream.send(answer)
-    except StopIteration:
-        return tuple(gathered)
-    finally:
-        stream.close()
+# -- all of them in order ---------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
 class _Journey:
-    """Where a package stands, for the error that may have to tell."""
+    """Where a package is, for the error that may have to name it."""
 
     package_id: str
     stage: str = "uploading"
     uploaded: int = 0
 
     @contextmanager
-    def told(self) -> Generator[None]:
+    def named(self) -> Generator[None]:
         """Turn an error into one that carries the package id."""
         try:
             yield
         except OfferPackageError:
             raise  # it carries the id already
         except OctopiaError as error:
-            raise self.stopped(str(error), error) from error
+            raise self.stopped(error.message, error) from error
 
-    def stopped(self, why: str, reason: OctopiaError | None = None) -> OfferPackageError:
+    def stopped(self, why: str, cause: OctopiaError | None = None) -> OfferPackageError:
         return OfferPackageError(
             f"offer package {self.package_id} stopped while {self.stage}, {self.uploaded} request(s) uploaded: {why}",
             package_id=self.package_id,
             stage=self.stage,
             uploaded=self.uploaded,
-            reason=reason,
+            cause=cause,
         )
 
 
@@ -135,40 +460,56 @@ def sent(
     exchange: Exchange, plan: OfferPackagePlan, wait_seconds: float, on_package: Callable[[str], None] | None
 ) -> Flow[OfferPackageReport]:
     """Make all calls of *plan* in order; see `Operations.send_offer_package`."""
-    package_id = yield from opened(exchange, plan.sales_channel_id)
+    package_id = yield from opened(exchange, plan.sales_channel_id, plan.package_type)
     if on_package is not None:
         on_package(package_id)  # before anything else can fail: the id is how the package is found again
-    journey = _Journey(package_id)
-    deadline = exchange.clock() + wait_seconds
-    with journey.told():
+    journey, references = _Journey(package_id), tuple(r.seller_external_reference for r in plan.requests)
+    done: tuple[OfferRequestResult, ...] = ()
+    with journey.named():
         for upload in plan.uploads:
             journey.stage = "uploading"
             yield from uploaded(exchange, package_id, upload)
             journey.uploaded += len(upload)
             journey.stage = "settling"
-            state = yield from _watched(
-                exchange, package_id, deadline, frozenset({PackageState.WAITING_FOR_COMPLETION})
-            )
-            if state != PackageState.WAITING_FOR_COMPLETION:
+            settled = exchange.clock() + SETTLE_SECONDS
+            state = yield from _watched(exchange, package_id, settled, lambda state: state in _SETTLED)
+            if state != _OPEN:
                 raise journey.stopped(f"the package is {state or 'in no state'} instead of open for more")
         journey.stage = "closing"
         yield from closed(exchange, package_id)
+        deadline = exchange.clock() + wait_seconds
         journey.stage = "integrating"
-        state = yield from _watched(exchange, package_id, deadline, _ENDED)
+        state = yield from _watched(exchange, package_id, deadline, lambda state: state not in _UNDER_WAY)
         journey.stage = "results"
-        done = (yield from collected(results(exchange, package_id))) if state in _ENDED else ()
-    references = tuple(update.seller_external_reference for update in plan.updates)
+        if state not in _UNDER_WAY:
+            done = yield from _all_results(exchange, package_id, set(references), deadline)
     return OfferPackageReport(package_id=package_id, state=state, sent=references, results=done)
 
 
-def _watched(exchange: Exchange, package_id: str, deadline: float, wanted: frozenset[PackageState]) -> Flow[str]:
-    """Look at a package until it is in a wanted state, has ended, or *deadline* has come; return its last state."""
+def _watched(exchange: Exchange, package_id: str, deadline: float, wanted: Callable[[str], bool]) -> Flow[str]:
+    """Look at a package until its state is *wanted* or *deadline* has come; return its last state."""
     pause = FIRST_LOOK_SECONDS
     while True:
-        package = yield from looked_up(exchange, package_id)
-        state = package.state or ""
+        state = (yield from looked_up(exchange, package_id)).state or ""
         remaining = deadline - exchange.clock()
-        if state in wanted or state in _ENDED or remaining <= 0:
+        if wanted(state) or remaining <= 0:
             return state
-        yield from sleep(min(pause, remaining))
+        yield Sleep(min(pause, remaining))
         pause = min(pause * 2, LONGEST_LOOK_SECONDS)
+
+
+def _all_results(
+    exchange: Exchange, package_id: str, references: set[str], deadline: float
+) -> Flow[tuple[OfferRequestResult, ...]]:
+    """Read the results, again while some are missing: at least twice, and until *deadline* at most five times."""
+    found: list[OfferRequestResult] = []
+    for look in range(RESULT_LOOKS):
+        stream, found = results(exchange, package_id), []
+        while (page := (yield from next_page(stream))) is not None:
+            found.extend(page.values)
+        missing = references - {result.seller_external_reference for result in found}
+        remaining = deadline - exchange.clock()
+        if not missing or look == RESULT_LOOKS - 1 or (look and remaining <= 0):
+            break
+        yield Sleep(min(2.0 ** (look + 1), max(remaining, 2.0)))
+    return tuple(found)

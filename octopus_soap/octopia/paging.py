@@ -1,33 +1,64 @@
-"""The two ways the API pages, as flows (docs/sources.md).
+"""The ways the API pages, as streams (docs/octopia.md).
 
 *By index* (orders): ``pageIndex`` from 1, ``pageSize`` up to 100. No total is sent, and neither what ``itemsPerPage``
 means on a short page nor whether ``Link`` comes is certain. So a page ends the listing only if that is beyond doubt;
-else one more page is asked for. Being wrong costs one GET; the other way round it would cost orders.
+else one more page is asked for. Being wrong costs one GET; the other way round it would cost orders. Orders that come
+or go while listing shift the pages. An order met again is given again only if it has changed; one that moves *forward*,
+onto a page already read, is missed.
+
+*By update* (orders too): each page asks for what was updated at or after the newest order of the page before. Nothing
+moves forward in that order, so nothing is missed; an order that changes meanwhile is given again.
 
 *By cursor* (offers, package results): the next cursor is in ``Link: <...?cursor=...>; rel="next"``, possibly relative,
 the parameter spelled ``Cursor`` or ``cursor``. Only the cursor is taken from it. The address is not followed: it is the
 server's word, and the token goes to the configured origin alone.
+
+Only ``rel=next`` pages; any other link says nothing about the listing. 204, an empty body, and a 404 of the API past a
+page that promised no next one are the end.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from octopus_soap.octopia.effects import Emit, Flow, Reply, Stream
-from octopus_soap.octopia.errors import ProtocolError
-from octopus_soap.octopia.models import OctopiaModel
-from octopus_soap.octopia.replies import read_json
+from octopus_soap.octopia.errors import OctopiaProtocolError
+from octopus_soap.octopia.exchange import is_web_page, read_json
+from octopus_soap.octopia.models import OctopiaModel, Order, written_time
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from octopus_soap.octopia.exchange import Exchange, Query
 
 M = TypeVar("M", bound=OctopiaModel)
 
 _LINK = re.compile(r"<([^>]*)>((?:\s*;\s*[^\s=;,]+\s*=\s*(?:\"[^\"]*\"|[^\s;,]*))*)")
 _REL = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s;,]*))", re.IGNORECASE)
+_NOT_FOUND = 404
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[M]):
+    """One page as it came: its items, the next link, and the page size the server named."""
+
+    items: list[M]
+    next: str | None = None
+    size: int | None = None
+
+    def may_go_on(self, asked: int) -> bool:
+        """True unless it is certain that no page follows.
+
+        A page shorter than asked for ends the list only if the server did not cut the page size itself.
+        """
+        if not self.items:
+            return False
+        return self.next is not None or not (len(self.items) < asked and self.size is not None and self.size >= asked)
 
 
 def items_of(payload: Any, call: str) -> list[Any]:
@@ -37,14 +68,14 @@ def items_of(payload: Any, call: str) -> list[Any]:
     [I].
 
     Raises:
-        ProtocolError: It is none of these.
+        OctopiaProtocolError: It is none of these.
     """
     if isinstance(payload, Mapping):
         found: Any = payload.get("items")
         # `"items": null` is an empty page; no "items" at all is something else and must not pass for an empty list.
         payload = [] if found is None and "items" in payload else found
     if not isinstance(payload, list):
-        raise ProtocolError(f"{call}: the answer holds no list of items", call=call)
+        raise OctopiaProtocolError(f"{call}: the answer holds no list of items", call=call)
     return list(payload)
 
 
@@ -52,80 +83,126 @@ def as_model(model: type[M], payload: Any, call: str) -> M:
     """Return *payload* as *model*.
 
     Raises:
-        ProtocolError: It is not a JSON object.
+        OctopiaProtocolError: It is not a JSON object.
     """
     if not isinstance(payload, Mapping):
-        raise ProtocolError(f"{call}: a JSON object was expected, not {type(payload).__name__}", call=call)
+        message = f"{call}: a JSON object was expected, not {type(payload).__name__}"
+        raise OctopiaProtocolError(message, call=call)
     return model.model_validate(payload)
 
 
 def listed(exchange: Exchange, path: str, model: type[M]) -> Flow[tuple[M, ...]]:
     """Return the items of a list that comes in one page."""
-    call = f"GET {path}"
-    payload = yield from exchange.read_json(path)
-    return tuple(as_model(model, item, call) for item in items_of(payload, call))
+    page = yield from _page(exchange, path, (), model)
+    return tuple(page.items)
 
 
-def by_index(exchange: Exchange, path: str, query: Query, *, page_size: int, model: type[M], key: str) -> Stream[M]:
-    """Emit all items of an index-paged list, each once.
+def _page(
+    exchange: Exchange, path: str, query: Query, model: type[M], *, may_be_past_end: bool = False
+) -> Flow[Page[M]]:
+    call, reply = f"GET {path}", (yield from exchange.read_any(path, query))
+    if may_be_past_end and reply.status == _NOT_FOUND and not is_web_page(reply):
+        return Page([])
+    exchange.checked(call, reply)
+    if not reply.body.strip():
+        return Page([])
+    payload = read_json(reply, call)
+    size: Any = payload.get("itemsPerPage") if isinstance(payload, Mapping) else None
+    items = [as_model(model, item, call) for item in items_of(payload, call)]
+    return Page(items, next_link(reply), size if isinstance(size, int) else None)
+
+
+def by_index(
+    exchange: Exchange, path: str, query: Query, *, page_size: int, model: type[M], key: str, first: int = 1
+) -> Stream[M]:
+    """Emit all items of an index-paged list; one that comes again on a later page only if it has changed.
 
     Args:
-        exchange: For whom.
+        exchange: For which seller.
         path: The list.
         query: The filters.
         page_size: Items asked for per page, 1 to 100.
         model: What an item is.
-        key: The field that tells items apart; an item met on an earlier page is not emitted again, since new items
-            shift the pages while they are read.
+        key: The field that tells items apart.
+        first: The page to begin with.
     """
-    call, index, met = f"GET {path}", 1, set[Any]()
+    index, met, more = first, dict[Any, int](), False
     while True:
-        reply = yield from exchange.read(path, [*query, ("pageIndex", str(index)), ("pageSize", str(page_size))])
-        payload = read_json(reply, call)
-        items = [as_model(model, item, call) for item in items_of(payload, call)]
-        fresh = [item for item in items if getattr(item, key) is None or getattr(item, key) not in met]
-        met.update(getattr(item, key) for item in fresh)
-        yield Emit(tuple(fresh))
-        if _is_last(reply, payload, len(items), page_size):
+        asked = [*query, ("pageIndex", str(index)), ("pageSize", str(page_size))]
+        page = yield from _page(exchange, path, asked, model, may_be_past_end=index > 1 and not more)
+        fresh = _changed(page.items, key, met)
+        yield Emit(tuple(fresh), str(index))
+        if not page.may_go_on(page_size):
             return
-        if not fresh:  # a server that ignores pageIndex would be asked for ever
-            raise ProtocolError(f"{call}: page {index} brings nothing new, and is not the last", call=call)
-        index += 1
+        if not fresh and index > 1:  # new orders may push a whole page back; a server that ignores pageIndex never ends
+            top = yield from _page(exchange, path, [*query, ("pageIndex", "1"), ("pageSize", str(page_size))], model)
+            if [getattr(item, key) for item in top.items] == [getattr(item, key) for item in page.items]:
+                call = f"GET {path}"
+                message = f"{call}: page {index} brings nothing new, and is page 1 again: pageIndex is ignored"
+                raise OctopiaProtocolError(message, call=call)
+        index, more = index + 1, page.next is not None
 
 
-def _is_last(reply: Reply, payload: Any, count: int, page_size: int) -> bool:
-    if count == 0:
-        return True
-    if "link" in reply.headers:
-        return next_link(reply) is None
-    # Shorter than asked for ends it only if the server did not cut the page size itself (`itemsPerPage` below what was
-    # asked).
-    per_page: Any = payload.get("itemsPerPage") if isinstance(payload, Mapping) else None
-    return count < page_size and isinstance(per_page, int) and per_page >= page_size
+def by_update(exchange: Exchange, path: str, query: Query, *, page_size: int, since: datetime) -> Stream[Order]:
+    """Emit all orders updated at or after *since*, the longest unchanged first.
+
+    Args:
+        exchange: For which seller.
+        path: The list.
+        query: The other filters.
+        page_size: Items asked for per page, 1 to 100.
+        since: Where to begin.
+    """
+    call, index, met, moment = f"GET {path}", 1, dict[Any, int](), written_time(since)
+    while True:
+        asked = [*query, ("updatedAtMin", moment), ("sort", "asc:updatedAt")]
+        asked += [("pageIndex", str(index)), ("pageSize", str(page_size))]
+        page = yield from _page(exchange, path, asked, Order, may_be_past_end=index > 1)
+        times = [order.updated_at for order in page.items if order.updated_at is not None]
+        if len(times) < len(page.items) or times != sorted(times):
+            what = "orders come without updatedAt, or not in its order; list them by index instead"
+            raise OctopiaProtocolError(f"{call}: {what}", call=call)
+        yield Emit(tuple(_changed(page.items, "order_id", met)), moment)
+        if not page.may_go_on(page_size):
+            return
+        newest = written_time(times[-1])
+        index = 1 if newest > moment else index + 1  # more of one moment than fit a page: by index among them
+        moment = max(newest, moment)
 
 
-def by_cursor(exchange: Exchange, path: str, query: Query, model: type[M]) -> Stream[M]:
+def by_cursor(exchange: Exchange, path: str, query: Query, model: type[M], first: str = "") -> Stream[M]:
     """Emit all items of a cursor-paged list.
 
     Args:
-        exchange: For whom.
+        exchange: For which seller.
         path: The list.
         query: The filters and the limit.
         model: What an item is.
+        first: The cursor to begin with; empty for the first page.
     """
-    call, cursor, used = f"GET {path}", None, set[str]()
+    call, cursor, used = f"GET {path}", first, set[str]()
     while True:
-        reply = yield from exchange.read(path, [*query, *([("cursor", cursor)] if cursor is not None else [])])
-        items = items_of(read_json(reply, call), call)
-        yield Emit(tuple(as_model(model, item, call) for item in items))
-        link = next_link(reply)
-        if link is None:
-            return
-        cursor = cursor_in(link)
-        if cursor is None or cursor in used:
-            what = "no cursor" if cursor is None else "a cursor that was used already"
-            raise ProtocolError(f"{call}: the link to the next page holds {what}", call=call)
         used.add(cursor)
+        page = yield from _page(exchange, path, [*query, *([("cursor", cursor)] if cursor else [])], model)
+        yield Emit(tuple(page.items), cursor)
+        if page.next is None:
+            return
+        following = cursor_in(page.next)
+        if following is None or following in used:
+            what = "no cursor" if following is None else "a cursor that was used already"
+            raise OctopiaProtocolError(f"{call}: the link to the next page holds {what}", call=call)
+        cursor = following
+
+
+def _changed(items: list[M], key: str, met: dict[Any, int]) -> list[M]:
+    """Return the items that are new or differ from when they were met, and note them in *met*."""
+    fresh: list[M] = []
+    for item in items:
+        name, content = getattr(item, key), hash(json.dumps(item.raw, sort_keys=True, default=str))
+        if name is None or met.get(name) != content:
+            fresh.append(item)
+            met[name] = content
+    return fresh
 
 
 def next_link(reply: Reply) -> str | None:

@@ -1,11 +1,11 @@
 """Where to connect and how: addresses, trust, patience.
 
-Rules kept here, because a setting is the only way to break them:
+Invariants, kept here because a setting is the only way to break them:
 
 * Credentials go to the two configured origins and nowhere else.
 * Plain http is for loopback alone (the fake server).
 * The server's certificate is always verified. A CA bundle can be named; "off" cannot.
-* Retired addresses are refused with the right one named.
+* Retired addresses are refused, and the message names the right one.
 """
 
 from __future__ import annotations
@@ -13,24 +13,28 @@ from __future__ import annotations
 import os
 import ssl
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from functools import cache
+from importlib.util import find_spec
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
+import certifi
 from pydantic import SecretStr
 
-from octopus_soap.octopia.errors import ConfigError
-from octopus_soap.octopia.retry import RetryPolicy
+from octopus_soap._http import fits_header, is_loopback
+from octopus_soap.octopia.effects import RetryPolicy
+from octopus_soap.octopia.errors import OctopiaConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TOKEN_URL = "https://auth.octopia-io.net/auth/realms/maas/protocol/openid-connect/token"  # noqa: S105 - an address, not a password
-"""The token service (docs/sources.md, [C])."""
+"""The token service (docs/octopia.md, [C])."""
 
 API_URL = "https://api.octopia-io.net/seller/v2"
-"""The seller API (docs/sources.md, [C2]; the host is [C])."""
+"""The seller API (docs/octopia.md, [C2]; the host is [C])."""
 
 RETIRED_HOSTS: Mapping[str, str] = {
     "oauth2.cdiscount.com": f"it was decommissioned [C]; the token service is {TOKEN_URL}",
@@ -38,7 +42,7 @@ RETIRED_HOSTS: Mapping[str, str] = {
     "wsvc.cdiscount.com": f"the SOAP API is closed [C]; the API is {API_URL}",
     "sts.cdiscount.com": f"it issued tokens for the closed SOAP API [C]; the token service is {TOKEN_URL}",
 }
-"""Hosts that must not be asked any more, with what to use instead (docs/sources.md)."""
+"""Hosts that must not be asked any more, with what to use instead (docs/octopia.md)."""
 
 _TLS_OFF = (
     "TLS verification cannot be turned off: the client secret and every token would go to whoever answers. The Octopia "
@@ -57,18 +61,19 @@ class OctopiaSettings:
         subscription_key: Sent as ``Ocp-Apim-Subscription-Key``. No longer mandatory ([C]); off by default.
         language: Sent as ``Accept-Language``, such as ``fr-FR`` ([C2]: categories, products and offer packages read
             it).
-        verify: True for the usual public authorities, or the path of a CA bundle (a PEM file, or a directory prepared
-            by OpenSSL's rehash) that is trusted *instead* of them. Nothing else is accepted.
+        verify: True for the usual public authorities (``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are obeyed), or the path
+            of a CA bundle (a PEM file, or a directory prepared by OpenSSL's rehash) that is trusted *instead* of them.
         allow_writes: Off by default. The bodies of the write calls are graded [C2] at best and were never checked
             against Octopia's own OpenAPI file, so writing is a decision.
-        connect_seconds: Limit for opening a connection.
+        connect_seconds: Limit for opening a connection, all addresses of the host together.
         read_seconds: Limit for each wait for data.
-        attempt_seconds: Limit for one request and its whole answer.
+        attempt_seconds: Limit for one request and its whole answer, from looking up the host to the last byte.
+        renew_seconds: Limit for asking for a new token while the present one is still good. It is asked once.
         max_reply_bytes: The longest answer read, after decompression.
         retry: How patiently reads and token requests are repeated.
 
     Raises:
-        ConfigError: An address, a limit or `verify` is refused; the message says what to use.
+        OctopiaConfigError: An address, a limit, a proxy or `verify` is refused; the message says what to use.
     """
 
     token_url: str = TOKEN_URL
@@ -80,6 +85,7 @@ class OctopiaSettings:
     connect_seconds: float = 10.0
     read_seconds: float = 30.0
     attempt_seconds: float = 120.0
+    renew_seconds: float = 5.0
     max_reply_bytes: int = 32 * 1024 * 1024
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
@@ -94,35 +100,42 @@ class OctopiaSettings:
         if self.language is not None:
             checked_header(self.language, "language")
         _check_verify(self.verify)
-        limits = (self.connect_seconds, self.read_seconds, self.attempt_seconds, self.max_reply_bytes)
-        if not all(limit > 0 for limit in limits):  # NaN fails too
-            raise ConfigError("OctopiaSettings: every limit must be above 0; an endless wait is not offered")
+        limits = (self.connect_seconds, self.read_seconds, self.attempt_seconds, self.renew_seconds)
+        if not all(limit > 0 for limit in (*limits, self.max_reply_bytes)):  # NaN fails too
+            raise OctopiaConfigError("OctopiaSettings: every limit must be above 0; an endless wait is not offered")
 
     @property
     def waits_at_most(self) -> float:
-        """Seconds after which a token request made by someone else is taken for lost."""
+        """Seconds after which a token request made by another caller is taken for lost."""
         return self.attempt_seconds * self.retry.attempts + self.retry.total_seconds
 
-    @property
-    def all_tls(self) -> bool:
-        """Whether both addresses are https."""
-        return all(urlsplit(url).scheme == "https" for url in (self.token_url, self.api_url))
-
-    def ssl_context(self) -> ssl.SSLContext | None:
-        """Return a verifying context that trusts the CA bundle alone, or None if there is none.
+    def ssl_context(self) -> ssl.SSLContext:
+        """Return the trust that `verify` names.
 
         Raises:
-            ConfigError: The bundle holds no readable certificate.
+            OctopiaConfigError: The bundle, or the file SSL_CERT_FILE names, cannot be read.
         """
         if self.verify is True:
+            return _public_authorities(os.environ.get("SSL_CERT_FILE", ""), os.environ.get("SSL_CERT_DIR", ""))
+        return _trusting(os.fspath(self.verify), "verify")
+
+    def proxy_of(self, url: str, environ: Mapping[str, str] | None = None) -> str | None:
+        """Return the proxy that the environment names for *url*, or None.
+
+        Read are ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY`` and ``NO_PROXY``, in lower case too. A proxy never sees
+        what goes to this machine.
+
+        Raises:
+            OctopiaConfigError: A variable holds what cannot be used; the message names it.
+        """
+        if is_loopback(url):
             return None
-        path = Path(self.verify)
-        try:
-            if path.is_dir():
-                return ssl.create_default_context(capath=str(path))
-            return ssl.create_default_context(cafile=str(path))
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigError(f"the CA bundle {path} cannot be read: {error}") from error
+        env = {name.lower(): value for name, value in sorted((os.environ if environ is None else environ).items())}
+        parts = urlsplit(url)
+        variable = next((name for name in (f"{parts.scheme}_proxy", "all_proxy") if env.get(name, "").strip()), None)
+        if variable is None or _bypassed(parts.hostname or "", parts.port, env.get("no_proxy", "")):
+            return None
+        return _checked_proxy(env[variable].strip(), variable.upper())
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, *, allow_writes: bool = False) -> OctopiaSettings:
@@ -135,7 +148,7 @@ class OctopiaSettings:
             allow_writes: Not read from the environment: writing is decided in code.
 
         Raises:
-            ConfigError: A value is refused.
+            OctopiaConfigError: A value is refused.
         """
         env = os.environ if environ is None else environ
         key = env.get("OCTOPIA_SUBSCRIPTION_KEY")
@@ -153,7 +166,7 @@ def checked_url(url: str, name: str) -> str:
     """Return *url* if credentials may be sent there.
 
     Raises:
-        ConfigError: It is retired, not https (loopback excepted), or carries a user, query or fragment.
+        OctopiaConfigError: It is retired, not https (loopback excepted), or carries a user, query or fragment.
     """
     try:
         parts = urlsplit(url)
@@ -162,53 +175,93 @@ def checked_url(url: str, name: str) -> str:
     except ValueError:
         parts, host = urlsplit(""), ""
     if host in RETIRED_HOSTS:
-        raise ConfigError(f"{name}: {host} must not be used any more: {RETIRED_HOSTS[host]}")
+        raise OctopiaConfigError(f"{name}: {host} must not be used any more: {RETIRED_HOSTS[host]}")
     if parts.scheme not in {"http", "https"} or not host or not url.isprintable() or " " in url:
-        raise ConfigError(f"{name} must be an https address such as {TOKEN_URL if name == 'token_url' else API_URL}")
+        example = TOKEN_URL if name == "token_url" else API_URL
+        raise OctopiaConfigError(f"{name} must be an https address such as {example}")
+    if not url.isascii():
+        raise OctopiaConfigError(f"{name}: write the host in its ASCII form (xn--...), and the path percent-encoded")
     if "@" in parts.netloc or parts.query or parts.fragment:
-        raise ConfigError(f"{name} must not carry a user, a query or a fragment")
-    if parts.scheme == "http" and not _is_loopback(host):
-        raise ConfigError(f"{name}: plain http is accepted for loopback only; {host} needs https")
+        raise OctopiaConfigError(f"{name} must not carry a user, a query or a fragment")
+    if parts.scheme == "http" and not is_loopback(url):
+        raise OctopiaConfigError(f"{name}: plain http is accepted for loopback only; {host} needs https")
     return url
 
 
 def checked_header(value: str, name: str) -> str:
-    """Return *value* if it may stand in an HTTP header: not empty, printable ASCII.
+    """Return *value* if it fits an HTTP header.
 
     Raises:
-        ConfigError: It may not. The value itself is not repeated: it may be a secret.
+        OctopiaConfigError: It does not. The value itself is not repeated: it may be a secret.
     """
-    if not value or value != value.strip() or not (value.isascii() and value.isprintable()):
-        raise ConfigError(f"{name} must be printable ASCII without line breaks or spaces around it, and not empty")
+    if not fits_header(value):
+        raise OctopiaConfigError(
+            f"{name} must be printable ASCII without line breaks or spaces around it, and not empty"
+        )
     return value
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
+def _bypassed(host: str, port: int | None, no_proxy: str) -> bool:
+    """True if ``NO_PROXY`` names *host*: ``*``, a domain with all below it, an address, a network, or host:port."""
     try:
-        return ip_address(host).is_loopback
+        address = ip_address(host)
     except ValueError:
-        return False
+        address = None
+    for entry in filter(None, (entry.strip().lower() for entry in no_proxy.split(","))):
+        if "/" in entry:
+            try:
+                network = ip_network(entry, strict=False)
+            except ValueError:
+                raise OctopiaConfigError(f"NO_PROXY: {entry[:60]!r} is not a network such as 10.0.0.0/8") from None
+            if address is not None and address in network:
+                return True
+        elif entry.removeprefix("*").lstrip(".") in {"", host, f"{host}:{port}"} or (
+            address is None and host.endswith("." + entry.removeprefix("*").lstrip("."))
+        ):
+            return True
+    return False
+
+
+def _checked_proxy(proxy: str, variable: str) -> str:
+    try:
+        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        usable = bool(parts.hostname) and proxy.isprintable() and proxy.isascii()
+        _ = parts.port
+    except ValueError:
+        usable, parts = False, urlsplit("")
+    if not usable or parts.scheme not in {"http", "https", "socks5", "socks5h"}:
+        raise OctopiaConfigError(f"{variable} must be an address such as http://proxy.example:3128 (or socks5://)")
+    if parts.scheme.startswith("socks") and find_spec("socksio") is None:
+        raise OctopiaConfigError(
+            f"{variable} names a SOCKS proxy, which needs the package socksio: pip install socksio"
+        )
+    return parts.geturl()
 
 
 def _check_verify(verify: Any) -> None:
     if verify is True:
         return
     # Everything that is not a path is some spelling of "off", or could be (an SSLContext with CERT_NONE).
-    if not isinstance(verify, (str, os.PathLike)) or str(verify).strip().lower() in {
-        "",
-        "0",
-        "false",
-        "no",
-        "none",
-        "off",
-    }:
-        raise ConfigError(_TLS_OFF)
+    off = {"", "0", "false", "no", "none", "off"}
+    if not isinstance(verify, (str, os.PathLike)) or str(verify).strip().lower() in off:
+        raise OctopiaConfigError(_TLS_OFF)
     if not Path(verify).exists():
-        raise ConfigError(f"verify must be the path of a CA bundle; {clip_path(verify)} does not exist")
+        raise OctopiaConfigError(f"verify must be the path of a CA bundle; {str(verify)[-200:]} does not exist")
 
 
-def clip_path(path: str | os.PathLike[str]) -> str:
-    """Return *path* as shown in a message: its last 200 characters."""
-    return str(path)[-200:]
+@cache
+def _public_authorities(cert_file: str, cert_dir: str) -> ssl.SSLContext:
+    # Reading them takes tens of milliseconds, more than a call: a service that builds clients per job pays once.
+    if cert_file or cert_dir:
+        return _trusting(cert_file or cert_dir, "SSL_CERT_FILE" if cert_file else "SSL_CERT_DIR")
+    return ssl.create_default_context(cafile=certifi.where())
+
+
+def _trusting(path: str, name: str) -> ssl.SSLContext:
+    bundle = Path(path)
+    try:
+        if bundle.is_dir():
+            return ssl.create_default_context(capath=str(bundle))
+        return ssl.create_default_context(cafile=str(bundle))
+    except (OSError, ssl.SSLError) as error:  # ssl.SSLError is an OSError; named for the reader
+        raise OctopiaConfigError(f"{name}: the CA bundle {path[-200:]} cannot be read: {error}") from None

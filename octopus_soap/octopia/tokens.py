@@ -1,23 +1,24 @@
-"""Access tokens: who asks for one, who waits, how long one is used.
+"""Access tokens: which caller asks for one, which callers wait, how long one is used.
 
-The rules (docs/sources.md; the authentication page, "Generate a token"):
+The rules (docs/octopia.md; the authentication page, "Generate a token"):
 
-1. One token serves every seller of a client. The cache is keyed by token URL and client id. The secret's keyed digest
-   is part of the key, so that knowing somebody's client id is not enough to be handed their token in the same process.
-2. Single flight. Whoever finds no usable token first becomes the *leader* and asks; all others, in any thread and any
-   event loop, *follow*: they wait for the leader's flight to end, then look again. A leader that dies (cancelled task,
-   killed thread, forked child) ends or loses its flight, and one follower takes over.
-3. A token is renewed ahead: `MARGIN_SECONDS` before it expires, or a fifth of its life if that is less, so that a
-   token of 300 s still works for 240 s. During the margin one caller renews; the others go on with the old token,
-   which is still good. If renewing ahead fails, so does the leader.
+1. One token serves every seller of a client. The cache is keyed by token URL, client id and a keyed digest of the
+   secret, so that knowing a client id is not enough to be handed its token in the same process.
+2. Single flight. The first caller that finds no usable token is the *leader* and asks; all others, in any thread and
+   any event loop, *follow*: they wait for the leader's flight to end, then look again. A leader that dies (cancelled
+   task, killed thread) ends or loses its flight, and one follower takes over.
+3. A token is renewed ahead: `MARGIN_SECONDS` before it expires, or a fifth of its life if that is less. During the
+   margin one caller asks, once and for a short time; the others use the old token, which is still good. If renewing
+   ahead fails, or the token service hangs, the leader uses it too.
 4. No failure loop. A failed request is remembered for a while and raised again without asking: 60 s if the credentials
    were refused, 1 s doubling to 60 s otherwise.
-5. At most 500 requests an hour per token URL and client id ([C2]) leave this process; then `TokenQuotaError` is raised
-   with the seconds to wait. Other processes with the same client share Octopia's quota, and cannot be seen from here.
+5. At most 500 requests an hour per token URL and client id ([C2]) leave this process; then `TokenQuotaError` is raised.
+   Other processes share Octopia's quota: give them one `TokenStore`, and they share the token too.
 6. A refused token (401) is dropped once, however many callers report it. A token that itself replaced a refused one is
    not replaced again within `REFUSAL_SECONDS`: then the token is not what is wrong.
+7. A forked child keeps the tokens, and none of its parent's locks and flights: those would never end there.
 
-This module decides and remembers; the request itself is a flow in `grant.py`. Time is the `clock` given.
+This module decides and remembers; the request itself is a flow in `exchange.py`. Time is the `clock` given.
 """
 
 from __future__ import annotations
@@ -25,20 +26,24 @@ from __future__ import annotations
 import copy
 import hashlib
 import hmac
-import os
+import logging
 import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from pydantic import SecretStr
 
 from octopus_soap.octopia.errors import OctopiaError, TokenError, TokenQuotaError, TokenRefusedError
+from octopus_soap.octopia.http import reset_after_fork
 
 if TYPE_CHECKING:
-    from pydantic import SecretStr
+    from collections.abc import Callable
+
+    from octopus_soap.octopia.effects import Clock
 
 MARGIN_SECONDS = 120.0
 """How long before its end a long-lived token is renewed."""
@@ -58,26 +63,51 @@ HOURLY_LIMIT = 500
 REFUSAL_SECONDS = 60.0
 """How long refused credentials, and a refused replacement token, are left alone."""
 
+T = TypeVar("T")
 _HOUR = 3600.0
 _DIGEST_KEY = secrets.token_bytes(32)
+_log = logging.getLogger("octopus_soap.octopia")
 
-Clock = Callable[[], float]
-"""Seconds that only grow: `time.monotonic`, or a test's own."""
+
+class TokenStore(Protocol):
+    """Keeps tokens where other processes find them: a job that cron starts every few seconds asks for none of its own.
+
+    The methods run in the thread that needs a token, so they must be quick. One that raises is logged and passed over.
+    A store holds bearer tokens: protect it like a password. docs/octopia.md has one in a file and one in Redis.
+    """
+
+    def load(self, name: str) -> tuple[str, float] | None:
+        """Return the token kept under *name* and the Unix time at which it ends, or None."""
+
+    def save(self, name: str, token: str, ends_at: float) -> None:
+        """Keep a token under *name* until the Unix time *ends_at*."""
+
+    def drop(self, name: str) -> None:
+        """Forget the token kept under *name*: it was refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenKey:
-    """What a token belongs to: the address, the client id and (as a keyed digest) the secret."""
+    """What a token belongs to: the address, the client id and (as digests) the secret.
+
+    Attributes:
+        url: The token service.
+        client_id: The client.
+        secret_mark: Tells secrets apart in this process.
+        name: The same in every process, for a `TokenStore`; says nothing about the secret.
+    """
 
     url: str
     client_id: str
     secret_mark: bytes = field(repr=False)
+    name: str = field(repr=False, compare=False)
 
     @classmethod
     def of(cls, url: str, client_id: str, secret: SecretStr) -> TokenKey:
         """Return the key for these credentials."""
-        mark = hmac.new(_DIGEST_KEY, secret.get_secret_value().encode(), hashlib.sha256).digest()
-        return cls(url, client_id, mark)
+        plain = secret.get_secret_value().encode()
+        name = hmac.new(plain, f"{url}\n{client_id}".encode(), hashlib.sha256).hexdigest()
+        return cls(url, client_id, hmac.new(_DIGEST_KEY, plain, hashlib.sha256).digest(), name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +147,6 @@ class Flight:
     key: TokenKey
     done: Future[None] = field(default_factory=Future[None], repr=False)
     thread: int = field(default_factory=threading.get_ident)
-    process: int = field(default_factory=os.getpid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +159,7 @@ class Lead:
 
 @dataclass(frozen=True, slots=True)
 class Follow:
-    """Someone is asking already: wait for that flight, then claim again."""
+    """Another caller is asking already: wait for that flight, then claim again."""
 
     flight: Flight
 
@@ -146,25 +175,42 @@ class _Entry:
 
 
 class TokenCache:
-    """Tokens by client, with single flight; safe to share among threads, tasks and clients.
+    """Tokens by client, with single flight; safe to share among threads, tasks, clients and forked children.
 
     Args:
         clock: Seconds that only grow.
         hourly_limit: Token requests an hour, per token URL and client id.
+        store: Where tokens are shared with other processes; by default they are not.
+        wall: Unix time, by which a store's tokens end.
     """
 
-    def __init__(self, *, clock: Clock = time.monotonic, hourly_limit: int = HOURLY_LIMIT) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock = time.monotonic,
+        hourly_limit: int = HOURLY_LIMIT,
+        store: TokenStore | None = None,
+        wall: Clock = time.time,
+    ) -> None:
         self.clock = clock
         self.hourly_limit = hourly_limit
+        self._store, self._wall = store, wall
         self._lock = threading.Lock()
         self._entries: dict[TokenKey, _Entry] = {}
         self._requests: dict[tuple[str, str], deque[float]] = {}
+        reset_after_fork(self)
 
     def __repr__(self) -> str:
         return f"<TokenCache of {len(self._entries)} client(s)>"
 
+    def after_fork(self) -> None:
+        """Keep the tokens; drop the parent's lock and its flights, which end in the parent only."""
+        self._lock = threading.Lock()
+        for key, entry in list(self._entries.items()):
+            self._entries[key] = replace(entry, flight=None)
+
     def claim(self, key: TokenKey, *, supersede: Flight | None = None) -> Token | Lead | Follow:
-        """Return a usable token, or who has to get one.
+        """Return a usable token, or which caller has to get one.
 
         Args:
             key: Whose token.
@@ -177,7 +223,7 @@ class TokenCache:
             now = self.clock()
             entry = self._entries.setdefault(key, _Entry())
             token = entry.token if entry.token is not None and now < entry.token.expires_at else None
-            busy = entry.flight is not None and entry.flight is not supersede and entry.flight.process == os.getpid()
+            busy = entry.flight is not None and entry.flight is not supersede
             if token is not None and (now < token.renew_at or busy or now < entry.error_until):
                 return token
             if busy and entry.flight is not None:
@@ -208,13 +254,24 @@ class TokenCache:
                 )
             sent.append(now)
 
-    def fulfil(self, flight: Flight, grant: Grant) -> Token:
-        """End *flight* with a token and hand it to all followers."""
+    def stored(self, key: TokenKey, fallback: Token | None) -> Grant | None:
+        """Return another process's token, if the store has one that is fresh and not *fallback* again."""
+        kept = self._asked_store(lambda store: store.load(key.name))
+        if kept is None or (fallback is not None and kept[0] == fallback.value.get_secret_value()):
+            return None
+        left = kept[1] - self._wall()
+        return Grant(SecretStr(kept[0]), left) if left > MARGIN_SECONDS / 2 else None
+
+    def fulfil(self, flight: Flight, grant: Grant, *, share: bool = True) -> Token:
+        """End *flight* with a token and hand it to all followers; with *share*, to other processes too."""
         with self._lock:
             token = _timed(grant, self.clock())
             entry = self._entries.setdefault(flight.key, _Entry())
             entry.token, entry.error, entry.failures = token, None, 0
             self._land(entry, flight)
+        if share:
+            ends_at = self._wall() + token.expires_at - token.obtained_at
+            self._asked_store(lambda store: store.save(flight.key.name, grant.value.get_secret_value(), ends_at))
         return token
 
     def fail(self, flight: Flight, error: OctopiaError) -> None:
@@ -243,11 +300,21 @@ class TokenCache:
             now = self.clock()
             entry = self._entries.setdefault(key, _Entry())
             if entry.token is not token:
-                return True  # somebody has reported it already; there is, or will be, a newer one
+                return True  # reported already; there is, or will be, a newer one
             if now - token.obtained_at < minimum_age or now - entry.refused_at < REFUSAL_SECONDS:
                 return False
             entry.token, entry.refused_at = None, now
-            return True
+        kept = self._asked_store(lambda store: store.load(key.name))
+        if kept is not None and kept[0] == token.value.get_secret_value():
+            self._asked_store(lambda store: store.drop(key.name))
+        return True
+
+    def _asked_store(self, ask: Callable[[TokenStore], T]) -> T | None:
+        try:
+            return ask(self._store) if self._store is not None else None
+        except Exception as error:  # noqa: BLE001 - a store saves requests; a broken one must not stop calls
+            _log.warning("the token store failed (%s); the token is not shared", type(error).__name__)
+            return None
 
     def forget(self) -> None:
         """Drop all tokens and remembered failures; the count of requests is kept."""

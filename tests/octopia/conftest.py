@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from octopia_stage import Caller, Timer
 
-from octopus_soap.octopia import OctopiaSettings, OwnDevelopment
+from octopus_soap.octopia import OctopiaCredentials, OctopiaSettings
 from octopus_soap.octopia.fake import FakeOctopia
 
 
@@ -28,8 +28,8 @@ def service(fake: FakeOctopia) -> Any:
 
 
 @pytest.fixture
-def credentials(fake: FakeOctopia) -> OwnDevelopment:
-    return OwnDevelopment(client_id=fake.client_id, client_secret=fake.client_secret, seller_id=fake.seller_id)
+def credentials(fake: FakeOctopia) -> OctopiaCredentials:
+    return OctopiaCredentials(client_id=fake.client_id, client_secret=fake.client_secret, seller_id=fake.seller_id)
 
 
 @pytest.fixture

@@ -1,11 +1,13 @@
 """Types are API: each line here must hold for mypy and pyright. Checked by `test_octopia_typing.py`, never run."""
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from typing import Any, assert_type
 
 from octopus_soap.octopia import (
+    AsyncListed,
     AsyncOctopiaClient,
     Carrier,
+    Listed,
     Offer,
     OfferFilter,
     OfferPackage,
@@ -16,6 +18,7 @@ from octopus_soap.octopia import (
     Order,
     OrderFilter,
     Parcel,
+    RawAnswer,
     Seller,
     SellerAddress,
     SellerIndicators,
@@ -31,18 +34,20 @@ def blocking(client: OctopiaClient, plan: OfferPackagePlan, updates: list[OfferU
     assert_type(client.indicators(), SellerIndicators)
     assert_type(client.subscriptions(), tuple[Subscription, ...])
     assert_type(client.carriers(), tuple[Carrier, ...])
-    assert_type(client.orders(OrderFilter(), page_size=5, sort="createdAt"), Iterator[Order])
+    assert_type(client.orders(OrderFilter(), page_size=5, sort="createdAt"), Listed[Order])
     assert_type(client.order("1"), Order)
     assert_type(client.count_orders(), int)
     client.approve_order("1", "Accepted")
     client.ship_order("1", [Parcel(parcel_number="1", carrier_name="UPS")])
-    assert_type(client.offers("CDISFR", OfferFilter()), Iterator[Offer])
+    assert_type(client.offers("CDISFR", OfferFilter()), Listed[Offer])
     assert_type(client.open_offer_package("CDISFR"), str)
     client.upload_offer_requests("1", updates)
     client.close_offer_package("1")
     assert_type(client.offer_package("1"), OfferPackage)
-    assert_type(client.offer_package_results("1"), Iterator[OfferRequestResult])
+    assert_type(client.offer_package_results("1"), Listed[OfferRequestResult])
     assert_type(client.send_offer_package(plan, wait_seconds=5, on_package=print), OfferPackageReport)
+    assert_type(client.get("/categories", {"pageIndex": "1"}), Any)
+    assert_type(client.send("POST", "/x", [1]), RawAnswer)
     assert_type(client.for_seller("1"), OctopiaClient)
     with client as entered:
         assert_type(entered, OctopiaClient)
@@ -61,19 +66,19 @@ async def tasks(client: AsyncOctopiaClient, plan: OfferPackagePlan, updates: lis
     assert_type(await client.indicators(), SellerIndicators)
     assert_type(await client.subscriptions(), tuple[Subscription, ...])
     assert_type(await client.carriers(), tuple[Carrier, ...])
-    assert_type(client.orders(OrderFilter(), page_size=5), AsyncIterator[Order])
+    assert_type(client.orders(OrderFilter(), page_size=5), AsyncListed[Order])
     async for order in client.orders():
         assert_type(order, Order)
     assert_type(await client.order("1"), Order)
     assert_type(await client.count_orders(), int)
     await client.approve_order("1", "Refused")
     await client.ship_order("1", [])
-    assert_type(client.offers("CDISFR"), AsyncIterator[Offer])
+    assert_type(client.offers("CDISFR"), AsyncListed[Offer])
     assert_type(await client.open_offer_package("CDISFR"), str)
     await client.upload_offer_requests("1", updates)
     await client.close_offer_package("1")
     assert_type(await client.offer_package("1"), OfferPackage)
-    assert_type(client.offer_package_results("1"), AsyncIterator[OfferRequestResult])
+    assert_type(client.offer_package_results("1"), AsyncListed[OfferRequestResult])
     assert_type(await client.send_offer_package(plan), OfferPackageReport)
     assert_type(client.for_seller("1"), AsyncOctopiaClient)
     await client.order(5)  # type: ignore[arg-type]  # must be refused: ids are text

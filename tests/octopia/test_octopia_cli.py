@@ -1,12 +1,17 @@
 """``octopus-soap octopia``: what it prints, what it never prints, and how it leaves."""
 
+import importlib.util
+import sys
+from pathlib import Path
+
 import pytest
 import typer
 from typer.testing import CliRunner
 
+from octopus_soap.cli import octopia
 from octopus_soap.cli.octopia import app
-from octopus_soap.octopia import SOAP_TO_REST, demo
 
+SAMPLE = Path(__file__).parents[2] / "samples" / "octopia_demo.py"
 CANARY = "canary-secret-value"
 
 
@@ -33,24 +38,43 @@ def env(fake):
     }
 
 
-def test_the_demo_runs_end_to_end_and_keeps_every_promise(run):
+def test_the_demo_keeps_its_three_promises(run):
     done = run("demo")
     assert done.exit_code == 0, done.output
     assert "failed" not in done.output
-    for name, _ in demo._STEPS:
-        assert name in done.output
+    assert all(name in done.output for name, _ in octopia._STEPS)
 
 
 def test_a_broken_promise_makes_the_demo_fail_and_the_rest_is_still_shown(run, monkeypatch):
     def broken(_):
         return False, "seen [red]this[/]"
 
-    monkeypatch.setattr(demo, "_STEPS", (("broken", broken), *demo._STEPS[:1]))
+    monkeypatch.setattr(octopia, "_STEPS", (("broken", broken), *octopia._STEPS[:1]))
     done = run("demo")
     assert done.exit_code == 1
     assert "failed" in done.output
     assert "seen [red]this[/]" in done.output
-    assert "Shop 98979" in done.output
+    assert "Shop 55501" in done.output
+
+
+def test_the_demo_of_the_samples_keeps_every_promise(capsys):
+    spec = importlib.util.spec_from_file_location("octopia_demo", SAMPLE)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    try:
+        spec.loader.exec_module(module)
+        assert module.main() == 0
+    finally:
+        del sys.modules[spec.name]
+    shown = capsys.readouterr().out
+    assert shown.count("ok ") == len(module.STEPS) == 12
+
+
+def test_no_control_character_of_the_service_reaches_the_terminal(run, env, service):
+    service.sellers["55501"]["shop_name"] = "Shop\x1b[2J\u202e\x9b\nnext"
+    shown = run("sellers", env=env).output
+    assert "Shop" in shown
+    assert not {"\x1b", "\u202e", "\x9b"} & set(shown)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +85,7 @@ def test_a_broken_promise_makes_the_demo_fail_and_the_rest_is_still_shown(run, m
             ["--have", "clientId", "--have", "clientSecret", "--have", "sellerId", "--for", "plugin"],
             "Plugin of your own",
         ),
-        (["--seller-id", "98979"], "aggregator-delegated"),
+        (["--seller-id", "55501"], "aggregator-delegated"),
         (["--client-id", "My Client Name", "--client-secret", CANARY], "Integrator or aggregator"),
         (["--login", "shop-api", "--password", CANARY], "closed SOAP API"),
         (["--authtoken", CANARY, "--merchantname", "m", "--accessid", CANARY], "octopus_soap.OctopusClient"),
@@ -92,17 +116,16 @@ def test_whoami_of_nothing_says_what_is_needed_and_fails(run):
 def test_whoami_refuses_a_use_that_cannot_be(run):
     done = run("whoami", "--for", "octopus")
     assert done.exit_code == 2
-    assert "InputError" in done.output
+    assert "OctopiaInputError" in done.output
 
 
-def test_the_soap_map_is_printed_whole(run):
-    done = run("whoami", "--have", "login", "--have", "password", "--soap-map")
-    assert all(operation in done.output for operation in SOAP_TO_REST)
-    assert "GET /sellers/delivery-modes" in done.output
+def test_whoami_explains_an_api_key(run):
+    done = run("whoami", "--have", "apiKey")
+    assert "no API key and no long-lived token" in done.output
 
 
 def test_the_first_calls_print_tables(run, env):
-    assert "Shop 98979" in run("sellers", env=env).output
+    assert "Shop 55501" in run("sellers", env=env).output
     orders = run("orders", "--status", "WaitingAcceptance", "--limit", "3", env=env).output
     assert orders.count("WaitingAcceptance") == 3
     assert "SKU-2" in run("offers", "CDISFR", "--limit", "2", env=env).output

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from octopus_soap.octopia import Offer, Order, OrderStatus, Seller, SellerState, Subscription
 from octopus_soap.octopia.effects import Reply
-from octopus_soap.octopia.errors import ProtocolError
+from octopus_soap.octopia.errors import OctopiaProtocolError
+from octopus_soap.octopia.exchange import problem_of, read_json, scrubber
 from octopus_soap.octopia.paging import cursor_in, next_link
-from octopus_soap.octopia.replies import problem_of, read_json, scrubber
 
 PLAIN = scrubber(())
 JSON = st.recursive(
@@ -152,7 +152,7 @@ def test_a_flood_of_field_errors_is_cut():
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 99_999, b"1" + b"0" * 5000])
 def test_what_is_not_json_is_a_protocol_error_without_its_text(body):
-    with pytest.raises(ProtocolError) as raised:
+    with pytest.raises(OctopiaProtocolError) as raised:
         read_json(Reply(status=200, body=body), "GET /x")
     assert len(str(raised.value)) < 200
     assert raised.value.__context__ is None

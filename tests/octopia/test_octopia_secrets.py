@@ -10,10 +10,10 @@ import pytest
 from octopia_stage import Caller
 from pydantic import SecretStr
 
-from octopus_soap.octopia import OctopiaError, OctopiaSettings, OwnDevelopment, identify
+from octopus_soap.octopia import OctopiaCredentials, OctopiaError, OctopiaSettings, identify
 from octopus_soap.octopia.effects import Reply, Request
-from octopus_soap.octopia.fake_answers import FakeAnswer, bad_gateway, dropped, json_answer, problem, unauthorized
-from octopus_soap.octopia.replies import problem_of, scrubber
+from octopus_soap.octopia.exchange import problem_of, scrubber
+from octopus_soap.octopia.fake import FakeAnswer, bad_gateway, dropped, json_answer, problem, unauthorized
 from octopus_soap.octopia.tokens import Grant
 
 CANARY = "canary+secret&x=y/é"
@@ -23,7 +23,9 @@ SPELLINGS = ("canary+secret", "canary%2Bsecret", "CanaryToken", "canary-key")
 @pytest.fixture(params=["sync", "async"])
 def canary(request, fake, timer):
     fake.service.add_client("canary client", CANARY, sellers=[fake.seller_id])
-    credentials = OwnDevelopment(client_id="canary client", client_secret=SecretStr(CANARY), seller_id=fake.seller_id)
+    credentials = OctopiaCredentials(
+        client_id="canary client", client_secret=SecretStr(CANARY), seller_id=fake.seller_id
+    )
     settings = OctopiaSettings(
         token_url=fake.token_url,
         api_url=fake.api_url,
@@ -88,17 +90,17 @@ def test_no_failure_of_a_write_shows_a_secret(canary, service, caplog):
 def test_success_at_debug_level_logs_no_secret_in_any_logger(canary, caplog):
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
-    loggers = [logging.getLogger(name) for name in (None, "httpx", "httpcore", "asyncio")]
+    loggers = [logging.getLogger(name) for name in (None, "httpcore", "asyncio")]
     for logger in loggers:
         logger.addHandler(handler)
     try:
-        with caplog.at_level(logging.DEBUG), caplog.at_level(logging.DEBUG, "httpx"), caplog.at_level(1, "httpcore"):
+        with caplog.at_level(logging.DEBUG), caplog.at_level(1, "httpcore"):
             canary("seller")
             canary.listed("orders")
     finally:
         for logger in loggers:
             logger.removeHandler(handler)
-    assert "HTTP Request" in stream.getvalue()  # the loggers did speak
+    assert "GET /sellers: 200" in stream.getvalue()  # the loggers did speak
     assert_clean(stream.getvalue() + caplog.text)
     assert "eyJfake" not in stream.getvalue() + caplog.text
 

@@ -6,7 +6,7 @@ import certifi
 import pytest
 from pydantic import SecretStr
 
-from octopus_soap.octopia import API_URL, TOKEN_URL, ConfigError, OctopiaSettings, RetryPolicy
+from octopus_soap.octopia import API_URL, TOKEN_URL, OctopiaConfigError, OctopiaSettings, RetryPolicy
 
 
 def test_the_defaults_are_the_documented_addresses():
@@ -21,12 +21,12 @@ def test_the_defaults_are_the_documented_addresses():
 
 @pytest.mark.parametrize("off", [False, None, 0, 1, "", "0", "false", " No ", "off", ssl._create_unverified_context()])
 def test_verification_cannot_be_turned_off(off):
-    with pytest.raises(ConfigError, match="CA bundle"):
+    with pytest.raises(OctopiaConfigError, match="CA bundle"):
         OctopiaSettings(verify=off)
 
 
 def test_verification_cannot_be_turned_off_by_the_environment():
-    with pytest.raises(ConfigError, match="cannot be turned off"):
+    with pytest.raises(OctopiaConfigError, match="cannot be turned off"):
         OctopiaSettings.from_env({"OCTOPIA_CA_BUNDLE": "false"})
 
 
@@ -44,11 +44,11 @@ def test_a_directory_of_authorities_makes_a_verifying_context(tmp_path):
 
 
 def test_a_bundle_that_is_missing_or_empty_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="does not exist"):
+    with pytest.raises(OctopiaConfigError, match="does not exist"):
         OctopiaSettings(verify=tmp_path / "none.pem")
     empty = tmp_path / "empty.pem"
     empty.touch()
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(OctopiaConfigError, match="cannot be read"):
         OctopiaSettings(verify=empty).ssl_context()
 
 
@@ -66,7 +66,7 @@ def test_a_bundle_that_is_missing_or_empty_is_refused(tmp_path):
     ],
 )
 def test_a_retired_address_is_refused_with_the_right_one_named(url, right):
-    with pytest.raises(ConfigError) as raised:
+    with pytest.raises(OctopiaConfigError) as raised:
         OctopiaSettings(token_url=url)
     assert right in str(raised.value)
 
@@ -88,7 +88,7 @@ def test_a_retired_address_is_refused_with_the_right_one_named(url, right):
     ],
 )
 def test_an_address_that_must_not_see_credentials_is_refused(url):
-    with pytest.raises(ConfigError):
+    with pytest.raises(OctopiaConfigError):
         OctopiaSettings(token_url=url)
 
 
@@ -118,7 +118,7 @@ def test_the_environment_is_read():
     ],
 )
 def test_odd_limits_and_headers_are_refused(bad):
-    with pytest.raises(ConfigError):
+    with pytest.raises(OctopiaConfigError):
         OctopiaSettings(**bad)
 
 
@@ -128,5 +128,5 @@ def test_a_plain_subscription_key_is_wrapped():
 
 @pytest.mark.parametrize("bad", [{"attempts": 0}, {"base_seconds": -1}, {"total_seconds": float("nan")}])
 def test_an_odd_retry_policy_is_refused(bad):
-    with pytest.raises(ConfigError):
+    with pytest.raises(OctopiaConfigError):
         RetryPolicy(**bad)

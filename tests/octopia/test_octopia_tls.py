@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from octopia_stage import Caller
 
-from octopus_soap.octopia import OctopiaSettings, TlsFailedError
+from octopus_soap.octopia import OctopiaSettings, OctopiaTlsError
 from octopus_soap.octopia.fake import FakeOctopia
 
 
@@ -65,7 +65,7 @@ def settings(server: FakeOctopia, **more) -> OctopiaSettings:
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_an_unknown_authority_is_refused_once_with_the_right_remedy_named(credentials, inspected, timer, mode):
     caller = Caller(mode, credentials, settings(inspected), timer)
-    with pytest.raises(TlsFailedError, match="CA bundle") as raised:
+    with pytest.raises(OctopiaTlsError, match="CA bundle") as raised:
         caller("seller")
     caller.close()
     assert "cannot be turned off" in str(raised.value)
@@ -76,5 +76,5 @@ def test_an_unknown_authority_is_refused_once_with_the_right_remedy_named(creden
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_the_ca_bundle_makes_it_work(credentials, inspected, timer, mode, certificate):
     caller = Caller(mode, credentials, settings(inspected, verify=certificate[0]), timer)
-    assert caller("seller").seller_id == "98979"
+    assert caller("seller").seller_id == "55501"
     caller.close()

@@ -1,52 +1,41 @@
-"""The client against the fake server, end to end: what ``octopus-soap octopia demo`` runs.
+"""The Octopia client against its fake server, end to end: twelve promises, each checked. No account is needed.
 
-Each step makes one promise of the package and checks it; time is a counter, so nothing waits. The table is printed by
-the CLI: this module knows no terminal.
+    python samples/octopia_demo.py
+
+Needs the extra `octopia`. Time is a counter, so nothing waits.
 """
 
-from __future__ import annotations
-
 import asyncio
+import sys
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from octopus_soap.octopia.client import AsyncOctopiaClient, OctopiaClient
-from octopus_soap.octopia.credentials import OwnDevelopment
-from octopus_soap.octopia.errors import ConfigError, OctopiaError, SellerNotLinkedError
-from octopus_soap.octopia.fake import FakeOctopia
-from octopus_soap.octopia.fake_answers import bad_gateway, too_many, unauthorized
-from octopus_soap.octopia.identify import identify
-from octopus_soap.octopia.offers import OfferUpdate, plan_offer_package
-from octopus_soap.octopia.settings import OctopiaSettings
-from octopus_soap.octopia.tokens import TokenCache
+from pydantic import SecretStr
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+from octopus_soap.octopia import (
+    AsyncOctopiaClient,
+    OctopiaClient,
+    OctopiaConfigError,
+    OctopiaCredentials,
+    OctopiaError,
+    OctopiaSettings,
+    OfferUpdate,
+    SellerNotLinkedError,
+    TokenCache,
+    plan_offer_package,
+)
+from octopus_soap.octopia.fake import FakeOctopia, bad_gateway, too_many, unauthorized
 
 CHANNEL = "CDISFR"
 CROWD = 200
 
 
-@dataclass(frozen=True, slots=True)
-class DemoStep:
-    """One promise and whether it was kept.
-
-    Attributes:
-        name: The promise.
-        passed: Whether it was kept.
-        seen: What was seen, in a line.
-    """
-
-    name: str
-    passed: bool
-    seen: str
-
-
-@dataclass(slots=True)
+@dataclass
 class _Time:
-    """A clock that moves only when somebody sleeps."""
+    """A clock that moves only when something sleeps."""
 
     now: float = 0.0
     slept: list[float] = field(default_factory=list[float])
@@ -59,14 +48,14 @@ class _Time:
         self.slept.append(seconds)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Stage:
-    """What every step works with."""
+    """The parts that every step works with."""
 
     fake: FakeOctopia
     time: _Time
     client: OctopiaClient
-    credentials: OwnDevelopment
+    credentials: OctopiaCredentials
     settings: OctopiaSettings
 
 
@@ -75,23 +64,22 @@ def _stage() -> Generator[_Stage]:
     time = _Time()
     with FakeOctopia(clock=time) as fake:
         settings = OctopiaSettings(token_url=fake.token_url, api_url=fake.api_url, allow_writes=True)
-        held = {"clientId": fake.client_id, "clientSecret": fake.client_secret, "sellerId": fake.seller_id}
-        credentials = identify(held).credentials
-        if not isinstance(credentials, OwnDevelopment):  # pragma: no cover - the fake's own values
-            raise ConfigError("the fake's credentials were not recognised")
+        credentials = OctopiaCredentials(
+            client_id=fake.client_id, client_secret=SecretStr(fake.client_secret), seller_id=fake.seller_id
+        )
         with OctopiaClient(credentials, settings=settings, clock=time, sleep=time.sleep) as client:
             yield _Stage(fake, time, client, credentials, settings)
 
 
-def run_demo() -> Iterator[DemoStep]:
-    """Run all steps against a fresh fake, yielding each as it is done. A failing step does not stop the others."""
+def run_demo() -> Iterator[tuple[str, bool, str]]:
+    """Run all steps against a fresh fake: the promise, whether it was kept, and the evidence. All are run."""
     with _stage() as stage:
-        for name, step in _STEPS:
+        for name, step in STEPS:
             try:
                 passed, seen = step(stage)
             except OctopiaError as error:
                 passed, seen = False, f"{type(error).__name__}: {error}"
-            yield DemoStep(name, passed, seen)
+            yield name, passed, seen
 
 
 def _first_call(stage: _Stage) -> tuple[bool, str]:
@@ -167,12 +155,12 @@ def _package(stage: _Stage) -> tuple[bool, str]:
 def _refused_setting(_: _Stage, changes: dict[str, Any], wanted: str) -> tuple[bool, str]:
     try:
         replace(OctopiaSettings(), **changes)
-    except ConfigError as error:
+    except OctopiaConfigError as error:
         return wanted in str(error), str(error)[:90] + "…"
     return False, "accepted"
 
 
-_STEPS: tuple[tuple[str, Callable[[_Stage], tuple[bool, str]]], ...] = (
+STEPS: tuple[tuple[str, Callable[[_Stage], tuple[bool, str]]], ...] = (
     ("the first call gives the profile", _first_call),
     ("lists are read", _lists),
     ("orders are paged by index", _orders),
@@ -192,3 +180,16 @@ _STEPS: tuple[tuple[str, Callable[[_Stage], tuple[bool, str]]], ...] = (
     ("TLS verification cannot be turned off", partial(_refused_setting, changes={"verify": False}, wanted="CA bundle")),
 )
 """The promises, in the order they are shown."""
+
+
+def main() -> int:
+    """Run the demo and print it. Return 0 if every promise was kept."""
+    kept = True
+    for name, passed, seen in run_demo():
+        kept = kept and passed
+        print(f"{'ok    ' if passed else 'FAILED'} {name}: {seen}")
+    return 0 if kept else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,460 @@
+"""The two drivers: the only module that sends, sleeps or waits.
+
+Invariants:
+
+* One attempt, from looking up the host to the last byte of the answer, takes at most its limit, whatever the server
+  drips. A TLS handshake is bounded per message only.
+* A forked child never uses a connection of its parent: two processes on one socket would read each other's answers.
+* An answer is inflated within `OctopiaSettings.max_reply_bytes`, and one coding deep.
+* No cookie is kept, no redirect is followed; both would need code that is not here.
+* An error of httpcore carries its request, and the request the token. So errors are translated inside the ``except``
+  and raised outside of it, which leaves no chain; and no local variable here holds a header in the clear.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import ssl
+import sys
+import threading
+import time
+from contextlib import suppress
+from contextvars import ContextVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from urllib.parse import unquote, urlsplit
+from weakref import WeakSet
+
+import httpcore
+
+from octopus_soap._http import BodyCodingError, BodyTooLongError, Inflater
+from octopus_soap.octopia.effects import Answer, Effect, Flow, Reply, Request, Send, T, Wait
+from octopus_soap.octopia.errors import (
+    ConnectionLostError,
+    OctopiaConfigError,
+    OctopiaConnectError,
+    OctopiaProtocolError,
+    OctopiaTimeoutError,
+    OctopiaTlsError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+    from concurrent.futures import Future
+
+    from octopus_soap.octopia.settings import OctopiaSettings
+
+_log = logging.getLogger("octopus_soap.octopia")
+
+CONNECTIONS = 64
+"""The most connections of one client, all of which may be kept open."""
+
+IDLE_SECONDS = 50.0
+"""The longest a connection is kept unused: load balancers drop idle ones without a word after a minute."""
+
+
+# -- connections: bounded in time, never shared with a forked child --------------------------------------------------
+
+
+class AfterFork(Protocol):
+    """What must change in a forked child before anything runs there."""
+
+    def after_fork(self) -> None:
+        """Drop what belongs to the parent process."""
+
+
+_INHERITED: WeakSet[AfterFork] = WeakSet()
+
+
+def reset_after_fork(thing: AfterFork) -> None:
+    """Have ``thing.after_fork()`` called in every forked child, before any of its code runs."""
+    _INHERITED.add(thing)
+
+
+def _in_child() -> None:
+    for thing in list(_INHERITED):
+        thing.after_fork()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_in_child)
+
+_deadline: ContextVar[float] = ContextVar("octopus_soap_octopia_deadline", default=float("inf"))
+
+
+def _left(timeout: float | None) -> float:
+    """Return what is left of the attempt, at most *timeout*; never 0, which would mean not to wait at all."""
+    left = _deadline.get() - time.monotonic()
+    return max(0.001, left if timeout is None else min(left, timeout))
+
+
+class _BoundedBackend(httpcore.NetworkBackend):
+    """Makes connections whose every wait fits into what is left of the attempt."""
+
+    def __init__(self) -> None:
+        self._inner = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        def connect(address: str, seconds: float) -> httpcore.NetworkStream:
+            return self._inner.connect_tcp(address, port, seconds, local_address, socket_options)
+
+        until, failure = time.monotonic() + _left(timeout), httpcore.ConnectError(f"{host}: no address")
+        addresses = _addresses(host, port)
+        for (
+            address
+        ) in addresses:  # the limit is one for all of them: six dead addresses must not take six times as long
+            left = until - time.monotonic()
+            if left <= 0:
+                raise httpcore.ConnectTimeout("no address answered in time")
+            try:
+                return _BoundedStream(connect(address, left))
+            except httpcore.ConnectError as error:
+                failure = error
+        raise failure
+
+
+class _BoundedStream(httpcore.NetworkStream):
+    """A stream that gives each wait only the time that is left of the attempt."""
+
+    def __init__(self, inner: httpcore.NetworkStream) -> None:
+        self._inner = inner
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, _left(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, _left(timeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        return _BoundedStream(self._inner.start_tls(ssl_context, server_hostname, _left(timeout)))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise httpcore.ConnectError(f"{host}: {error}") from None
+    return list(dict.fromkeys(str(row[4][0]) for row in found))
+
+
+Pool = TypeVar("Pool", httpcore.ConnectionPool, httpcore.AsyncConnectionPool)
+
+
+class _Pools(Generic[Pool]):
+    """The connection pools of one driver, by proxy, made when first used and again in a forked child."""
+
+    def __init__(self, settings: OctopiaSettings, make: Callable[..., Pool]) -> None:
+        self._settings = settings
+        self._make: Callable[..., Pool] = make
+        self.closed = False
+        self._proxies = {url: settings.proxy_of(url) for url in (settings.token_url, settings.api_url)}
+        self._trust = settings.ssl_context()
+        self.after_fork()
+        reset_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Forget the parent's connections: dropping them closes nothing of the parent's."""
+        self._lock = threading.Lock()
+        self._made: dict[str | None, Pool] = {}
+        self.loop: asyncio.AbstractEventLoop | None = None
+
+    def of(self, url: str) -> Pool:
+        """Return the pool for *url*."""
+        if self.closed:
+            raise OctopiaConfigError("the client is closed; make a new one")
+        settings = self._settings
+        proxy = self._proxies[settings.token_url if url == settings.token_url else settings.api_url]
+        with self._lock:
+            if proxy not in self._made:
+                # All may stay open: with fewer, httpcore 1.0 closes idle ones while another thread takes them up.
+                self._made[proxy] = self._make(
+                    ssl_context=self._trust,
+                    proxy=None if proxy is None else _proxy(proxy),
+                    max_connections=CONNECTIONS,
+                    max_keepalive_connections=CONNECTIONS,
+                    keepalive_expiry=IDLE_SECONDS,
+                )
+            return self._made[proxy]
+
+    def taken(self) -> list[Pool]:
+        """Return the pools to close, and make no more."""
+        self.closed = True
+        with self._lock:
+            pools = list(self._made.values())
+            self._made.clear()
+        return pools
+
+
+def _proxy(url: str) -> httpcore.Proxy:
+    parts = urlsplit(url)
+    auth = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+    return httpcore.Proxy(parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(), auth)
+
+
+# -- the drivers ----------------------------------------------------------------------------------------------------
+
+
+class BlockingDriver:
+    """Carries flows out in the calling thread.
+
+    Args:
+        settings: Trust and limits.
+        sleep: Lets seconds pass.
+    """
+
+    def __init__(self, settings: OctopiaSettings, sleep: Callable[[float], None]) -> None:
+        self._settings, self._sleep = settings, sleep
+        self._pools = _Pools(settings, partial(httpcore.ConnectionPool, network_backend=_BoundedBackend()))
+
+    def run(self, flow: Flow[T]) -> T:
+        """Carry *flow* out and return its value."""
+        try:
+            effect = next(flow)
+            while True:
+                try:
+                    answer = self._done(effect)
+                except BaseException as error:  # noqa: BLE001 - the flow lets through what it does not handle
+                    effect = flow.throw(error)
+                else:
+                    effect = flow.send(answer)
+        except StopIteration as stop:
+            value: T = stop.value
+            return value
+
+    def close(self) -> None:
+        """Close all connections."""
+        for pool in self._pools.taken():
+            pool.close()
+
+    def _done(self, effect: Effect) -> Answer:
+        if isinstance(effect, Send):
+            return self._send(effect.request)
+        if isinstance(effect, Wait):
+            return self._wait(effect)
+        self._sleep(effect.seconds)
+        return None
+
+    def _wait(self, effect: Wait) -> bool:
+        if effect.leader_thread == threading.get_ident():
+            return False  # the event loop doing the work runs in this thread: waiting would stop it
+        try:
+            effect.event.result(effect.seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    def _send(self, request: Request) -> Reply:
+        pool, exchange = self._pools.of(request.url), _Exchange(request, self._settings)
+        before = _deadline.set(exchange.until)
+        try:
+            with pool.stream(**exchange.arguments()) as response:
+                exchange.began(response)
+                for chunk in response.iter_stream():
+                    exchange.add(chunk)
+            return exchange.reply()
+        except Exception as error:  # noqa: BLE001 - told apart, and raised again if it is none of the known
+            failure = exchange.failure(error)
+        finally:
+            _deadline.reset(before)
+        raise failure
+
+
+class AsyncioDriver:
+    """Carries flows out as part of the running task; belongs to the event loop it is first used in.
+
+    Args:
+        settings: Trust and limits.
+        sleep: Lets seconds pass.
+    """
+
+    def __init__(self, settings: OctopiaSettings, sleep: Callable[[float], Awaitable[None]]) -> None:
+        self._settings, self._sleep = settings, sleep
+        self._pools = _Pools(settings, httpcore.AsyncConnectionPool)
+
+    async def run(self, flow: Flow[T]) -> T:
+        """Carry *flow* out and return its value."""
+        try:
+            effect = next(flow)
+            while True:
+                try:
+                    answer = await self._done(effect)
+                except BaseException as error:  # noqa: BLE001 - the flow lets through what it does not handle
+                    effect = flow.throw(error)
+                else:
+                    effect = flow.send(answer)
+        except StopIteration as stop:
+            value: T = stop.value
+            return value
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for pool in self._pools.taken():
+            await pool.aclose()
+
+    async def _done(self, effect: Effect) -> Answer:
+        if isinstance(effect, Send):
+            return await self._send(effect.request)
+        if isinstance(effect, Wait):
+            return await _landed(effect.event, effect.seconds)
+        await self._sleep(effect.seconds)
+        return None
+
+    async def _send(self, request: Request) -> Reply:
+        pool, exchange = self._pools.of(request.url), _Exchange(request, self._settings)
+        loop = asyncio.get_running_loop()
+        self._pools.loop = self._pools.loop or loop
+        if self._pools.loop is not loop:  # its connections live in the first loop and would fail obscurely in another
+            raise OctopiaConfigError("an AsyncOctopiaClient belongs to one event loop: make one per asyncio.run")
+        try:
+            async with asyncio.timeout(exchange.limit), pool.stream(**exchange.arguments()) as response:
+                exchange.began(response)
+                async for chunk in response.aiter_stream():
+                    exchange.add(chunk)
+            return exchange.reply()
+        except Exception as error:  # noqa: BLE001 - told apart, and raised again if it is none of the known
+            failure = exchange.failure(error)
+        raise failure
+
+
+async def _landed(event: Future[None], seconds: float) -> bool:
+    """Wait for *event*, set in any thread, without ever touching it: other tasks wait for it too."""
+    loop = asyncio.get_running_loop()
+    waiter: asyncio.Future[None] = loop.create_future()
+
+    def wake() -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    def notify(_: Future[None]) -> None:
+        with suppress(RuntimeError):  # this loop has been closed meanwhile; there is nothing to wake
+            loop.call_soon_threadsafe(wake)
+
+    event.add_done_callback(notify)
+    try:
+        async with asyncio.timeout(seconds):
+            await waiter
+    except TimeoutError:
+        return False
+    return True
+
+
+class _Exchange:
+    """One request on its way: what is handed to httpcore, the answer as it grows, and what a failure means."""
+
+    def __init__(self, request: Request, settings: OctopiaSettings) -> None:
+        self._request, self._settings = request, settings
+        self.limit = settings.attempt_seconds if request.seconds is None else request.seconds
+        self._started = time.monotonic()
+        self.until = self._started + self.limit
+        self._status, self._headers = 0, dict[str, str]()
+        self._inflater: Inflater | None = None
+        self._body = bytearray()
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments of ``pool.stream``; they hold secrets and must not be kept."""
+        request, settings = self._request, self._settings
+        shown = {"User-Agent": "octopus-soap (octopia)", "Accept-Encoding": "gzip, deflate", **request.headers}
+        secret = {name: value.get_secret_value() for name, value in request.secret_headers.items()}
+        silence = min(settings.read_seconds, self.limit)
+        seconds = {
+            "connect": min(settings.connect_seconds, self.limit),
+            "pool": self.limit,
+            "read": silence,
+            "write": silence,
+        }  # fmt: skip # one line per kind would say no more
+        return {
+            "method": request.method,
+            "url": request.url,
+            "headers": [(name.encode("ascii"), value.encode("ascii")) for name, value in (shown | secret).items()],
+            "content": request.body.get_secret_value() if request.body is not None else None,
+            "extensions": {"timeout": seconds},
+        }
+
+    def began(self, response: httpcore.Response) -> None:
+        """Take the head of the answer."""
+        self._status = response.status
+        for raw_name, raw_value in response.headers:
+            name, value = raw_name.decode("ascii").lower(), raw_value.decode("latin-1")
+            self._headers[name] = f"{self._headers[name]}, {value}" if name in self._headers else value
+        self._inflater = Inflater(self._headers.get("content-encoding", ""), self._settings.max_reply_bytes)
+
+    def add(self, chunk: bytes) -> None:
+        """Take a piece of the body."""
+        assert self._inflater is not None  # noqa: S101 - the head came first
+        self._body += self._inflater.feed(chunk)
+
+    def reply(self) -> Reply:
+        """Return the answer; it is complete."""
+        if self._inflater is not None:
+            self._inflater.end()
+        _log.debug("%s: %d after %.3f s", self._request.call, self._status, time.monotonic() - self._started)
+        return Reply(status=self._status, headers=self._headers, body=bytes(self._body))
+
+    def failure(self, error: Exception) -> Exception:
+        """Return what to raise for *error*: an error of ours, or *error* itself if it is a bug."""
+        call, reason = self._request.call, f"{type(error).__name__}: {error}".rstrip(": ")
+        _log.debug("%s: failed after %.3f s: %s", call, time.monotonic() - self._started, type(error).__name__)
+        if isinstance(error, _NEVER_LEFT):
+            return _not_connected(call, error, reason)
+        if isinstance(error, RuntimeError) and "shutdown" in str(error):  # asyncio looks names up in a pool of threads
+            return OctopiaConnectError(f"{call}: the interpreter is shutting down; nothing was sent", call=call)
+        if isinstance(error, (httpcore.TimeoutException, TimeoutError)):
+            late = time.monotonic() >= self.until - 0.05  # timers and clocks differ by a little
+            what = f"the answer did not end within {self.limit:g} s" if late else f"no answer in time ({reason})"
+            return OctopiaTimeoutError(f"{call}: {what}", call=call, reason=reason)
+        if isinstance(error, (BodyCodingError, BodyTooLongError)):
+            return OctopiaProtocolError(f"{call}: the answer cannot be read: {error}", call=call, status=self._status)
+        if isinstance(error, (httpcore.NetworkError, httpcore.ProtocolError, OSError)):
+            return ConnectionLostError(f"{call}: the connection broke ({reason})", call=call, reason=reason)
+        return error
+
+
+_NEVER_LEFT = (
+    httpcore.ConnectError,
+    httpcore.ConnectTimeout,
+    httpcore.PoolTimeout,
+    httpcore.ProxyError,
+    httpcore.UnsupportedProtocol,
+    httpcore.LocalProtocolError,
+)  # fmt: skip # a plain list of classes
+_UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21, 24})
+"""OpenSSL's codes for a chain that ends in no trusted root: what a proxy that inspects TLS causes."""
+
+
+def _not_connected(call: str, error: Exception, reason: str) -> OctopiaConnectError:
+    untrusted = _certificate_error(error)
+    if untrusted is None:  # a handshake that was cut is no verdict on the certificate, and worth another try
+        return OctopiaConnectError(f"{call}: no connection ({reason}); nothing was sent", call=call, reason=reason)
+    message = f"{call}: the server's certificate was not accepted ({untrusted.verify_message}); nothing was sent"
+    if untrusted.verify_code in _UNKNOWN_ISSUER:
+        message += (
+            ". If your network inspects TLS, set `verify` (or OCTOPIA_CA_BUNDLE) to the CA bundle that holds its root "
+            "certificate; verification cannot be turned off"
+        )
+    return OctopiaTlsError(message, call=call, reason=reason)
+
+
+def _certificate_error(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
