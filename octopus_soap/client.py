@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import random
-import uuid
+import secrets
+import threading
 from abc import abstractmethod
 from contextlib import aclosing, closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from octopus_soap._http import is_loopback, retry_after
-from octopus_soap.engine.batch import attach_partial, finish, next_chunk
 from octopus_soap.engine.catalogue import Catalogue, meant
 from octopus_soap.engine.context import Context, SizeMemory
 from octopus_soap.engine.operation import AsyncSurface, BlockingSurface, Surface
@@ -27,7 +28,6 @@ from octopus_soap.wire.codec import Codec
 from octopus_soap.wire.redact import Redactor
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import AsyncGenerator, Callable, Generator
     from os import PathLike
 
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from octopus_soap.transport.asynchronous import AsyncDriver
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class _Client(Operations, Surface):
@@ -74,14 +75,14 @@ class _Client(Operations, Surface):
         )
         self._stop: threading.Event | None = None
         self._memory = SizeMemory()
-        self._trust = CredentialState()
+        self._credentials = CredentialState()
         redactor = Redactor(self.settings.secrets())
         utc_suffix = "Z" if self.settings.utc_suffix else ""
         contract = load_contract(self.settings.wsdl)
         self._codec = Codec(contract, redactor, self.settings.server_zone, utc_suffix)
-        tally = Tally(lambda: datetime.now(UTC))
-        self._watch = ClientObserver(tally, self.settings.endpoint, redactor.text).with_hook(on_event)
-        self._made_context = self._make_context()
+        tally = Tally(partial(datetime.now, UTC))
+        self._observer = ClientObserver(tally, self.settings.endpoint, redactor.text).with_hook(on_event)
+        self._context = self._make_context()
         self._connect()
 
     @abstractmethod
@@ -100,17 +101,16 @@ class _Client(Operations, Surface):
         unverified = (
             self._codec.bundled and not settings.accept_unverified_contract and not is_loopback(settings.endpoint)
         )
-        stopped = (lambda: False) if self._stop is None else self._stop.is_set
         return Context(
             codec=self._codec,
-            rules=CallConfig(
+            config=CallConfig(
                 policy,
                 random.random,
-                lambda: uuid.uuid4().hex[:16],
-                self._trust,
+                partial(secrets.token_hex, 8),
+                self._credentials,
                 lambda reply: retry_after(reply.headers),
-                stopped,
-                self._watch,
+                (self._stop or threading.Event()).is_set,  # without a stop, one that nobody sets
+                self._observer,
             ),
             account_id=settings.sent_account_id,
             batch_sizes=settings.batch_sizes,
@@ -122,9 +122,6 @@ class _Client(Operations, Surface):
             unverified=unverified,
             memory=self._memory,
         )
-
-    def _context(self) -> Context:
-        return self._made_context
 
     def with_options(
         self,
@@ -161,8 +158,8 @@ class _Client(Operations, Surface):
         vars(view).update(vars(self))
         view.settings = self.settings.changed(**{name: value for name, value in given.items() if value is not None})
         view._stop = stop or self._stop
-        view._watch = self._watch.with_hook(on_event)
-        view._made_context = view._make_context()
+        view._observer = self._observer.with_hook(on_event)
+        view._context = view._make_context()
         view._use_own_limits()
         return view
 
@@ -172,9 +169,9 @@ class _Client(Operations, Surface):
 
     def _pinging(self, timeout: float | None) -> Flow[Health]:
         settings = self.settings if timeout is None else self.settings.changed(ping_timeout=timeout)
-        context = self._context()
-        once = replace(context.rules.policy, max_attempts=1, total=settings.ping_timeout)
-        return ping(replace(context, rules=replace(context.rules, policy=once)))
+        context = self._context
+        once = replace(context.config.policy, max_attempts=1, total=settings.ping_timeout)
+        return ping(replace(context, config=replace(context.config, policy=once)))
 
     @property
     def learned_batch_sizes(self) -> dict[str, tuple[int, int]]:
@@ -184,17 +181,17 @@ class _Client(Operations, Surface):
     @property
     def counters(self) -> Counters:
         """What this client and its views did so far, as numbers."""
-        return self._watch.tally.snapshot()
+        return self._observer.tally.snapshot()
 
     @property
     def last_success_at(self) -> datetime | None:
         """When the service last answered a request as it should, aware and in UTC; None before that."""
-        return self._watch.tally.last_success_at
+        return self._observer.tally.last_success_at
 
     @property
     def operations(self) -> Catalogue:
         """The operations this client has, with rows per request and safety: print it, or loop over its rows."""
-        return Catalogue(self._context())
+        return Catalogue(self._context)
 
     if not TYPE_CHECKING:  # type checkers know every operation, and call a misspelt one by its name
 
@@ -276,31 +273,25 @@ class OctopusClient(_Client, BlockingSurface):
     def _run(self, flow: Flow[T]) -> T:
         return self._driver.run(flow)
 
-    def _run_job(self, job: BatchCall[T]) -> BatchResult[T]:
+    def _run_batches(self, call: BatchCall[T, R]) -> R:
         parts: list[BatchResult[T]] = []
+        # The driver is closed at once, and not by the garbage collector later: what still runs must not go on.
         with (
-            attach_partial(job, parts),
-            job.shown(),
-            # Closed at once, not when the garbage collector comes by: what still runs must not go on.
-            closing(self._driver.side_by_side(job.flows(), job.parallel, job.ahead)) as running,
+            call.running(parts),
+            closing(self._driver.side_by_side(call.flows(), call.parallel, call.ahead)) as ended,
         ):
-            for part in running:
-                parts.append(job.absorb(part))
-                job.report(parts[-1])
-        return finish(job, parts)
+            for part in ended:
+                call.absorb(part, parts)
+        return call.finish(parts)
 
-    def _stream_job(self, job: BatchCall[T]) -> Generator[BatchResult[T]]:
-        done = False
+    def _stream_batches(self, call: BatchCall[T, Any]) -> Generator[BatchResult[T]]:
         held: list[BatchResult[T]] = []
         with (
-            attach_partial(job, held),
-            job.shown(),
-            closing(self._driver.side_by_side(job.flows(), job.parallel, job.ahead)) as running,
+            call.running(held),
+            closing(self._driver.side_by_side(call.flows(), call.parallel, call.ahead)) as ended,
         ):
-            for part in running:
-                result = next_chunk(job, part, held, done=done)
-                done = done or bool(len(result))
-                yield result
+            for part in ended:
+                yield call.next_chunk(part, held)
                 held.clear()
 
     def _use_own_limits(self) -> None:
@@ -374,24 +365,20 @@ class AsyncOctopusClient(_Client, AsyncSurface):
     async def _run(self, flow: Flow[T]) -> T:
         return await self._driver.run(flow)
 
-    async def _run_job(self, job: BatchCall[T]) -> BatchResult[T]:
+    async def _run_batches(self, call: BatchCall[T, R]) -> R:
         parts: list[BatchResult[T]] = []
-        with attach_partial(job, parts), job.shown():
-            async with aclosing(self._driver.side_by_side(job.flows(), job.parallel, job.ahead)) as running:
-                async for part in running:
-                    parts.append(job.absorb(part))
-                    job.report(parts[-1])
-        return finish(job, parts)
+        with call.running(parts):
+            async with aclosing(self._driver.side_by_side(call.flows(), call.parallel, call.ahead)) as ended:
+                async for part in ended:
+                    call.absorb(part, parts)
+        return call.finish(parts)
 
-    async def _stream_job(self, job: BatchCall[T]) -> AsyncGenerator[BatchResult[T]]:
-        done = False
+    async def _stream_batches(self, call: BatchCall[T, Any]) -> AsyncGenerator[BatchResult[T]]:
         held: list[BatchResult[T]] = []
-        with attach_partial(job, held), job.shown():
-            async with aclosing(self._driver.side_by_side(job.flows(), job.parallel, job.ahead)) as running:
-                async for part in running:
-                    result = next_chunk(job, part, held, done=done)
-                    done = done or bool(len(result))
-                    yield result
+        with call.running(held):
+            async with aclosing(self._driver.side_by_side(call.flows(), call.parallel, call.ahead)) as ended:
+                async for part in ended:
+                    yield call.next_chunk(part, held)
                     held.clear()
 
     def _use_own_limits(self) -> None:

@@ -62,9 +62,8 @@ class Operations:
 
         Vendor's page: IsSkuExist.
         """
-        return SingleCall(
-            {"sku": sku}, ScalarOf(bool), outcomes.require_value, account_id, inputs.sku_problems(sku, "sku")
-        )
+        problems = inputs.sku_problems(sku, "sku")
+        return SingleCall({"sku": sku}, ScalarOf(bool), account_id=account_id, problems=problems)
 
     @listing("IsSkuExistList", Safety.READ, BatchRule("skuList", 500, documented=True))
     def is_sku_exist_list(
@@ -144,7 +143,7 @@ class Operations:
 
         Vendor's page: GetItemList ("Limited to a maximum of 100 SKUs at a time").
         """
-        return ListCall(skus, inputs.sku, RowsOf(InventoryItem), outcomes.found, None, account_id, batch_size, progress)
+        return ListCall(skus, inputs.sku, RowsOf(InventoryItem), None, None, account_id, batch_size, progress)
 
     # -- quantities --------------------------------------------------------------------------------------------
 
@@ -165,9 +164,8 @@ class Operations:
 
         Vendor's page: GetItemQuantity.
         """
-        return SingleCall(
-            {"sku": sku}, ScalarOf(int), outcomes.require_value, account_id, inputs.sku_problems(sku, "sku")
-        )
+        problems = inputs.sku_problems(sku, "sku")
+        return SingleCall({"sku": sku}, ScalarOf(int), account_id=account_id, problems=problems)
 
     @single("GetItemQuantityInfo", Safety.READ)
     def get_item_quantity_info(self, sku: str, *, account_id: str | None = None) -> SingleCall[QuantityInfoResponse]:
@@ -318,9 +316,12 @@ class Operations:
         Vendor's page: UploadItem.
         """
         checked = inputs.item(InventoryItem)(item)
-        arguments = {"inventoryItem": item}
         return SingleCall(
-            arguments, ScalarOf(int), outcomes.require_value, account_id, checked.problems, "inventoryItem"
+            {"inventoryItem": item},
+            ScalarOf(int),
+            account_id=account_id,
+            problems=checked.problems,
+            guarded="inventoryItem",
         )
 
     @listing("UploadItemList", Safety.IDEMPOTENT, BatchRule("inventoryItems", 100, documented=False))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, fields, make_dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
@@ -82,9 +82,9 @@ class OutcomeStatus(StrEnum):
 _UNFINISHED = frozenset({OutcomeStatus.FAILED, OutcomeStatus.UNKNOWN, OutcomeStatus.NOT_SENT})
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(slots=True, repr=False, unsafe_hash=True)  # not frozen: a big call makes one per input, four times as fast
 class ItemOutcome(Generic[T_co]):
-    """What became of one input of a list call, or of one row of a page.
+    """What became of one input of a list call, or of one row of a page. Read it; do not change it.
 
     Attributes:
         index: position in the input (or in the page), counted from 0.
@@ -120,24 +120,6 @@ class ItemOutcome(Generic[T_co]):
     def ok(self) -> bool:
         """True where the service did it, or answered it."""
         return self.status is OutcomeStatus.OK
-
-
-_GENERIC: Any = Generic  # which a type checker takes for a form of syntax, not for a base
-_Unfrozen: Any = make_dataclass(
-    "_Unfrozen", [made.name for made in fields(ItemOutcome)], bases=(_GENERIC[T_co],), slots=True
-)
-
-
-def item_outcome(*values: Any) -> ItemOutcome[Any]:
-    """`ItemOutcome(*values)`, all of its values given, in a third of the time: a big call makes one per input.
-
-    A frozen dataclass fills each of its slots through `object.__setattr__`. The twin with the same slots is filled by
-    plain assignment, and then is one.
-    """
-    outcome = _Unfrozen(*values)
-    outcome.__class__ = ItemOutcome
-    made: ItemOutcome[Any] = outcome
-    return made
 
 
 class BatchResult(Sequence[T]):
@@ -377,8 +359,7 @@ class BatchResult(Sequence[T]):
 
     def raise_for_unfinished(self, cause: BaseException | None = None) -> BatchResult[T]:
         """Raise `BatchError` carrying this result where anything is failed, unknown or not sent, or return self."""
-        unfinished = self.unfinished
-        if not unfinished:
+        if len(self._values) == len(self.outcomes) or not (unfinished := self.unfinished):
             return self
         first = next((o for o in unfinished if o.error is not None), unfinished[0])
         why = f"; first: [{first.index}] {first.key!r}: {first.error.message}" if first.error else ""

@@ -42,7 +42,6 @@ from octopus_soap.testing import (
     replay_traffic,
 )
 from octopus_soap.wire.redact import Masker, Redactor
-from tests.every import every
 
 SECRETS = ("canary-authtoken-5f2c81", "0badc0de-0000-4000-8000-canary7d31aa")
 """Of the tests' account; checked below to be so."""
@@ -216,7 +215,7 @@ def envelope(inner: str) -> bytes:
     return f'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>{inner}</s:Body></s:Envelope>'.encode()
 
 
-@every(
+@pytest.mark.parametrize(
     "inner",
     [
         "<CustomerTelephone>Canarina</CustomerTelephone>",  # a member nobody has seen yet
@@ -242,7 +241,7 @@ def test_a_person_is_masked_wherever_one_stands(inner):
     assert "anarina" not in masker().body(envelope(inner)).replace("***", "")
 
 
-@every(
+@pytest.mark.parametrize(
     "inner",
     [
         f"<Message>{SECRETS[0]} is odd</Message>",

@@ -12,7 +12,6 @@ import pytest
 from octopus_soap import ConfigError, OctopusClient, OctopusSettings, OmittedValues, Safety
 from octopus_soap._http import is_loopback
 from octopus_soap.settings import OPERATION_NAMES, profiles_file
-from tests.every import every
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -223,7 +222,7 @@ WRONG: list[dict[str, Any]] = [
 ]
 
 
-@every("changes", WRONG, ids=lambda changes: ascii(changes)[:60])
+@pytest.mark.parametrize("changes", WRONG, ids=lambda changes: ascii(changes)[:60])
 def test_a_wrong_value_is_refused_by_name_and_without_showing_secrets(changes: dict[str, Any]) -> None:
     with pytest.raises(ConfigError) as caught:
         OctopusSettings.load(**{**GIVEN, **changes})
@@ -292,7 +291,7 @@ def test_no_form_of_the_settings_shows_a_secret() -> None:
 
 def test_a_client_shows_no_secret() -> None:
     with OctopusClient(**GIVEN, account_id=ACCOUNT) as client:
-        assert_hides_secrets(repr(client), str(client), vars(client), client._made_context, client._driver._auth)
+        assert_hides_secrets(repr(client), str(client), vars(client), client._context, client._driver._auth)
         with pytest.raises(ConfigError) as caught:
             pickle.dumps(client)
         assert_hides_secrets(caught.value)
@@ -366,7 +365,7 @@ def test_the_servers_zone_is_a_real_zone() -> None:
     assert datetime(2026, 7, 1, tzinfo=zone).astimezone(UTC).hour == 4
 
 
-@every("name", sorted(OPERATION_NAMES))
+@pytest.mark.parametrize("name", sorted(OPERATION_NAMES))
 def test_every_operation_may_have_its_own_batch_size_and_safety(name: str) -> None:
     settings = OctopusSettings.load(**GIVEN, batch_sizes={name: 3}, safety={name: "unsafe"})
     assert settings.batch_sizes[name] == 3

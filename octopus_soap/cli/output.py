@@ -15,6 +15,7 @@ import typer
 
 from octopus_soap.cli.records import Records, as_csv, as_json_lines, as_parquet
 from octopus_soap.cli.tables import show_table
+from octopus_soap.tables.cells import as_cell, as_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,8 +53,6 @@ def notice(text: str) -> None:
 
 def show_json(rows: object) -> None:
     """Print *rows* as JSON."""
-    from octopus_soap.tables.cells import as_json  # noqa: PLC0415 - heavy: only to print
-
     _write(f"{as_json(rows)}\n")
 
 
@@ -98,8 +97,6 @@ def show_all(records: Records) -> None:
 
 
 def _for_people(cell: Any) -> object:
-    from octopus_soap.tables.cells import as_cell  # noqa: PLC0415 - heavy: only to print
-
     return cell if cell is None or isinstance(cell, Decimal) else as_cell(cell)
 
 

@@ -1,4 +1,4 @@
-"""The engine: what a call does, as pure generators that yield what they want done.
+"""The engine: one call as pure generators, which yield what they want done.
 
-Nothing here sends, sleeps or reads a clock.
+Nothing here sends, sleeps or reads a clock; the drivers in `octopus_soap.transport` do.
 """

@@ -1,37 +1,38 @@
-"""How a list call ends: in its result, or in an error that carries what was finished.
+"""Run a list call: send its batches, split those that fail as a whole, and put the parts together again.
 
-List calls: batches of checked inputs sent, split where needed, and put together again.
+A `BatchCall` hands out one flow per batch, lazily, so that a million inputs need the memory of a few batches. Drivers
+run the flows side by side and give back each `BatchPart` in input order.
 
-Theory. An input becomes a `BatchItem`; equal inputs share one (asked once, answered twice). A `BatchCall` hands out one
-flow per batch, lazily, so that a million inputs need the memory of a few batches; drivers run the flows side by side
-and give back each `BatchPart` in input order. A flow never raises for its items: it returns one outcome per entry.
+Invariants:
 
-A batch that fails as a whole is halved where that can help:
+* A flow never raises for its items: it returns one outcome per input.
+* What was finished is never lost: whatever ends the call, its exception carries the result so far.
+* An item that was part of a request whose answer was lost stays in doubt: a write of it ends as `unknown`, never as
+  `failed` or `not_sent`.
+* Refused credentials end the whole call: no further batch is sent.
 
-* refused for its size (413, empty 400): halved at once, any operation: nothing was done. The size that went through is
-  remembered.
-* connection lost again and again, a server fault that a repeat did not cure, a request that could not be deserialized:
-  halved to find the item that causes it (never for unsafe writes that may have been done). Single items failing one
-  after another (two, or four once something went through) are an outage, not poison: the rest is not tried, and later
-  batches are not halved until one goes through.
+On failure, a batch that fails as a whole is halved if that can help:
 
-An item that was part of a request whose answer was lost stays in doubt whatever befalls it later: `unknown`, never
-`failed` or `not_sent`.
-
-Refused credentials end the whole call: no further batch is sent.
+* It was refused for its size (413, or an empty 400). It is halved at once, for any operation, because nothing was done.
+  The size that went through is remembered.
+* The connection was lost again and again, the server's fault survived a repeat, or the request could not be
+  deserialized. It is halved to find the item that causes it; never for an unsafe write that may have been done. Single
+  items that fail one after another (two, or four once something went through) are an outage, not poison: the rest is
+  not tried, and later batches are not halved until one goes through.
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from itertools import count
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from octopus_soap.engine.inputs import BatchInputs, BatchItem, BatchRule, ListCall, account_problems
-from octopus_soap.engine.outcomes import BatchOutcomes, BatchPart, ItemVerdict, outcomes_of, same_for_all
+from octopus_soap.engine.inputs import BatchInputs, BatchItem, ListCall, account_of, check_contract
+from octopus_soap.engine.outcomes import BatchPart, ItemVerdict, outcomes_of, same_for_all, unknown_if
 from octopus_soap.engine.read_first import complete, read_current
-from octopus_soap.engine.request import Request, RequestResult, RequestTrace, attempt_all
+from octopus_soap.engine.request import RequestFailure, RequestResult, perform, request_for
 from octopus_soap.engine.retry import FailureKind
 from octopus_soap.errors import (
     AuthenticationError,
@@ -39,6 +40,7 @@ from octopus_soap.errors import (
     InvalidInputError,
     OctopusError,
     OutcomeUnknownError,
+    Problem,
     TimedOutError,
     TransportError,
 )
@@ -48,61 +50,19 @@ from octopus_soap.safety import OmittedValues, Safety
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
-    from contextlib import AbstractContextManager
 
     from octopus_soap.engine.context import Context
     from octopus_soap.engine.effects import Flow
-
+    from octopus_soap.engine.operation import ListOperation
 
 T = TypeVar("T")
-
-
-@contextmanager
-def attach_partial(job: BatchCall[T], parts: list[BatchResult[T]]) -> Generator[None]:
-    """Keep finished work reachable whatever ends the call: Ctrl-C, a cancelled task, a callback's exception.
-
-    It is the exception's `result`: *parts*, and what ended or was under way behind them. Of a stream that is what its
-    caller was not given yet.
-    """
-    try:
-        yield
-    except GeneratorExit:  # the caller wants no more of a stream
-        raise
-    except BaseException as error:
-        error.result = job.merged(parts, complete=False)  # type: ignore[attr-defined] # documented on the clients
-        raise
-
-
-def finish(job: BatchCall[T], parts: list[BatchResult[T]]) -> BatchResult[T]:
-    """The result of a call whose batches all ended, or what it raises."""
-    result = job.merged(parts)
-    _raise_refused(job, result)
-    return result.raise_for_unfinished(job.fatal)
-
-
-def next_chunk(job: BatchCall[T], part: BatchPart, held: list[BatchResult[T]], *, done: bool) -> BatchResult[T]:
-    """The next part of a stream; in *held* until its caller has it."""
-    held.append(job.absorb(part))
-    job.report(held[-1])
-    if not done:
-        _raise_refused(job, held[-1])
-    return held[-1]
-
-
-def _raise_refused(job: BatchCall[T], result: BatchResult[T]) -> None:
-    """Refused credentials are raised as such where nothing was done; otherwise the result comes first."""
-    fatal = job.fatal
-    if isinstance(fatal, AuthenticationError) and len(result.unfinished) == len(result.outcomes):
-        fatal.result = result  # type: ignore[attr-defined] # as on every exception that ends a list call
-        raise fatal
-
-
+R = TypeVar("R")
 _INDEX = attrgetter("index")
 
 
 @dataclass(slots=True)
-class _Search:
-    """State of one batch while it is being split.
+class _Split:
+    """The state of one batch while it is sent, and split if that is needed.
 
     Attributes:
         succeeded: a request went through.
@@ -111,6 +71,8 @@ class _Search:
         too_large: a request was refused for its size, or lost its connection, which may mean the same.
         refused: a request was refused for its size.
         worked: most rows that went through after a larger request was too large, with their bytes.
+        calls: the facts of each request.
+        outcomes: those found so far.
     """
 
     succeeded: bool = False
@@ -122,227 +84,251 @@ class _Search:
     calls: list[CallInfo] = field(default_factory=list)
     outcomes: list[ItemOutcome[Any]] = field(default_factory=list)
 
-    @property
     def hopeless(self) -> bool:
-        """Single items fail one after another: an outage, not a poison item."""
+        """Return True if single items fail one after another: an outage, not a poison item."""
         return self.dead_ends > (3 if self.succeeded else 1)
 
 
-class BatchCall(Generic[T]):
-    """One list call under way: hands out flows, takes back parts, and ends in a `BatchResult`.
+class BatchCall(Generic[T, R]):
+    """One list call under way: hands out flows, takes back parts, and ends in its result or an error.
 
     Args:
-        operation: wire name.
-        declared: the operation's safety class as the catalogue declares it.
-        rule: how it is cut.
-        listing: the call.
+        operation: the row of the catalogue.
+        call: what the row made of the arguments.
         context: what the client's calls share.
-        streaming: inputs are taken as they come, checked batch by batch; otherwise all are checked first.
+        streaming: True to take inputs as they come, checked batch by batch; otherwise all are checked first.
+
+    Attributes:
+        parallel: batches under way at once.
+        ahead: further batches that may be begun while answers are decoded.
+        fatal: what ended the call for all of its batches; None so far.
 
     Raises:
-        InvalidInputError: inputs are refused (all of them listed); nothing was sent.
-        UnverifiedContractError: see there.
+        InvalidInputError: inputs are refused (all of them are listed); nothing was sent.
+        UnverifiedContractError: the operation writes, under a contract that was never compared with the live one.
     """
 
     def __init__(
-        self,
-        operation: str,
-        declared: Safety,
-        rule: BatchRule,
-        listing: ListCall[T],
-        context: Context,
-        *,
-        streaming: bool,
+        self, operation: ListOperation[..., T, R], call: ListCall[T], context: Context, *, streaming: bool
     ) -> None:
-        self.operation = operation
-        self.safety = context.safety.get(operation, declared)
-        self.fatal: OctopusError | None = None
-        self._stopped = context.rules.stopped
-        context = replace(context, rules=replace(context.rules, stopped=self._over))
-        self._rule, self._listing, self._context = rule, listing, context
-        self._reading = declared is Safety.READ
-        self._judge = BatchOutcomes(listing, context.codec, reading=self._reading)
+        name = operation.wire_name
+        self._stopped_by_caller = context.config.stopped
+        context = replace(context, config=replace(context.config, stopped=self._is_over))
+        self._operation, self._call, self._context = operation, call, context
+        self._reading = operation.safety is Safety.READ
         self.parallel = context.parallel_reads if self._reading else context.parallel_writes
-        # While some batches are decoded, others have their requests under way. A stream takes no more than it must, as
-        # what it has not taken costs no memory; a write goes no further than it must beside one that fails.
+        # While some batches are decoded, others have their requests under way. A stream takes no more than it must,
+        # because what it has not taken costs no memory; a write goes no further than it must next to one that fails.
         self.ahead = self.parallel if self._reading and not streaming else 0
-        self._reporter = Reporter(listing.progress)
-        self._intake = BatchInputs(operation, rule, listing, context, reading=self._reading)
-        context.guard_contract(operation, declared)
-        account = context.account_id if listing.account_id is None else listing.account_id
-        if problems := account_problems(account):
+        self.fatal: OctopusError | None = None
+        self._reporter = None if call.progress is None or call.progress is False else Reporter(call.progress)
+        check_contract(context, name, operation.safety)
+        problems: list[Problem] = []
+        self._account = account_of(context, call.account_id, problems)
+        if problems:
             raise InvalidInputError(problems)
-        self._account = account
-        self._frame = context.codec.frame(operation, {"accountID": account}, rule.listed)
-        self._intake.open(len(self._frame.head) + len(self._frame.tail), streaming=streaming)
+        self._request = request_for(context, name, operation.safety, call.reads)
+        self._inputs = BatchInputs(
+            name, operation.rule, call, self._account, context, reading=self._reading, streaming=streaming
+        )
         self._outage = False
+        self._any_done = False
         self._under_way: dict[int, list[BatchItem]] = {}
         self._ended: dict[int, BatchPart] = {}
-        self._done = Progress(0, self._intake.total)
+        self._progress = Progress(0, self._inputs.total)
 
     # -- flows -------------------------------------------------------------------------------------------------
 
     def flows(self) -> Iterator[Flow[BatchPart]]:
-        """One flow per batch; after a fatal end or a stop they send nothing."""
-        for index, batch in enumerate(self._intake.batches()):
-            yield self._told(self._not_sent(index, batch) if self._over() else self._run(index, batch))
+        """Return an iterator of one flow per batch; after a fatal error or a stop they send nothing."""
+        return map(self._run, count(), self._inputs.batches())
 
-    def _over(self) -> bool:
-        return self.fatal is not None or self._stopped()
-
-    def _told(self, flow: Flow[BatchPart]) -> Flow[BatchPart]:
-        part = yield from flow
-        self._context.rules.watch.batch(self.operation, part.number, part.outcomes, part.calls)
-        return part
-
-    def _not_sent(self, number: int, batch: list[BatchItem]) -> Flow[BatchPart]:
-        yield from ()  # a flow that needs no effect
-        return BatchPart(same_for_all(batch, OutcomeStatus.NOT_SENT, self.fatal), [], number)
+    def _is_over(self) -> bool:
+        return self.fatal is not None or self._stopped_by_caller()
 
     def _run(self, number: int, batch: list[BatchItem]) -> Flow[BatchPart]:
-        search = _Search()
+        split = _Split()
         self._under_way[number] = batch
-        if self._listing.guarded and self._context.omitted_values is OmittedValues.READ_FIRST:
-            batch = yield from self._filled(batch, search)
-        for piece in self._intake.resplit(batch):
-            if self._over():
-                search.outcomes += same_for_all(piece, OutcomeStatus.NOT_SENT, self.fatal)
+        pieces: Iterable[list[BatchItem]] = (batch,)
+        if self._call.guarded and self._context.omitted_values is OmittedValues.READ_FIRST and not self._is_over():
+            pieces = self._inputs.resplit((yield from self._fill(batch, split)))
+        for piece in pieces:
+            if self._is_over():
+                split.outcomes += same_for_all(piece, ItemVerdict(OutcomeStatus.NOT_SENT, error=self.fatal))
             else:
-                yield from self._send(piece, search)
-        self._learn(search)
-        search.outcomes.sort(key=_INDEX)
-        part = self._ended[number] = BatchPart(search.outcomes, search.calls, number)
+                yield from self._send(piece, split)
+        # A lost connection may mean a reply too large for the service; a poison item found explains it better.
+        if split.worked[0] and (split.refused or not split.poisoned):
+            self._context.memory.limit(self._request.operation, *split.worked)
+        if split.succeeded or split.hopeless():
+            self._outage = split.hopeless()
+        split.outcomes.sort(key=_INDEX)
+        part = self._ended[number] = BatchPart(split.outcomes, split.calls, number)
+        self._context.config.observer.batch(self._request.operation, number, part.outcomes, part.calls)
         return part
 
-    def _learn(self, search: _Search) -> None:
-        # A lost connection may mean a reply too large for the service; a poison item found explains it better.
-        if search.worked[0] and (search.refused or not search.poisoned):
-            self._context.memory.worked(self.operation, *search.worked)
-        if search.succeeded or search.hopeless:
-            self._outage = search.hopeless
-
-    def _filled(self, batch: list[BatchItem], search: _Search) -> Flow[list[BatchItem]]:
-        """Complete what the entries leave out from the service's current items; return those that may be sent."""
-        wanting = [
-            e for e in batch if self._context.codec.omitted_value_members(self.operation, self._rule.listed, e.value)
-        ]
+    def _fill(self, batch: list[BatchItem], split: _Split) -> Flow[list[BatchItem]]:
+        """Complete what the items leave out from the service's current ones; return those that may be sent."""
+        operation, context = self._operation, self._context
+        name, listed = operation.wire_name, operation.rule.listed
+        wanting = [entry for entry in batch if context.codec.omitted_value_members(name, listed, entry.value)]
         if not wanting:
             return batch
-        fillings, calls = yield from read_current([entry.key for entry in wanting], self._account, self._context)
-        search.calls += calls
+        current, calls = yield from read_current([entry.key for entry in wanting], self._account, context)
+        split.calls += calls
         refused: dict[str, OctopusError] = {}
         for entry in wanting:
             try:
-                filling = complete(self.operation, self._rule.listed, entry.value, fillings[entry.key], self._context)
-                entry.value, entry.filled = filling.value, filling.members
-                entry.row = self._intake.encoded(entry)
+                completed = complete(name, listed, entry.value, current[entry.key], context)
+                entry.value, entry.filled = completed.value, completed.members
+                self._inputs.encode(entry)
             except OctopusError as error:
                 refused[entry.key] = error
                 if isinstance(error, AuthenticationError):
                     self.fatal = error
         for entry in batch:
             if entry.key in refused:
-                search.outcomes += outcomes_of(entry, ItemVerdict(OutcomeStatus.NOT_SENT), refused[entry.key])
+                split.outcomes += same_for_all([entry], ItemVerdict(OutcomeStatus.NOT_SENT, error=refused[entry.key]))
         return [entry for entry in batch if entry.key not in refused]
 
-    def _send(self, batch: list[BatchItem], search: _Search, *, in_doubt: bool = False) -> Flow[None]:
-        with RequestTrace(self._request(batch), self._context.rules) as trace:
-            settled = yield from attempt_all(trace)
-            no = None if settled.error else self._context.codec.failure(settled.decoded)
-            if no is not None and (self._reading or not settled.decoded.rows):
-                trace.fail(no)
-        in_doubt = in_doubt or settled.lost_answers > 0 or isinstance(settled.error, OutcomeUnknownError)
-        if settled.error is None:
-            search.succeeded, search.dead_ends = True, 0
-            if not search.too_large:
-                self._context.memory.went_through(self.operation, len(batch), settled.info.sent_bytes)
+    def _send(self, batch: list[BatchItem], split: _Split, *, in_doubt: bool = False) -> Flow[None]:
+        end = yield from perform(replace(self._request, body=self._inputs.body(batch)), self._context.config)
+        in_doubt = in_doubt or end.lost_answers > 0
+        if isinstance(end, RequestResult):
+            split.succeeded, split.dead_ends = True, 0
+            size = (len(batch), end.info.sent_bytes)
+            if not split.too_large:
+                self._context.memory.went_through(self._request.operation, *size)
             else:
-                search.worked = max(search.worked, (len(batch), settled.info.sent_bytes))
-            outcomes, notes = self._judge.outcomes(batch, settled.decoded, settled.info, in_doubt=in_doubt)
-            search.outcomes += outcomes
-            search.calls.append(replace(settled.info, warnings=(*settled.info.warnings, *notes)))
+                split.worked = max(split.worked, size)
+            outcomes, notes = outcomes_of(batch, end, self._call, reading=self._reading, in_doubt=in_doubt)
+            split.outcomes += outcomes
+            split.calls.append(replace(end.info, warnings=(*end.info.warnings, *notes)) if notes else end.info)
             return
-        search.calls.append(settled.info)
-        if len(batch) > 1 and self._worth_splitting(settled, search):
-            middle = len(batch) // 2
-            for half in (batch[:middle], batch[middle:]):
-                if self._over():
-                    status = self._judge.unknown_if_in_doubt(OutcomeStatus.NOT_SENT, in_doubt=in_doubt)
-                    search.outcomes += same_for_all(half, status, self.fatal)
-                elif search.hopeless:
-                    status = self._judge.unknown_if_in_doubt(OutcomeStatus.FAILED, in_doubt=in_doubt)
-                    search.outcomes += same_for_all(half, status, settled.error)
-                else:
-                    yield from self._send(half, search, in_doubt=in_doubt)
-            return
-        self._gave_up(batch, settled, search, in_doubt=in_doubt)
+        split.calls.append(end.info)
+        in_doubt = in_doubt or isinstance(end.error, OutcomeUnknownError)
+        if len(batch) > 1 and self._worth_splitting(end, split):
+            yield from self._halve(batch, end, split, in_doubt=in_doubt)
+        else:
+            self._give_up(batch, end, split, in_doubt=in_doubt)
 
-    def _gave_up(self, batch: list[BatchItem], settled: RequestResult, search: _Search, *, in_doubt: bool) -> None:
+    def _halve(self, batch: list[BatchItem], failed: RequestFailure, split: _Split, *, in_doubt: bool) -> Flow[None]:
+        middle = len(batch) // 2
+        for half in (batch[:middle], batch[middle:]):
+            if self._is_over():
+                split.outcomes += same_for_all(half, self._undone(OutcomeStatus.NOT_SENT, self.fatal, in_doubt))
+            elif split.hopeless():
+                split.outcomes += same_for_all(half, self._undone(OutcomeStatus.FAILED, failed.error, in_doubt))
+            else:
+                yield from self._send(half, split, in_doubt=in_doubt)
+
+    def _give_up(self, batch: list[BatchItem], failed: RequestFailure, split: _Split, *, in_doubt: bool) -> None:
         if len(batch) == 1:
-            search.dead_ends += 1
-            search.poisoned += 1
-        if isinstance(settled.error, AuthenticationError):
-            # For the call at once, and not when the batches before it were taken back: what follows is begun till then.
-            self.fatal = settled.error
-        plain, error = OutcomeStatus.FAILED, settled.error
-        if settled.kind is FailureKind.BUSY:
-            plain, error = OutcomeStatus.NOT_SENT, self.fatal or error
-        search.outcomes += same_for_all(batch, self._judge.unknown_if_in_doubt(plain, in_doubt=in_doubt), error)
+            split.dead_ends += 1
+            split.poisoned += 1
+        if isinstance(failed.error, AuthenticationError):
+            # At once for the whole call: batches that follow may be begun before this one is taken back.
+            self.fatal = failed.error
+        if failed.kind is FailureKind.BUSY:
+            verdict = self._undone(OutcomeStatus.NOT_SENT, self.fatal or failed.error, in_doubt)
+        else:
+            verdict = self._undone(OutcomeStatus.FAILED, failed.error, in_doubt)
+        split.outcomes += same_for_all(batch, verdict)
 
-    def _request(self, batch: list[BatchItem]) -> Request:
-        codec, reads = self._context.codec, self._listing.reads
-        body = b"".join([self._frame.head, *(entry.row for entry in batch), self._frame.tail])
-        return Request(
-            self.operation,
-            codec.action(self.operation),
-            body,
-            self.safety,
-            lambda reply: codec.decode(self.operation, reply, reads),
-        )
+    def _undone(self, status: OutcomeStatus, error: OctopusError | None, in_doubt: bool) -> ItemVerdict[Any]:  # noqa: FBT001 - private
+        return ItemVerdict(unknown_if(status, in_doubt=in_doubt and not self._reading), error=error)
 
-    def _worth_splitting(self, settled: RequestResult, search: _Search) -> bool:
-        error, kind = settled.error, settled.kind
+    def _worth_splitting(self, failed: RequestFailure, split: _Split) -> bool:
+        error, kind = failed.error, failed.kind
         if kind is FailureKind.TOO_LARGE:
-            search.too_large = search.refused = True
+            split.too_large = split.refused = True
             return True
         if isinstance(error, FaultError) and error.fault_code == "DeserializationFailed":
             return True  # refused before it was processed
-        if self.safety is Safety.UNSAFE or self._outage or isinstance(error, (AuthenticationError, TimedOutError)):
+        if self._request.safety is Safety.UNSAFE or self._outage:
+            return False
+        if isinstance(error, (AuthenticationError, TimedOutError)):
             return False
         if kind is FailureKind.AMBIGUOUS and isinstance(error, TransportError):
-            search.too_large = True  # a WCF server that finds its reply too big just drops the connection
+            split.too_large = True  # a WCF server that finds its reply too big drops the connection
             return True
         return kind is FailureKind.SERVER
 
     # -- the end -----------------------------------------------------------------------------------------------
 
-    def absorb(self, part: BatchPart) -> BatchResult[T]:
-        """Take back a batch, as a result of its own."""
+    @contextmanager
+    def running(self, parts: list[BatchResult[T]]) -> Generator[None]:
+        """Show the progress bar while the call runs, and keep finished work reachable whatever ends it.
+
+        Whatever is raised (Ctrl-C, a cancelled task, a callback's exception) gets the result so far as its attribute
+        `result`: *parts*, and what ended or was under way behind them. For a stream that is what its caller did not get
+        yet.
+        """
+        bar = nullcontext() if self._reporter is None else self._reporter.shown(
+            self._request.operation, self._inputs.total
+        )  # fmt: skip
+        try:
+            with bar:
+                yield
+        except GeneratorExit:  # the caller wants no more of a stream
+            raise
+        except BaseException as error:
+            error.result = self.merged(parts, complete=False)  # type: ignore[attr-defined] # documented on the clients
+            raise
+
+    def absorb(self, part: BatchPart, parts: list[BatchResult[T]]) -> BatchResult[T]:
+        """Add *part* to *parts* as a result of its own, then report it to the caller's `progress`, which may raise."""
         self._ended.pop(part.number, None)
         self._under_way.pop(part.number, None)
-        return BatchResult[T](part.outcomes, part.calls, repeatable=self.safety is not Safety.UNSAFE)
-
-    def shown(self) -> AbstractContextManager[None]:
-        """While the call runs: its progress bar, where one is wanted."""
-        return self._reporter.shown(self.operation, self._intake.total)
-
-    def report(self, result: BatchResult[T]) -> None:
-        """Report a batch taken back to the caller's `progress`, which may raise: keep the result before."""
-        if self._reporter.wanted:
-            self._done = Progress(
-                self._done.done + len(result.outcomes),
-                self._intake.total,
-                self._done.failed + len(result.unfinished),
-                self._done.rejected + len(result.rejected) + len(result.missing),
-                self._done.batches + 1,
+        result = BatchResult[T](part.outcomes, part.calls, repeatable=self._request.safety is not Safety.UNSAFE)
+        parts.append(result)
+        if self._reporter is not None:
+            before = self._progress
+            self._progress = Progress(
+                before.done + len(result.outcomes),
+                self._inputs.total,
+                before.failed + len(result.unfinished),
+                before.rejected + len(result.rejected) + len(result.missing),
+                before.batches + 1,
             )
-            self._reporter.report(self._done)
+            self._reporter.report(self._progress)
+        return result
+
+    def next_chunk(self, part: BatchPart, held: list[BatchResult[T]]) -> BatchResult[T]:
+        """Return the next part of a stream; it stays in *held* until the caller has it.
+
+        Raises:
+            AuthenticationError: the credentials were refused, and nothing was done so far.
+        """
+        result = self.absorb(part, held)
+        if not self._any_done:
+            self._raise_if_refused(result)
+        self._any_done = self._any_done or len(result) > 0
+        return result
+
+    def finish(self, parts: list[BatchResult[T]]) -> R:
+        """Return the result of a call whose batches all ended.
+
+        Raises:
+            AuthenticationError: the credentials were refused, and nothing was done.
+            OctopusError: items are not done; its `result` has all outcomes.
+        """
+        result = parts[0] if len(parts) == 1 else self.merged(parts)
+        if self.fatal is not None:
+            self._raise_if_refused(result)
+        return self._operation.finish(result, self.fatal)
+
+    def _raise_if_refused(self, result: BatchResult[T]) -> None:
+        fatal = self.fatal
+        if isinstance(fatal, AuthenticationError) and len(result.unfinished) == len(result.outcomes):
+            fatal.result = result  # type: ignore[attr-defined] # as on every exception that ends a list call
+            raise fatal
 
     def merged(self, parts: Iterable[BatchResult[T]], *, complete: bool = True) -> BatchResult[T]:
-        """All parts as one result in input order; unless *complete*, inputs without a part are added.
+        """Return all parts as one result in input order; unless *complete*, inputs without a part are added.
 
-        Those have their outcome where their batch ended behind one that did not; otherwise they are not sent, or, where
-        their request was under way, unknown (failed, for a read). Of a stream, those that were begun.
+        Such an input has its outcome if its batch ended. Otherwise it is not sent or, if its request was under way,
+        unknown (failed, for a read). Of a stream, only inputs that were begun are added.
         """
         outcomes: list[ItemOutcome[T]] = []
         calls: list[CallInfo] = []
@@ -350,21 +336,15 @@ class BatchCall(Generic[T]):
             outcomes += part.outcomes
             calls += part.calls
         if not complete:
-            outcomes += self._rest({outcome.index for outcome in outcomes})
+            outcomes += self._outcomes_besides({outcome.index for outcome in outcomes})
         outcomes.sort(key=_INDEX)
-        return BatchResult(outcomes, calls, repeatable=self.safety is not Safety.UNSAFE)
+        return BatchResult(outcomes, calls, repeatable=self._request.safety is not Safety.UNSAFE)
 
-    def _rest(self, have: set[int]) -> list[ItemOutcome[Any]]:
-        cut_off = TransportError(f"{self.operation} was broken off while this request was under way")
-        rest: list[ItemOutcome[Any]] = []
+    def _outcomes_besides(self, known: set[int]) -> list[ItemOutcome[Any]]:
+        cut_off = TransportError(f"{self._request.operation} was broken off while this request was under way")
         begun = [entry for batch in list(self._under_way.values()) for entry in batch]
         under_way = {index for entry in begun for index in entry.indices}
-        for entry in self._intake.checked or begun:
-            if under_way.isdisjoint(entry.indices):
-                outcomes = outcomes_of(entry, ItemVerdict(OutcomeStatus.NOT_SENT))
-            else:
-                outcomes = outcomes_of(
-                    entry, ItemVerdict(self._judge.unknown_if_in_doubt(OutcomeStatus.FAILED, in_doubt=True)), cut_off
-                )
-            rest += [outcome for outcome in outcomes if outcome.index not in have]
-        return rest
+        waiting = [entry for entry in self._inputs.checked if under_way.isdisjoint(entry.indices)]
+        outcomes = same_for_all(waiting, ItemVerdict(OutcomeStatus.NOT_SENT))
+        outcomes += same_for_all(begun, self._undone(OutcomeStatus.FAILED, cut_off, in_doubt=True))
+        return [outcome for outcome in outcomes if outcome.index not in known]

@@ -1,41 +1,24 @@
-"""`Context`: what the calls of one client share, as plain values and pure functions."""
+"""Hold what the calls of one client share: `Context`, and the batch sizes that were found to work.
+
+Invariants:
+
+* A `Context` never changes; a view of a client has one of its own. Only its `SizeMemory` learns, and is shared.
+* It holds values and pure functions: the account id and the codec's secrets are the only private ones.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from octopus_soap.engine.request import NULL_OBSERVER
-from octopus_soap.errors import UnverifiedContractError
 from octopus_soap.safety import OmittedValues, Safety
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from octopus_soap.engine.request import CallConfig
-    from octopus_soap.errors import ApiStatusError
-    from octopus_soap.models.base import WireModel
-
-
-class EnvelopePartsLike(Protocol):
-    """The bytes around the rows of a list call."""
-
-    @property
-    def head(self) -> bytes: ...
-    @property
-    def tail(self) -> bytes: ...
-
-
-class CodecLike(Protocol):
-    """What the engine asks of the wire; `wire.codec.Codec` documents each."""
-
-    def action(self, operation: str, /) -> str: ...
-    def encode(self, operation: str, arguments: Mapping[str, Any], /) -> bytes: ...
-    def frame(self, operation: str, arguments: Mapping[str, Any], listed: str, /) -> EnvelopePartsLike: ...
-    def row_writer(self, operation: str, listed: str, /) -> Callable[[Any], bytes]: ...
-    def decode(self, operation: str, reply: Any, reads: Any, /) -> Any: ...
-    def failure(self, decoded: Any, /) -> ApiStatusError | None: ...
-    def omitted_value_members(self, operation: str, parameter: str, value: WireModel, /) -> list[str]: ...
+    from octopus_soap.wire.codec import Codec
 
 
 class _Learned(NamedTuple):
@@ -47,23 +30,23 @@ class _Learned(NamedTuple):
 
 
 class SizeMemory:
-    """The batch sizes that worked after a larger one did not, by operation. Shared by all calls of a client.
+    """Remembers, by operation, the batch size that worked after a larger one did not.
 
-    A size is learned from one refusal, or from a lost connection that only may have meant it. So it grows again: once
+    A size is learned from one refusal, or from a lost connection that may have another cause. So it grows again: after
     `PATIENCE` requests of it went through, one twice as large is tried.
     """
 
     PATIENCE = 32
 
     def __init__(self) -> None:
-        self._learned: dict[str, _Learned] = {}  # changed by one assignment each time: threads share it
+        self._learned: dict[str, _Learned] = {}  # changed by one assignment each time, because threads share it
 
-    def worked(self, operation: str, rows: int, size: int) -> None:
-        """A batch of *rows* and *size* bytes went through after a larger one was refused for its size."""
+    def limit(self, operation: str, rows: int, size: int) -> None:
+        """Learn that *rows* of *size* bytes went through, after a larger batch was refused for its size."""
         self._learned[operation] = _Learned(max(1, rows), size)
 
     def went_through(self, operation: str, rows: int, size: int) -> None:
-        """A batch of *rows* and *size* bytes went through at the first try."""
+        """Note that a batch of *rows* and *size* bytes went through at the first try."""
         learned = self._learned.get(operation)
         if learned is None or rows < learned.rows:
             return
@@ -72,35 +55,35 @@ class SizeMemory:
             _Learned(2 * learned.rows, size) if grows else _Learned(learned.rows, size, learned.streak + 1)
         )
 
-    def rows(self, operation: str, limit: int) -> int:
-        """How many rows a batch may have."""
+    def rows(self, operation: str, most: int) -> int:
+        """Return how many rows a batch may have, at most *most*."""
         learned = self._learned.get(operation)
-        return limit if learned is None else min(limit, learned.rows)
+        return most if learned is None else min(most, learned.rows)
 
     def learned(self) -> dict[str, tuple[int, int]]:
-        """Rows and bytes by operation, for people who look."""
+        """Return the learned rows and bytes by operation, for people who look."""
         return {name: (learned.rows, learned.size) for name, learned in self._learned.copy().items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a call needs beside its arguments.
+    """What a call needs besides its arguments.
 
     Attributes:
-        codec: the wire.
-        rules: retry limits, jitter, ids.
-        account_id: sent as accountID where a call names none.
-        batch_sizes: rows per batch by operation, where settings lower or raise the default.
+        codec: encodes requests and decodes replies, under the contract in force.
+        config: retry limits, jitter, request ids, and the observer.
+        account_id: sent as accountID, unless a call names another.
+        batch_sizes: rows per batch by operation, where the settings change the default.
         max_request_bytes: largest request body.
         parallel_reads, parallel_writes: batches of one call under way at once.
-        safety: classes overridden by settings, by operation.
+        safety: safety classes the settings override, by operation.
         omitted_values: see `OmittedValues`.
-        unverified: writes would use the bundled contract against a real endpoint.
+        unverified: True if a write would use the bundled contract against a real endpoint.
         memory: batch sizes that worked.
     """
 
-    codec: CodecLike
-    rules: CallConfig
+    codec: Codec
+    config: CallConfig
     account_id: str = field(repr=False)
     batch_sizes: Mapping[str, int] = field(default_factory=dict)
     max_request_bytes: int = 1_000_000
@@ -112,18 +95,5 @@ class Context:
     memory: SizeMemory = field(default_factory=SizeMemory)
 
     def unobserved(self) -> Context:
-        """The same for a call that is only looked at: nothing of it is counted or told."""
-        return replace(self, rules=replace(self.rules, watch=NULL_OBSERVER))
-
-    def guard_contract(self, operation: str, declared: Safety) -> None:
-        """Refuse a write under a contract nobody verified.
-
-        Raises:
-            UnverifiedContractError: it is one.
-        """
-        if self.unverified and declared is not Safety.READ:
-            raise UnverifiedContractError(
-                f"{operation} would write with the bundled contract, which is a reconstruction: a WCF server ignores "
-                "members in the wrong order or namespace without a word, and a price could become 0. Pin the live "
-                "contract (octopus-soap wsdl pin), pass wsdl=..., or set accept_unverified_contract=True"
-            )
+        """Return the same context for a dry run: nothing of it is counted or reported."""
+        return replace(self, config=replace(self.config, observer=NULL_OBSERVER))

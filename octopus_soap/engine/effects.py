@@ -1,15 +1,21 @@
-"""Flows: one request with all its attempts, as a generator of effects.
+"""Define the three effects a flow yields, and what its driver answers.
 
-A flow yields three effects and nothing else:
+A flow is a generator that runs one call, or one batch of a list call. It does no I/O itself:
 
-* `Send(exchange, limit, unwanted)`: make one HTTP exchange; the driver sends back its reply, or a `SendFailure` if none
-  came;
-* `Sleep(seconds)`: wait;
-* `Compute(work, size)`: run a pure function, perhaps off the event loop; the driver sends back its result or throws its
-  error.
+* `Send(attempt, limit, unwanted)` asks for one HTTP exchange. The driver answers with a `Reply`, or with a
+  `SendFailure` when none came.
+* `Sleep(seconds)` asks for a pause.
+* `Compute(work, size)` asks for a pure function to be run, perhaps off the event loop. The driver answers with its
+  result, or throws its error into the flow.
 
-A flow holds no clock: it adds up the seconds that replies, failures and pauses report. That is how the total limit is
-kept, and why a test can step every retry by hand with a list of replies.
+Invariants:
+
+* There is no fourth effect.
+* A flow holds no clock. It adds up the seconds that replies, failures and pauses report, which is how the total limit
+  is kept, and why a test can step every retry by hand with a list of replies.
+* A flow's first effect is a `Send`, or it sends nothing at all.
+
+On failure: a driver that stops early closes the flow, and the flow reports its request as abandoned.
 """
 
 from __future__ import annotations
@@ -20,9 +26,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from octopus_soap.engine.retry import FailureKind
-    from octopus_soap.errors import (
-        OctopusError,
-    )
+    from octopus_soap.errors import OctopusError
 
 
 T = TypeVar("T")
@@ -36,40 +40,40 @@ class Attempt:
         operation: wire name, for logs.
         action: the SOAPAction, unquoted.
         body: the envelope.
-        request_id: our id of the call.
-        attempt: 1 for the first.
+        request_id: our id of the request; its attempts share it.
+        number: 1 for the first attempt of a request.
     """
 
     operation: str
     action: str
     body: bytes = field(repr=False)
     request_id: str = ""
-    attempt: int = 1
+    number: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Make an exchange within *limit* seconds.
+    """Ask for one HTTP exchange, within *limit* seconds.
 
-    Where it has to wait for its turn beside others of its call, *unwanted* is asked at the last moment: the call may
-    have been stopped meanwhile, or have ended otherwise.
+    When the exchange has to wait for others of the same call, the driver asks *unwanted* at the last moment: the call
+    may have been stopped or have failed meanwhile, and then nothing is sent.
     """
 
-    exchange: Attempt
+    attempt: Attempt
     limit: float
     unwanted: Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Wait *seconds*."""
+    """Ask for a pause of *seconds*."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Compute:
-    """Run *work*; *size* is the bytes it works on, so that a driver can tell a small job from a big one."""
+    """Ask for *work* to be run; it handles *size* bytes, so a driver can tell a small job from a big one."""
 
     work: Callable[[], Any]
     size: int
@@ -77,11 +81,11 @@ class Compute:
 
 @dataclass(frozen=True, slots=True)
 class SendFailure:
-    """No answer came.
+    """Report that no reply came.
 
     Attributes:
-        kind: what that says about the request.
-        error: the error to raise, were it the last word.
+        kind: what that means for the request.
+        error: the error to raise if there is no further attempt.
         elapsed: seconds until it failed.
     """
 
@@ -93,18 +97,20 @@ class SendFailure:
 Effect: TypeAlias = Send | Sleep | Compute
 Flow: TypeAlias = Generator[Effect, Any, T]
 Tap: TypeAlias = Callable[[Generator[Effect, Any, Any]], Generator[Effect, Any, Any]]
-"""Stands between a flow and its driver: sees every effect and its answer, or gives answers of its own."""
+"""Wraps a flow: sees every effect and its answer, or answers in place of the driver (recording, replay)."""
 
 
 def first_attempt(flow: Flow[Any]) -> Attempt:
-    """The exchange *flow* would begin with; the flow is ended there, and nothing is sent.
+    """Return the attempt *flow* would begin with, and close the flow; nothing is sent.
 
-    A flow that sends nothing, as of a stopped client, ends by `StopIteration`, and with it what iterates over flows.
+    Raises:
+        StopIteration: the flow sends nothing, for example because the client was stopped. An iterator that maps flows
+            to their first attempts ends with it.
     """
     try:
         effect = next(flow)
-        if not isinstance(effect, Send):  # an answer is computed on, and a pause made, after something was sent
-            raise TypeError(f"a flow begins by sending, not by {effect!r}")
-        return effect.exchange
+        if not isinstance(effect, Send):
+            raise TypeError(f"a flow must begin with Send, not with {effect!r}")
+        return effect.attempt
     finally:
         flow.close()

@@ -1,23 +1,35 @@
-"""What goes into a list call and what comes out of a batch, as plain records: the call, its rule, entries, parts.
+"""Check the inputs of a call, and cut those of a list call into batches.
 
-What arguments must be: every check made before the first byte is sent, each naming what is wrong and where.
+Everything a caller can get wrong is found here, before the first byte is sent.
 
-The way into a list call: inputs checked, equal ones joined, encoded, and cut into batches by count and by bytes.
+Invariants:
+
+* Every check names what is wrong and where: index, key, field and value. A secret's value is never shown.
+* All inputs of a list call are checked before any is sent, and every problem is reported at once. A stream is the
+  exception: its inputs are checked batch by batch, as they come.
+* Equal inputs become one `BatchItem`: asked once, answered each. Two different inputs with one key are refused in a
+  write.
+* A batch has at most as many rows, and its request as many bytes, as the limits allow; one row that is larger than the
+  limit is sent alone.
+
+On failure: `InvalidInputError`, with every problem. Nothing was sent, except by a stream, whose error says which
+batches were not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from octopus_soap._http import clip
 from octopus_soap.engine.read_first import FILLABLE
-from octopus_soap.errors import InvalidInputError, Problem
+from octopus_soap.errors import InvalidInputError, Problem, UnverifiedContractError
 from octopus_soap.models import OrderDownloadSubmitRequest
 from octopus_soap.models.base import WireModel
 from octopus_soap.models.scalars import FORBIDDEN, INT32_MAX, INT32_MIN, SKU_LENGTH
-from octopus_soap.safety import OmittedValues
+from octopus_soap.safety import OmittedValues, Safety
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,337 +37,86 @@ if TYPE_CHECKING:
     from octopus_soap.engine.context import Context
     from octopus_soap.engine.outcomes import ItemVerdict
     from octopus_soap.models import InventoryItem, ItemQuantityAndPrice
+    from octopus_soap.models.replies import Reads
     from octopus_soap.results import Progress
-
+    from octopus_soap.wire.decode import Decoded
 
 T = TypeVar("T")
+_SHOWN = 60
+"""Characters of a refused value that a message shows."""
 
 
-class CheckedInput(NamedTuple):
-    """One input, examined before anything is sent."""
-
-    key: str
-    value: Any
-    problems: list[Problem]
+# -- arguments ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class BatchRule:
-    """How a list operation is cut.
+def text_problems(value: Any, name: str, *, secret: bool = False) -> list[Problem]:
+    """Return what is wrong with a text argument: not text, empty, or with a character XML forbids.
 
-    Attributes:
-        listed: wire name of the list parameter.
-        limit: most rows per call.
-        documented: True where the vendor's page states the limit, False where it is ours.
+    Args:
+        value: the argument.
+        name: its name.
+        secret: True if the value must not be shown.
     """
-
-    listed: str
-    limit: int
-    documented: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ListCall(Generic[T]):
-    """A list call as its row of the catalogue describes it.
-
-    Attributes:
-        inputs: what the caller passed.
-        check: examines one input.
-        reads: what the reply is, for the codec.
-        judge: what a row means; None where the reply has no rows.
-        verdict: what a whole reply means for every entry, where it has no rows.
-        account_id: overrides the client's.
-        batch_size: overrides the rule's limit, downwards or (where the limit is ours) upwards.
-        progress: called after each batch; True for a progress bar.
-        guarded: omitted value types are watched (updates of items).
-    """
-
-    inputs: Iterable[Any]
-    check: Callable[[Any], CheckedInput]
-    reads: Any
-    judge: Callable[[Any], ItemVerdict[T]] | None = None
-    verdict: Callable[[Any], ItemVerdict[T]] | None = None
-    account_id: str | None = None
-    batch_size: int | None = None
-    progress: Callable[[Progress], object] | bool | None = None
-    guarded: bool = False
-
-
-@dataclass(slots=True)
-class BatchItem:
-    """One distinct input on its way.
-
-    Attributes:
-        key: SKU or order id.
-        input: as the caller passed it.
-        value: what goes on the wire.
-        indices: positions in the input, more than one for equal inputs.
-        row: the encoded row.
-        filled: members completed from the service's current item.
-    """
-
-    key: str
-    input: Any
-    value: Any
-    indices: tuple[int, ...]
-    row: bytes = b""
-    filled: tuple[str, ...] = ()
-
-
-def text_problems(value: Any, name: str) -> list[Problem]:
-    """What is wrong with a text argument: not text, empty, or with characters XML forbids."""
     if not isinstance(value, str):
-        return [Problem(f"expected text, not {type(value).__name__}", field=name, value=repr(value)[:60])]
-    if not value:
+        message = f"expected text, not {type(value).__name__}"
+    elif not value:
         return [Problem("must not be empty", field=name)]
-    if found := FORBIDDEN.search(value):
-        where = f"character {found[0]!r} at position {found.start()} cannot be sent in XML; remove it"
-        return [Problem(where, field=name, value=repr(value[:60]))]
-    return []
-
-
-def account_problems(value: Any) -> list[Problem]:
-    """What is wrong with an account id; its value is a secret and not shown."""
-    return [replace(problem, value="") for problem in text_problems(value, "account_id")]
+    elif found := FORBIDDEN.search(value):
+        message = f"character {found[0]!r} at position {found.start()} cannot be sent in XML; remove it"
+    else:
+        return []
+    return [Problem(message, field=name, value="" if secret else repr(value)[:_SHOWN])]
 
 
 def sku_problems(value: Any, name: str = "") -> list[Problem]:
-    """What is wrong with a SKU: as text, or longer than 50 characters."""
+    """Return what is wrong with a SKU: as text, or longer than 50 characters."""
     problems = text_problems(value, name)
     if not problems and len(value) > SKU_LENGTH:
         message = f"a SKU has at most {SKU_LENGTH} characters, this one has {len(value)}"
-        problems = [Problem(message, field=name, value=repr(value[:60]))]
+        problems = [Problem(message, field=name, value=repr(value)[:_SHOWN])]
     return problems
 
 
-def sku(value: Any) -> CheckedInput:
-    """Examine one SKU of a list."""
-    if type(value) is str and 0 < len(value) <= SKU_LENGTH and FORBIDDEN.search(value) is None:
-        return CheckedInput(value, value, [])  # at a glance: lists of SKUs are long, and nearly all of them are right
-    return CheckedInput(value if isinstance(value, str) else "", value, sku_problems(value))
+def number_problems(**numbers: Any) -> list[Problem]:
+    """Return what is wrong with arguments that are xs:int on the wire."""
+    return [
+        Problem("expected an int of 32 bits", field=name, value=repr(value)[:_SHOWN])
+        for name, value in numbers.items()
+        if not isinstance(value, int) or isinstance(value, bool) or not INT32_MIN <= value <= INT32_MAX
+    ]
 
 
 def model_problems(value: Any, model: type[WireModel], *, required: bool = False) -> list[Problem]:
-    """What is wrong with an argument that should be a *model*."""
+    """Return what is wrong with an argument that should be a *model*."""
     if isinstance(value, model) or (value is None and not required):
         return []
     hint = f"; {model.__name__}.model_validate(...) makes one" if isinstance(value, dict) else ""
     return [Problem(f"expected a {model.__name__}, not {type(value).__name__}{hint}")]
 
 
-def item(model: type[InventoryItem | ItemQuantityAndPrice]) -> Callable[[Any], CheckedInput]:
-    """A check of items: the right model, with a SKU that can be one."""
-
-    def check(value: Any) -> CheckedInput:
-        problems = model_problems(value, model, required=True)
-        if problems:
-            return CheckedInput("", value, problems)
-        return CheckedInput(value.sku or "", value, sku_problems(value.sku or "", f"{model.__name__}.sku"))
-
-    return check
+def account_of(context: Context, account_id: str | None, problems: list[Problem]) -> str:
+    """Return the account a call goes to, the client's unless it names one; add what is wrong with it to *problems*."""
+    account = context.account_id if account_id is None else account_id
+    problems += text_problems(account, "account_id", secret=True)
+    return account
 
 
-def keyed(model: type[WireModel], attribute: str) -> Callable[[Any], CheckedInput]:
-    """A check of anything with a key: the right *model*, with *attribute* set."""
-
-    def check(value: Any) -> CheckedInput:
-        problems = model_problems(value, model, required=True)
-        if problems:
-            return CheckedInput("", value, problems)
-        key = getattr(value, attribute) or ""
-        return CheckedInput(key, value, text_problems(key, f"{model.__name__}.{attribute}"))
-
-    return check
-
-
-def confirmation(value: Any) -> CheckedInput:
-    """Examine one confirmation."""
-    checked = keyed(OrderDownloadSubmitRequest, "order_id")(value)
-    if checked.problems or not value.store_id:
-        return checked
-    # A split order is confirmed once per store, so the store is part of what makes two confirmations different.
-    return checked._replace(key=f"{value.order_id}@{value.store_id}")
-
-
-def number_problems(**numbers: Any) -> list[Problem]:
-    """What is wrong with numbers that are xs:int on the wire."""
-    return [
-        Problem("expected an int of 32 bits", field=name, value=repr(value)[:60])
-        for name, value in numbers.items()
-        if not isinstance(value, int) or isinstance(value, bool) or not INT32_MIN <= value <= INT32_MAX
-    ]
-
-
-class BatchInputs:
-    """The inputs of one list call, as batches of entries.
-
-    Args:
-        operation: wire name.
-        rule: how it is cut.
-        listing: the call.
-        context: what the client's calls share.
-        reading: two values of one key may be asked for in two batches; a write sends one of them.
-
-    Attributes:
-        total: inputs in all; None for a stream.
-        checked: what was checked before anything is sent; empty for a stream.
+def check_contract(context: Context, operation: str, declared: Safety) -> None:
+    """Refuse a write under a contract that was never compared with the live one.
 
     Raises:
-        InvalidInputError: the batch size is refused.
+        UnverifiedContractError: the operation writes, the contract is the bundled one, and the endpoint is real.
     """
-
-    def __init__(
-        self, operation: str, rule: BatchRule, listing: ListCall[Any], context: Context, *, reading: bool
-    ) -> None:
-        self.total: int | None = None
-        self.checked: list[BatchItem] = []
-        self._operation, self._rule, self._listing, self._context = operation, rule, listing, context
-        self._reading = reading
-        self._size = batch_size(operation, rule, listing.batch_size, context)
-        self._around = 0
-        self._entries: Iterator[BatchItem] = iter(())
-
-    def open(self, around: int, *, streaming: bool) -> None:
-        """Begin with the inputs.
-
-        Args:
-            around: bytes of a request besides its rows.
-            streaming: check inputs as they come, batch by batch; otherwise all are checked now.
-
-        Raises:
-            InvalidInputError: inputs are refused (all of them listed).
-        """
-        self._around = around
-        self._write_row = self._context.codec.row_writer(self._operation, self._rule.listed)
-        inputs = several(self._listing.inputs, self._rule.listed)
-        self._entries = self._as_they_come(inputs) if streaming else iter(self._all_checked(inputs))
-
-    def batches(self) -> Iterator[list[BatchItem]]:
-        """The entries, batch by batch, each as large as is known to work when it is taken."""
-        pending: BatchItem | None = None
-        while True:
-            batch, pending = self._next(pending)
-            if not batch:
-                return
-            yield batch
-
-    def resplit(self, batch: list[BatchItem]) -> Iterator[list[BatchItem]]:
-        """*batch*, cut again by bytes: rows completed by `read_first` are longer than when it was first cut."""
-        piece: list[BatchItem] = []
-        size = self._around
-        for entry in batch:
-            if piece and size + len(entry.row) > self._context.max_request_bytes:
-                yield piece
-                piece, size = [], self._around
-            piece.append(entry)
-            size += len(entry.row)
-        if piece:
-            yield piece
-
-    def encoded(self, entry: BatchItem) -> bytes:
-        """The row of *entry*.
-
-        Raises:
-            InvalidInputError: it has a value that only the contract in force does not take.
-        """
-        try:
-            return self._write_row(entry.value)
-        except InvalidInputError as error:
-            raise InvalidInputError(
-                [replace(p, index=entry.indices[0], key=entry.key) for p in error.problems]
-            ) from None
-
-    def _all_checked(self, inputs: Iterable[Any]) -> list[BatchItem]:
-        entries: dict[str, BatchItem] = {}
-        problems: list[Problem] = []
-        index = -1
-        for index, item in enumerate(inputs):
-            self._take(index, item, entries, problems)
-        self.total = index + 1
-        if problems:
-            raise InvalidInputError(problems)
-        self.checked = list(entries.values())
-        return self.checked
-
-    def _as_they_come(self, inputs: Iterable[Any]) -> Iterator[BatchItem]:
-        for index, item in enumerate(inputs):
-            alone: dict[str, BatchItem] = {}
-            problems: list[Problem] = []
-            self._take(index, item, alone, problems)
-            if problems:
-                raise InvalidInputError(problems, sent=f"the batch of input {index} and what follows it was not sent")
-            yield from alone.values()
-
-    def _take(self, index: int, item: Any, entries: dict[str, BatchItem], problems: list[Problem]) -> None:
-        checked = self._listing.check(item)
-        if checked.problems:
-            problems += [replace(p, index=index, key=p.key or checked.key or None) for p in checked.problems]
-            return
-        same = entries.get(checked.key)
-        if same is not None:
-            if same.value == checked.value:
-                same.indices += (index,)
-            else:
-                problems.append(_twice(same, index))
-            return
-        if self._listing.guarded and (problem := self._omission(checked)) is not None:
-            problems.append(replace(problem, index=index))
-            return
-        entry = BatchItem(checked.key, item, checked.value, (index,))
-        try:
-            entry.row = self.encoded(entry)
-        except InvalidInputError as error:
-            problems += error.problems
-        else:
-            entries[checked.key] = entry
-
-    def _omission(self, checked: CheckedInput) -> Problem | None:
-        return omission_problem(self._operation, self._rule.listed, checked.key, checked.value, self._context)
-
-    def _next(self, first: BatchItem | None) -> tuple[list[BatchItem], BatchItem | None]:
-        """Take entries up to the limits; the entry that did not fit opens the next batch."""
-        limit = self._context.memory.rows(self._operation, self._size)
-        batch: dict[str, BatchItem] = {}
-        size = self._around
-        while True:
-            entry, first = first or next(self._entries, None), None
-            if entry is None:
-                return list(batch.values()), None
-            same = batch.get(entry.key)
-            if same is not None and same.value == entry.value:
-                same.indices += entry.indices
-                continue
-            if same is not None and not self._reading:
-                raise InvalidInputError([_twice(same, entry.indices[0])])
-            if (
-                same is not None
-                or len(batch) >= limit
-                or (batch and size + len(entry.row) > self._context.max_request_bytes)
-            ):
-                return list(batch.values()), entry
-            batch[entry.key] = entry
-            size += len(entry.row)
-
-
-def _twice(same: BatchItem, index: int) -> Problem:
-    return Problem(f"differs from [{same.indices[0]}], which has the same key; send one of them", index, same.key)
-
-
-def batch_size(operation: str, rule: BatchRule, wanted: int | None, context: Context) -> int:
-    """Rows per call: the caller's, the settings' or the rule's.
-
-    Raises:
-        InvalidInputError: *wanted* is no int, below 1 or above a documented limit.
-    """
-    size = context.batch_sizes.get(operation, rule.limit) if wanted is None else wanted
-    if type(size) is not int or size < 1 or (rule.documented and size > rule.limit):
-        most = f" to {rule.limit}, the documented limit of {operation}" if rule.documented else " up"
-        raise InvalidInputError([Problem(f"must be from 1{most}", field="batch_size", value=repr(size)[:60])])
-    return size
+    if context.unverified and declared is not Safety.READ:
+        raise UnverifiedContractError(
+            f"{operation} would write with the bundled contract, which is a reconstruction. A WCF server ignores "
+            "members in the wrong order or namespace without any error, and a price could become 0. Pin the live "
+            "contract (octopus-soap wsdl pin), pass wsdl=..., or set accept_unverified_contract=True"
+        )
 
 
 def omission_problem(operation: str, parameter: str, key: str, value: Any, context: Context) -> Problem | None:
-    """The problem of a call that leaves out value types a WCF server would read as 0; None where it is allowed."""
+    """Return the problem of a write that leaves out values a WCF server would read as 0; None if it is allowed."""
     fillable = isinstance(value, FILLABLE)
     if context.omitted_values is OmittedValues.SEND or (
         context.omitted_values is OmittedValues.READ_FIRST and fillable
@@ -372,12 +133,306 @@ def omission_problem(operation: str, parameter: str, key: str, value: Any, conte
     )
 
 
-def several(inputs: Any, name: str) -> Iterable[Any]:
-    """Refuse what is one item where many belong."""
-    # A model is an iterable too, of its fields.
+# -- one input of a list call ------------------------------------------------------------------------------------------
+
+
+class CheckedInput(NamedTuple):
+    """One input of a list call, with its key and what is wrong with it."""
+
+    key: str
+    value: Any
+    problems: list[Problem]
+
+
+def sku(value: Any) -> CheckedInput:
+    """Check one SKU of a list."""
+    if type(value) is str and 0 < len(value) <= SKU_LENGTH and FORBIDDEN.search(value) is None:
+        return CheckedInput(value, value, [])  # the usual case first: lists of SKUs are long
+    return CheckedInput(value if isinstance(value, str) else "", value, sku_problems(value))
+
+
+def item(model: type[InventoryItem | ItemQuantityAndPrice]) -> Callable[[Any], CheckedInput]:
+    """Return a check for items: the right model, with a valid SKU."""
+
+    def check(value: Any) -> CheckedInput:
+        problems = model_problems(value, model, required=True)
+        if problems:
+            return CheckedInput("", value, problems)
+        return CheckedInput(value.sku or "", value, sku_problems(value.sku or "", f"{model.__name__}.sku"))
+
+    return check
+
+
+def keyed(model: type[WireModel], attribute: str) -> Callable[[Any], CheckedInput]:
+    """Return a check for anything with a key: the right *model*, with *attribute* set."""
+
+    def check(value: Any) -> CheckedInput:
+        problems = model_problems(value, model, required=True)
+        if problems:
+            return CheckedInput("", value, problems)
+        key = getattr(value, attribute) or ""
+        return CheckedInput(key, value, text_problems(key, f"{model.__name__}.{attribute}"))
+
+    return check
+
+
+def confirmation(value: Any) -> CheckedInput:
+    """Check one confirmation of an order."""
+    checked = keyed(OrderDownloadSubmitRequest, "order_id")(value)
+    if checked.problems or not value.store_id:
+        return checked
+    # A split order is confirmed once per store, so the store is part of what makes two confirmations different.
+    return checked._replace(key=f"{value.order_id}@{value.store_id}")
+
+
+# -- list calls --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRule:
+    """How a list operation is cut into batches.
+
+    Attributes:
+        listed: wire name of the list parameter.
+        limit: most rows per request.
+        documented: True if the vendor's page states the limit, False if it is ours.
+    """
+
+    listed: str
+    limit: int
+    documented: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListCall(Generic[T]):
+    """One call of a list operation, as its row of the catalogue describes it.
+
+    Attributes:
+        inputs: what the caller passed.
+        check: checks one input.
+        reads: what the reply is decoded to; rows are matched to the inputs by key.
+        judge_row: says what a row means for its input; None if the row is the answer.
+        judge_reply: says what a reply without rows means for every input; None if its arrival is the answer.
+        account_id: overrides the client's.
+        batch_size: overrides the rule's limit, downwards or (if the limit is ours) upwards.
+        progress: called after each batch; True for a progress bar.
+        guarded: True if a value left out could overwrite one (updates and uploads of items).
+    """
+
+    inputs: Iterable[Any]
+    check: Callable[[Any], CheckedInput]
+    reads: Reads
+    judge_row: Callable[[Any], ItemVerdict[T]] | None = None
+    judge_reply: Callable[[Decoded], ItemVerdict[T]] | None = None
+    account_id: str | None = None
+    batch_size: int | None = None
+    progress: Callable[[Progress], object] | bool | None = None
+    guarded: bool = False
+
+
+@dataclass(slots=True)
+class BatchItem:
+    """One distinct input, from its check to its outcome.
+
+    Attributes:
+        key: SKU or order id.
+        input: as the caller passed it.
+        value: what is sent.
+        indices: positions in the input; several for equal inputs.
+        row: the encoded row.
+        filled: members completed from the service's current item.
+    """
+
+    key: str
+    input: Any
+    value: Any
+    indices: tuple[int, ...]
+    row: bytes = b""
+    filled: tuple[str, ...] = ()
+
+
+def batch_size(operation: str, rule: BatchRule, wanted: int | None, context: Context) -> int:
+    """Return the most rows per request: the caller's number, or the settings', or the rule's.
+
+    Raises:
+        InvalidInputError: the number is no int, below 1 or above a documented limit.
+    """
+    size = context.batch_sizes.get(operation, rule.limit) if wanted is None else wanted
+    if type(size) is not int or size < 1 or (rule.documented and size > rule.limit):
+        most = f"to {rule.limit}, the documented limit of {operation}" if rule.documented else "up"
+        raise InvalidInputError([Problem(f"must be from 1 {most}", field="batch_size", value=repr(size)[:_SHOWN])])
+    return size
+
+
+def check_iterable(inputs: Any, name: str) -> Iterable[Any]:
+    """Return *inputs*, or refuse one item passed where a list of items belongs.
+
+    Raises:
+        InvalidInputError: it is one item, or cannot be iterated.
+    """
+    # A model is iterable too: over its fields.
     if isinstance(inputs, (str, bytes, dict, WireModel)) or not isinstance(inputs, Iterable):
         kind = type(inputs).__name__
         raise InvalidInputError(
             [Problem(f"expected an iterable of items, not a {kind}; for one item pass [item]", field=name)]
         )
     return inputs
+
+
+_ROW = attrgetter("row")
+
+
+class BatchInputs:
+    """The inputs of one list call: checked, merged, encoded, and handed out in batches.
+
+    Args:
+        operation: wire name.
+        rule: how it is cut.
+        call: the call.
+        account_id: the account the call goes to.
+        context: what the client's calls share.
+        reading: True if two different inputs may have one key, because nothing is written.
+        streaming: True to check inputs as they come, batch by batch; otherwise all are checked now.
+
+    Attributes:
+        total: inputs in all; None for a stream.
+        checked: what was checked before anything is sent; empty for a stream.
+
+    Raises:
+        InvalidInputError: inputs are refused (all of them are listed), or the batch size is.
+    """
+
+    def __init__(
+        self,
+        operation: str,
+        rule: BatchRule,
+        call: ListCall[Any],
+        account_id: str,
+        context: Context,
+        *,
+        reading: bool,
+        streaming: bool,
+    ) -> None:
+        self.total: int | None = None
+        self.checked: list[BatchItem] = []
+        self._operation, self._rule, self._call, self._context = operation, rule, call, context
+        self._reading = reading
+        self._size = batch_size(operation, rule, call.batch_size, context)
+        self._head, self._tail = context.codec.frame(operation, {"accountID": account_id}, rule.listed)
+        self._around = len(self._head) + len(self._tail)
+        self._write_row = context.codec.row_writer(operation, rule.listed)
+        inputs = check_iterable(call.inputs, rule.listed)
+        self._items = self._as_they_come(inputs) if streaming else self._all_checked(inputs)
+
+    def batches(self) -> Iterator[list[BatchItem]]:
+        """Yield the items, batch by batch, each as large as is known to work when it is taken."""
+        pending: BatchItem | None = None
+        while True:
+            batch, pending = self._next_batch(pending)
+            if not batch:
+                return
+            yield batch
+
+    def body(self, batch: list[BatchItem]) -> bytes:
+        """Return the envelope of a request for *batch*."""
+        return b"".join((self._head, *map(_ROW, batch), self._tail))
+
+    def resplit(self, batch: list[BatchItem]) -> Iterator[list[BatchItem]]:
+        """Cut *batch* again by bytes: rows completed by `read_first` are longer than when it was first cut."""
+        piece: list[BatchItem] = []
+        size = self._around
+        for entry in batch:
+            if piece and size + len(entry.row) > self._context.max_request_bytes:
+                yield piece
+                piece, size = [], self._around
+            piece.append(entry)
+            size += len(entry.row)
+        if piece:
+            yield piece
+
+    def encode(self, entry: BatchItem) -> None:
+        """Write the row of *entry*.
+
+        Raises:
+            InvalidInputError: the contract in force does not accept one of its values.
+        """
+        try:
+            entry.row = self._write_row(entry.value)
+        except InvalidInputError as error:
+            located = [replace(p, index=entry.indices[0], key=entry.key) for p in error.problems]
+            raise InvalidInputError(located) from None
+
+    def _all_checked(self, inputs: Iterable[Any]) -> Iterator[BatchItem]:
+        entries: dict[str, BatchItem] = {}
+        problems: list[Problem] = []
+        index = -1
+        for index, given in enumerate(inputs):
+            self._take(index, given, entries, problems)
+        self.total = index + 1
+        if problems:
+            raise InvalidInputError(problems)
+        self.checked = list(entries.values())
+        return iter(self.checked)
+
+    def _as_they_come(self, inputs: Iterable[Any]) -> Iterator[BatchItem]:
+        for index, given in enumerate(inputs):
+            alone: dict[str, BatchItem] = {}
+            problems: list[Problem] = []
+            self._take(index, given, alone, problems)
+            if problems:
+                raise InvalidInputError(problems, sent=f"the batch of input {index} and what follows it was not sent")
+            yield from alone.values()
+
+    def _take(self, index: int, given: Any, entries: dict[str, BatchItem], problems: list[Problem]) -> None:
+        """Check one input, and add it to *entries*, or what is wrong with it to *problems*."""
+        key, value, found = self._call.check(given)
+        if found:
+            problems += [replace(p, index=index, key=p.key or key or None) for p in found]
+            return
+        same = entries.get(key)
+        if same is not None:
+            if same.value == value:
+                same.indices += (index,)
+            else:
+                problems.append(_differs(same, index))
+            return
+        if self._call.guarded:
+            omitted = omission_problem(self._operation, self._rule.listed, key, value, self._context)
+            if omitted is not None:
+                problems.append(replace(omitted, index=index))
+                return
+        entry = BatchItem(key, given, value, (index,))
+        try:
+            entry.row = self._write_row(value)
+        except InvalidInputError as error:
+            problems += [replace(p, index=index, key=key) for p in error.problems]
+        else:
+            entries[key] = entry
+
+    def _next_batch(self, first: BatchItem | None) -> tuple[list[BatchItem], BatchItem | None]:
+        """Take items up to the limits; the item that did not fit opens the next batch."""
+        limit = self._context.memory.rows(self._operation, self._size)
+        batch: dict[str, BatchItem] = {}
+        size = self._around
+        while True:
+            entry, first = first or next(self._items, None), None
+            if entry is None:
+                return list(batch.values()), None
+            same = batch.get(entry.key)
+            if same is not None and same.value == entry.value:
+                same.indices += entry.indices
+                continue
+            if same is not None and not self._reading:
+                raise InvalidInputError([_differs(same, entry.indices[0])])
+            if (
+                same is not None
+                or len(batch) >= limit
+                or (batch and size + len(entry.row) > self._context.max_request_bytes)
+            ):
+                return list(batch.values()), entry
+            batch[entry.key] = entry
+            size += len(entry.row)
+
+
+def _differs(same: BatchItem, index: int) -> Problem:
+    return Problem(f"differs from [{same.indices[0]}], which has the same key; send one of them", index, same.key)

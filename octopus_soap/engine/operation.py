@@ -1,13 +1,18 @@
-"""Operations bound to a client: the same row, called through a blocking or an asynchronous driver.
+"""Turn a row of the catalogue into a method of every client: one declared row serves both clients.
 
-A blocking call gives `T`, an asynchronous one an awaitable of `T`; both take the row's own parameters. What differs is
-written here and in the drivers, once, and for all operations.
+A row is a method whose body checks its arguments and returns a description of the call, a `SingleCall` or a `ListCall`.
+The decorators below make it a descriptor. On a client it becomes a bound operation with the row's own parameters,
+docstring and types, which runs the call through that client's driver.
 
-The operation descriptor: one declared row serves every client.
+Invariants:
 
-A row of the catalogue is a method whose body checks its arguments and returns a description of the call (`SingleCall`
-or `ListCall`). The decorators below turn it into a descriptor. Looked up on a client, it becomes a callable with the
-row's own parameters that runs the call through that client's driver, so no client contains operation code.
+* No client contains code of an operation, and no operation code of a client: a client gives its operations a
+  `Context` and ways to run a flow and a list call.
+* Every check is made before the first effect: a flow that was made has valid arguments.
+* The four bound classes differ in their types only: blocking or awaited, one request or a list. Their body is `_Bound`
+  and the methods of the operation.
+
+On failure: a single call raises; what a list call raises carries the whole result (see `engine.batch`).
 """
 
 from __future__ import annotations
@@ -20,9 +25,9 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, Ty
 
 from octopus_soap.engine.batch import BatchCall
 from octopus_soap.engine.effects import Flow, first_attempt
-from octopus_soap.engine.inputs import account_problems, omission_problem
+from octopus_soap.engine.inputs import account_of, check_contract, omission_problem
 from octopus_soap.engine.read_first import FILLABLE, complete, read_current
-from octopus_soap.engine.request import Request, RequestResult, RequestTrace, attempt_all
+from octopus_soap.engine.request import RequestEnd, RequestFailure, RequestResult, perform, request_for
 from octopus_soap.errors import (
     ApiStatusError,
     InvalidInputError,
@@ -43,19 +48,23 @@ if TYPE_CHECKING:
     from octopus_soap.engine.effects import Attempt
     from octopus_soap.engine.inputs import BatchRule, ListCall
     from octopus_soap.engine.read_first import Completed
+    from octopus_soap.models.replies import Reads
     from octopus_soap.results import CallInfo
-
 
 P = ParamSpec("P")
 T = TypeVar("T")
 R = TypeVar("R")
+S = TypeVar("S", bound="Surface")
+C = TypeVar("C", bound="Flow[Any] | BatchCall[Any, Any]")
+
+
+# -- what a client gives its operations --------------------------------------------------------------------------------
 
 
 class Surface(ABC):
-    """What every client gives the operations."""
+    """What every client gives its operations."""
 
-    @abstractmethod
-    def _context(self) -> Context: ...
+    _context: Context
 
 
 class BlockingSurface(Surface):
@@ -64,9 +73,9 @@ class BlockingSurface(Surface):
     @abstractmethod
     def _run(self, flow: Flow[T]) -> T: ...
     @abstractmethod
-    def _run_job(self, job: BatchCall[T]) -> BatchResult[T]: ...
+    def _run_batches(self, call: BatchCall[Any, R]) -> R: ...
     @abstractmethod
-    def _stream_job(self, job: BatchCall[T]) -> Generator[BatchResult[T]]: ...
+    def _stream_batches(self, call: BatchCall[T, Any]) -> Generator[BatchResult[T]]: ...
 
 
 class AsyncSurface(Surface):
@@ -75,16 +84,27 @@ class AsyncSurface(Surface):
     @abstractmethod
     async def _run(self, flow: Flow[T]) -> T: ...
     @abstractmethod
-    async def _run_job(self, job: BatchCall[T]) -> BatchResult[T]: ...
+    async def _run_batches(self, call: BatchCall[Any, R]) -> R: ...
     @abstractmethod
-    def _stream_job(self, job: BatchCall[T]) -> AsyncGenerator[BatchResult[T]]: ...
+    def _stream_batches(self, call: BatchCall[T, Any]) -> AsyncGenerator[BatchResult[T]]: ...
 
 
-class _Bound:
-    """The name, docstring and signature of a row, on a client."""
+# -- operations on a client --------------------------------------------------------------------------------------------
 
-    def __init__(self, operation: Any, client: Surface) -> None:
+
+class _Bound(Generic[P, S, C]):
+    """One operation on one client, with the row's name, docstring and signature.
+
+    Args:
+        operation: the row.
+        client: runs its calls.
+        begin: checks the arguments of a call and returns it, ready to run.
+    """
+
+    def __init__(self, operation: Operation, client: S, begin: Callable[Concatenate[S, Context, P], C]) -> None:
         self.operation = operation
+        self._client = client
+        self._begin = begin
         self.__name__ = operation.name
         self.__qualname__ = f"{type(client).__name__}.{operation.name}"
         self.__doc__ = operation.__doc__
@@ -93,159 +113,89 @@ class _Bound:
     def __repr__(self) -> str:
         return f"<{self.operation.name}{self.__signature__}>"
 
-
-class _BoundSingle(_Bound, Generic[P, T]):
-    def __init__(self, operation: SingleOperation[P, T], client: Surface) -> None:
-        super().__init__(operation, client)
-        self._of = client
-
-    def _flow(self, *args: P.args, **kwargs: P.kwargs) -> Flow[Answer[T]]:
-        flow: Flow[Answer[T]] = self.operation.flow(self.operation.body(self._of, *args, **kwargs), self._of._context())
-        return flow
-
     def dry_run(self, *args: P.args, **kwargs: P.kwargs) -> Iterator[Attempt]:
-        """The request a call would make, checked and encoded as the call's own; nothing is sent.
+        """Yield the requests a call would make, checked and encoded as the call's own; nothing is sent.
 
-        Where `omitted_values="read_first"` reads an item first, it is that reading request: what follows depends on
-        its answer. The body holds the account id, a secret: `wire.redact` shows it without.
+        A list operation has one request per batch. If `omitted_values="read_first"` reads items first, it is that
+        reading request: what follows depends on its answer. The bodies hold the account id, a secret; `wire.redact`
+        shows them without.
 
         Raises:
-            InvalidInputError: the call would be refused.
-            UnverifiedContractError: so it would.
+            InvalidInputError: the call would be refused; all its problems are listed.
+            UnverifiedContractError: the call would be refused.
         """
-        single = self.operation.body(self._of, *args, **kwargs)
-        return iter([first_attempt(self.operation.flow(single, self._of._context().unobserved()))])
+        call = self._begin(self._client, self._client._context.unobserved(), *args, **kwargs)
+        flows: Iterator[Flow[Any]] = call.flows() if isinstance(call, BatchCall) else iter((call,))
+        return map(first_attempt, flows)
 
 
-class BlockingCall(_BoundSingle[P, T]):
+class BlockingCall(_Bound[P, BlockingSurface, Flow[Answer[T]]], Generic[P, T]):
     """A single-request operation on a blocking client: call it."""
-
-    def __init__(self, operation: SingleOperation[P, T], client: BlockingSurface) -> None:
-        super().__init__(operation, client)
-        self._client = client
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call it."""
-        return self.with_info(*args, **kwargs).value
+        return self._client._run(self._begin(self._client, self._client._context, *args, **kwargs)).value
 
     def with_info(self, *args: P.args, **kwargs: P.kwargs) -> Answer[T]:
-        """Call it and return the value with the facts of the call (attempts, request id, sizes, drift)."""
-        return self._client._run(self._flow(*args, **kwargs))
+        """Call it, and return the value with the facts of the call (attempts, request id, sizes, drift)."""
+        return self._client._run(self._begin(self._client, self._client._context, *args, **kwargs))
 
 
-class AsyncCall(_BoundSingle[P, T]):
+class AsyncCall(_Bound[P, AsyncSurface, Flow[Answer[T]]], Generic[P, T]):
     """A single-request operation on an asynchronous client: await a call of it."""
-
-    def __init__(self, operation: SingleOperation[P, T], client: AsyncSurface) -> None:
-        super().__init__(operation, client)
-        self._client = client
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call it."""
         return (await self.with_info(*args, **kwargs)).value
 
     async def with_info(self, *args: P.args, **kwargs: P.kwargs) -> Answer[T]:
-        """Call it and return the value with the facts of the call (attempts, request id, sizes, drift)."""
-        return await self._client._run(self._flow(*args, **kwargs))
+        """Call it, and return the value with the facts of the call (attempts, request id, sizes, drift)."""
+        return await self._client._run(self._begin(self._client, self._client._context, *args, **kwargs))
 
 
-class _BoundList(_Bound, Generic[P, T, R]):
-    def __init__(self, operation: ListOperation[P, T, R], client: Surface) -> None:
-        super().__init__(operation, client)
-        self._of = client
-
-    def _job(self, *args: P.args, **kwargs: P.kwargs) -> BatchCall[T]:
-        listing = self.operation.body(self._of, *args, **kwargs)
-        job: BatchCall[T] = self.operation.job(listing, self._of._context(), streaming=False)
-        return job
-
-    def _streaming(self, *args: P.args, **kwargs: P.kwargs) -> BatchCall[T]:
-        listing = self.operation.body(self._of, *args, **kwargs)
-        job: BatchCall[T] = self.operation.job(listing, self._of._context(), streaming=True)
-        return job
-
-    def dry_run(self, *args: P.args, **kwargs: P.kwargs) -> Iterator[Attempt]:
-        """The requests a call would make, one per batch, checked and encoded as the call's own; nothing is sent.
-
-        Where `omitted_values="read_first"` reads items first, a batch's request is that reading one: what follows
-        depends on its answer. The bodies hold the account id, a secret: `wire.redact` shows them without.
-
-        Raises:
-            InvalidInputError: inputs would be refused; all are listed.
-            UnverifiedContractError: the call would be refused.
-        """
-        listing = self.operation.body(self._of, *args, **kwargs)
-        job = self.operation.job(listing, self._of._context().unobserved(), streaming=False)
-        return map(first_attempt, job.flows())
-
-    def _finished(self, result: BatchResult[T]) -> R:
-        finished: R = self.operation.finish(result)
-        return finished
+class _BoundList(_Bound[P, S, BatchCall[T, R]], Generic[P, S, T, R]):
+    def __init__(self, operation: ListOperation[P, T, R], client: S) -> None:
+        super().__init__(operation, client, operation.call)
+        self._begin_stream = operation.stream
 
 
-class BlockingList(_BoundList[P, T, R]):
+class BlockingList(_BoundList[P, BlockingSurface, T, R], Generic[P, T, R]):
     """A list operation on a blocking client: call it, or `stream` it."""
-
-    def __init__(self, operation: ListOperation[P, T, R], client: BlockingSurface) -> None:
-        super().__init__(operation, client)
-        self._client = client
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call it with any number of inputs."""
-        return self._finished(self._client._run_job(self._job(*args, **kwargs)))
+        return self._client._run_batches(self._begin(self._client, self._client._context, *args, **kwargs))
 
     def stream(self, *args: P.args, **kwargs: P.kwargs) -> Generator[BatchResult[T]]:
         """Take inputs as they come and yield each batch's result in input order, in bounded memory.
 
         Inputs are checked batch by batch; equal inputs are asked once within a batch. Nothing is raised for items:
-        look at each result's outcomes. Refused credentials, once nothing was done, raise.
+        look at each result's outcomes. Refused credentials raise if nothing was done before.
         """
-        return self._client._stream_job(self._streaming(*args, **kwargs))
+        return self._client._stream_batches(self._begin_stream(self._client, self._client._context, *args, **kwargs))
 
 
-class AsyncList(_BoundList[P, T, R]):
+class AsyncList(_BoundList[P, AsyncSurface, T, R], Generic[P, T, R]):
     """A list operation on an asynchronous client: await a call of it, or iterate over `stream`."""
-
-    def __init__(self, operation: ListOperation[P, T, R], client: AsyncSurface) -> None:
-        super().__init__(operation, client)
-        self._client = client
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call it with any number of inputs."""
-        return self._finished(await self._client._run_job(self._job(*args, **kwargs)))
+        return await self._client._run_batches(self._begin(self._client, self._client._context, *args, **kwargs))
 
     def stream(self, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[BatchResult[T]]:
         """Take inputs as they come and yield each batch's result in input order, in bounded memory.
 
         Inputs are checked batch by batch; equal inputs are asked once within a batch. Nothing is raised for items:
-        look at each result's outcomes. Refused credentials, once nothing was done, raise.
+        look at each result's outcomes. Refused credentials raise if nothing was done before.
         """
-        return self._client._stream_job(self._streaming(*args, **kwargs))
+        return self._client._stream_batches(self._begin_stream(self._client, self._client._context, *args, **kwargs))
+
+
+# -- operations as declared --------------------------------------------------------------------------------------------
 
 
 OPERATIONS: dict[str, Operation] = {}
 """Every declared operation by wire name, in the order of the catalogue."""
-
-
-@dataclass(frozen=True, slots=True)
-class SingleCall(Generic[T]):
-    """A call of one request, as its row describes it.
-
-    Attributes:
-        arguments: wire parameters besides accountID.
-        reads: what the reply is, for the codec.
-        finish: turns the settled request into the call's result, or raises.
-        account_id: overrides the client's.
-        problems: what is wrong with the arguments.
-        guarded: name of the parameter whose omitted value types are watched.
-    """
-
-    arguments: dict[str, Any]
-    reads: Any
-    finish: Callable[[RequestResult], T]
-    account_id: str | None = None
-    problems: list[Problem] = field(default_factory=list)
-    guarded: str = ""
 
 
 class Operation:
@@ -255,11 +205,8 @@ class Operation:
         wire_name: the service's name.
         name: the Python method's name.
         safety: what a repeat may do.
-        rule: how a list operation is cut; None for the others.
         body: the row's function.
     """
-
-    rule: BatchRule | None = None
 
     def __init__(self, wire_name: str, safety: Safety, body: Callable[..., Any]) -> None:
         self.wire_name = wire_name
@@ -271,13 +218,18 @@ class Operation:
         OPERATIONS[wire_name] = self
 
     @property
+    def rule(self) -> BatchRule | None:
+        """Return how a list operation is cut into batches; None for the others."""
+        return None
+
+    @property
     def summary(self) -> str:
-        """First line of the docstring."""
+        """Return the first line of the docstring."""
         return (self.__doc__ or "").partition("\n")[0]
 
     @cached_property
     def signature(self) -> inspect.Signature:
-        """Parameters and result of a blocking call."""
+        """Return the parameters and the result of a blocking call."""
         declared = inspect.signature(self.body)
         return declared.replace(parameters=list(declared.parameters.values())[1:], return_annotation=self._returns())
 
@@ -287,6 +239,27 @@ class Operation:
 
     def __repr__(self) -> str:
         return f"<operation {self.wire_name}: {self.safety.value}>"
+
+
+@dataclass(frozen=True, slots=True)
+class SingleCall(Generic[T]):
+    """One call of one request, as its row describes it.
+
+    Attributes:
+        arguments: wire parameters besides accountID.
+        reads: what the reply is decoded to.
+        finish: turns the answered request into the call's result, or raises.
+        account_id: overrides the client's.
+        problems: what is wrong with the arguments.
+        guarded: wire name of the parameter that is watched for values left out; empty for none.
+    """
+
+    arguments: dict[str, Any]
+    reads: Reads
+    finish: Callable[[RequestResult], T] = RequestResult.require_value
+    account_id: str | None = None
+    problems: list[Problem] = field(default_factory=list)
+    guarded: str = ""
 
 
 class SingleOperation(Operation, Generic[P, T]):
@@ -301,95 +274,90 @@ class SingleOperation(Operation, Generic[P, T]):
     def __get__(
         self, client: BlockingSurface | AsyncSurface | None, owner: type[Any]
     ) -> Self | BlockingCall[P, T] | AsyncCall[P, T]:
-        """The operation on *client*, or itself on the class."""
+        """Return the operation on *client*, or itself on the class."""
         if client is None:
             return self
-        return AsyncCall(self, client) if isinstance(client, AsyncSurface) else BlockingCall(self, client)
+        if isinstance(client, AsyncSurface):
+            return AsyncCall(self, client, self.flow)
+        return BlockingCall(self, client, self.flow)
 
-    def flow(self, single: SingleCall[T], context: Context) -> Flow[Answer[T]]:
-        """The flow of one call; every check is made before it is returned."""
-        problems = list(single.problems)
-        if single.guarded and not problems:
-            value = single.arguments[single.guarded]
-            found = omission_problem(self.wire_name, single.guarded, _key(value), value, context)
-            problems += [found] if found is not None else []
-        account = context.account_id if single.account_id is None else single.account_id
-        problems += account_problems(account)
+    def flow(self, client: object, context: Context, /, *args: P.args, **kwargs: P.kwargs) -> Flow[Answer[T]]:
+        """Return the flow of one call; every check is made before.
+
+        Raises:
+            InvalidInputError: an argument is refused.
+            UnverifiedContractError: the operation writes, under a contract that was never compared with the live one.
+        """
+        call: SingleCall[T] = self.body(client, *args, **kwargs)
+        problems = list(call.problems)
+        if call.guarded and not problems:
+            value = call.arguments[call.guarded]
+            omitted = omission_problem(self.wire_name, call.guarded, _key(value), value, context)
+            problems += [] if omitted is None else [omitted]
+        account = account_of(context, call.account_id, problems)
         if problems:
             raise InvalidInputError(problems)
-        context.guard_contract(self.wire_name, self.safety)
-        arguments = {"accountID": account, **single.arguments}
-        return self._flow(single, arguments, self._request(arguments, single, context), context)
+        check_contract(context, self.wire_name, self.safety)
+        arguments = {"accountID": account, **call.arguments}
+        return self._flow(call, arguments, context.codec.encode(self.wire_name, arguments), context)
 
-    def _request(self, arguments: dict[str, Any], single: SingleCall[T], context: Context) -> Request:
-        codec = context.codec
-        return Request(
-            self.wire_name,
-            codec.action(self.wire_name),
-            codec.encode(self.wire_name, arguments),
-            context.safety.get(self.wire_name, self.safety),
-            lambda reply: codec.decode(self.wire_name, reply, single.reads),
-        )
-
-    def _flow(
-        self, single: SingleCall[T], arguments: dict[str, Any], request: Request, context: Context
-    ) -> Flow[Answer[T]]:
+    def _flow(self, call: SingleCall[T], arguments: dict[str, Any], body: bytes, context: Context) -> Flow[Answer[T]]:
         filled: tuple[str, ...] = ()
-        if single.guarded:
-            filling = yield from _read_first(self.wire_name, single.guarded, arguments, context)
-            if filling is not None:
-                request = self._request({**arguments, single.guarded: filling.value}, single, context)
-                filled = filling.members
-        with RequestTrace(request, context.rules) as trace:
-            settled = yield from attempt_all(trace)
-            return Answer(self._value(single, settled, request, context), _noting(settled.info, filled))
+        if call.guarded and context.omitted_values is OmittedValues.READ_FIRST:
+            completed = yield from _read_first(self.wire_name, call.guarded, arguments, context)
+            if completed is not None:
+                body = context.codec.encode(self.wire_name, {**arguments, call.guarded: completed.value})
+                filled = completed.members
+        request = replace(request_for(context, self.wire_name, self.safety, call.reads), body=body)
 
-    def _value(self, single: SingleCall[T], settled: RequestResult, request: Request, context: Context) -> T:
-        """What the answer says, or an error."""
-        if settled.error is not None:
-            raise settled.error
-        if (failure := context.codec.failure(settled.decoded)) is not None:
-            raise _refusal(failure, settled, _key(single.arguments.get(single.guarded))).with_info(settled.info)
-        if settled.decoded.problems:
-            shown = "; ".join(str(problem) for problem in settled.decoded.problems[:3])
-            raise _unreadable(ProtocolError(f"cannot read the result: {shown}", info=settled.info), request)
-        try:
-            return single.finish(settled)
-        except ProtocolError as error:
-            raise _unreadable(error, request)  # noqa: B904 - it sets its own cause, or is the same error
+        def conclude(end: RequestEnd) -> Answer[T]:
+            if isinstance(end, RequestFailure):
+                raise end.error
+            if end.refusal is not None:
+                raise _refusal(end.refusal, end, _key(call.arguments.get(call.guarded))).with_info(end.info)
+            try:
+                return Answer(call.finish(_readable(end)), _noting(end.info, filled))
+            except ProtocolError as error:
+                if request.safety is not Safety.UNSAFE:
+                    raise
+                raise _open_outcome(self.wire_name, error) from error
+
+        return (yield from perform(request, context.config, conclude))
 
 
 def _key(value: Any) -> str:
-    """The SKU or order id of a call's argument; empty where it has none."""
+    """Return the SKU or order id of a call's argument; empty if it has none."""
     return str(getattr(value, value.key_field, None) or "") if isinstance(value, WireModel) and value.key_field else ""
 
 
-def _refusal(failure: ApiStatusError, settled: RequestResult, key: str) -> ApiStatusError:
-    """A Failure whose row says no to this one item is a rejection; any other is as the envelope says."""
-    answer = settled.decoded.value
+def _refusal(refusal: ApiStatusError, result: RequestResult, key: str) -> ApiStatusError:
+    """Return a rejection if the refused envelope has a row that rejects this one item, else the envelope's error."""
+    answer = result.decoded.value
     if getattr(answer, "result", None) is not False:
-        return failure
-    message = answer.error_message or settled.decoded.message or "the service gave no reason"
+        return refusal
+    message = answer.error_message or result.decoded.message or "the service gave no reason"
     return RejectedError(
-        f"{key!r} was not accepted: {message}", key=key, status=failure.status, message_code=failure.message_code
+        f"{key!r} was not accepted: {message}", key=key, status=refusal.status, message_code=refusal.message_code
     )
 
 
-def _unreadable(error: ProtocolError, request: Request) -> OctopusError:
-    """An answer that came and cannot be read leaves an unsafe write's outcome open."""
-    if request.safety is not Safety.UNSAFE:
-        return error
-    unknown = OutcomeUnknownError(
-        f"{request.operation} was answered, but the answer does not tell whether it was carried out: "
-        f"{error.message[:400]}",
+def _readable(result: RequestResult) -> RequestResult:
+    if result.decoded.problems:
+        shown = "; ".join(str(problem) for problem in result.decoded.problems[:3])
+        raise ProtocolError(f"cannot read the result: {shown}", info=result.info)
+    return result
+
+
+def _open_outcome(operation: str, error: ProtocolError) -> OctopusError:
+    """Return what stands for an unreadable answer to an unsafe write, which leaves its outcome open."""
+    return OutcomeUnknownError(
+        f"{operation} was answered, but the answer does not show whether it was carried out: {error.message[:400]}",
         info=error.info,
     )
-    unknown.__cause__ = error
-    return unknown
 
 
 def _noting(info: CallInfo, filled: tuple[str, ...]) -> CallInfo:
-    """A list's outcomes say what was completed in each; a single call's facts say it here."""
+    """Note in a single call's facts what was completed; a list's outcomes have `filled` for it."""
     if not filled:
         return info
     return replace(info, warnings=(*info.warnings, f"completed from the current item: {', '.join(filled)}"))
@@ -397,16 +365,18 @@ def _noting(info: CallInfo, filled: tuple[str, ...]) -> CallInfo:
 
 def _read_first(operation: str, parameter: str, arguments: dict[str, Any], context: Context) -> Flow[Completed | None]:
     value = arguments[parameter]
-    if context.omitted_values is not OmittedValues.READ_FIRST or not isinstance(value, FILLABLE):
-        return None
-    if not context.codec.omitted_value_members(operation, parameter, value):
+    if not isinstance(value, FILLABLE) or not context.codec.omitted_value_members(operation, parameter, value):
         return None
     found, _ = yield from read_current([value.sku or ""], arguments["accountID"], context)
     return complete(operation, parameter, value, found[value.sku or ""], context)
 
 
 class ListOperation(Operation, Generic[P, T, R]):
-    """An operation on a list, cut into batches."""
+    """An operation on a list, cut into batches.
+
+    Attributes:
+        finish: turns the whole result, and what ended the call early, into what the call returns, or raises.
+    """
 
     def __init__(
         self,
@@ -414,11 +384,16 @@ class ListOperation(Operation, Generic[P, T, R]):
         safety: Safety,
         body: Callable[Concatenate[Any, P], ListCall[T]],
         rule: BatchRule,
-        finish: Callable[[BatchResult[T]], R],
+        finish: Callable[[BatchResult[T], BaseException | None], R],
     ) -> None:
         super().__init__(wire_name, safety, body)
-        self.rule = rule
+        self._rule = rule
         self.finish = finish
+
+    @property
+    def rule(self) -> BatchRule:
+        """Return how it is cut into batches."""
+        return self._rule
 
     def _returns(self) -> str:
         annotation = str(self.body.__annotations__.get("return", ""))
@@ -434,15 +409,23 @@ class ListOperation(Operation, Generic[P, T, R]):
     def __get__(
         self, client: BlockingSurface | AsyncSurface | None, owner: type[Any]
     ) -> Self | BlockingList[P, T, R] | AsyncList[P, T, R]:
-        """The operation on *client*, or itself on the class."""
+        """Return the operation on *client*, or itself on the class."""
         if client is None:
             return self
         return AsyncList(self, client) if isinstance(client, AsyncSurface) else BlockingList(self, client)
 
-    def job(self, listing: ListCall[T], context: Context, *, streaming: bool) -> BatchCall[T]:
-        """The job of one call; without streaming every input is checked before it is returned."""
-        assert self.rule is not None  # noqa: S101 - the constructor sets it
-        return BatchCall(self.wire_name, self.safety, self.rule, listing, context, streaming=streaming)
+    def call(self, client: object, context: Context, /, *args: P.args, **kwargs: P.kwargs) -> BatchCall[T, R]:
+        """Return one call; every input is checked before.
+
+        Raises:
+            InvalidInputError: inputs are refused; all of them are listed.
+            UnverifiedContractError: the operation writes, under a contract that was never compared with the live one.
+        """
+        return BatchCall(self, self.body(client, *args, **kwargs), context, streaming=False)
+
+    def stream(self, client: object, context: Context, /, *args: P.args, **kwargs: P.kwargs) -> BatchCall[T, R]:
+        """Return one call whose inputs are checked batch by batch, as they come."""
+        return BatchCall(self, self.body(client, *args, **kwargs), context, streaming=True)
 
 
 def single(
@@ -462,7 +445,7 @@ def listing(
     """Declare an operation on a list that answers for each item."""
 
     def declare(body: Callable[Concatenate[Any, P], ListCall[T]]) -> ListOperation[P, T, BatchResult[T]]:
-        return ListOperation[P, T, BatchResult[T]](wire_name, safety, body, rule, lambda result: result)
+        return ListOperation[P, T, BatchResult[T]](wire_name, safety, body, rule, BatchResult.raise_for_unfinished)
 
     return declare
 
@@ -473,10 +456,10 @@ def confirming(
     """Declare an operation on a list that answers nothing: it returns None or raises."""
 
     def declare(body: Callable[Concatenate[Any, P], ListCall[None]]) -> ListOperation[P, None, None]:
-        return ListOperation[P, None, None](wire_name, safety, body, rule, _nothing)
+        return ListOperation[P, None, None](wire_name, safety, body, rule, _confirmed)
 
     return declare
 
 
-def _nothing(result: BatchResult[None]) -> None:
-    result.raise_for_rejected()
+def _confirmed(result: BatchResult[None], cause: BaseException | None) -> None:
+    result.raise_for_unfinished(cause).raise_for_rejected()

@@ -7,11 +7,12 @@ change the item in between; the outcome's `filled` says which members were compl
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from octopus_soap.engine.outcomes import match_rows
-from octopus_soap.engine.request import Request, RequestTrace, attempt_all
+from octopus_soap.engine.request import RequestResult, perform, request_for
 from octopus_soap.errors import (
     AuthenticationError,
     ConnectFailedError,
@@ -62,43 +63,31 @@ def read_current(
     """Read the current item of each SKU in *keys*, from the account the update goes to."""
     found: dict[str, Current] = {}
     calls: list[CallInfo] = []
+    request = request_for(context, READING, Safety.READ, RowsOf(InventoryItem))
     for start in range(0, len(keys), _PER_CALL):
-        chunk = keys[start : start + _PER_CALL]
-        if context.rules.stopped():
+        chunk = list(keys[start : start + _PER_CALL])
+        if context.config.stopped():
             stopped = ConnectFailedError("stopped before the current item was read; nothing was sent")
             return found | dict.fromkeys(keys[start:], Current(error=stopped)), calls
-        with RequestTrace(_request(chunk, account_id, context), context.rules) as trace:
-            settled = yield from attempt_all(trace)
-            error = settled.error or context.codec.failure(settled.decoded)
-            if error is not None and settled.error is None:
-                trace.fail(error)
-        calls.append(settled.info)
+        body = context.codec.encode(READING, {"accountID": account_id, "skuList": chunk})
+        end = yield from perform(replace(request, body=body), context.config)
+        calls.append(end.info)
+        error = end.refusal if isinstance(end, RequestResult) else end.error
         if isinstance(error, AuthenticationError):  # the next would be refused too
             return found | dict.fromkeys(keys[start:], Current(error=error)), calls
-        if error is not None:
+        if error is not None or not isinstance(end, RequestResult):
             found.update(dict.fromkeys(chunk, Current(error=error)))
             continue
-        matched = match_rows(chunk, settled.decoded.rows)
+        matched = match_rows(chunk, end.decoded.rows)
         for position, key in enumerate(chunk):
             row = matched.rows.get(position)
             if row is None:
                 found[key] = Current()
             elif row.problems or position in matched.contradicted:
-                found[key] = Current(error=ProtocolError("the current item cannot be read", info=settled.info))
+                found[key] = Current(error=ProtocolError("the current item cannot be read", info=end.info))
             else:
                 found[key] = Current(row.value)
     return found, calls
-
-
-def _request(keys: Sequence[str], account_id: str, context: Context) -> Request:
-    codec = context.codec
-    return Request(
-        READING,
-        codec.action(READING),
-        codec.encode(READING, {"accountID": account_id, "skuList": list(keys)}),
-        Safety.READ,
-        lambda reply: codec.decode(READING, reply, RowsOf(InventoryItem)),
-    )
 
 
 def complete(operation: str, parameter: str, value: Any, current: Current, context: Context) -> Completed:

@@ -1,36 +1,37 @@
-"""What is told of a request while it runs: that it began, each repeat, and how it ended, whatever ended it.
+"""Perform one request: send it, repeat it as the retry table allows, and report how it ended.
 
-A `RequestTrace` is entered before the first attempt and left after the last one. It is left also if the flow is closed
-under way (a cancelled task, Ctrl-C, an abandoned stream): then the request is abandoned, and that is told too. What is
-told goes to the `Observer` in the call's rules, which counts, and may make events of it; the engine knows neither.
+`perform` is the only place that runs a request. Single calls, batches, the reads of `read_first` and the ping differ in
+what they make of the result, and pass that as a function.
 
-Flows: one request with all its attempts, as a generator of effects.
+Invariants:
 
-A flow yields three effects and nothing else:
+* Every request that began is reported to the observer once as started and once as finished, whatever ended it: a
+  reply, an error, a cancelled task, Ctrl-C or an abandoned stream.
+* `CallInfo` counts all attempts of a request: their number, seconds and pauses.
+* No attempt begins after the total time limit, or after the caller asked the call to stop.
+* Whether an answer may have been lost is never forgotten: `lost_answers` counts the attempts whose answer did not
+  arrive although the service may have carried the request out.
 
-* `Send(exchange, limit, unwanted)`: make one HTTP exchange; the driver sends back its reply, or a `SendFailure` if none
-  came;
-* `Sleep(seconds)`: wait;
-* `Compute(work, size)`: run a pure function, perhaps off the event loop; the driver sends back its result or throws its
-  error.
-
-A flow holds no clock: it adds up the seconds that replies, failures and pauses report. That is how the total limit is
-kept, and why a test can step every retry by hand with a list of replies.
+On failure: `perform` passes a `RequestFailure` on, and never raises one itself. What the function it was given raises
+goes to the caller, after the observer was told.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar, overload
 
 from octopus_soap.engine.effects import Attempt, Compute, Flow, Send, SendFailure, Sleep
 from octopus_soap.engine.retry import FailureKind, RetryPolicy, Verdict, classify, decide
 from octopus_soap.errors import (
+    ApiStatusError,
     AuthenticationError,
     ConnectFailedError,
     FaultError,
     OctopusError,
     OutcomeUnknownError,
+    ProtocolError,
     RateLimitedError,
     RejectedError,
     TimedOutError,
@@ -42,32 +43,71 @@ from octopus_soap.safety import Safety
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from octopus_soap.engine.context import Context
+    from octopus_soap.models.replies import Reads
     from octopus_soap.results import ItemOutcome
+    from octopus_soap.wire.decode import Decoded
+    from octopus_soap.wire.faults import Reply
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request ready to be sent.
+
+    Attributes:
+        operation: wire name.
+        action: the SOAPAction, unquoted.
+        safety: what a repeat may do, with the settings' overrides applied.
+        decode: turns a reply into its contents, or raises.
+        body: the envelope.
+    """
+
+    operation: str
+    action: str
+    safety: Safety
+    decode: Callable[[Reply], Decoded]
+    body: bytes = b""
+
+
+def request_for(context: Context, operation: str, declared: Safety, reads: Reads) -> Request:
+    """Return the request of an operation, without its body: `dataclasses.replace` adds one.
+
+    Args:
+        context: what the client's calls share.
+        operation: wire name.
+        declared: the safety class its row declares; the settings may override it.
+        reads: what the reply is decoded to.
+    """
+    codec = context.codec
+    safety = context.safety.get(operation, declared)
+    return Request(operation, codec.action(operation), safety, partial(codec.decode, operation, reads=reads))
 
 
 class Observer(Protocol):
-    """Who is told. None of these may raise an `Exception`, and none may wait."""
+    """Gets a report of each request and batch. No method may raise an `Exception`, and none may block."""
 
     def started(self, info: CallInfo, /) -> None:
-        """A request begins; *info* has its operation, id and size."""
+        """Note that a request begins; *info* has its operation, id and size."""
 
     def retrying(self, info: CallInfo, kind: FailureKind, pause: float, /) -> None:
-        """An attempt failed with *kind*; another follows after *pause* seconds."""
+        """Note that an attempt failed with *kind*, and another follows after *pause* seconds."""
 
     def finished(self, trace: RequestTrace, /) -> None:
-        """A request ended."""
+        """Note that a request ended."""
 
     def rejected(self, info: CallInfo, error: RejectedError, /) -> None:
-        """A single call was answered with a no to its item."""
+        """Note that the service rejected the item of a single call."""
 
     def batch(
         self, operation: str, index: int, outcomes: Sequence[ItemOutcome[Any]], calls: Sequence[CallInfo], /
     ) -> None:
-        """Batch *index* of a list call ended."""
+        """Note that batch *index* of a list call ended."""
 
 
 class _NullObserver:
-    """Nobody is told."""
+    """Ignores every report."""
 
     def started(self, info: CallInfo, /) -> None:
         del info
@@ -88,61 +128,11 @@ class _NullObserver:
 
 
 NULL_OBSERVER: Observer = _NullObserver()
-"""Where nobody listens: a dry run, a flow stepped by hand."""
-
-
-class RequestTrace:
-    """One request on its way, from before its first attempt until its answer is understood.
-
-    Args:
-        request: what is sent.
-        rules: of the call.
-
-    Attributes:
-        info: facts so far.
-        begun: attempts begun; one more than `info.attempts` where one was under way when the request was abandoned.
-        sent: bytes of the request bodies that left or may have left, all attempts together.
-        received: bytes of the reply bodies, all attempts together.
-        error: what the request failed with; None where it was answered, or abandoned.
-        kind: the failure's kind.
-        abandoned: it was broken off from outside before it was answered.
-    """
-
-    __slots__ = ("abandoned", "begun", "error", "info", "kind", "received", "request", "rules", "sent")
-
-    def __init__(self, request: Request, rules: CallConfig) -> None:
-        self.request, self.rules = request, rules
-        self.info = CallInfo(request.operation, request_id=rules.new_id(), sent_bytes=len(request.body))
-        self.begun = self.sent = self.received = 0
-        self.error: OctopusError | None = None
-        self.kind: FailureKind | None = None
-        self.abandoned = False
-
-    def fail(self, error: OctopusError, kind: FailureKind | None = None) -> None:
-        """Note what the request failed with."""
-        self.error, self.kind = error, kind or classify(error)
-
-    def __enter__(self) -> Self:
-        self.rules.watch.started(self.info)
-        return self
-
-    def __exit__(self, kind: object, raised: BaseException | None, traceback: object) -> None:
-        if isinstance(raised, OctopusError):
-            if self.error is None and not isinstance(raised, RejectedError):
-                self.fail(raised)  # answered, but the answer is a no, or no answer to what was asked
-        elif raised is not None:
-            self.abandoned = True
-            self.info = replace(self.info, attempts=self.begun)
-        self.rules.watch.finished(self)
-        if isinstance(raised, RejectedError):
-            self.rules.watch.rejected(self.info, raised)
-
-
-T = TypeVar("T")
+"""Used where nothing is to be counted or reported: a dry run, a flow stepped by hand."""
 
 
 class CredentialState:
-    """Whether the service ever accepted this client's credentials: it tells a refusal from an outage."""
+    """Whether the service ever accepted this client's credentials, which tells a refusal from an outage."""
 
     __slots__ = ("proven",)
 
@@ -151,57 +141,97 @@ class CredentialState:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """A request ready to be made.
-
-    Attributes:
-        operation, action, body: what is sent.
-        safety: of the operation, settings considered.
-        decode: turns a reply into a result, or raises.
-    """
-
-    operation: str
-    action: str
-    body: bytes
-    safety: Safety
-    decode: Callable[[Any], Any]
-
-
-@dataclass(frozen=True, slots=True)
 class CallConfig:
-    """What a flow needs to know beside its request.
+    """What a request needs besides its contents.
 
     Attributes:
         policy: retry limits.
-        chance: gives random numbers from 0 to 1.
-        new_id: gives request ids.
-        trust: shared by all calls of a client.
-        retry_after: reads a reply's `Retry-After` as seconds.
-        stopped: True once the caller wants no further batch or attempt.
-        watch: is told of requests and batches.
+        chance: returns a random number from 0 to 1.
+        new_id: returns a new request id.
+        credentials: shared by all calls of a client.
+        retry_after: reads a reply's `Retry-After` header as seconds.
+        stopped: returns True once the caller wants no further batch or attempt.
+        observer: gets a report of each request and batch.
     """
 
     policy: RetryPolicy
     chance: Callable[[], float]
     new_id: Callable[[], str]
-    trust: CredentialState
-    retry_after: Callable[[Any], float | None]
+    credentials: CredentialState
+    retry_after: Callable[[Reply], float | None]
     stopped: Callable[[], bool] = lambda: False
-    watch: Observer = NULL_OBSERVER
+    observer: Observer = NULL_OBSERVER
+
+
+@dataclass(slots=True)
+class RequestTrace:
+    """What is known of one request while it runs, for the observer.
+
+    Attributes:
+        info: the facts so far.
+        begun: attempts begun; one more than `info.attempts` if one was under way when the request was abandoned.
+        sent: bytes of the request bodies that left or may have left, all attempts together.
+        received: bytes of the reply bodies, all attempts together.
+        error: what the request failed with; None if it was answered, or abandoned.
+        kind: the failure's kind.
+        abandoned: the request was broken off from outside before it was answered.
+    """
+
+    info: CallInfo
+    begun: int = 0
+    sent: int = 0
+    received: int = 0
+    error: OctopusError | None = None
+    kind: FailureKind | None = None
+    abandoned: bool = False
 
 
 class RequestResult(NamedTuple):
-    """How a request ended: its decoded reply, or the error; with the facts of the call."""
+    """A request that was answered.
 
-    decoded: Any
-    error: OctopusError | None
-    kind: FailureKind | None
+    Attributes:
+        decoded: the reply's contents.
+        refusal: the error that its envelope stands for; None if the envelope is Success, or there was none.
+        info: the facts of the request.
+        lost_answers: earlier attempts whose answer was lost although they may have been carried out.
+    """
+
+    decoded: Decoded
+    refusal: ApiStatusError | None
     info: CallInfo
     lost_answers: int
-    """Attempts whose answer was lost although the request may have been carried out."""
+
+    def require_value(self) -> Any:
+        """Return the reply's value.
+
+        Raises:
+            ProtocolError: the reply has none.
+        """
+        value = self.decoded.value
+        if value is None:
+            raise ProtocolError("the service answered with no value", info=self.info)
+        return value
 
 
-_LEAVES_OPEN = frozenset(
+class RequestFailure(NamedTuple):
+    """A request that was not answered as it should be, after its last attempt.
+
+    Attributes:
+        error: the error a caller sees.
+        kind: what it means for the request.
+        info: the facts of the request.
+        lost_answers: attempts whose answer was lost although they may have been carried out.
+    """
+
+    error: OctopusError
+    kind: FailureKind
+    info: CallInfo
+    lost_answers: int
+
+
+RequestEnd: TypeAlias = RequestResult | RequestFailure
+
+_MAYBE_DONE = frozenset(
     [
         FailureKind.AMBIGUOUS,
         FailureKind.STALE,
@@ -212,115 +242,162 @@ _LEAVES_OPEN = frozenset(
 )
 """Failures after which the request may have been carried out."""
 
-
 _NEVER_LEFT = frozenset([FailureKind.NOT_SENT, FailureKind.BUSY])
-"""Failures before the first byte of a request."""
+"""Failures before the first byte of a request was sent."""
 
 
-def attempt_all(trace: RequestTrace) -> Flow[RequestResult]:
-    """Send the request of *course* until it is answered, refused, or not worth another attempt."""
-    request, rules, info = trace.request, trace.rules, trace.info
-    lost = 0
+@overload
+def perform(request: Request, config: CallConfig) -> Flow[RequestEnd]: ...
+@overload
+def perform(request: Request, config: CallConfig, conclude: Callable[[RequestEnd], T]) -> Flow[T]: ...
+def perform(request: Request, config: CallConfig, conclude: Callable[[RequestEnd], Any] | None = None) -> Flow[Any]:
+    """Run *request* to its end, and return how it ended or what *conclude* makes of it.
+
+    A refusing envelope counts as a failed request, except for a write that answers its items one by one.
+
+    Args:
+        request: what is sent.
+        config: limits, and the observer.
+        conclude: gets the end of the request while the request still counts as under way. What it raises is reported
+            as the request's failure, a `RejectedError` as a rejection.
+    """
+    trace = RequestTrace(CallInfo(request.operation, request_id=config.new_id(), sent_bytes=len(request.body)))
+    rejected: RejectedError | None = None
+    config.observer.started(trace.info)
+    try:
+        end = yield from _attempts(trace, request, config)
+        if isinstance(end, RequestFailure):
+            trace.error, trace.kind = end.error, end.kind
+        elif end.refusal is not None and (request.safety is Safety.READ or not end.decoded.rows):
+            trace.error, trace.kind = end.refusal, classify(end.refusal)
+        return end if conclude is None else conclude(end)
+    except RejectedError as error:  # the service did answer, about the item
+        rejected, trace.error, trace.kind = error, None, None
+        raise
+    except OctopusError as error:
+        if trace.error is None:  # a reply came, and does not answer the request
+            trace.error, trace.kind = error, classify(error)
+        raise
+    except BaseException:
+        trace.abandoned = True
+        trace.info = replace(trace.info, attempts=trace.begun)
+        raise
+    finally:
+        config.observer.finished(trace)
+        if rejected is not None:
+            config.observer.rejected(trace.info, rejected)
+
+
+def _attempts(trace: RequestTrace, request: Request, config: CallConfig) -> Flow[RequestEnd]:
+    """Send *request* until it is answered, refused, or not worth another attempt."""
+    policy, info, lost = config.policy, trace.info, 0
     while True:
-        exchange = Attempt(request.operation, request.action, request.body, info.request_id, info.attempts + 1)
-        trace.begun = exchange.attempt
-        answer = yield Send(exchange, max(0.0, rules.policy.total - info.elapsed), rules.stopped)
-        info = _noted(trace, exchange, answer)
-        pause: float | None = None
+        attempt = Attempt(request.operation, request.action, request.body, info.request_id, info.attempts + 1)
+        trace.begun = attempt.number
+        answer: Reply | SendFailure = yield Send(attempt, max(0.0, policy.total - info.elapsed), config.stopped)
+        info = _note_answer(trace, attempt, answer)
+        retry_after: float | None = None
         if isinstance(answer, SendFailure):
             error, kind = answer.error, answer.kind
         else:
             try:
-                decoded = yield Compute(lambda reply=answer: request.decode(reply), len(answer.body))  # type: ignore[misc] # bound now, not at the next attempt
+                decoded: Decoded = yield Compute(partial(request.decode, answer), len(answer.body))
             except OctopusError as failed:
-                error, kind, pause = failed, classify(failed), rules.retry_after(answer)
+                error, kind, retry_after = failed, classify(failed), config.retry_after(answer)
             else:
-                rules.trust.proven = True
+                config.credentials.proven = True
                 trace.info = info = replace(info, drift=dict(decoded.drift), warnings=tuple(decoded.warnings))
-                return RequestResult(decoded, None, None, info, lost)
+                return RequestResult(decoded, decoded.refusal, info, lost)
         if isinstance(error, FaultError):
             trace.info = info = replace(info, fault_code=error.fault_code)
+        lost += kind in _MAYBE_DONE
         decision = decide(
-            rules.policy,
+            policy,
             request.safety,
             kind,
             attempt=info.attempts,
             spent=info.elapsed,
-            chance=rules.chance(),
-            retry_after=pause,
+            chance=config.chance(),
+            retry_after=retry_after,
         )
-        lost += kind in _LEAVES_OPEN
-        if decision.verdict is Verdict.RETRY and not rules.stopped():
-            rules.watch.retrying(info, kind, decision.pause)
+        if decision.verdict is Verdict.RETRY and not config.stopped():
+            config.observer.retrying(info, kind, decision.pause)
             if decision.pause > 0:
                 yield Sleep(decision.pause)
                 trace.info = info = replace(info, elapsed=info.elapsed + decision.pause)
-            if not rules.stopped():  # a stop cuts the pause short: what it was to wait for has not come
+            if not config.stopped():  # a stop cuts the pause short, before the service is ready for another attempt
                 continue
-        final = _final(error, kind, decision.verdict, pause=pause, info=info, rules=rules)
+        final = _final_error(error, kind, decision.verdict, retry_after=retry_after, info=info, config=config)
         never_left = kind is FailureKind.BUSY or isinstance(final, ConnectFailedError)
         if lost and request.safety is not Safety.READ and never_left:
-            final = _perhaps_done(error.with_info(info))
-        trace.fail(final, kind)
-        return RequestResult(None, final.with_info(info), kind, info, lost)
+            # The error promises that nothing was sent, which holds for its own attempt only.
+            final = TransportError(f"{error.message}; an earlier attempt may have been carried out")
+            final.__cause__ = error.with_info(info)
+        return RequestFailure(final.with_info(info), kind, info, lost)
 
 
-def _noted(trace: RequestTrace, exchange: Attempt, answer: Any) -> CallInfo:
-    """The facts of the request once an attempt of it was answered, or failed."""
-    info, failed = trace.info, isinstance(answer, SendFailure)
-    if not (failed and answer.kind in _NEVER_LEFT):
-        trace.sent += len(exchange.body)
-    if not failed:
+def _note_answer(trace: RequestTrace, attempt: Attempt, answer: Reply | SendFailure) -> CallInfo:
+    """Add an attempt that was answered, or failed, to the facts of its request."""
+    info = trace.info
+    if isinstance(answer, SendFailure):
+        if answer.kind not in _NEVER_LEFT:
+            trace.sent += len(attempt.body)
+        attempts = info.attempts if answer.kind is FailureKind.BUSY else attempt.number
+        status, received = None, info.received_bytes
+    else:
+        trace.sent += len(attempt.body)
         trace.received += len(answer.body)
+        attempts, status, received = attempt.number, answer.status, len(answer.body)
     trace.info = replace(
         info,
-        attempts=info.attempts if failed and answer.kind is FailureKind.BUSY else exchange.attempt,
+        attempts=attempts,
         elapsed=info.elapsed + answer.elapsed,
-        http_status=None if failed else answer.status,
+        http_status=status,
         fault_code=None,
-        received_bytes=info.received_bytes if failed else len(answer.body),
+        received_bytes=received,
     )
     return trace.info
 
 
-def _perhaps_done(error: OctopusError) -> TransportError:
-    """What stands for an error that promises that nothing was sent, where an earlier attempt was."""
-    final = TransportError(f"{error.message}; an earlier attempt may have been carried out")
-    final.__cause__ = error
-    return final
-
-
-def _final(
-    error: OctopusError, kind: FailureKind, verdict: Verdict, *, pause: float | None, info: CallInfo, rules: CallConfig
+def _final_error(
+    error: OctopusError,
+    kind: FailureKind,
+    verdict: Verdict,
+    *,
+    retry_after: float | None,
+    info: CallInfo,
+    config: CallConfig,
 ) -> OctopusError:
-    """The error a caller sees."""
+    """Return the error a caller sees when there is no further attempt."""
     if verdict is Verdict.UNKNOWN:
         unknown = OutcomeUnknownError(
             f"{info.operation} may or may not have been carried out, and was not repeated: {error.message[:400]}"
         )
         unknown.__cause__ = error.with_info(info)
         return unknown
-    if isinstance(error, FaultError) and error.fault_code == "InternalServiceFault" and not rules.trust.proven:
+    if isinstance(error, FaultError) and error.fault_code == "InternalServiceFault" and not config.credentials.proven:
         # WCF hides why its own authentication threw. Before any call succeeded, wrong credentials are the usual cause.
         suspected = AuthenticationError(
-            "the service answered with its internal fault before any call of this client had succeeded: wrong "
-            "authtoken, merchantname or accessid is the usual cause, though an outage looks the same; "
-            "octopus-soap doctor tells more",
+            "the service answered with an internal fault before any call of this client had succeeded. Wrong "
+            "authtoken, merchantname or accessid is the usual cause; an outage looks the same. To find out, run: "
+            "octopus-soap doctor",
             certain=False,
         )
         suspected.__cause__ = error.with_info(info)
         return suspected
-    if pause is not None and kind in {FailureKind.THROTTLED, FailureKind.UNAVAILABLE}:
+    if retry_after is not None and kind in {FailureKind.THROTTLED, FailureKind.UNAVAILABLE}:
         if isinstance(error, RateLimitedError):
             return error
         return RateLimitedError(
-            f"{error.message}; it asks for {pause:.0f} s",
+            f"{error.message}; it asks for a pause of {retry_after:.0f} s",
             status=getattr(error, "status", 503),
-            retry_after=pause,
+            retry_after=retry_after,
             body_excerpt=getattr(error, "body_excerpt", ""),
         )
-    if info.elapsed >= rules.policy.total and not isinstance(error, TimedOutError):
-        late = TimedOutError(f"the total limit of {rules.policy.total:g} s passed; last: {error.message[:400]}")
+    if info.elapsed >= config.policy.total and not isinstance(error, TimedOutError):
+        late = TimedOutError(
+            f"the total limit of {config.policy.total:g} s (total_timeout) passed; last error: {error.message[:400]}"
+        )
         late.__cause__ = error.with_info(info)
         return late
     return error

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from octopus_soap.engine.request import Request, RequestResult, RequestTrace, attempt_all
+from octopus_soap.engine.request import RequestFailure, RequestResult, perform, request_for
 from octopus_soap.engine.retry import FailureKind, classify
 from octopus_soap.errors import (
     ApiStatusError,
@@ -104,35 +104,30 @@ class Health:
 
 def ping(context: Context) -> Flow[Health]:
     """Ask the service one cheap question; the end gives what its answer shows. Limits are the context's."""
-    codec = context.codec
     try:
-        body = codec.encode(OPERATION, {"accountID": context.account_id, "skuList": [PROBE_SKU]})
-        action = codec.action(OPERATION)
+        body = context.codec.encode(OPERATION, {"accountID": context.account_id, "skuList": [PROBE_SKU]})
+        request = request_for(context, OPERATION, Safety.READ, RowsOf(IsSkuExistResponse))
     except ContractError as unfit:
         return _unwell(HealthStage.CONTRACT, unfit)
-    reads = RowsOf(IsSkuExistResponse)
-    request = Request(OPERATION, action, body, Safety.READ, lambda reply: codec.decode(OPERATION, reply, reads))
-    with RequestTrace(request, context.rules) as trace:
-        settled = yield from attempt_all(trace)
-        error = settled.error or codec.failure(settled.decoded)
-        if error is not None and settled.error is None:
-            trace.fail(error)
-    if error is not None:
-        return replace(_unwell(_stage(error, settled.kind), error), info=settled.info)
-    return _answered(settled)
+    end = yield from perform(replace(request, body=body), context.config)
+    if isinstance(end, RequestFailure):
+        return replace(_unwell(_stage(end.error, end.kind), end.error), info=end.info)
+    if end.refusal is not None:
+        return replace(_unwell(_stage(end.refusal, None), end.refusal), info=end.info)
+    return _answered(end)
 
 
-def _answered(settled: RequestResult) -> Health:
-    rows: list[Any] = settled.decoded.rows
-    seconds = f"{settled.info.elapsed * 1000:.0f} ms"
+def _answered(result: RequestResult) -> Health:
+    rows = result.decoded.rows
+    seconds = f"{result.info.elapsed * 1000:.0f} ms"
     problem = next((problem for row in rows for problem in row.problems), None)
     if problem is not None:
-        error = ProtocolError(f"the answer's row cannot be read: {problem}").with_info(settled.info)
-        return replace(_unwell(HealthStage.CONTRACT, error), info=settled.info)
+        error = ProtocolError(f"the answer's row cannot be read: {problem}").with_info(result.info)
+        return replace(_unwell(HealthStage.CONTRACT, error), info=result.info)
     if rows:
-        return Health(HealthStage.OK, f"a read was answered in {seconds}", info=settled.info)
+        return Health(HealthStage.OK, f"a read was answered in {seconds}", info=result.info)
     words = f"a read was answered in {seconds}, and nothing in it shows that the credentials were accepted"
-    return Health(HealthStage.OK, words, _UNPROVEN, certain=False, info=settled.info)
+    return Health(HealthStage.OK, words, _UNPROVEN, certain=False, info=result.info)
 
 
 def _unwell(stage: HealthStage, error: OctopusError) -> Health:

@@ -208,7 +208,7 @@ def record_traffic(client: OctopusClient | AsyncOctopusClient) -> Generator[Reco
 
     def noted(send: Send) -> Flow[Reply | SendFailure]:
         answer: Reply | SendFailure = yield send
-        taken = _taken(masker, send.exchange, answer)
+        taken = _taken(masker, send.attempt, answer)
         with lock:
             recording.exchanges.append(replace(taken, number=len(recording.exchanges) + 1))
         return answer
@@ -240,7 +240,7 @@ def replay_traffic(
 
     def answered(send: Send) -> Flow[Reply | SendFailure]:
         yield from ()  # the driver is not asked
-        exchange = send.exchange
+        exchange = send.attempt
         asked = _BETWEEN_TAGS.sub("><", masker.body(exchange.body))
         with lock:
             for place, known in enumerate(left):
@@ -295,7 +295,7 @@ def _taken(masker: Masker, exchange: Attempt, answer: Reply | SendFailure) -> Re
         operation=exchange.operation,
         action=exchange.action,
         request_id=exchange.request_id,
-        attempt=exchange.attempt,
+        attempt=exchange.number,
         elapsed=round(answer.elapsed, 6),
         request=masker.body(exchange.body),
     )

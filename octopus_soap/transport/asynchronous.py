@@ -357,7 +357,7 @@ class AsyncDriver:
                     # The wait for room is nobody's limit: nothing of this request has begun.
                     async with contextlib.nullcontext() if room is None else room:
                         over = room is not None and effect.unwanted()
-                        answer = stopped() if over else await self.exchange(effect.exchange, effect.limit)
+                        answer = stopped() if over else await self.exchange(effect.attempt, effect.limit)
                 case Sleep():
                     await asyncio.sleep(effect.seconds)
                 case Compute():

@@ -241,7 +241,7 @@ class BlockingDriver:
             match effect:
                 case Send():
                     if beside is None:
-                        answer = self.exchange(effect.exchange, effect.limit)
+                        answer = self.exchange(effect.attempt, effect.limit)
                     else:
                         with beside.room:  # the wait for it is nobody's limit: nothing of this request has begun
                             if beside.abandoned.is_set():
@@ -249,7 +249,7 @@ class BlockingDriver:
                             answer = (
                                 stopped()
                                 if effect.unwanted()
-                                else self.exchange(effect.exchange, effect.limit, beside.abandoned)
+                                else self.exchange(effect.attempt, effect.limit, beside.abandoned)
                             )
                 case Sleep():
                     self._pause(effect.seconds, beside)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from octopus_soap.errors import ApiStatusError, AuthenticationError, OctopusError, ProtocolError
@@ -39,7 +40,8 @@ class Codec:
         self.contract = contract
         self._redactor = redactor
         self._utc_suffix = utc_suffix
-        self._encoders: dict[str, RequestEncoder] = {}
+        self._operation = cache(contract.operation)
+        self._encoder = cache(self._make_encoder)
         self._decoder = Decoder(readers(server_zone))
 
     @property
@@ -49,7 +51,7 @@ class Codec:
 
     def action(self, operation: str) -> str:
         """The SOAPAction of *operation*."""
-        return self.contract.operation(operation).action
+        return self._operation(operation).action
 
     def encode(self, operation: str, arguments: Mapping[str, Any]) -> bytes:
         """The envelope of a call."""
@@ -63,20 +65,16 @@ class Codec:
         """What encodes one row of a list call."""
         return self._encoder(operation).row_writer(listed)
 
-    def _encoder(self, operation: str) -> RequestEncoder:
-        encoder = self._encoders.get(operation)
-        if encoder is None:
-            encoder = RequestEncoder(self.contract.operation(operation), self._utc_suffix)
-            self._encoders[operation] = encoder
-        return encoder
+    def _make_encoder(self, operation: str) -> RequestEncoder:
+        return RequestEncoder(self._operation(operation), self._utc_suffix)
 
     def decode(self, operation: str, reply: Reply, reads: Reads) -> Decoded:
         """Decode a reply.
 
         Raises:
             OctopusError: a fault, an HTTP error, a reply that is none, or an envelope that refuses the credentials.
-                An envelope that is not Success otherwise is returned: whether it is an error is the operation's
-                matter.
+                The error of another envelope that is not Success is returned as `refusal`: whether it is raised is
+                the operation's matter.
         """
         uncut = not isinstance(reads, RowsOf) or reads.raw or reply.status != _OK
         if isinstance(reads, RowsOf) and not uncut and (cut := self._decoder.cut(reply.body, reads)):
@@ -89,7 +87,7 @@ class Codec:
         element, replaced = soap_body(reply, self._redactor)
         if element is None and not isinstance(reads, Nothing):
             raise ProtocolError(f"HTTP {reply.status} with no SOAP reply in it")
-        name = self.contract.operation(operation).response_name
+        name = self._operation(operation).response_name
         decoded = self._decoder.response(element, name, reads, cut)
         if self._redactor.concerns(said):  # where the service's own words may stand
             self._mask(decoded)
@@ -119,7 +117,9 @@ class Codec:
         said = getattr(value, "error_message", None)
         return value.model_copy(update={"error_message": self._redactor.text(said)}) if said else value
 
-    def _check_status(self, decoded: Decoded, reads: Reads) -> None:
+    @staticmethod
+    def _check_status(decoded: Decoded, reads: Reads) -> None:
+        """Raise for an envelope that is no answer; note the error of one that is not Success."""
         if not decoded.enveloped:
             return
         status = (decoded.status or "").strip().casefold()
@@ -132,26 +132,26 @@ class Codec:
             raise AuthenticationError(f"the service refused the credentials: {decoded.message[:300]}")
         elif status in {"success", "true"} and isinstance(reads, OneOf | ScalarOf) and not decoded.present:
             raise ProtocolError("the APIResult says Success and has no ResultData")
-
-    @staticmethod
-    def failure(decoded: Decoded) -> ApiStatusError | None:
-        """The error of an envelope that is not Success; None where it is, or came bare."""
-        status = (decoded.status or "").strip()
-        if not decoded.enveloped or status.casefold() in {"success", "true", ""}:
-            return None
-        code = "" if decoded.code is None else f" (code {decoded.code})"
-        return ApiStatusError(
-            f"the service answered {status[:40]}{code}: {decoded.message[:400] or 'no message'}",
-            status=status,
-            message_code=decoded.code,
-            data=decoded.data,
-        )
+        if status not in {"success", "true", ""}:
+            decoded.refusal = _refusal(decoded)
 
     def omitted_value_members(self, operation: str, parameter: str, value: WireModel) -> list[str]:
         """Members unset in *value* that a WCF server would read as 0, false or year 1: value types, not nillable."""
         member = self.contract.operation(operation).parameter(parameter)
         shape = member.shape.items.shape if member.shape.items is not None else member.shape
         return list(_omitted(shape, value, ""))
+
+
+def _refusal(decoded: Decoded) -> ApiStatusError:
+    """Return the error of an envelope that is not Success."""
+    status = (decoded.status or "").strip()
+    code = "" if decoded.code is None else f" (code {decoded.code})"
+    return ApiStatusError(
+        f"the service answered {status[:40]}{code}: {decoded.message[:400] or 'no message'}",
+        status=status,
+        message_code=decoded.code,
+        data=decoded.data,
+    )
 
 
 def _omitted(shape: Shape, value: WireModel, path: str) -> Iterator[str]:

@@ -44,6 +44,8 @@ from octopus_soap.wire.readers import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from octopus_soap.errors import ApiStatusError
+
 _REFERENCE = re.compile(rb"&#(?:x([0-9A-Fa-f]{1,6})|([0-9]{1,7}));")
 _FORBIDDEN_BYTE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _ENVELOPE_MEMBERS = frozenset({"status", "resultdata", "messagecode"})
@@ -63,6 +65,7 @@ class Decoded:
         problems: why a single value could not be read.
         drift: unknown members as `Type.Member`, with how often each came.
         warnings: oddities that were tolerated.
+        refusal: the error of an envelope that is not Success; None if it is, or the value came bare.
     """
 
     enveloped: bool = False
@@ -76,6 +79,7 @@ class Decoded:
     problems: tuple[Problem, ...] = ()
     drift: Counter[str] = field(default_factory=Counter)
     warnings: list[str] = field(default_factory=list)
+    refusal: ApiStatusError | None = None
 
 
 def parse(body: bytes) -> tuple[Element, bool]:

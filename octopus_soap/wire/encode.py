@@ -14,6 +14,7 @@ import re
 from collections import Counter
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from octopus_soap.errors import ContractError, InvalidInputError, Problem
@@ -64,6 +65,8 @@ class RequestEncoder:
 
     def __init__(self, operation: OperationContract, utc_suffix: str = "Z") -> None:
         self._operation = operation
+        self._parameter = cache(operation.parameter)
+        self.row_writer = cache(self._row_writer)
         self._prefixes = _prefixes(operation.request)
         self._formats = scalar_formats(utc_suffix)
         self._writers: dict[int, Write] = {}
@@ -89,9 +92,13 @@ class RequestEncoder:
         head, _, tail = "".join(out).partition(mark)
         return EnvelopeParts(head.encode(), tail.encode())
 
-    def row_writer(self, listed: str) -> Callable[[Any], bytes]:
-        """What encodes one row of the list parameter *listed*."""
-        write = self._row_writer(self._operation.parameter(listed))
+    def _row_writer(self, listed: str) -> Callable[[Any], bytes]:
+        """Return what encodes one row of the list parameter *listed*; kept as `row_writer`."""
+        member = self._parameter(listed)
+        repeated = member if member.many else member.shape.items
+        if repeated is None:
+            raise ContractError(f"the contract in force does not declare {member.name} as a list")
+        write = self._writer(repeated, one=True)
 
         def row(value: Any) -> bytes:
             out: list[str] = []
@@ -101,7 +108,7 @@ class RequestEncoder:
         return row
 
     def _arguments(self, arguments: Mapping[str, Any], out: list[str], listed: str = "") -> None:
-        given = {self._operation.parameter(name).name: name for name in arguments}
+        given = {self._parameter(name).name: name for name in arguments}
         for member in self._operation.request.shape.members:
             name = given.get(member.name)
             if name is None:
@@ -115,13 +122,6 @@ class RequestEncoder:
     def _tag(self, member: Member) -> str:
         prefix = self._prefixes.get(member.namespace)
         return f"{prefix}:{member.name}" if prefix else member.name
-
-    def _row_writer(self, member: Member) -> Write:
-        if member.many:
-            return self._writer(member, one=True)
-        if member.shape.items is None:
-            raise ContractError(f"the contract in force does not declare {member.name} as a list")
-        return self._writer(member.shape.items, one=True)
 
     def _writer(self, member: Member, *, one: bool = False) -> Write:
         # Members live as long as their contract, so their identity is a safe key; `one` writes a single row of it.

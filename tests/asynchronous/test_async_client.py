@@ -210,10 +210,10 @@ def test_big_answers_are_decoded_off_the_loop(service: Emulator, monkeypatch: py
     moved: list[str] = []
     decode = Codec.decode
 
-    def watching(*args: Any) -> Any:
+    def watching(*args: Any, **named: Any) -> Any:
         if threading.current_thread() is not threading.main_thread():
             moved.append(threading.current_thread().name)
-        return decode(*args)
+        return decode(*args, **named)
 
     monkeypatch.setattr(Codec, "decode", watching)
 

@@ -12,7 +12,6 @@ from octopus_soap.demo.retail import COLUMNS, Reading, Reason, as_lines, read_re
 from octopus_soap.demo.shop import build_shop
 from octopus_soap.demo.small_shop import small_shop
 from octopus_soap.errors import InvalidInputError
-from tests.every import every
 
 HEAD = ",".join(COLUMNS)
 
@@ -30,7 +29,7 @@ def sort(*lines):
     return reading
 
 
-@every(
+@pytest.mark.parametrize(
     ("cells", "reasons"),
     [
         ({"InvoiceNo": "C536365", "Quantity": "-2"}, [Reason.CANCELLATION]),

@@ -13,7 +13,7 @@ from octopus_soap._http import retry_after
 from octopus_soap.contracts.wsdl import load_contract
 from octopus_soap.engine.context import Context
 from octopus_soap.engine.effects import Attempt, Compute, Send, SendFailure, Sleep
-from octopus_soap.engine.request import CallConfig, CredentialState, Request, RequestTrace, attempt_all
+from octopus_soap.engine.request import CallConfig, CredentialState, Request, perform
 from octopus_soap.engine.retry import FailureKind, RetryPolicy
 from octopus_soap.errors import ConnectFailedError, OctopusError, TransportError
 from octopus_soap.operations import OPERATIONS
@@ -66,9 +66,9 @@ def step(flow: Any, answers: Iterable[Any] | Callable[[Attempt], Any]) -> Steps:
             return steps
         reply, raised = None, None
         if isinstance(effect, Send):
-            steps.sends.append(effect.exchange)
+            steps.sends.append(effect.attempt)
             steps.limits.append(effect.limit)
-            reply = answer_of(effect.exchange)
+            reply = answer_of(effect.attempt)
         elif isinstance(effect, Sleep):
             steps.sleeps.append(effect.seconds)
         elif isinstance(effect, Compute):
@@ -78,8 +78,8 @@ def step(flow: Any, answers: Iterable[Any] | Callable[[Attempt], Any]) -> Steps:
                 raised = error
 
 
-def rules(*, chance: float = 1.0, stopped: Callable[[], bool] = lambda: False, **policy: Any) -> CallConfig:
-    """Rules without randomness; the pauses are the longest the jitter may draw."""
+def config(*, chance: float = 1.0, stopped: Callable[[], bool] = lambda: False, **policy: Any) -> CallConfig:
+    """A configuration without randomness; the pauses are the longest the jitter may draw."""
     numbers = itertools.count(1)
     return CallConfig(
         RetryPolicy(**policy),
@@ -99,7 +99,7 @@ def context(*, wsdl: Path | None = None, **given: Any) -> Context:
     """What the calls of one client share."""
     policy = {name: given.pop(name) for name in list(given) if name in RetryPolicy.__dataclass_fields__}
     stopped = given.pop("stopped", lambda: False)
-    return Context(codec=codec(wsdl), rules=rules(stopped=stopped, **policy), account_id="account", **given)
+    return Context(codec=codec(wsdl), config=config(stopped=stopped, **policy), account_id="account", **given)
 
 
 def request(safety: Safety, decode: Callable[[Any], Any] | None = None) -> Request:
@@ -111,16 +111,15 @@ def request(safety: Safety, decode: Callable[[Any], Any] | None = None) -> Reque
     return Request(
         "IsSkuExist",
         real.action("IsSkuExist"),
-        real.encode("IsSkuExist", {"accountID": "a", "sku": "S"}),
         safety,
         decode or (lambda reply: real.decode("IsSkuExist", reply, reads)),
+        real.encode("IsSkuExist", {"accountID": "a", "sku": "S"}),
     )
 
 
 def sending(asked_for: Request, under: CallConfig) -> Any:
-    """The flow of one request, as its callers make it."""
-    with RequestTrace(asked_for, under) as trace:
-        return (yield from attempt_all(trace))
+    """The flow of one request."""
+    return perform(asked_for, under)
 
 
 def run_list(
@@ -128,14 +127,14 @@ def run_list(
 ) -> tuple[BatchResult[Any], list[Steps]]:
     """Run a list call batch after batch, as a driver with one thread does."""
     row = OPERATIONS[operation]
-    job = row.job(row.body(None, inputs, **arguments), given or context(), streaming=False)
+    call = row.call(None, given or context(), inputs, **arguments)
     all_steps, parts = [], []
-    for flow in job.flows():
+    for flow in call.flows():
         steps = step(flow, answers)
         assert steps.error is None, "a flow never raises for its items"
         all_steps.append(steps)
-        parts.append(job.absorb(steps.result))
-    return job.merged(parts), all_steps
+        call.absorb(steps.result, parts)
+    return call.merged(parts), all_steps
 
 
 # -- answers -------------------------------------------------------------------------------------------------------

@@ -288,7 +288,7 @@ def test_an_upload_of_an_item_the_service_does_not_have_goes_out_as_it_is(strict
 
 def single(operation: str, value, answers, given_context):
     row = OPERATIONS[operation]
-    return step(row.flow(row.body(None, value), given_context), answers)
+    return step(row.flow(None, given_context, value), answers)
 
 
 def test_single_updates_and_uploads_are_guarded_alike(strict):

@@ -7,19 +7,29 @@ import inspect
 import pickle
 from datetime import UTC, datetime
 
+import pytest
 from stepping import context, honest, reset, run_list, statuses, step
 
 from octopus_soap import CustomFieldMapping, ItemQuantityAndPrice, OctopusError, OrderItem, OrderSubmit, Safety, errors
 from octopus_soap.errors import BatchError, OutcomeUnknownError, Problem, TransportError
 from octopus_soap.operations import OPERATIONS
 from octopus_soap.results import BatchResult, CallInfo, ItemOutcome, OutcomeStatus
-from tests.every import every
+
+UNSAFE = {"SubmitOrder", "CustomFieldMapping"}
+READS = {name for name in OPERATIONS if name.startswith(("Get", "Is"))}
+
+
+def test_every_operation_has_the_class_the_requirements_give_it():
+    assert len(OPERATIONS) == 20
+    for name, operation in OPERATIONS.items():
+        expected = Safety.UNSAFE if name in UNSAFE else Safety.READ if name in READS else Safety.IDEMPOTENT
+        assert operation.safety is expected
 
 
 def submit(given):
     row = OPERATIONS["SubmitOrder"]
     order = OrderSubmit(order_id="1", order_items=[OrderItem(sku="A", quantity=1)])
-    return step(row.flow(row.body(None, order), given), [reset()] * 3)
+    return step(row.flow(None, given, order), [reset()] * 3)
 
 
 def test_a_class_can_be_overridden_both_ways():
@@ -65,8 +75,10 @@ def _made(error: type[OctopusError]) -> OctopusError:
 CLASSES = [found for found in vars(errors).values() if inspect.isclass(found) and issubclass(found, OctopusError)]
 
 
-@every("error", CLASSES, ids=lambda found: found.__name__)
-@every("journey", [lambda e: pickle.loads(pickle.dumps(e)), copy.copy, copy.deepcopy], ids=["pickle", "copy", "deep"])
+@pytest.mark.parametrize("error", CLASSES, ids=lambda found: found.__name__)
+@pytest.mark.parametrize(
+    "journey", [lambda e: pickle.loads(pickle.dumps(e)), copy.copy, copy.deepcopy], ids=["pickle", "copy", "deep"]
+)
 def test_every_error_survives_a_journey_with_all_it_carries(error, journey):
     before = _made(error)
     after = journey(before)

@@ -26,6 +26,7 @@ from tests.engine.stepping import (
     DATA,
     TEMPURI,
     asked,
+    config,
     context,
     exists,
     fault,
@@ -35,7 +36,6 @@ from tests.engine.stepping import (
     request,
     reset,
     rows_reply,
-    rules,
     run_list,
     sending,
     status,
@@ -55,16 +55,16 @@ class Told:
     def __init__(self, redact: Any = str) -> None:
         self.events: list[Any] = []
         self.tally = Tally(lambda: NOON)
-        self.watch = ClientObserver(self.tally, "https://shop.example/OctopusService.svc", redact).with_hook(
+        self.observer = ClientObserver(self.tally, "https://shop.example/OctopusService.svc", redact).with_hook(
             self.events.append
         )
 
-    def rules(self, **given: Any) -> Any:
-        return replace(rules(**given), watch=self.watch)
+    def config(self, **given: Any) -> Any:
+        return replace(config(**given), observer=self.observer)
 
     def context(self, **given: Any) -> Context:
         made = context(**given)
-        return replace(made, rules=replace(made.rules, watch=self.watch))
+        return replace(made, config=replace(made.config, observer=self.observer))
 
     @property
     def names(self) -> list[str]:
@@ -73,12 +73,12 @@ class Told:
 
 def call(operation: str, told: Told, answers: Any, *arguments: Any) -> Any:
     row = OPERATIONS[operation]
-    return step(row.flow(row.body(None, *arguments), told.context()), answers)
+    return step(row.flow(None, told.context(), *arguments), answers)
 
 
 def test_a_request_is_started_repeated_and_finished_in_that_order() -> None:
     told = Told()
-    step(sending(request(Safety.READ), told.rules(base=1.0)), [status(503, elapsed=0.2), reset(0.3), exists()])
+    step(sending(request(Safety.READ), told.config(base=1.0)), [status(503, elapsed=0.2), reset(0.3), exists()])
     started, first, second, finished = told.events
     assert started == RequestStarted("IsSkuExist", "id-1", started.sent_bytes, "shop.example", 443)
     assert first == RetryScheduled("IsSkuExist", "id-1", 1, "unavailable", 1.0, 0.2)
@@ -89,7 +89,7 @@ def test_a_request_is_started_repeated_and_finished_in_that_order() -> None:
 
 def test_a_request_that_fails_tells_the_kind_and_the_class() -> None:
     told = Told()
-    steps = step(sending(request(Safety.READ), told.rules()), [refused(), refused(), refused()])
+    steps = step(sending(request(Safety.READ), told.config()), [refused(), refused(), refused()])
     finished = told.events[-1]
     assert (finished.ok, finished.failure, finished.error) == (False, "not_sent", "ConnectFailedError")
     assert finished.info == steps.result.info
@@ -98,7 +98,7 @@ def test_a_request_that_fails_tells_the_kind_and_the_class() -> None:
 
 def test_an_unsafe_write_whose_answer_was_lost_ends_in_the_class_its_caller_sees() -> None:
     told = Told()
-    step(sending(request(Safety.UNSAFE), told.rules()), [reset()])
+    step(sending(request(Safety.UNSAFE), told.config()), [reset()])
     assert told.events[-1].error == "OutcomeUnknownError"
     assert told.events[-1].failure == "ambiguous"
 
@@ -106,7 +106,7 @@ def test_an_unsafe_write_whose_answer_was_lost_ends_in_the_class_its_caller_sees
 @pytest.mark.parametrize("under_way", [1, 2, 3])
 def test_a_flow_closed_under_way_tells_that_its_request_was_abandoned(under_way: int) -> None:
     told = Told()
-    flow = sending(request(Safety.READ), told.rules(base=1.0))
+    flow = sending(request(Safety.READ), told.config(base=1.0))
     next(flow)
     for answer in [reset(), None, reset()][: under_way - 1]:
         flow.send(answer)
@@ -120,7 +120,7 @@ def test_a_flow_closed_under_way_tells_that_its_request_was_abandoned(under_way:
 
 def test_an_exception_from_outside_abandons_the_request() -> None:
     told = Told()
-    flow = sending(request(Safety.READ), told.rules())
+    flow = sending(request(Safety.READ), told.config())
     next(flow)
     with pytest.raises(KeyboardInterrupt):
         flow.throw(KeyboardInterrupt())
@@ -129,7 +129,7 @@ def test_an_exception_from_outside_abandons_the_request() -> None:
 
 def test_a_flow_that_never_began_tells_nothing() -> None:
     told = Told()
-    sending(request(Safety.READ), told.rules()).close()
+    sending(request(Safety.READ), told.config()).close()
     assert told.events == []
     assert told.tally.snapshot().requests == 0
 
@@ -196,7 +196,7 @@ def test_a_call_of_one_item_tells_its_rejection_and_that_the_request_went_well()
 
     row = OPERATIONS["UpdateItemQuantityAndPrice"]
     whole = ItemQuantityAndPrice(sku="A", stock=1, price=1, cost=1, lock_stock=False, lock_price=False, lock_cost=False)
-    steps = step(row.flow(row.body(None, whole), told.context(omitted_values="send")), [ok(inner)])
+    steps = step(row.flow(None, told.context(omitted_values="send"), whole), [ok(inner)])
     assert isinstance(steps.error, RejectedError)
     assert told.names == ["RequestStarted", "RequestFinished", "ItemRejected"]
     assert told.events[1].ok
@@ -258,7 +258,7 @@ def test_counters_count_bytes_of_every_attempt_that_may_have_left() -> None:
     told = Told()
     asked_for, last = request(Safety.READ), exists()
     broken = status(502, b"<html/>")
-    step(sending(asked_for, told.rules(max_attempts=4)), [refused(), reset(), broken, last])
+    step(sending(asked_for, told.config(max_attempts=4)), [refused(), reset(), broken, last])
     counters = told.tally.snapshot()
     assert (counters.requests, counters.attempts, counters.retries, counters.under_way) == (1, 4, 3, 0)
     assert counters.sent_bytes == 3 * len(asked_for.body), "the first never left"
@@ -268,7 +268,7 @@ def test_counters_count_bytes_of_every_attempt_that_may_have_left() -> None:
 
 def test_a_request_under_way_is_seen_as_such() -> None:
     told = Told()
-    flow = sending(request(Safety.READ), told.rules())
+    flow = sending(request(Safety.READ), told.config())
     next(flow)
     assert told.tally.snapshot().under_way == 1
     flow.close()
@@ -278,7 +278,7 @@ def test_a_request_under_way_is_seen_as_such() -> None:
 def test_without_a_hook_no_event_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     tally = Tally(lambda: NOON)
     made = context()
-    quiet = replace(made, rules=replace(made.rules, watch=ClientObserver(tally, "http://localhost:1/", str)))
+    quiet = replace(made, config=replace(made.config, observer=ClientObserver(tally, "http://localhost:1/", str)))
     for name in ["BatchDone", "DriftSeen", "ItemRejected", "RequestFinished", "RequestStarted", "RetryScheduled"]:
         monkeypatch.setattr(f"octopus_soap.observe.observer.{name}", None)
     run_list("GetItemList", ["A"], [reset(), drifted("Colour")], quiet)

@@ -87,7 +87,7 @@ def client_of(endpoint: str, **settings: Any) -> OctopusClient:
 
 def test_reprs_show_none(canaries):
     with client_of(canaries.url) as client:
-        shown = [client, client.settings, client.with_options(read_timeout=1), client._context(), client._driver]
+        shown = [client, client.settings, client.with_options(read_timeout=1), client._context, client._driver]
         shown += [client.get_item_list, client.submit_order, client._driver._auth, client._codec._redactor]
         shown += [
             OctopusClient.get_item_list,
@@ -100,7 +100,7 @@ def test_reprs_show_none(canaries):
         for thing in shown:
             assert clean(repr(thing)), type(thing)
             assert clean(str(thing)), type(thing)
-    assert isinstance(client._context(), Context)
+    assert isinstance(client._context, Context)
 
 
 @pytest.mark.parametrize("call", KINDS, ids=str)

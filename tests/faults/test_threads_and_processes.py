@@ -130,10 +130,10 @@ def test_the_next_request_does_not_wait_until_an_answer_is_decoded(service, make
     client = make_client(max_connections=2)
     decode, first_ended, more = client._codec.decode, threading.Event(), threading.Event()
 
-    def held(*given: Any) -> Any:
+    def held(*given: Any, **named: Any) -> Any:
         if first_ended.is_set():
             assert more.wait(30), "no request came while answers were not decoded"
-        answer = decode(*given)
+        answer = decode(*given, **named)
         if b">S0<" in given[1].body:  # no more is begun before: it may end the call
             first_ended.set()
         return answer
