@@ -9,7 +9,7 @@ MOMENTS ?= 50
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench soak crash fuzz docs dist clean
+.PHONY: help demo test check format interop bench soak crash fuzz docs dist clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ check: $(VENV)/.dev  ## types and lint
 format: $(VENV)/.dev  ## let ruff format and mend what it can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+interop: $(VENV)/.dev  ## all 20 operations with PHP, Node, Java, C++ and other Python toolkits, in both directions
+	$(BIN)/python -m tests.interop.run $(if $(REQUIRE),--require)
 
 bench: $(VENV)/.dev  ## measure against other SOAP stacks; they are installed under benchmarks/.peers
 	$(BIN)/python -m benchmarks.run

@@ -12,6 +12,7 @@ wrong values and wrong types: ``"7"`` for 7 is a failure.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -216,7 +217,9 @@ def differences(found: Any, wanted: Any, where: str) -> list[str]:
         if len(given) != len(wanted):
             return [f"{where}: {len(given)} rows, not {len(wanted)}"]
         return [d for n, inner in enumerate(wanted) for d in differences(given[n], inner, f"{where}[{n}]")]
-    if isinstance(wanted, Decimal):
+    if isinstance(wanted, Moment):
+        same = wanted.matches(found)
+    elif isinstance(wanted, Decimal):
         same = not isinstance(found, bool) and found is not None and Decimal(str(found)) == wanted
     else:
         same = type(found) is type(wanted) and found == wanted
@@ -356,3 +359,127 @@ def check_state(service: Emulator, plain: int, split: int) -> list[str]:
 def check_lint(service: Emulator) -> list[str]:
     """Return what a WCF server would have passed over in silence: a client made from the WSDL must not cause any."""
     return [f"lint: {note.path}: {note.what}: {note.detail}" for note in service.lint[:5]]
+
+
+# -- servers ---------------------------------------------------------------------------------------------------------
+
+# The element that names the items of a list, by the list's own name.
+ITEMS = {
+    "skuList": "string",
+    "OrderIDList": "int",
+    "StorStock": "StoreStockInfo",
+    "StoreStockInfoList": "StoreStockInfo",
+    "AttributeList": "AttributeInfo",
+    "KitList": "KitInfo",
+    "itemQuantityAndPriceList": "ItemQuantityAndPrice",
+    "inventoryItems": "InventoryItem",
+    "orderDownloadSubmitRequests": "OrderDownloadSubmitRequest",
+    "orderItems": "OrderItem",
+    "FieldMapping": "CustomFieldMapping",
+}
+# The same for ResultData, by operation.
+ROWS = {
+    "IsSkuExistList": "IsSkuExistResponse",
+    "GetItemTblList": "InventoryItem",
+    "GetItemList": "InventoryItem",
+    "GetItemQuantityList": "QuantityInfoResponse",
+    "UpdateItemQuantityAndPriceList": "UpdateInventoryItemResponse",
+    "UploadItemList": "UpdateItemResponse",
+    "GetOrderList": "OrderResponseItem",
+    "GetOrderListStore": "OrderResponseItem",
+}
+
+
+def _envelope(data: Any) -> dict[str, Any]:
+    return {"Data": None, "Message": "done", "MessageCode": 0, "ResultData": data, "Status": "Success"}
+
+
+def _listed_order(number: int) -> dict[str, Any]:
+    made = {**order(f"W-{number}"), "OrderID": str(number), "StoreId": "S1", "PaymentStatus": "Cleared"}
+    return {**made, "ShippingStatus": "Unshipped", "OrderTimeGMT": "2024-05-02T08:00:00Z", "NumberOfMatches": 1}
+
+
+def server_answers() -> dict[str, Any]:
+    """Return what a server answers, by operation; the two confirmations answer nothing."""
+    quantity = {"Applicablestock": "8.5", "FormQuantity": 4, "Stock": 10}
+    unknown = {"Sku": "X-9", "Result": False, "ErrorMessage": "no such item"}
+    return {
+        "IsSkuExist": True,
+        "IsSkuExistList": _envelope([{"Sku": "A-1", "Result": True}, {"Sku": "X-9", "Result": False}]),
+        "GetItemList": _envelope([item("A-1"), item("A-2")]),
+        "GetItemTblList": _envelope([item("A-3")]),
+        "GetItemQuantity": _envelope(6),
+        "GetItemQuantityInfo": _envelope({"Sku": "A-2", **quantity}),
+        "GetItemQuantityList": _envelope([{"Sku": "A-1", **quantity}, {"Sku": "A-2", **quantity}]),
+        "UpdateItemQuantityAndPrice": _envelope(True),
+        "UpdateItemQuantityAndPriceList": _envelope([{"Sku": "A-2", "Result": True}, unknown]),
+        "UploadItem": 5000000001,
+        "UploadItemList": _envelope([{"Sku": "N-2", "Result": True}, {"Sku": "N-3", "Result": True}]),
+        "DeleteTblItem": 1,
+        "SubmitOrder": _envelope({"Result": True, "idorder": "43"}),
+        "GetOrderList": _envelope([_listed_order(41), _listed_order(42)]),
+        "GetOrderListStore": _envelope([_listed_order(42)]),
+        "CustomFieldMapping": "true",
+        "DeleteItemStore": 1,
+        "DeleteItem": 1,
+    }
+
+
+def check_received(lines: list[dict[str, Any]], plain: int, split: int) -> list[str]:
+    """Return what differs between the parameters a server read and those our client sent."""
+    received = {line["operation"]: line["parameters"] for line in lines}
+    found: list[str] = []
+    for operation, parameters in requests(plain, split):
+        if operation not in received:
+            found.append(f"{operation}: not received")
+            continue
+        found += differences(received[operation], {"accountID": "the-account", **expected(parameters)}, operation)
+    return found
+
+
+def expected(value: Any, name: str = "") -> Any:
+    """Return a request's values as a server must have read them: money as Decimal, dates as their UTC text or epoch."""
+    if isinstance(value, dict):
+        return {key: expected(inner, key) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [expected(inner, name) for inner in value]
+    if name in DECIMALS:
+        return Decimal(str(value))
+    return Moment(value) if isinstance(value, str) and value.endswith("Z") and "T" in value else value
+
+
+DECIMALS = frozenset(
+    {
+        *STORE_PRICES,
+        *[
+            "StoreStock",
+            "Price",
+            "Cost",
+            "MSRP",
+            "PriceA",
+            "PriceB",
+            "PriceC",
+            "salesprice",
+            "Weight",
+            "SubTotal",
+            "ShippingTotal",
+            "TaxTotal",
+            "Total",
+            "UnitPrice",
+        ],
+        *["ItemTax", "ItemDiscount", "Applicablestock"],
+    }
+)
+
+
+class Moment(str):
+    """A time that may come with or without fraction, offset or milliseconds."""
+
+    __slots__ = ()
+
+    def matches(self, found: object) -> bool:
+        """Return whether a toolkit's text is the same moment; a text without an offset is UTC."""
+        if not isinstance(found, str):
+            return False
+        moment = datetime.fromisoformat(found)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) == datetime.fromisoformat(self)
