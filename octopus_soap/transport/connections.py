@@ -74,7 +74,7 @@ class Connections:
     """
 
     def __init__(self, settings: OctopusSettings, session: requests.Session | None) -> None:
-        self.given = session
+        self.given, self._given_pid = session, os.getpid()
         self._settings = settings
         self._lock, self._lock_pid = threading.Lock(), os.getpid()
         self._session: requests.Session | None = None
@@ -107,6 +107,9 @@ class Connections:
         if self._closed:
             raise ClientClosedError("the client is closed; make a new one")
         if self.given is not None:
+            if self._given_pid != os.getpid():
+                with self._guard():
+                    self._leave_parents_connections()
             return self.given
         if self._session is None or self._pid != os.getpid():
             with self._guard():
@@ -114,6 +117,15 @@ class Connections:
                     self._open()
         assert self._session is not None  # noqa: S101 - opened above
         return self._session
+
+    def _leave_parents_connections(self) -> None:
+        """Give a caller's session fresh pools in a forked child, which would read its siblings' answers else."""
+        adapters: list[Any] = [] if self.given is None else list(self.given.adapters.values())
+        for adapter in adapters:
+            if isinstance(adapter, HTTPAdapter):
+                unpickled: Any = adapter
+                unpickled.__setstate__(unpickled.__getstate__())  # how requests itself makes new pools
+        self._given_pid = os.getpid()
 
     def _open(self) -> None:
         session = requests.Session()
