@@ -61,6 +61,7 @@ SUB_COMMANDS = {
     "call": SubCommand("call", "app", "Call any of the service's 20 operations by name."),
     "doctor": SubCommand("diagnostics", "doctor", "Check settings, connection, contract and credentials."),
     "wsdl": SubCommand("wsdl", "app", "Pin the live contract, compare contracts."),
+    "gateway": SubCommand("gateway", "gateway", "Serve the operations as JSON over HTTP.", "gateway"),
     "octopia": SubCommand("octopia", "app", "Use the Octopia (Cdiscount) seller API, another service.", "octopia"),
 }
 
