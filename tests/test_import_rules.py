@@ -41,11 +41,12 @@ ARROWS: dict[str, set[str]] = {
     "plots": {"errors", "extras", "results", "tables"},
     "jobs": {"_http", "errors", "models", "results", "tables", "wire"},
     "emulator": {"contracts"},  # its leaf `bundled`, and nothing else: see the test below
+    "gateway": {"_http", "_version", "client", "errors", "models", "operations", "results", "transport"},
     "octopia": {"_http", "errors"},  # another API: it shares leaves with this one, and no flow code
     "demo": {"client", "emulator", "errors", "models", "operations", "settings"},
     "testing": {"_version", "client", "emulator", "engine", "errors", "models", "settings", "wire"},
     "cli": {
-        "_http", "_version", "client", "contracts", "demo", "emulator", "errors", "jobs", "models", "octopia", "operations",
+        "_http", "_version", "client", "contracts", "demo", "emulator", "errors", "gateway", "jobs", "models", "octopia", "operations",
         "results", "safety", "settings", "tables", "transport", "wire",
     },
     "__init__": {"_version"},  # everything else is loaded when it is first used
@@ -62,6 +63,7 @@ TYPING_ARROWS: dict[str, set[str]] = {
     "cli": {"engine"},
     "engine": {"wire"},
     "demo": {"results"},
+    "gateway": {"observe"},
     "jobs": {"client"},
     "transport": {"client", "models"},
     "wire": {"contracts"},
@@ -77,8 +79,10 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "httpx": ("transport",),
     "httpcore": ("octopia",),
     "certifi": ("octopia",),
-    "starlette": ("emulator",),
-    "uvicorn": ("emulator",),
+    "fastapi": ("gateway",),
+    "prometheus_client": ("gateway",),
+    "starlette": ("emulator", "gateway"),
+    "uvicorn": ("cli", "emulator"),
     "typer": ("cli",),
     "rich": ("cli", "display"),
     "pytest": ("testing",),
@@ -224,7 +228,7 @@ def test_the_emulator_shares_only_the_shipped_contracts_place() -> None:
 
 
 def test_nothing_below_the_client_imports_it() -> None:
-    above = {"demo", "testing", "cli"}
+    above = {"demo", "gateway", "testing", "cli"}
     assert {part for part, allowed in ARROWS.items() if "client" in allowed} == above
     assert "client" in TYPING_ARROWS["__init__"]
 
