@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import collections.abc
 from inspect import Parameter
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from fastapi import APIRouter, Path
 from fastapi.responses import JSONResponse
@@ -127,7 +127,7 @@ def _argument(annotation: Any) -> Any:
     for one in (annotation, *get_args(annotation)):
         if get_origin(one) is collections.abc.Iterable:
             array = Annotated[list[get_args(one)[0]], Field(max_length=_MOST_INPUTS)]  # type: ignore[misc,valid-type] # made at run time
-            return array if one is annotation else array | None
+            return array if one is annotation else Union[array, None]  # noqa: UP007 - the operator does not take what is made here
     return annotation
 
 

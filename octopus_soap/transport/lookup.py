@@ -211,9 +211,14 @@ def _answer(outcome: ItemOutcome[Any]) -> Any:
 
 def _failed(keys: Sequence[str], error: OctopusError) -> dict[str, Any]:
     """Return what each SKU of a call that raised gets: its own outcome if the error carries one."""
-    if isinstance(error, BatchError) and error.result is not None:
+    if isinstance(error, BatchError):
         return _answers(keys, error.result)
     return dict.fromkeys(keys, error)
+
+
+def _check_number(name: str, value: object, least: int) -> None:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value < float("inf"):
+        raise ConfigError(f"{name} must be a number from {least} up, not {value!r}")
 
 
 def _check(sku: str) -> None:
@@ -240,9 +245,7 @@ class _Lookups:
             ("gather_seconds", gather_seconds, 0),
             ("parallel", parallel, 1),
         ):
-            given: object = value  # whatever the caller passed
-            if not isinstance(given, int | float) or isinstance(given, bool) or not least <= given < float("inf"):
-                raise ConfigError(f"{name} must be a number from {least} up, not {value!r}")
+            _check_number(name, value, least)
         self._gather, self._parallel, self._account = gather_seconds, int(parallel), account_id
         self._queues: dict[str, _Queue[Any]] = {
             name: _Queue(limit, ttl, int(max_items), clock) for name, limit in _LIMITS.items()
