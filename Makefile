@@ -58,9 +58,10 @@ crash: $(VENV)/.dev  ## kill the jobs at every step and at MOMENTS random ones e
 	.ci/postgres $(BIN)/python $(BIN)/python -m tests.jobs.order_crowd --orders 5000
 	.ci/postgres $(BIN)/python $(BIN)/python -m tests.jobs.push_crowd --skus 20000
 
-fuzz: $(VENV)/.dev  ## fuzz the decoder for a minute
+fuzz: $(VENV)/.dev  ## fuzz the decoder for a minute, and 100,000 broken pages of rows
 	-$(BIN)/python -m pip install --quiet atheris  # without it the target mutates by itself, and says so
 	$(BIN)/python tests/fuzz/fuzz_decode.py -max_total_time=60
+	$(BIN)/python tests/fuzz/fuzz_rows.py 100000
 
 $(VENV)/.docs: pyproject.toml $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --group docs

@@ -16,7 +16,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from inspect import Parameter, Signature, get_annotations
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NoReturn, Self, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import CoreSchema, core_schema
@@ -34,27 +34,6 @@ if TYPE_CHECKING:
 def member(wire_name: str, description: str = "") -> Any:
     """Declare an optional member of a data contract by its wire name."""
     return Field(default=None, validation_alias=wire_name, serialization_alias=wire_name, description=description)
-
-
-class SharedNames(set[str]):
-    """`model_fields_set` of many records at once; it refuses changes, which would be changes of all of them."""
-
-    __slots__ = ()
-
-    def _refuse(self, *_: Any) -> NoReturn:
-        raise TypeError("model_fields_set is shared by records alike; make a changed copy: replace, without")
-
-    add = discard = remove = update = difference_update = intersection_update = symmetric_difference_update = _refuse
-    clear = pop = __ior__ = __iand__ = __isub__ = __ixor__ = _refuse
-
-    def copy(self) -> set[str]:
-        """A set of its own."""
-        return set(self)
-
-    __copy__ = copy
-
-    def __reduce__(self) -> tuple[type[set[str]], tuple[list[str]]]:
-        return set, (list(self),)
 
 
 class WireModel(BaseModel):
@@ -213,11 +192,3 @@ def _problem(model: type[WireModel], details: ErrorDetails, key: str | None) -> 
         field=f"{model.__name__}.{field}" if field else "",
         value=shown if len(shown) <= 60 else f"{shown[:57]}…",  # noqa: PLR2004 - enough to recognise it
     )
-
-
-_SET_NAMES = BaseModel.__dict__["__pydantic_fields_set__"].__set__
-
-
-def share_names(record: WireModel, names: SharedNames) -> None:
-    """Give *record*, all of whose members that came are in *names*, that set in place of its own equal one."""
-    _SET_NAMES(record, names)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from octopus_soap.errors import ApiStatusError, AuthenticationError, OctopusError, ProtocolError
+from octopus_soap.errors import ApiStatusError, AuthenticationError, ProtocolError
 from octopus_soap.models.base import WireModel
 from octopus_soap.models.replies import Nothing, OneOf, Reads, RowsOf, ScalarOf
 from octopus_soap.wire.decode import Decoded, Decoder
 from octopus_soap.wire.encode import EnvelopeParts, RequestEncoder
-from octopus_soap.wire.fast_rows import Cut, NotCut
+from octopus_soap.wire.fast_rows import FastRows
 from octopus_soap.wire.faults import Reply, soap_body, status_says_unauthenticated
 from octopus_soap.wire.values import readers
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from octopus_soap.contracts.wsdl import Contract, Shape
+    from octopus_soap.wire.decode import ReadList
     from octopus_soap.wire.redact import Redactor
 
 _OK = 200
@@ -43,6 +43,7 @@ class Codec:
         self._operation = cache(contract.operation)
         self._encoder = cache(self._make_encoder)
         self._decoder = Decoder(readers(server_zone))
+        self._fast_rows = FastRows()
 
     @property
     def bundled(self) -> bool:
@@ -76,19 +77,26 @@ class Codec:
                 The error of another envelope that is not Success is returned as `refusal`: whether it is raised is
                 the operation's matter.
         """
-        uncut = not isinstance(reads, RowsOf) or reads.raw or reply.status != _OK
-        if isinstance(reads, RowsOf) and not uncut and (cut := self._decoder.cut(reply.body, reads)):
-            with suppress(NotCut, OctopusError):  # parsed as a whole, it says itself what is wrong with it
-                said = reply.body if "error_message" in reads.model.model_fields else cut.rest
-                return self._decoded(operation, replace(reply, body=cut.rest), reads, said, cut)
+        if isinstance(reads, RowsOf) and not reads.raw and reply.status == _OK:
+            rest = partial(self._rest, operation, reply, reads)
+            decoded = self._fast_rows.decode(reply.body, self._decoder.readers.of(reads.model), rest)
+            if decoded is not None:
+                return decoded
         return self._decoded(operation, reply, reads, reply.body)
 
-    def _decoded(self, operation: str, reply: Reply, reads: Reads, said: bytes, cut: Cut | None = None) -> Decoded:
+    def _rest(self, operation: str, reply: Reply, reads: RowsOf, body: bytes, read_list: ReadList) -> Decoded:
+        """Decode *body*, a reply whose rows *read_list* reads."""
+        said = reply.body if "error_message" in reads.model.model_fields else body
+        return self._decoded(operation, replace(reply, body=body), reads, said, read_list)
+
+    def _decoded(
+        self, operation: str, reply: Reply, reads: Reads, said: bytes, read_list: ReadList | None = None
+    ) -> Decoded:
         element, replaced = soap_body(reply, self._redactor)
         if element is None and not isinstance(reads, Nothing):
             raise ProtocolError(f"HTTP {reply.status} with no SOAP reply in it")
         name = self._operation(operation).response_name
-        decoded = self._decoder.response(element, name, reads, cut)
+        decoded = self._decoder.response(element, name, reads, read_list)
         if self._redactor.concerns(said):  # where the service's own words may stand
             self._mask(decoded)
         if replaced:

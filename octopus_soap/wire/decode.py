@@ -28,7 +28,6 @@ from octopus_soap.errors import Problem, ProtocolError
 from octopus_soap.models.base import problems_of
 from octopus_soap.models.replies import Nothing, OneOf, Reads, RowsOf, ScalarOf
 from octopus_soap.models.scalars import FORBIDDEN
-from octopus_soap.wire.fast_rows import Cut, NotCut, cut_rows, learn
 from octopus_soap.wire.readers import (
     Element,
     Findings,
@@ -42,7 +41,10 @@ from octopus_soap.wire.readers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    ReadList = Callable[[Element, "Decoded"], None]
+    """Reads the rows of a list, the children of an element, into what was decoded."""
 
     from octopus_soap.errors import ApiStatusError
 
@@ -66,6 +68,7 @@ class Decoded:
         drift: unknown members as `Type.Member`, with how often each came.
         warnings: oddities that were tolerated.
         refusal: the error of an envelope that is not Success; None if it is, or the value came bare.
+        nil_rows: rows of a list that were nil, and dropped.
     """
 
     enveloped: bool = False
@@ -80,6 +83,7 @@ class Decoded:
     drift: Counter[str] = field(default_factory=Counter)
     warnings: list[str] = field(default_factory=list)
     refusal: ApiStatusError | None = None
+    nil_rows: int = 0
 
 
 def parse(body: bytes) -> tuple[Element, bool]:
@@ -107,21 +111,29 @@ def _allowed(reference: re.Match[bytes]) -> bytes:
     return b"&#xFFFD;" if forbidden else reference[0]
 
 
+STRICT: dict[str, Any] = {
+    "resolve_entities": False,
+    "no_network": True,
+    "load_dtd": False,
+    "dtd_validation": False,
+    "huge_tree": False,
+    "recover": False,
+    "remove_comments": True,
+    "remove_pis": True,
+    "collect_ids": False,
+}
+"""How every parser reads: it recovers nothing, resolves no entity and loads nothing."""
+
+
+def strict_parser() -> etree.XMLParser:
+    """A parser for one reply, or for a part of one."""
+    return etree.XMLParser(**STRICT)
+
+
 def _parse(body: bytes) -> Element:
     if b"<!DOCTYPE" in body[:4096]:
         raise ProtocolError("the reply carries a DOCTYPE, which SOAP forbids; it was not read")
-    parser = etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        dtd_validation=False,
-        huge_tree=False,
-        recover=False,
-        remove_comments=True,
-        remove_pis=True,
-        collect_ids=False,
-    )
-    root = etree.fromstring(body, parser)
+    root = etree.fromstring(body, strict_parser())
     if root.getroottree().docinfo.internalDTD is not None:
         raise ProtocolError("the reply carries a DOCTYPE, which SOAP forbids; it was not read")
     return root
@@ -149,24 +161,19 @@ class Decoder:
     """
 
     def __init__(self, readers: Mapping[Any, Reader]) -> None:
-        self._plans = RecordReaders(readers)
+        self.readers = RecordReaders(readers)
 
-    def cut(self, body: bytes, reads: RowsOf) -> Cut | None:
-        """*body*, a page of rows, without the rows that need no tree; None where all of it must be parsed."""
-        return cut_rows(body, self._plans.of(reads.model))
-
-    def response(self, response: Element | None, name: str, reads: Reads, cut: Cut | None = None) -> Decoded:
+    def response(self, response: Element | None, name: str, reads: Reads, read_list: ReadList | None = None) -> Decoded:
         """Decode the `<Op>Response` element.
 
         Args:
             response: the element; None for an empty body, which only an operation without a result may send.
             name: the expected local name.
             reads: what the result is.
-            cut: what was cut out of the reply before it was parsed.
+            read_list: reads the rows of a list; without it they are read from the tree.
 
         Raises:
             ProtocolError: the element belongs to another operation, or the result is missing or of another shape.
-            NotCut: the reply does not bear *cut* out; parse all of it.
         """
         decoded = Decoded()
         if response is None:
@@ -183,9 +190,7 @@ class Decoder:
             raise ProtocolError("the reply has no result element")
         if content is not None and not is_nil(content):
             decoded.present = True
-            self._content(content, reads, decoded, cut)
-        if cut is not None and not cut.proven:
-            raise NotCut
+            self._content(content, reads, decoded, read_list)
         return decoded
 
     def _nothing(self, response: Element, decoded: Decoded) -> Decoded:
@@ -210,13 +215,13 @@ class Decoder:
                 decoded.drift[f"APIResult.{local_name(child.tag)}"] += 1
         return members.get("resultdata")
 
-    def _content(self, content: Element, reads: Reads, decoded: Decoded, cut: Cut | None) -> None:
+    def _content(self, content: Element, reads: Reads, decoded: Decoded, read_list: ReadList | None) -> None:
         if isinstance(reads, RowsOf):
-            self._rows(content, reads, decoded, cut)
+            self._rows(content, reads, decoded, read_list)
         elif isinstance(reads, OneOf):
-            self._one(content, self._plans.of(reads.model), decoded)
+            self._one(content, self.readers.of(reads.model), decoded)
         elif isinstance(reads, ScalarOf):
-            decoded.value, decoded.problems = self._scalar(content, self._plans.reader(reads.type))
+            decoded.value, decoded.problems = self._scalar(content, self.readers.reader(reads.type))
 
     @staticmethod
     def _scalar(content: Element, reader: Reader) -> tuple[Any, tuple[Problem, ...]]:
@@ -228,46 +233,47 @@ class Decoder:
         except ValueError as error:
             return None, (Problem(str(error), field=field_name, value=repr(text[:60])),)
 
-    def _rows(self, container: Element, reads: RowsOf, decoded: Decoded, cut: Cut | None) -> None:
-        plan = self._plans.of(reads.model)
+    def _rows(self, container: Element, reads: RowsOf, decoded: Decoded, read_list: ReadList | None) -> None:
+        reader = self.readers.of(reads.model)
         if (container.text or "").strip():
-            raise ProtocolError(f"text where a list of {plan.name} belongs: {container.text.strip()[:60]!r}")
-        rows = list(container)
-        runs = {} if cut is None else cut.runs_at(container, rows)
-        nil = 0
-        for position, row in enumerate(rows):
-            if position in runs:
-                decoded.rows += runs[position]
-            elif len(row) or not is_nil(row):
-                learn(row, plan)
-                record = _record(row, plan, decoded)
+            raise ProtocolError(f"text where a list of {reader.name} belongs: {container.text.strip()[:60]!r}")
+        if read_list is None:
+            for element in container:
+                row = read_element(element, reader, decoded)
                 yield_point()
-                raw = etree.tostring(row, with_tail=False) if reads.raw else record.raw
-                decoded.rows.append(record._replace(raw=raw))
-            else:
-                nil += 1
-        if nil:
-            decoded.warnings.append(f"{nil} nil rows dropped")
-        if cut is not None:
-            decoded.drift.update(cut.drift)
+                if row is not None:
+                    raw = etree.tostring(element, with_tail=False) if reads.raw else row.raw
+                    decoded.rows.append(row._replace(raw=raw))
+        else:
+            read_list(container, decoded)
+        if decoded.nil_rows:
+            decoded.warnings.append(f"{decoded.nil_rows} nil rows dropped")
 
-    def _one(self, content: Element, plan: RecordReader, decoded: Decoded) -> None:
-        row = _record(content, plan, decoded)
+    def _one(self, content: Element, reader: RecordReader, decoded: Decoded) -> None:
+        row = _record(content, reader, decoded)
         decoded.value, decoded.problems = row.value, row.problems
 
 
-def _record(element: Element, plan: RecordReader, decoded: Decoded) -> Row:
+def read_element(element: Element, reader: RecordReader, decoded: Decoded) -> Row | None:
+    """Read one row of a list from the tree; return None if it is nil."""
+    if len(element) or not is_nil(element):
+        return _record(element, reader, decoded)
+    decoded.nil_rows += 1
+    return None
+
+
+def _record(element: Element, reader: RecordReader, decoded: Decoded) -> Row:
     """One record, from the tree."""
     problems: list[Problem] = []
-    data = plan.read(element, Findings(problems, decoded.drift))
+    data = reader.read(element, Findings(problems, decoded.drift))
     if not problems:
         try:
-            return plan.record(data)
+            return reader.record(data)
         except ValidationError as error:
-            problems = problems_of(plan.model, error, data)
-    key = plan.key(data)
+            problems = problems_of(reader.model, error, data)
+    key = reader.key(data)
     named = tuple(Problem(p.message, key=key or None, field=p.field, value=p.value) for p in problems)
-    return Row(key, None, named, etree.tostring(element))
+    return Row(key, None, named, etree.tostring(element, with_tail=False))
 
 
 def _result_of(response: Element) -> Element | None:

@@ -1,14 +1,14 @@
-"""Breaks between rows: where a thread that decodes lets others have the interpreter.
+"""Record readers: how one model is read from an element, made once per model.
 
-Python takes the interpreter's lock from a busy thread only after 5 ms, and a thread that waits for sockets has to ask
-for it anew after every read: beside one that never pauses, an event loop with a few sockets comes late by some 30 ms,
-and so does the next request of a connection.
+A record reader maps tags to field readers: where a member goes, and how it is read. A member is found by its exact
+local name, then ignoring case, then without .NET's `<Name>k__BackingField` wrapping; what a tag led to is remembered.
+The values of a record go to pydantic as a dict, in strict mode: they have their types already, and pydantic-core checks
+just that.
 
-Reading plans: how one model is read from an element, compiled once per model.
-
-A plan maps tags to slots: where a member goes, and how it is read. A member is found by its exact local name, then
-ignoring case, then without .NET's `<Name>k__BackingField` wrapping; what a tag led to is remembered. The values of a
-record go to pydantic as a dict, in strict mode: they have their types already, and pydantic-core checks just that.
+Yield points: between rows, a thread that decodes lets others have the interpreter. Python takes the interpreter's lock
+from a busy thread only after 5 ms, and a thread that waits for sockets has to ask for it anew after every read. Next to
+a thread that never pauses, an event loop with a few sockets comes late by some 30 ms, and so does the next request of a
+connection.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
 
 
 ROWS = 8
-"""Rows between two breaks: about half a millisecond."""
+"""Rows between two yield points: about half a millisecond."""
 
 
 def _none() -> None:
-    """Where nobody waits."""
+    """Do nothing: no other thread waits."""
 
 
-yield_hook: ContextVar[Callable[[], object]] = ContextVar("octopus_soap_break", default=_none)
-"""What is done at a break. The driver that decodes in a thread sets it there."""
+yield_hook: ContextVar[Callable[[], object]] = ContextVar("octopus_soap_yield", default=_none)
+"""Called at a yield point. The driver that decodes in a thread sets it there."""
 
 
 def yield_point() -> None:
-    """Let others have their turn, where that was asked for."""
+    """Let other threads run, if that was asked for."""
     yield_hook.get()()
 
 
@@ -178,8 +178,6 @@ class RecordReader:
         # The first of several names that differ in case only wins, as the models order them.
         self._by_folded = {name.casefold(): slot for name, slot in reversed(self._by_name.items())}
         self._by_tag: dict[str, FieldReader | None] = {}
-        self.layouts: list[Any] = []  # see layouts.py, which fills them
-        self.shapes: dict[tuple[Any, ...], int] = {}
 
     def key(self, data: Mapping[str, Any]) -> str:
         """What a record is known by; empty where the model has no key, or the record none."""

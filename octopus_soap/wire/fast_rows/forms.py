@@ -1,0 +1,331 @@
+"""One expression for all rows of a handwriting: what the general reader's rows teach, and what is compiled of it."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from octopus_soap.wire.fast_rows.text import FLAGS, SHORT, Unread, real, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from octopus_soap.wire.fast_rows.tags import Tags
+    from octopus_soap.wire.readers import Reader
+
+SLOW_ROWS = 100
+"""Rows that had to be read without an expression before one is compiled."""
+_LOOKED_AT = 7
+"""Rows that are learned from at first; after them, one of as many."""
+_COMPILED = 12
+"""Expressions compiled in a decoder's life."""
+_FORMS = 6
+"""Raw forms of one member in an expression."""
+_MEMBERS = 600
+"""Members in an expression."""
+LEAF, EMPTY, RECORD, LIST, CLOSING, REFUSED = range(6)
+
+
+class Tag(NamedTuple):
+    """What a raw tag means among the members of a model.
+
+    Attributes:
+        kind: of a leaf, an empty tag, a record, a list of records, a closing tag; or it must be left to lxml.
+        attribute: where the value goes.
+        closing: the piece of text that closes it: `/a:Sku>`.
+        read: a leaf's reader; None for text.
+        empty: a leaf's value if it has no text; what makes the value of an empty tag.
+        drift: what is counted if the model does not know the member.
+        nil: the tag is nil.
+        inner: tags of a record's members, or of the members of a list's records.
+        opening: what opens the records of a list.
+    """
+
+    kind: int
+    attribute: str = ""
+    closing: str = ""
+    read: Reader | None = None
+    empty: Any = None
+    drift: str = ""
+    nil: bool = False
+    inner: Any = None
+    opening: Any = None
+
+
+class _Unfit(Exception):  # noqa: N818 - control flow inside this module
+    """What was learned does not fit into an expression."""
+
+
+class _Member:
+    """One member as it was written: its raw forms, and the members seen directly before it."""
+
+    def __init__(self) -> None:
+        self.forms: dict[str, tuple[Tag, _Shape]] = {}
+        self.before: set[str] = set()
+
+
+class _Shape:
+    """The members of a record as they were written; for a list, also its records' opening and closing tags."""
+
+    def __init__(self) -> None:
+        self.members: dict[str, _Member] = {}
+        self.records: dict[str, tuple[str, Tags]] = {}
+
+    def in_order(self) -> list[tuple[str, _Member]]:
+        """The members, each after those that were seen before it; raises `_Unfit` if there is no such order."""
+        try:
+            order = TopologicalSorter({name: member.before for name, member in self.members.items()}).static_order()
+            return [(name, self.members[name]) for name in order]
+        except CycleError:
+            raise _Unfit from None
+
+
+class Learned:
+    """What the general reader's rows have shown of the members of one model in one context."""
+
+    def __init__(self, tags: Tags) -> None:
+        self.form: Form | None = None
+        self._tags = tags
+        self._patience = SLOW_ROWS // 2
+        self._forget()
+
+    def _forget(self) -> None:
+        self._shape = _Shape()
+        self._spaced = self._changed = False
+        self._slow = self._size = 0
+        self._patience *= 2
+
+    def note(self, pieces: list[str]) -> None:
+        """Learn from a row that the general reader has read; compile what is known when that pays."""
+        contexts = self._tags.context.contexts
+        if contexts.compiled >= _COMPILED or not contexts.learning.acquire(blocking=False):
+            return
+        try:
+            self._slow += 1
+            if self._slow <= _LOOKED_AT or not self._slow % _LOOKED_AT:
+                members = iter(pieces)
+                next(members)
+                self._note_space(next(members).partition(">")[2])
+                self._note_members(self._shape, self._tags, members)
+            if self._changed and self._slow >= self._patience:
+                contexts.compiled += 1
+                self.form = _Compiler(spaced=self._spaced).form(self._shape)
+                self._changed, self._slow = False, 0
+        except _Unfit:  # members in no order, or ever new ones: begin anew
+            self._forget()
+        finally:
+            contexts.learning.release()
+
+    def _note_space(self, text: str) -> None:
+        if text and not self._spaced:
+            self._spaced = self._changed = True
+
+    def _note_members(self, shape: _Shape, tags: Tags, pieces: Iterator[str]) -> None:
+        """Note the members of a record. The general reader has read them, so they are as they must be."""
+        before = ""
+        for piece in pieces:
+            raw, _, text = piece.partition(">")
+            if raw[:1] == "/":
+                self._note_space(text)
+                return
+            tag = tags[raw]
+            inner = self._note_form(shape, raw, tag, before)
+            before = tag.attribute
+            if tag.kind != LEAF:
+                self._note_space(text)
+            if tag.kind == LEAF or (tag.nil and tag.closing):
+                self._note_space(next(pieces)[len(tag.closing) :])
+            elif tag.kind == RECORD:
+                self._note_members(inner, tag.inner, pieces)
+            elif tag.kind == LIST:
+                self._note_records(inner, tag, pieces)
+
+    def _note_form(self, shape: _Shape, raw: str, tag: Tag, before: str) -> _Shape:
+        member = shape.members.get(tag.attribute)
+        if member is None:
+            member = shape.members[tag.attribute] = _Member()
+        if raw not in member.forms:
+            self._size += 1
+            if len(member.forms) >= _FORMS or self._size > _MEMBERS:
+                raise _Unfit
+            member.forms[raw] = (tag, _Shape())
+            self._changed = True
+        if before and before not in member.before:
+            member.before.add(before)
+            self._changed = True
+        return member.forms[raw][1]
+
+    def _note_records(self, shape: _Shape, tag: Tag, pieces: Iterator[str]) -> None:
+        while not (piece := next(pieces)).startswith(tag.closing):
+            raw, _, text = piece.partition(">")
+            self._note_space(text)
+            opened = tag.opening(raw)
+            inner = tag.inner.at(opened.context)
+            if not opened.closing:
+                continue
+            if raw not in shape.records:
+                if len(shape.records) >= _FORMS or opened.nil:
+                    raise _Unfit
+                shape.records[raw] = (opened.closing, inner)
+                self._changed = True
+            self._note_members(shape, inner, pieces)
+        self._note_space(piece[len(tag.closing) :])
+
+
+class Form(NamedTuple):
+    """The expression of a record's members, and what makes a dict of its groups.
+
+    Attributes:
+        pattern: the expression; it begins after the record's opening tag and ends before its closing tag.
+        texts: the groups in which there may be references.
+        build: makes the dict, and adds unknown members to a list.
+    """
+
+    pattern: re.Pattern[str]
+    texts: tuple[int, ...]
+    build: Callable[[Sequence[Any], list[str]], dict[str, Any]]
+
+    def resolved(self, groups: Sequence[Any]) -> Sequence[Any]:
+        """*groups* with the references of their texts resolved."""
+        resolved = list(groups)
+        for place in self.texts:
+            text = resolved[place]
+            if text and "&" in text:
+                resolved[place] = resolve(text)
+        return resolved
+
+    def read(self, row: str, raw: str, closing: str, drift: list[str]) -> dict[str, Any]:
+        """The members of *row*, which begins with the tag *raw*; raises one of `CANNOT`."""
+        match = self.pattern.match(row, len(raw) + 2)
+        if match is None or match.end() + len(closing) + 1 != len(row) or not row.startswith(closing, match.end() + 1):
+            raise Unread
+        groups = match.groups()
+        return self.build(self.resolved(groups) if "&" in row else groups, drift)
+
+    def read_all(self, text: str, drift: list[str]) -> list[dict[str, Any]]:
+        """Read the records of a list that fill *text*, which an expression has matched already."""
+        found = [match.groups() for match in self.pattern.finditer(text)]
+        if "&" in text:
+            return [self.build(self.resolved(groups), drift) for groups in found]
+        return [self.build(groups, drift) for groups in found]
+
+
+_GROUP = "\0"
+"""An opening parenthesis that captures, in an expression that may be repeated inside another one without capturing."""
+
+
+class _Compiler:
+    """Makes a form of a shape: its expression, and the source of the function that makes a dict of the groups.
+
+    Only names made here and quoted member names go into the source.
+    """
+
+    def __init__(self, *, spaced: bool) -> None:
+        self._spaced = spaced
+        self._space = "[ \\t\\n]*+" if spaced else ""
+        self._groups = 0
+        self._texts: list[int] = []
+        self._lines: list[str] = []
+        self._names: dict[str, Any] = {"Decimal": Decimal, "flags": FLAGS, "real": real}
+
+    def form(self, shape: _Shape) -> Form:
+        """The form of *shape*; raises `_Unfit`."""
+        return self.finished(self.members(shape, "d", ""), "d")
+
+    def finished(self, expression: str, record: str) -> Form:
+        if not self._groups:
+            raise _Unfit
+        groups = ", ".join(f"g{place}" for place in range(self._groups))
+        lines = [f"({groups},) = groups", f"{record} = {{}}", *self._lines, f"return {record}"]
+        code = "\n ".join(["def build(groups, drift):", *lines])
+        exec(compile(code, "<fast rows>", "exec"), self._names)  # noqa: S102 - see the class
+        return Form(re.compile(expression.replace(_GROUP, "(")), tuple(self._texts), self._names["build"])
+
+    def _group(self) -> str:
+        self._groups += 1
+        return f"g{self._groups - 1}"
+
+    def _name(self, value: Any) -> str:
+        name = f"n{len(self._names)}"
+        self._names[name] = value
+        return name
+
+    def members(self, shape: _Shape, record: str, indent: str) -> str:
+        """The expression of *shape*'s members, each optional; lines that put them into *record* are added."""
+        expression = [self._member(record, name, member, indent) for name, member in shape.in_order()]
+        return "".join(f"{self._space}(?:{member})?+" for member in expression) + self._space
+
+    def _member(self, record: str, name: str, member: _Member, indent: str) -> str:
+        place, word = f"{record}[{name!r}]", "if"
+        alternatives: list[str] = []
+        leaves: dict[tuple[str, Any, Any], list[str]] = {}
+        constants: dict[tuple[str, str], list[str]] = {}
+        for raw, (tag, shape) in member.forms.items():
+            counted = f"; drift.append({tag.drift!r})" if tag.drift else ""
+            if tag.kind == LEAF and not tag.nil:
+                leaves.setdefault((tag.closing, tag.read, repr(tag.empty) + counted), []).append(raw)
+            elif tag.kind == EMPTY:
+                made = "None" if tag.nil else f"{self._name(tag.empty)}()"
+                constants.setdefault((made, counted), []).append(f"<{re.escape(raw)}>")
+            elif tag.nil:
+                space = "" if tag.kind == LEAF else self._space
+                form = f"<{re.escape(raw)}>{space}<{re.escape(tag.closing)}"
+                constants.setdefault(("None", counted), []).append(form)
+            else:
+                group = self._group()
+                self._lines.append(f"{indent}{word} {group} is not None:")
+                alternatives.append(self._part(raw, tag, shape, group=group, place=place, indent=indent + " "))
+                word = "elif"
+        for (closing, read, end), raws in leaves.items():
+            group = self._group()
+            empty, _, counted = end.partition("; ")
+            characters, value = self._value(read, group, empty)
+            alternatives.append(f"<{_one_of(raws)}>{_GROUP}{characters})<{re.escape(closing)}")
+            self._lines.append(f"{indent}{word} {group} is not None: {place} = {value}; {counted}".rstrip("; "))
+            word = "elif"
+        for (made, counted), forms in constants.items():
+            group = self._group()
+            alternatives.append(f"(?:{'|'.join(forms)}){_GROUP})")
+            self._lines.append(f"{indent}{word} {group} is not None: {place} = {made}{counted}")
+            word = "elif"
+        return "|".join(alternatives)
+
+    def _value(self, read: Reader | None, group: str, empty: str) -> tuple[str, str]:
+        """The characters of a leaf's text, and the source of its value."""
+        if read is None:
+            self._texts.append(int(group[1:]))
+            return "[^<]*+", group if empty == "''" else f"({group} or {empty})"
+        if read in SHORT:
+            characters, source = SHORT[read]
+            if "{1}" in source or empty == "None":
+                return characters, source.format(group, empty)
+        self._texts.append(int(group[1:]))
+        return "[^<]*+", f"({self._name(read)}({group}) if {group} else {empty})"
+
+    def _part(self, raw: str, tag: Tag, shape: _Shape, *, group: str, place: str, indent: str) -> str:
+        """The expression of a record or a list inside the record."""
+        start, end = f"<{re.escape(raw)}>", f"<{re.escape(tag.closing)}"
+        if tag.kind == RECORD:
+            inner = f"d{len(self._lines)}"
+            self._lines.append(f"{indent}{inner} = {{}}")
+            members = self.members(shape, inner, indent)
+            self._lines.append(f"{indent}{place} = {self._name(tag.inner.make)}({inner})")
+            return f"{start}{_GROUP}){members}{end}"
+        if not shape.records:
+            self._lines.append(f"{indent}{place} = []")
+            return f"{start}{_GROUP}){self._space}{end}"
+        if len({(closing, id(tags)) for closing, tags in shape.records.values()}) > 1:
+            raise _Unfit
+        closing, tags = next(iter(shape.records.values()))
+        inside = _Compiler(spaced=self._spaced)
+        record = f"<{_one_of(list(shape.records))}>{inside.members(shape, 'd', '')}<{re.escape(closing)}"
+        read_all = self._name(inside.finished(record, "d").read_all)
+        make = self._name(tags.make)
+        self._lines.append(f"{indent}{place} = [{make}(record) for record in {read_all}({group}, drift)]")
+        return f"{start}{_GROUP}(?:{self._space}{record.replace(_GROUP, '(?:')})*+{self._space}){end}"
+
+
+def _one_of(raws: list[str]) -> str:
+    return re.escape(raws[0]) if len(raws) == 1 else f"(?:{'|'.join(map(re.escape, raws))})"
