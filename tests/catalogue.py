@@ -364,7 +364,7 @@ ROWS = [
     ),
     Row(
         "UpdateItemQuantityAndPriceList", "accountID* itemQuantityAndPriceList*",
-        "APIResultOfArrayOfUpdateItemResponse#", IDEMPOTENT, "BatchResult[UpdateItemResponse]",
+        "APIResultOfArrayOfUpdateInventoryItemResponse#", IDEMPOTENT, "BatchResult[UpdateItemResponse]",
         lambda c: c.update_item_quantity_and_price_list(UPDATES),
         "<t:itemQuantityAndPriceList>"
         + "".join(f"<d:ItemQuantityAndPrice>{row}</d:ItemQuantityAndPrice>" for row in UPDATES_XML)

@@ -1,4 +1,4 @@
-"""Lint of the catalogue: each of the 20 rows against the vendor's page, the contract, and the house's rules."""
+"""Lint of the catalogue: each row against the vendor's page, the contract, and the house's rules."""
 
 from __future__ import annotations
 
@@ -15,10 +15,7 @@ from octopus_soap import (
     InventoryItem,
     ItemQuantityAndPrice,
     OctopusClient,
-    OrderCriteria,
     OrderDownloadSubmitRequest,
-    OrderItem,
-    OrderSubmit,
     Safety,
     StoreStockInfo,
     errors,
@@ -29,6 +26,8 @@ from octopus_soap.contracts.wsdl import load_contract
 from octopus_soap.engine.operation import ListOperation, SingleOperation
 from octopus_soap.operations import OPERATIONS, Operations
 from octopus_soap.settings import OPERATION_NAMES
+from tests.catalogue import BY_NAME, ROWS, seed
+from tests.every import every
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,64 +35,7 @@ if TYPE_CHECKING:
     from octopus_soap.emulator import Emulator
     from octopus_soap.engine.operation import Operation
 
-# From the vendor's page, section by section: parameters in order (* required), then the limit where it states one.
-PAGE = {
-    "DeleteItemStore": "accountID* SellerID* SKU* ProductID status* StorStock",
-    "DeleteItem": "accountID* SellerID* SKU* ProductID status*",
-    "DeleteTblItem": "accountID* sku*",
-    "IsSkuExist": "accountID* sku*",
-    "IsSkuExistList": "accountID* skuList* 500",
-    "GetItemTblList": "accountID*",
-    "GetItemList": "accountID* skuList* 100",
-    "GetItemQuantity": "accountID* sku*",
-    "GetItemQuantityInfo": "accountID* sku*",
-    "GetItemQuantityList": "accountID* skuList* 100",
-    "UpdateItemQuantityAndPrice": "accountID* iQP*",
-    "UpdateItemQuantityAndPriceList": "accountID* itemQuantityAndPriceList* 1000",
-    "UploadItemList": "accountID* inventoryItems*",
-    "UploadItem": "accountID* inventoryItem*",
-    "SetDownloadOrderConfirm": "accountID* orderDownloadSubmitRequests*",
-    "SetDownloadSplitOrderConfirm": "accountID* orderDownloadSubmitRequests*",
-    "GetOrderList": "accountID* orderCriteria*",
-    "GetOrderListStore": "accountID* orderCriteria* StoreIDs*",
-    "SubmitOrder": "accountID* orderSubmit*",
-    "CustomFieldMapping": "accountID* FieldMapping*",
-}
-
-# What each call gives back; the wire's "1", "true or error message" and void are the catalogue's matter.
-RESULTS = {
-    "DeleteItemStore": "Removal",
-    "DeleteItem": "Removal",
-    "DeleteTblItem": "Removal",
-    "IsSkuExist": "bool",
-    "IsSkuExistList": "BatchResult[bool]",
-    "GetItemTblList": "BatchResult[InventoryItem]",
-    "GetItemList": "BatchResult[InventoryItem]",
-    "GetItemQuantity": "int",
-    "GetItemQuantityInfo": "QuantityInfoResponse",
-    "GetItemQuantityList": "BatchResult[QuantityInfoResponse]",
-    "UpdateItemQuantityAndPrice": "bool",
-    "UpdateItemQuantityAndPriceList": "BatchResult[UpdateItemResponse]",
-    "UploadItemList": "BatchResult[UpdateItemResponse]",
-    "UploadItem": "int",
-    "SetDownloadOrderConfirm": "None",
-    "SetDownloadSplitOrderConfirm": "None",
-    "GetOrderList": "BatchResult[OrderResponseItem]",
-    "GetOrderListStore": "BatchResult[OrderResponseItem]",
-    "SubmitOrder": "SubmitOrderResponseItem",
-    "CustomFieldMapping": "None",
-}
-
-SAFETY = {
-    Safety.READ: {name for name in PAGE if name.startswith(("Get", "Is"))},
-    Safety.UNSAFE: {"SubmitOrder", "CustomFieldMapping"},
-}
-
-EVERY_ROW = pytest.mark.parametrize("row", OPERATIONS.values(), ids=list(OPERATIONS))
-
-
-def snake_case(wire_name: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", wire_name).lower()
+EVERY_ROW = every("row", OPERATIONS.values(), ids=list(OPERATIONS))
 
 
 def parameters_of(row: Operation) -> list[inspect.Parameter]:
@@ -104,14 +46,13 @@ def parameters_of(row: Operation) -> list[inspect.Parameter]:
 
 
 def test_the_catalogue_has_exactly_the_pages_operations_in_settings_and_contract_too() -> None:
-    assert set(OPERATIONS) == set(PAGE) == OPERATION_NAMES == set(load_contract().operations)
-    assert len(PAGE) == 20
+    assert set(OPERATIONS) == set(BY_NAME) == OPERATION_NAMES == set(load_contract().operations)
 
 
 def test_each_wire_name_is_declared_once() -> None:
     source = inspect.getsource(operations)
     declared = re.findall(r'@(?:single|listing|confirming)\(\s*"(\w+)"', source)
-    assert len(declared) == len(set(declared)) == 20
+    assert len(declared) == len(set(declared)) == len(ROWS)
     assert declared == list(OPERATIONS), "the table keeps the order of the catalogue"
 
 
@@ -125,7 +66,7 @@ def test_no_operation_lives_outside_the_catalogue() -> None:
 
 @EVERY_ROW
 def test_the_method_is_the_wire_name_in_snake_case(row: Operation) -> None:
-    assert row.name == snake_case(row.wire_name)
+    assert row.name == BY_NAME[row.wire_name].name
     assert getattr(OctopusClient, row.name) is row
 
 
@@ -135,7 +76,7 @@ def test_the_operation_is_in_the_wsdl_with_the_pages_parameters(row: Operation) 
     names = {e.get("name") for e in wsdl.iter("{http://schemas.xmlsoap.org/wsdl/}operation")}
     assert row.wire_name in names
     declared = [member.name for member in load_contract().operation(row.wire_name).request.shape.members]
-    assert declared == [word.rstrip("*") for word in PAGE[row.wire_name].split() if not word.isdigit()]
+    assert declared == BY_NAME[row.wire_name].parameters
 
 
 # -- safety and batches ----------------------------------------------------------------------------------------------
@@ -143,14 +84,13 @@ def test_the_operation_is_in_the_wsdl_with_the_pages_parameters(row: Operation) 
 
 @EVERY_ROW
 def test_the_safety_class_is_the_operations_nature(row: Operation) -> None:
-    expected = next((safety for safety, names in SAFETY.items() if row.wire_name in names), Safety.IDEMPOTENT)
-    assert row.safety is expected
+    assert row.safety is BY_NAME[row.wire_name].safety
+    assert (row.safety is Safety.READ) is row.wire_name.startswith(("Get", "Is"))
 
 
 @EVERY_ROW
 def test_the_batch_rule_is_the_pages(row: Operation) -> None:
-    words = PAGE[row.wire_name].split()
-    limit = int(words[-1]) if words[-1].isdigit() else None
+    limit = BY_NAME[row.wire_name].limit
     shapes = {member.name: member.shape for member in load_contract().operation(row.wire_name).request.shape.members}
     lists = [name for name, shape in shapes.items() if shape.items is not None and name != "StorStock"]
     if row.rule is None:
@@ -164,10 +104,9 @@ def test_the_batch_rule_is_the_pages(row: Operation) -> None:
     assert row.rule.limit == (limit or 100), "where the page states none, 100 is ours"
 
 
-@EVERY_ROW
+@every("row", [row for row in OPERATIONS.values() if row.rule is not None])
 def test_a_limit_of_ours_says_so_and_a_documented_one_quotes_the_page(row: Operation) -> None:
-    if row.rule is None:
-        return
+    assert row.rule is not None
     text = " ".join((row.__doc__ or "").split())
     if row.rule.documented:
         assert re.search(rf'\("Limited to a (MAX|maximum) of {row.rule.limit} \w+ at a time"\)', text)
@@ -199,7 +138,7 @@ def test_the_signature_is_typed_and_closed(row: Operation) -> None:
 
 @EVERY_ROW
 def test_the_return_annotation_is_the_natural_python_result(row: Operation) -> None:
-    assert row.signature.return_annotation == RESULTS[row.wire_name]
+    assert row.signature.return_annotation == BY_NAME[row.wire_name].returns
 
 
 @EVERY_ROW
@@ -234,31 +173,6 @@ def test_tab_completion_offers_the_operation(row: Operation, client: OctopusClie
 
 # -- parameters on the wire ------------------------------------------------------------------------------------------
 
-STORES = [StoreStockInfo(store_id="S1")]
-ORDERS = [OrderDownloadSubmitRequest(order_id="1")]
-CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
-    "DeleteItemStore": (("A",), {"seller_id": 1, "product_id": 2, "status": 3, "store_stock": STORES}),
-    "DeleteItem": (("A",), {"seller_id": 1, "product_id": 2, "status": 3}),
-    "DeleteTblItem": (("A",), {}),
-    "IsSkuExist": (("A",), {}),
-    "IsSkuExistList": ((["A"],), {"batch_size": 1, "progress": repr}),
-    "GetItemTblList": ((), {}),
-    "GetItemList": ((["A"],), {"batch_size": 1, "progress": repr}),
-    "GetItemQuantity": (("A",), {}),
-    "GetItemQuantityInfo": (("A",), {}),
-    "GetItemQuantityList": ((["A"],), {"batch_size": 1, "progress": repr}),
-    "UpdateItemQuantityAndPrice": ((ItemQuantityAndPrice(sku="A"),), {}),
-    "UpdateItemQuantityAndPriceList": (([ItemQuantityAndPrice(sku="A")],), {"batch_size": 1, "progress": repr}),
-    "UploadItemList": (([InventoryItem(sku="A")],), {"batch_size": 1, "progress": repr}),
-    "UploadItem": ((InventoryItem(sku="A"),), {}),
-    "SetDownloadOrderConfirm": ((ORDERS,), {"batch_size": 1, "progress": repr}),
-    "SetDownloadSplitOrderConfirm": ((ORDERS,), {"batch_size": 1, "progress": repr}),
-    "GetOrderList": ((OrderCriteria(),), {"keep_raw": True}),
-    "GetOrderListStore": (("S1", OrderCriteria()), {"keep_raw": True}),
-    "SubmitOrder": ((OrderSubmit(order_items=[OrderItem(sku="A")]),), {}),
-    "CustomFieldMapping": (([CustomFieldMapping(text="T", value="V")],), {"batch_size": 1, "progress": repr}),
-}
-
 
 def sent_parameters(service: Emulator) -> list[str]:
     envelope = etree.fromstring(service.calls[-1].request)
@@ -268,10 +182,11 @@ def sent_parameters(service: Emulator) -> list[str]:
 @EVERY_ROW
 def test_every_parameter_of_the_contract_can_be_given(row: Operation, service: Emulator, client: OctopusClient) -> None:
     """All of the method's arguments together reach all of the operation's parameters, and no other."""
-    service.store.add_item("A")
-    args, options = CALLS[row.wire_name]
-    given = row.signature.bind(*args, account_id=client.settings.sent_account_id, **options)
-    assert set(given.arguments) == set(row.signature.parameters), "the call above names every argument"
+    service.reset()
+    seed(service)
+    known = BY_NAME[row.wire_name]
+    given = row.signature.bind(*known.arguments, account_id=client.settings.sent_account_id, **known.all_options)
+    assert set(given.arguments) == set(row.signature.parameters), "the row of the table names every argument"
     getattr(client, row.name)(*given.args, **given.kwargs)
     declared = [member.name for member in load_contract().operation(row.wire_name).request.shape.members]
     assert sent_parameters(service) == declared
@@ -281,11 +196,11 @@ def test_every_parameter_of_the_contract_can_be_given(row: Operation, service: E
 def test_the_required_arguments_alone_reach_every_required_parameter(
     row: Operation, service: Emulator, client: OctopusClient
 ) -> None:
-    service.store.add_item("A")
+    service.reset()
+    seed(service)
     required = [p for p in parameters_of(row) if p.default is p.empty]
-    getattr(client, row.name)(*CALLS[row.wire_name][0][: len(required)])
-    starred = {word.rstrip("*") for word in PAGE[row.wire_name].split() if word.endswith("*")}
-    assert starred <= set(sent_parameters(service))
+    BY_NAME[row.wire_name].method(client)(*BY_NAME[row.wire_name].arguments[: len(required)])
+    assert BY_NAME[row.wire_name].required <= set(sent_parameters(service))
 
 
 WRONG: list[tuple[str, Callable[[OctopusClient], Any]]] = [
@@ -314,7 +229,7 @@ WRONG: list[tuple[str, Callable[[OctopusClient], Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("operation", "call"), WRONG, ids=[f"{name}-{n}" for n, (name, _) in enumerate(WRONG)])
+@every(("operation", "call"), WRONG, ids=[f"{name}-{n}" for n, (name, _) in enumerate(WRONG)])
 def test_a_wrong_argument_is_refused_before_anything_is_sent(
     operation: str, call: Callable[[OctopusClient], Any], service: Emulator, client: OctopusClient
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
+from tests.every import every
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -37,7 +37,7 @@ def _is_made(target: Path) -> bool:
     return place in BESIDE | NOTEBOOKS or (target.parent == DOCS / "reference" and target.stem in GENERATED)
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.relative_to(ROOT).as_posix())
+@every("path", DOCUMENTS, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_every_link_of_a_document_leads_somewhere(path: Path) -> None:
     for target, anchor in _links(path):
         if _is_made(target):

@@ -14,6 +14,7 @@ import pytest
 
 import octopus_soap
 from octopus_soap import errors, models, results, safety
+from tests.every import every
 
 SOURCE = Path(octopus_soap.__file__)
 
@@ -33,7 +34,7 @@ def test_all_is_sorted_and_has_no_doubles() -> None:
     assert octopus_soap.__all__ == sorted(set(octopus_soap.__all__))
 
 
-@pytest.mark.parametrize("name", octopus_soap.__all__)
+@every("name", octopus_soap.__all__)
 def test_every_public_name_resolves(name: str) -> None:
     assert getattr(octopus_soap, name) is not None
 
@@ -44,7 +45,7 @@ def test_the_names_for_type_checkers_are_the_names_of_the_lazy_table() -> None:
     assert {*lazy, "__version__"} == set(octopus_soap.__all__)
 
 
-@pytest.mark.parametrize("name", sorted(octopus_soap._HOME_OF))
+@every("name", sorted(octopus_soap._HOME_OF))
 def test_a_name_is_the_same_object_as_in_its_home(name: str) -> None:
     home = importlib.import_module(f"octopus_soap.{octopus_soap._HOME_OF[name]}")
     found = getattr(octopus_soap, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import warnings
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from typing import NamedTuple
 import pytest
 
 import octopus_soap
+from tests.every import every
 
 PACKAGE = Path(octopus_soap.__file__).parent
 
@@ -99,11 +101,8 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
 FOR_TYPES = {("client", "requests"), ("client", "zeep")}
 """Imports outside those places that only type checkers see."""
 
-LONGER = {
-    "operations": "the catalogue: one table of 20 rows, mostly docstrings, is read in one piece",
-}
-"""Modules that may be longer than the limit, with the reason."""
 MOST_LINES = 600
+"""Lines of a module beyond which its author is asked whether it still holds one idea."""
 
 
 class Import(NamedTuple):
@@ -136,6 +135,10 @@ def _targets(module: str, node: ast.Import | ast.ImportFrom) -> list[str]:
         base = ".".join([*package[: len(package) - node.level + 1], *([node.module] if node.module else [])])
     if base == "octopus_soap":  # `from octopus_soap import client` names a module, or a name that lives in one
         return [f"octopus_soap.{alias.name}" for alias in node.names]
+    if base.startswith("octopus_soap."):  # the same of a package: its modules, or names of its own
+        within = {f"{base}.{alias.name}" for alias in node.names if f"{base}.{alias.name}"[13:] in MODULES}
+        own = any(f"{base}.{alias.name}" not in within for alias in node.names)
+        return [*sorted(within), *([base] if own else [])]
     return [base]
 
 
@@ -192,7 +195,7 @@ def test_the_source_is_read_as_intended() -> None:
     assert len(MODULES) > 60
 
 
-@pytest.mark.parametrize("part", sorted({module.split(".")[0] for module in MODULES}))
+@every("part", sorted({module.split(".")[0] for module in MODULES}))
 def test_no_part_imports_what_the_picture_does_not_let_it(part: str) -> None:
     assert part in ARROWS, "a new part: draw its arrows"
     allowed = ARROWS[part]
@@ -233,7 +236,7 @@ def test_nothing_below_the_client_imports_it() -> None:
     assert "client" in TYPING_ARROWS["__init__"]
 
 
-@pytest.mark.parametrize("library", LIBRARIES)
+@every("library", LIBRARIES)
 def test_a_library_is_imported_in_its_place_only(library: str) -> None:
     places = LIBRARIES[library]
     strays = [
@@ -246,7 +249,7 @@ def test_a_library_is_imported_in_its_place_only(library: str) -> None:
     assert strays == []
 
 
-@pytest.mark.parametrize("library", LIBRARIES)
+@every("library", LIBRARIES)
 def test_a_librarys_places_are_those_that_import_it(library: str) -> None:
     users = [found.module for found in IMPORTS if found.target.split(".")[0] == library]
     unused = [
@@ -283,19 +286,21 @@ def test_no_module_is_named_for_nothing() -> None:
     assert {module for module in MODULES if module.split(".")[-1].strip("_") in nameless} == set()
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_a_module_is_of_readable_length(module: str) -> None:
-    lines = len(MODULES[module].read_text(encoding="utf-8").splitlines())
-    assert lines <= MOST_LINES or module in LONGER
+def long_modules() -> dict[str, int]:
+    """Modules above `MOST_LINES`, with their lines: a question to whoever makes one longer, and no failure."""
+    lines = {module: len(path.read_text(encoding="utf-8").splitlines()) for module, path in MODULES.items()}
+    return {module: count for module, count in lines.items() if count > MOST_LINES}
 
 
-@pytest.mark.parametrize("module", LONGER)
-def test_a_longer_module_is_still_longer(module: str) -> None:
-    """An exception that is no longer needed is taken off the list."""
-    assert len(MODULES[module].read_text(encoding="utf-8").splitlines()) > MOST_LINES
+@pytest.mark.filterwarnings("default:modules longer than")
+def test_the_length_of_modules_is_asked_about() -> None:
+    """A long module is a question: does it hold one idea? The answer is not always a cut, so this only warns."""
+    if found := long_modules():
+        shown = ", ".join(f"{module} ({count} lines)" for module, count in sorted(found.items()))
+        warnings.warn(f"modules longer than {MOST_LINES} lines, is each of them one idea? {shown}", stacklevel=1)
 
 
-@pytest.mark.parametrize("module", [m for m in MODULES if m != "_version"])
+@every("module", [m for m in MODULES if m != "_version"])
 def test_a_module_opens_with_what_it_is_for(module: str) -> None:
     assert ast.get_docstring(ast.parse(MODULES[module].read_text(encoding="utf-8")))
 

@@ -42,6 +42,7 @@ from octopus_soap.testing import (
     replay_traffic,
 )
 from octopus_soap.wire.redact import Masker, Redactor
+from tests.every import every
 
 SECRETS = ("canary-authtoken-5f2c81", "0badc0de-0000-4000-8000-canary7d31aa")
 """Of the tests' account; checked below to be so."""
@@ -215,7 +216,7 @@ def envelope(inner: str) -> bytes:
     return f'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>{inner}</s:Body></s:Envelope>'.encode()
 
 
-@pytest.mark.parametrize(
+@every(
     "inner",
     [
         "<CustomerTelephone>Canarina</CustomerTelephone>",  # a member nobody has seen yet
@@ -241,7 +242,7 @@ def test_a_person_is_masked_wherever_one_stands(inner):
     assert "anarina" not in masker().body(envelope(inner)).replace("***", "")
 
 
-@pytest.mark.parametrize(
+@every(
     "inner",
     [
         f"<Message>{SECRETS[0]} is odd</Message>",

@@ -12,6 +12,7 @@ import pytest
 from octopus_soap import ConfigError, OctopusClient, OctopusSettings, OmittedValues, Safety
 from octopus_soap._http import is_loopback
 from octopus_soap.settings import OPERATION_NAMES, profiles_file
+from tests.every import every
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -222,7 +223,7 @@ WRONG: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("changes", WRONG, ids=lambda changes: ascii(changes)[:60])
+@every("changes", WRONG, ids=lambda changes: ascii(changes)[:60])
 def test_a_wrong_value_is_refused_by_name_and_without_showing_secrets(changes: dict[str, Any]) -> None:
     with pytest.raises(ConfigError) as caught:
         OctopusSettings.load(**{**GIVEN, **changes})
@@ -365,7 +366,7 @@ def test_the_servers_zone_is_a_real_zone() -> None:
     assert datetime(2026, 7, 1, tzinfo=zone).astimezone(UTC).hour == 4
 
 
-@pytest.mark.parametrize("name", sorted(OPERATION_NAMES))
+@every("name", sorted(OPERATION_NAMES))
 def test_every_operation_may_have_its_own_batch_size_and_safety(name: str) -> None:
     settings = OctopusSettings.load(**GIVEN, batch_sizes={name: 3}, safety={name: "unsafe"})
     assert settings.batch_sizes[name] == 3

@@ -24,6 +24,7 @@ from octopus_soap.testing import (
     make_stock_update,
     make_store_stock,
 )
+from tests.every import every
 
 pytest_plugins = ["pytester"]
 
@@ -35,7 +36,7 @@ def test_importing_it_loads_neither_client_nor_emulator():
     assert done.stdout == "[]\n"
 
 
-@pytest.mark.parametrize("name", testing.__all__)
+@every("name", testing.__all__)
 def test_every_public_name_is_there(name):
     assert getattr(testing, name) is not None
 
@@ -166,7 +167,7 @@ def test_a_downloaded_order_is_one_a_handler_can_work_with():
     assert make_downloaded_order(total=Decimal(1)).total == 1
 
 
-@pytest.mark.parametrize("make", [getattr(testing, name) for name in testing.__all__ if name.startswith("make_")])
+@every("make", [getattr(testing, name) for name in testing.__all__ if name.startswith("make_")])
 def test_a_typo_in_a_factory_is_refused(make):
     with pytest.raises(InvalidInputError, match="has no field 'qantity'"):
         make(qantity=1)

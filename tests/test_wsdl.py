@@ -11,6 +11,8 @@ import zeep
 from lxml import etree
 
 from octopus_soap.contracts import bundled
+from tests.catalogue import BY_NAME
+from tests.every import every
 
 XS = "{http://www.w3.org/2001/XMLSchema}"
 WSDL = "{http://schemas.xmlsoap.org/wsdl/}"
@@ -27,30 +29,7 @@ WRAPPERS = etree.parse(FOLDER / "OctopusService.xsd")
 DATA_SCHEMA = etree.parse(FOLDER / "DataContracts.xsd")
 ARRAY_SCHEMA = etree.parse(FOLDER / "Arrays.xsd")
 
-# Names and order from the vendor's page, one section per operation; `!` marks a value type that may not be nil.
-OPERATIONS = {
-    "DeleteItemStore": "accountID SellerID! SKU ProductID status! StorStock -> int",
-    "DeleteItem": "accountID SellerID! SKU ProductID status! -> int",
-    "DeleteTblItem": "accountID sku -> int",
-    "IsSkuExist": "accountID sku -> boolean",
-    "IsSkuExistList": "accountID skuList -> APIResultOfArrayOfIsSkuExistResponse#",
-    "GetItemTblList": "accountID -> APIResultOfArrayOfInventoryItem#",
-    "GetItemList": "accountID skuList -> APIResultOfArrayOfInventoryItem#",
-    "GetItemQuantity": "accountID sku -> APIResultOfint",
-    "GetItemQuantityInfo": "accountID sku -> APIResultOfQuantityInfoResponse#",
-    "GetItemQuantityList": "accountID skuList -> APIResultOfArrayOfQuantityInfoResponse#",
-    "UpdateItemQuantityAndPrice": "accountID iQP -> APIResultOfboolean",
-    "UpdateItemQuantityAndPriceList": "accountID itemQuantityAndPriceList -> "
-    "APIResultOfArrayOfUpdateInventoryItemResponse#",
-    "UploadItemList": "accountID inventoryItems -> APIResultOfArrayOfUpdateItemResponse#",
-    "UploadItem": "accountID inventoryItem -> long",
-    "SetDownloadOrderConfirm": "accountID orderDownloadSubmitRequests -> ",
-    "SetDownloadSplitOrderConfirm": "accountID orderDownloadSubmitRequests -> ",
-    "GetOrderList": "accountID orderCriteria -> APIResultOfArrayOfOrderResponseItem#",
-    "GetOrderListStore": "accountID orderCriteria StoreIDs -> APIResultOfArrayOfOrderResponseItem#",
-    "SubmitOrder": "accountID orderSubmit -> APIResultOfSubmitOrderResponseItem#",
-    "CustomFieldMapping": "accountID FieldMapping -> string",
-}
+OPERATIONS = list(BY_NAME)
 
 # How many members the page's table has (InventoryItem: Weight counted once; AddressInfo: the nameless row is Email).
 DATA_MODELS = {
@@ -115,14 +94,14 @@ def test_zeep_loads_it_without_network(monkeypatch):
     assert port.binding_options["address"] == "http://localhost:8000/OctopusService.svc"
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
+@every("operation", OPERATIONS)
 def test_parameters_are_those_of_the_page_in_its_order(operation):
-    parameters, _, result = OPERATIONS[operation].partition(" -> ")
+    parameters, result = BY_NAME[operation].page, BY_NAME[operation].answers
     found = wrapper(operation)
-    assert [element.get("name") for element in found] == [name.rstrip("!") for name in parameters.split()]
+    assert [element.get("name") for element in found] == BY_NAME[operation].parameters
     assert {element.get("minOccurs") for element in found} == {"0"}
     for name, element in zip(parameters.split(), found, strict=True):
-        assert element.get("nillable", "false") == ("false" if name.endswith("!") else "true"), name
+        assert element.get("nillable", "false") == ("false" if "!" in name else "true"), name
     reply = wrapper(f"{operation}Response")
     expected = result.replace("#", digest(DATA))
     assert [(e.get("name"), e.get("type").split(":")[1]) for e in reply] == (
@@ -130,7 +109,7 @@ def test_parameters_are_those_of_the_page_in_its_order(operation):
     )
 
 
-@pytest.mark.parametrize("model", DATA_MODELS)
+@every("model", DATA_MODELS)
 def test_every_data_model_of_the_page_is_there_with_all_its_members(model):
     (found,) = DATA_SCHEMA.xpath("/*/xs:complexType[@name=$n]", n=model, namespaces={"xs": XS[1:-1]})
     assert len(members(found)) == DATA_MODELS[model]
@@ -253,7 +232,7 @@ def example(element: etree._Element, namespace: str) -> etree._Element:
     return made
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
+@every("operation", OPERATIONS)
 def test_schema_validates_a_full_request_and_reply_and_a_nil_and_an_empty_one(operation):
     schema = validator()
     for name in (operation, f"{operation}Response"):

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from octopus_soap.cli.arguments import arguments_of
+from octopus_soap.cli.operation_command import arguments_of
 from octopus_soap.operations import OPERATIONS
 
 ORDER = {"order_id": "WEB-9", "order_items": [{"sku": "A", "quantity": 1, "unit_price": 2.50}], "total": 2.5}

@@ -12,6 +12,7 @@ from decimal import Decimal
 import pytest
 
 from octopus_soap.cli import commands
+from octopus_soap.cli.call import python_name
 from octopus_soap.operations import OPERATIONS
 
 COMMAND = [sys.executable, "-c", "from octopus_soap.cli import main; main()"]
@@ -198,7 +199,7 @@ def completed(monkeypatch, capsys):
         ("octopus-soap it", ["items"]),
         ("octopus-soap items ", ["get", "list", "exists", "upload", "delete"]),
         ("octopus-soap items get --prof", ["--profile"]),
-        ("octopus-soap call ", list(OPERATIONS)),
+        ("octopus-soap call ", sorted(OPERATIONS)),
         ("octopus-soap call GetItemL", ["GetItemList"]),
         ("octopus-soap call IsSku", ["IsSkuExist", "IsSkuExistList"]),
         ("octopus-soap call is_sku_exist_", ["is_sku_exist_list"]),
@@ -227,3 +228,23 @@ def test_a_shell_asks_for_completion_in_a_process_of_its_own(process):
 def test_the_script_for_the_shell_can_be_shown(process):
     done = process("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
     assert b"_OCTOPUS_SOAP_COMPLETE" in done.stdout
+
+
+@pytest.mark.parametrize("line", ["octopus-soap it", "octopus-soap items get --prof", "octopus-soap call GetItemL",
+                                  "octopus-soap doctor --o", "octopus-soap wsdl p", "octopus-soap orders pull --"])  # fmt: skip
+def test_the_tab_key_loads_neither_rich_nor_pydantic(line):
+    environment = {**os.environ, "_OCTOPUS_SOAP_COMPLETE": "complete_bash", "COMP_WORDS": line,
+                   "COMP_CWORD": str(len(line.split()) - 1)}  # fmt: skip
+    code = (
+        "import sys; sys.argv[1:] = []; from octopus_soap.cli import main\n"
+        "try: main()\n"
+        "finally: print('loaded', sorted({'rich', 'pydantic', 'zeep', 'lxml'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines()[0].startswith(line.split()[-1].rstrip("-"))
+    assert done.stdout.splitlines()[-1] == "loaded []"
+
+
+def test_the_python_name_of_every_operation_follows_from_its_wire_name():
+    assert {wire: row.name for wire, row in OPERATIONS.items()} == {wire: python_name(wire) for wire in OPERATIONS}

@@ -209,7 +209,7 @@ def test_the_credentials_of_one_service_are_not_sent_to_another_that_url_names(
     assert said.code == 0, said.err
     assert site.asked
     assert not [headers.keys() & SECRET_HEADERS for _, headers in site.asked if headers.keys() & SECRET_HEADERS]
-    assert "sent no credentials: they belong to 127.0.0.1:" in said.out
+    assert "sent no credentials: they are for 127.0.0.1:" in said.out
 
 
 def test_url_alone_is_asked_with_the_credentials_there_are_or_with_none(

@@ -12,6 +12,7 @@ from octopus_soap.demo.retail import COLUMNS, Reading, Reason, as_lines, read_re
 from octopus_soap.demo.shop import build_shop
 from octopus_soap.demo.small_shop import small_shop
 from octopus_soap.errors import InvalidInputError
+from tests.every import every
 
 HEAD = ",".join(COLUMNS)
 
@@ -29,7 +30,7 @@ def sort(*lines):
     return reading
 
 
-@pytest.mark.parametrize(
+@every(
     ("cells", "reasons"),
     [
         ({"InvoiceNo": "C536365", "Quantity": "-2"}, [Reason.CANCELLATION]),

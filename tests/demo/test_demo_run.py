@@ -21,6 +21,7 @@ from octopus_soap.demo.small_shop import small_shop
 from octopus_soap.emulator import CallRecord, Emulator, Lie, LintNote
 from octopus_soap.models import AddressInfo, InventoryItem
 from octopus_soap.testing import make_order
+from tests.every import every
 
 RETAIL = Path(__file__).parents[2].parent / "shared" / "data" / "online_retail_40k.csv.gz"
 needs_retail = pytest.mark.skipif(not RETAIL.exists(), reason=f"the real shop's lines are not at {RETAIL}")
@@ -168,7 +169,7 @@ def call(operation="GetItemList", items=1, status=200, *, executed=True):
     )  # fmt: skip - a record has many fields
 
 
-@pytest.mark.parametrize(
+@every(
     ("plan", "calls", "fields"),
     [
         (Expected(101, 100), [call(items=100), call()], []),

@@ -10,6 +10,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from tests.every import every
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "octopus_soap"
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
@@ -52,7 +54,7 @@ def test_the_layout_is_read_as_intended() -> None:
     assert {"codec.py", "readers.py"} <= named()["wire"]
 
 
-@pytest.mark.parametrize("folder", sorted({"", *(p.name for p in PACKAGE.iterdir() if (p / "__init__.py").exists())}))
+@every("folder", sorted({"", *(p.name for p in PACKAGE.iterdir() if (p / "__init__.py").exists())}))
 def test_the_layout_names_what_there_is(folder: str) -> None:
     """A module without a row says: add it to the layout in docs/architecture.md, with what it decides."""
     assert folder in named(), f"docs/architecture.md: the layout has no row for {folder}/"

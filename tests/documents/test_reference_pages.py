@@ -7,11 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from octopus_soap import errors, models
 from octopus_soap.operations import OPERATIONS
 from octopus_soap.settings import OctopusSettings
+from tests.every import every
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,7 +31,7 @@ def section(page: str, title: str) -> str:
     return re.split(rf"^## {re.escape(title)}\b.*$", page, maxsplit=1, flags=re.MULTILINE)[1].partition("\n## ")[0]
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+@every("name", OPERATIONS)
 def test_an_operation_has_parameters_result_errors_limit_repeat_section_and_grade(name: str) -> None:
     row, text = OPERATIONS[name], section(reference.operations_page(), name)
     for parameter in row.signature.parameters:
@@ -57,7 +56,7 @@ def test_what_the_contract_calls_ambiguous_or_reconstructed_is_not_called_docume
             assert all("ambiguous" in reference.RESULT_GRADES[name] for name in named if name in OPERATIONS)
 
 
-@pytest.mark.parametrize("name", [n for n in models.__all__ if n != "WireModel"])
+@every("name", [n for n in models.__all__ if n != "WireModel"])
 def test_a_model_has_every_member_with_its_name_on_the_wire(name: str) -> None:
     text = section(reference.models_page(), name)
     model = getattr(models, name)

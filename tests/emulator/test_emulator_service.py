@@ -15,6 +15,7 @@ import requests
 import octopus_soap.emulator
 from octopus_soap.emulator import Emulator, Profile
 from octopus_soap.emulator.scalars import KINDS, LexicalError, canonical_date, canonical_decimal, written_date
+from tests.every import every
 
 PACKAGE = pathlib.Path(octopus_soap.emulator.__file__).parent
 
@@ -223,7 +224,7 @@ def test_public_names_are_sorted_and_there():
     assert all(hasattr(octopus_soap.emulator, name) for name in names)
 
 
-@pytest.mark.parametrize(
+@every(
     ("kind", "text", "canonical"),
     [
         ("decimal", "44.92", "44.9200"),
@@ -247,7 +248,7 @@ def test_texts_are_made_canonical(kind, text, canonical):
     assert KINDS[kind].canonical(text) == canonical
 
 
-@pytest.mark.parametrize(
+@every(
     ("kind", "text"),
     [
         ("decimal", "."),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from stepping import asked, item_row, rows_reply, run_list, statuses, update_row
 
 from octopus_soap.engine.outcomes import match_rows
 from octopus_soap.models import ItemQuantityAndPrice
+from tests.every import every
 
 READ, UPDATE = "GetItemList", "UpdateItemQuantityAndPriceList"
 
@@ -66,7 +66,7 @@ def test_a_permuted_honest_reply_is_matched_completely(data):
     assert (matched.notes, matched.contradicted) == ([], set())
 
 
-@pytest.mark.parametrize(
+@every(
     ("keys", "rows", "found"),
     [
         (["a"], ["      a"], {0: "      a"}),

@@ -25,6 +25,7 @@ from octopus_soap.errors import (
     TransportError,
 )
 from octopus_soap.safety import Safety
+from tests.every import every
 
 R, I, U = Safety.READ, Safety.IDEMPOTENT, Safety.UNSAFE  # noqa: E741 - the columns of the table
 
@@ -102,14 +103,11 @@ TABLE: list[tuple[str, Any, dict[Safety, tuple[int, type[Exception]]]]] = [
     ("reply too large", oversized(), {R: (1, ProtocolError), I: (1, ProtocolError), U: (1, OutcomeUnknownError)}),
 ]
 
-CELLS = [
-    pytest.param(answer, safety, *expected, id=f"{name}-{safety.value}")
-    for name, answer, row in TABLE
-    for safety, expected in row.items()
-]
+CELLS = [(answer, safety, *expected) for _, answer, row in TABLE for safety, expected in row.items()]
+NAMES = [f"{name}, {safety.value}" for name, _, row in TABLE for safety in row]
 
 
-@pytest.mark.parametrize(("answer", "safety", "attempts", "error"), CELLS)
+@every(("answer", "safety", "attempts", "error"), CELLS, ids=NAMES)
 def test_every_cell_of_the_matrix(answer, safety, attempts, error):
     steps = step(sending(request(safety), config()), [answer] * 9)
     settled = steps.result
@@ -121,8 +119,8 @@ def test_every_cell_of_the_matrix(answer, safety, attempts, error):
     assert len({exchange.request_id for exchange in steps.sends}) == 1
 
 
-@pytest.mark.parametrize("safety", list(Safety))
-@pytest.mark.parametrize("answer", [row[1] for row in TABLE], ids=[row[0] for row in TABLE])
+@every("safety", list(Safety))
+@every("answer", [row[1] for row in TABLE], ids=[row[0] for row in TABLE])
 def test_what_is_retried_succeeds_when_the_service_recovers(answer, safety):
     steps = step(sending(request(safety), config()), [answer, exists()])
     may_repeat = next(row for row in TABLE if row[1] is answer)[2][safety][0] > 1
@@ -144,9 +142,9 @@ def test_the_table_of_the_code_has_no_other_cells():
             assert row[U] is Verdict.UNKNOWN, "an unsafe write is never repeated where it may have been done"
 
 
-@pytest.mark.parametrize("attempts", [1, 2, 5])
-@pytest.mark.parametrize("kind", list(FailureKind))
-@pytest.mark.parametrize("safety", list(Safety))
+@every("attempts", [1, 2, 5])
+@every("kind", list(FailureKind))
+@every("safety", list(Safety))
 def test_attempts_are_bounded_by_the_setting(attempts, kind, safety):
     failure = SendFailure(kind, TransportError("no"), 0.0)
     steps = step(sending(request(safety), config(max_attempts=attempts)), [failure] * 9)
@@ -237,8 +235,8 @@ def test_sending_never_begins_after_the_total_limit(elapsed, total, attempts, ch
 # -- Retry-After ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("code", [429, 503])
-@pytest.mark.parametrize(
+@every("code", [429, 503])
+@every(
     ("headers", "pause"),
     [
         ({"retry_after": "7"}, 7.0),
@@ -258,8 +256,8 @@ def test_retry_after_is_waited_for_in_both_forms(code, headers, pause):
     assert isinstance(steps.result, RequestResult)
 
 
-@pytest.mark.parametrize("code", [429, 503])
-@pytest.mark.parametrize(
+@every("code", [429, 503])
+@every(
     "headers",
     [
         {"retry_after": "3600"},
@@ -313,6 +311,12 @@ def test_the_facts_are_those_of_the_last_attempt():
     assert (info.attempts, info.http_status, info.fault_code) == (3, 200, None)
     gone = step(sending(request(R), config()), [fault(), reset(), reset()]).result.error.info
     assert (gone.attempts, gone.http_status, gone.fault_code) == (3, None, None)
+
+
+def test_only_a_400_with_nothing_in_it_is_taken_for_one_that_is_too_large():
+    """An older WCF says so to a request over its size; a page or a fault says what is wrong, and halving would hide it."""
+    kinds = [classify(HttpStatusError("no", status=400, body_excerpt=body)) for body in ("", "<html>no</html>")]
+    assert kinds == [FailureKind.TOO_LARGE, FailureKind.REFUSED]
 
 
 def test_an_error_of_no_known_kind_leaves_it_open():

@@ -7,23 +7,13 @@ import inspect
 import pickle
 from datetime import UTC, datetime
 
-import pytest
 from stepping import context, honest, reset, run_list, statuses, step
 
 from octopus_soap import CustomFieldMapping, ItemQuantityAndPrice, OctopusError, OrderItem, OrderSubmit, Safety, errors
 from octopus_soap.errors import BatchError, OutcomeUnknownError, Problem, TransportError
 from octopus_soap.operations import OPERATIONS
 from octopus_soap.results import BatchResult, CallInfo, ItemOutcome, OutcomeStatus
-
-UNSAFE = {"SubmitOrder", "CustomFieldMapping"}
-READS = {name for name in OPERATIONS if name.startswith(("Get", "Is"))}
-
-
-def test_every_operation_has_the_class_the_requirements_give_it():
-    assert len(OPERATIONS) == 20
-    for name, operation in OPERATIONS.items():
-        expected = Safety.UNSAFE if name in UNSAFE else Safety.READ if name in READS else Safety.IDEMPOTENT
-        assert operation.safety is expected
+from tests.every import every
 
 
 def submit(given):
@@ -75,10 +65,8 @@ def _made(error: type[OctopusError]) -> OctopusError:
 CLASSES = [found for found in vars(errors).values() if inspect.isclass(found) and issubclass(found, OctopusError)]
 
 
-@pytest.mark.parametrize("error", CLASSES, ids=lambda found: found.__name__)
-@pytest.mark.parametrize(
-    "journey", [lambda e: pickle.loads(pickle.dumps(e)), copy.copy, copy.deepcopy], ids=["pickle", "copy", "deep"]
-)
+@every("error", CLASSES, ids=lambda found: found.__name__)
+@every("journey", [lambda e: pickle.loads(pickle.dumps(e)), copy.copy, copy.deepcopy], ids=["pickle", "copy", "deep"])
 def test_every_error_survives_a_journey_with_all_it_carries(error, journey):
     before = _made(error)
     after = journey(before)

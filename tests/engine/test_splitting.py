@@ -35,6 +35,7 @@ from octopus_soap.errors import (
     TimedOutError,
     TransportError,
 )
+from tests.every import every
 
 UPDATE, READ, MAPPING = "UpdateItemQuantityAndPriceList", "GetItemList", "CustomFieldMapping"
 TOO_LARGE = [pytest.param(status(413), id="413"), pytest.param(status(400, b""), id="empty 400")]
@@ -129,7 +130,7 @@ def test_a_write_whose_connection_is_lost_is_halved_and_its_size_learned():
     assert given_context.memory.learned()[UPDATE][0] == 4
 
 
-@pytest.mark.parametrize("place", range(8))
+@every("place", range(8))
 def test_a_poison_item_is_found_reported_and_does_not_shrink_later_batches(place):
     given_context = context(batch_sizes={UPDATE: 8})
     result, steps = run_list(UPDATE, updates(8), poisoned({f"S{place}"}, reset()), given_context)
@@ -181,8 +182,8 @@ OUTAGES = {
 }
 
 
-@pytest.mark.parametrize("name", OUTAGES)
-@pytest.mark.parametrize("operation", [READ, UPDATE])
+@every("name", OUTAGES)
+@every("operation", [READ, UPDATE])
 def test_an_outage_costs_a_bounded_number_of_requests(name, operation):
     answer, error, most = OUTAGES[name]
     if name == "fault":

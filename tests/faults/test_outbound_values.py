@@ -20,6 +20,7 @@ from octopus_soap import (
     StoreStockInfo,
 )
 from tests.catalogue import ROWS
+from tests.every import every
 
 NAIVE = datetime(2026, 1, 1, 12)  # noqa: DTZ001 - what is refused here
 
@@ -74,7 +75,7 @@ WRONG_FIELDS: list[tuple[type[Any], dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("model", "given", "field"), WRONG_FIELDS, ids=lambda value: None)
+@every(("model", "given", "field"), WRONG_FIELDS, ids=lambda value: None)
 def test_a_value_that_cannot_be_sent_is_refused_naming_the_field(model, given, field):
     with pytest.raises(InvalidInputError) as caught:
         model(**given)
@@ -92,9 +93,7 @@ def test_every_wrong_field_is_named_at_once():
     assert len(caught.value.problems) == 5
 
 
-@pytest.mark.parametrize(
-    "character", [chr(code) for code in (*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF, 0xD800)]
-)
+@every("character", [chr(code) for code in (*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF, 0xD800)])
 def test_no_character_that_xml_forbids_leaves(character, client, service):
     with pytest.raises(InvalidInputError, match="position 1"):
         client.is_sku_exist(f"a{character}")
@@ -163,7 +162,7 @@ def test_duplicates_that_differ_are_refused_and_equal_ones_sent_once(method, one
     assert [call.items for call in service.calls] == [1]
 
 
-@pytest.mark.parametrize("wrong", ["AB", b"AB", {"A": 1}, 5, None, InventoryItem(sku="A")])
+@every("wrong", ["AB", b"AB", {"A": 1}, 5, None, InventoryItem(sku="A")])
 def test_a_single_thing_in_place_of_a_list_is_refused(wrong, client, service):
     for call in ROWS:
         if call.is_list:

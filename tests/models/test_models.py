@@ -39,6 +39,7 @@ from octopus_soap import (
 )
 from octopus_soap import models as all_models
 from octopus_soap.models import WireModel
+from tests.every import every
 
 # -- the page ------------------------------------------------------------------------------------------------------
 
@@ -129,7 +130,7 @@ def bare(annotation: Any) -> Any:
             return annotation
 
 
-@pytest.mark.parametrize(("model", "wire_name", "kind"), ROWS, ids=[f"{m.__name__}.{n}" for m, n, _ in ROWS])
+@every(("model", "wire_name", "kind"), ROWS, ids=[f"{m.__name__}.{n}" for m, n, _ in ROWS])
 def test_every_row_of_the_pages_tables_is_a_field_of_its_type(
     model: type[WireModel], wire_name: str, kind: str
 ) -> None:
@@ -146,7 +147,7 @@ def test_every_row_of_the_pages_tables_is_a_field_of_its_type(
     assert field.validation_alias == field.serialization_alias == wire_name
 
 
-@pytest.mark.parametrize("model", PAGE, ids=lambda model: model.__name__)
+@every("model", PAGE, ids=lambda model: model.__name__)
 def test_no_model_has_a_field_the_page_does_not_have(model: type[WireModel]) -> None:
     assert set(model.wire_names()) == {name for owner, name, _ in ROWS if owner is model}
 
@@ -187,7 +188,7 @@ def test_python_names_are_readable_and_wire_names_stay_the_pages() -> None:
 # -- amounts -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@every(
     ("given_value", "kept"),
     [
         (Decimal("19.90"), "19.90"),
@@ -211,7 +212,7 @@ def test_an_amount_takes_exact_numbers_and_keeps_their_scale(given_value: Any, k
     assert str(price) == kept
 
 
-@pytest.mark.parametrize(
+@every(
     "wrong",
     [
         19.99,
@@ -262,16 +263,14 @@ def test_a_float_taken_for_money_is_the_same_number(value: float) -> None:
 # -- integers, booleans, reals ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("value", "kept"), [(0, 0), (-(2**31), -(2**31)), (2**31 - 1, 2**31 - 1), ("12", 12), (" -3 ", -3), ("+4", 4)]
-)
+@every(("value", "kept"), [(0, 0), (-(2**31), -(2**31)), (2**31 - 1, 2**31 - 1), ("12", 12), (" -3 ", -3), ("+4", 4)])
 def test_an_int_takes_32_bits(value: Any, kept: int) -> None:
     stock = ItemQuantityAndPrice(stock=value).stock
     assert stock == kept
     assert type(stock) is int
 
 
-@pytest.mark.parametrize(
+@every(
     "wrong",
     [
         2**31,
@@ -297,25 +296,25 @@ def test_an_int_refuses_what_is_not_one(wrong: Any) -> None:
         ItemQuantityAndPrice(stock=wrong)
 
 
-@pytest.mark.parametrize(("value", "kept"), [(True, True), ("true", True), ("1", True), ("false", False), ("0", False)])
+@every(("value", "kept"), [(True, True), ("true", True), ("1", True), ("false", False), ("0", False)])
 def test_a_bool_takes_bools_and_their_xsd_texts(value: Any, kept: bool) -> None:
     assert Locks(lock_price=value).lock_price is kept
 
 
-@pytest.mark.parametrize("wrong", [1, 0, "yes", "True", "FALSE", "", "on", 1.0, []], ids=repr)
+@every("wrong", [1, 0, "yes", "True", "FALSE", "", "on", 1.0, []], ids=repr)
 def test_a_bool_refuses_what_only_looks_like_one(wrong: Any) -> None:
     with pytest.raises(InvalidInputError, match="lock_price"):
         Locks(lock_price=wrong)
 
 
-@pytest.mark.parametrize(("value", "kept"), [(2, 2.0), (0.1, 0.1), (Decimal("2.5"), 2.5), ("2.5", 2.5)])
+@every(("value", "kept"), [(2, 2.0), (0.1, 0.1), (Decimal("2.5"), 2.5), ("2.5", 2.5)])
 def test_a_real_takes_numbers(value: Any, kept: float) -> None:
     quantity = KitInfo(quantity=value).quantity
     assert quantity == kept
     assert type(quantity) is float
 
 
-@pytest.mark.parametrize(
+@every(
     "wrong",
     [float("nan"), float("inf"), True, "x", "1e5", "", "NaN", Decimal("NaN"), 10**400],
     ids=lambda v: repr(v)[:12],
@@ -346,7 +345,7 @@ def test_a_moment_is_held_in_utc(value: Any) -> None:
     assert moment.tzinfo is UTC
 
 
-@pytest.mark.parametrize(
+@every(
     "wrong",
     [
         datetime(2026, 3, 4),  # noqa: DTZ001 - naive on purpose
@@ -376,23 +375,19 @@ def test_a_moment_refuses_naive_times_and_lookalikes(wrong: Any) -> None:
 # -- text ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "text", ["", " ", "      4630", "00123", "1E5", "nan", "None", "é", "\t\n\r", "\U0001f600", "x" * 9999]
-)
+@every("text", ["", " ", "      4630", "00123", "1E5", "nan", "None", "é", "\t\n\r", "\U0001f600", "x" * 9999])
 def test_text_is_kept_as_it_is(text: str) -> None:
     item = InventoryItem(sku=text, stock=text, upc=text)
     assert (item.sku, item.stock, item.upc) == (text, text, text)
 
 
-@pytest.mark.parametrize(
-    "code", [*range(9), 0xB, 0xC, *range(0xE, 0x20), 0xFFFE, 0xFFFF, 0xD800, 0xDBFF, 0xDC00, 0xDFFF]
-)
+@every("code", [*range(9), 0xB, 0xC, *range(0xE, 0x20), 0xFFFE, 0xFFFF, 0xD800, 0xDBFF, 0xDC00, 0xDFFF])
 def test_a_character_xml_cannot_carry_is_refused_with_its_place(code: int) -> None:
     with pytest.raises(InvalidInputError, match=r"InventoryItem\.details: character .* at position 2"):
         InventoryItem(details=f"ab{chr(code)}c")
 
 
-@pytest.mark.parametrize("wrong", [123, 1.5, b"A", True, Decimal(1), ["A"], {}], ids=repr)
+@every("wrong", [123, 1.5, b"A", True, Decimal(1), ["A"], {}], ids=repr)
 def test_text_refuses_what_is_not_text(wrong: Any) -> None:
     """SKU 123 made text would be "123" where the shop's is "00123"."""
     with pytest.raises(InvalidInputError, match="sku"):
@@ -465,7 +460,7 @@ def test_half_a_window_or_a_reversed_one_is_refused(begin: Any, end: Any) -> Non
         )
 
 
-@pytest.mark.parametrize("ids", [["x"], [2**31], [None], [1.0], "12", 12])
+@every("ids", [["x"], [2**31], [None], [1.0], "12", 12])
 def test_order_ids_of_the_criteria_are_numbers(ids: Any) -> None:
     with pytest.raises(InvalidInputError, match="order_id_list"):
         OrderCriteria(order_id_list=ids)
@@ -553,7 +548,7 @@ def test_unset_and_none_are_different_and_equal_content_is_equal() -> None:
     assert InventoryItem(sku="A") != InventoryItem(sku="B")
 
 
-@pytest.mark.parametrize("model", [*PAGE, OrderResponseItem], ids=lambda model: model.__name__)
+@every("model", [*PAGE, OrderResponseItem], ids=lambda model: model.__name__)
 def test_an_instance_survives_pickling_and_copying_with_what_is_unset(model: type[WireModel]) -> None:
     name = next(iter(model.model_fields))
     for value in (model(), model(**{name: None})):

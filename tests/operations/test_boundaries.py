@@ -13,7 +13,6 @@ import requests
 
 from octopus_soap import (
     BatchResult,
-    CustomFieldMapping,
     InvalidInputError,
     InventoryItem,
     ItemQuantityAndPrice,
@@ -23,11 +22,14 @@ from octopus_soap import (
     OrderDownloadSubmitRequest,
     OutcomeStatus,
     Progress,
+    Safety,
     StoreStockInfo,
 )
 from octopus_soap.emulator import Emulator, Profile
 from octopus_soap.emulator.calls import LIMITS
 from octopus_soap.operations import OPERATIONS
+from tests.catalogue import LISTS, ORDERS_FROM, Row
+from tests.every import every
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -37,113 +39,65 @@ if TYPE_CHECKING:
 
 
 class Case(NamedTuple):
-    """A list operation: its limit, how many inputs are made and seeded, and what each comes to."""
+    """A list operation under test: how many inputs are made and seeded, and what each comes to."""
 
-    operation: str
-    limit: int
-    documented: bool
-    inputs: Callable[[int], list[Any]]
-    keys: Callable[[int], list[str]]
-    seed: Callable[[Emulator, int], None]
-    good: int | None
-    """How many good values n inputs give, per two inputs; None where the operation returns nothing."""
+    row: Row
+
+    def __str__(self) -> str:
+        return self.row.operation
+
+    @property
+    def operation(self) -> str:
+        return self.row.operation
 
     @property
     def method(self) -> str:
-        return OPERATIONS[self.operation].name
+        return self.row.name
+
+    @property
+    def limit(self) -> int:
+        """The page's, or ours if it has none."""
+        return self.row.limit or 100
+
+    @property
+    def finds_half(self) -> bool:
+        """It returns what is there, and `seed` puts every other item there."""
+        return self.row.safety is Safety.READ and self.row.returns != "BatchResult[bool]"
+
+    def inputs(self, n: int) -> list[Any]:
+        assert self.row.entry is not None
+        return [self.row.entry(key) for key in self.keys(n)]
+
+    def keys(self, n: int) -> list[str]:
+        return [str(ORDERS_FROM + number) for number in range(n)] if self.row.confirms else skus(n)
+
+    def seed(self, service: Emulator, n: int) -> None:
+        if self.row.confirms:
+            for _ in range(n):
+                service.store.add_order()
+        else:
+            service.store.add_items({"Sku": sku, "Stock": "1"} for sku in skus(n)[:: 2 if self.finds_half else 1])
 
 
 def skus(n: int) -> list[str]:
     return [f"SKU-{number:05d}" for number in range(n)]
 
 
-def _every_other(service: Emulator, n: int) -> None:
-    service.store.add_items({"Sku": sku, "Stock": "1"} for sku in skus(n)[::2])
-
-
 def _all(service: Emulator, n: int) -> None:
     service.store.add_items({"Sku": sku} for sku in skus(n))
 
 
-def _none(service: Emulator, n: int) -> None:
-    pass
-
-
-def _orders(service: Emulator, n: int) -> None:
-    for _ in range(n):
-        service.store.add_order(stores=["S1", "S2"])
-
-
-def _plain_orders(service: Emulator, n: int) -> None:
-    for _ in range(n):
-        service.store.add_order()
-
-
-def _first_order_id() -> int:
-    with Emulator() as service:
-        return service.store.add_order()
-
-
-ORDER_BASE = _first_order_id()
-
-
-def order_ids(n: int) -> list[str]:
-    return [str(ORDER_BASE + number) for number in range(n)]
-
-
-CASES = [
-    Case("IsSkuExistList", 500, True, skus, skus, _every_other, 2),
-    Case("GetItemList", 100, True, skus, skus, _every_other, 1),
-    Case("GetItemQuantityList", 100, True, skus, skus, _every_other, 1),
-    Case(
-        "UpdateItemQuantityAndPriceList",
-        1000,
-        True,
-        lambda n: [ItemQuantityAndPrice(sku=sku, stock=i) for i, sku in enumerate(skus(n))],
-        skus,
-        _all,
-        2,
-    ),
-    Case(
-        "UploadItemList",
-        100,
-        False,
-        lambda n: [InventoryItem(sku=sku, price=Decimal(i)) for i, sku in enumerate(skus(n))],
-        skus,
-        _none,
-        2,
-    ),
-    Case(
-        "SetDownloadOrderConfirm",
-        100,
-        False,
-        lambda n: [OrderDownloadSubmitRequest(order_id=number) for number in order_ids(n)],
-        order_ids,
-        _plain_orders,
-        None,
-    ),
-    Case(
-        "SetDownloadSplitOrderConfirm",
-        100,
-        False,
-        lambda n: [OrderDownloadSubmitRequest(order_id=number, store_id="S2") for number in order_ids(n)],
-        order_ids,
-        _orders,
-        None,
-    ),
-    Case(
-        "CustomFieldMapping",
-        100,
-        False,
-        lambda n: [CustomFieldMapping(text=text, value="Custom1") for text in skus(n)],
-        skus,
-        _none,
-        None,
-    ),
-]
+CASES = [Case(row) for row in LISTS]
 BY_NAME = {case.operation: case for case in CASES}
-EVERY_LIST = pytest.mark.parametrize("case", CASES, ids=list(BY_NAME))
-READS = ["IsSkuExistList", "GetItemList", "GetItemQuantityList"]
+EVERY_LIST = pytest.mark.parametrize("case", CASES, ids=str)
+SOME = [
+    BY_NAME[name]
+    for name in ("GetItemList", "UpdateItemQuantityAndPriceList", "UploadItemList", "SetDownloadOrderConfirm")
+]
+SOME_LISTS = pytest.mark.parametrize("case", SOME, ids=str)
+"""One list that is read, one that is written, one with a limit of ours, one that is answered with nothing: how a list is
+cut does not depend on anything else of its operation."""
+READS = [case.operation for case in CASES if case.row.safety is Safety.READ]
 WRITES = [name for name in BY_NAME if name not in READS]
 
 
@@ -170,14 +124,19 @@ def sent(service: Emulator, keys: list[str]) -> list[str]:
 
 def test_the_table_has_every_list_operation_and_the_limits_of_the_page() -> None:
     assert set(BY_NAME) == {name for name, operation in OPERATIONS.items() if operation.rule is not None}
-    assert {case.operation: case.limit for case in CASES if case.documented} == LIMITS
+    assert {row.operation: row.limit for row in LISTS if row.limit} == LIMITS
 
 
 # -- counts --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", ["0", "1", "limit", "limit + 1", "10 * limit + 7"])
-@EVERY_LIST
+SIZES = [
+    *((case, size) for case in SOME for size in ("1", "limit", "10 * limit + 7")),
+    *((case, "limit + 1") for case in CASES),
+]
+
+
+@pytest.mark.parametrize(("case", "size"), SIZES, ids=[f"{case}-{size}" for case, size in SIZES])
 def test_no_call_is_above_the_limit_and_no_item_is_missing(
     case: Case, size: str, client: OctopusClient, service: Emulator
 ) -> None:
@@ -194,21 +153,20 @@ def test_no_call_is_above_the_limit_and_no_item_is_missing(
     assert [call.items for call in in_input_order(calls, keys)[:-1]] == [case.limit] * (len(calls) - 1), "full batches"
     if case.operation in WRITES:
         assert [key for call in calls for key in call.keys] == keys, "writes go out one after another, in order"
-    if case.good is None:
+    if case.row.returns == "None":
         assert result is None
     else:
         assert isinstance(result, BatchResult)
         assert [o.key for o in result.outcomes] == keys
         assert [o.index for o in result.outcomes] == list(range(n))
-        assert len(result) == (n if case.good == 2 else ceil(n / 2))
+        assert len(result) == (ceil(n / 2) if case.finds_half else n)
         assert len(result.calls) == len(calls)
 
 
 def test_ten_thousand_updates_all_arrive(client: OctopusClient, service: Emulator) -> None:
     n = 10 * 1000 + 7
     _all(service, n)
-    case = BY_NAME["UpdateItemQuantityAndPriceList"]
-    client.update_item_quantity_and_price_list(case.inputs(n))
+    client.update_item_quantity_and_price_list(ItemQuantityAndPrice(sku=sku, stock=i) for i, sku in enumerate(skus(n)))
     assert [item["Stock"] for item in service.store.items().values()] == [str(i) for i in range(n)]
 
 
@@ -222,19 +180,22 @@ def test_reads_answer_each_input_with_its_own_row_across_batches(client: Octopus
 # -- nothing -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@every("case", CASES, ids=str)
+@every(
     "empty",
     [list, tuple, set, dict[str, str]().keys, lambda: iter(())],
     ids=["list", "tuple", "set", "keys", "iterator"],
 )
-@EVERY_LIST
 def test_an_empty_input_sends_nothing(case: Case, empty: Any, client: OctopusClient, service: Emulator) -> None:
     result = getattr(client, case.method)(empty())
     assert service.calls == []
-    assert result is None if case.good is None else (result == [] and result.outcomes == ())
+    if case.row.returns == "None":
+        assert result is None
+    else:
+        assert (result, result.outcomes) == ([], ())
 
 
-@EVERY_LIST
+@every("case", CASES, ids=str)
 def test_a_stream_of_nothing_yields_nothing(case: Case, client: OctopusClient, service: Emulator) -> None:
     assert list(getattr(client, case.method).stream(iter(()))) == []
     assert service.calls == []
@@ -243,11 +204,11 @@ def test_a_stream_of_nothing_yields_nothing(case: Case, client: OctopusClient, s
 # -- what an input may be ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@every(
     "wrong", ["SKU-1", b"SKU-1", {"Sku": "A"}, None, 7, InventoryItem(sku="A"), OrderDownloadSubmitRequest()], ids=repr
 )
-@pytest.mark.parametrize("stream", [False, True], ids=["call", "stream"])
-@EVERY_LIST
+@every("stream", [False, True], ids=["call", "stream"])
+@every("case", CASES, ids=str)
 def test_one_thing_where_many_belong_is_refused_with_the_way_out(
     case: Case, wrong: Any, stream: bool, client: OctopusClient, service: Emulator
 ) -> None:
@@ -258,20 +219,21 @@ def test_one_thing_where_many_belong_is_refused_with_the_way_out(
     assert service.calls == []
 
 
-@EVERY_LIST
+@every("case", CASES, ids=str)
 def test_generators_sets_and_views_are_accepted(case: Case, client: OctopusClient, service: Emulator) -> None:
-    case.seed(service, 3)
-    inputs = case.inputs(3)
-    method = getattr(client, case.method)
-    for given in (iter(inputs), tuple(inputs), dict(enumerate(inputs)).values(), (item for item in inputs)):
-        service._journal.clear()
-        method(given)
+    for make in (
+        iter,
+        tuple,
+        lambda inputs: dict(enumerate(inputs)).values(),
+        lambda inputs: (each for each in inputs),
+    ):
+        service.reset()
+        case.seed(service, 3)  # a confirmed order is confirmed once
+        getattr(client, case.method)(make(case.inputs(3)))
         assert [call.keys for call in service.calls] == [tuple(case.keys(3))]
-        if case.operation.startswith("SetDownload"):
-            return  # a confirmed order is confirmed once
 
 
-@EVERY_LIST
+@every("case", CASES, ids=str)
 def test_every_bad_input_is_listed_and_nothing_is_sent(case: Case, client: OctopusClient, service: Emulator) -> None:
     inputs = case.inputs(4)
     bad: list[Any] = [inputs[0], 5, inputs[1], None, object(), inputs[2]]
@@ -281,8 +243,8 @@ def test_every_bad_input_is_listed_and_nothing_is_sent(case: Case, client: Octop
     assert service.calls == []
 
 
-@pytest.mark.parametrize("sku", ["", "x" * 51, "a\x00b", "a\ud800"], ids=ascii)
-@pytest.mark.parametrize("method", ["is_sku_exist_list", "get_item_list", "get_item_quantity_list"])
+@every("sku", ["", "x" * 51, "a\x00b", "a\ud800"], ids=ascii)
+@every("method", ["is_sku_exist_list", "get_item_list", "get_item_quantity_list"])
 def test_a_sku_that_cannot_be_one_is_named_by_its_index(
     method: str, sku: str, client: OctopusClient, service: Emulator
 ) -> None:
@@ -373,7 +335,7 @@ def test_parts_of_one_order_in_several_stores_are_different_confirmations(
 # -- smaller batches -----------------------------------------------------------------------------------------------
 
 
-@EVERY_LIST
+@SOME_LISTS
 def test_a_call_may_ask_for_smaller_batches(case: Case, client: OctopusClient, service: Emulator) -> None:
     case.seed(service, 7)
     getattr(client, case.method)(case.inputs(7), batch_size=3)
@@ -381,7 +343,7 @@ def test_a_call_may_ask_for_smaller_batches(case: Case, client: OctopusClient, s
     assert sent(service, case.keys(7)) == case.keys(7)
 
 
-@EVERY_LIST
+@SOME_LISTS
 def test_the_settings_may_ask_for_smaller_batches_and_a_call_overrules_them(
     case: Case, make_client: Callable[..., OctopusClient], service: Emulator
 ) -> None:
@@ -401,7 +363,7 @@ def test_a_documented_limit_cannot_be_raised_and_ours_can(
     n = case.limit + 1
     case.seed(service, n)
     by_call, by_settings = make_client(), make_client(batch_sizes={case.operation: n})
-    if case.documented:
+    if case.row.limit:
         for method, options in (
             (getattr(by_call, case.method), {"batch_size": n}),
             (getattr(by_settings, case.method), {}),
@@ -413,13 +375,13 @@ def test_a_documented_limit_cannot_be_raised_and_ours_can(
     else:
         getattr(by_call, case.method)(case.inputs(n), batch_size=n)
         assert [call.items for call in service.calls] == [n]
-        service._journal.clear()
-        if not case.operation.startswith("SetDownload"):
-            getattr(by_settings, case.method)(case.inputs(n))
-            assert [call.items for call in service.calls] == [n]
+        service.reset()
+        case.seed(service, n)
+        getattr(by_settings, case.method)(case.inputs(n))
+        assert [call.items for call in service.calls] == [n]
 
 
-@pytest.mark.parametrize("size", [0, -1, True, 2.5, "10"])
+@every("size", [0, -1, True, 2.5, "10"])
 def test_a_batch_size_that_is_none_is_refused(size: Any, client: OctopusClient, service: Emulator) -> None:
     with pytest.raises(InvalidInputError, match="batch_size"):
         client.is_sku_exist_list(["A"], batch_size=size)
@@ -431,7 +393,7 @@ def test_a_batch_size_that_is_none_is_refused(size: Any, client: OctopusClient, 
 BYTES = 2048
 
 
-@EVERY_LIST
+@SOME_LISTS
 def test_no_request_is_above_the_limit_in_bytes_and_batches_are_as_full_as_they_can_be(
     case: Case, make_client: Callable[..., OctopusClient], service: Emulator
 ) -> None:
@@ -516,7 +478,7 @@ class Counting:
             yield item
 
 
-@EVERY_LIST
+@SOME_LISTS
 def test_a_stream_yields_batch_by_batch_in_input_order(case: Case, client: OctopusClient, service: Emulator) -> None:
     case.seed(service, 25)
     keys = case.keys(25)
@@ -532,7 +494,7 @@ def test_a_stream_yields_batch_by_batch_in_input_order(case: Case, client: Octop
 
 
 @pytest.mark.parametrize("connections", [1, 3])
-@pytest.mark.parametrize("operation", READS)
+@pytest.mark.parametrize("operation", READS[1:2])
 def test_a_read_stream_takes_no_more_input_than_its_batches_under_way(
     operation: str, connections: int, make_client: Callable[..., OctopusClient], service: Emulator
 ) -> None:
@@ -554,7 +516,7 @@ def test_a_read_stream_takes_no_more_input_than_its_batches_under_way(
             thread.join(30)
 
 
-@pytest.mark.parametrize("operation", WRITES)
+@pytest.mark.parametrize("operation", [case.operation for case in SOME if case.operation in WRITES])
 def test_a_write_stream_takes_one_batch_at_a_time(operation: str, client: OctopusClient, service: Emulator) -> None:
     case = BY_NAME[operation]
     case.seed(service, 50)
@@ -580,7 +542,7 @@ def test_a_stream_gives_finished_batches_before_it_raises_for_a_bad_input(
     assert [problem.index for problem in caught.value.problems] == [10]
 
 
-@pytest.mark.parametrize("operation", READS)
+@pytest.mark.parametrize("operation", READS[:2])
 def test_a_read_stream_asks_equal_inputs_once_within_a_batch(
     operation: str, client: OctopusClient, service: Emulator
 ) -> None:
@@ -602,19 +564,19 @@ def test_a_stream_of_an_endless_input_works_in_bounded_memory(client: OctopusCli
 # -- progress ------------------------------------------------------------------------------------------------------
 
 
-@EVERY_LIST
+@SOME_LISTS
 def test_progress_counts_inputs_and_batches_up_to_the_total(
     case: Case, client: OctopusClient, service: Emulator
 ) -> None:
     case.seed(service, 25)
     seen: list[Progress] = []
     getattr(client, case.method)(iter(case.inputs(25)), batch_size=10, progress=seen.append)
-    turned_down = {"GetItemList": 12, "GetItemQuantityList": 12}.get(case.operation, 0)
+    turned_down = 12 if case.finds_half else 0
     assert [(p.done, p.total, p.batches) for p in seen] == [(10, 25, 1), (20, 25, 2), (25, 25, 3)]
     assert (seen[-1].failed, seen[-1].rejected) == (0, turned_down)
 
 
-@EVERY_LIST
+@SOME_LISTS
 def test_progress_of_a_stream_has_no_total(case: Case, client: OctopusClient, service: Emulator) -> None:
     case.seed(service, 25)
     seen: list[Progress] = []

@@ -28,6 +28,7 @@ from octopus_soap.wire.codec import Codec
 from octopus_soap.wire.faults import Reply
 from octopus_soap.wire.redact import Redactor
 from octopus_soap.wire.values import readers
+from tests.every import every
 
 if TYPE_CHECKING:
     import random
@@ -260,7 +261,7 @@ def test_an_unknown_enumeration_text_survives() -> None:
 
 # The two times of OrderCriteria come as a pair only, and no reply holds them.
 FIELDS = [(m, name) for m in MODELS for name in m.model_fields if not (m is OrderCriteria and "time" in name)]
-EVERY_FIELD = pytest.mark.parametrize(("model", "name"), FIELDS, ids=[f"{m.__name__}.{n}" for m, n in FIELDS])
+EVERY_FIELD = every(("model", "name"), FIELDS, ids=[f"{m.__name__}.{n}" for m, n in FIELDS])
 
 
 def wire_name(model: type[WireModel], attribute: str) -> str:
@@ -293,7 +294,7 @@ def test_unset_nil_and_empty_are_three_different_things_when_read(model: type[Wi
 SENT = [(model, name) for model, name in FIELDS if model in REQUESTED]
 
 
-@pytest.mark.parametrize(("model", "name"), SENT, ids=[f"{m.__name__}.{n}" for m, n in SENT])
+@every(("model", "name"), SENT, ids=[f"{m.__name__}.{n}" for m, n in SENT])
 def test_unset_nil_and_empty_are_three_different_things_when_written(model: type[WireModel], name: str) -> None:
     operation, member = _parameter_of(model)
     inner = bare(model.model_fields[name].annotation)
@@ -400,7 +401,7 @@ FORBIDDEN_REFERENCES = [
 ]
 
 
-@pytest.mark.parametrize("reference", FORBIDDEN_REFERENCES, ids=ascii)
+@every("reference", FORBIDDEN_REFERENCES, ids=ascii)
 def test_a_forbidden_character_reads_as_the_replacement_character_and_nothing_else_changes(reference: str) -> None:
     """WCF writes such references; the record they stand in must not be lost for it."""
     body = reply([rendered(InventoryItem(sku="a@b", details="c&#9;d"), "InventoryItem")])
@@ -409,7 +410,7 @@ def test_a_forbidden_character_reads_as_the_replacement_character_and_nothing_el
     assert any("U+FFFD" in warning for warning in decoded.warnings)
 
 
-@pytest.mark.parametrize("reference", ["&#9;", "&#xA;", "&#13;", "&#x20;", "&#xFFFD;", "&#x1F600;", "&#1114111;"])
+@every("reference", ["&#9;", "&#xA;", "&#13;", "&#x20;", "&#xFFFD;", "&#x1F600;", "&#1114111;"])
 def test_an_allowed_reference_reads_as_its_character_even_beside_a_forbidden_one(reference: str) -> None:
     number = int(reference[3:-1], 16) if reference[2] == "x" else int(reference[2:-1])
     body = reply([rendered(InventoryItem(sku="@", details="%"), "InventoryItem")])
@@ -440,14 +441,14 @@ DOCTYPES = {
 }
 
 
-@pytest.mark.parametrize("doctype", DOCTYPES)
+@every("doctype", DOCTYPES)
 def test_a_doctype_is_refused(doctype: str) -> None:
     body = DOCTYPES[doctype].encode() + reply([rendered(InventoryItem(sku="A"), "InventoryItem")])
     with pytest.raises(ProtocolError):
         decode(body, RowsOf(InventoryItem))
 
 
-@pytest.mark.parametrize(
+@every(
     "body",
     [
         b"",
@@ -522,7 +523,7 @@ PLACES: dict[Any, tuple[str, str]] = {
 BAD_CASES = [(kind, text) for kind, texts in BAD.items() for text in texts]
 
 
-@pytest.mark.parametrize(("kind", "text"), BAD_CASES, ids=[f"{k.__name__} {t[:24]}" for k, t in BAD_CASES])
+@every(("kind", "text"), BAD_CASES, ids=[f"{k.__name__} {t[:24]}" for k, t in BAD_CASES])
 def test_a_bad_scalar_is_named_with_item_field_and_text_and_the_other_99_records_stand(kind: Any, text: str) -> None:
     name, attribute = PLACES[kind]
     model = next(model for model in MODELS if model.__name__ == name)

@@ -23,6 +23,7 @@ from octopus_soap.operations import OPERATIONS
 from octopus_soap.settings import OPERATION_NAMES
 from octopus_soap.wire.codec import Codec
 from octopus_soap.wire.redact import Redactor
+from tests.every import every
 
 CONTRACT = load_contract()
 CODEC = Codec(CONTRACT, Redactor([]), UTC)
@@ -182,7 +183,7 @@ def every_member(model: type[WireModel]) -> WireModel:
     return model(**made)
 
 
-@pytest.mark.parametrize(
+@every(
     ("operation", "parameter", "model"),
     [
         (name, member.name, BY_NAME[inner.name])
@@ -222,7 +223,7 @@ def test_unset_none_and_empty_are_three_different_things_on_the_wire() -> None:
     assert "<StoreStockInfo></StoreStockInfo>" in row(InventoryItem(store_stock_info_list=[StoreStockInfo()]))
 
 
-@pytest.mark.parametrize(
+@every(
     ("value", "text"),
     [
         (Decimal("1E+2"), "100"),
@@ -269,7 +270,7 @@ def test_nil_for_a_value_type_that_may_not_be_nil_is_refused() -> None:
         CODEC.encode("DeleteItem", {"SellerID": None})
 
 
-@pytest.mark.parametrize(
+@every(
     "arguments",
     [{"SellerID": "x"}, {"SellerID": 1.5}, {"SellerID": True}, {"SKU": "a\x00"}, {"SKU": "a\ud800"}, {"status": "1.0"}],
     ids=ascii,
