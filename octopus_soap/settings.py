@@ -30,7 +30,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from octopus_soap._http import fits_header, is_loopback
 from octopus_soap._version import __version__
 from octopus_soap.errors import ConfigError
-from octopus_soap.safety import OmittedValues, Safety
+from octopus_soap.safety import OPERATION_NAMES, OmittedValues, Safety
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -279,33 +279,6 @@ class IsolatedSettings(OctopusSettings):
         """Arguments, and nothing else."""
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
-
-
-OPERATION_NAMES = frozenset(
-    [
-        "DeleteItemStore",
-        "DeleteItem",
-        "DeleteTblItem",
-        "IsSkuExist",
-        "IsSkuExistList",
-        "GetItemTblList",
-        "GetItemList",
-        "GetItemQuantity",
-        "GetItemQuantityInfo",
-        "GetItemQuantityList",
-        "UpdateItemQuantityAndPrice",
-        "UpdateItemQuantityAndPriceList",
-        "UploadItemList",
-        "UploadItem",
-        "SetDownloadOrderConfirm",
-        "SetDownloadSplitOrderConfirm",
-        "GetOrderList",
-        "GetOrderListStore",
-        "SubmitOrder",
-        "CustomFieldMapping",
-    ]
-)
-"""Wire names the vendor's page lists; a test holds them against the catalogue, which lies above this module."""
 
 
 class _Variables(PydanticBaseSettingsSource):

@@ -1,4 +1,4 @@
-"""The typer applications of this command line: one look of `--help`, whatever version of typer is installed.
+"""The typer applications of this command line: one look of `--help` for every version of typer, and a quick Tab key.
 
 A flag shows no value, a value shows its kind in capitals (`FILE`, `TEXT`, `a|b`), and an argument shows its name only.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -56,11 +57,17 @@ class Application(typer.Typer):
 def _labelled(parameters: Iterable[Any], context: Any) -> list[Any]:
     found = list(parameters)
     for parameter in found:
+        parameter.process_value = partial(_value_of, parameter)
         if parameter.param_type_name == "argument":
             parameter.display_type_rich = _no_type
         elif parameter.metavar is None:
             parameter.metavar = "" if _is_flag(parameter) else _label(parameter, context)
     return found
+
+
+def _value_of(parameter: Any, ctx: Any, value: Any) -> Any:
+    """Return the value as typed while the Tab key completes: making it an int or a path loads pydantic."""
+    return value if ctx.resilient_parsing else type(parameter).process_value(parameter, ctx, value)
 
 
 def _is_flag(parameter: Any) -> bool:

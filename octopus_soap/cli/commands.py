@@ -59,7 +59,7 @@ SUB_COMMANDS = {
     "changes": SubCommand("changes", "app", "Follow the list of changed items.", "jobs"),
     "ledger": SubCommand("ledger", "app", "Look into the ledger of push, orders and changes.", "jobs"),
     "call": SubCommand("call", "app", "Call any of the service's 20 operations by name."),
-    "doctor": SubCommand("diagnostics", "doctor", "Check settings, connection, contract and credentials."),
+    "doctor": SubCommand("doctor", "doctor", "Check settings, connection, contract and credentials."),
     "wsdl": SubCommand("wsdl", "app", "Pin the live contract, compare contracts."),
     "gateway": SubCommand("gateway", "gateway", "Serve the operations as JSON over HTTP.", "gateway"),
     "octopia": SubCommand("octopia", "app", "Use the Octopia (Cdiscount) seller API, another service.", "octopia"),

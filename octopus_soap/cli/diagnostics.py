@@ -1,29 +1,22 @@
-"""`octopus-soap doctor`: check everything between here and the service, and say what to do about it.
+"""The checks of `octopus-soap doctor`, one finding each, in the order in which they depend on each other.
 
-The checks run in the order in which they depend on each other, and give one finding each. Every check has a time limit;
-together they take less than half a minute. Nothing is written: they read the WSDL and ask for one unlikely SKU.
+Every check has a time limit; together they take less than half a minute. Nothing is written: they read the WSDL and ask
+for one unlikely SKU.
 """
 
 from __future__ import annotations
 
 import shlex
-import textwrap
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import typer
 from pydantic import SecretStr
 from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource, InitSettingsSource
-from rich.text import Text
 
 from octopus_soap._http import is_loopback
-from octopus_soap.cli.connection import Connection, connected
-from octopus_soap.cli.output import Output, OutputOption, show_records
-from octopus_soap.cli.records import Records
-from octopus_soap.cli.tables import terminal
 from octopus_soap.client import OctopusClient
 from octopus_soap.contracts.diff import compare
 from octopus_soap.contracts.pin import pinned_files, tried_contract
@@ -37,8 +30,7 @@ from octopus_soap.wire.redact import Redactor
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rich.console import Console
-
+    from octopus_soap.cli.connection import Connection
     from octopus_soap.contracts.wsdl import Contract
 
 NAME_SECONDS = 3.0
@@ -79,10 +71,6 @@ class Finding:
     details: tuple[str, ...] = ()
 
 
-_STYLES = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red", Status.SKIP: "dim"}
-_STATUS, _CHECK = 6, 13  # characters of the first two columns
-
-
 class Diagnostics:
     """One run of all checks.
 
@@ -106,7 +94,20 @@ class Diagnostics:
         return self._connection.settings()
 
     def run(self) -> Iterator[Finding]:
-        """Run the checks one after another, and yield each finding as it is made."""
+        """Run the checks one after another, and yield each finding as it is made, without secrets."""
+        for finding in self._checks():
+            yield self._masked(finding)
+
+    def _masked(self, finding: Finding) -> Finding:
+        """Return the finding without the client's secrets, which a service may repeat."""
+        try:
+            mask = Redactor(self.settings.secrets()).text
+        except ConfigError:
+            return finding  # names fields, never values
+        details = tuple(mask(line) for line in finding.details)
+        return Finding(finding.check, finding.status, mask(finding.text), mask(finding.advice), details)
+
+    def _checks(self) -> Iterator[Finding]:
         finding = self._settings()
         yield finding
         if finding.status is Status.FAIL:
@@ -264,55 +265,3 @@ def origins(connection: Connection, settings: OctopusSettings) -> list[tuple[str
             chosen: Any = getattr(settings, name)
             rows.append((name, "(secret)" if isinstance(chosen, SecretStr) else str(chosen), where))
     return rows
-
-
-# -- the command -------------------------------------------------------------------------------------------------------
-
-
-@connected
-def doctor(connection: Connection, *, output: OutputOption = Output.TABLE) -> None:
-    """Check settings, network, TLS, contract, credentials and clock, and show what to do.
-
-    It only reads: the WSDL, and whether an unlikely SKU exists. It takes less
-    than half a minute. Exit code 0: no problem, 1: warnings, 2: a check failed.
-    """
-    diagnostics, console = Diagnostics(connection), terminal()
-    statuses: set[Status] = set()
-    shown: list[dict[str, object]] = []
-    for finding in diagnostics.run():
-        statuses.add(finding.status)
-        known = _masked(finding, diagnostics)
-        shown.append(asdict(known))
-        if output is Output.TABLE:
-            _show(known, console)
-    if output is not Output.TABLE:
-        show_records(Records(shown), output, lambda: None)
-    raise typer.Exit(2 if Status.FAIL in statuses else 1 if Status.WARN in statuses else 0)
-
-
-def _masked(finding: Finding, diagnostics: Diagnostics) -> Finding:
-    """Return the finding without the client's secrets, which a service may repeat."""
-    try:
-        mask = Redactor(diagnostics.settings.secrets()).text
-    except ConfigError:
-        return finding  # names fields, never values
-    details = tuple(mask(line) for line in finding.details)
-    return Finding(finding.check, finding.status, mask(finding.text), mask(finding.advice), details)
-
-
-def _show(finding: Finding, console: Console) -> None:
-    indent = " " * (_STATUS + _CHECK)
-    lines = _wrapped(f"{finding.check:<{_CHECK}}{finding.text}", console.width - _STATUS, " " * _CHECK)
-    status = Text(f"{finding.status.value:<{_STATUS}}", style=_STYLES[finding.status])
-    console.print(status + Text(f"\n{' ' * _STATUS}".join(lines)), soft_wrap=True)
-    for line in finding.details:
-        console.print(Text(f"{indent}{line}", style="dim"), soft_wrap=True)
-    if finding.advice:
-        console.print(
-            Text("\n".join(_wrapped(f"{indent}→ {finding.advice}", console.width, f"{indent}  "))), soft_wrap=True
-        )
-
-
-def _wrapped(text: str, width: int, indent: str) -> list[str]:
-    """Return *text* in lines; addresses and paths stay whole, so that they can be copied."""
-    return textwrap.wrap(text, max(width, 40), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)

@@ -15,7 +15,6 @@ import typer
 
 from octopus_soap.cli.records import Records, as_csv, as_json_lines, as_parquet
 from octopus_soap.cli.tables import show_table
-from octopus_soap.tables.cells import as_cell, as_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +52,8 @@ def notice(text: str) -> None:
 
 def show_json(rows: object) -> None:
     """Print *rows* as JSON."""
+    from octopus_soap.tables.cells import as_json  # noqa: PLC0415 - heavy: only to print
+
     _write(f"{as_json(rows)}\n")
 
 
@@ -97,6 +98,8 @@ def show_all(records: Records) -> None:
 
 
 def _for_people(cell: Any) -> object:
+    from octopus_soap.tables.cells import as_cell  # noqa: PLC0415 - heavy: only to print
+
     return cell if cell is None or isinstance(cell, Decimal) else as_cell(cell)
 
 

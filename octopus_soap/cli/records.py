@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from octopus_soap.tables.cells import as_cell, as_json, csv_text
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -91,11 +89,15 @@ def kinds_of(model: type[WireModel]) -> dict[str, Kind]:
 
 def as_json_lines(records: Records) -> str:
     """Return one JSON object per line."""
+    from octopus_soap.tables.cells import as_json  # noqa: PLC0415 - heavy: only to print
+
     return "".join(f"{as_json(row, indent=None)}\n" for row in records.rows)
 
 
 def as_csv(records: Records, *, excel: bool = False) -> str:
     """Return CSV with a first row of names; empty columns are left out."""
+    from octopus_soap.tables.cells import csv_text  # noqa: PLC0415 - heavy: only to print
+
     flat = records.flat()
     columns = records.columns(flat)
     return csv_text(columns, ([row.get(name) for name in columns] for row in flat), excel=excel)
@@ -120,6 +122,7 @@ def as_parquet(records: Records) -> bytes:
 
 def _column(values: list[Any], declared: Kind | None) -> tuple[Kind, list[Any]]:
     """Return a column and its kind: text if it has none, or if a value is of another kind."""
+    from octopus_soap.tables.cells import as_cell  # noqa: PLC0415 - only for this format
     from octopus_soap.tables.columns import Kind, kind_of  # noqa: PLC0415 - only for this format
 
     found = {kind_of(type(value)) for value in values if value is not None and not isinstance(value, list)}

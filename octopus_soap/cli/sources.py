@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 import typer
 
-from octopus_soap.tables.cells import BYTE_ORDER_MARK
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound="WireModel")
 STDIN = "-"
 _STDIN_NAME = Path("standard input")
+_BYTE_ORDER_MARK = "\ufeff"
 _POSITION = re.compile(r"\[(\d+)\]")  # how the client names another input in a message
 
 Skus = Annotated[
@@ -116,7 +115,7 @@ def sku_lines(source: str) -> list[str]:
 
 def lines_of(text: str) -> list[str]:
     """Return the lines that are not empty, with their spaces."""
-    lines = text.removeprefix(BYTE_ORDER_MARK).replace("\r\n", "\n").split("\n")
+    lines = text.removeprefix(_BYTE_ORDER_MARK).replace("\r\n", "\n").split("\n")
     return [line for line in lines if line]
 
 
@@ -140,13 +139,13 @@ def parse_models(text: str, path: Path, model: type[M]) -> CsvItems[M]:
     from octopus_soap.errors import InvalidInputError  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.tables.from_csv import CsvError  # noqa: PLC0415 - heavy: only inside a command
 
-    opening = text.removeprefix(BYTE_ORDER_MARK).lstrip()[:1]
+    opening = text.removeprefix(_BYTE_ORDER_MARK).lstrip()[:1]
     if opening not in {"[", "{"}:
         return parse_items(text, path, model)
     items: list[M] = []
     rows: list[int] = []
     problems: list[Problem] = []
-    for row, data in _json_rows(text.removeprefix(BYTE_ORDER_MARK), path):
+    for row, data in _json_rows(text.removeprefix(_BYTE_ORDER_MARK), path):
         try:
             items.append(_made(data, model))
         except InvalidInputError as error:

@@ -12,21 +12,18 @@ from urllib.parse import urlsplit
 
 import typer
 
-from octopus_soap._http import is_loopback
 from octopus_soap.cli.application import Application
 from octopus_soap.cli.connection import Connection, connected
 from octopus_soap.cli.output import Output, OutputOption, show_json, show_records
 from octopus_soap.cli.records import Records
 from octopus_soap.cli.tables import show_table
-from octopus_soap.contracts.diff import Difference, Effect, Kind, compare, examined
-from octopus_soap.contracts.pin import parse_document, pinned_files, pinned_folder, tried_contract, write_contract
-from octopus_soap.contracts.wsdl import load_contract
-from octopus_soap.errors import ConfigError
-from octopus_soap.settings import OctopusSettings, profiles_file
-from octopus_soap.transport.fetch import ContractFetcher, FetchedContract
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from octopus_soap.contracts.diff import Difference
+    from octopus_soap.settings import OctopusSettings
+    from octopus_soap.transport.fetch import FetchedContract
 
 app = Application()
 
@@ -37,12 +34,12 @@ UrlOption = Annotated[
     ),
 ]
 _NOTHING = "(nothing)"
-_TITLES = {
-    Effect.BREAKS: "Breaks: cannot be called or sent",
-    Effect.CARE: "Needs care: works, but look at it or decide",
-    Effect.FOLLOWED: "Followed: handled automatically once the contract is pinned and in use",
+_TITLES = {  # by the values of `contracts.diff.Effect`, which --help does not load
+    "breaks": "Breaks: cannot be called or sent",
+    "care": "Needs care: works, but look at it or decide",
+    "followed": "Followed: handled automatically once the contract is pinned and in use",
 }
-_COUNTED = {Effect.BREAKS: "break", Effect.CARE: "need care", Effect.FOLLOWED: "are followed"}
+_COUNTED = {"breaks": "break", "care": "need care", "followed": "are followed"}
 _SHOWN = 5  # types or members named in a row of the table; JSON has all
 
 
@@ -61,6 +58,11 @@ def pin(
 
     It is not fetched again. To use it, set OCTOPUS_WSDL to the stored file.
     """
+    from octopus_soap._http import is_loopback  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.contracts.diff import compare  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.contracts.pin import pinned_files, pinned_folder, tried_contract, write_contract  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.contracts.wsdl import load_contract  # noqa: PLC0415 - heavy: only inside a command
+
     source = _Source.of(connection, url)
     fetched = source.fetch(url)
     files = pinned_files(fetched.documents, f"Pinned by octopus-soap on {datetime.now(UTC):%Y-%m-%d}: {fetched.url}")
@@ -93,6 +95,10 @@ def diff(
 
     Exit code 0: the same, 1: different, 2: cannot be compared.
     """
+    from octopus_soap.contracts.diff import compare, examined  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.contracts.pin import parse_document, pinned_files, tried_contract  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.contracts.wsdl import load_contract  # noqa: PLC0415 - heavy: only inside a command
+
     notes: list[str] = []
     if file is not None:
         if url:
@@ -136,6 +142,8 @@ class _Source:
         Raises:
             ConfigError: settings are not accepted, or are missing without a *url*.
         """
+        from octopus_soap.errors import ConfigError  # noqa: PLC0415 - heavy: only inside a command
+
         if not url:
             return cls(connection.settings())
         try:
@@ -151,6 +159,8 @@ class _Source:
 
     @classmethod
     def _without_endpoint(cls, connection: Connection, url: str) -> _Source:
+        from octopus_soap.errors import ConfigError  # noqa: PLC0415 - heavy: only inside a command
+
         connection = replace(connection, endpoint=url)
         try:
             return cls(connection.settings())
@@ -165,6 +175,8 @@ class _Source:
         Raises:
             OctopusError: it cannot be fetched.
         """
+        from octopus_soap.transport.fetch import ContractFetcher  # noqa: PLC0415 - heavy: only inside a command
+
         return ContractFetcher(self.settings, anonymous=self.anonymous).fetch(url)
 
 
@@ -177,6 +189,8 @@ def _origin(url: str) -> tuple[str, str]:
 
 
 def _usage(path: Path) -> list[str]:
+    from octopus_soap.settings import profiles_file  # noqa: PLC0415 - heavy: only inside a command
+
     quoted = json.dumps(str(path), ensure_ascii=False)  # reads the same in Python and in TOML
     return [
         "To use it, set one of:",
@@ -195,18 +209,20 @@ def _show_diff(where: str, base: str, notes: list[str], found: list[Difference])
 def _show(found: Iterable[Difference]) -> None:
     differences = list(found)
     for effect, title in _TITLES.items():
-        if rows := _rows([difference for difference in differences if difference.effect is effect]):
+        if rows := _rows([difference for difference in differences if difference.effect == effect]):
             show_table(title, ["%Where", "There → here", "What it means"], rows)
     if not differences:
         _echo("No difference: operations, parameters, members, types, namespaces and order are the same.")
         return
-    counts = {effect: sum(d.effect is effect for d in differences) for effect in Effect}
+    counts = {effect: sum(d.effect == effect for d in differences) for effect in _COUNTED}
     counted = ", ".join(f"{count} {_COUNTED[effect]}" for effect, count in counts.items() if count)
     _echo(f"{len(differences)} differences: {counted}.")
 
 
 def _rows(found: list[Difference]) -> list[tuple[str, str, str]]:
-    """One row for all differences that are alike: first the members of one type, then types with the same members."""
+    """Return one row for equal differences: first the members of one type, then types with the same members."""
+    from octopus_soap.contracts.diff import Kind  # noqa: PLC0415 - heavy: only inside a command
+
     by_type: dict[tuple[str, ...], list[Difference]] = {}
     for difference in found:
         # Where order differs, it is shown of one type only: what follows is the same for all.

@@ -1,7 +1,8 @@
-"""From a row of the catalogue to options of the command line, and back to the arguments of the call.
+"""The command of one operation, made from its row of the catalogue: its options, the call, and its result.
 
 A scalar is an option; a list of SKUs is `--sku`, repeated, or `--skus` for a file or pipe; a record is JSON; an
-optional record of plain fields, such as an order's criteria, is one option per field, as in `--payment-status`.
+optional record of plain fields, such as an order's criteria, is one option per field, as in `--payment-status`. No
+operation has code of its own here.
 """
 
 from __future__ import annotations
@@ -11,19 +12,33 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 import typer
+from rich.markup import escape
+from typer.main import get_command_from_info
+from typer.models import CommandInfo
 
+from octopus_soap.cli.application import Command
+from octopus_soap.cli.calling import DryRunOption, in_full, show_requests
+from octopus_soap.cli.connection import Connection, connected
+from octopus_soap.cli.output import Output, OutputOption, as_data, as_row, show_all, show_json, show_records
+from octopus_soap.cli.records import Records
 from octopus_soap.cli.sources import STDIN, CsvItems, parse_models, read_models, sku_lines
+from octopus_soap.errors import InvalidInputError
 from octopus_soap.models.base import WireModel, inner_type
+from octopus_soap.results import BatchResult, Removal
+from octopus_soap.safety import Safety
+from octopus_soap.tables.cells import as_cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from octopus_soap.engine.operation import Operation
 
+_VALUE = "value"
 Given = dict[str, Any]
 _FILE = "@"
 _DRIVEN = frozenset({"progress", "keep_raw"})  # done by the command line itself, or not shown by it
@@ -240,3 +255,104 @@ def call_arguments(arguments: list[Argument], given: Mapping[str, Any]) -> tuple
         if value is not None:
             values[argument.name] = value
     return values, read
+
+
+# -- the command -------------------------------------------------------------------------------------------------------
+
+
+@cache
+def command_of(row: Operation) -> Any:
+    """Return the command of an operation."""
+    about = escape(described(row.__doc__ or ""))
+    made = get_command_from_info(
+        CommandInfo(cls=Command, name=row.wire_name, callback=_callback(row), help=about),
+        pretty_exceptions_short=False,
+        rich_markup_mode="rich",
+    )
+    made.short_help = row.summary
+    return made
+
+
+def _callback(row: Operation) -> Callable[..., None]:
+    arguments = arguments_of(row)
+
+    def run(connection: Connection, /, *, output: Output, dry_run: bool, **given: Any) -> None:
+        _run(row, arguments, connection, given, output, dry_run=dry_run)
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    run.__signature__ = inspect.Signature(  # type: ignore[attr-defined] # what typer reads
+        [
+            inspect.Parameter("connection", inspect.Parameter.POSITIONAL_ONLY, annotation=Connection),
+            *(option for argument in arguments for option in argument.options),
+            inspect.Parameter("output", keyword, default=Output.TABLE, annotation=OutputOption),
+            inspect.Parameter("dry_run", keyword, default=False, annotation=DryRunOption),
+        ]
+    )
+    return connected(run)
+
+
+def _run(
+    row: Operation,
+    arguments: list[Argument],
+    connection: Connection,
+    given: Mapping[str, Any],
+    output: Output,
+    *,
+    dry_run: bool,
+) -> None:
+    values, read = call_arguments(arguments, given)
+    with connection.client() as client:
+        bound = getattr(client, row.name)
+        try:
+            if dry_run:
+                show_requests(client, output, bound, **values)
+                return
+            made: Any = (lambda progress: bound(**values, progress=progress)) if row.rule else lambda _: bound(**values)
+            result = in_full(row.wire_name, made, lambda found: _show(row, found, output))
+        except InvalidInputError as error:
+            raise (read.located(error) if read and error.problems[0].index is not None else error) from None
+    if _is_rejected(result):
+        raise typer.Exit(1)
+
+
+def _is_rejected(result: Any) -> bool:
+    """True if an input was rejected or is unknown, a SKU does not exist, or there was nothing to remove."""
+    if isinstance(result, BatchResult):
+        return bool(result.rejected or result.missing) or any(value is False for value in result)
+    return isinstance(result, (bool, Removal)) and not result
+
+
+# -- results -------------------------------------------------------------------------------------------------------
+
+
+def _show(row: Operation, result: Any, output: Output) -> None:
+    if isinstance(result, BatchResult):
+        _show_outcomes(row, result, output)
+        return
+    data = as_data(result) if isinstance(result, WireModel) else result
+    if output is Output.JSON:
+        show_json({_VALUE: data})
+        return
+    records = Records([{_VALUE: data}], _VALUE, _model_of(row))
+    words = "done" if result is None else as_cell(result) if data is result else ""
+    show_records(records, output, lambda: typer.echo(words) if words else show_all(records))
+
+
+def _show_outcomes(row: Operation, result: BatchResult[Any], output: Output) -> None:
+    model = _model_of(row)
+    key = model.key_field if model else "sku" if row.safety is Safety.READ else "key"
+    rows = [
+        as_row(outcome, key, **{_VALUE: as_data(value) if isinstance(value := outcome.value, WireModel) else value})
+        for outcome in result.outcomes
+    ]
+    records = Records(rows, _VALUE, model)
+    show_records(records, output, lambda: show_all(records))
+
+
+@cache
+def _model_of(row: Operation) -> type[WireModel] | None:
+    """Return the model of a row's result; None if the result is plain values."""
+    kind = inspect.signature(row.body, eval_str=True).return_annotation
+    while get_args(kind):
+        kind = get_args(kind)[0]
+    return kind if isinstance(kind, type) and issubclass(kind, WireModel) else None

@@ -1,0 +1,63 @@
+"""`octopus-soap doctor`: check everything between here and the service, and say what to do about it."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import typer
+
+from octopus_soap.cli.connection import Connection, connected
+from octopus_soap.cli.output import Output, OutputOption, show_records
+from octopus_soap.cli.records import Records
+from octopus_soap.cli.tables import terminal
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from octopus_soap.cli.diagnostics import Finding
+
+_STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
+_STATUS, _CHECK = 6, 13  # characters of the first two columns
+
+
+@connected
+def doctor(connection: Connection, *, output: OutputOption = Output.TABLE) -> None:
+    """Check settings, network, TLS, contract, credentials and clock, and show what to do.
+
+    It only reads: the WSDL, and whether an unlikely SKU exists. It takes less
+    than half a minute. Exit code 0: no problem, 1: warnings, 2: a check failed.
+    """
+    from octopus_soap.cli.diagnostics import Diagnostics, Status  # noqa: PLC0415 - heavy: only inside a command
+
+    console = terminal()
+    findings: list[Finding] = []
+    for finding in Diagnostics(connection).run():
+        findings.append(finding)
+        if output is Output.TABLE:
+            _show(finding, console)
+    if output is not Output.TABLE:
+        show_records(Records([asdict(finding) for finding in findings]), output, lambda: None)
+    statuses = {finding.status for finding in findings}
+    raise typer.Exit(2 if Status.FAIL in statuses else 1 if Status.WARN in statuses else 0)
+
+
+def _show(finding: Finding, console: Console) -> None:
+    from rich.text import Text  # noqa: PLC0415 - heavy: only to print
+
+    indent = " " * (_STATUS + _CHECK)
+    lines = _wrapped(f"{finding.check:<{_CHECK}}{finding.text}", console.width - _STATUS, " " * _CHECK)
+    status = Text(f"{finding.status.value:<{_STATUS}}", style=_STYLES[finding.status])
+    console.print(status + Text(f"\n{' ' * _STATUS}".join(lines)), soft_wrap=True)
+    for line in finding.details:
+        console.print(Text(f"{indent}{line}", style="dim"), soft_wrap=True)
+    if finding.advice:
+        console.print(
+            Text("\n".join(_wrapped(f"{indent}→ {finding.advice}", console.width, f"{indent}  "))), soft_wrap=True
+        )
+
+
+def _wrapped(text: str, width: int, indent: str) -> list[str]:
+    """Return *text* in lines; addresses and paths stay whole, so that they can be copied."""
+    return textwrap.wrap(text, max(width, 40), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
