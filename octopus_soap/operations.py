@@ -1,4 +1,4 @@
-"""THE CATALOGUE: the 20 operations of the Octopus Channel API, one row each.
+"""THE CATALOGUE: the operations of the Octopus Channel API, one row each.
 
 A row states the wire name, the typed signature, the docstring, the batch rule and the safety class; its body checks the
 arguments and describes the call. The same row serves the clients, the command line, the reference and the tests.

@@ -29,8 +29,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from octopus_soap._http import fits_header, is_loopback
 from octopus_soap._version import __version__
+from octopus_soap.contracts.bundled import operation_names
 from octopus_soap.errors import ConfigError
-from octopus_soap.safety import OPERATION_NAMES, OmittedValues, Safety
+from octopus_soap.safety import OmittedValues, Safety
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -217,7 +218,7 @@ class OctopusSettings(BaseSettings):
     @classmethod
     def _names_operations(cls, value: dict[str, Any]) -> dict[str, Any]:
         for name, size in value.items():
-            if name not in OPERATION_NAMES:
+            if name not in operation_names():
                 raise ValueError(f"{name!r} is no operation's wire name")
             if isinstance(size, int) and size < 1:
                 raise ValueError(f"{name}: a batch has at least one item")

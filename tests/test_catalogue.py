@@ -21,11 +21,10 @@ from octopus_soap import (
     errors,
     operations,
 )
-from octopus_soap.contracts.bundled import contract_path
+from octopus_soap.contracts.bundled import contract_path, operation_names
 from octopus_soap.contracts.wsdl import load_contract
 from octopus_soap.engine.operation import ListOperation, SingleOperation
 from octopus_soap.operations import OPERATIONS, Operations
-from octopus_soap.settings import OPERATION_NAMES
 from tests.catalogue import BY_NAME, ROWS, seed
 from tests.every import every
 
@@ -46,7 +45,7 @@ def parameters_of(row: Operation) -> list[inspect.Parameter]:
 
 
 def test_the_catalogue_has_exactly_the_pages_operations_in_settings_and_contract_too() -> None:
-    assert set(OPERATIONS) == set(BY_NAME) == OPERATION_NAMES == set(load_contract().operations)
+    assert set(OPERATIONS) == set(BY_NAME) == operation_names() == set(load_contract().operations)
 
 
 def test_each_wire_name_is_declared_once() -> None:

@@ -31,7 +31,7 @@ ARROWS: dict[str, set[str]] = {
     "tables": {"errors", "extras", "models"},
     "results": {"display", "errors", "tables"},
     "progress": {"errors", "extras"},
-    "settings": {"_http", "_version", "errors", "safety"},
+    "settings": {"_http", "_version", "contracts", "errors", "safety"},
     "engine": {"_http", "display", "errors", "models", "progress", "results", "safety"},
     "wire": {"_http", "errors", "models"},
     "operations": {"engine", "errors", "models", "results", "safety"},

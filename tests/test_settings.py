@@ -11,7 +11,8 @@ import pytest
 
 from octopus_soap import ConfigError, OctopusClient, OctopusSettings, OmittedValues, Safety
 from octopus_soap._http import is_loopback
-from octopus_soap.settings import OPERATION_NAMES, profiles_file
+from octopus_soap.contracts.bundled import operation_names
+from octopus_soap.settings import profiles_file
 from tests.every import every
 
 if TYPE_CHECKING:
@@ -366,7 +367,7 @@ def test_the_servers_zone_is_a_real_zone() -> None:
     assert datetime(2026, 7, 1, tzinfo=zone).astimezone(UTC).hour == 4
 
 
-@every("name", sorted(OPERATION_NAMES))
+@every("name", sorted(operation_names()))
 def test_every_operation_may_have_its_own_batch_size_and_safety(name: str) -> None:
     settings = OctopusSettings.load(**GIVEN, batch_sizes={name: 3}, safety={name: "unsafe"})
     assert settings.batch_sizes[name] == 3

@@ -154,7 +154,8 @@ def operations_page() -> str:
         "# Operations",
         "",
         (
-            "All 20 operations of the Octopus Channel API, written from the catalogue in `octopus_soap/operations.py`. "
+            f"All {len(OPERATIONS)} operations of the Octopus Channel API, written from the catalogue in "
+            "`octopus_soap/operations.py`. "
             "Both clients have them: `OctopusClient` returns what stands here, `AsyncOctopusClient` the same, awaited."
         ),
         "",

@@ -58,7 +58,7 @@ SUB_COMMANDS = {
     "orders": SubCommand("orders", "app", "List, pull, show, confirm and submit orders."),
     "changes": SubCommand("changes", "app", "Follow the list of changed items.", "jobs"),
     "ledger": SubCommand("ledger", "app", "Look into the ledger of push, orders and changes.", "jobs"),
-    "call": SubCommand("call", "app", "Call any of the service's 20 operations by name."),
+    "call": SubCommand("call", "app", "Call any operation of the service by name."),
     "doctor": SubCommand("doctor", "doctor", "Check settings, connection, contract and credentials."),
     "wsdl": SubCommand("wsdl", "app", "Pin the live contract, compare contracts."),
     "gateway": SubCommand("gateway", "gateway", "Serve the operations as JSON over HTTP.", "gateway"),

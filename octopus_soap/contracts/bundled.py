@@ -6,6 +6,8 @@ install of one) has it beside the package instead. Nothing else in the package k
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -31,3 +33,9 @@ def contract_path() -> Path:
         f"{CONTRACT_NAME} is missing from this installation of octopus-soap: looked in {looked}. "
         "Reinstall the package, or pass wsdl= with a contract of your own."
     )
+
+
+@cache
+def operation_names() -> frozenset[str]:
+    """Return the wire names of the operations that the bundled contract declares."""
+    return frozenset(re.findall(r'<wsdl:operation name="(\w+)"', contract_path().read_text(encoding="utf-8")))

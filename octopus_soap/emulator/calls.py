@@ -147,6 +147,19 @@ def sku_complaint(sku: str | None) -> str | None:
     return None
 
 
+def answered_by_contract(call: Call) -> Outcome:
+    """Return the emptiest result the contract allows: 0, false, no text, a record or a list with nothing in it.
+
+    Operations that no function of the emulator describes are answered so; they change nothing.
+    """
+    data = call.operation.data
+    if data is None:
+        return Outcome()
+    if isinstance(data.type, Scalar):
+        return Outcome(data.type.default or "")
+    return Outcome({} if isinstance(data.type, Record) else [])
+
+
 def zero_filled(row: WireRecord, record: Record) -> WireRecord:
     """Return ``row`` as plain value types show it: what was omitted or null is 0, false or 0001-01-01."""
     filled = dict(row)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from . import item_operations as items
 from . import order_operations as orders
-from .calls import NO_ACCOUNT, Call, RefusedError
+from .calls import NO_ACCOUNT, Call, RefusedError, answered_by_contract
 from .contract import ListOf, Scalar
 from .reading import RequestReader, find_wrapper
 from .records import LintNote
@@ -236,9 +236,7 @@ class Exchange:
 
     def _perform(self, call: Call) -> Reply:
         account = call.text("accountID")
-        handler = HANDLERS.get(call.operation.name)
-        if handler is None:
-            raise action_fault(self.action)
+        handler = HANDLERS.get(call.operation.name, answered_by_contract)
         if not account:
             return self.service.answer(
                 call.operation, RefusedError(NO_ACCOUNT, "No Account ID value was specified").outcome

@@ -9,7 +9,8 @@ import pytest
 
 from octopus_soap.operations import OPERATIONS
 from octopus_soap.safety import Safety
-from tests.cli.test_cli_call import CALLS
+from tests.catalogue import BY_NAME
+from tests.cli.test_cli_call import words_of
 from tests.conftest import SHOP
 
 FILES = {
@@ -26,7 +27,7 @@ COMMANDS = {
     "orders confirm": ["orders", "confirm", "100001", "100002"],
     "orders confirm --store": ["orders", "confirm", "100001", "--store", "S1"],
     "orders submit": ["orders", "submit", "order.json"],
-    **{name: ["call", name, *CALLS[name][0]] for name in OPERATIONS},
+    **{name: ["call", name, *words_of(BY_NAME[name])] for name in OPERATIONS},
 }
 
 

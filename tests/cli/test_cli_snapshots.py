@@ -28,8 +28,6 @@ COMMANDS = {
     "orders-help": ["orders", "--help"],
     "orders-list": ["orders", "list"],
     "orders-show": ["orders", "show", "100001"],
-    "call": ["call"],
-    "call-help": ["call", "--help"],
     "call-get-item-list-help": ["call", "GetItemList", "--help"],
     "call-get-order-list-help": ["call", "GetOrderList", "--help"],
     "call-get-item-list": ["call", "GetItemList", "--sku", "00123", "--sku", "nope"],

@@ -40,7 +40,6 @@ from octopus_soap import (
     VariationInfo,
 )
 from octopus_soap.emulator import Emulator, Profile
-from octopus_soap.settings import OPERATION_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -523,25 +522,6 @@ def test_an_explicit_none_is_sent_as_nil_and_an_unset_member_is_not_sent(
         ("Price", None, {"{http://www.w3.org/2001/XMLSchema-instance}nil": "true"}),
         ("Sku", "A", {}),
     ]
-
-
-def test_every_operation_of_the_page_is_called_in_this_file() -> None:
-    """The tests above are per operation; this one notices where one is forgotten."""
-    import ast
-    from pathlib import Path
-
-    from octopus_soap.operations import OPERATIONS
-
-    tree = ast.parse(Path(__file__).read_text(encoding="utf-8"))
-    called = {
-        node.func.attr
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and isinstance(node.func.value, ast.Name)
-        and node.func.value.id == "client"
-    }
-    assert {OPERATIONS[name].name for name in OPERATION_NAMES} <= called
 
 
 def test_results_are_of_the_documented_types(client: OctopusClient, service: Emulator) -> None:

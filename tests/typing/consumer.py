@@ -1,4 +1,4 @@
-"""A program that uses every operation, as type checkers see it. Never run: mypy and pyright read it (test_typing.py)."""
+"""A program as type checkers see it. Never run: mypy and pyright read it, with one that makes every call (test_typing.py)."""
 
 from __future__ import annotations
 

@@ -20,7 +20,6 @@ from octopus_soap.contracts.bundled import contract_path
 from octopus_soap.contracts.wsdl import load_contract
 from octopus_soap.models import WireModel
 from octopus_soap.operations import OPERATIONS
-from octopus_soap.settings import OPERATION_NAMES
 from octopus_soap.wire.codec import Codec
 from octopus_soap.wire.redact import Redactor
 from tests.every import every
@@ -104,7 +103,7 @@ def canonical(message: bytes) -> str:
 # -- the tests -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("operation", sorted(OPERATION_NAMES))
+@pytest.mark.parametrize("operation", sorted(OPERATIONS))
 @settings(max_examples=75)
 @given(data=st.data())
 def test_the_envelope_equals_zeeps_own_message_and_is_valid_in_the_schemas_order(
@@ -187,7 +186,7 @@ def every_member(model: type[WireModel]) -> WireModel:
     ("operation", "parameter", "model"),
     [
         (name, member.name, BY_NAME[inner.name])
-        for name in sorted(OPERATION_NAMES)
+        for name in sorted(OPERATIONS)
         for member in CONTRACT.operation(name).request.shape.members
         if (inner := (member.shape.items or member).shape).name in BY_NAME
     ],
