@@ -158,6 +158,23 @@ class Emulator:
         """The SOAP requests so far, oldest first, those still under way included; requests for metadata are apart."""
         return self._journal.snapshot()[0]
 
+    def wait_for_calls(self, count: int = 1, *, executed: bool = False, seconds: float = 30.0) -> None:
+        """Wait until the service has got *count* SOAP requests since its start or its last reset.
+
+        For tests that do something while a request is under way, such as one that a Hang fault holds.
+
+        Args:
+            count: How many requests.
+            executed: Count only those whose operation was carried out.
+            seconds: How long to wait at most.
+
+        Raises:
+            TimeoutError: They did not come.
+        """
+        if not self._journal.wait(count, executed=executed, seconds=seconds):
+            came = sum(call.executed or not executed for call in self.calls)
+            raise TimeoutError(f"{came} of {count} requests came within {seconds:g} s")
+
     @property
     def lint(self) -> list[LintNote]:
         """What WCF would have passed over in silence, oldest first; empty after well-formed requests."""

@@ -118,6 +118,7 @@ class Journal:
         self._opened = 0
         self._counts: dict[str, int] = {}
         self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
 
     def __repr__(self) -> str:
         """Show the sizes only."""
@@ -155,6 +156,7 @@ class Journal:
             if self.keep_bodies and self._keep_bytes is not None:
                 self._with_bodies.append(record)
                 self._count_bytes(len(request))
+            self._changed.notify_all()
             return record
 
     def snapshot(self) -> tuple[list[CallRecord], list[LintNote], list[str]]:
@@ -169,6 +171,19 @@ class Journal:
             oldest = self._with_bodies.popleft()
             self._body_bytes -= len(oldest.request) + len(oldest.reply)
             oldest.request = oldest.reply = b""
+
+    def executed(self, record: CallRecord) -> None:
+        """Note that the call was carried out."""
+        with self._lock:
+            record.executed = True
+            self._changed.notify_all()
+
+    def wait(self, count: int, *, executed: bool, seconds: float) -> bool:
+        """Wait until there are *count* calls, or as many that were carried out; False once the time is over."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: sum(call.executed or not executed for call in self.calls) >= count, seconds
+            )
 
     def sending(self, record: CallRecord, status: int | None, body: bytes) -> None:
         """Note what is about to be sent; before the first byte, so that the caller never sees more than the journal."""

@@ -246,7 +246,7 @@ class Exchange:
         try:
             with call.state.transaction():
                 outcome = handler(call)
-            self.record.executed = True
+            self.service.journal.executed(self.record)
         except RefusedError as refusal:
             outcome = refusal.outcome
         return self.service.answer(call.operation, outcome)

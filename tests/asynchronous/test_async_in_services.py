@@ -55,7 +55,7 @@ def stock(service: Emulator, count: int) -> list[str]:
 async def until(true: Callable[[], bool]) -> None:
     """Let the others run until *true*; the test's own limit ends it otherwise."""
     while not true():  # noqa: ASYNC110 - it has no event
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
 
 
 def statuses(result: BatchResult[Any]) -> list[OutcomeStatus]:

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -108,8 +107,7 @@ def test_pushing_every_so_often_ends_at_sigterm(shell, service: Emulator, stock:
     code = "import sys; from octopus_soap.cli import main; sys.exit(main())"
     words = [sys.executable, "-c", code, "push", str(stock), "--every", "0.05s"]
     process = subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)
-    while not service.calls and process.poll() is None:
-        time.sleep(0.01)
+    service.wait_for_calls(seconds=60)
     process.send_signal(signal.SIGTERM)
     _, told = process.communicate(timeout=60)
     assert (process.returncode, told) == (0, "")

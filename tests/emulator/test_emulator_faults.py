@@ -3,7 +3,6 @@
 import contextlib
 import gzip
 import threading
-import time
 
 import pytest
 import requests
@@ -94,8 +93,7 @@ def test_every_fault_can_be_told_whether_to_execute(shop):
 def test_a_hanging_request_ends_with_the_emulator_and_holds_up_nobody(shop):
     shop.service.script.on("UploadItem").do(Hang())
     with shop.raw("UploadItem", shop.body("UploadItem", UPLOAD)) as sock:
-        while not shop.service.calls:
-            time.sleep(0.001)
+        shop.service.wait_for_calls()
         assert shop.call("IsSkuExist", "<sku>A-1</sku>").result == "true"
         sock.settimeout(0.05)
         with pytest.raises(TimeoutError):
@@ -120,8 +118,7 @@ def test_latency_holds_up_only_its_own_connection(shop):
     finished = []
     thread = threading.Thread(target=lambda: finished.append(upload(shop).status))
     thread.start()
-    while not shop.service.calls:
-        time.sleep(0.001)
+    shop.service.wait_for_calls()
     assert requests.get(shop.service.url, timeout=10).status_code == 200
     assert finished == []
     thread.join()
@@ -157,10 +154,11 @@ def test_close_idle_is_met_by_the_next_use_of_the_connection(shop):
 
 
 def test_close_idle_now_can_be_noticed_by_the_pool(shop):
+    idle = threading.Event()
     shop.service.script.on("IsSkuExist").do(CloseIdle(when="now"))
     for _ in range(3):
         assert shop.call("IsSkuExist", "<sku>A-1</sku>").result == "true"
-        time.sleep(0.02)
+        idle.wait(0.02)  # for the closing to arrive
     assert [call.connection for call in shop.service.calls] == [1, 2, 3]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -82,15 +81,14 @@ def test_every_operation_under_every_failure(call: Row, failure: Failure, shop: 
     check_failure(call, failure, shop, awaited(**dict(failure.settings)))
 
 
+@pytest.mark.timeout(30)
 @pytest.mark.parametrize("call", KINDS, ids=str)
 @pytest.mark.parametrize("fault", [Hang(), Drip(20, "headers"), Drip(20, "body")], ids=["silent", "headers", "body"])
 def test_every_method_ends_within_its_limit(call: Row, fault, shop: Emulator, awaited):
     client = awaited(total_timeout=0.15, max_attempts=1)
     shop.script.on(call.operation).do(fault)
-    started = time.monotonic()
     with pytest.raises(OctopusError) as caught:
         call(client)
-    assert time.monotonic() - started < 5
     error: Any = caught.value
     error = error.result.outcomes[0].error if isinstance(error, BatchError) else error
     if call.safety is Safety.UNSAFE:
@@ -130,8 +128,7 @@ def test_cancelling_keeps_what_was_done(service: Emulator, runner: asyncio.Runne
                 return await getattr(client, method)(inputs, batch_size=10)
 
             task = asyncio.create_task(call())
-            while len(service.calls) < 3 or not service.calls[2].executed:  # noqa: ASYNC110 - another thread's doing
-                await asyncio.sleep(0.01)
+            await asyncio.to_thread(service.wait_for_calls, 3, executed=True)
             task.cancel()
             try:
                 await task

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import resource
-import time
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ENDPOINT = "https://service.example/OctopusService.svc"
-FAST = 3.0
+# What must be refused fast takes milliseconds, or else hours: a limit of the run tells them apart.
+pytestmark = pytest.mark.timeout(20)
 
 
 @pytest.fixture
@@ -38,10 +38,8 @@ def client_of(endpoint: str = ENDPOINT, **settings: Any) -> OctopusClient:
 
 def refused(mocked: responses.RequestsMock, body: bytes, **settings: Any) -> OctopusError:
     mocked.post(ENDPOINT, body=body, content_type="text/xml; charset=utf-8")
-    started = time.monotonic()
     with client_of(**settings) as client, pytest.raises(OctopusError) as caught:
         client.get_item_quantity_info("A")
-    assert time.monotonic() - started < FAST
     assert type(caught.value).__module__ == "octopus_soap.errors"
     assert len(str(caught.value)) < 1000
     return caught.value
@@ -123,10 +121,8 @@ def test_hostile_replies_are_refused_fast(mocked, name):
 
 @pytest.mark.parametrize("comments", [30, 200, 290])
 def test_a_page_that_begins_with_many_comments_is_not_tried_in_every_combination(comments):
-    started = time.monotonic()
     with pytest.raises(ProtocolError):
         soap_body(Reply(200, {}, b"<!---->" * comments + b"<html>"), Redactor([]))
-    assert time.monotonic() - started < 1
 
 
 # -- replies without end -------------------------------------------------------------------------------------------
@@ -188,10 +184,9 @@ def test_a_compression_bomb_is_not_unpacked(codec):
         connection.sendall(http(body, headers=f"Content-Encoding: {codec}\r\n"))
 
     with raw_server(bombing) as server, client_of(server.url, max_reply_bytes=4 * 1024 * 1024) as client:
-        before, started = _peak_kilobytes(), time.monotonic()
+        before = _peak_kilobytes()
         with pytest.raises(ProtocolError, match="max_reply_bytes"):
             client.get_item_quantity_info("A")
-        assert time.monotonic() - started < FAST
         assert _peak_kilobytes() - before < 60_000
 
 

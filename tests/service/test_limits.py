@@ -232,8 +232,7 @@ def test_a_cancelled_task_gives_its_turn_to_the_next(service: Emulator, clock: H
             line = client._driver._connections.here().turns.line
             service.script.on("IsSkuExist").do(Hang())
             holding = asyncio.create_task(client.is_sku_exist("A"))
-            while not service.calls:  # noqa: ASYNC110 - it has no event
-                await asyncio.sleep(0.001)
+            await asyncio.to_thread(service.wait_for_calls)
             waiting = asyncio.create_task(client.is_sku_exist("A"))
             behind = asyncio.create_task(client.get_item_quantity("A"))
             while len(line) < 2:  # noqa: ASYNC110 - it has no event

@@ -1,0 +1,31 @@
+"""What the tests themselves keep to."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+SUITE = sorted([*TESTS.rglob("test_*.py"), *TESTS.rglob("conftest.py")])
+CLOCKS = {"sleep", "monotonic", "perf_counter", "process_time", "time", "monotonic_ns", "perf_counter_ns", "time_ns"}
+
+
+def _asks_the_clock(node: ast.AST) -> bool:
+    match node:
+        case ast.Call(func=ast.Attribute(value=ast.Name("time"), attr=name)):
+            return name in CLOCKS
+        case ast.Call(func=ast.Attribute(value=ast.Name("asyncio"), attr="sleep"), args=[ast.Constant(seconds)]):
+            return seconds != 0  # 0 lets the others run
+    return False
+
+
+def test_no_test_sleeps_or_measures_time() -> None:
+    """A wait is for an event (`Emulator.wait_for_calls`); a call that must end has a `timeout` mark, not a clock."""
+    assert len(SUITE) > 100
+    found = [
+        f"{path.relative_to(TESTS)}:{node.lineno}"
+        for path in SUITE
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if _asks_the_clock(node)
+    ]
+    assert found == []
