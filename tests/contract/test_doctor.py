@@ -146,7 +146,7 @@ def test_a_name_nobody_knows_is_a_matter_of_dns(
 def test_a_resolver_that_never_answers_is_left_within_its_limit(
     doctor: Callable[..., Any], configured: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probes.socket, "getaddrinfo", lambda *_, **__: threading.Event().wait(1) and [])
+    monkeypatch.setattr(probes.socket, "getaddrinfo", lambda *_, **__: threading.Event().wait(1) or [])
     monkeypatch.setattr(diagnostics, "NAME_SECONDS", 0.1)
     configured(endpoint="https://slow.invalid/x.svc", **CREDENTIALS)
     code, found = doctor()
