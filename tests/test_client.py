@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from octopus_soap import OctopusClient
 from octopus_soap.contracts.wsdl import load_contract
+from tests.inside import codec_of
 
 if TYPE_CHECKING:
     from octopus_soap.emulator import Emulator
@@ -26,4 +27,4 @@ def test_it_works_inside_a_running_event_loop(client: OctopusClient, service: Em
 
 def test_clients_share_one_parsed_contract(service: Emulator) -> None:
     with OctopusClient(**service.settings()) as one, OctopusClient(**service.settings()) as other:
-        assert one._codec.contract is other._codec.contract is load_contract()
+        assert codec_of(one).contract is codec_of(other).contract is load_contract()

@@ -15,6 +15,7 @@ import pytest
 import octopus_soap
 from octopus_soap import errors, models, results, safety
 from tests.every import every
+from tests.inside import HOME_OF
 
 SOURCE = Path(octopus_soap.__file__)
 
@@ -40,14 +41,14 @@ def test_every_public_name_resolves(name: str) -> None:
 
 
 def test_the_names_for_type_checkers_are_the_names_of_the_lazy_table() -> None:
-    lazy = {name: f"octopus_soap.{home}" for name, home in octopus_soap._HOME_OF.items()}
+    lazy = {name: f"octopus_soap.{home}" for name, home in HOME_OF.items()}
     assert _names_for_type_checkers() == lazy
     assert {*lazy, "__version__"} == set(octopus_soap.__all__)
 
 
-@every("name", sorted(octopus_soap._HOME_OF))
+@every("name", sorted(HOME_OF))
 def test_a_name_is_the_same_object_as_in_its_home(name: str) -> None:
-    home = importlib.import_module(f"octopus_soap.{octopus_soap._HOME_OF[name]}")
+    home = importlib.import_module(f"octopus_soap.{HOME_OF[name]}")
     found = getattr(octopus_soap, name)
     assert found is getattr(home, name)
     assert found.__doc__, "what is public is documented"

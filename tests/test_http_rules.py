@@ -133,5 +133,5 @@ def test_clipping_counts_bytes_and_notes_the_length() -> None:
 
 
 def test_the_jar_keeps_nothing() -> None:
-    policy = no_cookies()._policy  # type: ignore[attr-defined]  # typeshed leaves it out
+    policy = no_cookies()._policy  # type: ignore[attr-defined] # noqa: SLF001 - typeshed leaves it out, and the jar does not show it
     assert policy.allowed_domains() == ()

@@ -14,6 +14,7 @@ import pytest
 
 import octopus_soap
 from tests.every import every
+from tests.inside import HOME_OF
 
 PACKAGE = Path(octopus_soap.__file__).parent
 
@@ -169,8 +170,8 @@ def _part(target: str) -> str:
     name = target.split(".")[1] if "." in target else "__init__"
     if (PACKAGE / name).is_dir() or (PACKAGE / f"{name}.py").exists():
         return name
-    if name in octopus_soap._HOME_OF:
-        return octopus_soap._HOME_OF[name].split(".")[0]
+    if name in HOME_OF:
+        return HOME_OF[name].split(".")[0]
     return {"__version__": "_version"}.get(name, "__init__")
 
 

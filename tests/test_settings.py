@@ -14,6 +14,7 @@ from octopus_soap._http import is_loopback
 from octopus_soap.contracts.bundled import operation_names
 from octopus_soap.settings import profiles_file
 from tests.every import every
+from tests.inside import context_of, secrets_are_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -293,7 +294,9 @@ def test_no_form_of_the_settings_shows_a_secret() -> None:
 
 def test_a_client_shows_no_secret() -> None:
     with OctopusClient(**GIVEN, account_id=ACCOUNT) as client:
-        assert_hides_secrets(repr(client), str(client), vars(client), client._context, client._driver._auth)
+        assert_hides_secrets(
+            repr(client), str(client), vars(client), context_of(client), *map(repr, secrets_are_in(client))
+        )
         with pytest.raises(ConfigError) as caught:
             pickle.dumps(client)
         assert_hides_secrets(caught.value)

@@ -31,6 +31,7 @@ from octopus_soap import (
 )
 from octopus_soap.emulator import CloseIdle, Emulator, Hang, Merchant
 from octopus_soap.transport.asynchronous import ssl_context
+from tests.inside import limiter_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -71,7 +72,7 @@ def test_a_thousand_calls_leave_no_warning_and_nothing_open(service: Emulator) -
     async def work() -> list[int]:
         async with AsyncOctopusClient(settings=settings(service, max_connections=10)) as client:
             values = await asyncio.gather(*(client.get_item_quantity(sku) for sku in skus))
-            line = client._driver._connections.here().turns.line
+            line = limiter_of(client).line
             assert (len(line), line.under_way) == (0, 0)
             return values
 
@@ -119,7 +120,7 @@ PART = {"A0": UNKNOWN, "A1": OK, "A2": OK, "A3": UNKNOWN}
 
 async def _half_done(service: Emulator, client: AsyncOctopusClient, call: asyncio.Task[Any]) -> BatchResult[Any]:
     """Cancel *call* when it stands as `PART` says, and return what its exception carries."""
-    turns = client._driver._connections.here().turns
+    turns = limiter_of(client)
     await until(lambda: len(service.calls) == 4 and turns.line.under_way == 2)
     call.cancel()
     with pytest.raises(asyncio.CancelledError) as caught:
@@ -279,7 +280,7 @@ def test_two_loops_at_once_have_connections_of_their_own_and_one_pace(service: E
     async def work() -> None:
         barrier.wait()
         found.append(await asyncio.gather(*(client.get_item_quantity("00000") for _ in range(5))))
-        found.append(client._driver._connections.here().turns)
+        found.append(limiter_of(client))
 
     threads = [threading.Thread(target=asyncio.run, args=[work()]) for _ in range(2)]
     for thread in threads:

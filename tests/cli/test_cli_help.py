@@ -35,7 +35,7 @@ def helps() -> Iterator[tuple[str, str]]:
         [],
         ["call", "UploadItemList"],
         ["call", "GetOrderList"],
-        *(w for n in SUB_COMMANDS for w in hook._words(n)),
+        *(w for n in SUB_COMMANDS for w in hook._words(n)),  # noqa: SLF001 - the reference's own list of commands
     ]:
         yield " ".join(words), hook.help_of(words)
 

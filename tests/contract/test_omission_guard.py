@@ -26,6 +26,7 @@ from octopus_soap import (
     VariationInfo,
 )
 from octopus_soap.emulator import Emulator, Profile
+from tests.inside import codec_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -195,7 +196,7 @@ LEFT_OUT = ItemQuantityAndPrice(sku="A", stock=3)
 
 def refused_or_harmless(shop: Shop, operation: str, update: WireModel) -> None:
     before = shop.stocked()
-    missing = shop.clients[None]._codec.omitted_value_members(*GUARDED[operation], update)
+    missing = codec_of(shop.clients[None]).omitted_value_members(*GUARDED[operation], update)
     if missing:
         with pytest.raises(InvalidInputError, match="omitted_values"):
             shop.send(None, operation, update)
@@ -226,7 +227,7 @@ def preserved(shop: Shop, operation: str, update: WireModel) -> None:
     before = shop.stocked()
     sent = shop.send("read_first", operation, update)
     assert_only_what_was_set_changed(before, shop.state(), update)
-    missing = shop.clients[None]._codec.omitted_value_members(*GUARDED[operation], update)
+    missing = codec_of(shop.clients[None]).omitted_value_members(*GUARDED[operation], update)
     calls = [call.operation for call in shop.service.calls]
     assert calls == (["GetItemList"] if missing else []) + [GUARDED[operation][0]], (
         "read only where something is missing"
@@ -290,7 +291,7 @@ def test_the_same_updates_are_refused_by_default_naming_every_member(
         shop.send(None, operation, update)
     (problem,) = caught.value.problems
     assert problem.key == "A"
-    missing = shop.clients[None]._codec.omitted_value_members(*GUARDED[operation], update)
+    missing = codec_of(shop.clients[None]).omitted_value_members(*GUARDED[operation], update)
     assert {path.replace("[S1]", "[0]") for path in zeroes} <= set(missing)
     assert problem.message.startswith(f"leaves out {missing[0]}")
     assert shop.service.calls == []
@@ -415,7 +416,7 @@ def test_the_guard_sees_members_the_contract_spells_in_another_case(tmp_path: Pa
     wsdl = variant(tmp_path, values_not_nillable, text=shouting)
     given = {"authtoken": "t", "merchantname": "m", "accessid": "a", "endpoint": "http://127.0.0.1:9/x.svc"}
     with OctopusClient(settings=OctopusSettings.load(**given, wsdl=wsdl)) as client:
-        members = client._codec.omitted_value_members
+        members = codec_of(client).omitted_value_members
         assert members("UpdateItemQuantityAndPrice", "iQP", COMPLETE.without("cost")) == ["COST"]
         assert members("UpdateItemQuantityAndPrice", "iQP", COMPLETE) == []
 

@@ -22,6 +22,7 @@ from octopus_soap.emulator import CallRecord, Emulator, Lie, LintNote
 from octopus_soap.models import AddressInfo, InventoryItem
 from octopus_soap.testing import make_order
 from tests.every import every
+from tests.inside import execute, repeat_first_call
 
 RETAIL = Path(__file__).parents[2].parent / "shared" / "data" / "online_retail_40k.csv.gz"
 needs_retail = pytest.mark.skipif(not RETAIL.exists(), reason=f"the real shop's lines are not at {RETAIL}")
@@ -83,7 +84,7 @@ def tampered(monkeypatch):
 
 def _confirm_nothing(service):
     for order in service.store.orders():
-        service._state._db.execute("UPDATE order_stores SET confirmed = 0 WHERE order_id = ?", (order,))
+        execute(service, "UPDATE order_stores SET confirmed = 0 WHERE order_id = ?", (order,))
 
 
 MEDDLING = {
@@ -105,7 +106,7 @@ MEDDLING = {
     "an order that was not confirmed": ("compare with the service", _confirm_nothing, "confirmed: True expected"),
     "a call too many": (
         "compare with the service",
-        lambda s: s._journal.calls.append(s.calls[0]),
+        repeat_first_call,
         "'UploadItemList': 1",
     ),
     "a stock that is not the pushed one": ("check stock", lambda s: s.store.add_item("00101", Stock=77), "77"),
@@ -209,14 +210,14 @@ def test_the_command_ends_with_no_differences(capsys, tmp_path, monkeypatch):
 
 
 def test_the_command_ends_with_1_and_each_difference(capsys, monkeypatch):
-    original = demo_run._Run._compare_with_service
+    original = demo_run._Run._compare_with_service  # noqa: SLF001 - the demo's last step, replaced
 
     def meddled(self):
         for number in range(60):
             self._service.store.add_item(f"ghost-{number:02}")
         original(self)
 
-    monkeypatch.setattr(demo_run._Run, "_compare_with_service", meddled)
+    monkeypatch.setattr(demo_run._Run, "_compare_with_service", meddled)  # noqa: SLF001 - the demo's last step, replaced
     assert shell(["demo"]) == 1
     out = capsys.readouterr().out
     assert "different: item in the store 'ghost-00': 'nothing' expected, 'extra' found" in out

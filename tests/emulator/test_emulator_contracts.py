@@ -21,7 +21,7 @@ def test_a_client_can_be_built_from_what_is_published(shop, query):
     client = zeep.Client(shop.service.url + query)
     (service,) = client.wsdl.services.values()
     (port,) = service.ports.values()
-    assert set(port.binding._operations) == set(BY_NAME)
+    assert set(port.binding.all()) == set(BY_NAME)
     assert port.binding_options["address"] == shop.service.url
 
 
@@ -71,7 +71,7 @@ def test_profiles_show_in_the_published_contract(emulate):
     price = client.get_type("{http://schemas.datacontract.org/2004/07/OctopusService}ItemQuantityAndPrice")
     nillable = {name: element.nillable for name, element in price.elements}
     assert (nillable["Price"], nillable["Sku"]) == (False, True)
-    output = client.service._binding._operations["GetItemList"].output.body
+    output = next(iter(client.wsdl.bindings.values())).get("GetItemList").output.body
     assert "ArrayOfInventoryItem" in output.signature()
 
 

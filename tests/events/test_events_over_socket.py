@@ -26,6 +26,7 @@ from octopus_soap.emulator import Hang, Latency, Reset, Status
 from octopus_soap.observe.events import combine
 from tests.catalogue import KINDS, Row
 from tests.conftest import SECRETS
+from tests.inside import exchange_by
 
 if TYPE_CHECKING:
     from octopus_soap.emulator import Emulator
@@ -222,7 +223,7 @@ def test_ctrl_c_under_way_tells_that_the_request_was_abandoned(shop: Emulator, c
     def interrupted(*_: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(client._driver, "exchange", interrupted)
+    exchange_by(client, interrupted)
     with pytest.raises(KeyboardInterrupt) as caught:
         client.is_sku_exist("A")
     # The traceback still holds the frames: the end was told without the garbage collector.

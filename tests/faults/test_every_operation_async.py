@@ -23,6 +23,7 @@ from octopus_soap.emulator import CloseIdle, Drip, Emulator, Hang, Latency, Merc
 from octopus_soap.operations import OPERATIONS
 from tests.catalogue import KINDS, Row
 from tests.faults.raw_servers import CREDENTIALS, EXISTS, http, raw_server, read_request
+from tests.inside import forget_batch_sizes
 
 if TYPE_CHECKING:
     import socket
@@ -68,7 +69,7 @@ def awaited(shop: Emulator, runner: asyncio.Runner, kept: dict[str, AsyncOctopus
         client = kept.get(repr(given))
         if client is None:
             client = kept[repr(given)] = AsyncOctopusClient(settings=OctopusSettings.load(**given))
-        client._memory._learned.clear()
+        forget_batch_sizes(client)
         face = Awaited(runner, client)
         face.is_sku_exist("A")
         return face

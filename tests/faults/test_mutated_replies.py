@@ -15,6 +15,7 @@ from octopus_soap import BatchError, BatchResult, OctopusClient, OctopusError, O
 from octopus_soap.emulator import Emulator
 from octopus_soap.wire.faults import Reply
 from tests.catalogue import BY_NAME, KINDS, ROWS, Row, seed
+from tests.inside import exchange_by, prove_credentials
 
 READ_AS = [
     *KINDS,
@@ -61,14 +62,14 @@ def client() -> OctopusClient:
             backoff_base=0.0,
         )
     )
-    made._trust.proven = True
+    prove_credentials(made)
     return made
 
 
 def answered_with(call: Row, body: bytes) -> Any:
     """What the call makes of *body*: its result, or its error."""
     view = client().with_options()
-    view._driver.exchange = lambda *_: Reply(200, {"content-type": "text/xml"}, body, 0.0)  # type: ignore[method-assign]
+    exchange_by(view, lambda *_: Reply(200, {"content-type": "text/xml"}, body, 0.0))
     try:
         return call(view)
     except OctopusError as error:

@@ -28,6 +28,7 @@ from octopus_soap.engine.context import Context
 from octopus_soap.wire.redact import Redactor
 from tests.catalogue import BY_NAME, KINDS, ROWS
 from tests.faults.raw_servers import CREDENTIALS, EXISTS, RawServer, envelope, http, raw_server, read_request
+from tests.inside import context_of, secrets_are_in
 
 if TYPE_CHECKING:
     import socket
@@ -87,8 +88,8 @@ def client_of(endpoint: str, **settings: Any) -> OctopusClient:
 
 def test_reprs_show_none(canaries):
     with client_of(canaries.url) as client:
-        shown = [client, client.settings, client.with_options(read_timeout=1), client._context, client._driver]
-        shown += [client.get_item_list, client.submit_order, client._driver._auth, client._codec._redactor]
+        shown = [client, client.settings, client.with_options(read_timeout=1), context_of(client)]
+        shown += [client.get_item_list, client.submit_order, *secrets_are_in(client)]
         shown += [
             OctopusClient.get_item_list,
             client.settings.model_dump(),
@@ -100,7 +101,7 @@ def test_reprs_show_none(canaries):
         for thing in shown:
             assert clean(repr(thing)), type(thing)
             assert clean(str(thing)), type(thing)
-    assert isinstance(client._context, Context)
+    assert isinstance(context_of(client), Context)
 
 
 @pytest.mark.parametrize("call", KINDS, ids=str)

@@ -18,6 +18,7 @@ import pytest
 
 from octopus_soap import ClientClosedError, ItemQuantityAndPrice, OctopusClient, OctopusError, OctopusSettings
 from octopus_soap.emulator import CloseIdle, Emulator, Latency, Merchant, Status
+from tests.inside import codec_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,7 +128,7 @@ def test_parallel_batches_keep_to_the_limit_too(service, make_client):
 
 def test_the_next_request_does_not_wait_until_an_answer_is_decoded(service, make_client, monkeypatch):
     client = make_client(max_connections=2)
-    decode, first_ended, more = client._codec.decode, threading.Event(), threading.Event()
+    decode, first_ended, more = codec_of(client).decode, threading.Event(), threading.Event()
 
     def held(*given: Any, **named: Any) -> Any:
         if first_ended.is_set():
@@ -143,7 +144,7 @@ def test_the_next_request_does_not_wait_until_an_answer_is_decoded(service, make
             pass
         more.set()
 
-    monkeypatch.setattr(client._codec, "decode", held)
+    monkeypatch.setattr(codec_of(client), "decode", held)
     watching = threading.Thread(target=watch)
     watching.start()
     try:

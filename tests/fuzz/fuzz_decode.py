@@ -29,6 +29,7 @@ with atheris.instrument_imports(include=["octopus_soap"]) if atheris else contex
     from octopus_soap import BatchError, BatchResult, OctopusClient, OctopusError, OctopusSettings
     from octopus_soap.wire.faults import Reply
     from tests.catalogue import ROWS, Row, seed
+    from tests.inside import exchange_by, forget_batch_sizes, prove_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,16 +94,16 @@ class Target:
         self._client = OctopusClient(
             settings=_settings(endpoint=endpoint, authtoken="t", merchantname="m", accessid="a")
         )
-        self._client._trust.proven = True
+        prove_credentials(self._client)
         self._reply = Reply(200)
-        self._client._driver.exchange = lambda *_: self._reply  # type: ignore[method-assign] # the network is the fuzzer's
+        exchange_by(self._client, lambda *_: self._reply)  # the network is the fuzzer's
 
     def __call__(self, data: bytes) -> None:
         if len(data) < 2:
             return
         call, status = ROWS[data[0] % len(ROWS)], STATUSES[data[1] % len(STATUSES)]
         self._reply = Reply(status, {"content-type": "text/xml"}, data[2:], 0.0)
-        self._client._memory._learned.clear()
+        forget_batch_sizes(self._client)
         started = time.monotonic()
         try:
             answer: Any = call(self._client)

@@ -14,6 +14,7 @@ from octopus_soap.emulator import faults
 from octopus_soap.jobs import Change, ChangeFeed
 from octopus_soap.jobs.changes import STEPS
 from octopus_soap.jobs.tables import CHANGES
+from tests.inside import state_of
 from tests.jobs.databases import KINDS, why_no_postgres
 from tests.jobs.shops import Clock, Garbled
 
@@ -286,9 +287,9 @@ def test_a_service_that_lists_every_change_and_takes_one_off_at_a_time_comes_rig
             return True
         return False
 
-    monkeypatch.setattr(service._state, "mark_changed", mark_changed)
-    monkeypatch.setattr(service._state, "forget_change", forget_change)
-    monkeypatch.setattr(service._state, "changes", lambda merchant: list(rows))
+    monkeypatch.setattr(state_of(service), "mark_changed", mark_changed)
+    monkeypatch.setattr(state_of(service), "forget_change", forget_change)
+    monkeypatch.setattr(state_of(service), "changes", lambda merchant: list(rows))
     stock_up(service, A=1)
     stock_up(service, A=2, B=1)
     stock_up(service, A=3)

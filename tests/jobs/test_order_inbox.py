@@ -15,6 +15,7 @@ from octopus_soap.emulator import faults
 from octopus_soap.jobs import ChangeFeed, OrderInbox
 from octopus_soap.jobs.tables import ORDER_CURSORS, ORDERS
 from tests.conftest import SECRETS
+from tests.inside import execute
 from tests.jobs.databases import KINDS, why_no_postgres
 from tests.jobs.shops import START, Clock, Garbled, book, bookings, confirmed, open_books, sell, states
 
@@ -491,8 +492,7 @@ def test_an_order_changed_after_it_was_handled_is_reported_or_delivered_as_a_rev
 
 
 def _pay(service: Emulator, order_id: str) -> None:
-    with service._state.transaction():
-        service._state._db.execute("UPDATE orders SET payment = 'Cleared' WHERE id = ?", (int(order_id),))
+    execute(service, "UPDATE orders SET payment = 'Cleared' WHERE id = ?", (int(order_id),))
 
 
 @both

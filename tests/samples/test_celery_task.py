@@ -33,7 +33,7 @@ def shop(configured, monkeypatch, tmp_path):
     celery_task.app.conf.task_always_eager = True
     yield configured
     celery_task.app.conf.task_always_eager = False
-    celery_task._close()
+    celery_task._close()  # noqa: SLF001 - the sample's own state
 
 
 def order():
@@ -113,7 +113,7 @@ def test_each_worker_process_has_a_client_of_its_own_and_closes_it(shop, ends):
     assert celery_task.shop() is not parents
     assert celery_task.shop() is celery_task.shop()
     getattr(celery_task.signals, ends).send(sender=None)
-    assert celery_task._client == []
+    assert celery_task._client == []  # noqa: SLF001 - the sample's own state
     parents.close()
 
 

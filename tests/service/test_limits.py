@@ -21,6 +21,7 @@ from octopus_soap import (
 from octopus_soap.emulator import Emulator, Hang, Latency, Status
 from octopus_soap.engine.effects import SendFailure
 from octopus_soap.transport.limiter import TaskLimiter, ThreadLimiter
+from tests.inside import limiter_of, pace_by, wait_for_real
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -68,8 +69,7 @@ def paced(
 
     def make(**given: Any) -> OctopusClient:
         client = make_client(**given)
-        connections = client._driver._connections
-        connections._turns = ThreadLimiter(client.settings, clock, clock.thread)
+        pace_by(client, ThreadLimiter, clock, clock.thread)
         return client
 
     return make
@@ -79,8 +79,7 @@ def paced_async(service: Emulator, clock: HandClock, **given: Any) -> AsyncOctop
     """An asynchronous client whose pace runs on the hand clock; made inside its event loop."""
     service.store.add_item("A", Stock="7")
     client = AsyncOctopusClient(settings=limited(service, **given))
-    connections = client._driver._connections
-    connections.here().turns = TaskLimiter(client.settings, connections._pace, connections._lock, clock, clock.task)
+    pace_by(client, TaskLimiter, clock, clock.task)
     return client
 
 
@@ -146,7 +145,7 @@ def test_threads_are_served_in_the_order_they_came(
     service: Emulator, make_client: Callable[..., OctopusClient]
 ) -> None:
     client = make_client(max_connections=1)
-    line = client._driver._connections.turns.line
+    line = limiter_of(client).line
     skus = [f"{number:02d}" for number in range(8)]
     service.store.add_items({"Sku": sku, "Stock": sku} for sku in skus)
     first = line.join(lambda: None)
@@ -157,7 +156,7 @@ def test_threads_are_served_in_the_order_they_came(
         threads[-1].start()
         while len(line) <= place:  # until it stands in the line
             threads[-1].join(0.001)
-    client._driver._connections.turns.release()
+    limiter_of(client).release()
     for thread in threads:
         thread.join(30)
     assert [call.keys[0] for call in service.calls] == skus
@@ -211,7 +210,7 @@ def test_a_repeat_that_would_come_too_late_ends_the_call(
 
 def test_all_connections_busy_is_told_as_that(service: Emulator, make_client: Callable[..., OctopusClient]) -> None:
     client = make_client(max_connections=1, max_attempts=1)
-    turns = client._driver._connections.turns
+    turns = limiter_of(client)
     assert turns.take(1.0) == pytest.approx(0.0, abs=1.0)
     busy = turns.take(0.05)
     assert isinstance(busy, SendFailure)
@@ -229,7 +228,7 @@ def test_all_connections_busy_is_told_as_that(service: Emulator, make_client: Ca
 def test_a_cancelled_task_gives_its_turn_to_the_next(service: Emulator, clock: HandClock) -> None:
     async def work() -> int:
         async with paced_async(service, clock, max_connections=1) as client:
-            line = client._driver._connections.here().turns.line
+            line = limiter_of(client).line
             service.script.on("IsSkuExist").do(Hang())
             holding = asyncio.create_task(client.is_sku_exist("A"))
             await asyncio.to_thread(service.wait_for_calls)
@@ -255,7 +254,7 @@ def test_a_cancelled_wait_for_the_pace_costs_those_behind_nothing(service: Emula
         async with paced_async(service, clock, max_requests_per_second=1) as client:
             await client.get_item_quantity("A")
             tasks = [asyncio.create_task(client.get_item_quantity("A")) for _ in range(4)]
-            line = client._driver._connections.here().turns.line
+            line = limiter_of(client).line
             while len(line) < 4:  # noqa: ASYNC110 - it has no event
                 await asyncio.sleep(0)
             for task in tasks[1:3]:
@@ -271,8 +270,8 @@ def test_a_stop_ends_the_wait_and_nothing_more_is_sent(paced: Callable[..., Octo
     stop = threading.Event()
     client = paced(max_requests_per_second=0.02, total_timeout=1000)
     client.get_item_quantity("A")
-    turns = client._driver._connections.turns
-    turns._pause = lambda event, _: event.wait(30)  # type: ignore[misc] # a real wait, which only the stop ends
+    turns = limiter_of(client)
+    wait_for_real(turns, lambda event, _: event.wait(30))  # only the stop ends it
     found: list[Any] = []
     view = client.with_options(stop=stop)
     thread = threading.Thread(
@@ -292,7 +291,7 @@ def test_an_abandoned_stream_leaves_the_line(service: Emulator, make_client: Cal
     """Threads that wait for a connection are woken: nobody wants their answers any more."""
     service.store.add_items({"Sku": f"{number:03d}", "Stock": "1"} for number in range(50))
     client = make_client(max_connections=2)
-    turns = client._driver._connections.turns
+    turns = limiter_of(client)
     service.script.on("GetItemQuantityList").do(Latency(0.02))
     parts = client.get_item_quantity_list.stream([f"{number:03d}" for number in range(50)], batch_size=1)
     next(parts)

@@ -54,8 +54,10 @@ def every_operation() -> str:
                 lines.append(f"    assert_type({wait}client.{row.name}.with_info({given}), Answer[{row.returns}])")
     body = "\n".join(lines)
     used = sorted(set(re.findall(r"\w+", body)) & set(octopus_soap.__all__))
+    decimal = "from decimal import Decimal\n" if "Decimal" in body else ""
     return (
-        "from collections.abc import AsyncGenerator, Generator, Iterable\nfrom typing import assert_type\n\n"
+        "from collections.abc import AsyncGenerator, Generator, Iterable\n"
+        f"{decimal}from typing import assert_type\n\n"
         f"from octopus_soap import {', '.join(used)}\nfrom octopus_soap.operations import ShowProgress\n{body}\n"
     )
 
