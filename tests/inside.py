@@ -85,19 +85,6 @@ def forget_batch_sizes(client: Any) -> None:
     client._memory._learned.clear()
 
 
-# -- wire ----------------------------------------------------------------------------------------------------------
-
-
-def decoder_of(codec: Codec) -> Any:
-    """The decoder: to see whether rows were read from the text."""
-    return codec._decoder
-
-
-def record_reader(codec: Codec, model: Any) -> Any:
-    """How *model* is read, with the layouts that were learnt."""
-    return codec._decoder._plans.of(model)
-
-
 # -- the emulator --------------------------------------------------------------------------------------------------
 
 

@@ -247,7 +247,7 @@ def test_a_lock_that_cannot_be_given_back_hides_neither_the_work_nor_its_error(
 
     def work() -> str:
         with ledger.run_lock("push"):
-            monkeypatch.setattr(ledger._database, "closed", True)  # noqa: SLF001 - a database that goes away
+            monkeypatch.setattr(ledger._database, "closed", True)
             return "done"
 
     assert work() == "done"
@@ -257,7 +257,7 @@ def test_a_lock_that_cannot_be_given_back_hides_neither_the_work_nor_its_error(
 
     def fail() -> None:
         with ledger.run_lock("push"):
-            monkeypatch.setattr(ledger._database, "closed", True)  # noqa: SLF001 - a database that goes away
+            monkeypatch.setattr(ledger._database, "closed", True)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

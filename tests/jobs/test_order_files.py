@@ -69,7 +69,7 @@ def test_a_name_stays_in_the_folder_and_tells_the_key(ledger: Ledger, tmp_path: 
     files(OrderResponseItem(order_id="1"), delivery)
     (hidden,) = folder.iterdir()
     assert hidden.name.startswith(".")
-    for call in delivery._afterwards:  # noqa: SLF001 - made by the inbox once it has committed
+    for call in delivery._afterwards:
         call()
     (seen,) = folder.iterdir()
     assert seen.name.endswith(".jsonl")
