@@ -29,7 +29,7 @@ from itertools import count
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from octopus_soap.engine.inputs import BatchInputs, BatchItem, ListCall, account_of, check_contract
+from octopus_soap.engine.inputs import BatchInputs, BatchItem, ListCall, check_call
 from octopus_soap.engine.outcomes import BatchPart, ItemVerdict, outcomes_of, same_for_all, unknown_if
 from octopus_soap.engine.read_first import complete, read_current
 from octopus_soap.engine.request import RequestFailure, RequestResult, perform, request_for
@@ -37,10 +37,8 @@ from octopus_soap.engine.retry import FailureKind
 from octopus_soap.errors import (
     AuthenticationError,
     FaultError,
-    InvalidInputError,
     OctopusError,
     OutcomeUnknownError,
-    Problem,
     TimedOutError,
     TransportError,
 )
@@ -122,11 +120,7 @@ class BatchCall(Generic[T, R]):
         self.ahead = self.parallel if self._reading and not streaming else 0
         self.fatal: OctopusError | None = None
         self._reporter = None if call.progress is None or call.progress is False else Reporter(call.progress)
-        check_contract(context, name, operation.safety)
-        problems: list[Problem] = []
-        self._account = account_of(context, call.account_id, problems)
-        if problems:
-            raise InvalidInputError(problems)
+        self._account = check_call(context, name, operation.safety, call.account_id, [])
         self._request = request_for(context, name, operation.safety, call.reads)
         self._inputs = BatchInputs(
             name, operation.rule, call, self._account, context, reading=self._reading, streaming=streaming
@@ -160,8 +154,10 @@ class BatchCall(Generic[T, R]):
         # A lost connection may mean a reply too large for the service; a poison item found explains it better.
         if split.worked[0] and (split.refused or not split.poisoned):
             self._context.memory.limit(self._request.operation, *split.worked)
-        if split.succeeded or split.hopeless():
-            self._outage = split.hopeless()
+        if split.hopeless():
+            self._outage = True
+        elif split.succeeded:
+            self._outage = False
         split.outcomes.sort(key=_INDEX)
         part = self._ended[number] = BatchPart(split.outcomes, split.calls, number)
         self._context.config.observer.batch(self._request.operation, number, part.outcomes, part.calls)

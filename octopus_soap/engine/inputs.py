@@ -94,25 +94,32 @@ def model_problems(value: Any, model: type[WireModel], *, required: bool = False
     return [Problem(f"expected a {model.__name__}, not {type(value).__name__}{hint}")]
 
 
-def account_of(context: Context, account_id: str | None, problems: list[Problem]) -> str:
-    """Return the account a call goes to, the client's unless it names one; add what is wrong with it to *problems*."""
-    account = context.account_id if account_id is None else account_id
-    problems += text_problems(account, "account_id", secret=True)
-    return account
+def check_call(
+    context: Context, operation: str, declared: Safety, account_id: str | None, problems: list[Problem]
+) -> str:
+    """Return the account a call goes to: the client's, unless the call names one.
 
-
-def check_contract(context: Context, operation: str, declared: Safety) -> None:
-    """Refuse a write under a contract that was never compared with the live one.
+    Args:
+        context: what the client's calls share.
+        operation: wire name.
+        declared: the safety class its row declares.
+        account_id: as the caller gave it.
+        problems: what is wrong with the other arguments.
 
     Raises:
+        InvalidInputError: an argument is refused.
         UnverifiedContractError: the operation writes, the contract is the bundled one, and the endpoint is real.
     """
+    account = context.account_id if account_id is None else account_id
+    if problems := [*problems, *text_problems(account, "account_id", secret=True)]:
+        raise InvalidInputError(problems)
     if context.unverified and declared is not Safety.READ:
         raise UnverifiedContractError(
             f"{operation} would write with the bundled contract, which is a reconstruction. A WCF server ignores "
             "members in the wrong order or namespace without any error, and a price could become 0. Pin the live "
             "contract (octopus-soap wsdl pin), pass wsdl=..., or set accept_unverified_contract=True"
         )
+    return account
 
 
 def omission_problem(operation: str, parameter: str, key: str, value: Any, context: Context) -> Problem | None:

@@ -25,12 +25,11 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, Ty
 
 from octopus_soap.engine.batch import BatchCall
 from octopus_soap.engine.effects import Flow, first_attempt
-from octopus_soap.engine.inputs import account_of, check_contract, omission_problem
+from octopus_soap.engine.inputs import check_call, omission_problem
 from octopus_soap.engine.read_first import FILLABLE, complete, read_current
 from octopus_soap.engine.request import RequestEnd, RequestFailure, RequestResult, perform, request_for
 from octopus_soap.errors import (
     ApiStatusError,
-    InvalidInputError,
     OctopusError,
     OutcomeUnknownError,
     Problem,
@@ -294,10 +293,7 @@ class SingleOperation(Operation, Generic[P, T]):
             value = call.arguments[call.guarded]
             omitted = omission_problem(self.wire_name, call.guarded, _key(value), value, context)
             problems += [] if omitted is None else [omitted]
-        account = account_of(context, call.account_id, problems)
-        if problems:
-            raise InvalidInputError(problems)
-        check_contract(context, self.wire_name, self.safety)
+        account = check_call(context, self.wire_name, self.safety, call.account_id, problems)
         arguments = {"accountID": account, **call.arguments}
         return self._flow(call, arguments, context.codec.encode(self.wire_name, arguments), context)
 
@@ -316,7 +312,7 @@ class SingleOperation(Operation, Generic[P, T]):
             if end.refusal is not None:
                 raise _refusal(end.refusal, end, _key(call.arguments.get(call.guarded))).with_info(end.info)
             try:
-                return Answer(call.finish(_readable(end)), _noting(end.info, filled))
+                return Answer(call.finish(end), _noting(end.info, filled) if filled else end.info)
             except ProtocolError as error:
                 if request.safety is not Safety.UNSAFE:
                     raise
@@ -341,13 +337,6 @@ def _refusal(refusal: ApiStatusError, result: RequestResult, key: str) -> ApiSta
     )
 
 
-def _readable(result: RequestResult) -> RequestResult:
-    if result.decoded.problems:
-        shown = "; ".join(str(problem) for problem in result.decoded.problems[:3])
-        raise ProtocolError(f"cannot read the result: {shown}", info=result.info)
-    return result
-
-
 def _open_outcome(operation: str, error: ProtocolError) -> OctopusError:
     """Return what stands for an unreadable answer to an unsafe write, which leaves its outcome open."""
     return OutcomeUnknownError(
@@ -358,8 +347,6 @@ def _open_outcome(operation: str, error: ProtocolError) -> OctopusError:
 
 def _noting(info: CallInfo, filled: tuple[str, ...]) -> CallInfo:
     """Note in a single call's facts what was completed; a list's outcomes have `filled` for it."""
-    if not filled:
-        return info
     return replace(info, warnings=(*info.warnings, f"completed from the current item: {', '.join(filled)}"))
 
 

@@ -205,8 +205,11 @@ class RequestResult(NamedTuple):
         """Return the reply's value.
 
         Raises:
-            ProtocolError: the reply has none.
+            ProtocolError: the reply has none, or it cannot be read.
         """
+        if self.decoded.problems:
+            shown = "; ".join(str(problem) for problem in self.decoded.problems[:3])
+            raise ProtocolError(f"cannot read the result: {shown}", info=self.info)
         value = self.decoded.value
         if value is None:
             raise ProtocolError("the service answered with no value", info=self.info)

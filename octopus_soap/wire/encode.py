@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 ENVELOPE = "http://schemas.xmlsoap.org/soap/envelope/"
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
+_ROWS = "\0"  # marks the place of a list's rows; no text on the wire can hold it
 _PREFIXES = "abcdefghjklmnopqrtuvwxyz"  # s and i are taken
 _SPECIAL = re.compile("[&<>\r]|" + FORBIDDEN.pattern)
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}  # a raw CR would be read back as LF
@@ -43,7 +44,7 @@ _INTEGERS = frozenset(
 
 def escape(text: str) -> str:
     """Escape *text* for an element; raises `ValueError` for a character XML cannot carry."""
-    return text if _SPECIAL.search(text) is None else _SPECIAL.sub(_replacement, text)
+    return _SPECIAL.sub(_replacement, text)
 
 
 def _replacement(match: re.Match[str]) -> str:
@@ -65,7 +66,7 @@ class RequestEncoder:
 
     def __init__(self, operation: OperationContract, utc_suffix: str = "Z") -> None:
         self._operation = operation
-        self._parameter = cache(operation.parameter)
+        self._steps = cache(self._argument_steps)
         self.row_writer = cache(self._row_writer)
         self._prefixes = _prefixes(operation.request)
         self._formats = scalar_formats(utc_suffix)
@@ -77,24 +78,25 @@ class RequestEncoder:
         self._close = f"</{tag}></s:Body></s:Envelope>"
 
     def envelope(self, arguments: Mapping[str, Any]) -> bytes:
-        """The envelope of a call with *arguments* (wire parameter to value; absent ones are left out)."""
+        """Return the envelope of a call with *arguments* (wire parameter to value; absent ones are left out)."""
         out = [self._open]
-        self._arguments(arguments, out)
+        for name, write in self._steps(tuple(arguments)):
+            write(arguments[name], out)
         out.append(self._close)
         return "".join(out).encode()
 
     def frame(self, arguments: Mapping[str, Any], listed: str) -> EnvelopeParts:
-        """What stands around the rows of the list parameter *listed*, in a call with *arguments* besides."""
-        mark = "\0"
+        """Return what encloses the rows of the list parameter *listed*, in a call with *arguments* besides."""
         out = [self._open]
-        self._arguments({**arguments, listed: mark}, out, listed)
+        for name, write in self._steps((*arguments, listed), listed):
+            write(arguments.get(name), out)
         out.append(self._close)
-        head, _, tail = "".join(out).partition(mark)
+        head, _, tail = "".join(out).partition(_ROWS)
         return EnvelopeParts(head.encode(), tail.encode())
 
     def _row_writer(self, listed: str) -> Callable[[Any], bytes]:
         """Return what encodes one row of the list parameter *listed*; kept as `row_writer`."""
-        member = self._parameter(listed)
+        member = self._operation.parameter(listed)
         repeated = member if member.many else member.shape.items
         if repeated is None:
             raise ContractError(f"the contract in force does not declare {member.name} as a list")
@@ -107,17 +109,20 @@ class RequestEncoder:
 
         return row
 
-    def _arguments(self, arguments: Mapping[str, Any], out: list[str], listed: str = "") -> None:
-        given = {self._parameter(name).name: name for name in arguments}
-        for member in self._operation.request.shape.members:
-            name = given.get(member.name)
-            if name is None:
-                continue
-            if name == listed:
-                tag = self._tag(member)
-                out.append("\0" if member.many else f"<{tag}>\0</{tag}>")
-            else:
-                self._writer(member)(arguments[name], out)
+    def _argument_steps(self, names: tuple[str, ...], listed: str = "") -> list[tuple[str, Write]]:
+        """Return the writers of the arguments *names*, in the contract's order; kept as `_steps`."""
+        given = {self._operation.parameter(name).name: name for name in names}
+        members = [member for member in self._operation.request.shape.members if member.name in given]
+        return [
+            (given[member.name], self._mark(member) if given[member.name] == listed else self._writer(member))
+            for member in members
+        ]
+
+    def _mark(self, member: Member) -> Write:
+        """Return what writes the place of a list's rows, whatever the value."""
+        tag = self._tag(member)
+        place = _ROWS if member.many else f"<{tag}>{_ROWS}</{tag}>"
+        return lambda _, out: out.append(place)
 
     def _tag(self, member: Member) -> str:
         prefix = self._prefixes.get(member.namespace)
@@ -285,7 +290,7 @@ def scalar_formats(utc_suffix: str) -> dict[str, Callable[[Any], str]]:
 
 def _text(value: Any) -> str:
     if isinstance(value, str):
-        return escape(value)
+        return value if _SPECIAL.search(value) is None else escape(value)
     return _flag(value) if isinstance(value, bool) else escape(str(value))
 
 

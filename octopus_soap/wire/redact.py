@@ -66,6 +66,9 @@ class Redactor:
     Args:
         secrets: the values; anything shorter than four characters would mask ordinary words and is left to the
             member names.
+
+    Attributes:
+        encoded: each secret in the forms it may have in a reply; a reply without any needs no masking.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
@@ -75,14 +78,10 @@ class Redactor:
             form for secret in plain for form in (secret, secret.strip(), escape(secret), escape(secret, quote=False))
         }
         self._secrets = sorted((form for form in forms if form), key=len, reverse=True)  # the longest first
-        self._bytes = [secret.encode(form) for secret in self._secrets for form in _ENCODINGS]
+        self.encoded = tuple(secret.encode(form) for secret in self._secrets for form in _ENCODINGS)
 
     def __repr__(self) -> str:
         return f"Redactor({len(self._secrets)} secrets)"
-
-    def concerns(self, body: bytes) -> bool:
-        """True where a secret turns up in *body*."""
-        return any(secret in body for secret in self._bytes)
 
     def text(self, value: str) -> str:
         """Return *value* with every secret masked."""

@@ -416,7 +416,7 @@ def test_a_secret_echoed_in_utf_16_is_masked_too(encoding):
     said = f"<x>the token {secret} is old</x>"
     mark = "\ufeff" if encoding == "utf-16-be" else ""
     redactor = Redactor([secret])
-    assert redactor.concerns((mark + said).encode(encoding))
+    assert any(form in (mark + said).encode(encoding) for form in redactor.encoded)
     shown = redactor.body((mark + said).encode(encoding), 300)
     assert secret not in shown.replace("\0", "")
     assert "the token" in shown
