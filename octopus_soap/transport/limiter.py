@@ -93,6 +93,13 @@ class FairQueue:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    def start_at_once(self, now: float) -> bool:
+        """Return True if nobody waits and the limits allow a start, which is then taken; `done` must follow."""
+        if self._waiting or self.under_way >= self.most or self.pace.reserve(now):
+            return False
+        self.under_way += 1
+        return True
+
     def join(self, wake: Callable[[], object]) -> Waiter:
         """Queue at the end."""
         ticket = Waiter(wake)
@@ -256,6 +263,9 @@ class ThreadLimiter(_Limiter):
         Returns:
             The seconds waited, or why there is no turn.
         """
+        with self._lock:
+            if self.line.start_at_once(self._clock()):
+                return 0.0
         events = [event for event in (stop, abandoned) if event is not None]
         woken = threading.Event()
         with closing(self._steps(woken, limit, lambda: any(event.is_set() for event in events))) as steps:
@@ -311,6 +321,9 @@ class TaskLimiter(_Limiter):
         Returns:
             The seconds waited, or why there is no turn.
         """
+        with self._lock:
+            if self.line.start_at_once(self._clock()):
+                return 0.0
         woken = asyncio.Event()
         with closing(self._steps(woken, limit, lambda: stop is not None and stop.is_set())) as steps:
             while True:
