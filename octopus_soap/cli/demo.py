@@ -32,6 +32,12 @@ def demo(
             metavar="FILE", help="Order lines in the format of the UCI 'Online Retail' data set, plain or gzip."
         ),
     ] = None,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", help="Against a service whose value types cannot be null, and are 0 where they are left out."
+        ),
+    ] = False,
     report: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="CSV file to write every skipped line to, with its number and reason."),
@@ -57,7 +63,7 @@ def demo(
     if report is not None:  # before the run, so that it exists if the run fails
         _write_report(report, reading)
     with _progress() as watch:
-        outcome = run_demo(shop, watch)
+        outcome = run_demo(shop, watch, strict=strict)
     _show_steps(outcome)
     _show_lines(reading, shop, report)
     _show_differences(outcome.differences)

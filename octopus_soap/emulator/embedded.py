@@ -65,7 +65,7 @@ class Emulator:
         names = [merchant.name for merchant in self.merchants]
         if not names or len(set(names)) != len(names):
             raise ValueError("merchants need names of their own, and there must be at least one")
-        contract = contracts.load(
+        self._contract = contract = contracts.load(
             Path(wsdl) if wsdl is not None else contract_path(),
             bare_lists=self.profile.bare_lists,
             nillable_values=self.profile.nillable_values,
@@ -130,6 +130,14 @@ class Emulator:
         if not self._port:
             raise RuntimeError("the emulator has no address before it is started")
         return f"http://127.0.0.1:{self._port}{PATH}"
+
+    def wsdl_document(self) -> bytes:
+        """Return the contract in force as one document, as ``?singleWsdl`` serves it.
+
+        Raises:
+            RuntimeError: It was never started, and has no address to put into the document.
+        """
+        return self._contract.documents.single_document(self.url)
 
     def settings(self, merchant: str | None = None) -> dict[str, str]:
         """Return what a client needs: ``endpoint``, ``authtoken``, ``merchantname``, ``accessid``.

@@ -21,7 +21,7 @@ from octopus_soap.errors import (
     Problem,
     ProtocolError,
 )
-from octopus_soap.models.inventory import InventoryItem, ItemQuantityAndPrice, StoreStockInfo
+from octopus_soap.models.inventory import InventoryItem, ItemQuantityAndPrice, Locks, StoreStockInfo
 from octopus_soap.models.replies import RowsOf
 from octopus_soap.safety import Safety
 
@@ -156,6 +156,8 @@ def _merged(mine: Any, theirs: Any) -> Any:
 
 def _as_update(item: InventoryItem) -> ItemQuantityAndPrice:
     locks = item.field_locks
+    if locks is None and "field_locks" in item.model_fields_set:  # nil: the item has no locks, so none is set
+        locks = Locks(lock_stock=False, lock_price=False, lock_cost=False)
     return ItemQuantityAndPrice(
         sku=item.sku,
         stock=_whole(item.stock),

@@ -440,3 +440,14 @@ def test_read_first_reads_from_the_account_the_update_goes_to(tmp_path: Path, ma
             client.update_item_quantity_and_price(update, account_id="other-account")
         assert service.calls[0].operation == "GetItemList"
         assert all("other-account" in str(call.request) for call in service.calls)
+
+
+def test_an_item_without_locks_has_none_set(shop: Shop) -> None:
+    """FieldLocks is nil where an item was uploaded without: read_first takes that as three open locks."""
+    shop.service.reset()
+    shop.service.store.add_item("A", Price=Decimal(1), Cost=Decimal(2), Stock="3")
+    assert shop.send("read_first", "update_item_quantity_and_price", ItemQuantityAndPrice(sku="A", stock=9)) is True
+    stored = shop.service.store.item("A")
+    assert stored is not None
+    assert (stored["Price"], stored["Cost"], stored["Stock"]) == (1, 2, "9")
+    assert not any(stored["FieldLocks"].values())

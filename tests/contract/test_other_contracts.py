@@ -459,3 +459,27 @@ def test_the_pinned_contract_is_what_makes_the_difference(
         assert item is not None
         assert item["Price"] == MONEY
         assert service.lint == []
+
+
+# -- a contract as it may also be: other rows, and a Status that is text -------------------------------------------
+
+
+def test_rows_of_an_update_are_read_under_either_name_and_status_as_text_too(
+    tmp_path: Path, running_service: Emulator
+) -> None:
+    """The page names two types for the rows of an update; ChannelAdvisor has an enumeration for Status."""
+
+    def changed(text: str) -> str:
+        return text.replace("UpdateInventoryItemResponse", "UpdateItemRow").replace("tns:ResultStatus", "xs:string")
+
+    wsdl = variant(tmp_path, text=changed)
+    assert "UpdateItemRow" in (wsdl.parent / "DataContracts.xsd").read_text()
+    for contract in (None, wsdl):
+        with Emulator(wsdl=wsdl, merchants=running_service.merchants) as service:
+            service.store.add_item("A")
+            settings = OctopusSettings.load(**service.settings(), wsdl=contract)
+            with OctopusClient(settings=settings) as client:
+                updates = [ItemQuantityAndPrice(sku="A", stock=1), ItemQuantityAndPrice(sku="X", stock=1)]
+                result = client.update_item_quantity_and_price_list(updates)
+            assert b":UpdateItemRow>" in service.calls[-1].reply
+            assert [(o.key, o.status.value) for o in result.outcomes] == [("A", "ok"), ("X", "rejected")]

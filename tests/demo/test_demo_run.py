@@ -45,6 +45,13 @@ def test_the_small_shop_goes_in_and_comes_out_as_it_was(shop):
     assert steps["read it again"].items == 0
 
 
+def test_the_small_shop_comes_out_as_it_was_from_a_strict_service_too(shop):
+    """Value types that cannot be null, and are 0 where they are left out."""
+    outcome = run_demo(shop, strict=True)
+    assert [str(difference) for difference in outcome.differences] == []
+    assert {step.name: step for step in outcome.steps}["push stock and prices"].calls > 1  # each update is read first
+
+
 def test_a_shop_without_sales_takes_no_call_it_needs_not():
     outcome = run_demo(build_shop([]))
     assert outcome.differences == []

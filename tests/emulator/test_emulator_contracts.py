@@ -122,6 +122,15 @@ def test_the_published_single_document_can_be_served_in_turn(shop, emulate, tmp_
     assert again.call("IsSkuExist", "<sku>A</sku>").result == "true"
 
 
+def test_the_contract_in_force_can_be_had_without_a_request(emulate):
+    shop = emulate(profile=Profile.strict())
+    served = requests.get(f"{shop.service.url}?singleWsdl", timeout=10).content
+    assert shop.service.wsdl_document() == served
+    assert shop.service.metadata_requests == ["singleWsdl"]
+    with pytest.raises(RuntimeError, match="before it is started"):
+        Emulator().wsdl_document()
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
