@@ -147,6 +147,22 @@ class _BoundedStream(httpcore.NetworkStream):
         return self._inner.get_extra_info(info)
 
 
+class _AsyncBackend(httpcore.AsyncNetworkBackend):
+    """Looks names up in the loop's thread once the interpreter shuts down: asyncio's pool takes no work then."""
+
+    def __init__(self) -> None:
+        self._inner: Any = httpcore.AnyIOBackend()
+
+    async def connect_tcp(self, host: str, port: int, *args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
+        try:
+            stream: httpcore.AsyncNetworkStream = await self._inner.connect_tcp(host, port, *args, **options)
+        except RuntimeError as error:
+            if "shutdown" not in str(error):
+                raise
+            stream = await self._inner.connect_tcp(_addresses(host, port)[0], port, *args, **options)
+        return stream
+
+
 def _addresses(host: str, port: int) -> list[str]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -287,7 +303,7 @@ class AsyncioDriver:
 
     def __init__(self, settings: OctopiaSettings, sleep: Callable[[float], Awaitable[None]]) -> None:
         self._settings, self._sleep = settings, sleep
-        self._pools = _Pools(settings, httpcore.AsyncConnectionPool)
+        self._pools = _Pools(settings, partial(httpcore.AsyncConnectionPool, network_backend=_AsyncBackend()))
 
     async def run(self, flow: Flow[T]) -> T:
         """Carry *flow* out and return its value."""
@@ -414,8 +430,6 @@ class _Exchange:
         _log.debug("%s: failed after %.3f s: %s", call, time.monotonic() - self._started, type(error).__name__)
         if isinstance(error, _NEVER_LEFT):
             return _not_connected(call, error, reason)
-        if isinstance(error, RuntimeError) and "shutdown" in str(error):  # asyncio looks names up in a pool of threads
-            return OctopiaConnectError(f"{call}: the interpreter is shutting down; nothing was sent", call=call)
         if isinstance(error, (httpcore.TimeoutException, TimeoutError)):
             late = time.monotonic() >= self.until - 0.05  # timers and clocks differ by a little
             what = f"the answer did not end within {self.limit:g} s" if late else f"no answer in time ({reason})"
