@@ -7,6 +7,7 @@ the package: a caller words its own message.
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import zlib
 from datetime import UTC, datetime
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from http.cookiejar import CookieJar
 
 _NUMBER = re.compile(r"\d{1,9}(\.\d+)?", re.ASCII)
+_LINE_ENDS = re.compile(r"[ ]*[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+[ ]*")
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 _CODINGS = {"": 0, "identity": 0, "gzip": 31, "x-gzip": 31, "deflate": 15}
 _ZLIB_HEAD = b"\x78\x9c"
 _GZIP, _RAW_DEFLATE = 31, -15
@@ -32,6 +36,23 @@ def clip(text: str, limit: int) -> str:
     if len(encoded) <= limit:
         return text
     return f"{encoded[: limit - _COUNT_ROOM].decode('utf-8', 'ignore')}… ({len(text)} characters)"
+
+
+def one_line(text: str) -> str:
+    """Return *text* on one line without control characters, safe to print and to log.
+
+    Line ends and tabs become a space. Other control characters, such as ESC, and characters that reverse the direction
+    of writing are shown as escapes, because a terminal would obey them.
+    """
+    if text.isprintable():  # nearly always, and quick
+        return text
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), _LINE_ENDS.sub(" ", text))
+
+
+def proxy_variables() -> str:
+    """Return the names of the environment's variables about proxies that are set, for a message."""
+    names = [each for name in _PROXIES for each in (name, name.lower()) if os.environ.get(each)]
+    return ", ".join(names) or "the proxy settings of this machine"
 
 
 def is_loopback(url: str) -> bool:

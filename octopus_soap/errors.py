@@ -33,7 +33,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from octopus_soap._http import clip
+from octopus_soap._http import clip, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +58,7 @@ class OctopusError(Exception):
     hint: str = ""
 
     def __init__(self, message: str, *, info: CallInfo | None = None) -> None:
-        self.message = clip(message, _MESSAGE_LIMIT)
+        self.message = clip(one_line(message), _MESSAGE_LIMIT)
         super().__init__(self.message)
         self.info = info
         if self.hint:
@@ -66,7 +66,7 @@ class OctopusError(Exception):
 
     def __str__(self) -> str:
         facts = self.info.brief() if self.info else ""
-        return f"{self.message} [{facts}]" if facts else self.message
+        return one_line(f"{self.message} [{facts}]" if facts else self.message)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Exception's own reduce replays positional arguments only; keyword facts live in __dict__, which is restored

@@ -16,11 +16,12 @@ It is `profiles.toml` in the user's configuration folder (`octopus-soap doctor` 
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from platformdirs import user_config_dir
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 _PREFIX = "OCTOPUS_"
+_UNFIT = re.compile(r"[\x00-\x20\x7f-\xa0\ud800-\udfff\u2028\u2029]")
+_SECRETS = ("authtoken", "accessid", "account_id")
+_YES = frozenset({"1", "true", "yes", "on", "t", "y"})
 HTTP_HEADER_FIELDS = ("authtoken", "merchantname", "accessid")
 """The credentials, named as the HTTP headers that carry them (vendor's page, Authorization)."""
 
@@ -53,6 +57,15 @@ def server_of(url: str) -> tuple[str, int]:
     """Host and port of *url*."""
     parts = urlsplit(url)
     return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _is_server(parts: SplitResult) -> bool:
+    try:
+        (parts.hostname or "").encode("idna")
+        port = parts.port
+    except ValueError:  # UnicodeError is one
+        return False
+    return port != 0
 
 
 class OctopusSettings(BaseSettings):
@@ -135,6 +148,8 @@ class OctopusSettings(BaseSettings):
     """Appended to the User-Agent header, such as `shop-sync/2.1`."""
     profile: str = "default"
     """Table of the profile file."""
+    trust_env_file: bool = False
+    """Let `.env` name the endpoint for credentials from another source. It has no effect in `.env` itself."""
 
     if not TYPE_CHECKING:  # type checkers build the signature from the fields
 
@@ -157,9 +172,10 @@ class OctopusSettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the base class's interface
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then environment, then .env, then the profile file."""
-        variables = (_Variables(settings_cls, env_settings), _Variables(settings_cls, dotenv_settings))
-        given = (init_settings, *variables)
-        return (*given, _ProfileSource(settings_cls, given))
+        environment, dotenv = _Variables(settings_cls, env_settings), _Variables(settings_cls, dotenv_settings)
+        given = (init_settings, environment, dotenv)
+        profile = _ProfileSource(settings_cls, given)
+        return (*given, profile, _NoRedirection(settings_cls, (init_settings, environment), dotenv, profile))
 
     @classmethod
     def load(cls, **given: Any) -> Self:
@@ -226,7 +242,14 @@ class OctopusSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _safe_endpoint(self) -> Self:
-        parts = urlsplit(self.endpoint)
+        if found := _UNFIT.search(self.endpoint):
+            raise ValueError(f"endpoint: has {found[0]!r} at position {found.start()}, which no URL can have")
+        try:
+            parts = urlsplit(self.endpoint)
+        except ValueError as error:
+            raise ValueError(f"endpoint: not a URL: {error}") from None
+        if not _is_server(parts):
+            raise ValueError("endpoint: not a host name, or not a port from 1 to 65535")
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("endpoint: must be an http or https URL")
         if parts.username or parts.password:
@@ -339,6 +362,41 @@ class _ProfileSource(PydanticBaseSettingsSource):
         if not isinstance(table, dict):
             raise ConfigError(f"{path}: {named or 'default'!r} must be a table")
         return {str(name): value for name, value in table.items()}
+
+
+class _NoRedirection(PydanticBaseSettingsSource):
+    """Gives no value: refuses a `.env` that would send credentials from another source to an address of its own.
+
+    Otherwise anyone who can put a file into a working folder could collect the credentials used there.
+    """
+
+    def __init__(
+        self,
+        settings_cls: type[BaseSettings],
+        above: tuple[Callable[[], dict[str, Any]], ...],
+        dotenv: Callable[[], dict[str, Any]],
+        below: Callable[[], dict[str, Any]],
+    ) -> None:
+        super().__init__(settings_cls)
+        self._above, self._dotenv, self._below = above, dotenv, below
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - the base class's interface
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        local = self._dotenv()
+        above = {name: value for source in reversed(self._above) for name, value in source().items()}
+        if "endpoint" not in local or "endpoint" in above:
+            return {}
+        others = {**self._below(), **above}
+        held = [name for name in _SECRETS if name in others and (name in above or name not in local)]
+        if held and str(others.get("trust_env_file", "")).lower() not in _YES:
+            raise ConfigError(
+                f"{Path('.env').resolve()} names the endpoint, but {' and '.join(held)} come from another source: that "
+                "file would decide who gets them. Set OCTOPUS_ENDPOINT in the environment or pass endpoint=..., put "
+                "the credentials into the same file, or allow it with OCTOPUS_TRUST_ENV_FILE=1 in the environment"
+            )
+        return {}
 
 
 def _explain(error: ValidationError) -> str:

@@ -379,3 +379,64 @@ def test_every_operation_may_have_its_own_batch_size_and_safety(name: str) -> No
 
 def test_every_setting_is_documented() -> None:
     assert [name for name, field in OctopusSettings.model_fields.items() if not field.description] == []
+
+
+# -- sources of one trust ------------------------------------------------------------------------------------------
+
+
+def _dotenv(folder: Path, **given: str) -> None:
+    (folder / ".env").write_text("".join(f"OCTOPUS_{name.upper()}={value}\n" for name, value in given.items()))
+
+
+SECRETS = {"authtoken": TOKEN, "accessid": ACCESS}
+
+
+@pytest.mark.parametrize("holder", ["arguments", "environment", "profile", "profile named in .env"])
+def test_a_file_of_the_working_folder_does_not_redirect_credentials(
+    holder: str, own_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = "shop" if holder == "profile named in .env" else "default"
+    lines = [f'{name} = "{value}"' for name, value in {**GIVEN, **SECRETS}.items()]
+    if holder.startswith("profile"):
+        (own_folder / "profiles.toml").write_text("\n".join([f"[{profile}]", *lines]))
+    for name, value in {**SECRETS, "merchantname": "my shop"}.items() if holder == "environment" else ():
+        monkeypatch.setenv(f"OCTOPUS_{name.upper()}", value)
+    _dotenv(own_folder, endpoint="https://elsewhere.example/x.svc", profile=profile, trust_env_file="1")
+    given = {**SECRETS, "merchantname": "my shop"} if holder == "arguments" else {}
+    with pytest.raises(
+        ConfigError, match=r"authtoken and accessid come from another source.*OCTOPUS_ENDPOINT"
+    ) as raised:
+        OctopusSettings(**given)
+    assert_hides_secrets(raised.value)
+    monkeypatch.setenv("OCTOPUS_TRUST_ENV_FILE", "1")
+    assert OctopusSettings(**given).endpoint == "https://elsewhere.example/x.svc"
+    monkeypatch.delenv("OCTOPUS_TRUST_ENV_FILE")
+    monkeypatch.setenv("OCTOPUS_ENDPOINT", GIVEN["endpoint"])
+    assert OctopusSettings(**given).endpoint == GIVEN["endpoint"]
+
+
+def test_one_redirected_secret_is_enough_to_refuse(own_folder: Path) -> None:
+    _dotenv(own_folder, **{**GIVEN, "endpoint": "https://elsewhere.example/x.svc"})
+    with pytest.raises(ConfigError, match="but account_id come"):
+        OctopusSettings.load(account_id=ACCOUNT)
+
+
+def test_a_file_that_holds_everything_is_used(own_folder: Path) -> None:
+    (own_folder / "profiles.toml").write_text('[default]\nauthtoken = "other"\nendpoint = "https://other.example"\n')
+    _dotenv(own_folder, **GIVEN)
+    assert OctopusSettings.load().credentials() == {"authtoken": TOKEN, "merchantname": "my shop", "accessid": ACCESS}
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    ["https://x.example/a\nb", "https://x.example/a b", " https://x.example", "https://[::1/x", "https://x:99999/", "https://x:0/",
+     "https://x:abc/", "https://a..example/", f"https://{'a' * 70}.example/", "https://x.example/\x1b[2J", "https://x/\udc80"],
+)  # fmt: skip
+def test_an_endpoint_no_request_can_be_sent_to_is_refused_where_it_is_given(endpoint: str) -> None:
+    with pytest.raises(ConfigError, match="endpoint: "):
+        OctopusSettings(**{**GIVEN, "endpoint": endpoint})
+
+
+def test_settings_made_directly_are_refused_as_those_that_are_loaded() -> None:
+    with pytest.raises(ConfigError, match="missing: authtoken, merchantname, accessid"):
+        OctopusSettings(endpoint=GIVEN["endpoint"])  # pyright: ignore[reportCallIssue] # what is missing

@@ -257,7 +257,7 @@ def origins(connection: Connection, settings: OctopusSettings) -> list[tuple[str
         kind, arguments, EnvSettingsSource(kind), DotEnvSettingsSource(kind), arguments
     )
     labels = ("command line", "environment", ".env", f"profile {settings.profile}")
-    found = [(label, source()) for label, source in zip(labels, sources, strict=True)]
+    found = [(label, source()) for label, source in zip(labels, sources, strict=False)]  # the last gives no values
     rows: list[tuple[str, str, str]] = []
     for name in kind.model_fields:
         where = next((label for label, values in found if name in values), None)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from octopus_soap._http import one_line
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -52,7 +54,7 @@ def report(error: BaseException, *, extra: str = "", debug: bool = False, words:
     text = f"octopus-soap: {_one_line(error, extra)}"
     if debug:
         text = "".join(traceback.format_exception(error)) + text
-    print(_masked(text, words), file=sys.stderr)  # noqa: T201 - the command line's own words
+    print("\n".join(map(one_line, _masked(text, words).split("\n"))), file=sys.stderr)  # noqa: T201 - the command line's own words
     return REJECTED if type(error).__name__ == "RejectedError" else FAILED
 
 

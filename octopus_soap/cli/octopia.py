@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from octopus_soap._http import one_line
 from octopus_soap.cli.application import Application
 from octopus_soap.octopia import (
     CredentialKind,
@@ -195,7 +196,7 @@ def _reported() -> Generator[None]:
     try:
         yield
     except OctopiaError as error:
-        Console(stderr=True).print(f"[red]{type(error).__name__}[/]: {escape(str(error))}", soft_wrap=True)
+        Console(stderr=True).print(f"[red]{type(error).__name__}[/]: {escape(one_line(str(error)))}", soft_wrap=True)
         raise typer.Exit(2) from None  # the message says it all
 
 
@@ -233,4 +234,4 @@ def _print_rows(title: str, columns: tuple[str, ...], rows: Iterable[tuple[objec
 def _cell(value: object) -> str:
     """Return *value* as text for a table: no markup, and no control character of the service reaches the terminal."""
     text = "" if value is None else str(value)
-    return escape("".join(c if c.isprintable() else " " for c in text))
+    return escape(one_line(text))

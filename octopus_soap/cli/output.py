@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from octopus_soap._http import one_line
 from octopus_soap.cli.records import Records, as_csv, as_json_lines, as_parquet
 from octopus_soap.cli.tables import show_table
 
@@ -47,7 +48,7 @@ OutputOption = Annotated[
 
 def notice(text: str) -> None:
     """Print a line that is not part of the result."""
-    typer.echo(text, err=True)
+    typer.echo("\n".join(map(one_line, text.split("\n"))), err=True)
 
 
 def show_json(rows: object) -> None:

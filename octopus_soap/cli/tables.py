@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from octopus_soap._http import one_line
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -69,7 +71,8 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[objec
     Args:
         title: the line above it; none if empty.
         columns: their names, with the marks that the module describes.
-        rows: a cell per column; missing ones are empty. A status is coloured in a terminal.
+        rows: a cell per column; missing ones are empty. A status is coloured in a terminal. Control characters of a
+            text are shown as escapes; only a `Text` can have several lines.
     """
     from rich import box  # noqa: PLC0415 - see `terminal`
     from rich.table import Table  # noqa: PLC0415 - see `terminal`
@@ -107,7 +110,7 @@ def _cell(cell: object) -> Text:
 
     if isinstance(cell, Text):
         return cell
-    text = "" if cell is None else _amount(cell) if isinstance(cell, Decimal) else str(cell)
+    text = "" if cell is None else _amount(cell) if isinstance(cell, Decimal) else one_line(str(cell))
     return Text(text, style=STYLES.get(text.strip("()"), ""))
 
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+from octopus_soap._http import one_line
 from octopus_soap.cli.application import Application
 from octopus_soap.cli.connection import Connection, connected
 from octopus_soap.cli.output import Output, OutputOption, show_json, show_records
@@ -20,6 +21,8 @@ from octopus_soap.cli.tables import show_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from rich.text import Text
 
     from octopus_soap.contracts.diff import Difference
     from octopus_soap.settings import OctopusSettings
@@ -219,8 +222,10 @@ def _show(found: Iterable[Difference]) -> None:
     _echo(f"{len(differences)} differences: {counted}.")
 
 
-def _rows(found: list[Difference]) -> list[tuple[str, str, str]]:
+def _rows(found: list[Difference]) -> list[tuple[str, Text, str]]:
     """Return one row for equal differences: first the members of one type, then types with the same members."""
+    from rich.text import Text  # noqa: PLC0415 - heavy: only to print
+
     from octopus_soap.contracts.diff import Kind  # noqa: PLC0415 - heavy: only inside a command
 
     by_type: dict[tuple[str, ...], list[Difference]] = {}
@@ -233,12 +238,13 @@ def _rows(found: list[Difference]) -> list[tuple[str, str, str]]:
     for (label, *same), group in by_type.items():
         names = [difference.where.partition(".")[2] for difference in group]
         alike.setdefault((_listed(names), *same), {})[label] = group[0]
-    rows: list[tuple[str, str, str]] = []
+    rows: list[tuple[str, Text, str]] = []
     for (members, *_), labels in alike.items():
         first = next(iter(labels.values()))
         glue = "." if len(labels) == 1 and "," not in members else ": "
         where = f"{_listed(list(labels))}{glue}{members}" if members else _listed(list(labels))
-        rows.append((where, f"{first.ours or _NOTHING}\n→ {first.theirs or _NOTHING}", first.meaning))
+        both = "\n→ ".join(one_line(side or _NOTHING) for side in (first.ours, first.theirs))
+        rows.append((where, Text(both), first.meaning))
     return rows
 
 
@@ -249,4 +255,4 @@ def _listed(names: list[str]) -> str:
 
 def _echo(*lines: str) -> None:
     for line in lines:
-        typer.echo(line)
+        typer.echo(one_line(line))

@@ -65,7 +65,7 @@ class ContractDocument:
     def foreign(self) -> list[str]:
         """References that name another origin than this document's, as they are written."""
         origin = urlsplit(self.url)[:2]
-        written = (urljoin(self.url, element.get(attribute)) for element, attribute in _referring(self.root))
+        written = (_joined(self.url, element.get(attribute)) for element, attribute in _referring(self.root))
         return list(dict.fromkeys(url for url in written if urlsplit(url)[:2] != origin))
 
 
@@ -110,8 +110,17 @@ def resolved(url: str, location: str) -> str:
     Behind a load balancer WCF writes the name of the inner machine into its imports. The same path of the origin that
     was asked is what is meant; and credentials go to no other origin.
     """
-    asked, meant = urlsplit(url), urlsplit(urljoin(url, location))
+    asked, meant = urlsplit(url), urlsplit(_joined(url, location))
     return meant._replace(scheme=asked.scheme, netloc=asked.netloc, fragment="").geturl()
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        joined = urljoin(url, location)
+        urlsplit(joined)
+    except ValueError as error:
+        raise ContractError(f"{url} imports {location[:200]!r}, which is not a URL: {error}") from None
+    return joined
 
 
 def pinned_files(documents: Mapping[str, ContractDocument], about: str) -> dict[str, bytes]:
@@ -127,7 +136,7 @@ def pinned_files(documents: Mapping[str, ContractDocument], about: str) -> dict[
     main = next(iter(documents))
     digest = hashlib.sha256()
     for document in documents.values():
-        digest.update(etree.tostring(document.root, method="c14n"))
+        digest.update(etree.tostring(document.root))  # not c14n, which refuses relative namespace names
     names = _names(documents, main, digest.hexdigest()[:8])
     files = {names[url]: _rewritten(document, names) for url, document in documents.items() if url != main}
     files[names[main]] = _rewritten(documents[main], names, about)

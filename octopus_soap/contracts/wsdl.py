@@ -8,6 +8,7 @@ shared by every client that names the same file; nothing is fetched from the net
 from __future__ import annotations
 
 import os
+import re
 import threading
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -54,6 +55,8 @@ _VALUE_TYPES = frozenset(
 )
 """XSD types that are value types in .NET: a WCF server reads an omitted, not nillable one as 0, false or year 1."""
 
+_SCHEME = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]+:")  # of a URL; a drive of Windows is one letter
+_ACTION = re.compile(r"[ !#-~\xa0-\xff]+")  # printable Latin-1 without the double quotes around it in the header
 _ZEEP_STUMBLES = (AttributeError, LookupError, NotImplementedError, TypeError, ValueError)
 """What zeep raises, besides its own errors, on a schema it does not understand."""
 
@@ -122,7 +125,7 @@ class Contract:
         self.path = path
         self.bundled = bundled
         try:
-            files: Any = _LocalFiles()
+            files: Any = _LocalFiles(path)
             self.document = zeep.wsdl.Document(str(path), files)
         except (OSError, etree.XMLSyntaxError, zeep.exceptions.Error, *_ZEEP_STUMBLES) as error:
             raise ContractError(f"cannot load the contract {path}: {error}") from error
@@ -150,9 +153,15 @@ class Contract:
     def operation(self, name: str) -> OperationContract:
         """The operation *name*; raises `ContractError` where the contract has none."""
         try:
-            return self.operations[name]
+            found = self.operations[name]
         except KeyError:
             raise ContractError(f"the contract in force ({self.path.name}) has no operation {name!r}") from None
+        if not _fits_a_header(found.action):
+            raise ContractError(
+                f"the contract in force ({self.path.name}) gives {name} the soapAction {found.action[:200]!r}, which "
+                "does not fit an HTTP header: only printable Latin-1 does, without double quotes"
+            )
+        return found
 
     def _operation(self, name: str, op: Any) -> OperationContract:
         body = op.output.body if op.output is not None else None
@@ -189,6 +198,10 @@ class Contract:
         return shape
 
 
+def _fits_a_header(text: str | None) -> bool:
+    return not text or _ACTION.fullmatch(text) is not None
+
+
 def _scalar(xsd_type: Any) -> str:
     if xsd_type.qname is not None and xsd_type.qname.localname in {"guid", "char"}:
         return str(xsd_type.qname.localname)
@@ -200,12 +213,28 @@ def _scalar(xsd_type: Any) -> str:
 
 
 class _LocalFiles(zeep.transports.Transport):  # type: ignore[misc] # zeep ships no types
-    """Loads a contract's files from disk, and nothing else."""
+    """Loads the files of a contract: the WSDL, and what its folder holds. Nothing is ever fetched."""
+
+    def __init__(self, main: Path) -> None:
+        super().__init__()
+        self._main, self._folder = main, main.parent.resolve()
 
     def load(self, url: str) -> bytes:
-        if url.startswith(("http://", "https://")):
-            raise ContractError(f"the contract refers to {url}; pin it with its schemas: octopus-soap wsdl pin")
-        return bytes(super().load(url))
+        if url == str(self._main):
+            return self._main.read_bytes()
+        path = Path(url)
+        if _SCHEME.match(url) or not self._is_inside(path):
+            raise ContractError(
+                f"the contract refers to {url[:200]!r}, which is not a file in its folder {self._folder}. Nothing is "
+                "fetched: pin the contract with its schemas, octopus-soap wsdl pin"
+            )
+        return path.read_bytes()
+
+    def _is_inside(self, path: Path) -> bool:
+        try:
+            return path.resolve().is_relative_to(self._folder)
+        except (OSError, ValueError, RuntimeError):  # a NUL, or a loop of links
+            return False
 
 
 _contracts: dict[tuple[str, int, int], Contract] = {}

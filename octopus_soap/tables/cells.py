@@ -30,6 +30,7 @@ _EXCEL_DIGITS = 15  # Excel keeps this many of a number
 _EXCEL_COUNT = re.compile("0|-?[1-9][0-9]{0,8}")  # a stock, say: Excel may count with it, and writes it the same
 _EXCEL_TEXT = re.compile(r'="((?:[^"]|"")*)"', re.DOTALL)
 _EXCEL_WORDS = frozenset({"true", "false"})
+_OBEYED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 BYTE_ORDER_MARK = "\ufeff"
 
 
@@ -44,7 +45,9 @@ def plain(value: Any) -> str:
 
 def as_json(rows: object, *, indent: int | None = 2) -> str:
     """*rows* as JSON."""
-    return json.dumps(rows, indent=indent, ensure_ascii=False, default=plain)
+    text = json.dumps(rows, indent=indent, ensure_ascii=False, default=plain)
+    # The same JSON, without characters that a terminal would obey: json escapes those below a space only.
+    return text if text.isascii() else _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _given(part: Any) -> Any:

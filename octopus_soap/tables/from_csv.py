@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path  # noqa: TC003 - typer and dataclasses of callers read the annotations
 from typing import TYPE_CHECKING, Any, Generic, TextIO, TypeVar, get_args, get_origin
 
+from octopus_soap._http import one_line
 from octopus_soap.errors import InvalidInputError, Problem
 from octopus_soap.models import WireModel
 from octopus_soap.tables.cells import BYTE_ORDER_MARK, from_excel
@@ -45,7 +46,7 @@ def _shown(problem: Problem) -> str:
     where = [f"row {problem.index}"] if problem.index is not None else []
     where += [f"column {problem.field}"] if problem.field else []
     where += [f"value {problem.value}"] if problem.value else []
-    return ": ".join([", ".join(where), problem.message] if where else [problem.message])
+    return one_line(": ".join([", ".join(where), problem.message] if where else [problem.message]))
 
 
 @dataclass(frozen=True, slots=True)

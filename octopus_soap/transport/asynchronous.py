@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 import httpx
 
-from octopus_soap._http import is_loopback, no_cookies
+from octopus_soap._http import is_loopback, no_cookies, proxy_variables
 from octopus_soap.engine.effects import Attempt, Compute, Effect, Flow, Send, SendFailure, Sleep
 from octopus_soap.engine.retry import FailureKind
 from octopus_soap.errors import (
@@ -148,13 +148,21 @@ class _Loop:
         self.loop, self.pid = asyncio.get_running_loop(), os.getpid()
         self.turns = turns
         self._endpoint = httpx.URL(settings.endpoint)
-        self.http = httpx.AsyncClient(
-            limits=httpx.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=_KEPT_IDLE),
-            follow_redirects=False,
-            trust_env=trust_env,
-            verify=ssl_context(settings, trust_env=trust_env),
-            cookies=no_cookies(),
-        )
+        verify = ssl_context(settings, trust_env=trust_env)
+        try:
+            self.http = httpx.AsyncClient(
+                limits=httpx.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=_KEPT_IDLE),
+                follow_redirects=False,
+                trust_env=trust_env,
+                verify=verify,
+                cookies=no_cookies(),
+            )
+        except ImportError as error:
+            raise ConfigError(
+                f"the proxy in {proxy_variables()} needs a package that is not installed: pip install 'httpx[socks]'"
+            ) from error
+        except (ValueError, httpx.InvalidURL):  # its text may repeat a password
+            raise ConfigError(f"{proxy_variables()}: not an address of a proxy or a host that httpx can use") from None
         self.http.headers.clear()
         # A loop that shuts down closes the asynchronous generators begun in it: so no socket outlives its loop, where
         # nobody awaited `aclose`.
@@ -309,7 +317,10 @@ class AsyncDriver:
             "POST",
             settings.endpoint,
             content=exchange.body,
-            headers={**self._headers, "SOAPAction": f'"{exchange.action}"', "X-Request-ID": exchange.request_id},
+            headers=httpx.Headers(
+                {**self._headers, "SOAPAction": f'"{exchange.action}"', "X-Request-ID": exchange.request_id},
+                encoding="latin-1",  # as http.client, which the blocking driver uses
+            ),
             timeout=httpx.Timeout(settings.read_timeout, connect=settings.connect_timeout, pool=None, write=None),
             extensions={"trace": trace},
         )

@@ -26,7 +26,7 @@ from requests.auth import AuthBase
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from octopus_soap._http import is_loopback
+from octopus_soap._http import is_loopback, proxy_variables
 from octopus_soap.engine.effects import SendFailure
 from octopus_soap.engine.retry import FailureKind
 from octopus_soap.errors import ClientClosedError, ConnectFailedError, TimedOutError, TransportError
@@ -168,6 +168,8 @@ _NEVER_SENT = frozenset(
         "InvalidHeader",
     ]
 )
+_PROXY_REFUSED = frozenset(["InvalidSchema", "InvalidProxyURL", "InvalidURL", "ProxySchemeUnknown"])
+_CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _CLOSED = frozenset(["RemoteDisconnected", "ConnectionResetError", "BrokenPipeError", "ConnectionAbortedError"])
 
 
@@ -199,7 +201,9 @@ def failure_of(
         return SendFailure(FailureKind.NOT_SENT, TimedOutError("could not connect in time"), elapsed)
     # What requests raises itself, of certificates it cannot find, is a bare OSError.
     if names & _NEVER_SENT or (connecting and not sent and ("SSLError" in names or type(error) is OSError)):
-        return SendFailure(FailureKind.NOT_SENT, ConnectFailedError(f"could not connect: {reason}"), elapsed)
+        return SendFailure(
+            FailureKind.NOT_SENT, ConnectFailedError(f"could not connect: {reason}{_from(names)}"), elapsed
+        )
     if any(isinstance(part, TimeoutError) for part in chain) or names & {"ReadTimeoutError", "ReadTimeout"}:
         late = elapsed >= limit - 0.05  # timers and clocks differ by a little
         what = f"the total limit of {limit:.3g} s" if late else f"the read limit of {read_timeout:g} s"
@@ -209,6 +213,15 @@ def failure_of(
         kind = FailureKind.STALE if stale else FailureKind.AMBIGUOUS
         return SendFailure(kind, TransportError(f"the connection was closed without an answer: {reason}"), elapsed)
     return SendFailure(FailureKind.AMBIGUOUS, TransportError(f"the answer broke off: {reason}"), elapsed)
+
+
+def _from(names: set[str]) -> str:
+    """The variables that a failure is about, which came before any connection; empty if it is about none."""
+    if names & _PROXY_REFUSED:
+        return f" (from {proxy_variables()})"
+    if names == {"OSError"}:  # requests' own, of certificates that are not there
+        return next((f" (from {name})" for name in _CERTIFICATES if os.environ.get(name)), " (from ca_bundle)")
+    return ""
 
 
 def _chain(error: BaseException, handled: BaseException | None) -> Iterator[BaseException]:
