@@ -9,7 +9,7 @@ MOMENTS ?= 50
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format interop bench soak crash fuzz docs dist clean
+.PHONY: help demo test mutants check format interop bench soak crash fuzz docs dist clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ demo: $(VENV)/.run  ## run the main job against the embedded service (RETAIL=fil
 
 test: $(VENV)/.dev  ## run the tests
 	$(BIN)/python -m pytest
+
+mutants: $(VENV)/.dev  ## make 147 one-line faults in a copy of the package; say which the tests do not notice (WORDS="retry leases")
+	$(BIN)/python -m tests.mutants $(WORDS)
 
 check: $(VENV)/.dev  ## types and lint
 	$(BIN)/ruff check .

@@ -260,6 +260,7 @@ def test_retry_after_is_waited_for_in_both_forms(code, headers, pause):
 @every(
     "headers",
     [
+        {"retry_after": "31"},
         {"retry_after": "3600"},
         {"retry_after": "Wed, 21 Oct 2026 08:28:00 GMT", "date": "Wed, 21 Oct 2026 07:28:00 GMT"},
         {"retry_after": "999999999"},
@@ -270,7 +271,7 @@ def test_beyond_the_cap_it_is_raised_at_once(code, headers):
     error = steps.result.error
     assert (len(steps.sends), steps.sleeps) == (1, [])
     assert isinstance(error, RateLimitedError)
-    assert error.retry_after >= 3600
+    assert error.retry_after > 30
     assert (error.status, error.retryable) == (code, True)
 
 

@@ -455,6 +455,20 @@ def test_requests_completed_from_the_service_keep_the_limit_in_bytes_too(tmp_pat
         assert [item["Price"] for item in service.store.items().values()] == [Decimal(i) for i in range(60)]
 
 
+def test_current_items_are_read_a_hundred_at_a_time(tmp_path: Path) -> None:
+    """More are refused: the page's limit of GetItemList holds for what `read_first` reads, too."""
+    with Emulator(profile=Profile(nillable_values=False)) as service:
+        service.store.add_items({"Sku": sku, "Price": 1, "Cost": 1, "FieldLocks": {}} for sku in skus(130))
+        settings = OctopusSettings.load(
+            **service.settings(), wsdl=_pinned(service, tmp_path), omitted_values=OmittedValues.READ_FIRST
+        )
+        with OctopusClient(settings=settings) as client:
+            client.update_item_quantity_and_price_list.stream(
+                [ItemQuantityAndPrice(sku=sku, stock=7) for sku in skus(130)]
+            ).__next__()
+        assert [call.items for call in service.calls if call.operation == "GetItemList"] == [100, 30]
+
+
 def _pinned(service: Emulator, folder: Path) -> Path:
     """The served contract, saved to a file."""
     path = folder / "pinned.wsdl"

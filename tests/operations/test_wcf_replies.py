@@ -781,6 +781,12 @@ def test_an_order_answered_with_result_false_is_rejected(client: OctopusClient, 
     assert caught.value.key == "W-1"
 
 
+def test_an_order_answered_with_a_message_alone_is_rejected(client: OctopusClient, wire: Wire) -> None:
+    wire.answers(api("SubmitOrder", "<a:ErrorMessage>no stock</a:ErrorMessage>"))
+    with pytest.raises(RejectedError, match="no stock"):
+        client.submit_order(NEW_ORDER)
+
+
 @every("operation", ["SetDownloadOrderConfirm", "SetDownloadSplitOrderConfirm"])
 @every(("body", "status"), [("", 202), ("", 200), (soap(""), 200)], ids=["202 empty", "200 empty", "empty body"])
 def test_void_is_none_in_every_form(operation: str, body: str, status: int, client: OctopusClient, wire: Wire) -> None:
