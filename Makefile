@@ -34,7 +34,7 @@ demo: $(VENV)/.run  ## run the main job against the embedded service (RETAIL=fil
 test: $(VENV)/.dev  ## run the tests
 	$(BIN)/python -m pytest
 
-mutants: $(VENV)/.dev  ## make 147 one-line faults in a copy of the package; say which the tests do not notice (WORDS="retry leases")
+mutants: $(VENV)/.dev  ## make 148 one-line faults in a copy of the package; say which the tests do not notice (WORDS="retry leases")
 	$(BIN)/python -m tests.mutants $(WORDS)
 
 check: $(VENV)/.dev  ## types and lint

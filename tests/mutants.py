@@ -228,6 +228,13 @@ FAULTS = [
         (*_SPLIT, "faults/test_threads_and_processes.py"),
         "after Ctrl-C an update that was under way is reported as not sent",
     ),
+    Fault(
+        "engine/request.py",
+        "elif end.refusal is not None and (request.safety is Safety.READ or not end.decoded.rows):",
+        "elif end.refusal is not None and request.safety is Safety.READ and end.decoded.rows:",
+        ("events",),
+        "a batch that the service answered with Failure counts as a success",
+    ),
     # -- inputs --------------------------------------------------------------------------------------------------
     Fault(
         "engine/inputs.py",
@@ -587,7 +594,7 @@ FAULTS = [
     ),
     Fault(
         "wire/codec.py",
-        "if self._redactor.concerns(said):",
+        "if any(map(said.__contains__, self._redactor.encoded)):",
         "if not said:",
         ("faults/test_secrets.py",),
         "a service that echoes the credentials puts them into errors and logs",

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from octopus_soap import models
 from octopus_soap.errors import InvalidInputError
 from octopus_soap.models.base import WireModel
+from tests.every import every
 
 MODELS = sorted(
     (kind for name in dir(models) if isinstance(kind := getattr(models, name), type) and issubclass(kind, WireModel)),
@@ -19,8 +20,8 @@ MODELS = sorted(
 WRONG = ["\x00", "soon", 2.00001, True, datetime(2026, 1, 1), [object()], {"nope": 1}]  # noqa: DTZ001 - a naive one
 
 
-@pytest.mark.parametrize("value", WRONG, ids=lambda value: type(value).__name__)
-@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+@every("value", WRONG, ids=lambda value: type(value).__name__)
+@every("model", MODELS, ids=lambda model: model.__name__)
 def test_pydantics_prefix_is_in_no_message(model: type[WireModel], value: Any) -> None:
     said: list[str] = []
     for name in model.model_fields:
