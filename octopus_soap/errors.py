@@ -381,14 +381,15 @@ class JobRunningError(OctopusError):
 
 
 class PushRefusedError(OctopusError):
-    """A push would zero or change more of the catalogue than it may; nothing was sent.
+    """A push would change more of the catalogue than it may, or take a price to 0; nothing was sent.
 
     Attributes:
         zeroed: SKUs whose stock would become 0.
         changed: SKUs the service has acknowledged and that would change.
         catalogue: SKUs the shares are counted of.
+        cheaper: SKUs whose price would become 0, or fall by more than it may.
     """
 
-    def __init__(self, message: str, *, zeroed: int, changed: int, catalogue: int) -> None:
+    def __init__(self, message: str, *, zeroed: int, changed: int, catalogue: int, cheaper: int = 0) -> None:
         super().__init__(message)
-        self.zeroed, self.changed, self.catalogue = zeroed, changed, catalogue
+        self.zeroed, self.changed, self.catalogue, self.cheaper = zeroed, changed, catalogue, cheaper

@@ -1,16 +1,19 @@
 """The options and the loop of commands that run jobs: the ledger, once or repeatedly, until a signal.
 
 SIGINT and SIGTERM set the stop token: the job finishes the request and the handler it is in, records them, and ends. A
-second SIGINT ends the process at once, which every job survives too. A terminal shows every report; elsewhere only
-problems are printed, so that cron sends no needless mail.
+second SIGINT ends the process at once, which every job survives too. Every run prints one line about what it did on
+stderr, and the problems below it; `--output json` prints the whole report on stdout.
+
+Exit codes: 0 all is done; 1 some keys are held; 2 it failed; 3 another run is under way; 130 or 143 a signal came
+before the input was read, so nothing of it was taken over.
 """
 
 from __future__ import annotations
 
 import re
 import signal
-import sys
 from contextlib import contextmanager
+from enum import StrEnum
 from threading import Event
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,6 +47,19 @@ EveryOption = Annotated[
 ]
 
 
+class ReportOutput(StrEnum):
+    """How a report is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+ReportOption = Annotated[
+    ReportOutput,
+    typer.Option("--output", "-o", help="text: a line on stderr; json: the whole report on stdout."),
+]
+
+
 def seconds_of(text: str, option: str = "--every") -> float:
     """Return the seconds of a text such as `60s`, `5m`, `1h`, `90`.
 
@@ -56,61 +72,74 @@ def seconds_of(text: str, option: str = "--every") -> float:
     return float(found[1]) * _UNITS[found[2]]
 
 
-def run_job(job: Callable[[Event], Report], every: str | None) -> None:
+def run_job(
+    job: Callable[[Event], Report], every: str | None, output: ReportOutput = ReportOutput.TEXT, *, line: bool = False
+) -> None:
     """Run *job* once, or repeatedly until a signal, and end with its exit code.
-
-    If another run of the job is under way, print that and end with exit code 0.
 
     Args:
         job: runs once, given the stop token.
         every: the pause as the user wrote it; None for once.
+        output: how each report is printed.
+        line: stdout has other lines of JSON too, so a report is a line `{"report": ...}`.
 
     Raises:
-        typer.Exit: with 1 or 2, the exit code of the report, or of the last report if there were several.
+        typer.Exit: with the exit code of the report, or of the last report if there were several, unless it is 0.
     """
-    code = 0
+    from octopus_soap.errors import JobRunningError  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.jobs.reports import BUSY, INCOMPLETE  # noqa: PLC0415 - heavy: only inside a command
+
+    codes = [0]
 
     def reported(report: Report) -> None:
-        nonlocal code
-        code = report.exit_code
-        if sys.stderr.isatty() or code:
+        codes.append(report.exit_code)
+        if output is ReportOutput.JSON:
+            _show(report, line=line or every is not None)  # a loop has a line for each run
+        else:
             notice(str(report))
 
-    from octopus_soap.errors import JobRunningError  # noqa: PLC0415 - heavy: only inside a command
-
     def failed(error: OctopusError | OSError) -> None:
-        nonlocal code
-        code = 0 if isinstance(error, JobRunningError) else FAILED
+        codes.append(BUSY if isinstance(error, JobRunningError) else FAILED)
         notice(f"octopus-soap: {error}")
 
-    with _stopping() as stop:
+    with _stopping() as (stop, signals):
         if every is None:
             try:
                 reported(job(stop))
-            except JobRunningError as error:  # the work is being done, which is not a failure of this run
-                notice(f"octopus-soap: {error}")
+            except JobRunningError as error:
+                failed(error)
         else:
             from octopus_soap.jobs import every as again  # noqa: PLC0415 - heavy: only inside a command
 
             again(seconds_of(every), lambda: job(stop), stop=stop, on_report=reported, on_error=failed)
+    code = codes[-1]
+    if code == INCOMPLETE and signals:
+        code = 128 + signals[-1]  # as shells have it
     if code:
         raise typer.Exit(code)
 
 
+def _show(report: Report, *, line: bool) -> None:
+    from octopus_soap.tables.cells import as_json  # noqa: PLC0415 - heavy: only inside a command
+
+    typer.echo(as_json({"report": report.as_dict()}, indent=None) if line else as_json(report.as_dict()))
+
+
 @contextmanager
-def _stopping() -> Generator[Event]:
-    """Yield a stop token that SIGINT and SIGTERM set while the block runs."""
-    stop = Event()
+def _stopping() -> Generator[tuple[Event, list[int]]]:
+    """Yield a stop token that SIGINT and SIGTERM set while the block runs, and the signals that came."""
+    stop, came = Event(), list[int]()
 
     def handle(number: int, frame: Any) -> None:
         del frame
+        came.append(number)
         if stop.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
         stop.set()
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield stop
+        yield stop, came
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from octopus_soap.cli.application import Application
-from octopus_soap.cli.job_options import LEDGER, ChannelOption, LedgerOption
+from octopus_soap.cli.job_options import LEDGER, ChannelOption, LedgerOption, seconds_of
 from octopus_soap.cli.output import Output, OutputOption, notice, show_records
 from octopus_soap.cli.records import Records
 from octopus_soap.cli.tables import show_table
@@ -44,30 +44,108 @@ def _opened(place: str, channel: str) -> Ledger:
 
 @app.command("status")
 def status(
-    *, place: LedgerOption = LEDGER, channel: ChannelOption = "main", output: OutputOption = Output.TABLE
+    *,
+    place: LedgerOption = LEDGER,
+    channel: ChannelOption = "main",
+    everything: Annotated[bool, typer.Option("--all", help="Every channel of the ledger.")] = False,
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """Show the state of each job. Exit code 1: a row is rejected, quarantined or not confirmed."""
     from octopus_soap.jobs import inspection  # noqa: PLC0415 - heavy: only inside a command
 
     with _opened(place, channel) as ledger:
-        found, runs = inspection.status(ledger), inspection.running(ledger)
+        names = inspection.channels(ledger) if everything else [channel]
+        found = [
+            (name, inspection.status(shop := ledger.for_channel(name)), inspection.running(shop)) for name in names
+        ]
 
     def table() -> None:
-        if found:
+        for name, jobs, runs in found:
             rows = [
                 (s.job, s.table, ", ".join(f"{state} {count}" for state, count in s.states.items()), s.due, s.leased)
-                for s in found
+                for s in jobs
             ]
-            show_table("", ["Job", "Table", "Rows", "#Due", "#Leased"], rows)
-        else:
-            typer.echo(f"nothing in channel {channel!r}")
-        for run in runs:
-            typer.echo(f"{run.job} is running: {run.holder}, since {run.since:%Y-%m-%d %H:%M:%S} UTC")
+            if rows:
+                show_table(name if everything else "", ["Job", "Table", "Rows", "#Due", "#Leased"], rows)
+            else:
+                typer.echo(f"nothing in channel {name!r}")
+            for run in runs:
+                typer.echo(f"{run.job} is running: {run.holder}, since {run.since:%Y-%m-%d %H:%M:%S} UTC")
 
-    records = [{"job": s.job, "table": s.table, "states": s.states, "due": s.due, "leased": s.leased} for s in found]
+    records = [
+        ({"channel": name} if everything else {})
+        | {"job": s.job, "table": s.table, "states": s.states, "due": s.due, "leased": s.leased, "held": s.held}
+        for name, jobs, _ in found
+        for s in jobs
+    ]
     show_records(Records(records), output, table)
-    if any(job.held for job in found):
+    if any(job.held for _, jobs, _ in found for job in jobs):
         raise typer.Exit(1)
+
+
+@app.command("acknowledge")
+def acknowledge(
+    keys: Annotated[list[str] | None, typer.Argument(metavar="[ORDER]...", help="Ids of orders.")] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="All changed orders.")] = False,
+    place: LedgerOption = LEDGER,
+    channel: ChannelOption = "main",
+) -> None:
+    """Accept that orders were changed after they were handled; the next run confirms them.
+
+    The newer version is in the ledger (octopus-soap ledger show ORDER). To write
+    it to a file too, use octopus-soap ledger retry ORDER instead. Exit code 1: no
+    such order was changed.
+    """
+    if bool(keys) is everything:
+        raise typer.BadParameter("name orders, or give --all")
+    from octopus_soap.jobs import inspection  # noqa: PLC0415 - heavy: only inside a command
+
+    with _opened(place, channel) as ledger:
+        count = inspection.acknowledge(ledger, keys or None)
+    typer.echo(f"acknowledged: {count}")
+    if keys and not count:
+        raise typer.Exit(1)
+
+
+@app.command("forget")
+def forget(
+    skus: Annotated[list[str], typer.Argument(metavar="SKU...", help="SKUs, as the report quotes them.")],
+    *,
+    place: LedgerOption = LEDGER,
+    channel: ChannelOption = "main",
+) -> None:
+    """Drop rejected SKUs that the shop no longer sends. Exit code 1: none of them is rejected."""
+    from octopus_soap.jobs import inspection  # noqa: PLC0415 - heavy: only inside a command
+
+    with _opened(place, channel) as ledger:
+        count = inspection.forget(ledger, skus)
+    typer.echo(f"forgotten: {count}")
+    if not count:
+        raise typer.Exit(1)
+
+
+@app.command("purge")
+def purge(
+    *,
+    older_than: Annotated[
+        str, typer.Option("--older-than", metavar="TIME", help="Orders handled so long ago, such as 90d.")
+    ],
+    place: LedgerOption = LEDGER,
+    channel: ChannelOption = "main",
+) -> None:
+    """Remove the content of confirmed orders: names, addresses and lines.
+
+    The id and a digest stay, so that an order that is listed again is known.
+    """
+    from datetime import timedelta  # noqa: PLC0415 - only here
+
+    from octopus_soap.jobs import inspection  # noqa: PLC0415 - heavy: only inside a command
+
+    span = timedelta(seconds=seconds_of(older_than, "--older-than"))
+    with _opened(place, channel) as ledger:
+        count = inspection.purge(ledger, ledger.now() - span)
+    typer.echo(f"orders emptied: {count}")
 
 
 @app.command("show")

@@ -21,7 +21,15 @@ from octopus_soap.cli.calling import (
     show_update,
 )
 from octopus_soap.cli.connection import Connection, connected
-from octopus_soap.cli.job_options import LEDGER, ChannelOption, EveryOption, LedgerOption, run_job
+from octopus_soap.cli.job_options import (
+    LEDGER,
+    ChannelOption,
+    EveryOption,
+    LedgerOption,
+    ReportOption,
+    ReportOutput,
+    run_job,
+)
 from octopus_soap.cli.output import Output, OutputOption, as_data, as_row, notice, show_json, show_records
 from octopus_soap.cli.records import Records
 from octopus_soap.cli.sources import SourceArgument, lines_of, read_models, read_source
@@ -41,7 +49,16 @@ class Format(StrEnum):
     """The format of an order's file."""
 
     JSONL = "jsonl"
+    JSON = "json"
     CSV = "csv"
+    EXCEL = "excel"
+
+
+class OnChange(StrEnum):
+    """What happens to an order that was changed after it was written."""
+
+    HOLD = "hold"
+    DELIVER = "deliver"
 
 
 @app.command("list")
@@ -144,7 +161,11 @@ def pull(
     *,
     to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="Folder for the files.", file_okay=False)],
     kind: Annotated[
-        Format, typer.Option("--format", help="jsonl: one line of JSON; csv: one row per line of the order.")
+        Format,
+        typer.Option(
+            "--format",
+            help="jsonl: one line of JSON; json: a document; csv: one row per line of the order; excel: CSV for Excel.",
+        ),
     ] = Format.JSONL,
     since: Annotated[
         str | None,
@@ -156,7 +177,20 @@ def pull(
     confirm: Annotated[
         bool, typer.Option("--confirm/--no-confirm", help="Confirm the orders that are written.")
     ] = True,
+    payment: Annotated[
+        str | None, typer.Option(metavar="STATUS", help="Only orders with this payment status, such as Cleared.")
+    ] = None,
+    shipping: Annotated[
+        str | None, typer.Option(metavar="STATUS", help="Only orders with this shipping status, such as Unshipped.")
+    ] = None,
+    on_change: Annotated[
+        OnChange,
+        typer.Option(
+            "--on-change", help="Orders changed after they were written: hold them, or deliver the new version."
+        ),
+    ] = OnChange.HOLD,
     every: EveryOption = None,
+    output: ReportOption = ReportOutput.TEXT,
     place: LedgerOption = LEDGER,
     channel: ChannelOption = "main",
 ) -> None:
@@ -164,16 +198,28 @@ def pull(
 
     A file is complete as soon as it has its name; you can move it away then.
     If the command is interrupted, the next run continues: no order is lost, and
-    no file is written twice. Exit code 1: some orders cannot be read, written or
-    confirmed. They are named, and tried again by the next run.
+    no file is written twice. Orders with another status than --payment and
+    --shipping stay on the service. Exit code 1: some orders cannot be read,
+    written or confirmed, or were changed after they were written; they are named.
+    2: it failed, such as on a full disk. 3: another run is under way.
     """
     from octopus_soap.jobs import Ledger, OrderInbox  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.jobs.order_files import OrderFiles  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.models import PaymentStatusCode, ShippingStatusCode  # noqa: PLC0415 - as above
 
     begin = _moment(since, "--since") if since else None
     files = OrderFiles(to, kind.value)
     with connection.client() as client, Ledger(place, channel=channel) as ledger:
-        inbox = OrderInbox(client, ledger, stores=store or (), since=begin, confirm=confirm)
+        inbox = OrderInbox(
+            client,
+            ledger,
+            stores=store or (),
+            since=begin,
+            confirm=confirm,
+            on_change=on_change.value,
+            payment=_status(payment, PaymentStatusCode) if payment else None,
+            shipping=_status(shipping, ShippingStatusCode) if shipping else None,
+        )
 
         def once(stop: Event) -> Report:
             ledger.bind(client)
@@ -181,7 +227,7 @@ def pull(
                 files.recover(ledger)
                 return inbox.run(files, stop=stop, progress=progress)
 
-        run_job(once, every)
+        run_job(once, every, output)
 
 
 @app.command("show")

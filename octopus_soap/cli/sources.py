@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from octopus_soap.errors import InvalidInputError, Problem
     from octopus_soap.models.base import WireModel
-    from octopus_soap.tables.from_csv import CsvError
+    from octopus_soap.tables.from_csv import CsvError, Numbers
 
 M = TypeVar("M", bound="WireModel")
 STDIN = "-"
@@ -86,6 +86,32 @@ def read_source(source: str) -> tuple[str, Path]:
         raise not_utf8(path, error) from None
 
 
+DecimalOption = Annotated[
+    str | None, typer.Option("--decimal", metavar="CHAR", help="Decimal separator of a CSV file: . or ,")
+]
+ThousandsOption = Annotated[
+    str | None, typer.Option("--thousands", metavar="CHAR", help="Thousands separator of a CSV file, such as .")
+]
+
+
+def numbers_of(decimal: str | None, thousands: str | None) -> Numbers | None:
+    """Return how a file writes numbers; None if the command line does not have it.
+
+    Raises:
+        BadParameter: the two cannot be separators.
+    """
+    if decimal is None and thousands is None:
+        return None
+    from octopus_soap.errors import InvalidInputError  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.tables.from_csv import Numbers  # noqa: PLC0415 - heavy: only inside a command
+
+    try:
+        return Numbers(decimal or ".", thousands or "")
+    except InvalidInputError as error:
+        problem = error.problems[0]
+        raise typer.BadParameter(f"{problem.message}, not {problem.value}", param_hint=f"--{problem.field}") from None
+
+
 def skus_of(words: Sequence[str] | None, file: Path | None) -> list[str]:
     """Return the SKUs of the command line, of a pipe, and of a file, in this order; never stripped.
 
@@ -119,7 +145,7 @@ def lines_of(text: str) -> list[str]:
     return [line for line in lines if line]
 
 
-def read_models(source: str, model: type[M]) -> CsvItems[M]:
+def read_models(source: str, model: type[M], numbers: Numbers | None = None) -> CsvItems[M]:
     """Read a file, or standard input for `-`, as items.
 
     Raises:
@@ -127,10 +153,10 @@ def read_models(source: str, model: type[M]) -> CsvItems[M]:
         OSError: the file cannot be read.
     """
     text, path = read_source(source)
-    return parse_models(text, path, model)
+    return parse_models(text, path, model, numbers)
 
 
-def parse_models(text: str, path: Path, model: type[M]) -> CsvItems[M]:
+def parse_models(text: str, path: Path, model: type[M], numbers: Numbers | None = None) -> CsvItems[M]:
     """Read *text* (JSON array, JSON lines or CSV) as items.
 
     Raises:
@@ -141,7 +167,7 @@ def parse_models(text: str, path: Path, model: type[M]) -> CsvItems[M]:
 
     opening = text.removeprefix(_BYTE_ORDER_MARK).lstrip()[:1]
     if opening not in {"[", "{"}:
-        return parse_items(text, path, model)
+        return parse_items(text, path, model, numbers=numbers)
     items: list[M] = []
     rows: list[int] = []
     problems: list[Problem] = []
@@ -157,7 +183,9 @@ def parse_models(text: str, path: Path, model: type[M]) -> CsvItems[M]:
     return CsvItems(path, items, rows)
 
 
-def parse_items(text: str, path: Path, model: type[M], *, others_ignored: bool = False) -> CsvItems[M]:
+def parse_items(
+    text: str, path: Path, model: type[M], *, others_ignored: bool = False, numbers: Numbers | None = None
+) -> CsvItems[M]:
     """Read CSV *text* as items.
 
     Args:
@@ -166,6 +194,7 @@ def parse_items(text: str, path: Path, model: type[M], *, others_ignored: bool =
         path: its name for errors.
         model: the type of a row.
         others_ignored: read the column of the key only, and ignore all others.
+        numbers: how it writes numbers; as the wire does by default.
 
     Raises:
         CsvError: a column or cell is not accepted; every one is listed.
@@ -173,17 +202,17 @@ def parse_items(text: str, path: Path, model: type[M], *, others_ignored: bool =
     from octopus_soap.tables.from_csv import CsvError, CsvRow, from_text  # noqa: PLC0415 - heavy: only inside a command
 
     items: list[M] = []
-    numbers: list[int] = []
+    rows: list[int] = []
     problems: list[Problem] = []
-    for row in from_text(text, path, model, others_ignored=others_ignored):
+    for row in from_text(text, path, model, others_ignored=others_ignored, numbers=numbers):
         if isinstance(row, CsvRow):
             items.append(row.item)
-            numbers.append(row.number)
+            rows.append(row.number)
         else:
             problems += row
     if problems:
         raise CsvError(path, problems)
-    return CsvItems(path, items, numbers)
+    return CsvItems(path, items, rows)
 
 
 def _at(problem: Problem, row: int) -> Problem:

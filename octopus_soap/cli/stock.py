@@ -11,7 +11,16 @@ from octopus_soap.cli.calling import DryRunOption, exit_for, in_full, show_reque
 from octopus_soap.cli.connection import Connection, connected
 from octopus_soap.cli.output import Output, OutputOption, as_data, as_row, show_records
 from octopus_soap.cli.records import Records
-from octopus_soap.cli.sources import SkuFile, Skus, SourceArgument, read_models, skus_of
+from octopus_soap.cli.sources import (
+    DecimalOption,
+    SkuFile,
+    Skus,
+    SourceArgument,
+    ThousandsOption,
+    numbers_of,
+    read_models,
+    skus_of,
+)
 from octopus_soap.cli.tables import show_table
 
 if TYPE_CHECKING:
@@ -90,6 +99,8 @@ def push(
     connection: Connection,
     *,
     file: SourceArgument,
+    decimal: DecimalOption = None,
+    thousands: ThousandsOption = None,
     output: OutputOption = Output.TABLE,
     dry_run: DryRunOption = False,
 ) -> None:
@@ -103,7 +114,7 @@ def push(
     from octopus_soap.errors import InvalidInputError  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.models import ItemQuantityAndPrice  # noqa: PLC0415 - heavy: only inside a command
 
-    read = read_models(file, ItemQuantityAndPrice)
+    read = read_models(file, ItemQuantityAndPrice, numbers_of(decimal, thousands))
     with connection.client() as client:
         try:
             _update(client, read.items, output, dry_run=dry_run)

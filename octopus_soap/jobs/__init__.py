@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from octopus_soap.jobs.changes import Change, ChangeFeed
+    from octopus_soap.jobs.handlers import DestinationError
     from octopus_soap.jobs.ledger import Ledger
     from octopus_soap.jobs.order_delivery import OrderDelivery
     from octopus_soap.jobs.orders import OrderInbox
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "changes": ["Change", "ChangeFeed"],
+    "handlers": ["DestinationError"],
     "ledger": ["Ledger"],
     "order_delivery": ["OrderDelivery"],
     "orders": ["OrderInbox"],
@@ -29,7 +31,17 @@ _HOMES = {
 }
 _HOME_OF = {name: f"octopus_soap.jobs.{module}" for module, names in _HOMES.items() for name in names}
 
-__all__ = ["Change", "ChangeFeed", "Ledger", "OrderDelivery", "OrderInbox", "Report", "StockPush", "every"]
+__all__ = [
+    "Change",
+    "ChangeFeed",
+    "DestinationError",
+    "Ledger",
+    "OrderDelivery",
+    "OrderInbox",
+    "Report",
+    "StockPush",
+    "every",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -283,10 +283,12 @@ class ChangeFeed:
             client = self._client.with_options(stop=stop)
             run = _Run(client, handlers, ChangeDeliverer(client, handlers, handler, report))
             try:
-                run.rounds(self._rounds)
+                if not self._ledger.keeps_pause(report):
+                    run.rounds(self._rounds)
             except (AuthenticationError, ConfigError, LedgerError):
                 raise
             except OctopusError as error:
+                self._ledger.note_wait(error)
                 report.error = reason_of(error, self._redactor)
             self._end(report)
         report.interrupted = stop.is_set()
@@ -295,6 +297,7 @@ class ChangeFeed:
     def _end(self, report: Report) -> None:
         with self._ledger.reading() as connection:
             report_held(connection, CHANGES, self._ledger.channel, report)
+            report.not_before = self._ledger.paused_until(connection)
             report.finished = self._ledger.now(connection)
 
 

@@ -1,14 +1,16 @@
-"""Desired states: what a shop says of its items, from whatever it keeps them in, made comparable.
+"""Desired states: the stock and prices a shop has, read from a file, a frame or Python values, and made comparable.
 
-A state is held as plain values: numbers without trailing zeros, stores by their id, so that `19.9` and `19.90`, or the
-same stores in another order, are one state. A state may be partial: what is unset is left as it is. `None` is an
-`xsi:nil` where the caller wrote it.
+A state is stored as plain values: numbers without trailing zeros, stores by their id, so that `19.9` and `19.90`, or
+the same stores in another order, are one state. A state may be partial: what is unset stays as it is. `None` is an
+`xsi:nil` if the caller wrote it.
 """
 
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from os import PathLike, fspath
@@ -22,6 +24,8 @@ from octopus_soap.models.scalars import parse_datetime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from octopus_soap.tables.from_csv import Numbers
 
 Values = dict[str, Any]
 """A state as plain values, by attribute; `stores` by store id."""
@@ -41,30 +45,48 @@ class Desired(NamedTuple):
     Attributes:
         sku: the SKU.
         values: its state.
-        observed_at: when that was true; None where the source does not say.
+        observed_at: when that was true; None if the source has no time.
+        row: its row in a file as an editor counts, or its position in other sources, from 0.
     """
 
     sku: str
     values: Values
     observed_at: datetime | None = None
+    row: int = 0
 
 
-def read_desired(source: Any, *, money_digits: int | None = None) -> Iterator[Desired | KeyProblem]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFormat:
+    """How a source writes states.
+
+    Attributes:
+        money_digits: decimal places to round a frame's floats to; without it a float must be exact.
+        numbers: how a CSV file writes numbers; as the wire does by default.
+        store_column: the column of a CSV file with a store's id, if each row has the stock of one store.
+    """
+
+    money_digits: int | None = None
+    numbers: Numbers | None = None
+    store_column: str | None = None
+
+
+def read_desired(source: Any, form: SourceFormat | None = None) -> Iterator[Desired | KeyProblem]:
     """Read desired states one after another; a row that cannot be one comes as a problem of its own.
 
     Args:
         source: a CSV file's path, a pandas or polars DataFrame, or any iterable of `ItemQuantityAndPrice` and of
             mappings with its names. Mappings, frames and files may say per row when it was true (`observed_at`).
-        money_digits: decimal places to round a frame's floats to; without it a float must be exact.
+        form: how the source writes states.
 
     Raises:
         InvalidInputError: the source as a whole cannot be used.
         OSError: the file cannot be opened.
     """
+    form = form or SourceFormat()
     if isinstance(source, (str, PathLike)):
-        yield from _of_file(Path(fspath(source)))
+        yield from _of_file(Path(fspath(source)), form)
     elif type(source).__module__.partition(".")[0] in {"pandas", "polars"} and hasattr(source, "columns"):
-        yield from _of_frame(source, money_digits)
+        yield from _of_frame(source, form.money_digits)
     elif isinstance(source, (Mapping, ItemQuantityAndPrice)) or not isinstance(source, Iterable):
         kind = type(source).__name__
         message = f"expected an iterable of items, a DataFrame or the path of a CSV file, not one {kind}"
@@ -74,14 +96,25 @@ def read_desired(source: Any, *, money_digits: int | None = None) -> Iterator[De
             yield _of_row(index, row)
 
 
+def rows_in(source: Any) -> int | None:
+    """Return about how many rows a source has; None if that takes reading it."""
+    if isinstance(source, (str, PathLike)):
+        path = Path(fspath(source))
+        if not path.is_file():  # a pipe can be read once
+            return None
+        with path.open("rb") as file:
+            return max(0, sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b"")) - 1)
+    return len(source) if hasattr(source, "__len__") else None
+
+
 def _of_row(index: int, row: Any) -> Desired | KeyProblem:
     try:
         if isinstance(row, ItemQuantityAndPrice):
-            return _of_model(row, None)
+            return _of_model(row, None, index)
         if isinstance(row, Mapping):
             given = {str(name): value for name, value in row.items()}
             observed = _moment(given.pop(OBSERVED, None))
-            return _of_model(ItemQuantityAndPrice(**given), observed)
+            return _of_model(ItemQuantityAndPrice(**given), observed, index)
     except InvalidInputError as error:
         sku = next((problem.key for problem in error.problems if problem.key), None)
         return KeyProblem(sku or f"row {index}", "invalid", _worded(error))
@@ -89,10 +122,10 @@ def _of_row(index: int, row: Any) -> Desired | KeyProblem:
     return KeyProblem(f"row {index}", "invalid", f"expected an ItemQuantityAndPrice or a mapping, not {kind}")
 
 
-def _of_model(item: ItemQuantityAndPrice, observed_at: datetime | None) -> Desired:
+def _of_model(item: ItemQuantityAndPrice, observed_at: datetime | None, row: int) -> Desired:
     if not item.sku:
         raise InvalidInputError([Problem("every item needs a SKU", field="sku")])
-    return Desired(item.sku, values_of(item), observed_at)
+    return Desired(item.sku, values_of(item), observed_at, row)
 
 
 def _worded(error: InvalidInputError) -> str:
@@ -115,18 +148,31 @@ def _moment(given: Any) -> datetime | None:
 # -- files and frames ----------------------------------------------------------------------------------------------
 
 
-def _of_file(path: Path) -> Iterator[Desired | KeyProblem]:
-    from octopus_soap.tables.from_csv import CsvRow, csv_rows  # noqa: PLC0415 - only where a file is given
+def _of_file(path: Path, form: SourceFormat) -> Iterator[Desired | KeyProblem]:
+    from octopus_soap.tables.from_csv import CsvRow, csv_rows, shown  # noqa: PLC0415 - only if a file is given
 
-    for row in csv_rows(path, ItemQuantityAndPrice, also=(OBSERVED,)):
+    store = form.store_column
+    also = (OBSERVED,) if store is None else (OBSERVED, store)
+    for row in csv_rows(path, ItemQuantityAndPrice, also=also, numbers=form.numbers):
         if isinstance(row, CsvRow):
             try:
-                yield _of_model(row.item, _moment(row.others.get(OBSERVED)))
+                wish = _of_model(row.item, _moment(row.others.get(OBSERVED)), row.number)
+                yield wish if store is None else _of_store(wish, row.others.get(store), store)
             except InvalidInputError as error:
-                yield KeyProblem(row.item.sku or f"row {row.number}", "invalid", _worded(error))
+                yield KeyProblem(row.item.sku or f"row {row.number}", "invalid", f"row {row.number}: {_worded(error)}")
         else:
             first = row[0]
-            yield KeyProblem(first.key or f"row {first.index}", "invalid", _worded(InvalidInputError(row)))
+            yield KeyProblem(first.key or f"row {first.index}", "invalid", "; ".join(map(shown, row[:3])))
+
+
+def _of_store(wish: Desired, store: str | None, column: str) -> Desired:
+    """Return the state of one store: the row's stock is that store's."""
+    if not store:
+        raise InvalidInputError([Problem("the row names no store", field=column)])
+    values = dict(wish.values)
+    if "stock" in values:
+        values["stores"] = {store: {"store_id": store, "store_stock": values.pop("stock")}}
+    return wish._replace(values=values)
 
 
 def _of_frame(frame: Any, money_digits: int | None) -> Iterator[Desired | KeyProblem]:
@@ -136,7 +182,7 @@ def _of_frame(frame: Any, money_digits: int | None) -> Iterator[Desired | KeyPro
     for start in range(0, len(frame), step):
         piece = frame[start : start + step]
         try:
-            yield from _of_piece(piece, money_digits)
+            yield from _of_piece(piece, money_digits, start)
         except InvalidInputError as error:
             if whole or any(problem.index is None for problem in error.problems):
                 raise
@@ -146,13 +192,13 @@ def _of_frame(frame: Any, money_digits: int | None) -> Iterator[Desired | KeyPro
 
 def _of_frame_row(piece: Any, row: int, money_digits: int | None) -> Iterator[Desired | KeyProblem]:
     try:
-        yield from _of_piece(piece, money_digits)
+        yield from _of_piece(piece, money_digits, row)
     except InvalidInputError as error:
         sku = next((problem.key for problem in error.problems if problem.key), None)
         yield KeyProblem(sku or f"row {row}", "invalid", _worded(error))
 
 
-def _of_piece(piece: Any, money_digits: int | None) -> list[Desired]:
+def _of_piece(piece: Any, money_digits: int | None, start: int) -> list[Desired]:
     from octopus_soap.tables import items_from_frame  # noqa: PLC0415 - only where a frame is given
 
     observed: list[Any] = []
@@ -161,11 +207,12 @@ def _of_piece(piece: Any, money_digits: int | None) -> list[Desired]:
         piece = piece.drop(columns=[OBSERVED]) if hasattr(piece, "iloc") else piece.drop(OBSERVED)
     items = items_from_frame(piece, ItemQuantityAndPrice, money_digits=money_digits)
     if not observed:
-        return [_of_model(item, None) for item in items]
+        return [_of_model(item, None, start + at) for at, item in enumerate(items)]
     if len(items) != len(observed):
         raise InvalidInputError([Problem("rows of stores cannot each have a time of their own", field=OBSERVED)])
     times = [None if moment != moment else _moment(moment) for moment in observed]  # noqa: PLR0124 - NaT is not equal to itself
-    return [_of_model(item, moment) for item, moment in zip(items, times, strict=True)]
+    both = zip(items, times, strict=True)
+    return [_of_model(item, moment, start + at) for at, (item, moment) in enumerate(both)]
 
 
 # -- values --------------------------------------------------------------------------------------------------------
@@ -298,9 +345,48 @@ def difference(known: Values, told: Values) -> Values:
     return changes
 
 
+def lower_stock(known: Values, changes: Values) -> Values:
+    """Return the part of *changes* that is a stock lower than the one of *known*."""
+    lower: Values = {}
+    if isinstance(changes.get("stock"), int) and changes["stock"] < (known.get("stock") or 0):
+        lower["stock"] = changes["stock"]
+    stores: Values = {}
+    for store, inner in (changes.get("stores") or {}).items():
+        had = (known.get("stores") or {}).get(store) or {}
+        if inner.get("store_stock") is not None and inner["store_stock"] < (had.get("store_stock") or 0):
+            stores[store] = {"store_stock": inner["store_stock"]}
+    return lower | ({"stores": stores} if stores else {})
+
+
 def zeroes(before: Values | None, after: Values) -> bool:
-    """True where *after* leaves nothing of a stock that *before* had, or may have had."""
+    """Return True if *after* leaves nothing of a stock that *before* had, or may have had."""
     return _is_empty(after) and not (before is not None and _is_empty(before))
+
+
+def cheapens(before: Values | None, after: Values, share: float) -> bool:
+    """Return True if the price of *after* is 0, or lower than that of *before* by *share* or more."""
+    price, known = _price(after), _price(before or {})
+    if price is None or price == known:
+        return False
+    return price <= 0 or (known is not None and known > price and float((known - price) / known) >= share)
+
+
+def without_stock(known: Values) -> Values | None:
+    """Return *known* with no stock; None if it has none already, or nothing is known of it."""
+    values = dict(known)
+    if values.get("stock") is not None:
+        values["stock"] = 0
+    if values.get("stores"):
+        values["stores"] = {
+            store: {name: 0 if name == "store_stock" and value is not None else value for name, value in inner.items()}
+            for store, inner in values["stores"].items()
+        }
+    return values if values != known and zeroes(known, values) else None
+
+
+def _price(values: Values) -> Decimal | None:
+    price = values.get("price")
+    return None if price is None else Decimal(str(price))
 
 
 def _is_empty(values: Values) -> bool:
@@ -309,3 +395,61 @@ def _is_empty(values: Values) -> bool:
     stores: Values = values.get("stores") or {}
     stocks = [store.get("store_stock") for store in stores.values() if store.get("store_stock") is not None]
     return bool(stocks) and all(Decimal(str(stock)) <= 0 for stock in stocks)
+
+
+# -- rows seen -----------------------------------------------------------------------------------------------------
+
+_HALF = (1 << 32) - 1
+_WHOLE = (1 << 64) - 1
+
+
+class SeenRows:
+    """The keys of one input, with the row and a digest of the first row that has each: 16 bytes for a key.
+
+    A key is known by its hash of 64 bits.
+    """
+
+    def __init__(self) -> None:
+        self._size = 1 << 12
+        self._count = 0
+        self._keys = array("Q", bytes(8 * self._size))
+        self._rows = array("Q", bytes(8 * self._size))
+
+    def __contains__(self, key: str) -> bool:
+        return self._keys[self._slot(_hash(key))] != 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, key: str, row: int, digest: int) -> tuple[bool, int, bool]:
+        """Note a row; return whether its key is new, and else the first row that has it, and whether they are equal."""
+        hashed, digest = _hash(key), digest & _HALF
+        slot = self._slot(hashed)
+        if self._keys[slot]:
+            found = self._rows[slot]
+            return False, found >> 32, (found & _HALF) == digest
+        self._keys[slot], self._rows[slot] = hashed, (row & _HALF) << 32 | digest
+        self._count += 1
+        if 2 * self._count > self._size:
+            self._grow()
+        return True, row, True
+
+    def _slot(self, hashed: int) -> int:
+        keys, mask = self._keys, self._size - 1
+        slot = hashed & mask
+        while (found := keys[slot]) and found != hashed:
+            slot = (slot + 1) & mask
+        return slot
+
+    def _grow(self) -> None:
+        keys, rows = self._keys, self._rows
+        self._size *= 2
+        self._keys, self._rows = array("Q", bytes(8 * self._size)), array("Q", bytes(8 * self._size))
+        for hashed, row in zip(keys, rows, strict=True):
+            if hashed:
+                slot = self._slot(hashed)
+                self._keys[slot], self._rows[slot] = hashed, row
+
+
+def _hash(key: str) -> int:
+    return hash(key) & _WHOLE or 1  # 0 is an empty slot

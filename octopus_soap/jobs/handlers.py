@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import update
 
-from octopus_soap.errors import LedgerError
+from octopus_soap.errors import LedgerError, OctopusError
 from octopus_soap.jobs.reports import Backoff, reason_of
 from octopus_soap.jobs.tables import QUARANTINED
 
@@ -52,6 +52,14 @@ class HandlerFailedError(Exception):
     def __init__(self, error: Exception) -> None:
         super().__init__()
         self.error = error
+
+
+class DestinationError(OctopusError):
+    """The place where a handler stores its work cannot take it, such as a full disk. Raise it in a handler.
+
+    It ends the run. The order or item is not at fault, so it is not put into quarantine, and the next run hands it over
+    again.
+    """
 
 
 class Deliverable(Protocol):
@@ -89,6 +97,7 @@ class HandlerRunner:
         limit: int,
         *,
         seconds: float | None = None,
+        where: Sequence[ColumnElement[bool]] = (),
         begins: ColumnElement[bool] | None = None,
     ) -> Generator[Lease]:
         """Claim due rows in one of *states* while the block runs; release them if it raises, or was stopped.
@@ -97,11 +106,12 @@ class HandlerRunner:
             states: such as `waiting`.
             limit: rows at most.
             seconds: how long the work may take; as long as a handler by default.
+            where: further conditions.
             begins: the condition for rows whose handler is called at once, and which get the mark for it.
         """
         table, ledger = self.table, self.ledger
         with ledger.transaction() as connection:
-            due = (table.c.state.in_(states), table.c.due_at <= ledger.now(connection))
+            due = (table.c.state.in_(states), table.c.due_at <= ledger.now(connection), *where)
             order = (table.c.due_at, table.c.key)
             span = self.seconds if seconds is None else seconds
             lease = ledger.claim(connection, table, where=due, order_by=order, limit=limit, seconds=span)
@@ -142,10 +152,16 @@ class HandlerRunner:
 
         Returns:
             `done`, `failed`, or `lease_lost`: another worker took the row over.
+
+        Raises:
+            DestinationError: from the handler.
         """
         try:
             done = self._in_one(lease, row, item, call, finish) if self.transactional else self._apart(call, finish)
         except HandlerFailedError as failed:
+            if isinstance(failed.error, DestinationError):
+                self._give_back(lease, row)
+                raise failed.error from None
             self.quarantine(lease, row, reason_of(failed.error, self.redactor))
             return "failed"
         except LedgerError as error:
@@ -178,6 +194,12 @@ class HandlerRunner:
     def change(self, lease: Lease, row: Row[Any]) -> Any:
         """Return an update of *row* that changes nothing if the lease was lost."""
         return update(self.table).where(lease.holds, self.table.c.key == row.key)
+
+    def _give_back(self, lease: Lease, row: Row[Any]) -> None:
+        """Release a row as if its handler had never been called."""
+        with self.ledger.transaction() as connection:
+            before = {"delivering": row.delivering, "deliveries": row.deliveries}
+            connection.execute(self.change(lease, row).values(**before, **FREE))
 
     def _begun(self) -> dict[str, Any]:
         return {"delivering": 1, "deliveries": self.table.c.deliveries + 1}

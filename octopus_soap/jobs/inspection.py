@@ -5,11 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, case, func, or_, select, update
+from sqlalchemy import and_, case, delete, func, or_, select, update
 
 from octopus_soap.jobs.leases import describe_worker, has_exited, lock_in_order
 from octopus_soap.jobs.reports import KeyProblem, held_as, is_held
-from octopus_soap.jobs.tables import CHANGES, ORDER_GAPS, ORDERS, RUN_LOCK, STOCK_ITEM
+from octopus_soap.jobs.tables import (
+    CHANGED,
+    CHANGES,
+    CHANNEL,
+    CONFIRMED,
+    HANDLED,
+    ORDER_GAPS,
+    ORDERS,
+    RUN_LOCK,
+    STOCK_ITEM,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -134,16 +144,88 @@ def retry(ledger: Ledger, keys: Collection[str] | None = None, *, job: str | Non
     with ledger.transaction() as connection:
         now = ledger.now(connection)
         for table in _work_tables(job):
-            # What has no time to be tried at has nothing to try, such as a row of a list without a SKU.
-            condition = and_(is_held(table, ledger.channel), table.c.due_at.is_not(None))
+            # A row without a due time has nothing to try, such as a row of a list without a SKU.
+            at_once = table.c.state.in_(table.info.get("retry_at_once", ()))
+            condition = and_(is_held(table, ledger.channel), or_(table.c.due_at.is_not(None), at_once))
             if keys is not None:
                 condition = and_(condition, _about(table, keys))
             lock_in_order(connection, table, condition)
-            # What is stuck at a later step goes on from there.
-            state = case((table.c.state.in_(table.info["held"]), table.info["retry_state"]), else_=table.c.state)
+            # A row that is stuck at a later step goes on from there.
+            starts_again: ColumnElement[bool] = table.c.state.in_(table.info["held"])
+            if "unfinished" in table.c:
+                starts_again = or_(starts_again, table.c.unfinished.is_not(None))
+            state = case((starts_again, table.info["retry_state"]), else_=table.c.state)
             changed = update(table).where(condition).values(state=state, due_at=now, attempts=0)
             count += connection.execute(changed).rowcount
     return count
+
+
+def acknowledge(ledger: Ledger, keys: Collection[str] | None = None) -> int:
+    """Keep the version of changed orders that was handled; they are confirmed by the next run.
+
+    Args:
+        ledger: the ledger.
+        keys: order ids or keys; all that were changed by default.
+
+    Returns:
+        How many orders that was.
+    """
+    condition = and_(ORDERS.c.channel == ledger.channel, ORDERS.c.state == CHANGED)
+    if keys is not None:
+        condition = and_(condition, _about(ORDERS, keys))
+    with ledger.transaction() as connection:
+        lock_in_order(connection, ORDERS, condition)
+        values = {"state": HANDLED, "due_at": ledger.now(connection), "attempts": 0, "message": ""}
+        changed = update(ORDERS).where(condition).values(handled_content=ORDERS.c.content, **values)
+        return connection.execute(changed).rowcount
+
+
+def forget(ledger: Ledger, skus: Collection[str]) -> int:
+    """Withdraw what was rejected of *skus*: it is neither tried again nor reported.
+
+    Args:
+        ledger: the ledger.
+        skus: SKUs that the shop no longer sends; one that is not rejected is left alone.
+
+    Returns:
+        How many SKUs that was.
+    """
+    names, count = list(skus), 0
+    with ledger.transaction() as connection:
+        for start in range(0, len(names), 500):  # far under what a database takes in one statement
+            mine = and_(is_held(STOCK_ITEM, ledger.channel), STOCK_ITEM.c.sku.in_(names[start : start + 500]))
+            lock_in_order(connection, STOCK_ITEM, mine)
+            nothing_known = and_(mine, STOCK_ITEM.c.acknowledged.is_(None))
+            count += connection.execute(delete(STOCK_ITEM).where(nothing_known)).rowcount
+            values = {"wanted": None, "state": "done", "due_at": None, "attempts": 0, "message": ""}
+            count += connection.execute(update(STOCK_ITEM).where(mine).values(values)).rowcount
+    return count
+
+
+def purge(ledger: Ledger, before: datetime) -> int:
+    """Empty the stored XML and decoded form of orders that were confirmed; the key and the digest remain.
+
+    A purged order that is listed again is known all the same.
+
+    Args:
+        ledger: the ledger.
+        before: orders that were handled before; aware.
+
+    Returns:
+        How many orders were emptied.
+    """
+    old = and_(ORDERS.c.channel == ledger.channel, ORDERS.c.state == CONFIRMED, ORDERS.c.handled_at < before)
+    kept = or_(ORDERS.c.raw != "", ORDERS.c.typed.is_not(None))
+    with ledger.transaction() as connection:
+        condition = and_(old, kept)
+        lock_in_order(connection, ORDERS, condition)
+        return connection.execute(update(ORDERS).where(condition).values(raw="", typed=None)).rowcount
+
+
+def channels(ledger: Ledger) -> list[str]:
+    """Return the names of the database's channels."""
+    with ledger.reading() as connection:
+        return list(connection.execute(select(CHANNEL.c.channel).order_by(CHANNEL.c.channel)).scalars())
 
 
 def _about(table: Table, keys: Collection[str]) -> ColumnElement[bool]:

@@ -29,17 +29,17 @@ import secrets
 import sqlite3
 import threading
 from contextlib import contextmanager
-from copy import copy
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import Engine, create_engine, event, insert, make_url, select, text
+from sqlalchemy import Engine, create_engine, event, insert, make_url, or_, select, text, update
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from octopus_soap.errors import LedgerError
 from octopus_soap.jobs.leases import RUN_SECONDS, Leases, this_worker
+from octopus_soap.jobs.reports import asked_wait
 from octopus_soap.jobs.schema import STEPS, migrate, version_of
 from octopus_soap.jobs.tables import CHANNEL
 
@@ -50,10 +50,13 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, Connection
 
     from octopus_soap.client import OctopusClient
+    from octopus_soap.jobs.reports import Report
 
 _BUSY_SECONDS = 60.0  # how long a transaction waits for another one on the same file
 _DURABLE = "FULL"
 _CONNECTIONS = 15
+_LONGEST_WAIT = timedelta(days=1)
+"""The longest pause that is kept, whatever the service asks for."""
 _SQLITE_CANNOT = ("unable to open database file", "readonly database", "disk I/O error", "disk is full")
 _OLDEST_SQLITE = (3, 33)  # the first with UPDATE ... FROM
 _MISTYPED = re.compile(r"(?:postgres(?:ql)?|psql|sqlite)(?:\+\w+)?:|[^@]*[^@/]:[^@/]*@")
@@ -173,8 +176,10 @@ class Ledger(Leases):
             LedgerError: the name cannot be one.
         """
         _check_channel(channel)
-        other = copy(self)
-        other.channel, other._owner = channel, False  # noqa: SLF001 - a ledger made here
+        other = object.__new__(Ledger)
+        for name, value in vars(self).items():
+            setattr(other, name, value)
+        other.channel, other._owner = channel, False
         return other
 
     @property
@@ -302,6 +307,41 @@ class Ledger(Leases):
                 f"channel {self.channel!r} of {self.shown} belongs to {what} (merchant {row.merchantname!r} at "
                 f"{row.endpoint}); use another channel, or another ledger"
             )
+
+    # -- pauses the service asked for --------------------------------------------------------------------------
+
+    def note_wait(self, error: BaseException) -> None:
+        """Record the pause that the service asked for with *error*, if it did, for the runs of all processes."""
+        seconds = asked_wait(error)
+        if seconds is None or seconds <= 0:
+            return
+        with self.transaction() as connection:
+            until = self.now(connection) + min(timedelta(seconds=seconds), _LONGEST_WAIT)
+            later = or_(CHANNEL.c.paused_until.is_(None), CHANNEL.c.paused_until < until)
+            mine = update(CHANNEL).where(CHANNEL.c.channel == self.channel, later)
+            connection.execute(mine.values(paused_until=until, pause_reason=f"{error}"[:400]))
+
+    def paused_until(self, connection: Connection) -> datetime | None:
+        """Return until when the service asked to be left alone; None if it may be asked now."""
+        row = connection.execute(select(CHANNEL.c.paused_until).where(CHANNEL.c.channel == self.channel)).one_or_none()
+        if row is None or row.paused_until is None:
+            return None
+        # A time further ahead is of a clock that ran ahead and was set back.
+        return row.paused_until if timedelta(0) < row.paused_until - self.now(connection) <= _LONGEST_WAIT else None
+
+    def keeps_pause(self, report: Report) -> bool:
+        """Return True if the service asked for a pause that is not over, and say so in *report*."""
+        with self.reading() as connection:
+            until = self.paused_until(connection)
+            if until is None:
+                return False
+            report.finished = self.now(connection)
+        report.not_before = until
+        report.error = (
+            f"the service asked to be left alone until {until:%Y-%m-%d %H:%M:%S} UTC, and nothing was sent; the next "
+            "run after that goes on"
+        )
+        return True
 
     def close(self) -> None:
         """Close the connections; calling it again does nothing."""

@@ -6,15 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from sqlalchemy import and_, select, update
+from sqlalchemy import and_, func, update
 
 from octopus_soap._http import clip
 from octopus_soap.errors import OctopusError
 from octopus_soap.jobs.handlers import FREE, HandlerRunner
-from octopus_soap.jobs.order_download import CHANGED, list_orders
+from octopus_soap.jobs.leases import lock_in_order
+from octopus_soap.jobs.order_download import CHANGED_AFTERWARDS, list_orders
 from octopus_soap.jobs.order_records import OrderRecord, order_of, record_of
-from octopus_soap.jobs.reports import KeyProblem, reason_of
-from octopus_soap.jobs.tables import HANDLED, KEPT, ORDERS, QUARANTINED, WAITING
+from octopus_soap.jobs.reports import reason_of
+from octopus_soap.jobs.tables import CHANGED, HANDLED, KEPT, ORDERS, QUARANTINED, WAITING
 from octopus_soap.models import OrderCriteria, OrderResponseItem
 from octopus_soap.models.scalars import is_int32
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from octopus_soap.jobs.reports import Report
 
 NOT_READABLE = "it cannot be read"
+CANCELLED = "cancelled"
+_CANCELLED_STATES = frozenset({"cancelled", "canceled"})
 _MOST_REFERENCE = 200
 
 
@@ -43,6 +46,8 @@ class OrderDelivery:
             transactional inbox whose handler works on `connection` alone: then that work was undone.
         revision: 1; more where the order was changed on the service after it was handled (`on_change="deliver"`).
         raw: its XML, with card numbers masked.
+        notice: `cancelled`, or `not listed`: the service stopped listing it while it waited, so it was confirmed
+            elsewhere or is gone. Empty for any other order.
         connection: of a transactional inbox, the ledger's open transaction; None otherwise.
     """
 
@@ -51,16 +56,26 @@ class OrderDelivery:
     redelivered: bool
     revision: int
     raw: str = field(repr=False)
+    notice: str = ""
     connection: Connection | None = field(default=None, repr=False)
     _afterwards: list[Callable[[], object]] = field(default_factory=list[Callable[[], object]], repr=False)
+    _unfinished: str | None = field(default=None, repr=False)
 
     def after_commit(self, call: Callable[[], object]) -> None:
         """Have *call* made once the ledger has committed that the order is handled, and before it is confirmed.
 
         A crash in between loses the call: it should only finish what can be finished later as well, such as giving a
-        file its final name. If it raises, the report of this run says so; the order is handled all the same.
+        file its final name. If it raises, the order stays in every report, and is not confirmed, until
+        `octopus-soap ledger retry` hands it over again or `remember` made it possible to finish.
         """
         self._afterwards.append(call)
+
+    def remember(self, text: str) -> None:
+        """Have the ledger store *text* with the order until every call of `after_commit` has returned.
+
+        It holds what a later run needs to finish them after a crash; the order is not confirmed before.
+        """
+        self._unfinished = text
 
 
 OrderHandler: TypeAlias = Callable[[OrderResponseItem, OrderDelivery], object]
@@ -84,6 +99,7 @@ class OrderDeliverer:
         self._client, self._handlers, self._handler, self._options = client, handlers, handler, options
         self._ledger = handlers.ledger
         self._next_state = HANDLED if options.confirm else KEPT
+        self._finished: list[str] = []
 
     def deliver_one(self, report: Report) -> bool:
         """Hand over the next order that is due; False if there is none."""
@@ -102,9 +118,11 @@ class OrderDeliverer:
     # -- handing over ------------------------------------------------------------------------------------------
 
     def _deliver(self, lease: Lease, row: Row[Any], report: Report) -> None:
-        delivery = OrderDelivery(row.key, row.deliveries + 1, bool(row.delivering), row.revision + 1, row.raw)
+        revision = row.revision + (row.content != row.handled_content)
+        delivery = OrderDelivery(row.key, row.deliveries + 1, bool(row.delivering), revision, row.raw)
         try:
             order = order_of(row.typed)
+            delivery.notice = CANCELLED if is_cancelled(order) else row.notice or ""
         except ValueError as error:  # stored by a version that read orders otherwise: the next try asks for it again
             reason = f"as stored {NOT_READABLE}: {type(error).__name__}"
             self._handlers.quarantine(lease, row, reason, typed=None)
@@ -116,21 +134,38 @@ class OrderDeliverer:
             row,
             delivery,
             lambda: self._call(order, delivery),
-            lambda c, given: self._finish(c, lease, row, given),
+            lambda connection, reference: self._finish(connection, lease, row, delivery, reference),
         )
         if ended != "done":
             report.add(ended)
             return
         self._ledger.reach("orders.committed")
         report.add("handled")
-        for call in delivery._afterwards:  # noqa: SLF001 - the delivery is ours; the user only adds to it
-            try:
+        if delivery.notice:
+            report.add(delivery.notice.replace(" ", "_"))
+        try:
+            for call in delivery._afterwards:  # noqa: SLF001 - the delivery is ours; the user only adds to it
                 call()
-            except Exception as error:  # noqa: BLE001 - the order is handled, whatever is left to finish
-                reason = f"after its commit: {reason_of(error, self._options.redactor)}"
-                report.problems.append(KeyProblem(row.key, "handled", reason))
-                report.problem_count += 1
-        self._look_for_changes(row, report)
+        except Exception as error:  # noqa: BLE001 - the order is handled, whatever is left to finish
+            self._note_unfinished(row, f"after its commit: {reason_of(error, self._options.redactor)}")
+        else:
+            if delivery._unfinished is not None:  # noqa: SLF001 - as above
+                self._finished.append(row.key)
+
+    def note_finished(self) -> None:
+        """Record the orders of which nothing is left to do, so that they can be confirmed."""
+        keys, self._finished = self._finished, []
+        if keys:
+            with self._ledger.transaction() as connection:
+                mine = and_(ORDERS.c.channel == self._ledger.channel, ORDERS.c.key.in_(keys))
+                lock_in_order(connection, ORDERS, mine)
+                connection.execute(update(ORDERS).where(mine).values(unfinished=None))
+
+    def _note_unfinished(self, row: Row[Any], reason: str) -> None:
+        with self._ledger.transaction() as connection:
+            left = func.coalesce(ORDERS.c.unfinished, "")
+            values = {"unfinished": left, "attempts": 1, "message": reason}
+            connection.execute(update(ORDERS).where(*self._this(row)).values(values))
 
     def _call(self, order: OrderResponseItem, delivery: OrderDelivery) -> str | None:
         returned = self._handler(order, delivery)
@@ -140,15 +175,19 @@ class OrderDeliverer:
         plain = "".join(letter for letter in returned if letter.isprintable())  # what a message could not carry
         return clip(plain, _MOST_REFERENCE) or None
 
-    def _finish(self, connection: Connection, lease: Lease, row: Row[Any], reference: object) -> bool:
+    def _finish(
+        self, connection: Connection, lease: Lease, row: Row[Any], delivery: OrderDelivery, reference: object
+    ) -> bool:
         now = self._ledger.now(connection)
         values: dict[str, Any] = {
             "state": self._next_state,
             "due_at": now if self._next_state == HANDLED else None,
             "handled_content": row.content,
             "handled_at": now,
-            "revision": row.revision + 1,
+            "revision": delivery.revision,
             "reference": reference or row.reference,
+            "unfinished": delivery._unfinished,  # noqa: SLF001 - the delivery is ours
+            "notice": None,
             "delivering": 0,
             "attempts": 0,
             "message": "",
@@ -156,26 +195,16 @@ class OrderDeliverer:
         }
         if not connection.execute(self._handlers.change(lease, row).values(values)).rowcount:
             return False
-        if self._options.deliver_changes:
-            # A download may have brought another version while the handler had this one. In the same transaction, or a
-            # crash would leave it confirmed and never handed over.
-            again = {"state": WAITING, "due_at": now}
-            connection.execute(update(ORDERS).where(*self._this(row), ORDERS.c.content != row.content).values(again))
+        # A download may have brought another version while the handler had this one. In the same transaction, or a
+        # crash would leave it confirmed and never handed over.
+        again: dict[str, Any] = {"state": WAITING, "due_at": now}
+        if not self._options.deliver_changes:
+            again = {"state": CHANGED, "due_at": None, "attempts": 1, "message": CHANGED_AFTERWARDS}
+        connection.execute(update(ORDERS).where(*self._this(row), ORDERS.c.content != row.content).values(again))
         return True
 
     def _this(self, row: Row[Any]) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
         return ORDERS.c.channel == self._ledger.channel, ORDERS.c.key == row.key
-
-    def _look_for_changes(self, row: Row[Any], report: Report) -> None:
-        """Report another version that a download brought while the handler had this one."""
-        with self._ledger.reading() as connection:
-            content = connection.execute(select(ORDERS.c.content).where(*self._this(row))).scalar_one()
-        if content == row.content:
-            return
-        report.add("changed")
-        if not self._options.deliver_changes:
-            report.problems.append(KeyProblem(row.key, "changed", CHANGED))
-            report.problem_count += 1
 
     # -- orders that cannot be read ----------------------------------------------------------------------------
 
@@ -209,3 +238,8 @@ class OrderDeliverer:
                 **FREE,
             }
             connection.execute(self._handlers.change(lease, row).values(values))
+
+
+def is_cancelled(order: OrderResponseItem) -> bool:
+    """Return True if the service says that the order was cancelled."""
+    return order.date_cancelled_gmt is not None or (order.order_state or "").casefold() in _CANCELLED_STATES

@@ -13,10 +13,11 @@ is down, and no window would do. A second that cannot be listed is a gap: writte
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, select, update
+from sqlalchemy import and_, delete, or_, select, update
 
 from octopus_soap.errors import (
     AuthenticationError,
@@ -30,8 +31,9 @@ from octopus_soap.errors import (
 )
 from octopus_soap.jobs.leases import lock_in_order
 from octopus_soap.jobs.order_records import NAMELESS, OrderRecord, record_of
-from octopus_soap.jobs.reports import KeyProblem, reason_of
+from octopus_soap.jobs.reports import reason_of
 from octopus_soap.jobs.tables import (
+    CHANGED,
     CONFIRMED,
     HANDLED,
     KEPT,
@@ -48,7 +50,7 @@ from octopus_soap.models import OrderCriteria
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import ColumnElement, Connection, Row
 
     from octopus_soap.client import OctopusClient
     from octopus_soap.jobs.ledger import Ledger
@@ -57,12 +59,21 @@ if TYPE_CHECKING:
     from octopus_soap.models import OrderResponseItem
     from octopus_soap.results import BatchResult
 
-CHANGED = "it was changed on the service after it was handled; the newer version is in the ledger"
+CHANGED_AFTERWARDS = (
+    "it was changed on the service after it was handled; octopus-soap ledger retry hands the newer version over, "
+    "octopus-soap ledger acknowledge keeps the one that was handled"
+)
+NOT_LISTED = "not listed"
+"""The notice of an order that the service no longer lists: it was confirmed elsewhere, or is gone."""
 
 _EMPTY_WINDOW = Window(datetime(1999, 12, 31, tzinfo=UTC), datetime(1999, 12, 31, 0, 0, 1, tzinfo=UTC))
 """A window no order lies in: asked to see whether the service answers at all."""
 _AHEAD = timedelta(days=1)
 _MICROSECOND = timedelta(microseconds=1)
+_ANOTHER = "~"
+"""What the keys of orders have that share their id with another one."""
+_AT_ONCE = 500
+"""Keys in one statement, far under what a database takes."""
 _SERVER_ERROR = 500
 
 
@@ -95,6 +106,11 @@ class Download:
         self._since = options.since or EARLIEST
         self._nameless: set[str] = set()
         self._mine = (ORDER_CURSORS.c.channel == ledger.channel, ORDER_CURSORS.c.store == store)
+        self._filters: dict[str, Any] = {}
+        if options.payment is not None:
+            self._filters["payment_status_filter"] = options.payment
+        if options.shipping is not None:
+            self._filters["shipping_status_filter"] = options.shipping
 
     def run(self, report: Report) -> None:
         """Read what is new, what is late where that is due, and the gaps that are due.
@@ -104,7 +120,9 @@ class Download:
         """
         cursor, gaps = self._opened()
         watermark, width = cursor.watermark, None if cursor.width is None else timedelta(seconds=cursor.width)
-        begin = self._since if watermark is None else max(self._since, watermark - self._options.overlap)
+        begin = self._since
+        if watermark is not None and not self._options.filtered:  # a status may change long after the order was made
+            begin = max(begin, watermark - self._options.overlap)
         self._read(Windows(begin, LATEST, width, gaps), report)
         now = self._ledger.now()
         pause = self._options.sweep
@@ -155,10 +173,27 @@ class Download:
 
     def _list(self, window: Window) -> list[OrderRecord]:
         criteria = OrderCriteria(
-            order_creation_filter_begin_time_gmt=window.begin, order_creation_filter_end_time_gmt=window.end
+            order_creation_filter_begin_time_gmt=window.begin,
+            order_creation_filter_end_time_gmt=window.end,
+            **self._filters,
         )
         result = list_orders(self._client, self._store, criteria)
         return [record_of(outcome, self._store, self._options.redactor) for outcome in result.outcomes]
+
+    def look_again(self, order_ids: Sequence[str], report: Report) -> None:
+        """List orders by their ids, whatever their status, and note which of them are no longer listed.
+
+        Args:
+            order_ids: numbers of 32 bits, as the service takes no others.
+            report: counts.
+
+        Raises:
+            OctopusError: the service does not answer.
+        """
+        criteria = OrderCriteria(order_id_list=[int(order_id) for order_id in order_ids])
+        result = list_orders(self._client, self._store, criteria)
+        found = [record_of(outcome, self._store, self._options.redactor) for outcome in result.outcomes]
+        self._store_page(found, report, looked_for=order_ids)
 
     def _fault_of_window(self, error: OctopusError) -> bool:
         """Whether a smaller window may do better; asks the service something small to tell."""
@@ -197,6 +232,7 @@ class Download:
                     "ends": gap.end,
                     "state": UNREAD,
                     "due_at": self._ledger.now(connection),  # once more at the end of this run
+                    "attempts": 1,
                     "message": reason_of(error, self._options.redactor),
                 }
                 connection.execute(ORDER_GAPS.insert().values(values))
@@ -217,7 +253,7 @@ class Download:
                 if not self._fault_of_window(error):
                     raise
                 tries = gap.attempts + 1
-                values = {"attempts": tries, "due_at": now + self._options.backoff.after(tries)}
+                values = {"attempts": tries, "due_at": now + self._options.backoff.after(gap.attempts)}
                 with self._ledger.transaction() as connection:
                     changed = update(ORDER_GAPS).where(*this)
                     connection.execute(changed.values(message=reason_of(error, self._options.redactor), **values))
@@ -240,25 +276,47 @@ class Download:
                 for key in set(known) - self._nameless:
                     connection.execute(delete(ORDERS).where(*mine, ORDERS.c.key == key))
 
-    def _store_page(self, found: Sequence[OrderRecord], report: Report) -> None:
+    def _store_page(self, found: Sequence[OrderRecord], report: Report, looked_for: Sequence[str] = ()) -> None:
         """Store what a window brought, and the watermark with it, in one transaction."""
-        new = {order.key: order for order in found}
-        self._nameless.update(order.key for order in found if not order.order_id)
+        orders = merge_equal(found)
+        self._nameless.update(order.key for order in orders if not order.order_id)
         with self._ledger.transaction() as connection:
             now = self._ledger.now(connection)
-            known = _known(connection, self._ledger.channel, list(new))
-            fresh = [order for key, order in new.items() if key not in known]
+            ids = {*(order.order_id for order in orders if order.order_id), *looked_for}
+            nameless = [order.key for order in orders if not order.order_id]
+            known = _known(connection, self._ledger.channel, self._store, sorted(ids), nameless)
+            fresh, again = pair(orders, known)
+            unwanted = [row.key for row, order in again if not self._options.wants(order) and _never_handled(row)]
+            fresh = [order for order in fresh if self._options.wants(order)]
             fresh.sort(key=lambda order: order.placed or EARLIEST)
             # Due one microsecond after the other, so that what is due first is the oldest order.
             rows = [self._row(order, now - (len(fresh) - at) * _MICROSECOND) for at, order in enumerate(fresh)]
             if rows:
                 connection.execute(ORDERS.insert(), rows)
-            for key, row in known.items():
-                self._seen_again(connection, row, new[key], report, now)
-            self._move_watermark(connection, found, now)
+            for row, order in again:
+                if row.key not in unwanted:
+                    self._seen_again(connection, row, order, report, now)
+            listed = [row.key for row, _ in again]
+            self._note_listed(connection, listed, {"listed_at": now, "notice": None})
+            if looked_for:
+                gone = [row.key for row in known if row.key not in set(listed) and _never_handled(row)]
+                self._note_listed(connection, gone, {"listed_at": now, "notice": NOT_LISTED})
+            for key in unwanted:  # no longer as asked for: it stays on the service, which lists it when it is
+                connection.execute(delete(ORDERS).where(*self._this(key), ORDERS.c.leased_by.is_(None)))
+            if not looked_for:
+                self._move_watermark(connection, found, now)
             self._ledger.reach("orders.storing")
         self._ledger.reach("orders.stored")
         report.add("downloaded", len(rows))
+        report.add("same_id", sum(1 for row in rows if _ANOTHER in row["key"]))
+
+    def _this(self, key: str) -> tuple[ColumnElement[bool], ...]:
+        return ORDERS.c.channel == self._ledger.channel, ORDERS.c.key == key
+
+    def _note_listed(self, connection: Connection, keys: Sequence[str], values: dict[str, Any]) -> None:
+        for start in range(0, len(keys), _AT_ONCE):
+            some = ORDERS.c.key.in_(keys[start : start + _AT_ONCE])
+            connection.execute(update(ORDERS).where(ORDERS.c.channel == self._ledger.channel, some).values(values))
 
     def _row(self, order: OrderRecord, now: datetime) -> dict[str, Any]:
         return {
@@ -271,7 +329,8 @@ class Download:
             "typed": order.typed,
             "content": order.content,
             "first_seen_at": now,
-            "stores": json.dumps([order.store_id] if order.store_id else []),
+            "stores": json.dumps(order.stores),
+            "listed_at": now,
             "state": QUARANTINED if order.problem else WAITING,
             "due_at": now + self._options.backoff.after(1) if order.problem else now,
             "attempts": int(bool(order.problem)),
@@ -290,46 +349,113 @@ class Download:
     def _seen_again(
         self, connection: Connection, row: Row[Any], order: OrderRecord, report: Report, now: datetime
     ) -> None:
-        """What a listing says about an order that is stored already."""
+        """Record what a listing has of an order that is stored already."""
         stores = json.loads(row.stores)
         values: dict[str, Any] = {}
-        if order.store_id and order.store_id not in stores:
-            values["stores"] = json.dumps([*stores, order.store_id])
+        if new := [store for store in order.stores if store not in stores]:
+            values["stores"] = json.dumps([*stores, *new])
         if order.content != row.content:
             values |= {"raw": order.raw, "typed": order.typed, "content": order.content, "placed": order.placed}
         if row.state in {WAITING, QUARANTINED}:
             values |= self._fixed(row, order, now) if order.content != row.content else {}
-        elif order.content not in {row.handled_content, row.content}:
-            report.add("changed")
+        elif order.content != row.handled_content:
+            report.add("changed", int(order.content != row.content))
             if self._options.deliver_changes and not order.problem:
                 values |= {"state": WAITING, "due_at": now, "attempts": 0, "message": ""}
-            else:
-                report.problems.append(KeyProblem(row.key, "changed", CHANGED))
-                report.problem_count += 1
-        if values.get("state", row.state) == CONFIRMED or (row.state == KEPT and self._options.confirm):
-            # It is listed, so it is not confirmed, whatever was answered.
-            values |= {"state": HANDLED, "due_at": now}
+            elif row.state != CHANGED or order.content != row.content:
+                values |= {"state": CHANGED, "due_at": None, "attempts": 1, "message": CHANGED_AFTERWARDS}
+        elif row.state in {CONFIRMED, CHANGED} or (row.state == KEPT and self._options.confirm):
+            # It is listed, so it is not confirmed, whatever was answered; or it is again as it was handled.
+            values |= {"state": HANDLED, "due_at": now, "attempts": 0, "message": ""}
         if values:
-            this = (ORDERS.c.channel == self._ledger.channel, ORDERS.c.key == row.key)
-            connection.execute(update(ORDERS).where(*this).values(values))
+            connection.execute(update(ORDERS).where(*self._this(row.key)).values(values))
 
     def _fixed(self, row: Row[Any], order: OrderRecord, now: datetime) -> dict[str, Any]:
-        """A new version of an order that waits is given another chance at once."""
+        """Return the values that give a new version of an order that waits another chance at once."""
         if order.problem:
+            tries = max(1, row.attempts)
             return {
                 "state": QUARANTINED,
                 "message": order.problem,
-                "due_at": now + self._options.backoff.after(row.attempts),
+                "attempts": tries,
+                "due_at": now + self._options.backoff.after(tries),
             }
         return {"state": WAITING, "due_at": now}
 
 
-def _known(connection: Connection, channel: str, keys: list[str]) -> dict[str, Row[Any]]:
-    found: dict[str, Row[Any]] = {}
-    if keys:  # all at once, as databases order keys otherwise than Python does
-        lock_in_order(connection, ORDERS, and_(ORDERS.c.channel == channel, ORDERS.c.key.in_(keys)))
-    for start in range(0, len(keys), 500):  # far under what a database takes in one statement
-        some = keys[start : start + 500]
-        query = select(ORDERS).where(ORDERS.c.channel == channel, ORDERS.c.key.in_(some))
-        found.update((row.key, row) for row in connection.execute(query))
+def merge_equal(found: Sequence[OrderRecord]) -> list[OrderRecord]:
+    """Return the orders of a listing, those that are listed twice once, with the stores of both."""
+    merged: dict[tuple[str, str], OrderRecord] = {}
+    for order in found:
+        same = merged.get((order.key, order.content))
+        stores = order.stores if same is None else tuple(dict.fromkeys((*same.stores, *order.stores)))
+        merged[order.key, order.content] = replace(order if same is None else same, stores=stores)
+    return list(merged.values())
+
+
+def pair(
+    orders: Sequence[OrderRecord], known: Sequence[Row[Any]]
+) -> tuple[list[OrderRecord], list[tuple[Row[Any], OrderRecord]]]:
+    """Tell new orders from those that are stored.
+
+    An id alone does not name an order: shops use numbers again, and the parts of a split order share one. So a row is
+    the same order if it has the same content, or else the same id, creation time and store. Any other order with a
+    stored id is another one, and gets a key of its own: `id~2`.
+
+    Returns:
+        The new orders, and the stored rows with what is listed of each.
+    """
+    by_id: dict[str, list[Row[Any]]] = {}
+    for row in known:
+        by_id.setdefault(row.order_id or row.key, []).append(row)
+    groups: dict[str, list[OrderRecord]] = {}
+    for order in orders:
+        groups.setdefault(order.order_id or order.key, []).append(order)
+    fresh: list[OrderRecord] = []
+    again: list[tuple[Row[Any], OrderRecord]] = []
+    for name, group in groups.items():
+        rows, left = list(by_id.get(name, ())), list(group)
+        taken = {row.key for row in rows}
+        for same in (_same_content, _same_order):
+            for order in list(left):
+                if (found := next((row for row in rows if same(row, order)), None)) is not None:
+                    rows.remove(found)
+                    left.remove(order)
+                    again.append((found, order))
+        for order in left:
+            keys = (order.key, *(f"{order.key}{_ANOTHER}{n}" for n in range(2, len(taken) + 3)))
+            key = next(key for key in keys if key not in taken)
+            taken.add(key)
+            fresh.append(replace(order, key=key))
+    return fresh, again
+
+
+def _same_content(row: Row[Any], order: OrderRecord) -> bool:
+    return order.content in {row.content, row.handled_content}
+
+
+def _same_order(row: Row[Any], order: OrderRecord) -> bool:
+    stores = json.loads(row.stores)
+    if row.placed is not None and order.placed is not None and row.placed != order.placed:
+        return False
+    return not stores or not order.stores or not set(stores).isdisjoint(order.stores)
+
+
+def _never_handled(row: Row[Any]) -> bool:
+    return row.state in {WAITING, QUARANTINED} and not row.revision
+
+
+def _known(
+    connection: Connection, channel: str, store: str, ids: Sequence[str], nameless: Sequence[str]
+) -> list[Row[Any]]:
+    """Return the stored rows with these ids, and those with these keys; they are locked on PostgreSQL."""
+    mine = and_(ORDERS.c.channel == channel, ORDERS.c.store == store)
+    found: list[Row[Any]] = []
+    if ids or nameless:  # all at once, as databases order keys otherwise than Python does
+        named = or_(ORDERS.c.order_id.in_(ids), ORDERS.c.key.in_(nameless)) if nameless else ORDERS.c.order_id.in_(ids)
+        lock_in_order(connection, ORDERS, and_(mine, named))
+    for column, names in ((ORDERS.c.order_id, ids), (ORDERS.c.key, nameless)):
+        for start in range(0, len(names), _AT_ONCE):
+            some = names[start : start + _AT_ONCE]
+            found += connection.execute(select(ORDERS).where(mine, column.in_(some)).order_by(ORDERS.c.key)).all()
     return found

@@ -1,25 +1,39 @@
 """Orders as files: one file per order, complete or not there, and there once.
 
-Theory. A line appended to one growing file is lost or doubled by a crash, as no rename and no transaction covers it; so
-every order is a file of its own, and `cat orders/*.jsonl` is the growing file. Each is written under a hidden name and
-forced to the disk; then the ledger commits that the order is handled; then the file gets its name; then the order is
-confirmed. So a reader may take a file away as soon as it sees it, and no crash brings it back:
+Purpose. A line appended to one growing file is lost or doubled by a crash, as no rename and no transaction covers it.
+So every order is a file of its own, and `cat orders/*.jsonl` is the growing file.
 
-* killed before the commit: the hidden file is thrown away, and the order is handed over again.
-* killed between the commit and the name: the next run finds the hidden file and the order handled, and names it.
+Invariants:
+
+* An order is written under a hidden name and forced to the disk. Then the ledger commits that it is handled, and where
+  the hidden file is. Then the file gets its name, and the ledger forgets the hidden one. Then the order is confirmed.
+* A reader may take a file away as soon as it sees it, and no crash brings it back.
+* A file's name matches `*.jsonl`, whatever the order's id is.
+
+On failure:
+
+* Killed before the commit: the order is handed over again, and its file is written anew.
+* Killed between the commit and the name: the next run names the hidden file in the folder it is in, also if that run
+  writes to another one. If that folder is gone, the order is written again.
+* A disk that is full or read-only ends the run (`DestinationError`); no order is put into quarantine for it.
 """
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, unquote
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from octopus_soap.errors import ConfigError
-from octopus_soap.jobs.tables import CONFIRMED, HANDLED, KEPT, ORDERS
+from octopus_soap.jobs.handlers import DestinationError
+from octopus_soap.jobs.tables import CHANGED, CONFIRMED, HANDLED, KEPT, ORDERS, WAITING
+from octopus_soap.models import OrderResponseItem
 from octopus_soap.tables.cells import as_json, csv_text
 
 if TYPE_CHECKING:
@@ -27,20 +41,47 @@ if TYPE_CHECKING:
 
     from octopus_soap.jobs.ledger import Ledger
     from octopus_soap.jobs.order_delivery import OrderDelivery
-    from octopus_soap.models import OrderResponseItem
+
+Kind = Literal["jsonl", "json", "csv", "excel"]
+KINDS: tuple[Kind, ...] = ("jsonl", "json", "csv", "excel")
 
 _PART = ".part"
-_ADDRESS = ("first_name", "last_name", "address1", "address2", "city", "state", "zip", "country", "phone", "email")
+_LONGEST = 150
+"""Characters of a key in a file's name; what most file systems take with room to spare."""
+_NOT_THE_ORDERS_FAULT = frozenset(
+    getattr(errno, name)
+    for name in (
+        *("ENOSPC", "EROFS", "EDQUOT", "EACCES", "EPERM", "EIO", "ENOENT", "ENOTDIR", "ENODEV", "ENXIO", "ESTALE"),
+        *("EMFILE", "ENFILE", "EHOSTDOWN", "ENOTCONN", "ETIMEDOUT", "EFBIG"),
+    )
+    if hasattr(errno, name)
+)
+"""What is wrong with the disk or the process, and not with one file."""
+_RUN_BY_A_SPREADSHEET = re.compile(r"[=@\t\r]|[+-](?![\d\s()./-]*$)")
+_ADDRESS = (
+    *("first_name", "last_name", "address1", "address2", "city", "state", "zip", "country", "phone", "email"),
+    "customer_id",
+)
 _LINE = ("sku", "quantity", "unit_price", "description", "item_tax", "item_discount")
+_HEAD = ("order_id", "store_id", "placed", "reference", "payment", "delivery")
 _TOTALS = ("sub_total", "shipping_total", "tax_total", "total", "web_comment")
+_PARTS = frozenset({"ship", "bill", "order_items"})
+_OTHERS = tuple(
+    name
+    for name in OrderResponseItem.model_fields
+    if name not in {*_HEAD, *_TOTALS, *_PARTS, *OrderResponseItem.secret_fields}
+)
 COLUMNS = (
-    *("order_id", "store_id", "placed", "reference", "payment", "delivery"),
+    *_HEAD,
     *_LINE,
     *_TOTALS,
     *(f"ship.{name}" for name in _ADDRESS),
     *(f"bill.{name}" for name in _ADDRESS),
+    *_OTHERS,
+    *("others", "notice"),
 )
-"""The columns of a CSV file, the same in every one; a row per line of the order."""
+"""The columns of a CSV file, the same in every one; a row per line of the order. `others` is JSON of what the service
+sent and this version does not know; `notice` is that of `OrderDelivery`."""
 
 
 class OrderFiles:
@@ -51,73 +92,129 @@ class OrderFiles:
         OrderInbox(client, ledger).run(files)
 
     Args:
-        folder: where; made where it does not exist.
-        kind: `jsonl`: one line of JSON with what the service sent; `csv`: a row per line of the order, and first the
-            names.
+        folder: made if it does not exist.
+        kind: `jsonl`: one line of JSON with what the service sent; `json`: the same on many lines; `csv`: a row per
+            line of the order, and first the names; `excel`: a CSV file that Excel shows without changing it.
+
+    A version of an order that was changed after it was handled is a file of its own: `100001.r2.jsonl`. In `csv`, a
+    text that a spreadsheet would run as a formula begins with an apostrophe.
 
     Raises:
         ConfigError: another kind.
         OSError: the folder cannot be made.
     """
 
-    def __init__(self, folder: str | PathLike[str], kind: Literal["jsonl", "csv"] = "jsonl") -> None:
-        if kind not in {"jsonl", "csv"}:
-            raise ConfigError(f"orders are written as jsonl or csv, not as {str(kind)[:40]!r}")
+    def __init__(self, folder: str | PathLike[str], kind: Kind = "jsonl") -> None:
+        if kind not in KINDS:
+            raise ConfigError(f"orders are written as {', '.join(KINDS)}, not as {str(kind)[:40]!r}")
         self.folder, self._kind = Path(folder), kind
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def __call__(self, order: OrderResponseItem, delivery: OrderDelivery) -> None:
         """Write the order; it gets its name after the commit."""
-        hidden = self._hidden(delivery.key)
-        content = _line(order) if self._kind == "jsonl" else _table(order)
-        with hidden.open("wb") as file:
-            file.write(content.encode())
-            file.flush()
-            os.fsync(file.fileno())
-        _to_disk(self.folder)
-        delivery.after_commit(lambda: self._publish(hidden))
+        hidden = self._hidden(delivery)
+        try:
+            with hidden.open("wb") as file:
+                file.write(self._content(order, delivery).encode())
+                file.flush()
+                os.fsync(file.fileno())
+            _to_disk(self.folder)
+        except OSError as error:
+            if error.errno in _NOT_THE_ORDERS_FAULT:
+                raise DestinationError(f"cannot write {hidden}: {error.strerror or error}") from error
+            raise
+        delivery.remember(str(hidden.absolute()))
+        delivery.after_commit(lambda: _publish(hidden))
 
     def recover(self, ledger: Ledger) -> int:
-        """Finish what a crash left: name the files of orders that are handled, throw the others away.
+        """Finish what a crash left: name the files of orders that are handled, remove the hidden files of others.
 
-        Call it before a run, and never beside one.
+        Call it before a run, and never while one is under way.
 
         Returns:
-            How many were named.
+            How many files were named.
         """
+        named = 0
+        for key, path in _unfinished(ledger):
+            if path.exists():
+                _publish(path)
+                named += 1
+            _finish(ledger, key, again=not path.parent.is_dir())
         hidden = [path for path in self.folder.iterdir() if path.name.startswith(".") and path.suffix == _PART]
-        done = _handled(ledger, [_key(path) for path in hidden])
+        states = _states(ledger, [_key(path) for path in hidden])
         for path in hidden:
-            if _key(path) in done:
-                self._publish(path)
-            else:
+            state = states.get(_key(path))
+            if state in {HANDLED, CONFIRMED, KEPT, CHANGED}:
+                _publish(path)
+                named += 1
+            elif state is not None:  # a file of another channel's order is left alone
                 path.unlink()
-        return sum(_key(path) in done for path in hidden)
+        return named
 
-    def _hidden(self, key: str) -> Path:
-        return self.folder / f".{quote(key, safe='@')}.{self._kind}{_PART}"
+    def _content(self, order: OrderResponseItem, delivery: OrderDelivery) -> str:
+        if self._kind in {"csv", "excel"}:
+            return _table(order, delivery.notice, excel=self._kind == "excel")
+        data = order.model_dump(exclude_unset=True, exclude=set(order.secret_fields))
+        if delivery.notice:
+            data["notice"] = delivery.notice
+        return f"{as_json(data, indent=None if self._kind == 'jsonl' else 2)}\n"
 
-    def _publish(self, hidden: Path) -> None:
-        hidden.replace(hidden.with_name(hidden.name.removeprefix(".").removesuffix(_PART)))
-        _to_disk(self.folder)
+    def _hidden(self, delivery: OrderDelivery) -> Path:
+        ending = "csv" if self._kind == "excel" else self._kind
+        version = f".r{delivery.revision}" if delivery.revision > 1 else ""
+        return self.folder / f".{_stem(delivery.key)}{version}.{ending}{_PART}"
+
+
+def _stem(key: str) -> str:
+    """Return a file name for a key: it stays in the folder, is not hidden, and is no option to a command."""
+    stem = quote(key, safe="@")
+    if stem[:1] in {".", "-"}:
+        stem = f"%{ord(stem[0]):02X}{stem[1:]}"
+    if len(stem) > _LONGEST:
+        stem = f"{stem[:_LONGEST]}~{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+    return stem
+
+
+def _publish(hidden: Path) -> None:
+    hidden.replace(hidden.with_name(hidden.name.removeprefix(".").removesuffix(_PART)))
+    _to_disk(hidden.parent)
 
 
 def _key(hidden: Path) -> str:
-    return unquote(hidden.name.removeprefix(".").removesuffix(_PART).rpartition(".")[0])
+    stem = hidden.name.removeprefix(".").removesuffix(_PART).rpartition(".")[0]
+    return unquote(re.sub(r"\.r\d+$", "", stem))
 
 
-def _handled(ledger: Ledger, keys: list[str]) -> set[str]:
-    done: set[str] = set()
+def _unfinished(ledger: Ledger) -> list[tuple[str, Path]]:
+    """Return the orders whose hidden file may have no name yet, with that file."""
+    mine = (ORDERS.c.channel == ledger.channel, ORDERS.c.unfinished.is_not(None), ORDERS.c.unfinished != "")
+    with ledger.reading() as connection:
+        rows = connection.execute(select(ORDERS.c.key, ORDERS.c.unfinished).where(*mine)).all()
+    return [(row.key, Path(row.unfinished)) for row in rows]
+
+
+def _finish(ledger: Ledger, key: str, *, again: bool) -> None:
+    """Record that nothing is left to do for an order, or that it is to be handed over once more."""
+    values: dict[str, Any] = {"unfinished": None, "attempts": 0, "message": ""}
+    with ledger.transaction() as connection:
+        if again:
+            values |= {"state": WAITING, "due_at": ledger.now(connection), "delivering": 1}
+        this = (ORDERS.c.channel == ledger.channel, ORDERS.c.key == key)
+        connection.execute(update(ORDERS).where(*this).values(values))
+
+
+def _states(ledger: Ledger, keys: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
     with ledger.reading() as connection:
         for start in range(0, len(keys), 500):  # far under what a database takes in one statement
             mine = (ORDERS.c.channel == ledger.channel, ORDERS.c.key.in_(keys[start : start + 500]))
-            query = select(ORDERS.c.key).where(*mine, ORDERS.c.state.in_((HANDLED, CONFIRMED, KEPT)))
-            done |= {key for (key,) in connection.execute(query)}
-    return done
+            rows = connection.execute(select(ORDERS.c.key, ORDERS.c.state).where(*mine))
+            found |= {row.key: row.state for row in rows}
+    return found
 
 
 def _to_disk(folder: Path) -> None:
-    """Force a folder's names to the disk, where the system can."""
+    """Force a folder's names to the disk, if the system can."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -127,15 +224,18 @@ def _to_disk(folder: Path) -> None:
         os.close(handle)
 
 
-def _line(order: OrderResponseItem) -> str:
-    data = order.model_dump(exclude_unset=True, exclude=set(order.secret_fields))
-    return f"{as_json(data, indent=None)}\n"
-
-
-def _table(order: OrderResponseItem) -> str:
-    head: dict[str, Any] = {name: getattr(order, name) for name in COLUMNS[:6]}
-    head |= {name: getattr(order, name) for name in _TOTALS}
+def _table(order: OrderResponseItem, notice: str, *, excel: bool) -> str:
+    head: dict[str, Any] = {name: getattr(order, name) for name in (*_HEAD, *_TOTALS, *_OTHERS)}
+    head |= {"others": as_json(order.model_extra, indent=None) if order.model_extra else None, "notice": notice}
     for part, address in (("ship", order.ship), ("bill", order.bill)):
         head |= {f"{part}.{name}": getattr(address, name, None) for name in _ADDRESS}
     rows = [head | {name: getattr(line, name) for name in _LINE} for line in order.lines] or [head]
-    return csv_text(COLUMNS, ([row.get(name) for name in COLUMNS] for row in rows))
+    cells = [[row.get(name) for name in COLUMNS] for row in rows]
+    if not excel:
+        cells = [[_inert(cell) for cell in row] for row in cells]
+    return csv_text(COLUMNS, cells, excel=excel)
+
+
+def _inert(cell: Any) -> Any:
+    """Return a cell that a spreadsheet shows and does not run: customers write some of these texts."""
+    return f"'{cell}" if isinstance(cell, str) and _RUN_BY_A_SPREADSHEET.match(cell) else cell

@@ -42,14 +42,16 @@ class OrderRecord:
     """One order as a listing showed it.
 
     Attributes:
-        key: in the ledger.
-        order_id: the service's id; empty where it sent none.
+        key: in the ledger, unless another order has it (see `order_download.pair`).
+        order_id: the service's id; empty if it sent none.
         placed: when, by the service.
         raw: its XML.
-        typed: its decoded form; None where it cannot be read.
+        typed: its decoded form; None if it cannot be read.
         content: the hash of its version.
-        store_id: the store it was listed with.
-        problem: why it cannot be delivered; empty where it can.
+        stores: the ids of the stores it was listed with.
+        problem: why it cannot be delivered; empty if it can.
+        payment: its payment status; empty if the service sent none.
+        shipping: its shipping status; empty if the service sent none.
     """
 
     key: str
@@ -58,8 +60,10 @@ class OrderRecord:
     raw: str
     typed: str | None
     content: str
-    store_id: str
+    stores: tuple[str, ...]
     problem: str
+    payment: str = ""
+    shipping: str = ""
 
 
 def record_of(outcome: ItemOutcome[OrderResponseItem], store: str, redactor: Redactor) -> OrderRecord:
@@ -70,7 +74,7 @@ def record_of(outcome: ItemOutcome[OrderResponseItem], store: str, redactor: Red
         problem = outcome.error.message if outcome.error is not None else "it cannot be read"
         content = _hash(_VOLATILE_XML.sub(r"\1", raw))
         key = _key(order_id, content, store)
-        return OrderRecord(key, order_id, None, raw, None, content, "", clip(redactor.text(problem), 400))
+        return OrderRecord(key, order_id, None, raw, None, content, (), clip(redactor.text(problem), 400))
     data = _masked(json.loads(order.model_dump_json(exclude_unset=True)), redactor)
     content = _hash(json.dumps({n: value for n, value in data.items() if n not in _VOLATILE}, sort_keys=True))
     return OrderRecord(
@@ -80,8 +84,10 @@ def record_of(outcome: ItemOutcome[OrderResponseItem], store: str, redactor: Red
         raw,
         json.dumps(data, ensure_ascii=False),
         content,
-        order.store_id or "",
+        (order.store_id,) if order.store_id else (),
         "" if order_id else "it has no OrderID: it could never be confirmed, nor told from another one",
+        order.payment or "",
+        order.delivery or "",
     )
 
 
@@ -125,6 +131,8 @@ class InboxOptions:
     transactional: bool
     confirm: bool
     on_change: str
+    payment: str | None
+    shipping: str | None
     handler_seconds: float
     backoff: Backoff
     redactor: Redactor = field(repr=False)
@@ -140,8 +148,8 @@ class InboxOptions:
             problems.append(Problem("has no time zone; add one, such as tzinfo=datetime.UTC", field="since"))
         if self.overlap < timedelta(0):
             problems.append(Problem("must not be negative", field="overlap", value=str(self.overlap)))
-        if self.on_change not in {"report", "deliver"}:
-            problems.append(Problem("must be 'report' or 'deliver'", field="on_change", value=repr(self.on_change)))
+        if self.on_change not in {"hold", "deliver"}:
+            problems.append(Problem("must be 'hold' or 'deliver'", field="on_change", value=repr(self.on_change)))
         if not self.handler_seconds > 0:
             problems.append(Problem("must be above 0", field="handler_seconds", value=repr(self.handler_seconds)))
         if problems:
@@ -149,5 +157,17 @@ class InboxOptions:
 
     @property
     def deliver_changes(self) -> bool:
-        """Versions other than the handled one are handed over, too."""
+        """True if versions other than the handled one are handed over, too."""
         return self.on_change == "deliver"
+
+    @property
+    def filtered(self) -> bool:
+        """True if only orders with some status are handed over."""
+        return self.payment is not None or self.shipping is not None
+
+    def wants(self, order: OrderRecord) -> bool:
+        """Return True unless the order has another status than the one asked for."""
+        return order.payment in {"", self.payment or order.payment} and order.shipping in {
+            "",
+            self.shipping or order.shipping,
+        }

@@ -40,10 +40,10 @@ from datetime import timedelta
 from threading import Event
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, exists, func, or_, select, update
 
 from octopus_soap.errors import AuthenticationError, ConfigError, LedgerError, OctopusError
-from octopus_soap.jobs.handlers import FREE, HandlerRunner
+from octopus_soap.jobs.handlers import FREE, DestinationError, HandlerRunner
 from octopus_soap.jobs.leases import has_exited, lock_in_order
 from octopus_soap.jobs.order_confirm import STILL_LISTED, Confirmation, OrderConfirmer
 from octopus_soap.jobs.order_delivery import OrderDeliverer, OrderDelivery, OrderHandler
@@ -51,6 +51,7 @@ from octopus_soap.jobs.order_download import Download
 from octopus_soap.jobs.order_records import InboxOptions
 from octopus_soap.jobs.reports import Backoff, Report, reason_of, report_held
 from octopus_soap.jobs.tables import (
+    CHANGED,
     CONFIRMED,
     HANDLED,
     KEPT,
@@ -62,6 +63,7 @@ from octopus_soap.jobs.tables import (
     WAITING,
 )
 from octopus_soap.models import OrderDownloadSubmitRequest
+from octopus_soap.models.scalars import is_int32
 from octopus_soap.results import Progress
 from octopus_soap.wire.redact import Redactor
 
@@ -69,7 +71,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
     from octopus_soap.client import OctopusClient
     from octopus_soap.jobs.leases import Lease
@@ -98,6 +100,22 @@ _CONFIRM_SECONDS = 300.0
 _IDLE_SECONDS = 0.2
 
 
+_LISTED_LATELY = timedelta(minutes=15)
+"""An order that was listed longer ago is asked for again before it is handed over."""
+_TWIN = ORDERS.alias("twin")
+_CONFIRMABLE = (
+    ORDERS.c.unfinished.is_(None),
+    # A confirmation names the id, and would take away another order that has it, too.
+    ~exists().where(
+        _TWIN.c.channel == ORDERS.c.channel,
+        _TWIN.c.order_id == ORDERS.c.order_id,
+        _TWIN.c.store == ORDERS.c.store,
+        _TWIN.c.key != ORDERS.c.key,
+        or_(_TWIN.c.state.in_((WAITING, QUARANTINED, CHANGED)), _TWIN.c.unfinished.is_not(None)),
+    ),
+)
+
+
 class OrderInbox:
     """Brings every order to a handler once, and confirms it afterwards. See the module for what survives a crash.
 
@@ -116,8 +134,12 @@ class OrderInbox:
             to end: the handler neither commits nor rolls back.
         confirm: False to confirm nothing; the service then lists the same orders again, and they are known by their
             key.
-        on_change: what to do where an order was changed after it was handled: report it once, or deliver the new
-            version.
+        on_change: what to do if an order was changed after it was handled. `hold`: it stays in every report, and is
+            not confirmed, until the change is acknowledged (`octopus-soap ledger acknowledge`) or handed over
+            (`octopus-soap ledger retry`). `deliver`: hand the new version over, with `delivery.revision` 2.
+        payment: hand over only orders with this payment status, such as `Cleared`. The others stay on the service, and
+            are handed over when they have it.
+        shipping: the same for the shipping status, such as `Unshipped`.
         handler_seconds: how long the handler may take before another process takes the order over.
         backoff: pauses between tries of what failed.
 
@@ -136,7 +158,9 @@ class OrderInbox:
         sweep: timedelta | None = timedelta(hours=1),
         transactional: bool = False,
         confirm: bool = True,
-        on_change: Literal["report", "deliver"] = "report",
+        on_change: Literal["hold", "deliver"] = "hold",
+        payment: str | None = None,
+        shipping: str | None = None,
         handler_seconds: float = 600.0,
         backoff: Backoff | None = None,
     ) -> None:
@@ -149,6 +173,8 @@ class OrderInbox:
             transactional=transactional,
             confirm=confirm,
             on_change=on_change,
+            payment=payment,
+            shipping=shipping,
             handler_seconds=handler_seconds,
             backoff=backoff or Backoff(),
             redactor=Redactor(client.settings.secrets()),
@@ -187,8 +213,9 @@ class OrderInbox:
         self._check_beforehand()
         with self._ledger.run_lock(JOB):
             run = self._begun(handler, stop, progress)
-            run.download()
-            run.work(alone=True)
+            if not self._ledger.keeps_pause(run.report):
+                run.download()
+                run.work(alone=True)
             return self._ended(run)
 
     def work(
@@ -215,7 +242,8 @@ class OrderInbox:
         """
         self._check_beforehand()
         run = self._begun(handler, stop, progress)
-        run.work(alone=False)
+        if not self._ledger.keeps_pause(run.report):
+            run.work(alone=False)
         return self._ended(run)
 
     # -- beginning and end -------------------------------------------------------------------------------------
@@ -264,6 +292,7 @@ class OrderInbox:
         with self._ledger.reading() as connection:
             for table in (ORDERS, ORDER_GAPS):
                 report_held(connection, table, self._ledger.channel, report)
+            report.not_before = self._ledger.paused_until(connection)
             report.finished = self._ledger.now(connection)
         report.interrupted = run.stop.is_set()
         return report
@@ -284,6 +313,8 @@ class _Run:
         self.report = Report(JOB, self._ledger.now())
         self._total: int | None = None
         self._progress = progress
+        self._blocked = self._unanswered = False
+        self._downloads: dict[str, Download] = {}
         self._client, self._options = client.with_options(stop=handlers.stop), options
         self._deliverer = OrderDeliverer(self._client, handlers, handler, options)
 
@@ -292,7 +323,7 @@ class _Run:
         while not self.stop.is_set():
             if self._hand_over() + self._confirm_due():
                 continue
-            if alone or not self._others_work():
+            if alone or self._blocked or not self._others_work():
                 return
             self.stop.wait(_IDLE_SECONDS)
 
@@ -305,13 +336,13 @@ class _Run:
                 self._download_store(store)
 
     def _download_store(self, store: str) -> None:
-        download = Download(self._client, self._ledger, store, self._options, self.stop.is_set)
         try:
-            download.run(self.report)
+            self._download(store).run(self.report)
         except (AuthenticationError, ConfigError, LedgerError):
             raise
         except OctopusError as error:
             # What is in the ledger already is handed over all the same.
+            self._ledger.note_wait(error)
             self.report.error = f"downloading: {reason_of(error, self._options.redactor)}"
 
     def _others_work(self) -> bool:
@@ -330,8 +361,10 @@ class _Run:
                 return True
             leased = and_(ORDERS.c.leased_by.is_not(None), ORDERS.c.leased_until > now)
             free = and_(ORDERS.c.due_at <= now, or_(ORDERS.c.leased_by.is_(None), ORDERS.c.leased_until <= now))
-            ours = (WAITING, QUARANTINED, *([HANDLED] if self._options.confirm else []))
-            mine = (ORDERS.c.channel == self._ledger.channel, ORDERS.c.state.in_(ours))
+            ours: ColumnElement[bool] = ORDERS.c.state.in_((WAITING, QUARANTINED))
+            if self._options.confirm:
+                ours = or_(ours, and_(ORDERS.c.state == HANDLED, *_CONFIRMABLE))
+            mine = (ORDERS.c.channel == self._ledger.channel, ours)
             busy = select(ORDERS.c.key).where(*mine, or_(leased, free)).limit(1)
             return connection.execute(busy).first() is not None
 
@@ -339,10 +372,52 @@ class _Run:
 
     def _hand_over(self) -> int:
         done = 0
-        while done < _AT_ONCE and not self.stop.is_set() and self._deliverer.deliver_one(self.report):
-            done += 1
-            self._show_progress()
+        if not self._blocked and not self._unanswered:
+            self._look_again()
+        try:
+            while done < _AT_ONCE and not self._blocked and not self.stop.is_set():
+                if not self._deliverer.deliver_one(self.report):
+                    break
+                done += 1
+                self._show_progress()
+        except DestinationError as error:
+            # What is handled already is confirmed all the same.
+            self._blocked = True
+            self.report.error = f"handing over: {reason_of(error, self._options.redactor)}"
+        finally:
+            self._deliverer.note_finished()
         return done
+
+    def _look_again(self) -> None:
+        """Ask the service again for orders that waited: they may have been cancelled, or confirmed elsewhere."""
+        with self._ledger.reading() as connection:
+            now = self._ledger.now(connection)
+            before = max(self.report.started, now - _LISTED_LATELY)
+            old = or_(ORDERS.c.listed_at.is_(None), ORDERS.c.listed_at < before)
+            due = (ORDERS.c.state.in_((WAITING, QUARANTINED)), ORDERS.c.due_at <= now, ORDERS.c.typed.is_not(None))
+            mine = (ORDERS.c.channel == self._ledger.channel, *due, old, ORDERS.c.leased_by.is_(None))
+            chosen = select(ORDERS.c.store, ORDERS.c.order_id).where(*mine).order_by(ORDERS.c.due_at, ORDERS.c.key)
+            rows = connection.execute(chosen.limit(_AT_ONCE)).all()
+        for store in sorted({row.store for row in rows}):
+            ids = sorted({row.order_id for row in rows if row.store == store and is_int32(row.order_id)})
+            if not ids or self.stop.is_set():
+                continue
+            try:
+                self._download(store).look_again(ids, self.report)
+            except (AuthenticationError, ConfigError, LedgerError):
+                raise
+            except OctopusError as error:
+                self._unanswered = True
+                self._ledger.note_wait(error)
+                # As after a download that failed: what is in the ledger is handed over all the same.
+                self.report.error = self.report.error or (
+                    f"asking again for orders that waited: {reason_of(error, self._options.redactor)}"
+                )
+
+    def _download(self, store: str) -> Download:
+        if store not in self._downloads:
+            self._downloads[store] = Download(self._client, self._ledger, store, self._options, self.stop.is_set)
+        return self._downloads[store]
 
     def _show_progress(self) -> None:
         if self._progress is None:
@@ -358,7 +433,7 @@ class _Run:
     def _confirm_due(self) -> int:
         if self.stop.is_set() or not self._options.confirm:
             return 0
-        with self._handlers.claimed((HANDLED,), _AT_ONCE, seconds=_CONFIRM_SECONDS) as lease:
+        with self._handlers.claimed((HANDLED,), _AT_ONCE, seconds=_CONFIRM_SECONDS, where=_CONFIRMABLE) as lease:
             for store in sorted({row.store for row in lease.rows}):
                 rows = [row for row in lease.rows if row.store == store]
                 self._note(lease, OrderConfirmer(self._client, store, self._ledger.reach).run(rows))
@@ -367,6 +442,7 @@ class _Run:
         return len(lease.rows)
 
     def _note(self, lease: Lease, confirmations: list[Confirmation]) -> None:
+        limited: OctopusError | None = None
         with self._ledger.transaction() as connection:
             keys = ORDERS.c.key.in_([one.row.key for one in confirmations])
             lock_in_order(connection, ORDERS, and_(ORDERS.c.channel == lease.channel, keys))
@@ -382,7 +458,11 @@ class _Run:
                     continue
                 if one.error is not None and self.stop.is_set():
                     continue  # it was the stop that kept it; the next run confirms it
+                if one.error is not None:
+                    limited = one.error
                 tries = one.row.attempts + 1
                 reason = STILL_LISTED if one.error is None else reason_of(one.error, self._options.redactor)
                 pause = self._options.backoff.after(tries)
                 connection.execute(still.values(attempts=tries, due_at=now + pause, message=reason))
+        if limited is not None:
+            self._ledger.note_wait(limited)

@@ -1,26 +1,57 @@
 """What a push would do: desired states compared with what the service last acknowledged, and the guard over the whole.
 
-Desired states come in chunks and are compared chunk by chunk, so that a catalogue of any size needs the memory of one.
-Differences are kept in a table of their own. Only when all of them are known, and the guard has let them pass, does one
-transaction turn them into work: a push that is refused, fails at its last row, or is killed while it reads has changed
-nothing.
+Purpose. Desired states come in chunks and are compared chunk by chunk, so that a catalogue of any size needs the memory
+of one, and 16 bytes for each SKU. Differences are stored in a table of their own. Only when all of them are known, and
+the guard has let them pass, does one transaction turn them into work.
 
-Within one input and across runs the newest observation of a SKU wins. Values an older one gives and the newer one
-leaves unset are kept, where both are of one input. A state without a time is newer than all that is known of its SKU,
-whatever the clock says: a clock that ran ahead once must not make every later state an old one.
+Invariants:
+
+* A push that is refused, fails at its last row, or is killed while it reads has changed nothing.
+* The newest observation of a SKU wins, within one input and across runs. Values an older one gives and the newer one
+  leaves unset are kept, if both are of one input. An older one that differs from what is known is a problem.
+* A state without a time is newer than all that is known of its SKU, whatever the clock says. Two such states of one
+  SKU in one input that differ are a problem: they are often the stock of two locations.
+* A time ahead of the ledger's clock is refused, as everything later would be older than it. One that is stored already
+  counts for nothing.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import BigInteger, Row, Select, Table, and_, bindparam, delete, func, select, text, type_coerce, update
+from sqlalchemy import (
+    BigInteger,
+    Row,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    func,
+    or_,
+    select,
+    text,
+    type_coerce,
+    update,
+)
 
-from octopus_soap.errors import PushRefusedError
-from octopus_soap.jobs.desired import Desired, Values, as_text, covers, from_text, merged, zeroes
+from octopus_soap.errors import InvalidInputError, Problem, PushRefusedError
+from octopus_soap.jobs.desired import (
+    Desired,
+    SeenRows,
+    Values,
+    as_text,
+    cheapens,
+    covers,
+    from_text,
+    merged,
+    without_stock,
+    zeroes,
+)
 from octopus_soap.jobs.leases import lock_in_order
-from octopus_soap.jobs.reports import Report
+from octopus_soap.jobs.reports import KeyProblem, Report
 from octopus_soap.jobs.tables import STOCK_ITEM, STOCK_PLAN, Moment
 
 if TYPE_CHECKING:
@@ -33,13 +64,17 @@ if TYPE_CHECKING:
     from octopus_soap.jobs.ledger import Ledger
 
 CHUNK = 5_000
+MOST_AHEAD = timedelta(minutes=15)
+"""How far ahead of the ledger's clock a time may be."""
 _SHOWN_CHANGES = 10_000
+_NAMED = 5
 
 _STAGE = text(
-    "INSERT INTO stock_plan (channel, sku, wanted, observed_at, kind, zeroed, actual) "
-    "VALUES (:channel, :sku, :wanted, :observed_at, :kind, :zeroed, :actual) ON CONFLICT (channel, sku) DO UPDATE SET "
-    "wanted = excluded.wanted, observed_at = excluded.observed_at, kind = excluded.kind, zeroed = excluded.zeroed, "
-    "actual = excluded.actual"
+    "INSERT INTO stock_plan (channel, sku, wanted, observed_at, kind, zeroed, actual, cheaper) "
+    "VALUES (:channel, :sku, :wanted, :observed_at, :kind, :zeroed, :actual, :cheaper) "
+    "ON CONFLICT (channel, sku) DO UPDATE SET wanted = excluded.wanted, observed_at = excluded.observed_at, "
+    "kind = excluded.kind, zeroed = excluded.zeroed, "
+    "actual = excluded.actual, cheaper = excluded.cheaper"
 )
 _ACCEPT = text(
     "INSERT INTO stock_item (channel, sku, wanted, observed_at, state, due_at, attempts, message) "
@@ -81,8 +116,9 @@ class PlannedChange:
 class PushReport(Report):
     """What a push did, or would do.
 
-    `counts` has `read`, `unchanged`, `stale` (older than what is known), `invalid`, `new`, `changed`, `zeroed`,
-    `acknowledged`, `rejected`, `left` (still to be sent), `calls`, `drifted` and `lease_lost` (taken over by another
+    `counts` has `read`, `unchanged`, `stale` (older than what is known, and different), `invalid`, `new`, `changed`,
+    `zeroed`, `cheaper`, `absent` (acknowledged, and not in the input), `acknowledged`, `rejected`, `forgotten`, `left`
+    (still to be sent), `calls`, `drifted`, `listed` (drifted, and not sent) and `lease_lost` (taken over by another
     worker).
 
     Attributes:
@@ -101,12 +137,42 @@ class Extent:
         new: SKUs it has not.
         changed: known SKUs that would change.
         zeroed: SKUs whose stock would become 0: known ones, and in a first push all.
+        cheaper: SKUs whose price would become 0, or fall by more than it may.
     """
 
     catalogue: int
     new: int
     changed: int
     zeroed: int
+    cheaper: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanOptions:
+    """How a plan judges its input.
+
+    Attributes:
+        last_row_wins: of two rows of one SKU without times, the later one counts.
+        max_price_fall: share of its price that one push may take off a SKU; 1 lets all pass but a price of 0, None
+            lets everything pass.
+    """
+
+    last_row_wins: bool = False
+    max_price_fall: float | None = 1.0
+
+
+class Drift(NamedTuple):
+    """What the service was found to hold otherwise.
+
+    Attributes:
+        sku: the SKU.
+        wanted: what to send again; empty to take what the service has.
+        actual: what the service has; None if it does not know the SKU.
+    """
+
+    sku: str
+    wanted: Values
+    actual: Values | None
 
 
 class Plan:
@@ -114,75 +180,142 @@ class Plan:
 
     Args:
         ledger: the ledger.
-        observed_at: when the desired states were true; where a row says so itself, that counts.
-        given: *observed_at* is the caller's own, and not just the time of the run.
+        started: when the run began, by the ledger's clock.
+        observed_at: when the desired states were true, if the caller gave that; a row's own time counts first.
+        options: how the input is judged.
     """
 
-    def __init__(self, ledger: Ledger, observed_at: datetime, *, given: bool) -> None:
-        self._ledger, self._observed_at, self._given = ledger, observed_at, given
+    def __init__(
+        self, ledger: Ledger, started: datetime, observed_at: datetime | None, options: PlanOptions | None = None
+    ) -> None:
+        self._ledger, self._given = ledger, observed_at is not None
+        self._options = options or PlanOptions()
         self._mine = STOCK_PLAN.c.channel == ledger.channel
         self._staged = False
-        self._now = _number(observed_at)
+        self._observed_at = observed_at or started
+        self._now, self._latest = _number(self._observed_at), started + MOST_AHEAD
+        self._newest_believed = _number(self._latest)
+        self._contradicted: set[str] = set()
+        self.seen = SeenRows()
+        self.known = 0
+        """How many SKUs of the input the service has acknowledged something of."""
+        if observed_at is not None and observed_at > self._latest:
+            raise InvalidInputError([Problem(self._ahead(observed_at), field="observed_at")])
 
     def clear(self) -> None:
         """Forget what an earlier run staged."""
         with self._ledger.transaction() as connection:
-            connection.execute(delete(STOCK_PLAN).where(self._mine))
+            if connection.execute(select(STOCK_PLAN.c.sku).where(self._mine).limit(1)).first() is not None:
+                connection.execute(delete(STOCK_PLAN).where(self._mine))
 
     # -- staging -----------------------------------------------------------------------------------------------
 
-    def stage(self, chunk: Sequence[Desired], report: Report) -> None:
-        """Compare a chunk with the ledger and keep the differences."""
-        newest = self._newest(chunk)
-        rows, unchanged = [], []
+    def stage(self, chunk: Sequence[Desired], report: Report) -> list[KeyProblem]:
+        """Compare a chunk with the ledger and keep the differences; return what is wrong with it."""
+        problems: list[KeyProblem] = []
+        newest, first_seen = self._newest(chunk, problems)
+        rows: list[dict[str, Any]] = []
+        dropped: list[str] = []
         with self._ledger.reading() as connection:
             known = self._rows(connection, _KNOWN, newest)
             staged = self._rows(connection, _STAGED, newest) if self._staged else {}
+        self.known += sum(1 for sku in first_seen if sku in known and known[sku].acknowledged is not None)
         for sku, wish in newest.items():
-            row = self._compared(wish, known.get(sku), staged.get(sku), report)
+            before = staged.get(sku)
+            row = None
+            if sku not in self._contradicted:
+                row = self._compared(wish, known.get(sku), before, report, problems)
             if row is not None:
                 rows.append(row)
-            elif sku in staged and staged[sku].kind != "seen":
-                unchanged.append(sku)
-        if rows or unchanged:
-            self._keep(rows, unchanged)
+            elif before is not None and before.kind != "seen":
+                dropped.append(sku)
+        if rows or dropped:
+            self._keep(rows, dropped)
+        return problems
+
+    def had(self, sku: str) -> bool:
+        """Return True if the input has *sku*."""
+        return sku in self.seen or _timed(sku) in self.seen
 
     def _rows(self, connection: Connection, wanted: Select[Any], skus: Iterable[str]) -> dict[str, Row[Any]]:
         rows = connection.execute(wanted, {"mine": self._ledger.channel, "skus": list(skus)})
         return {row[0]: row for row in rows}
 
-    def _newest(self, chunk: Iterable[Desired]) -> dict[str, Desired]:
+    def _newest(self, chunk: Iterable[Desired], problems: list[KeyProblem]) -> tuple[dict[str, Desired], list[str]]:
+        """Return the newest state of each SKU of a chunk, and the SKUs that no earlier chunk had."""
         found: dict[str, Desired] = {}
+        first_seen: list[str] = []
         for wish in chunk:
+            if wish.observed_at is not None and wish.observed_at > self._latest:
+                problems.append(KeyProblem(wish.sku, "invalid", f"row {wish.row}: {self._ahead(wish.observed_at)}"))
+                continue
+            if self._contradicts(wish, problems, first_seen):
+                found.pop(wish.sku, None)
+                found[wish.sku] = wish  # so that what an earlier chunk staged is dropped
+                continue
             before = found.get(wish.sku)
             found[wish.sku] = wish if before is None else self._over(before, wish)
-        return found
+        return found, first_seen
+
+    def _contradicts(self, wish: Desired, problems: list[KeyProblem], first_seen: list[str]) -> bool:
+        """Note a row; return True if an earlier row of the input has its SKU, and no time shows which one is true."""
+        timed, new_sku, contradicted = wish.observed_at is not None, False, False
+        for key, digest in _parts(wish):
+            # A time tells two rows apart, so it is part of the key.
+            new, row, same = self.seen.add(f"{key}\0{wish.observed_at}" if timed else key, wish.row, digest)
+            new_sku = new_sku or (new and key == wish.sku)
+            contradicted = contradicted or not (new or same or self._options.last_row_wins)
+            if contradicted:
+                if wish.sku not in self._contradicted:
+                    problems.append(KeyProblem(wish.sku, "invalid", _contradiction(row, wish, timed=timed)))
+                self._contradicted.add(wish.sku)
+                break
+        if timed:
+            new_sku, *_ = self.seen.add(_timed(wish.sku), wish.row, 0)
+        if new_sku:
+            first_seen.append(wish.sku)
+        return wish.sku in self._contradicted
 
     def _over(self, before: Desired, wish: Desired) -> Desired:
         """Both observations of one SKU, the newer one over the older; of equals, and without a time, the later one."""
         timed = self._given or wish.observed_at is not None
         if timed and self._time(wish) < self._time(before):
-            return Desired(wish.sku, merged(wish.values, before.values), before.observed_at)
+            return wish._replace(values=merged(wish.values, before.values), observed_at=before.observed_at)
         at = wish.observed_at if timed or self._time(before) < self._observed_at else before.observed_at
-        return Desired(wish.sku, merged(before.values, wish.values), at)
+        return wish._replace(values=merged(before.values, wish.values), observed_at=at)
 
     def _time(self, wish: Desired) -> datetime:
         return wish.observed_at or self._observed_at
 
+    def _ahead(self, moment: datetime) -> str:
+        return (
+            f"observed_at {moment:%Y-%m-%dT%H:%M:%SZ} is ahead of the ledger's clock "
+            f"({self._latest - MOST_AHEAD:%Y-%m-%dT%H:%M:%SZ}): everything later would count as older; correct the time"
+        )
+
     def _compared(
-        self, wish: Desired, known: Row[Any] | None, staged: Row[Any] | None, report: Report
+        self,
+        wish: Desired,
+        known: Row[Any] | None,
+        staged: Row[Any] | None,
+        report: Report,
+        problems: list[KeyProblem],
     ) -> dict[str, Any] | None:
-        """The row to stage; None where the SKU needs nothing."""
+        """Return the row to stage; None if the SKU needs nothing."""
+        acknowledged, waiting = (None, None) if known is None else (known.acknowledged, known.wanted)
         if staged is not None and staged.kind != "seen":
-            before = Desired(wish.sku, from_text(staged.wanted) or {}, _moment(staged.observed))
+            before = wish._replace(values=from_text(staged.wanted) or {}, observed_at=_moment(staged.observed))
             wish = self._over(before, wish)
-        elif (floor := _latest(known, staged)) is not None and self._number_of(wish) < floor:
+        elif (floor := self._latest_known(known, staged)) is not None and self._number_of(wish) < floor:
             if self._given or wish.observed_at is not None:
-                report.add("stale")
+                if covers(merged(from_text(acknowledged), from_text(waiting) or {}), wish.values):
+                    report.add("unchanged")
+                else:
+                    report.add("stale")
+                    problems.append(KeyProblem(wish.sku, "stale", self._stale(wish, floor)))
                 return None
             wish = wish._replace(observed_at=_moment(floor))
         timed = self._given or wish.observed_at is not None
-        acknowledged, waiting = (None, None) if known is None else (known.acknowledged, known.wanted)
         if waiting is not None:
             wanted = merged(from_text(waiting), wish.values)
             text = as_text(wanted)
@@ -193,23 +326,42 @@ class Plan:
         if needless:
             report.add("unchanged")
             newer = timed and known is not None and self._number_of(wish) > (known.observed or 0)
-            return self._row(wish, "", "seen", zeroed=False) if newer else None
+            return self._row(wish, "", "seen", None, {}) if newer else None
         before_it = from_text(acknowledged)
         kind = "new" if before_it is None else "change"
-        return self._row(wish, text, kind, zeroed=zeroes(before_it, merged(before_it, wanted)))
+        return self._row(wish, text, kind, before_it, merged(before_it, wanted))
+
+    def _latest_known(self, known: Row[Any] | None, staged: Row[Any] | None) -> int | None:
+        """Return the newest time known of a SKU, as the ledger stores times; one ahead of the clock is not believed."""
+        first = None if known is None else known.observed
+        if first is not None and first > self._newest_believed:
+            first = None
+        second = None if staged is None else staged.observed
+        return second if first is None else first if second is None else max(first, second)
+
+    def _stale(self, wish: Desired, floor: int) -> str:
+        newer = _moment(floor)
+        return (
+            f"row {wish.row} was true at {self._time(wish):%Y-%m-%dT%H:%M:%SZ}, and a newer state of "
+            f"{newer:%Y-%m-%dT%H:%M:%SZ} is known; it was passed over"
+        )
 
     def _number_of(self, wish: Desired) -> int:
         return self._now if wish.observed_at is None else _number(wish.observed_at)
 
-    def _row(self, wish: Desired, wanted: str, kind: str, *, zeroed: bool, actual: str | None = None) -> dict[str, Any]:
+    def _row(
+        self, wish: Desired, wanted: str, kind: str, before: Values | None, after: Values, *, actual: str | None = None
+    ) -> dict[str, Any]:
+        fall = self._options.max_price_fall
         return {
             "channel": self._ledger.channel,
             "sku": wish.sku,
             "wanted": wanted,
             "observed_at": self._number_of(wish),
             "kind": kind,
-            "zeroed": int(zeroed),
+            "zeroed": int(bool(after) and zeroes(before, after)),
             "actual": actual,
+            "cheaper": int(fall is not None and cheapens(before, after, fall)),
         }
 
     def _keep(self, rows: list[dict[str, Any]], unchanged: list[str]) -> None:
@@ -221,36 +373,70 @@ class Plan:
         self._staged = True
         self._ledger.reach("push.staged")
 
-    def stage_drift(self, drifted: Sequence[tuple[str, Values, Values | None]]) -> None:
-        """Keep what the service was found to hold otherwise: SKU, what it should hold, what it does hold."""
+    def stage_drift(self, drifted: Sequence[Drift]) -> None:
+        """Keep what the service was found to hold otherwise."""
         rows = [
             self._row(
-                Desired(sku, wanted),
-                as_text(wanted),
+                Desired(drift.sku, drift.wanted),
+                as_text(drift.wanted) if drift.wanted else "",
                 "drift",
-                zeroed=zeroes(actual, merged(actual, wanted)),
-                actual=None if actual is None else as_text(actual),
+                drift.actual,
+                merged(drift.actual, drift.wanted),
+                actual=None if drift.actual is None else as_text(drift.actual),
             )
-            for sku, wanted, actual in drifted
+            for drift in drifted
         ]
         if rows:
             self._keep(rows, [])
 
+    def stage_absent(self, report: Report) -> None:
+        """Stage a stock of 0 for what the service has acknowledged and the input does not have."""
+        last = ""
+        item = STOCK_ITEM.c
+        while True:
+            with self._ledger.reading() as connection:
+                mine = (item.channel == self._ledger.channel, item.acknowledged.is_not(None), item.sku > last)
+                page = select(item.sku, item.acknowledged, item.wanted).where(*mine).order_by(item.sku).limit(CHUNK)
+                rows = connection.execute(page).all()
+            if not rows:
+                return
+            last = rows[-1].sku
+            found: list[dict[str, Any]] = []
+            for row in rows:
+                known = merged(from_text(row.acknowledged), from_text(row.wanted) or {})
+                empty = None if self.had(row.sku) else without_stock(known)
+                if empty is not None:
+                    before = from_text(row.acknowledged)
+                    found.append(self._row(Desired(row.sku, empty), as_text(empty), "change", before, empty))
+            if found:
+                self._keep(found, [])
+                report.add("absent_zeroed", len(found))
+
     # -- judging -----------------------------------------------------------------------------------------------
 
     def extent(self) -> Extent:
-        """How much the plan touches."""
+        """Return how much the plan touches."""
         plan = STOCK_PLAN.c
         with self._ledger.reading() as connection:
             known = and_(STOCK_ITEM.c.channel == self._ledger.channel, STOCK_ITEM.c.acknowledged.is_not(None))
             catalogue = connection.execute(select(func.count()).select_from(STOCK_ITEM).where(known)).scalar_one()
-            found = select(plan.kind, func.count(), func.sum(plan.zeroed)).where(self._mine).group_by(plan.kind)
-            kinds = {kind: (count, zeroed) for kind, count, zeroed in connection.execute(found)}
-        new, empty = kinds.get("new", (0, 0))
-        changed, zeroed = kinds.get("change", (0, 0))
-        drifted, dropped = kinds.get("drift", (0, 0))
+            sums = (func.count(), func.sum(plan.zeroed), func.sum(plan.cheaper))
+            # What is only listed of a reconciliation has nothing to send.
+            sent = or_(plan.kind != "drift", plan.wanted != "")
+            found = select(plan.kind, *sums).where(self._mine, plan.kind != "seen", sent).group_by(plan.kind)
+            kinds = {kind: numbers for kind, *numbers in connection.execute(found)}
+        new, empty, cheaper_new = kinds.get("new", (0, 0, 0))
+        changed, zeroed, cheaper = kinds.get("change", (0, 0, 0))
+        drifted, dropped, cheaper_drift = kinds.get("drift", (0, 0, 0))
         # An item that comes to a known catalogue without stock takes nothing away.
-        return Extent(catalogue, new, changed + drifted, zeroed + dropped + (0 if catalogue else empty))
+        emptied = int(zeroed + dropped + (0 if catalogue else empty))
+        return Extent(catalogue, new, changed + drifted, emptied, int(cheaper_new + cheaper + cheaper_drift))
+
+    def cheaper(self) -> list[str]:
+        """Return some of the SKUs whose price would become 0, or fall by more than it may."""
+        wanted = select(STOCK_PLAN.c.sku).where(self._mine, STOCK_PLAN.c.cheaper > 0).order_by(STOCK_PLAN.c.sku)
+        with self._ledger.reading() as connection:
+            return list(connection.execute(wanted.limit(_NAMED)).scalars())
 
     def changes(self, limit: int = _SHOWN_CHANGES) -> list[PlannedChange]:
         """The changes, by SKU."""
@@ -259,7 +445,7 @@ class Plan:
         wanted = (
             select(plan.sku, item.acknowledged, plan.wanted, plan.kind, plan.actual)
             .select_from(joined)
-            .where(self._mine, plan.kind != "seen")
+            .where(self._mine, plan.kind != "seen", plan.wanted != "")
             .order_by(plan.sku)
             .limit(limit)
         )
@@ -284,52 +470,81 @@ class Plan:
             connection.execute(_ACCEPT, {"channel": channel, "now": _number(now)})
             seen = update(STOCK_ITEM).where(*mine, plan.kind == "seen")
             connection.execute(seen.values(observed_at=plan.observed_at))
-            # What was acknowledged or is being sent since the service was asked is newer than what it told.
+            # What was acknowledged or is being sent since the service was asked is newer than what it answered.
             untouched = (item.leased_by.is_(None), item.acknowledged_at <= plan.observed_at)
             drifted = update(STOCK_ITEM).where(*mine, plan.kind == "drift", *untouched)
-            connection.execute(
-                drifted.values(
-                    acknowledged=plan.actual, wanted=plan.wanted, state="pending", due_at=now, attempts=0, message=""
-                )
-            )
+            again = {"wanted": plan.wanted, "state": "pending", "due_at": now, "attempts": 0, "message": ""}
+            connection.execute(drifted.where(plan.wanted != "").values(acknowledged=plan.actual, **again))
+            # The service's own fact, which only a newer state may replace.
+            fact = {"acknowledged": plan.actual, "acknowledged_at": now, "observed_at": plan.observed_at}
+            connection.execute(drifted.where(plan.wanted == "").values(**fact))
             connection.execute(delete(STOCK_PLAN).where(self._mine))
             self._ledger.reach("push.accepting")
         self._ledger.reach("push.accepted")
 
 
-def guard(extent: Extent, share: float) -> None:
-    """Let a plan pass, or not.
+def guard(extent: Extent, share: float, cheaper: Sequence[str] = ()) -> None:
+    """Let a plan pass, or refuse it.
 
     Args:
         extent: how much it touches.
         share: of the catalogue that may change, and that may become 0, at once; from 0 to 1. In a first push all is
             new and nothing changes, but what is 0 counts: a table that was read wrongly is often all zeros.
+        cheaper: some of the SKUs whose price falls by more than it may. Not one passes.
 
     Raises:
         PushRefusedError: it touches more.
     """
     whole = extent.catalogue or extent.new
     most = share * whole
-    if extent.changed <= most and extent.zeroed <= most:
+    if extent.changed <= most and extent.zeroed <= most and not extent.cheaper:
         return
     known = (
         f"the {whole} SKUs the service has acknowledged" if extent.catalogue else f"the {whole} SKUs of a first push"
     )
+    reasons: list[str] = []
+    if extent.changed > most or extent.zeroed > most:
+        reasons.append(
+            f"of {known}, {extent.zeroed} ({extent.zeroed / whole:.0%}) would become 0 and {extent.changed} "
+            f"({extent.changed / whole:.0%}) would change, and at most {share:.0%} may at once"
+        )
+    if extent.cheaper:
+        more = " and others" if extent.cheaper > len(cheaper) else ""
+        reasons.append(
+            f"the price of {extent.cheaper} {'SKU' if extent.cheaper == 1 else 'SKUs'} would become 0, or fall by more "
+            f"than it may ({', '.join(map(repr, cheaper))}{more})"
+        )
     raise PushRefusedError(
-        f"refused, and nothing was sent: of {known}, {extent.zeroed} ({extent.zeroed / whole:.0%}) would become 0 and "
-        f"{extent.changed} ({extent.changed / whole:.0%}) would change, and at most {share:.0%} may at once. Look at "
-        "the plan with a dry run; where it is meant, repeat it with force=True (--force)",
+        f"refused, and nothing was sent: {'; '.join(reasons)}. Look at the plan with a dry run; if it is meant, repeat "
+        "it with force=True (--force)",
         zeroed=extent.zeroed,
         changed=extent.changed,
         catalogue=whole,
+        cheaper=extent.cheaper,
     )
 
 
-def _latest(known: Row[Any] | None, staged: Row[Any] | None) -> int | None:
-    """The newest time known of a SKU, as the ledger keeps times."""
-    first = None if known is None else known.observed
-    second = None if staged is None else staged.observed
-    return second if first is None else first if second is None else max(first, second)
+def _parts(wish: Desired) -> list[tuple[str, int]]:
+    """Return the keys that only one row of an input may have, with a digest of the values.
+
+    The stores of an item may be in rows of their own.
+    """
+    stores = wish.values.get("stores")
+    if not isinstance(stores, dict):
+        return [(wish.sku, hash(frozenset(wish.values.items())))]
+    others = frozenset((name, value) for name, value in wish.values.items() if name != "stores")
+    each = ((f"{wish.sku}\0{store}", hash(frozenset(values.items()))) for store, values in stores.items())
+    return [(wish.sku, hash(others)), *each]
+
+
+def _timed(sku: str) -> str:
+    return f"{sku}\0@"
+
+
+def _contradiction(row: int, wish: Desired, *, timed: bool) -> str:
+    why = "at the same time" if timed else "and no time that shows which is newer"
+    advice = "send one of them, or use --last-row-wins, or --store-column if each is the stock of a store"
+    return f"rows {row} and {wish.row} have different values {why}; {advice}"
 
 
 def _number(moment: datetime) -> int:

@@ -1,44 +1,61 @@
-"""`StockPush`: bring the service's stock and prices to what the shop says, sending differences only.
+"""`StockPush`: bring the service's stock and prices to what the shop has, sending differences only.
 
-Theory. The ledger holds, per SKU, what the service last acknowledged. A run
+Purpose. The ledger has, for each SKU, what the service last acknowledged. A run
 
 1. compares the desired states with that and plans the differences (`plan.py`),
 2. lets the guard look at the whole plan,
 3. accepts it: one transaction makes the differences pending,
 4. sends what is pending in batches, and records each batch in one transaction (`sending.py`).
 
-Killed in 1 or 2, nothing has happened. Killed in 3, either. Killed in 4, what was recorded is not sent again; of the
-batch under way nobody knows, and it is sent again by the next run, with or without new desired states. As an update
-sets values, sending it twice does no harm, and as a SKU is sent by one worker at a time, no older value overtakes a
-newer one. (A worker whose machine sleeps longer than its lease, with a request on its way, is the exception no client
-can rule out.)
+On failure:
 
-What the service says no to is remembered and told in every run until it is mended. It is tried again when its desired
-state changes, and otherwise after a minute, two, four, up to an hour, as it may have been mended on the other side.
-What could not be sent stays pending.
+* Killed in 1, 2 or 3: nothing has happened.
+* Killed in 4: what was recorded is not sent again. While we don't know whether the batch under way arrived, the next
+  run sends it again, with or without new desired states. An update sets values, so sending it twice does no harm. A SKU
+  is sent by one worker at a time, so no older value overtakes a newer one. (No client can rule out a worker whose
+  machine sleeps longer than its lease, with a request on its way.)
+* What the service rejects stays in every report until you fix it. It is tried again when its desired state changes,
+  and otherwise after a minute, two, four, up to an hour. It is forgotten when the shop no longer sends it.
+* What could not be sent stays pending.
 
-A SKU that no longer comes with the desired states is left alone. Nothing is ever deleted.
+A SKU that no longer comes with the desired states keeps its stock, and is counted as absent, unless a run is asked to
+set it to 0. Nothing is ever deleted on the service.
 
-Others write to the service too, and it may be restored from a backup. A reconciliation reads every SKU the service ever
-acknowledged and compares what it tells with what it acknowledged. Where they differ, the ledger is put right, and what
-the shop last wanted is to be sent again. What the service tells nothing of (an element left out or nil) is taken as
-unchanged: some members may never be told. A SKU it no longer has is to be sent again too, so that its refusal is
-reported until the item is back. Nothing is ever deleted.
+Reconciliation. Others write to the service too, and it may be restored from a backup. A reconciliation reads every SKU
+that the service acknowledged and compares it with the ledger:
 
-Nothing is written before the last page was read: a read that fails half-way has changed nothing.
+* The ledger takes over what the service has, and what the shop last wanted is sent again. A stock that is lower than
+  what was acknowledged is not: a web shop may have sold it, and an old observation must not raise it again.
+* A member that the service leaves out, or sends as nil, counts as unchanged: it may never send it.
+* A SKU that the service no longer has is sent again too, so that its rejection is reported until the item is back.
+* Nothing is written before the last page was read: a read that fails half-way has changed nothing.
 """
 
 from __future__ import annotations
 
 from contextlib import contextmanager
+from datetime import timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import or_, select
+from sqlalchemy import and_, func, or_, select
 
-from octopus_soap.errors import ConfigError, PushRefusedError
-from octopus_soap.jobs.desired import Desired, actual_values, difference, from_text, merged, read_desired
-from octopus_soap.jobs.plan import CHUNK, Plan, PushReport, guard
+from octopus_soap.errors import ConfigError, OctopusError, PushRefusedError
+from octopus_soap.jobs.desired import (
+    Desired,
+    SourceFormat,
+    actual_values,
+    difference,
+    from_text,
+    lower_stock,
+    merged,
+    read_desired,
+    rows_in,
+)
+from octopus_soap.jobs.inspection import forget
+from octopus_soap.jobs.plan import CHUNK, Drift, Plan, PlanOptions, PushReport, guard
+from octopus_soap.jobs.reports import KeyProblem, is_held
 from octopus_soap.jobs.sending import OPERATION, Sender
 from octopus_soap.jobs.tables import STOCK_ITEM
 from octopus_soap.results import OutcomeStatus, Progress
@@ -54,7 +71,9 @@ if TYPE_CHECKING:
     from octopus_soap.jobs.desired import Values
     from octopus_soap.jobs.leases import RunLock
     from octopus_soap.jobs.ledger import Ledger
-    from octopus_soap.jobs.reports import KeyProblem
+    from octopus_soap.models import InventoryItem
+    from octopus_soap.results import ItemOutcome
+    from octopus_soap.tables.from_csv import Numbers
 
 JOB = "push"
 STEPS = (
@@ -89,11 +108,19 @@ class StockPush:
     Args:
         client: where to send. It is not closed here.
         ledger: where progress stands. Its channel belongs to the client's account from now on.
-        max_change_share: share of the catalogue one push may change, and may set to 0, from 0 to 1; 1 turns the guard
-            off.
+        max_change_share: share of the catalogue one push may change, and may set to 0, from 0 to 1; 1 lets all pass.
+        max_price_fall: share of its price that a push may take off a SKU, from 0 to 1. With 1 every price may fall, but
+            not to 0. Not one SKU may pass it, in a first push neither. None turns this guard off.
         batch_size: SKUs per request, 1 to 1000; the settings' `batch_sizes`, or 500, by default.
         lease_seconds: how long a batch of a machine that fell silent is kept from others, at least 10.
         money_digits: decimal places to round the floats of a DataFrame to; without it a float must be exact.
+        last_row_wins: of two rows of one SKU with different values and no time, send the later one; by default both are
+            a problem.
+        numbers: how a CSV file writes numbers; by default as the wire does, and a file with decimal commas whose other
+            numbers could be read in two ways is refused.
+        store_column: the column of a CSV file with a store's id, if each of its rows has the stock of one store.
+        forget_after: how long a rejected SKU that the shop no longer sends stays in the reports. A file that has at
+            least half of what the service acknowledged ends it at once.
 
     Raises:
         ConfigError: a value is out of range.
@@ -106,20 +133,30 @@ class StockPush:
         ledger: Ledger,
         *,
         max_change_share: float = 0.2,
+        max_price_fall: float | None = 1.0,
         batch_size: int | None = None,
         lease_seconds: float = _LEASE_SECONDS,
         money_digits: int | None = None,
+        last_row_wins: bool = False,
+        numbers: Numbers | None = None,
+        store_column: str | None = None,
+        forget_after: timedelta = timedelta(days=7),
     ) -> None:
         size = client.settings.batch_sizes.get(OPERATION, _BATCH) if batch_size is None else batch_size
         if not 0 <= max_change_share <= 1:
             raise ConfigError(f"max_change_share: {max_change_share} is no share from 0 to 1, such as 0.2")
+        if max_price_fall is not None and not 0 < max_price_fall <= 1:
+            raise ConfigError(f"max_price_fall: {max_price_fall} is no share above 0 and up to 1, such as 0.5")
         if not 1 <= size <= 1000:  # noqa: PLR2004 - the page's limit
             raise ConfigError(f"batch_size: {size} is not from 1 to 1000")
         if lease_seconds < 10:  # noqa: PLR2004 - less would not outlast one slow request
             raise ConfigError(f"lease_seconds: {lease_seconds} is less than 10")
         ledger.bind(client)
         self._client, self._ledger = client, ledger
-        self._share, self._size, self._seconds, self._digits = max_change_share, size, lease_seconds, money_digits
+        self._share, self._size, self._seconds = max_change_share, size, lease_seconds
+        self._options = PlanOptions(last_row_wins=last_row_wins, max_price_fall=max_price_fall)
+        self._form = SourceFormat(money_digits=money_digits, numbers=numbers, store_column=store_column)
+        self._forget_after = forget_after
 
     def run(
         self,
@@ -128,8 +165,10 @@ class StockPush:
         observed_at: datetime | None = None,
         dry_run: bool = False,
         force: bool = False,
+        absent: Literal["keep", "zero"] = "keep",
         stop: threading.Event | None = None,
         progress: Callable[[Progress], object] | None = None,
+        reading: Callable[[Progress], object] | None = None,
     ) -> PushReport:
         """Compare *desired* with what the service acknowledged, and send the differences and what is still pending.
 
@@ -138,11 +177,15 @@ class StockPush:
                 mappings with its names. It is read once, in the memory of a chunk. What a row leaves unset stays as
                 it is. A row that is not right is told as a problem, and the others are sent.
             observed_at: when the states were true; a row's own `observed_at` counts first. A state older than what is
-                known of its SKU is passed over. Without any time, a run is newer than all runs before it.
+                known of its SKU, and differs from it, is passed over and reported as `stale`; one more than 15 minutes
+                ahead of the ledger's clock is refused. Without any time, a run is newer than all runs before it.
             dry_run: send nothing and change nothing; the report has the plan, and the guard's refusal in `error`.
             force: let a push pass that the guard would refuse.
+            absent: `zero`: set the stock of what the service acknowledged and *desired* does not have to 0, for shops
+                whose feed leaves out what is sold out. The guard counts them.
             stop: once set, the request under way is finished and recorded, and the report is `interrupted`.
             progress: called after each batch that was sent.
+            reading: called while *desired* is read.
 
         Returns:
             What was done. Work the service kept from being done is in `error`, and waits for the next run.
@@ -154,12 +197,19 @@ class StockPush:
             AuthenticationError: the credentials were refused.
             LedgerError: the ledger cannot be used.
         """
-        with self._planning("push", observed_at) as (lock, plan, report):
-            invalid = self._staged(plan, desired, report, stop)
+        with self._planning("push", observed_at, dry_run=dry_run) as (lock, plan, report):
+            problems = self._staged(plan, desired, report, stop, reading)
+            report.incomplete = report.interrupted
             if not report.interrupted:
+                if absent == "zero":
+                    plan.stage_absent(report)
+                if not dry_run:
+                    self._forget(plan, report)
                 self._carry_out(lock, plan, report, dry_run=dry_run, force=force, stop=stop, progress=progress)
-            report.problems += invalid
-            report.problem_count += report.counts.get("invalid", 0)
+            report.problems += problems
+            report.problem_count += report.counts.get("invalid", 0) + report.counts.get("stale", 0)
+            if not report.counts.get("read") and isinstance(desired, (str, PathLike)) and not report.interrupted:
+                report.error = f"{fspath(desired)} has no rows, so nothing was compared"
         return report
 
     def full_reconcile(
@@ -167,19 +217,24 @@ class StockPush:
         *,
         dry_run: bool = False,
         force: bool = False,
+        restore: bool = False,
         stop: threading.Event | None = None,
         progress: Callable[[Progress], object] | None = None,
     ) -> PushReport:
-        """Read every acknowledged SKU back, put the ledger right, and send again what the service lost.
+        """Read every acknowledged SKU back, correct the ledger, and send again what the service lost.
+
+        A stock that the service has less of is not sent again, as the difference was often sold since: such a SKU is a
+        problem of this report, and the next push with a file of now sends what is in it.
 
         Args:
             dry_run: change nothing; the report has what differs.
+            restore: send a stock again that the service has less of, such as after it was restored from a backup.
             force: let corrections pass that the guard would refuse.
             stop: as in `run`.
             progress: called after each page that was read, and each batch that was sent.
 
         Returns:
-            What was done; `counts` has `read` and `drifted`.
+            What was done; `counts` has `read`, `drifted` and `listed`.
 
         Raises:
             PushRefusedError: as in `run`, counted over the corrections.
@@ -188,8 +243,16 @@ class StockPush:
             AuthenticationError: the credentials were refused.
             LedgerError: the ledger cannot be used.
         """
-        with self._planning("reconcile", None) as (lock, plan, report):
-            read_back(self._client, self._ledger, plan, report, stop=stop, progress=progress)
+        with self._planning("reconcile", None, dry_run=dry_run) as (lock, plan, report):
+            if self._ledger.keeps_pause(report):
+                return report
+            back = ReadBack(self._client, self._ledger, restore=restore, stop=stop, progress=progress)
+            try:
+                back.run(plan, report)
+            except OctopusError as error:
+                self._ledger.note_wait(error)
+                raise
+            report.incomplete = report.interrupted
             if not report.interrupted:
                 self._carry_out(lock, plan, report, dry_run=dry_run, force=force, stop=stop, progress=progress)
         return report
@@ -217,11 +280,13 @@ class StockPush:
         return report
 
     @contextmanager
-    def _planning(self, name: str, observed_at: datetime | None) -> Generator[tuple[RunLock, Plan, PushReport]]:
+    def _planning(
+        self, name: str, observed_at: datetime | None, *, dry_run: bool
+    ) -> Generator[tuple[RunLock, Plan, PushReport]]:
         with self._ledger.run_lock(JOB) as lock:
             self._ledger.reach("push.locked")
-            report = PushReport(name, self._ledger.now())
-            plan = Plan(self._ledger, observed_at or report.started, given=observed_at is not None)
+            report = PushReport(name, self._ledger.now(), dry_run=dry_run)
+            plan = Plan(self._ledger, report.started, observed_at, self._options)
             plan.clear()
             try:
                 yield lock, plan, report
@@ -229,22 +294,46 @@ class StockPush:
                 plan.clear()
             report.finished = self._ledger.now()
 
-    def _staged(self, plan: Plan, desired: Any, report: PushReport, stop: threading.Event | None) -> list[KeyProblem]:
+    def _staged(
+        self,
+        plan: Plan,
+        desired: Any,
+        report: PushReport,
+        stop: threading.Event | None,
+        reading: Callable[[Progress], object] | None,
+    ) -> list[KeyProblem]:
         """Stage all of *desired*; return the first rows that are not right."""
-        invalid: list[KeyProblem] = []
-        rows = read_desired(desired, money_digits=self._digits)
+        problems: list[KeyProblem] = []
+        rows = read_desired(desired, self._form)
+        total = rows_in(desired) if reading is not None else None
         while chunk := list(islice(rows, CHUNK)):
-            wishes = [row for row in chunk if isinstance(row, Desired)]
-            wrong = [row for row in chunk if not isinstance(row, Desired)]
-            report.add("read", len(chunk))
-            if wrong:
-                report.add("invalid", len(wrong))
-                invalid += wrong[: _NAMED_INVALID - len(invalid)]
-            plan.stage(wishes, report)
             if stop is not None and stop.is_set():
                 report.interrupted = True
                 break
-        return invalid
+            wrong = [row for row in chunk if not isinstance(row, Desired)]
+            wrong += plan.stage([row for row in chunk if isinstance(row, Desired)], report)
+            report.add("read", len(chunk))
+            report.add("invalid", sum(problem.state == "invalid" for problem in wrong))
+            problems += wrong[: _NAMED_INVALID - len(problems)]
+            if reading is not None:
+                reading(Progress(report.counts["read"], max(total, report.counts["read"]) if total else None))
+        return problems
+
+    def _forget(self, plan: Plan, report: PushReport) -> None:
+        """Withdraw what was rejected and the shop no longer sends."""
+        with self._ledger.reading() as connection:
+            held = is_held(STOCK_ITEM, self._ledger.channel)
+            rejected = connection.execute(select(_ITEM.sku, _ITEM.observed_at).where(held)).all()
+            missing = [row for row in rejected if not plan.had(row.sku)]
+            if not missing:
+                return
+            known = and_(_ITEM.channel == self._ledger.channel, _ITEM.acknowledged.is_not(None))
+            catalogue = connection.execute(select(func.count()).select_from(STOCK_ITEM).where(known)).scalar_one()
+        whole = 2 * plan.known >= catalogue and len(plan.seen) > 0
+        long_ago = report.started - self._forget_after
+        skus = [row.sku for row in missing if whole or row.observed_at is None or row.observed_at < long_ago]
+        if skus:
+            report.add("forgotten", forget(self._ledger, skus))
 
     def _carry_out(
         self,
@@ -258,12 +347,15 @@ class StockPush:
         progress: Callable[[Progress], object] | None,
     ) -> None:
         extent = plan.extent()
-        for name in ("new", "changed", "zeroed"):
+        for name in ("new", "changed", "zeroed", "cheaper"):
             report.counts[name] = getattr(extent, name)
+        if len(plan.seen):
+            report.counts["absent"] = max(0, extent.catalogue - plan.known)
         if dry_run:
             report.plan = plan.changes()
         try:
-            guard(extent, 1.0 if force else self._share)
+            if not force:
+                guard(extent, self._share, plan.cheaper() if extent.cheaper else ())
         except PushRefusedError as error:
             if not dry_run:
                 raise
@@ -277,6 +369,8 @@ class StockPush:
     def _send(
         self, report: PushReport, stop: threading.Event | None, progress: Callable[[Progress], object] | None
     ) -> None:
+        if self._ledger.keeps_pause(report):
+            return
         sender = Sender(
             self._client, self._ledger, batch_size=self._size, seconds=self._seconds, stop=stop, progress=progress
         )
@@ -286,45 +380,87 @@ class StockPush:
 # -- reconciliation -------------------------------------------------------------------------------------------------
 
 
-def read_back(
-    client: OctopusClient,
-    ledger: Ledger,
-    plan: Plan,
-    report: PushReport,
-    *,
-    stop: threading.Event | None,
-    progress: Callable[[Progress], object] | None,
-) -> None:
-    """Compare every acknowledged SKU with the service's items, and stage what differs in *plan*.
+class ReadBack:
+    """Compares every acknowledged SKU with the service's items.
 
-    Raises:
-        BatchError: an item could not be read.
-        OctopusError: as any read.
+    Args:
+        client: reads.
+        ledger: has what was acknowledged.
+        restore: send a stock again that the service has less of.
+        stop: once set, no further page is read.
+        progress: called after each page.
     """
-    reader = client if stop is None else client.with_options(stop=stop)
-    for pages, page in enumerate(_pages(ledger), 1):
-        if stop is not None and stop.is_set():
-            report.interrupted = True
-            return
-        result = reader.get_item_list([row.sku for row in page])
-        by_sku = {outcome.key: outcome for outcome in result.outcomes}
-        drifted: list[tuple[str, Values, Values | None]] = []
-        for row in page:
-            outcome = by_sku[row.sku]
-            found: tuple[Values, Values | None] | None = None  # where it was refused, nothing is known
-            if outcome.ok and outcome.value is not None:
-                found = _drift(row, actual_values(outcome.value))
-            elif outcome.status is OutcomeStatus.MISSING:
-                found = (_wanted(row), None)
-            if found is not None:
-                wanted, actual = found
-                drifted.append((row.sku, wanted, actual))
-        report.add("read", len(page))
-        report.add("drifted", len(drifted))
-        plan.stage_drift(drifted)
-        ledger.reach("reconcile.read")
-        if progress is not None:
-            progress(Progress(report.counts["read"], None, batches=pages))
+
+    def __init__(
+        self,
+        client: OctopusClient,
+        ledger: Ledger,
+        *,
+        restore: bool,
+        stop: threading.Event | None,
+        progress: Callable[[Progress], object] | None,
+    ) -> None:
+        self._client = client if stop is None else client.with_options(stop=stop)
+        self._ledger, self._restore, self._stop, self._progress = ledger, restore, stop, progress
+
+    def run(self, plan: Plan, report: PushReport) -> None:
+        """Stage what differs in *plan*.
+
+        Raises:
+            BatchError: an item could not be read.
+            OctopusError: as any read.
+        """
+        for pages, page in enumerate(_pages(self._ledger), 1):
+            if self._stop is not None and self._stop.is_set():
+                report.interrupted = True
+                return
+            result = self._client.get_item_list([row.sku for row in page])
+            by_sku = {outcome.key: outcome for outcome in result.outcomes}
+            drifted = [drift for row in page if (drift := self._drift(row, by_sku[row.sku], report)) is not None]
+            report.add("read", len(page))
+            report.add("drifted", len(drifted))
+            plan.stage_drift(drifted)
+            self._ledger.reach("reconcile.read")
+            if self._progress is not None:
+                self._progress(Progress(report.counts["read"], None, batches=pages))
+
+    def _drift(self, row: Row[Any], outcome: ItemOutcome[InventoryItem], report: PushReport) -> Drift | None:
+        """Return what the SKU should hold and what it does hold; None if that is equal, or not known."""
+        wanted = merged(from_text(row.acknowledged), from_text(row.wanted) or {})
+        if outcome.status is OutcomeStatus.MISSING:
+            return Drift(row.sku, wanted, None)
+        if not outcome.ok or outcome.value is None:
+            return None  # it was rejected: nothing is known
+        known = from_text(row.acknowledged) or {}
+        found = actual_values(outcome.value)
+        changes = difference(known, found)
+        if not changes:
+            return None
+        actual = merged(known, changes)
+        less = {} if self._restore or row.wanted is not None else lower_stock(known, changes)
+        if not less:
+            return Drift(row.sku, wanted, actual)
+        report.add("listed")
+        if len(report.problems) < _NAMED_INVALID:
+            report.problems.append(KeyProblem(row.sku, "differs", _less(known, less)))
+        report.problem_count += 1
+        # The rest of what differs, such as a price, is sent again with the stock as the service has it.
+        return Drift(row.sku, {} if changes == less else merged(wanted, less), actual)
+
+
+def _less(known: Values, less: Values) -> str:
+    had = {name: known.get(name) for name in less}
+    return (
+        f"the service has {_worded_stock(less)}, and {_worded_stock(had)} was acknowledged: it may have been sold "
+        "since, so it was not sent again. Push a file of now, or send it again with --restore"
+    )
+
+
+def _worded_stock(values: Values) -> str:
+    if "stock" in values:
+        return f"stock {values['stock']}"
+    stores = values.get("stores") or {}
+    return ", ".join(f"stock {store.get('store_stock')} in store {name}" for name, store in stores.items())
 
 
 def _pages(ledger: Ledger) -> Iterator[Sequence[Row[Any]]]:
@@ -345,14 +481,3 @@ def _pages(ledger: Ledger) -> Iterator[Sequence[Row[Any]]]:
             return
         yield rows
         last = rows[-1].sku
-
-
-def _wanted(row: Row[Any]) -> Values:
-    return merged(from_text(row.acknowledged), from_text(row.wanted) or {})
-
-
-def _drift(row: Row[Any], told: Values) -> tuple[Values, Values | None] | None:
-    """What the SKU should hold and what it does; None where that is what was acknowledged."""
-    known = from_text(row.acknowledged) or {}
-    changes = difference(known, told)
-    return (_wanted(row), merged(known, changes)) if changes else None

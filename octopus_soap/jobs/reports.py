@@ -17,13 +17,13 @@ import traceback
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, func, literal_column, select
 from sqlalchemy.exc import DBAPIError
 
 from octopus_soap._http import clip
-from octopus_soap.errors import AuthenticationError, ConfigError, OctopusError
+from octopus_soap.errors import AuthenticationError, BatchError, ConfigError, OctopusError, RateLimitedError
 
 if TYPE_CHECKING:
     import threading
@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 
     from octopus_soap.wire.redact import Redactor
 
-ALL_DONE, SOME_HELD, FAILED = 0, 1, 2
-"""Exit codes: everything is done; some keys are rejected or quarantined; the run could not do its work."""
+ALL_DONE, SOME_HELD, FAILED, BUSY, INCOMPLETE = 0, 1, 2, 3, 130
+"""Exit codes: everything is done; some keys are rejected or quarantined; the run could not do its work; another run is
+under way; a signal came before the input was read (130 as for Ctrl-C, and 143 of a command that SIGTERM ended)."""
 
 _SHOWN_PROBLEMS = 20
 
@@ -47,7 +48,7 @@ class KeyProblem:
     Attributes:
         key: SKU or order id.
         state: such as `rejected` or `quarantined`.
-        message: why, in the service's or the handler's words.
+        message: why: the service's or the handler's message.
         attempts: how often it was tried.
     """
 
@@ -65,11 +66,14 @@ class Report:
         job: such as `push`.
         started: when, by the ledger's clock.
         finished: when it ended; None while it runs.
-        counts: what it counted, in the order it is told.
-        problems: keys that are rejected or quarantined, those of earlier runs included, until they are mended.
-        problem_count: how many there are; `problems` names the first ones where there are very many.
+        counts: what it counted, in the order it is shown.
+        problems: keys that are rejected or quarantined, those of earlier runs included, until they are fixed.
+        problem_count: how many there are; `problems` has the first ones if there are very many.
         interrupted: the stop token was set before all was done.
-        error: why work that was due is not done; empty where nothing kept it.
+        incomplete: the stop token was set before all of the input was read, so nothing of it was taken over.
+        error: why work that was due is not done; empty if nothing kept it.
+        dry_run: nothing was sent or changed.
+        not_before: when the service may be asked again, by the ledger's clock; None if it asked for no pause.
     """
 
     job: str
@@ -79,34 +83,70 @@ class Report:
     problems: list[KeyProblem] = field(default_factory=list[KeyProblem])
     problem_count: int = 0
     interrupted: bool = False
+    incomplete: bool = False
     error: str = ""
+    dry_run: bool = False
+    not_before: datetime | None = None
 
     def add(self, name: str, count: int = 1) -> None:
-        """Count *name* up."""
+        """Add *count* to the counter *name*."""
         self.counts[name] = self.counts.get(name, 0) + count
 
     @property
     def exit_code(self) -> int:
-        """0: all done, or interrupted with nothing wrong; 1: some keys are rejected or quarantined; 2: it failed."""
+        """The exit code of a command that did only this run.
+
+        0: all is done, or what is left waits in the ledger. 1: some keys are rejected or quarantined. 2: it failed.
+        130: it was interrupted before its input was read.
+        """
         if self.error:
             return FAILED
+        if self.incomplete:
+            return INCOMPLETE
         return SOME_HELD if self.problems or self.problem_count else ALL_DONE
 
     def __str__(self) -> str:
         seconds = f" in {(self.finished - self.started).total_seconds():.1f} s" if self.finished else ""
-        ended = ", interrupted" if self.interrupted else ""
+        ended = " (dry run, nothing was sent)" if self.dry_run else ""
+        ended += ", interrupted" if self.interrupted else ""
+        ended += " before all of the input was read: nothing of it was taken over" if self.incomplete else ""
         counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in self.counts.items() if count)
         lines = [f"{self.job}{seconds}{ended}: {counts or 'nothing to do'}"]
         if self.error:
             lines.append(f"  not finished: {self.error}")
         shown = self.problems[:_SHOWN_PROBLEMS]
-        width = max((len(problem.key) for problem in shown), default=0)
-        for problem in shown:
+        keys = [shown_key(problem.key) for problem in shown]
+        width = max(map(len, keys), default=0)
+        for key, problem in zip(keys, shown, strict=True):
             tries = f" (tried {problem.attempts} times)" if problem.attempts > 1 else ""
-            lines.append(f"  {problem.state} {problem.key.ljust(width)}  {problem.message}{tries}")
+            lines.append(f"  {problem.state} {key.ljust(width)}  {problem.message}{tries}")
         if (more := max(self.problem_count, len(self.problems)) - len(shown)) > 0:
             lines.append(f"  and {more} more")
         return "\n".join(lines)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain values, such as for JSON."""
+        return {
+            "job": self.job,
+            "started": self.started,
+            "finished": self.finished,
+            "exit_code": self.exit_code,
+            "dry_run": self.dry_run,
+            "interrupted": self.interrupted,
+            "incomplete": self.incomplete,
+            "error": self.error,
+            "not_before": self.not_before,
+            "counts": dict(self.counts),
+            "problem_count": max(self.problem_count, len(self.problems)),
+            "problems": [
+                {"key": p.key, "state": p.state, "message": p.message, "attempts": p.attempts} for p in self.problems
+            ],
+        }
+
+
+def shown_key(key: str) -> str:
+    """Return a key as a person sees it: quoted if it has blanks at its ends, or what does not show."""
+    return key if key == key.strip() and key.isprintable() and key else repr(key)
 
 
 R = TypeVar("R", bound=Report)
@@ -123,12 +163,13 @@ def every(
     """Run *job* again and again, a run beginning every so many seconds, until *stop* is set.
 
     A run that takes longer than *seconds* is followed by the next at once; runs never overlap and none is made up for.
-    An error that passes, such as a service that is down or a file that is being replaced, does not end the loop; wrong
-    settings and refused credentials do, as no later run would fare better.
+    If the service asked for a longer pause (`Retry-After`), the next run waits for that. An error that passes, such as
+    a service that is down or a file that is being replaced, does not end the loop; wrong settings and refused
+    credentials do, as no later run would fare better.
 
     Args:
         seconds: from the beginning of one run to that of the next, at least 0.
-        job: runs once and returns its report; given *stop* by whoever makes it.
+        job: runs once and returns its report; the caller passes *stop* to it.
         stop: ends the loop, also between two runs.
         on_report: called with each report.
         on_error: called with each error that is passed over.
@@ -142,20 +183,33 @@ def every(
     """
     runs = 0
     while not stop.is_set():
-        began = time.monotonic()
+        began, asked = time.monotonic(), 0.0
         runs += 1
         try:
             report = job()
         except (ConfigError, AuthenticationError):
             raise
         except (OctopusError, OSError) as error:
+            asked = asked_wait(error) or 0.0
             if on_error is not None:
                 on_error(error)
         else:
+            if report.not_before is not None and report.finished is not None:
+                asked = (report.not_before - report.finished).total_seconds()
             if on_report is not None:
                 on_report(report)
-        stop.wait(max(0.0, seconds - (time.monotonic() - began)))
+        stop.wait(max(0.0, asked, seconds - (time.monotonic() - began)))
     return runs
+
+
+def asked_wait(error: BaseException) -> float | None:
+    """Return how many seconds the service asked to be left alone for; None if it did not ask."""
+    if isinstance(error, RateLimitedError):
+        return error.retry_after
+    if isinstance(error, BatchError):
+        waits = [asked_wait(outcome.error) for outcome in error.result.unfinished if outcome.error is not None]
+        return max((wait for wait in waits if wait is not None), default=None)
+    return None
 
 
 _MOST_NAMED = 200
@@ -181,7 +235,7 @@ class Backoff:
 
 
 def reason_of(error: BaseException, redactor: Redactor) -> str:
-    """What failed, in one line without secrets."""
+    """Return what failed, in one line without secrets."""
     if isinstance(error, OctopusError):
         words = error.message
     else:
@@ -207,16 +261,17 @@ def report_held(connection: Connection, table: Table, channel: str, report: Repo
 
 
 def is_held(table: Table, channel: str) -> ColumnElement[bool]:
-    """The condition for rows of *channel* that wait for somebody to mend something.
+    """Return the condition for rows of *channel* that failed and wait for a fix.
 
-    A table's `info` names the states that mean so (`held`), and those that do where a row was tried in vain, with a
-    word for people (`stuck`).
+    A table's `info` has the states that mean so (`held`), and those that do if a row was tried in vain, with a word for
+    people (`stuck`).
     """
-    stuck = and_(table.c.state.in_(table.info.get("stuck", {})), table.c.attempts > 0)
-    return and_(table.c.channel == channel, or_(table.c.state.in_(table.info["held"]), stuck))
+    states = (*table.info["held"], *table.info.get("stuck", {}))
+    # The number is part of the statement, or the index of rows that failed could not serve it.
+    return and_(table.c.channel == channel, table.c.attempts > literal_column("0"), table.c.state.in_(states))
 
 
 def held_as(table: Table, state: str) -> str:
-    """What people are told of a row that is held in *state*."""
+    """Return the word for people for a row that is held in *state*."""
     words: dict[str, str] = table.info.get("stuck", {})
     return words.get(state, state)

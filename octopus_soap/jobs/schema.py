@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 _LOCK = 0x0C70_9005  # any number, as long as it is always the same one
+_POSTGRESQL = "postgresql: "
+"""Begins a statement that SQLite leaves out."""
 
 _PUSH = (
     """CREATE TABLE channel (
@@ -72,7 +74,23 @@ _CHANGES = (
     "CREATE INDEX changes_leased ON changes (channel, leased_by) WHERE leased_by IS NOT NULL",
 )
 
-STEPS: tuple[Sequence[str], ...] = (_PUSH, _ORDERS, _CHANGES)
+_WORK_TABLES = ("stock_item", "orders", "order_gaps", "changes")
+
+_HELD = (
+    "ALTER TABLE orders ADD COLUMN listed_at BIGINT",
+    "ALTER TABLE orders ADD COLUMN unfinished TEXT",
+    "ALTER TABLE orders ADD COLUMN notice TEXT",
+    "CREATE INDEX orders_order_id ON orders (channel, order_id)",
+    *(f"CREATE INDEX {table}_failed ON {table} (channel, state) WHERE attempts > 0" for table in _WORK_TABLES),
+    "ALTER TABLE channel ADD COLUMN paused_until BIGINT",
+    "ALTER TABLE channel ADD COLUMN pause_reason TEXT",
+    "ALTER TABLE stock_plan ADD COLUMN cheaper INTEGER NOT NULL DEFAULT 0",
+    # Rows change state often and few rows at a time: with PostgreSQL's default a fifth of a big table would be dead
+    # before it is cleaned, and every claim would read past the dead rows.
+    *(f"{_POSTGRESQL}ALTER TABLE {table} SET (autovacuum_vacuum_scale_factor = 0.01)" for table in _WORK_TABLES),
+)
+
+STEPS: tuple[Sequence[str], ...] = (_PUSH, _ORDERS, _CHANGES, _HELD)
 """The statements that lead from each version to the next; the version of a ledger is how many of them it has seen."""
 
 
@@ -93,7 +111,8 @@ def migrate(connection: Connection, *, steps: Sequence[Sequence[str]] = STEPS) -
         )
     for statements in steps[found:]:
         for statement in statements:
-            connection.execute(text(statement))
+            if not statement.startswith(_POSTGRESQL) or connection.dialect.name == "postgresql":
+                connection.execute(text(statement.removeprefix(_POSTGRESQL)))
     if found < len(steps):
         connection.execute(text("DELETE FROM schema_version"))
         connection.execute(text("INSERT INTO schema_version VALUES (:version)"), {"version": len(steps)})

@@ -19,7 +19,7 @@ from octopus_soap._http import clip
 from octopus_soap.errors import BatchError, InvalidInputError, LedgerError
 from octopus_soap.jobs.desired import as_item, as_text, from_text, merged
 from octopus_soap.jobs.handlers import FREE
-from octopus_soap.jobs.reports import Backoff, KeyProblem
+from octopus_soap.jobs.reports import Backoff, KeyProblem, is_held
 from octopus_soap.jobs.tables import STOCK_ITEM, Moment
 from octopus_soap.results import BatchResult, ItemOutcome, OutcomeStatus, Progress
 
@@ -164,6 +164,7 @@ class Sender:
                 result = self._client.update_item_quantity_and_price_list(items, batch_size=self._size)
             except BatchError as error:
                 result = error.result
+                self._ledger.note_wait(error)
             except InvalidInputError as error:
                 wrong = {p.index: p for p in error.problems if p.index is not None}
                 if not wrong:
@@ -223,8 +224,9 @@ class Sender:
             self._progress(Progress(done, max(total, done), 0, report.counts.get("rejected", 0), batches))
 
     def _conclude(self, report: PushReport) -> None:
-        held = and_(self._mine, _ITEM.state == "rejected")
+        held = is_held(STOCK_ITEM, self._ledger.channel)
         with self._ledger.reading() as connection:
+            report.not_before = self._ledger.paused_until(connection)
             waiting = and_(self._mine, _ITEM.due_at.is_not(None), _ITEM.state == "pending")
             left = connection.execute(select(func.count()).select_from(STOCK_ITEM).where(waiting)).scalar_one()
             count = connection.execute(select(func.count()).select_from(STOCK_ITEM).where(held)).scalar_one()

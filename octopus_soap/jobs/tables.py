@@ -53,10 +53,11 @@ def work_columns() -> list[Column[Any]]:
 
 
 def work_indexes(name: str) -> list[Index]:
-    """The two indexes that keep claiming fast however many rows are done: both leave those out."""
+    """Return the indexes that keep claims and reports fast however many rows are done: all of them leave those out."""
     return [
         Index(f"{name}_due", "channel", "due_at", **_where("due_at IS NOT NULL")),
         Index(f"{name}_leased", "channel", "leased_by", **_where("leased_by IS NOT NULL")),
+        Index(f"{name}_failed", "channel", "state", **_where("attempts > 0")),
     ]
 
 
@@ -72,8 +73,10 @@ CHANNEL = Table(
     Column("merchantname", Text, nullable=False),
     Column("account_hash", Text, nullable=False),
     Column("created_at", Moment, nullable=False),
+    Column("paused_until", Moment),
+    Column("pause_reason", Text),
 )
-"""Which account each channel belongs to (see `Ledger.bind`)."""
+"""Which account each channel belongs to (see `Ledger.bind`), and until when its service asked to be left alone."""
 
 RUN_LOCK = Table(
     "run_lock",
@@ -111,6 +114,7 @@ STOCK_PLAN = Table(
     Column("kind", Text, nullable=False),
     Column("zeroed", Integer, nullable=False),
     Column("actual", Text),
+    Column("cheaper", Integer, nullable=False, server_default="0"),
 )
 """The differences a run has found so far; they become work only once the guard has seen all of them."""
 
@@ -123,6 +127,9 @@ HANDLED = "handled"
 """The handler's work is committed; to be confirmed when due."""
 CONFIRMED = "confirmed"
 """The service lists it no longer."""
+CHANGED = "changed"
+"""Changed on the service after it was handled: held, and not confirmed, until the change is acknowledged or handed
+over."""
 KEPT = "kept"
 """Handled by a run that confirms nothing."""
 UNREAD = "unread"
@@ -147,12 +154,17 @@ ORDERS = Table(
     Column("revision", Integer, nullable=False, server_default="0"),
     Column("handled_content", Text),
     Column("handled_at", Moment),
+    Column("listed_at", Moment),
+    Column("unfinished", Text),
+    Column("notice", Text),
     *work_columns(),
     *work_indexes("orders"),
+    Index("orders_order_id", "channel", "order_id"),
     info={
         "job": "orders",
         "key": "key",
-        "held": (QUARANTINED,),
+        "held": (QUARANTINED, CHANGED),
+        "retry_at_once": (CHANGED,),
         "stuck": {HANDLED: "unconfirmed"},
         "retry_state": WAITING,
     },
@@ -166,6 +178,13 @@ ORDERS = Table(
 * `reference`: the number its handler gave, for the confirmation.
 * `delivering`: 1 while its handler runs, and so after a crash in it. `deliveries`: how often it was called.
 * `revision`: how many versions were handled.
+* `listed_at`: when the service last listed it.
+* `unfinished`: what is left to do after the commit, such as a file that has not got its name; NULL if nothing is. The
+  order is not confirmed before.
+* `notice`: what the handler should know of it, such as that the service no longer lists it.
+
+Two orders that the service lists with one id have two rows: the second one's key is `id~2`. Neither is confirmed before
+both are handled, as a confirmation names the id.
 """
 
 ORDER_GAPS = Table(

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path  # noqa: TC003 - typer and dataclasses of callers read the annotations
-from typing import TYPE_CHECKING, Any, Generic, TextIO, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TextIO, TypeVar, get_args, get_origin
 
 from octopus_soap._http import one_line
 from octopus_soap.errors import InvalidInputError, Problem
@@ -39,14 +41,115 @@ class CsvError(InvalidInputError):
     def __str__(self) -> str:
         count = len(self.problems)
         head = f"{self.path}: {count} {'problem' if count == 1 else 'problems'}, nothing was sent"
-        return "\n  ".join([head, *map(_shown, self.problems)])
+        return "\n  ".join([head, *map(shown, self.problems)])
 
 
-def _shown(problem: Problem) -> str:
+def shown(problem: Problem) -> str:
+    """Return a problem as one line: its row, column and text, and what is wrong."""
     where = [f"row {problem.index}"] if problem.index is not None else []
     where += [f"column {problem.field}"] if problem.field else []
     where += [f"value {problem.value}"] if problem.value else []
     return one_line(": ".join([", ".join(where), problem.message] if where else [problem.message]))
+
+
+_GROUPED = re.compile(r"[+-]?\d{1,3}(?:[.,]\d{3})+")
+_WITH_COMMA = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+),\d+")
+_WHOLE = re.compile(r"([+-]?\d+)\.0+")
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """How a file writes numbers.
+
+    Attributes:
+        decimal: what separates the decimals, `.` or `,`.
+        thousands: what separates the thousands, such as `.` or a space; empty if nothing does.
+
+    Raises:
+        InvalidInputError: the two are no such characters, or the same one.
+    """
+
+    decimal: str = "."
+    thousands: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be told apart."""
+        if self.decimal not in {".", ","}:
+            raise InvalidInputError([Problem("expected . or ,", field="decimal", value=repr(self.decimal))])
+        if self.thousands not in {"", ".", ",", " ", "'", "\u00a0", "\u202f"} or self.thousands == self.decimal:
+            wanted = "expected another character than the decimal one: . , ' or a space"
+            raise InvalidInputError([Problem(wanted, field="thousands", value=repr(self.thousands))])
+
+    def read(self, cell: str, *, whole: bool) -> str:
+        """Return a cell as the wire writes it; one that is written otherwise is returned as it is.
+
+        Args:
+            cell: the text.
+            whole: the column holds whole numbers, which `3.00` is too.
+
+        Raises:
+            ValueError: the cell is a number of another way of writing.
+        """
+        text = cell
+        if self.thousands and self.thousands in text:
+            head, separator, tail = text.partition(self.decimal)
+            if not re.fullmatch(rf"[+-]?\d{{1,3}}(?:{re.escape(self.thousands)}\d{{3}})+", head):
+                raise ValueError(
+                    f"{self.thousands!r} separates thousands here, and these are not groups of three digits"
+                )
+            text = head.replace(self.thousands, "") + separator + tail
+        if self.decimal == ",":
+            if "." in text:
+                raise ValueError("the decimal separator is a comma here")
+            text = text.replace(",", ".")
+        return _WHOLE.sub(r"\1", text) if whole and _WHOLE.fullmatch(text) else text
+
+
+class _NumberCells:
+    """Reads the cells of number columns, and notes which rows could be read in two ways.
+
+    Args:
+        kinds: the columns that hold numbers, and whether they hold whole ones.
+        columns: the column of each attribute.
+        numbers: how the file writes numbers; None if that is not given.
+    """
+
+    def __init__(self, kinds: dict[str, bool], columns: dict[str, str], numbers: Numbers | None) -> None:
+        self._kinds, self._columns, self._numbers = kinds, columns, numbers
+        self._read = (numbers or Numbers()).read
+        self.commas: list[int] = []
+        self.unclear: list[tuple[int, str, str]] = []
+
+    def read(self, row: int, given: dict[str, str], key: str) -> list[Problem]:
+        """Write the numbers of a row as the wire does; return what is wrong with them."""
+        for attribute, whole in self._kinds.items():
+            cell = given.get(attribute)
+            if cell is None or cell.isdigit():
+                continue
+            if self._numbers is None:
+                self._note(row, self._columns[attribute], cell)
+            try:
+                given[attribute] = self._read(cell, whole=whole)
+            except ValueError as error:
+                return [Problem(str(error), row, key, self._columns[attribute], repr(cell))]
+        return []
+
+    def _note(self, row: int, column: str, cell: str) -> None:
+        if _WITH_COMMA.fullmatch(cell):
+            self.commas.append(row)
+        elif "." in cell and _GROUPED.fullmatch(cell):
+            self.unclear.append((row, column, cell))
+
+    def problems(self) -> list[Problem]:
+        """Return what keeps the file from being read: cells that mean one number or another."""
+        if not self.commas or self._numbers is not None:
+            return []
+        rows = ", ".join(map(str, self.commas[:3])) + (" and others" if len(self.commas) > 3 else "")  # noqa: PLR2004 - a readable line
+        advice = f"rows with decimal commas ({rows}) mean the first: --decimal , --thousands . reads it"
+        return [
+            Problem(f"is it {cell.replace('.', '')} or {cell}? {advice}", row, field=column, value=repr(cell))
+            for row, column, cell in self.unclear
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,27 +167,37 @@ class CsvRow(Generic[M]):
     others: dict[str, str]
 
 
-def csv_rows(path: Path, model: type[M], *, also: Sequence[str] = ()) -> Iterator[CsvRow[M] | list[Problem]]:
+def csv_rows(
+    path: Path, model: type[M], *, also: Sequence[str] = (), numbers: Numbers | None = None
+) -> Iterator[CsvRow[M] | list[Problem]]:
     """Read *path* row by row, in the memory of one row; a row that is not right comes as the list of its problems.
 
     Args:
         path: a file in UTF-8.
         model: what a row is.
-        also: columns a row may have besides the model's.
+        also: columns a row may have next to the model's.
+        numbers: how it writes numbers; as the wire does by default.
 
     Raises:
-        CsvError: the file as a whole cannot be used: no CSV, or a column that is not known.
+        CsvError: the file as a whole cannot be used: no CSV, a column that is not known, or, at its end, numbers that
+            mean one thing or another.
         OSError: the file cannot be opened.
     """
     with path.open(encoding="utf-8", newline="") as file:
         try:
-            yield from rows_of(file, path, model, also=also)
+            yield from rows_of(file, path, model, also=also, numbers=numbers)
         except UnicodeDecodeError as error:
             raise not_utf8(path, error) from None
 
 
 def rows_of(
-    file: TextIO, path: Path, model: type[M], *, also: Sequence[str] = (), others_ignored: bool = False
+    file: TextIO,
+    path: Path,
+    model: type[M],
+    *,
+    also: Sequence[str] = (),
+    others_ignored: bool = False,
+    numbers: Numbers | None = None,
 ) -> Iterator[CsvRow[M] | list[Problem]]:
     """Read an open *file* row by row. See `csv_rows`.
 
@@ -93,8 +206,10 @@ def rows_of(
             `="00123"` are read as what Excel shows for them.
         path: what errors call it.
         model: what a row is.
-        also: columns a row may have besides the model's.
+        also: columns a row may have next to the model's.
         others_ignored: read the key's column alone, whatever else there is.
+        numbers: how it writes numbers; as the wire does by default. Then a file with decimal commas is refused if it
+            has a cell such as `1.299` too.
 
     Raises:
         CsvError: the file as a whole cannot be used.
@@ -111,8 +226,11 @@ def rows_of(
         _, names = next(rows, (1, []))
         columns = _columns(path, names, model, also)
         foreign = [name for name in also if name in columns]
+        reader = _NumberCells(_number_columns(model, columns), columns, numbers)
         for number, row in rows:
-            yield _row(number, row, columns, model, foreign)
+            yield _row(number, row, columns, model, foreign=foreign, reader=reader)
+        if problems := reader.problems():
+            raise CsvError(path, problems)
     except csv.Error as error:
         raise CsvError(path, [Problem(f"not CSV: {error}")]) from None
 
@@ -123,10 +241,11 @@ def not_utf8(path: Path, error: UnicodeDecodeError) -> CsvError:
 
 
 def from_text(
-    text: str, path: Path, model: type[M], *, others_ignored: bool = False
+    text: str, path: Path, model: type[M], *, others_ignored: bool = False, numbers: Numbers | None = None
 ) -> Iterator[CsvRow[M] | list[Problem]]:
     """Read CSV *text* row by row. See `rows_of`."""
-    return rows_of(io.StringIO(text, newline=""), path, model, others_ignored=others_ignored)
+    file = io.StringIO(text, newline="")
+    return rows_of(file, path, model, others_ignored=others_ignored, numbers=numbers)
 
 
 def _cells(reader: Iterator[list[str]], *, excel: bool) -> Iterator[tuple[int, list[str]]]:
@@ -195,19 +314,43 @@ def _holds_several(kind: Any) -> bool:
 
 
 def _row(
-    row: int, cells: list[str], columns: dict[str, str], model: type[M], foreign: Sequence[str]
+    row: int,
+    cells: list[str],
+    columns: dict[str, str],
+    model: type[M],
+    *,
+    foreign: Sequence[str],
+    reader: _NumberCells,
 ) -> CsvRow[M] | list[Problem]:
-    """The item of a row, or what is wrong with it."""
+    """Return the item of a row, or what is wrong with it."""
     if len(cells) != len(columns):
         return [Problem(f"has {len(cells)} cells, the first row has {len(columns)}", row)]
     given = {attribute: cell for attribute, cell in zip(columns, cells, strict=True) if cell}
     if model.key_field not in given:
         return [Problem("is empty", row, field=columns[model.key_field])]
     others = {name: given.pop(name) for name in foreign if name in given}
+    if problems := reader.read(row, given, given[model.key_field]):
+        return problems
     try:
         return CsvRow(row, model(**given), others)
     except InvalidInputError as error:
         return [replace(p, index=row, field=_column_of(p.field, columns, model)) for p in error.problems]
+
+
+def _number_columns(model: type[WireModel], columns: dict[str, str]) -> dict[str, bool]:
+    """Return the columns that hold numbers, and whether they hold whole ones."""
+    found: dict[str, bool] = {}
+    for attribute in columns:
+        field = model.model_fields.get(attribute)
+        kinds = [] if field is None else [_bare(kind) for kind in get_args(field.annotation) or (field.annotation,)]
+        if bool not in kinds and (int in kinds or Decimal in kinds):
+            found[attribute] = int in kinds
+    return found
+
+
+def _bare(kind: Any) -> Any:
+    """Return the type of an annotated one."""
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
 
 
 def _column_of(field: str, columns: dict[str, str], model: type[WireModel]) -> str:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
+import typer
 
-from octopus_soap.jobs import Ledger
+from octopus_soap.cli.job_options import run_job
+from octopus_soap.jobs import Ledger, Report
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
     from pathlib import Path
 
@@ -29,9 +34,10 @@ def stock(service: Emulator, csv_file: Callable[..., Path]) -> Path:
     return csv_file(HEAD, *(f"S{i},{i + 1},9.90" for i in range(10)))
 
 
-def test_a_push_is_quiet_in_cron_and_sends_differences_only(shell, service: Emulator, stock: Path) -> None:
+def test_a_push_says_in_a_line_what_it_did_and_sends_differences_only(shell, service: Emulator, stock: Path) -> None:
     first = shell("push", str(stock))
-    assert (first.code, first.out, first.err) == (0, "", "")
+    assert (first.code, first.out, first.err.count("\n")) == (0, "", 1)
+    assert re.fullmatch(r"push in [\d.]+ s: read 10, new 10, calls 1, acknowledged 10\n", first.err)
     calls = len(service.calls)
     assert shell("push", str(stock)).code == 0
     assert len(service.calls) == calls
@@ -45,7 +51,7 @@ def test_what_is_rejected_is_told_with_exit_code_1(shell, stock: Path) -> None:
     ran = shell("push", str(stock))
     assert ran.code == 1
     assert "rejected NEW  The specified Sku does not exist" in ran.err
-    assert "invalid S1   stock: expected an int" in ran.err
+    assert "invalid S1   row 4, column stock, value 'many': expected an int" in ran.err
 
 
 def test_a_push_that_changes_too_much_is_refused_with_exit_code_2(shell, service: Emulator, stock: Path) -> None:
@@ -53,16 +59,19 @@ def test_a_push_that_changes_too_much_is_refused_with_exit_code_2(shell, service
     stock.write_text(f"{HEAD}\n" + "".join(f"S{i},0,9.90\n" for i in range(10)))
     refused = shell("push", str(stock))
     assert refused.code == 2
-    assert "10 (100%) would become 0" in refused.err
+    assert refused.err.count("10 (100%) would become 0") == 1
     assert "--force" in refused.err
     dry = shell("push", str(stock), "--dry-run")
     assert dry.code == 2
     assert "stock=10" in dry.out
-    assert "nothing was sent" in dry.err
+    assert "(dry run, nothing was sent)" in dry.err
+    assert dry.err.count("would become 0") == 1
     item = service.store.item("S9")
     assert item is not None
     assert item["Stock"] == "10"
     assert shell("push", str(stock), "--max-change", "100%").code == 0
+    report = shell("push", str(stock), "--output", "json").data
+    assert (report["exit_code"], report["counts"]["unchanged"], report["problems"]) == (0, 10, [])
     assert shell("push", str(stock), "--force").code == 0
 
 
@@ -94,10 +103,10 @@ def test_what_cannot_be_done_is_told_in_one_line(shell, words: list[str], said: 
     assert "geheim" not in ran.err
 
 
-def test_a_second_push_at_once_ends_with_0_and_says_who_is_at_it(shell, stock: Path, service: Emulator) -> None:
+def test_a_second_push_at_once_ends_with_3_and_says_which_process_runs(shell, stock: Path, service: Emulator) -> None:
     with Ledger("octopus-ledger.db") as ledger, ledger.run_lock("push"):
         ran = shell("push", str(stock))
-    assert ran.code == 0
+    assert ran.code == 3
     assert "another run of push is under way" in ran.err
     assert service.calls == []
 
@@ -110,7 +119,8 @@ def test_pushing_every_so_often_ends_at_sigterm(shell, service: Emulator, stock:
     service.wait_for_calls(seconds=60)
     process.send_signal(signal.SIGTERM)
     _, told = process.communicate(timeout=60)
-    assert (process.returncode, told) == (0, "")
+    assert process.returncode == 0
+    assert {line.partition(" in ")[0] for line in told.splitlines()} == {"push"}
 
 
 def test_a_ledger_is_looked_into_and_what_is_held_is_tried_again(shell, stock: Path, service: Emulator) -> None:
@@ -119,7 +129,16 @@ def test_a_ledger_is_looked_into_and_what_is_held_is_tried_again(shell, stock: P
     status = shell("ledger", "status", "--output", "json")
     assert (status.code, status.data) == (
         1,
-        [{"job": "push", "table": "stock_item", "states": {"done": 1, "rejected": 1}, "due": 0, "leased": 0}],
+        [
+            {
+                "job": "push",
+                "table": "stock_item",
+                "states": {"done": 1, "rejected": 1},
+                "due": 0,
+                "leased": 0,
+                "held": 1,
+            }
+        ],
     )
     assert "done 1, rejected 1" in shell("ledger", "status").out
     shown = shell("ledger", "show", "NEW")
@@ -141,3 +160,50 @@ def test_looking_into_a_ledger_that_is_not_there_makes_none(shell, tmp_path: Pat
     assert (ran.code, "no ledger at octopus-ledger.db" in ran.err) == (2, True)
     assert list(tmp_path.iterdir()) == []
     assert shell("ledger", "retry").code == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_the_input_was_read_does_not_look_like_success(
+    number: signal.Signals, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def job(stop: threading.Event) -> Report:
+        os.kill(os.getpid(), number)
+        assert stop.is_set()
+        return Report("push", datetime.now(UTC), interrupted=True, incomplete=True)
+
+    with pytest.raises(typer.Exit) as ended:
+        run_job(job, None)
+    assert ended.value.exit_code == 128 + number
+    assert "before all of the input was read: nothing of it was taken over" in capsys.readouterr().err
+
+
+def test_decimal_commas_are_read_if_they_are_asked_for(shell, service: Emulator, csv_file: Callable[..., Path]) -> None:
+    service.store.add_items({"Sku": f"S{i}", "Stock": "0", "Price": Decimal(1)} for i in range(2))
+    stock = csv_file("sku;stock;price", "S0;3,00;12,50", "S1;4;1.299")
+    refused = shell("push", str(stock))
+    assert refused.code == 2
+    assert "row 3, column price, value '1.299': is it 1299 or 1.299?" in refused.err
+    assert service.calls == []
+    assert shell("stock", "push", str(stock)).code == 2
+    assert shell("push", str(stock), "--decimal", ",", "--thousands", ".").code == 0
+    assert [service.store.item(f"S{i}")["Price"] for i in range(2)] == [Decimal("12.5"), Decimal(1299)]
+    assert shell("stock", "push", str(stock), "--decimal", ",", "--thousands", ".").code == 0
+    assert shell("push", str(stock), "--decimal", ";").code == 2
+
+
+def test_every_channel_of_a_ledger_is_shown(shell, stock: Path) -> None:
+    shell("push", str(stock))
+    shell("push", str(stock), "--channel", "berlin")
+    rows = shell("ledger", "status", "--all", "--output", "json").data
+    assert [(row["channel"], row["job"], row["states"]) for row in rows] == [
+        ("berlin", "push", {"done": 10}),
+        ("main", "push", {"done": 10}),
+    ]
+
+
+def test_a_rejected_sku_with_a_blank_is_quoted_and_can_be_forgotten(shell, stock: Path) -> None:
+    stock.write_text(f"{HEAD}\nS0,1,9.90\nS1 ,1,9.90\n")
+    assert "rejected 'S1 '" in shell("push", str(stock)).err
+    assert shell("ledger", "forget", "S1 ").code == 0
+    assert shell("ledger", "status").code == 0
+    assert shell("ledger", "forget", "S1 ").code == 1

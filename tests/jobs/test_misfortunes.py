@@ -75,7 +75,7 @@ def test_a_push_after_the_clock_was_set_back_is_still_the_newest(
     monkeypatch.setattr("octopus_soap.jobs.push.CHUNK", chunk)
     clock = Clock()
     service.store.add_items({"Sku": sku, "Stock": "0"} for sku in ("A", "B"))
-    push = StockPush(client, make_ledger(clock=clock), max_change_share=1)
+    push = StockPush(client, make_ledger(clock=clock), max_change_share=1, last_row_wins=True)
     clock.forward(days=3650)
     push.run([{"sku": "A", "stock": 5}, {"sku": "B", "stock": 5}])
     clock.forward(days=-3650)
@@ -170,7 +170,7 @@ def test_rows_are_locked_by_their_keys_so_that_nobody_waits_in_a_ring(
     now = ledger.now()
     with ledger.transaction() as connection:
         for sku in "CBA":  # on the disk the other way round
-            values = {"channel": "main", "sku": sku, "state": "rejected", "due_at": now}
+            values = {"channel": "main", "sku": sku, "state": "rejected", "due_at": now, "attempts": 1}
             connection.execute(insert(STOCK_ITEM).values(values))
         lease = ledger.claim(connection, STOCK_ITEM, order_by=[STOCK_ITEM.c.sku.desc()], limit=3, seconds=60)
     monkeypatch.setattr("octopus_soap.jobs.leases.has_exited", lambda token: True)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from octopus_soap import ConfigError
-from octopus_soap.jobs import Ledger, OrderDelivery, OrderInbox
+from octopus_soap.jobs import Ledger, OrderDelivery, OrderInbox, order_files
 from octopus_soap.jobs.order_files import COLUMNS, OrderFiles
 from octopus_soap.models import OrderResponseItem
 from tests.jobs.shops import sell
@@ -61,7 +64,7 @@ def test_a_csv_row_per_line_of_an_order_under_the_same_names(
     assert len((tmp_path / f"{sold[1]}.csv").read_text(encoding="utf-8").splitlines()) == 2
 
 
-@pytest.mark.parametrize("key", ["../../etc/passwd", "a/b@S/1", "..", ".hidden", "50% off", "ünï"])
+@pytest.mark.parametrize("key", ["../../etc/passwd", "a/b@S/1", "..", ".hidden", "-rf", "50% off", "ünï", "x" * 400])
 def test_a_name_stays_in_the_folder_and_tells_the_key(ledger: Ledger, tmp_path: Path, key: str) -> None:
     folder = tmp_path / "orders"
     delivery = OrderDelivery(key, 1, redelivered=False, revision=1, raw="")
@@ -72,19 +75,130 @@ def test_a_name_stays_in_the_folder_and_tells_the_key(ledger: Ledger, tmp_path: 
     for call in delivery._afterwards:
         call()
     (seen,) = folder.iterdir()
-    assert seen.name.endswith(".jsonl")
+    assert list(folder.glob("[!-]*.jsonl")) == [seen]
     assert not seen.name.endswith(".part")
 
 
 def test_what_a_crash_left_is_named_if_the_order_is_handled_and_thrown_away_if_not(
     service: Emulator, client: OctopusClient, ledger: Ledger, tmp_path: Path
 ) -> None:
-    handled, unhandled = sell(service, 1), "999"
+    handled = sell(service, 1)
     OrderInbox(client, ledger).run(lambda *_: None)
-    for key in (handled, unhandled):
+    unhandled = sell(service, 2)
+    OrderInbox(client, ledger).run(lambda *_: 1 / 0)
+    for key in (handled, unhandled, "999"):
         (tmp_path / f".{key}.jsonl.part").write_text("{}\n", encoding="utf-8")
     assert OrderFiles(tmp_path).recover(ledger) == 1
-    assert [name for name in names(tmp_path) if "ledger" not in name] == [f"{handled}.jsonl"]
+    left = [name for name in names(tmp_path) if "ledger" not in name]
+    assert left == [".999.jsonl.part", f"{handled}.jsonl"], "the other one is of another channel"
+
+
+def test_a_file_without_its_name_is_named_in_its_own_folder_before_its_order_is_confirmed(
+    service: Emulator, client: OctopusClient, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sold, yesterday, today = sell(service, 1), tmp_path / "yesterday", tmp_path / "today"
+
+    def power_cut(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(order_files, "_publish", power_cut)
+    with pytest.raises(KeyboardInterrupt):
+        OrderInbox(client, ledger).run(OrderFiles(yesterday))
+    monkeypatch.undo()
+    assert names(yesterday) == [f".{sold}.jsonl.part"]
+    OrderInbox(client, ledger).run(lambda *_: None)  # a run of another handler knows nothing of files
+    assert not service.store.orders()[int(sold)].confirmed
+    files = OrderFiles(today)
+    assert files.recover(ledger) == 1
+    assert OrderInbox(client, ledger).run(files).exit_code == 0
+    assert (names(yesterday), names(today)) == ([f"{sold}.jsonl"], [])
+    assert service.store.orders()[int(sold)].confirmed
+
+
+def test_a_file_whose_folder_is_gone_is_written_again_before_its_order_is_confirmed(
+    service: Emulator, client: OctopusClient, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sold, yesterday, today = sell(service, 1), tmp_path / "yesterday", tmp_path / "today"
+    monkeypatch.setattr(order_files, "_publish", lambda hidden: hidden.rename(hidden / "nowhere"))
+    report = OrderInbox(client, ledger).run(OrderFiles(yesterday))
+    assert [problem.key for problem in report.problems] == [sold]
+    monkeypatch.undo()
+    shutil.rmtree(yesterday)
+    files = OrderFiles(today)
+    files.recover(ledger)
+    assert OrderInbox(client, ledger).run(files).exit_code == 0
+    assert names(today) == [f"{sold}.jsonl"]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_a_disk_that_takes_no_file_is_the_runs_failure_and_no_orders(
+    service: Emulator, client: OctopusClient, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    sold = sell(service, 1)
+    files = OrderFiles(tmp_path / "orders")
+
+    def full(*_: Any) -> None:
+        raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        report = OrderInbox(client, ledger).run(files)
+    assert (report.exit_code, report.problems) == (2, [])
+    assert os.strerror(code) in report.error
+    assert OrderInbox(client, ledger).run(files).exit_code == 0, "at once, without a pause"
+    assert names(tmp_path / "orders") == [f"{sold}.jsonl"]
+
+
+def test_every_scalar_the_service_sends_has_a_column(tmp_path: Path) -> None:
+    order = OrderResponseItem.model_validate(
+        {
+            "OrderID": "1",
+            "Shipping": "DHL",
+            "OrderState": "Cancelled",
+            "DateCancelledGMT": "2026-03-04T10:00:00Z",
+            "BuyerEmailAddress": "ada@example.com",
+            "CreditCard": "4111",
+        }
+    )
+    object.__setattr__(order, "__pydantic_extra__", {"Gift": "yes"})  # as the decoder keeps what it does not know
+    (row,) = rows_of(order, tmp_path, "csv")
+    assert (row["shipping"], row["order_state"], row["date_cancelled_gmt"]) == (
+        "DHL",
+        "Cancelled",
+        "2026-03-04T10:00:00Z",
+    )
+    assert (row["buyer_email_address"], row["others"]) == ("ada@example.com", '{"Gift": "yes"}')
+    assert "4111" not in str(row)
+
+
+def test_a_spreadsheet_runs_nothing_a_customer_wrote(tmp_path: Path) -> None:
+    texts = ["=1+1", "@SUM(A1)", "+cmd|' /C calc'!A0", "\tx", "-1+1", "+49 30 1234", "Mug = good"]
+    for text in texts:
+        (row,) = rows_of(OrderResponseItem(order_id="1", web_comment=text), tmp_path, "csv")
+        shown = row["web_comment"]
+        assert shown == (text if text in texts[-2:] else f"'{text}")
+    (row,) = rows_of(OrderResponseItem(order_id="1", web_comment="=1+1"), tmp_path, "excel")
+    assert row["web_comment"] == '="=1+1"'
+
+
+def test_json_is_one_document(tmp_path: Path) -> None:
+    files = OrderFiles(tmp_path / "orders", "json")
+    delivery = OrderDelivery("7", 1, redelivered=False, revision=2, raw="", notice="cancelled")
+    files(OrderResponseItem(order_id="7"), delivery)
+    for call in delivery._afterwards:
+        call()
+    (path,) = (tmp_path / "orders").iterdir()
+    assert path.name == "7.r2.json"
+    assert json.loads(path.read_text(encoding="utf-8")) == {"order_id": "7", "notice": "cancelled"}
+
+
+def rows_of(order: OrderResponseItem, folder: Path, kind: Any) -> list[dict[str, str]]:
+    delivery = OrderDelivery("1", 1, redelivered=False, revision=1, raw="")
+    OrderFiles(folder / kind, kind)(order, delivery)
+    for call in delivery._afterwards:
+        call()
+    with (folder / kind / "1.csv").open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def test_a_file_that_cannot_be_written_leaves_its_order_unconfirmed(

@@ -201,7 +201,10 @@ def test_the_newest_observation_of_a_sku_wins_whatever_the_order(
     assert rows(ledger)["S000"].observed_at == later + timedelta(hours=1)
 
 
-def test_without_times_the_last_row_and_the_last_run_win(shop: Emulator, push: StockPush) -> None:
+def test_without_times_the_last_run_wins_and_the_last_row_if_it_is_asked_for(
+    shop: Emulator, client: OctopusClient, ledger: Ledger
+) -> None:
+    push = StockPush(client, ledger, last_row_wins=True)
     push.run([wish("S000", stock=1), wish("S000", stock=2)])
     assert stock(shop, "S000") == "2"
     push.run([wish("S000", stock=1)], force=True)
@@ -210,8 +213,9 @@ def test_without_times_the_last_row_and_the_last_run_win(shop: Emulator, push: S
 
 @both
 def test_a_sku_in_two_chunks_is_sent_once_with_its_last_state(
-    shop: Emulator, push: StockPush, monkeypatch: pytest.MonkeyPatch
+    shop: Emulator, client: OctopusClient, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    push = StockPush(client, ledger, last_row_wins=True)
     monkeypatch.setattr("octopus_soap.jobs.push.CHUNK", 2)
     push.run(wishes(4))
     calls = len(shop.calls)
@@ -456,9 +460,9 @@ def test_a_reconciliation_is_guarded(shop: Emulator, push: StockPush, ledger: Le
     before = rows(ledger)
     shop.store.add_items({"Sku": f"S{i:03}", "Stock": "1"} for i in range(20))
     with pytest.raises(PushRefusedError):
-        push.full_reconcile()
+        push.full_reconcile(restore=True)
     assert rows(ledger) == before
-    assert push.full_reconcile(force=True).counts["acknowledged"] == 20
+    assert push.full_reconcile(force=True, restore=True).counts["acknowledged"] == 20
 
 
 def test_a_reconciliation_that_cannot_read_all_changes_nothing(
