@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .contract import Member, Wire, WireRecord, WireType
 
 
+_NO_LENGTHS: dict[str, int] = {}
 # Where an element is: the path of its parent, its name, and its number in a list (0: in none). Joined only for a note.
 _Path: TypeAlias = "tuple[_Path | None, str, int]"
 
@@ -51,6 +52,7 @@ class RequestReader:
     max_items: int | None = None
     notes: list[LintNote] = field(default_factory=list[LintNote])
     _count: int = 0
+    _parameter: Member | None = None  # the one being read: a fault names it
 
     def parameters(self, wrapper: Element) -> WireRecord:
         """Return the parameters that were given; those left out, or ignored, are missing.
@@ -58,36 +60,39 @@ class RequestReader:
         Raises:
             SoapFaultError: A value could not be read.
         """
-        read: WireRecord = {}
-        path: _Path = (None, self.operation.name, 0)
-        for member, child in self._matched(wrapper, self.operation.request, path):
-            try:
-                read[member.name] = self._value(child, member, (path, member.name, 0))
-            except _UnreadableError as error:
-                kind = _described(member.type)
-                raise deserialization_fault(
-                    f"{self.operation.request.namespace}:{member.name}",
-                    f"There was an error deserializing the object of type {kind}. {error}",
-                ) from None
-        return read
+        try:
+            return self._record(wrapper, self.operation.request, (None, self.operation.name, 0))
+        except _UnreadableError as error:
+            member = self._parameter
+            kind = _described(member.type) if member is not None else ""
+            raise deserialization_fault(
+                f"{self.operation.request.namespace}:{member.name if member is not None else ''}",
+                f"There was an error deserializing the object of type {kind}. {error}",
+            ) from None
 
-    def _matched(self, element: Element, record: Record, path: _Path) -> list[tuple[Member, Element]]:
-        """Pair children with members, moving forward only."""
-        places = record.places()
-        matched: list[tuple[Member, Element]] = []
+    def _record(self, element: Element, record: Record, path: _Path) -> WireRecord:
+        """Read the children that are members, moving forward only."""
+        places, members = record.places(), record.members
+        read: WireRecord = {}
         position = -1
-        seen: set[int] = set()
         if element.text and element.text.strip():
             self._note(path, "stray-text", "text between members is ignored")
         for child in element:
             place = places.get(child.tag)
-            if place is not None and place > position:
-                position = place
-                seen.add(place)
-                matched.append((record.members[place], child))
-            else:
-                self._skipped(child, record, place, (path, local(child), 0), repeated=place in seen)
-        return matched
+            if place is None or place <= position:
+                is_repeated = place is not None and members[place].name in read
+                self._skipped(child, record, place, (path, local(child), 0), repeated=is_repeated)
+                continue
+            position = place
+            member = members[place]
+            if path[0] is None:
+                self._parameter = member
+            read[member.name] = self._value(child, member, (path, member.name, 0))
+        for name, longest in LENGTHS.get(record.name, _NO_LENGTHS).items():
+            value = read.get(name)
+            if isinstance(value, str) and len(value) > longest:
+                self._note((path, name, 0), "too-long", f"{name} has {len(value)} characters; documented are {longest}")
+        return read
 
     def _skipped(self, child: Element, record: Record, place: int | None, path: _Path, *, repeated: bool) -> None:
         name = local(child)
@@ -114,13 +119,7 @@ class RequestReader:
             return self._scalar(element, member.type)
         if isinstance(member.type, ListOf):
             return self._list(element, member.type, path)
-        pairs = self._matched(element, member.type, path)
-        read: WireRecord = {inner.name: self._value(child, inner, (path, inner.name, 0)) for inner, child in pairs}
-        for name, longest in LENGTHS.get(member.type.name, {}).items():
-            value = read.get(name)
-            if isinstance(value, str) and len(value) > longest:
-                self._note((path, name, 0), "too-long", f"{name} has {len(value)} characters; documented are {longest}")
-        return read
+        return self._record(element, member.type, path)
 
     @staticmethod
     def _is_nil(element: Element, member: Member) -> bool:

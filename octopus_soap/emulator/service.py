@@ -65,7 +65,8 @@ _NEXT_ACTOR = "http://schemas.xmlsoap.org/soap/actor/next"
 _UNDERSTOOD = frozenset({(ADDRESSING_NONE, "Action"), (ADDRESSING_NONE, "To")})
 _ENVELOPE, _BODY = f"{{{SOAP_ENVELOPE}}}Envelope", f"{{{SOAP_ENVELOPE}}}Body"
 _KEY_NAMES = frozenset({"sku", "Sku", "SKU", "OrderId", "OrderID", "Text"})
-_KEY_TAGS = tuple(f"{{*}}{name}" for name in sorted(_KEY_NAMES))  # lxml looks for these without making Python objects
+# lxml looks for these without making Python objects; the last is a list of ids.
+_KEY_TAGS = tuple(f"{{*}}{name}" for name in (*sorted(_KEY_NAMES), "OrderIDList"))
 _SCHEMA_NOTES = 20  # per request: the validator can say the same of every one of a thousand rows
 _AUTH_TEXT = "Authentication failed."
 
@@ -293,6 +294,5 @@ def asked_keys(envelope: Element | None, operation: Operation | None) -> tuple[t
 def _row_keys(row: Element) -> list[str]:
     if not len(row):
         return [row.text] if row.text else []
-    keys = [child.text for child in row.iterchildren(*_KEY_TAGS) if child.text]
-    listed = next(row.iterchildren("{*}OrderIDList"), None)
-    return keys + ([item.text for item in listed if item.text] if listed is not None else [])
+    found = row.iterchildren(*_KEY_TAGS)
+    return [text for child in found for text in ([item.text for item in child] if len(child) else [child.text]) if text]

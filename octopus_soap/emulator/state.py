@@ -293,5 +293,4 @@ def _make_private(location: str) -> None:
             os.close(os.open(location, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
-def _dumped(body: WireRecord) -> str:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+_dumped = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # dumps() would make one for each record
