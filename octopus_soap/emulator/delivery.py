@@ -103,7 +103,7 @@ class ResponseWriter:
             await self._plain(reply, plan)
 
     async def _hang(self, plan: Delivery) -> None:
-        """Wait until nobody waits any more; a delay cut short has come to that already."""
+        """Wait until the caller goes away or the emulator stops; a delay that was cut short ended that way already."""
         if plan.hang:
             await self._pause(None)
         self.connection.seize()

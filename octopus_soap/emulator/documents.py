@@ -32,7 +32,7 @@ AMBIGUOUS_OPERATIONS = ("IsSkuExistList", "GetItemTblList", "GetItemList")
 
 _SCHEMA, _IMPORT, _ELEMENT = f"{{{XS}}}schema", f"{{{XS}}}import", f"{{{XS}}}element"
 _PLACE = "(schemas)"  # where the single document takes them
-_LOCATOR = "emulator:/"  # where the validator is told the schemas lie; answered from memory
+_LOCATOR = "emulator:/"  # the base of the addresses the validator asks for; answered from memory
 
 
 class ContractError(ValueError):
@@ -144,7 +144,7 @@ def compile_validator(documents: Documents) -> etree.XMLSchema:
 
 
 def load(path: Path) -> Documents:
-    """Load a WSDL, with inline schemas or with schemas beside it.
+    """Load a WSDL, with inline schemas or with schemas in the same folder.
 
     Raises:
         ContractError: The WSDL imports another WSDL (fetch ``?singleWsdl`` instead), or a schema without a file.

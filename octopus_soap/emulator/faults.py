@@ -1,6 +1,6 @@
 """The faults a script can inject, from a slow reply to a carried-out order whose answer is lost.
 
-Every fault says whether the operation is carried out: ``execute=True`` is "did it, then failed", ``execute=False`` is
+Every fault defines whether the operation is carried out: ``execute=True`` is "did it, then failed", ``execute=False`` is
 "failed before doing it". Several faults given to one rule are applied in their order: ``do(Gzip(), Truncate(0.5))``.
 
     service.script.on("SubmitOrder", nth=1).do(Reset(when="after"))
@@ -50,7 +50,7 @@ class InjectedFault:
 
         Args:
             exchange: The request; None for one of metadata, such as ``?wsdl``.
-            reply: The honest reply, or what an earlier fault made of it.
+            reply: The unchanged reply, or what an earlier fault made of it.
             plan: How the reply will be sent.
         """
         del exchange, plan
@@ -133,7 +133,7 @@ class Reset(InjectedFault):
 
 @dataclass(frozen=True)
 class CloseIdle(InjectedFault):
-    """Answer properly, then close the kept-alive connection without having said so.
+    """Answer properly, then close the kept-alive connection without announcing it.
 
     Args:
         when: ``on-reuse``: the next request on the connection finds it closed, as in the race every pooled client

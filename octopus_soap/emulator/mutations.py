@@ -51,7 +51,7 @@ _PREFIXES = {b"s": b"soapenv", b"a": b"q1", b"b": b"q2", b"i": b"xsi"}
 
 @dataclass(frozen=True)
 class MutateReply(InjectedFault):
-    """Tamper with the reply's content. The operation is carried out unless told otherwise.
+    """Tamper with the reply's content. The operation is carried out unless ``execute=False``.
 
     Args:
         kind: What is wrong with the reply:
@@ -61,9 +61,9 @@ class MutateReply(InjectedFault):
             ``other-namespace``: the data is in the namespace ``value``.
             ``other-prefix``: the same namespaces under other prefixes.
             ``derived-type``: rows carry ``i:type`` and a member in another namespace (recorded).
-            ``nil-row``: an ``i:nil`` item stands before row ``row``.
+            ``nil-row``: an ``i:nil`` item comes before row ``row``.
             ``duplicate-row``: row ``row`` comes twice; ``missing-row``: not at all; ``reordered-rows``: rows in
-            reverse. ``unasked-row``: a row nobody asked for, its key ``value``.
+            reverse. ``unasked-row``: a row that was not asked for, its key ``value``.
             ``leading-blanks``: the keys of row ``row``, or of all, padded with blanks (seen in the vendor's REST
             sample). ``unknown-status``: the envelope's Status, or ``field`` in row ``row``, is a text no document
             lists. ``bad-scalar``: ``field`` in row ``row`` is ``value``; without ``field``, the bare result or
@@ -97,7 +97,7 @@ class MutateReply(InjectedFault):
 
 @dataclass(frozen=True)
 class _Anatomy:
-    """A reply taken apart: the result, its data, the list's rows, and the records members stand in."""
+    """A reply taken apart: the result, its data, the list's rows, and the records that have members."""
 
     root: Element
     result: Element

@@ -152,7 +152,7 @@ def set_download_split_order_confirm(call: Call) -> Outcome:
 
 
 def _confirm(call: Call, *, split: bool) -> Outcome:
-    """Confirm each row that names an open order; the others are passed over, or fault, as the profile says."""
+    """Confirm each row that names an open order; the others are ignored, or fault, by the profile."""
     rows = call.parameters.get("orderDownloadSubmitRequests")
     for number, row in enumerate(rows if isinstance(rows, list) else [], 1):
         if isinstance(row, dict):

@@ -90,7 +90,7 @@ class Profile:
         max_items_in_graph: Largest number of objects and members in a request or a reply; WCF's default is 65536. A
             larger request faults, a larger reply drops the connection (WCF). None: no limit.
         max_string: Longest text of one member; 8192 before .NET 4.5. None: no limit.
-        metadata: Who may read ``?wsdl``: anybody, only callers with credentials, or nobody. Unknown.
+        metadata: Who may read ``?wsdl``: everyone, only callers with credentials, or no one. Unknown.
         message_codes: Whether failures carry ChannelAdvisor's MessageCode (recorded) or always 1.
         now: A frozen clock. None: the real one.
     """

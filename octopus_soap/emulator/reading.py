@@ -98,7 +98,7 @@ class RequestReader:
         name = local(child)
         if place is not None:
             what: LintWhat = "repeated" if repeated else "out-of-order"
-            detail = "given twice" if repeated else f"must stand before what it follows; {record.name}'s order is fixed"
+            detail = "given twice" if repeated else f"must come before what it follows; {record.name}'s order is fixed"
             self._note(path, what, f"{name} is ignored: {detail}")
         elif (member := record.member(name)) is not None:
             where = namespace(child) or "no namespace"

@@ -39,7 +39,7 @@ class Rule:
         self._random = random.Random(self.seed)  # noqa: S311 - repeatable faults, not secrets
 
     def times(self, limit: int) -> Rule:
-        """Inject at most ``limit`` times; later matching calls are answered honestly."""
+        """Inject at most ``limit`` times; later matching calls are answered without faults."""
         self.limit = limit
         return self
 
@@ -49,7 +49,7 @@ class Rule:
         return self
 
     def is_due(self, record: CallRecord) -> bool:
-        """Count the call if it is one of the rule's, and tell whether the faults are due."""
+        """Count the call if it is one of the rule's, and return whether the faults are due."""
         if not self._concerns(record):
             return False
         self.seen += 1
@@ -137,7 +137,7 @@ class Script:
         return rule
 
     def match(self, record: CallRecord) -> tuple[InjectedFault, ...]:
-        """Return the faults for a call; empty for an honest answer."""
+        """Return the faults for a call; empty if none is due."""
         with self._lock:
             due = [rule for rule in self._rules if rule.faults and rule.is_due(record)]
             if not due:
@@ -146,6 +146,6 @@ class Script:
             return due[0].faults
 
     def clear(self) -> None:
-        """Remove all rules: the service is honest again."""
+        """Remove all rules."""
         with self._lock:
             self._rules.clear()

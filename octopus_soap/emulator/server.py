@@ -69,7 +69,7 @@ class Connection(H11Protocol):
         self.stale = False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wake whoever is answering slowly."""
+        """Wake a reply that is being sent slowly."""
         super().connection_lost(exc)
         self.lost.set()
 
@@ -83,7 +83,7 @@ class Connection(H11Protocol):
 
     def seize(self) -> asyncio.Transport:
         """Take the socket from uvicorn for the rest of its life."""
-        self.cycle.disconnected = True  # uvicorn then neither answers nor complains that nobody did
+        self.cycle.disconnected = True  # uvicorn then neither answers nor logs that there was no answer
         return self.transport
 
     def reset(self) -> None:

@@ -1,6 +1,6 @@
 """The service without its HTTP: request in, reply out.
 
-A request is handled in two steps, so that a scripted fault can stand between them: :meth:`Service.receive` finds out
+A request is handled in two steps, so that a scripted fault can come between them: :meth:`Service.receive` finds out
 what is asked and records it; :meth:`Exchange.execute` carries it out. The order of the checks is WCF's: message size,
 content type, envelope, action, then the message inspector that holds the authorisation, then the SOAP headers that must
 be understood, then the body's deserialization, then the operation.
@@ -164,7 +164,7 @@ class Exchange:
     notes: list[LintNote] = field(default_factory=list[LintNote])
 
     def execute(self) -> Reply:
-        """Carry the request out and return the honest reply."""
+        """Carry the request out and return the reply without faults."""
         try:
             return self._execute()
         except SoapFaultError as fault:
@@ -229,7 +229,7 @@ class Exchange:
                 raise not_understood_fault(namespace(block), local(block))
 
     def _validate(self, wrapper: Element) -> None:
-        """Put the XSD validator's complaints into the lint log; WCF has no such validator and says nothing."""
+        """Put the XSD validator's complaints into the lint log; WCF has no such validator and reports nothing."""
         validator = self.service.validator
         if not validator.validate(wrapper):
             for entry in itertools.islice(cast("Iterable[Any]", validator.error_log), _SCHEMA_NOTES):
@@ -253,7 +253,7 @@ class Exchange:
         return self.service.answer(call.operation, outcome)
 
     def _is_own(self, account: str) -> bool:
-        """Tell whether the account is the one of the headers; the page's sample passes the access id for it."""
+        """Return whether the account is the one of the headers; the page's sample passes the access id for it."""
         if self.merchant is None or not self.service.profile.account_must_equal_accessid:
             return True
         return hmac.compare_digest(account.encode(), self.merchant.accessid.encode())

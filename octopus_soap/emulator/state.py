@@ -1,7 +1,7 @@
 """The service's state in SQLite: items, the change queue, orders and field mappings, per merchant.
 
 Records are kept as JSON of their wire texts (see scalars.py), because the contract in force, which may be any WSDL,
-decides which members they have. What the service searches by stands in columns of its own.
+decides which members they have. What the service searches by has columns of its own.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class OrderQuery:
 
 
 class State:
-    """All merchants' state in one SQLite database; every use stands inside :meth:`transaction`."""
+    """All merchants' state in one SQLite database; use it inside :meth:`transaction` only."""
 
     def __init__(self, location: str) -> None:
         self._lock = threading.RLock()
@@ -117,7 +117,7 @@ class State:
         """Delete everything, and count ids anew."""
         with self.transaction():
             for table in _TABLES:
-                self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - the table names stand above
+                self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - the table names are constants
             self._db.execute("DELETE FROM sqlite_sequence")
             self._number()
 
@@ -157,7 +157,7 @@ class State:
         )
 
     def delete_item(self, merchant: str, sku: str) -> bool:
-        """Delete an item and its place in the change queue; tell whether it was there."""
+        """Delete an item and its place in the change queue; return whether it was there."""
         self.forget_change(merchant, sku)
         return self._db.execute("DELETE FROM items WHERE merchant = ? AND sku = ?", (merchant, sku)).rowcount > 0
 
@@ -176,7 +176,7 @@ class State:
         ]
 
     def forget_change(self, merchant: str, sku: str) -> bool:
-        """Take an item off the change queue; tell whether it was on it."""
+        """Take an item off the change queue; return whether it was on it."""
         return self._db.execute("DELETE FROM changes WHERE merchant = ? AND sku = ?", (merchant, sku)).rowcount > 0
 
     # Orders
@@ -203,7 +203,7 @@ class State:
         return number
 
     def has_order(self, merchant: str, given_id: str) -> bool:
-        """Tell whether an order with the caller's own id was submitted before."""
+        """Return whether an order with the caller's own id was submitted before."""
         found = self._db.execute(
             "SELECT 1 FROM orders WHERE merchant = ? AND given_id = ? LIMIT 1", (merchant, given_id)
         )

@@ -118,7 +118,7 @@ class Store:
         return {sku: from_wire(body, record) for sku, body in found.items()}
 
     def remove_item(self, sku: str, *, merchant: str | None = None) -> bool:
-        """Delete an item; tell whether it was there."""
+        """Delete an item; return whether it was there."""
         with self._state.transaction():
             return self._state.delete_item(self._merchant(merchant), sku)
 
