@@ -1,7 +1,8 @@
 """The faults a script can inject, from a slow reply to a carried-out order whose answer is lost.
 
 Every fault defines whether the operation is carried out: ``execute=True`` is "did it, then failed",
-``execute=False`` is "failed before doing it". Several faults given to one rule are applied in their order: ``do(Gzip(), Truncate(0.5))``.
+``execute=False`` is "failed before doing it". Several faults given to one rule are applied in their order:
+``do(Gzip(), Truncate(0.5))``.
 
     service.script.on("SubmitOrder", nth=1).do(Reset(when="after"))
     service.script.on("GetItemList", every=5).times(3).do(Status(503, retry_after=1))
