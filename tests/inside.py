@@ -77,7 +77,7 @@ def exchange_by(client: Any, exchange: Callable[..., Any]) -> None:
 
 def prove_credentials(client: Any) -> None:
     """Let the client believe that its credentials were accepted once."""
-    client._trust.proven = True
+    client._credentials.proven = True
 
 
 def forget_batch_sizes(client: Any) -> None:

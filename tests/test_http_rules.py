@@ -17,6 +17,7 @@ from octopus_soap._http import (
     no_cookies,
     retry_after,
 )
+from tests.every import every
 
 TEXT = b"<a>" + b"stock " * 500 + b"</a>"
 _raw = zlib.compressobj(wbits=-15)
@@ -41,8 +42,8 @@ def inflated(coding: str, body: bytes, size: int, limit: int = 1 << 20) -> bytes
     return made
 
 
-@pytest.mark.parametrize("size", [1, 2, 7, 4096])
-@pytest.mark.parametrize("name", BODIES)
+@every("size", [1, 2, 7, 4096])
+@every("name", BODIES)
 def test_a_body_is_the_same_however_it_arrives(name: str, size: int) -> None:
     assert inflated(*BODIES[name], size) == TEXT
 

@@ -9,10 +9,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from octopus_soap import __version__
 from octopus_soap.cli.commands import SUB_COMMANDS
+from tests.every import every
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,12 +42,12 @@ def helps() -> Iterator[tuple[str, str]]:
 HELPS = dict(helps())
 
 
-@pytest.mark.parametrize("words", HELPS)
+@every("words", HELPS)
 def test_no_python_type_is_shown(words: str) -> None:
     assert re.findall(r"<[a-z|\[\]]+>|\{[A-Z]+\}", HELPS[words]) == []
 
 
-@pytest.mark.parametrize("words", HELPS)
+@every("words", HELPS)
 def test_a_flag_shows_no_value(words: str) -> None:
     for flag in ("--help", "--dry-run", "--force", "--debug"):
         for line in HELPS[words].splitlines():
