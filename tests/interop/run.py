@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ import requests
 
 from octopus_soap.emulator import Emulator, Profile
 from tests.interop import ours, scenario
-from tests.interop.toolkits import HERE, PROFILES, TOOLKITS, Toolkit, ToolkitError
+from tests.interop.toolkits import HERE, PROFILES, TOOLKITS, Published, Toolkit, ToolkitError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -170,17 +170,19 @@ def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     raise ToolkitError(f"the server does not listen: {log.read_text()[-1000:]}")
 
 
-def contracts(folder: Path) -> dict[str, Path]:
-    """Write what the emulator serves as ``?singleWsdl`` in each profile, and return the files."""
-    made: dict[str, Path] = {}
-    for profile in PROFILES:
-        with Emulator(profile=profile_of(profile)) as service:
-            made[profile] = folder / f"{profile}.wsdl"
-            made[profile].write_bytes(requests.get(f"{service.url}?singleWsdl", timeout=10).content)
-    return made
+@contextmanager
+def publishing(folder: Path) -> Generator[dict[str, Published]]:
+    """Publish the contract of each profile, for programs to be generated from."""
+    made: dict[str, Published] = {}
+    with ExitStack() as stack:
+        for profile in PROFILES:
+            service = stack.enter_context(Emulator(profile=profile_of(profile)))
+            made[profile] = Published(f"{service.url}?wsdl", folder / f"{profile}.wsdl")
+            made[profile].file.write_bytes(requests.get(f"{service.url}?singleWsdl", timeout=10).content)
+        yield made
 
 
-def try_toolkit(toolkit: Toolkit, root: Path, wsdls: Mapping[str, Path]) -> dict[tuple[str, str], Cell]:
+def try_toolkit(toolkit: Toolkit, root: Path, contracts: Mapping[str, Published]) -> dict[tuple[str, str], Cell]:
     """Return the toolkit's cells, by direction and profile."""
     directions = ["client"] * (toolkit.client is not None) + ["server"] * (toolkit.server is not None)
     keys = [(direction, profile) for direction in directions for profile in PROFILES]
@@ -191,7 +193,7 @@ def try_toolkit(toolkit: Toolkit, root: Path, wsdls: Mapping[str, Path]) -> dict
     folder.mkdir(parents=True, exist_ok=True)
     made: dict[tuple[str, str], Cell] = {}
     try:
-        toolkit.build(folder, wsdls)
+        toolkit.build(folder, contracts)
     except (ToolkitError, OSError, subprocess.SubprocessError) as error:
         return {key: Cell([f"build: {error}"] * _OPERATIONS) for key in keys}
     for direction, profile in keys:
@@ -200,7 +202,7 @@ def try_toolkit(toolkit: Toolkit, root: Path, wsdls: Mapping[str, Path]) -> dict
             cell = (
                 as_client(toolkit, folder, profile)
                 if is_client
-                else as_server(toolkit, folder, profile, wsdls[profile])
+                else as_server(toolkit, folder, profile, contracts[profile].file)
             )
         except (ToolkitError, OSError, subprocess.SubprocessError) as error:
             cell = Cell([f"{toolkit.name}: {error}"])
@@ -218,9 +220,8 @@ def main(arguments: list[str] | None = None) -> int:
     wanted = [name.lower() for name in given.names]
     chosen = [t for t in TOOLKITS if not wanted or any(t.name.lower().startswith(name) for name in wanted)]
     given.folder.mkdir(parents=True, exist_ok=True)
-    wsdls = contracts(given.folder)
-    with ThreadPoolExecutor(2) as pool:
-        results = dict(zip(chosen, pool.map(lambda t: try_toolkit(t, given.folder, wsdls), chosen), strict=True))
+    with publishing(given.folder) as contracts, ThreadPoolExecutor(2) as pool:
+        results = dict(zip(chosen, pool.map(lambda t: try_toolkit(t, given.folder, contracts), chosen), strict=True))
     failed = show(results, require=given.require)
     spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     say(f"{sum(usage.ru_utime + usage.ru_stime for usage in spent):.0f} s of processor time")

@@ -25,6 +25,19 @@ _RUNTIME = ("jaxws-rt", "jaxb-core", "jaxb-runtime", "istack-commons-runtime", "
 _JVM = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")  # programs that run for a second
 
 
+@dataclass(frozen=True)
+class Published:
+    """The contract of one profile, as a running emulator publishes it.
+
+    Args:
+        url: The address of ``?wsdl``, which imports its schemas.
+        file: What ``?singleWsdl`` gave.
+    """
+
+    url: str
+    file: Path
+
+
 class ToolkitError(Exception):
     """A toolkit's build failed; the message is what the tool wrote."""
 
@@ -37,7 +50,7 @@ class Toolkit:
         name: As the table shows it.
         packages: What to install (Debian).
         missing: Returns what is not installed; "" if everything is.
-        build: Prepares the programs in a folder, given the WSDL of each profile; called once.
+        build: Prepares the programs in a folder, given the contract of each profile; called once.
         client: The command of a client, given the folder and the profile; the script's path is appended. None: none.
         server: The same of a server; the script's path and the port are appended.
         environment: Further environment variables, given the folder.
@@ -47,7 +60,7 @@ class Toolkit:
     name: str
     packages: str
     missing: Callable[[], str]
-    build: Callable[[Path, Mapping[str, Path]], None] = lambda _folder, _wsdls: None
+    build: Callable[[Path, Mapping[str, Published]], None] = lambda _folder, _contracts: None
     client: Callable[[Path, str], list[str]] | None = None
     server: Callable[[Path, str, int], list[str]] | None = None
     environment: Callable[[Path], dict[str, str]] = field(default=lambda _folder: {})
@@ -101,7 +114,7 @@ PHP = Toolkit(
 # -- Node ------------------------------------------------------------------------------------------------------------
 
 
-def _node_build(folder: Path, _wsdls: Mapping[str, Path]) -> None:
+def _node_build(folder: Path, _contracts: Mapping[str, Published]) -> None:
     for name in ("package.json", "package-lock.json"):
         shutil.copy(HERE / "node" / name, folder)
     if not (folder / "node_modules/soap").is_dir():
@@ -132,14 +145,16 @@ def _class_path(*more: Path) -> str:
     return os.pathsep.join([*(str(path) for path in more), *(str(_JARS / f"{name}.jar") for name in _RUNTIME)])
 
 
-def _java_build(folder: Path, wsdls: Mapping[str, Path]) -> None:
+def _java_build(folder: Path, contracts: Mapping[str, Published]) -> None:
     """Generate and compile for each profile: wsimport gives nillable values and plain ones other types."""
-    for profile, wsdl in wsdls.items():
+    for profile, contract in contracts.items():
         sources, classes = folder / profile / "sources", folder / profile / "classes"
         shutil.rmtree(folder / profile, ignore_errors=True)
         sources.mkdir(parents=True)
         classes.mkdir()
-        run("wsimport", "-Xnocompile", "-keep", "-s", sources, wsdl, folder=folder, WSIMPORT_OPTS=" ".join(_JVM))
+        run(
+            "wsimport", "-Xnocompile", "-keep", "-s", sources, contract.url, folder=folder, WSIMPORT_OPTS=" ".join(_JVM)
+        )
         files = [*sources.rglob("*.java"), *(HERE / "java").glob("*.java")]
         run("javac", "-J-XX:TieredStopAtLevel=1", "-nowarn", "-d", classes, "-cp", _class_path(), *files, folder=folder)
 
@@ -160,12 +175,12 @@ def _gsoap_missing() -> str:
     return _not_found("wsdl2h", "soapcpp2", "g++")
 
 
-def _gsoap_build(folder: Path, wsdls: Mapping[str, Path]) -> None:
+def _gsoap_build(folder: Path, contracts: Mapping[str, Published]) -> None:
     """Generate and compile once: gSOAP makes the same code for nillable values and plain ones."""
     source, name = HERE / "gsoap", "soapBasicHttpBinding_USCOREIOctopusService"
-    shutil.copy(wsdls["nillable"], folder / "service.wsdl")
-    run(sys.executable, source / "generate.py", "service.wsdl", ".", folder=folder)
-    run("wsdl2h", "-P", "-t", source / "typemap.dat", "-o", "octopus.h", "service.wsdl", folder=folder)
+    contract = contracts["nillable"]
+    run(sys.executable, source / "generate.py", contract.file, ".", folder=folder)
+    run("wsdl2h", "-P", "-t", source / "typemap.dat", "-o", "octopus.h", contract.url, folder=folder)
     # -1: WCF's WSDL declares the namespace of SOAP 1.2 too, and soapcpp2 then takes that for the service's version.
     run("soapcpp2", "-1", "-j", "-L", "-x", "-I/usr/share/gsoap/import", "octopus.h", folder=folder)
     compiling = [
@@ -201,7 +216,7 @@ GSOAP = Toolkit(
 # -- Python ----------------------------------------------------------------------------------------------------------
 
 
-def _suds_build(folder: Path, _wsdls: Mapping[str, Path]) -> None:
+def _suds_build(folder: Path, _contracts: Mapping[str, Published]) -> None:
     if not (folder / "suds").is_dir():
         pip = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
         run(*pip, "--target", folder, _SUDS, folder=folder)
