@@ -9,6 +9,7 @@ import sys
 from contextlib import contextmanager
 
 import pytest
+import requests
 
 from octopus_soap import OctopusClient
 
@@ -60,3 +61,14 @@ def test_a_taken_port_is_one_line(shell):
         ran = shell("serve", "--port", str(port))
     assert ran.code == 2
     assert ran.err == f"octopus-soap: 127.0.0.1:{port}: Address already in use; --port 0 uses any free port\n"
+
+
+def test_a_strict_service_publishes_plain_values_and_takes_the_hosts_it_is_given():
+    with serving("--port", "0", "--strict", "--allow-host", "host.docker.internal") as (_, variables):
+        schema = f"{variables['OCTOPUS_ENDPOINT']}?xsd=xsd2"
+        allowed, foreign = (
+            requests.get(schema, headers={"Host": host}, timeout=10)
+            for host in ("host.docker.internal:1", "evil.example")
+        )
+    assert b'name="Price" type="xs:decimal"' in allowed.content
+    assert foreign.status_code == 400
