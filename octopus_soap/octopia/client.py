@@ -19,13 +19,22 @@ from octopus_soap.octopia.settings import OctopiaSettings
 from octopus_soap.octopia.tokens import SHARED_TOKENS, TokenCache
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Mapping
 
     from octopus_soap.octopia.effects import Clock, Jitter
 
 
 class _Client(Operations):
-    """What both clients share: an exchange, a seller to act for, and a repr without secrets."""
+    """What both clients share.
+
+    Args:
+        credentials: Client id, client secret and seller id; see `identify` if you are not sure what you hold.
+        settings: Addresses, trust, limits; the production addresses by default, and no writes.
+        tokens: Where tokens are kept; by default one cache for the whole process.
+        clock: Seconds that only grow; for tests.
+        sleep: Lets seconds pass, awaited by the asyncio client; for tests.
+        jitter: Draws pauses between two bounds; for tests.
+    """
 
     def __init__(
         self,
@@ -34,6 +43,7 @@ class _Client(Operations):
         settings: OctopiaSettings | None = None,
         tokens: TokenCache | None = None,
         clock: Clock = time.monotonic,
+        sleep: Callable[[float], Any] | None = None,
         jitter: Jitter = random.uniform,
     ) -> None:
         given: Any = credentials  # callers without a type checker pass a dictionary
@@ -42,9 +52,12 @@ class _Client(Operations):
         if tokens is None:
             # A test's clock must not stamp tokens in the cache that the rest of the process uses.
             tokens = SHARED_TOKENS if clock is time.monotonic else TokenCache(clock=clock)
-        self.exchange = Exchange(
-            credentials, credentials.seller_id, settings or OctopiaSettings(), tokens, clock, jitter
-        )
+        settings = settings or OctopiaSettings()
+        self.exchange = Exchange(credentials, credentials.seller_id, settings, tokens, clock, jitter)
+        self._open(sleep)
+
+    def _open(self, sleep: Callable[[float], Any] | None) -> None:
+        """Make the driver."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Self:
@@ -93,29 +106,10 @@ class _Client(Operations):
 
 
 class OctopiaClient(_Client, BlockingSide):
-    """A client of the Octopia seller API for threads; safe to share among them, and usable in forked children.
+    """A client of the Octopia seller API for threads; safe to share among them, and usable in forked children."""
 
-    Args:
-        credentials: Client id, client secret and seller id; see `identify` if you are not sure what you hold.
-        settings: Addresses, trust, limits; the production addresses by default, and no writes.
-        tokens: Where tokens are kept; by default one cache for the whole process.
-        clock: Seconds that only grow; for tests.
-        sleep: Lets seconds pass; for tests.
-        jitter: Draws pauses between two bounds; for tests.
-    """
-
-    def __init__(
-        self,
-        credentials: OctopiaCredentials,
-        *,
-        settings: OctopiaSettings | None = None,
-        tokens: TokenCache | None = None,
-        clock: Clock = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-        jitter: Jitter = random.uniform,
-    ) -> None:
-        super().__init__(credentials, settings=settings, tokens=tokens, clock=clock, jitter=jitter)
-        self.driver = BlockingDriver(self.settings, sleep)
+    def _open(self, sleep: Callable[[float], Any] | None) -> None:
+        self.driver = BlockingDriver(self.settings, sleep or time.sleep)
 
     def close(self) -> None:
         """Close all connections; a closed client cannot be used again."""
@@ -129,29 +123,10 @@ class OctopiaClient(_Client, BlockingSide):
 
 
 class AsyncOctopiaClient(_Client, AsyncioSide):
-    """A client of the Octopia seller API for asyncio; belongs to the event loop it is first used in.
+    """A client of the Octopia seller API for asyncio; belongs to the event loop it is first used in."""
 
-    Args:
-        credentials: As for `OctopiaClient`; the other arguments likewise.
-        settings: Addresses, trust, limits; the production addresses by default, and no writes.
-        tokens: Where tokens are kept; by default one cache for the whole process.
-        clock: Seconds that only grow; for tests.
-        sleep: Lets seconds pass; for tests.
-        jitter: Draws pauses between two bounds; for tests.
-    """
-
-    def __init__(
-        self,
-        credentials: OctopiaCredentials,
-        *,
-        settings: OctopiaSettings | None = None,
-        tokens: TokenCache | None = None,
-        clock: Clock = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        jitter: Jitter = random.uniform,
-    ) -> None:
-        super().__init__(credentials, settings=settings, tokens=tokens, clock=clock, jitter=jitter)
-        self.driver = AsyncioDriver(self.settings, sleep)
+    def _open(self, sleep: Callable[[float], Any] | None) -> None:
+        self.driver = AsyncioDriver(self.settings, sleep or asyncio.sleep)
 
     async def close(self) -> None:
         """Close all connections; a closed client cannot be used again."""

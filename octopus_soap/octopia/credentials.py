@@ -89,17 +89,11 @@ class OctopiaCredentials:
 
 # -- what to do with each kind ----------------------------------------------------------------------------------------
 
-CREDENTIALS_PAGE = "https://developer.octopia-io.net/api-credentials/"
-"""Where clients are created and sellers are linked [C]."""
-
-REGISTRATION_PAGE = "https://developer.octopia-io.net/aggregator-registration/"
-"""Where integrators and aggregators register [C]."""
-
-AUTHENTICATION_PAGE = "https://developer.octopia-io.net/user-guides/authentification"
-"""The authentication page; the collection of requests for Postman is downloaded from it [C]."""
-
-REFERENCE_PAGE = "https://developer.octopia-io.net/api-reference/"
-"""The reference of all calls [C]."""
+_SITE = "https://developer.octopia-io.net"
+CREDENTIALS_PAGE = f"{_SITE}/api-credentials/"  # clients are created and sellers are linked there [C]
+REGISTRATION_PAGE = f"{_SITE}/aggregator-registration/"  # integrators and aggregators register there [C]
+AUTHENTICATION_PAGE = f"{_SITE}/user-guides/authentification"  # the collection for Postman is downloaded there [C]
+REFERENCE_PAGE = f"{_SITE}/api-reference/"  # all calls [C]
 
 LINK_STEP = (
     f"finish with the seller authentication at {CREDENTIALS_PAGE}: a client that is not linked to the seller gets a "
@@ -113,17 +107,7 @@ RECOVERY = (
 
 @dataclass(frozen=True, slots=True)
 class Guidance:
-    """What one kind of credential is, can do, and needs next.
-
-    Attributes:
-        kind: The kind this is about.
-        title: A few words for a heading.
-        what: What it is.
-        can_do: What it can do with this package.
-        obtained: Where it comes from.
-        next_steps: What to do now, in order.
-        grade: How sure the facts are.
-    """
+    """What one kind of credential is, can do with this package, comes from, and needs next; and how sure that is."""
 
     kind: CredentialKind
     title: str
@@ -231,27 +215,16 @@ _USUAL_CLIENT_ID = re.compile(r"[A-Za-z][A-Za-z0-9 @-]{6,78}[A-Za-z0-9]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identification:
-    """What a set of values was found to be.
+    """What a set of values was found to be."""
 
-    Attributes:
-        kind: The most likely kind.
-        certain: Whether the values leave no other reading.
-        why: The rule that decided, in a sentence.
-        candidates: Every kind the values may be, the likeliest first.
-        missing: Names of the values still to be obtained before a client can be built.
-        warnings: What looks odd, and what names mean that are no part of a credential.
-        unrecognised: Names that mean nothing here.
-        credentials: The values, ready for a client, if they are complete and of a kind a client can use.
-    """
-
-    kind: CredentialKind
-    certain: bool
-    why: str
-    candidates: tuple[CredentialKind, ...] = ()
-    missing: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-    unrecognised: tuple[str, ...] = ()
-    credentials: OctopiaCredentials | None = None
+    kind: CredentialKind  # the most likely one
+    certain: bool  # the values leave no other reading
+    why: str  # the rule that decided, in a sentence
+    candidates: tuple[CredentialKind, ...] = ()  # every kind the values may be, the likeliest first
+    missing: tuple[str, ...] = ()  # names of the values still to be obtained before a client can be built
+    warnings: tuple[str, ...] = ()  # what looks odd, and what names mean that are no part of a credential
+    unrecognised: tuple[str, ...] = ()  # names that mean nothing here
+    credentials: OctopiaCredentials | None = None  # the values, ready for a client, if they are complete
 
     @property
     def guidance(self) -> Guidance:

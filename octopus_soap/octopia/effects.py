@@ -26,47 +26,29 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-Clock = Callable[[], float]
-"""Seconds that only grow: `time.monotonic`, or a test's own."""
-
-Jitter = Callable[[float, float], float]
-"""A number between two bounds: `random.uniform`, or a test's own."""
+Clock = Callable[[], float]  # seconds that only grow: `time.monotonic`, or a test's own
+Jitter = Callable[[float, float], float]  # a number between two bounds: `random.uniform`, or a test's own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One HTTP request, complete. Its repr shows no header values and no body.
-
-    Attributes:
-        method: ``GET``, ``POST`` or ``PATCH``.
-        url: The absolute URL with its query; never holds a secret.
-        call: What this is in words, for messages, such as ``GET /orders``.
-        headers: Header values that may be shown.
-        secret_headers: Header values that may not.
-        body: The body, hidden because a token request's body holds the client secret.
-        seconds: The limit of one attempt; None for the settings' own.
-    """
+    """One HTTP request, complete. Its repr shows no header values and no body: both can hold secrets."""
 
     method: str
-    url: str
-    call: str
+    url: str  # with its query; never holds a secret
+    call: str  # in words, for messages, such as ``GET /orders``
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     secret_headers: Mapping[str, SecretStr] = field(default_factory=dict[str, SecretStr], repr=False)
     body: SecretBytes | None = field(default=None, repr=False)
-    seconds: float | None = None
+    seconds: float | None = None  # the limit of one attempt; None for the settings' own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """One HTTP answer, read to its end.
-
-    Attributes:
-        status: The HTTP status.
-        headers: Header values by lower-case name; repeated headers are joined by a comma.
-        body: The body, decompressed; hidden because a token answer holds the token.
-    """
+    """One HTTP answer, read to its end and decompressed. Hidden in its repr is what can hold a token."""
 
     status: int
+    # By lower-case name; repeated headers are joined by a comma.
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     body: bytes = field(default=b"", repr=False)
 
@@ -89,11 +71,8 @@ class Sleep:
 class Wait:
     """Ask the driver to wait until *event* is done, at most *seconds*.
 
-    Attributes:
-        event: Set when the awaited work has ended; carries no value.
-        seconds: When to give up.
-        leader_thread: The thread the awaited work runs in. A blocking driver in that same thread must not wait: it
-            would hold up the very event loop that does the work.
+    The awaited work runs in *leader_thread*: a blocking driver there must not wait, it would hold up the event loop
+    that does the work.
     """
 
     event: Future[None]
@@ -116,15 +95,9 @@ Stream: TypeAlias = Generator[Effect | Emit[T], Answer, None]
 
 
 def send(request: Request) -> Flow[Reply]:
-    """Yield a ``Send`` and return its reply.
-
-    Raises:
-        OctopiaTransportError: Thrown in by the driver when no answer came.
-        TypeError: The driver answered with something else than a reply.
-    """
+    """Yield a ``Send`` and return its reply; `OctopiaTransportError` is thrown in if none came."""
     answer = yield Send(request)
-    if not isinstance(answer, Reply):
-        raise TypeError("a driver must answer Send with a Reply")
+    assert isinstance(answer, Reply)  # noqa: S101 - what a driver answers Send with
     return answer
 
 
@@ -182,14 +155,7 @@ class RetryPolicy:
     def pause(
         self, attempt: int, elapsed: float, failure: Reply | OctopiaTransportError, jitter: Jitter
     ) -> float | None:
-        """Return the seconds to wait before the next attempt, or None to give up.
-
-        Args:
-            attempt: How many attempts were made, 1 or more.
-            elapsed: Seconds since the first attempt began.
-            failure: The answer or the error of the last attempt.
-            jitter: Draws a number between two bounds.
-        """
+        """Return the seconds to wait after *attempt* attempts that took *elapsed* seconds, or None to give up."""
         if isinstance(failure, Reply):
             repeatable, asked = failure.status in RETRYABLE_STATUS, retry_after(failure.headers)
         else:  # an untrusted certificate is untrusted the next time too

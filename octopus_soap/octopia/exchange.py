@@ -33,27 +33,9 @@ from urllib.parse import quote, quote_plus, urlencode
 from pydantic import SecretBytes, SecretStr
 
 from octopus_soap._http import clip, retry_after
+from octopus_soap.octopia import errors
 from octopus_soap.octopia.credentials import CREDENTIALS_PAGE
 from octopus_soap.octopia.effects import Flow, Reply, Request, Sleep, Wait, send
-from octopus_soap.octopia.errors import (
-    AccessRefusedError,
-    ApiError,
-    ApiRateLimitedError,
-    ApiRejectedError,
-    GatewayRefusedError,
-    NotFoundError,
-    OctopiaConfigError,
-    OctopiaConnectError,
-    OctopiaError,
-    OctopiaOutcomeUnknownError,
-    OctopiaProtocolError,
-    OctopiaTransportError,
-    SellerNotLinkedError,
-    ServerError,
-    TokenError,
-    TokenRefusedError,
-    WritesDisabledError,
-)
 from octopus_soap.octopia.settings import OctopiaSettings, checked_header
 from octopus_soap.octopia.tokens import Grant, Lead, Token, TokenCache, TokenKey
 
@@ -64,10 +46,12 @@ if TYPE_CHECKING:
 STALE_SECONDS = 300.0
 """A token older than this is worth replacing once when a read is answered 403."""
 
-BY_STATUS: Mapping[int, type[ApiError]] = {
-    400: ApiRejectedError, 401: AccessRefusedError, 403: AccessRefusedError, 404: NotFoundError, 406: ApiRejectedError,
-    409: ApiRejectedError, 415: ApiRejectedError, 422: ApiRejectedError, 429: ApiRateLimitedError,
-}  # fmt: skip # read as a table
+BY_STATUS: Mapping[int, type[errors.ApiError]] = {
+    **dict.fromkeys((400, 406, 409, 415, 422), errors.ApiRejectedError),
+    **dict.fromkeys((401, 403), errors.AccessRefusedError),
+    404: errors.NotFoundError,
+    429: errors.ApiRateLimitedError,
+}
 """The documented statuses (docs/octopia.md, [C]); another 4xx is a plain `ApiError`, any 5xx a `ServerError`."""
 
 PROVES_REFUSAL = frozenset(BY_STATUS) | {405, 407, 410, 411, 412, 413, 414, 417, 421, 426, 428, 431, 451}
@@ -86,16 +70,7 @@ _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """What a call needs to be made for one seller.
-
-    Attributes:
-        credentials: For which a token is granted.
-        seller_id: The seller calls are made for, or None if not chosen yet.
-        settings: Addresses and limits.
-        tokens: Where tokens are kept.
-        clock: Seconds that only grow.
-        jitter: Draws the pauses.
-    """
+    """What a call needs to be made for one seller, or for none yet."""
 
     credentials: OctopiaCredentials
     seller_id: str | None
@@ -125,16 +100,12 @@ class Exchange:
         return read_json(reply, f"GET {path}")
 
     def write(self, method: str, path: str, body: object, headers: Mapping[str, str] = _NO_HEADERS) -> Flow[Reply]:
-        """Send a write, of JSON or (for None) of nothing, and return the successful answer; see rule 5.
-
-        Raises:
-            WritesDisabledError: The settings do not allow writes.
-            OctopiaOutcomeUnknownError: The request left, and no answer proves whether it was done.
-            ApiError: It was refused.
-        """
+        """Send a write, of JSON or (for None) of nothing, and return the successful answer; see rule 5."""
         call = f"{method} {path}"
         if not self.settings.allow_writes:
-            raise WritesDisabledError(f"{call} is a write: build the client with OctopiaSettings(allow_writes=True)")
+            raise errors.WritesDisabledError(
+                f"{call} is a write: build the client with OctopiaSettings(allow_writes=True)"
+            )
         encoded, kind = None, dict[str, str]()
         if body is not None:
             encoded = SecretBytes(json.dumps(body, ensure_ascii=False, allow_nan=False).encode())
@@ -144,45 +115,33 @@ class Exchange:
         reply = yield from self._authorised(request)
         if 200 <= reply.status < 300 or reply.status in PROVES_REFUSAL:  # noqa: PLR2004 - the class of successes
             return self.checked(call, reply)
-        raise OctopiaOutcomeUnknownError(
-            f"{call}: answered {reply.status}; whether it was done is unknown, and it is not repeated",
-            call=call,
-            status=reply.status,
-        )
+        raise _unknown(call, f"answered {reply.status}", status=reply.status)
 
     def checked(self, call: str, reply: Reply) -> Reply:
-        """Return *reply* if it is a success.
-
-        Raises:
-            ApiError: It is a refusal.
-            OctopiaProtocolError: It is a redirect.
-        """
+        """Return *reply* if it is a success; else raise what it means."""
         if 200 <= reply.status < 300:  # noqa: PLR2004 - the class of successes
             return reply
         if reply.status < 400:  # noqa: PLR2004 - redirects
-            raise OctopiaProtocolError(
+            raise errors.OctopiaProtocolError(
                 f"{call}: answered {reply.status}; redirects are not followed, they would take the token along",
                 call=call,
                 status=reply.status,
             )
         raise refusal(call, self.seller_id, reply, self.scrubber())
 
-    # -- the parts ---------------------------------------------------------------------------------------------------
-
     def _headers(self, more: Mapping[str, str]) -> dict[str, str]:
         if self.seller_id is None:
-            raise OctopiaConfigError("this call is made for a seller: use client.for_seller(seller_id)")
+            raise errors.OctopiaConfigError("this call is made for a seller: use client.for_seller(seller_id)")
         language = {"Accept-Language": self.settings.language} if self.settings.language else {}
         return {"Accept": "application/json", "SellerId": self.seller_id, **language, **more}
 
     def _authorised(self, request: Request) -> Flow[Reply]:
         """Deliver *request* with a token; renew it once if it is refused (rules 2 and 3)."""
-        deliver = self._patiently if request.method == "GET" else self._carefully
-        token = yield from self.token()
-        reply = yield from deliver(self._signed(request, token))
+        write, token = request.method != "GET", (yield from self.token())
+        reply = yield from self._delivered(self._signed(request, token), write=write)
         if self._worth_renewing(request, reply, token):
             token = yield from self.token()
-            reply = yield from deliver(self._signed(request, token))
+            reply = yield from self._delivered(self._signed(request, token), write=write)
         return reply
 
     def _worth_renewing(self, request: Request, reply: Reply, token: Token) -> bool:
@@ -198,48 +157,36 @@ class Exchange:
             secret["Ocp-Apim-Subscription-Key"] = self.settings.subscription_key
         return replace(request, secret_headers=secret)
 
-    def _patiently(self, request: Request, before: Callable[[], None] = lambda: None) -> Flow[Reply]:
-        """Send *request* until it is answered for good, as the retry policy allows."""
+    def _delivered(
+        self, request: Request, *, write: bool = False, before: Callable[[], None] = lambda: None
+    ) -> Flow[Reply]:
+        """Send *request* until it is answered for good: reads as the policy allows, writes only if not applied."""
         started, attempt = self.clock(), 0
         while True:
             before()
             attempt += 1
-            outcome: Reply | OctopiaTransportError
+            outcome: Reply | errors.OctopiaTransportError
             try:
                 outcome = yield from send(request)
-            except OctopiaTransportError as error:
+            except errors.OctopiaConnectError as error:
+                if write:
+                    raise  # it never left
                 outcome = error
-            pause = self.settings.retry.pause(attempt, self.clock() - started, outcome, self.jitter)
+            except (errors.OctopiaTransportError, errors.OctopiaProtocolError) as error:
+                if write:
+                    raise _unknown(request.call, str(error), reason=str(error)) from error
+                if isinstance(error, errors.OctopiaProtocolError):
+                    raise
+                outcome = error
+            pause = None
+            if not write or (isinstance(outcome, Reply) and outcome.status == 429):  # noqa: PLR2004 - refused at the door
+                pause = self.settings.retry.pause(attempt, self.clock() - started, outcome, self.jitter)
             if pause is not None:
                 yield Sleep(pause)
             elif isinstance(outcome, Reply):
                 return outcome
             else:
                 raise outcome
-
-    def _carefully(self, request: Request) -> Flow[Reply]:
-        """Send a write; repeat it only if it was not applied for sure."""
-        started, attempt = self.clock(), 0
-        while True:
-            attempt += 1
-            try:
-                reply = yield from send(request)
-            except OctopiaConnectError:
-                raise  # it never left
-            except (OctopiaTransportError, OctopiaProtocolError) as error:
-                raise OctopiaOutcomeUnknownError(
-                    f"{request.call}: {error}; whether it was done is unknown, and it is not repeated",
-                    call=request.call,
-                    reason=str(error),
-                ) from error
-            limited = reply.status == 429  # noqa: PLR2004 - Too Many Requests: refused at the door
-            elapsed = self.clock() - started
-            pause = self.settings.retry.pause(attempt, elapsed, reply, self.jitter) if limited else None
-            if pause is None:
-                return reply
-            yield Sleep(pause)
-
-    # -- the token ---------------------------------------------------------------------------------------------------
 
     @property
     def _key(self) -> TokenKey:
@@ -263,7 +210,7 @@ class Exchange:
             if grant is not None:
                 return self.tokens.fulfil(claim.flight, grant, share=False)
             grant = yield from self._asked(ahead=claim.fallback is not None)
-        except OctopiaError as error:
+        except errors.OctopiaError as error:
             self.tokens.fail(claim.flight, error)
             if claim.fallback is not None:
                 return claim.fallback  # still good; the failure only postpones the next try
@@ -280,13 +227,18 @@ class Exchange:
             self.tokens.note_request(self._key)
             reply = yield from send(replace(request, seconds=self.settings.renew_seconds))
         else:
-            reply = yield from self._patiently(request, lambda: self.tokens.note_request(self._key))
+            reply = yield from self._delivered(request, before=lambda: self.tokens.note_request(self._key))
         return read_grant(reply, self.scrubber())
 
     def scrubber(self) -> Scrubber:
         """Return what masks this exchange's secrets in a server's words."""
         known = (self.credentials.client_secret, self.settings.subscription_key)
         return scrubber(secret for secret in known if secret is not None)
+
+
+def _unknown(call: str, why: str, *, status: int | None = None, reason: str = "") -> errors.OctopiaOutcomeUnknownError:
+    message = f"{call}: {why}; whether it was done is unknown, and it is not repeated"
+    return errors.OctopiaOutcomeUnknownError(message, call=call, status=status, reason=reason)
 
 
 def token_request(url: str, credentials: OctopiaCredentials) -> Request:
@@ -304,37 +256,31 @@ def _form(credentials: OctopiaCredentials) -> dict[str, str]:
 
 
 def read_grant(reply: Reply, scrub: Scrubber) -> Grant:
-    """Return the token in *reply*.
-
-    Raises:
-        TokenRefusedError: 400, 401 or 403 of the token service itself: the credentials are not accepted.
-        TokenError: Any other error status, or a gateway's refusal.
-        OctopiaProtocolError: A success that holds no usable token.
-    """
+    """Return the token in *reply*; raise `TokenRefusedError` only if the token service itself refused."""
     if reply.status == 200:  # noqa: PLR2004 - the one documented success
         grant = _grant_in(reply)
         if grant is not None:
             return grant
         message = "the token service answered without a usable access_token"
-        raise OctopiaProtocolError(message, call=TOKEN_CALL, status=reply.status)
-    problem, known = problem_of(reply, scrub), {"call": TOKEN_CALL, "status": reply.status}
+        raise errors.OctopiaProtocolError(message, call=TOKEN_CALL, status=reply.status)
+    problem, wait = problem_of(reply, scrub), retry_after(reply.headers)
     if reply.status in {400, 401, 403} and not is_web_page(reply):
         message = (
             f"the token service refused the credentials ({reply.status}): {problem.text}. Check client id and client "
             "secret (a lost secret is recovered by mail from support only); `octopus-soap octopia whoami` shows which "
             "kind of credential you hold"
         )
-        raise TokenRefusedError(message, call=TOKEN_CALL, status=reply.status)
+        raise errors.TokenRefusedError(message, call=TOKEN_CALL, status=reply.status)
     blocked = f"; {_BLOCKED}" if reply.status in {401, 403} else ""
     message = f"the token service failed ({reply.status}): {problem.text}{blocked}"
-    raise TokenError(message, **known, retry_after=retry_after(reply.headers))  # type: ignore[arg-type]  # call and status
+    raise errors.TokenError(message, call=TOKEN_CALL, status=reply.status, retry_after=wait)
 
 
 def _grant_in(reply: Reply) -> Grant | None:
     # This frame ends before anything is raised: its locals hold the token in the clear.
     try:
         payload: Any = read_json(reply, TOKEN_CALL)
-    except OctopiaProtocolError:
+    except errors.OctopiaProtocolError:
         return None
     value: Any = payload.get("access_token") if isinstance(payload, dict) else None
     # Anything else would break the Authorization header, or be read as two headers.
@@ -353,8 +299,6 @@ def _lifetime(value: Any) -> float | None:
         return None
     return seconds if math.isfinite(seconds) and seconds > 0 else None
 
-
-# -- answers ----------------------------------------------------------------------------------------------------------
 
 _BEARER = re.compile(r"(?i)bearer\s+\S+")
 _JWT = re.compile(r"eyJ[\w-]{8,}(?:\.[\w-]*){0,2}")
@@ -386,15 +330,14 @@ def scrubber(secrets: Iterable[SecretStr]) -> Scrubber:
 def read_json(reply: Reply, call: str) -> Any:
     """Return the JSON in *reply*; numbers with a point are `Decimal`, so that money stays exact.
 
-    Raises:
-        OctopiaProtocolError: The body is not JSON. Its text is not repeated: it may hold anything.
+    If it is none, its text is not repeated: it may hold anything.
     """
     try:
         return json.loads(_text_of(reply), parse_float=Decimal, parse_constant=str)
     except (ValueError, RecursionError, LookupError):  # bad JSON, bad text, absurdly long numbers, an unknown charset
         pass
     kind = reply.headers.get("content-type", "no content type")[:60]
-    raise OctopiaProtocolError(
+    raise errors.OctopiaProtocolError(
         f"{call}: the answer ({reply.status}, {kind}, {len(reply.body)} bytes) is not JSON",
         call=call,
         status=reply.status,
@@ -427,30 +370,19 @@ def is_web_page(reply: Reply) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What an error answer says, without secrets and cut to a sane length.
-
-    Attributes:
-        text: One line for a message: detail, then field errors, then title (docs/octopia.md).
-        title: The short text.
-        detail: The longer text.
-        fields: The messages per field at fault.
-        trace_id: The id to quote to support.
-    """
+    """What an error answer says, without secrets and cut to a sane length: as one line, and as facts of `ApiError`."""
 
     text: str
-    title: str = ""
-    detail: str = ""
-    fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
-    trace_id: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 def problem_of(reply: Reply, scrub: Scrubber) -> Problem:
-    """Return what the error answer *reply* says, whatever its form."""
+    """Return what the error answer *reply* says, whatever its form: detail, then field errors, then title."""
     if is_web_page(reply):
         return Problem(f"an HTML page of {len(reply.body)} bytes, so a gateway and not the API answered")
     try:
         payload: Any = read_json(reply, "")
-    except OctopiaProtocolError:
+    except errors.OctopiaProtocolError:
         return Problem("the answer is empty" if not reply.body else f"{len(reply.body)} bytes that are not JSON")
     if not isinstance(payload, dict):
         return Problem("the answer is JSON, but no problem document")
@@ -463,18 +395,17 @@ def problem_of(reply: Reply, scrub: Scrubber) -> Problem:
     title, detail = text("title", "error"), text("detail", "error_description", "message")
     fields = _fields(payload.get("errors"), scrub)
     by_field = "; ".join(f"{name}: {' '.join(messages)}" for name, messages in fields.items())
-    return Problem(
-        detail or by_field or title or "no explanation given", title, detail, fields, text("traceId", "trace_id")
-    )
+    facts = {"title": title, "detail": detail, "fields": fields, "trace_id": text("traceId", "trace_id")}
+    return Problem(detail or by_field or title or "no explanation given", facts)
 
 
-def _fields(errors: Any, scrub: Scrubber) -> dict[str, tuple[str, ...]]:
-    if isinstance(errors, list):
-        errors = {str(index): message for index, message in enumerate(errors)}
-    if not isinstance(errors, dict):
+def _fields(given: Any, scrub: Scrubber) -> dict[str, tuple[str, ...]]:
+    if isinstance(given, list):
+        given = {str(index): message for index, message in enumerate(given)}
+    if not isinstance(given, dict):
         return {}
     found: dict[str, tuple[str, ...]] = {}
-    for name, messages in list(errors.items())[:_MANY_FIELDS]:
+    for name, messages in list(given.items())[:_MANY_FIELDS]:
         several: list[Any] = messages if isinstance(messages, list) else [messages]
         found[_line(name, scrub, 80)] = tuple(_line(message, scrub) for message in several[:_MANY_FIELDS])
     return found
@@ -486,17 +417,17 @@ def _line(value: Any, scrub: Scrubber, limit: int = 300) -> str:
     return clip("".join(c if c.isprintable() else " " for c in scrub(str(value))).strip(), limit)
 
 
-def refusal(call: str, seller_id: str | None, reply: Reply, scrub: Scrubber) -> ApiError:
+def refusal(call: str, seller_id: str | None, reply: Reply, scrub: Scrubber) -> errors.ApiError:
     """Return the error for the error answer *reply*, ready to be raised."""
     problem = problem_of(reply, scrub)
-    cls = ServerError if reply.status >= 500 else BY_STATUS.get(reply.status, ApiError)  # noqa: PLR2004 - server errors
+    cls = errors.ServerError if reply.status >= 500 else BY_STATUS.get(reply.status, errors.ApiError)  # noqa: PLR2004 - server errors
     message = f"{call}: answered {reply.status}: {problem.text}"
-    if cls is AccessRefusedError and is_web_page(reply):
-        cls, message = GatewayRefusedError, f"{message}; {_BLOCKED}"
-    elif cls is AccessRefusedError and seller_id is None:
+    if cls is errors.AccessRefusedError and is_web_page(reply):
+        cls, message = errors.GatewayRefusedError, f"{message}; {_BLOCKED}"
+    elif cls is errors.AccessRefusedError and seller_id is None:
         message += ". The token was granted; it may lack the role for this call"
-    elif cls is AccessRefusedError:
-        cls = SellerNotLinkedError
+    elif cls is errors.AccessRefusedError:
+        cls = errors.SellerNotLinkedError
         message += (
             f". The credentials are valid, a token was granted; most likely seller {(seller_id or '')[:40]} is not "
             f"linked to this client: the seller links it at {CREDENTIALS_PAGE} (seller authentication, the last step "
@@ -509,10 +440,7 @@ def refusal(call: str, seller_id: str | None, reply: Reply, scrub: Scrubber) -> 
         message,
         call=call,
         status=reply.status,
-        title=problem.title,
-        detail=problem.detail,
-        fields=problem.fields,
-        trace_id=problem.trace_id,
+        **problem.facts,
         retry_after=wait,
         seller_id=seller_id,
     )

@@ -41,15 +41,7 @@ _UPLOAD_SIZE = 100
 
 @dataclass(frozen=True, slots=True)
 class FakeAnswer:
-    """One answer, or none at all.
-
-    Attributes:
-        status: The HTTP status.
-        body: The body.
-        headers: The headers.
-        deed: ``answer`` sends it; ``drop`` closes the connection without doing anything; ``drop-after`` does what was
-            asked and closes the connection without an answer.
-    """
+    """One answer, or none at all: ``drop`` closes the connection, ``drop-after`` does what was asked before."""
 
     status: int = 200
     body: bytes = b""
@@ -220,9 +212,7 @@ class FakeService:
     def fail(self, route: str, *answers: FakeAnswer) -> None:
         """Give *answers*, one per request and in order, to requests whose route starts with *route*.
 
-        Args:
-            route: Such as ``GET /orders`` or ``POST token``.
-            answers: What to answer instead; then all is as before.
+        A route is such as ``GET /orders`` or ``POST token``. After them all is as before.
         """
         with self._lock:
             self._faults.append((route, deque(answers)))
@@ -238,14 +228,7 @@ class FakeService:
             return sum(r.route.startswith(route) for r in self.recorded)
 
     def handle(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> FakeAnswer:
-        """Answer one request.
-
-        Args:
-            method: The HTTP method.
-            target: Path and query.
-            headers: Header values by lower-case name.
-            body: The body.
-        """
+        """Answer one request; *target* is path and query, header names are in lower case."""
         parts = urlsplit(target)
         query = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
         request = Recorded(method, parts.path, query, dict(headers), body)
@@ -310,8 +293,6 @@ class FakeService:
     def _read(self, request: Recorded, seller_id: str) -> FakeAnswer:
         return json_answer({**_FIXED, "/sellers": self.sellers[seller_id]}[request.path.removeprefix(API_PATH)])
 
-    # -- orders ------------------------------------------------------------------------------------------------------
-
     def _wanted_orders(self, request: Recorded, seller_id: str) -> list[dict[str, Any]]:
         states = [state for state in request.query.get("status", "").split(",") if state]
         since = request.query.get("updatedAtMin", "")
@@ -356,8 +337,6 @@ class FakeService:
         _require_state(order["status"], "InPreparation")
         order["status"] = "Shipped"
         return FakeAnswer(201)
-
-    # -- offers ------------------------------------------------------------------------------------------------------
 
     def _page(self, request: Recorded, items: list[dict[str, Any]], *, most: int) -> FakeAnswer:
         given = {name.lower(): value for name, value in request.query.items()}

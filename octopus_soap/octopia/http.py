@@ -31,15 +31,8 @@ from weakref import WeakSet
 import httpcore
 
 from octopus_soap._http import BodyCodingError, BodyTooLongError, Inflater
+from octopus_soap.octopia import errors
 from octopus_soap.octopia.effects import Answer, Effect, Flow, Reply, Request, Send, T, Wait
-from octopus_soap.octopia.errors import (
-    ConnectionLostError,
-    OctopiaConfigError,
-    OctopiaConnectError,
-    OctopiaProtocolError,
-    OctopiaTimeoutError,
-    OctopiaTlsError,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -195,7 +188,7 @@ class _Pools(Generic[Pool]):
     def of(self, url: str) -> Pool:
         """Return the pool for *url*."""
         if self.closed:
-            raise OctopiaConfigError("the client is closed; make a new one")
+            raise errors.OctopiaConfigError("the client is closed; make a new one")
         settings = self._settings
         proxy = self._proxies[settings.token_url if url == settings.token_url else settings.api_url]
         with self._lock:
@@ -338,7 +331,7 @@ class AsyncioDriver:
         loop = asyncio.get_running_loop()
         self._pools.loop = self._pools.loop or loop
         if self._pools.loop is not loop:  # its connections live in the first loop and would fail obscurely in another
-            raise OctopiaConfigError("an AsyncOctopiaClient belongs to one event loop: make one per asyncio.run")
+            raise errors.OctopiaConfigError("an AsyncOctopiaClient belongs to one event loop: make one per asyncio.run")
         try:
             async with asyncio.timeout(exchange.limit), pool.stream(**exchange.arguments()) as response:
                 exchange.began(response)
@@ -433,11 +426,13 @@ class _Exchange:
         if isinstance(error, (httpcore.TimeoutException, TimeoutError)):
             late = time.monotonic() >= self.until - 0.05  # timers and clocks differ by a little
             what = f"the answer did not end within {self.limit:g} s" if late else f"no answer in time ({reason})"
-            return OctopiaTimeoutError(f"{call}: {what}", call=call, reason=reason)
+            return errors.OctopiaTimeoutError(f"{call}: {what}", call=call, reason=reason)
         if isinstance(error, (BodyCodingError, BodyTooLongError)):
-            return OctopiaProtocolError(f"{call}: the answer cannot be read: {error}", call=call, status=self._status)
+            return errors.OctopiaProtocolError(
+                f"{call}: the answer cannot be read: {error}", call=call, status=self._status
+            )
         if isinstance(error, (httpcore.NetworkError, httpcore.ProtocolError, OSError)):
-            return ConnectionLostError(f"{call}: the connection broke ({reason})", call=call, reason=reason)
+            return errors.ConnectionLostError(f"{call}: the connection broke ({reason})", call=call, reason=reason)
         return error
 
 
@@ -453,17 +448,19 @@ _UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21, 24})
 """OpenSSL's codes for a chain that ends in no trusted root: what a proxy that inspects TLS causes."""
 
 
-def _not_connected(call: str, error: Exception, reason: str) -> OctopiaConnectError:
+def _not_connected(call: str, error: Exception, reason: str) -> errors.OctopiaConnectError:
     untrusted = _certificate_error(error)
     if untrusted is None:  # a handshake that was cut is no verdict on the certificate, and worth another try
-        return OctopiaConnectError(f"{call}: no connection ({reason}); nothing was sent", call=call, reason=reason)
+        return errors.OctopiaConnectError(
+            f"{call}: no connection ({reason}); nothing was sent", call=call, reason=reason
+        )
     message = f"{call}: the server's certificate was not accepted ({untrusted.verify_message}); nothing was sent"
     if untrusted.verify_code in _UNKNOWN_ISSUER:
         message += (
             ". If your network inspects TLS, set `verify` (or OCTOPIA_CA_BUNDLE) to the CA bundle that holds its root "
             "certificate; verification cannot be turned off"
         )
-    return OctopiaTlsError(message, call=call, reason=reason)
+    return errors.OctopiaTlsError(message, call=call, reason=reason)
 
 
 def _certificate_error(error: BaseException | None) -> ssl.SSLCertVerificationError | None:

@@ -108,7 +108,6 @@ class OctopiaModel(BaseModel):
 
 
 # -- sellers (snake_case on the wire)
-# -------------------------------------------------------------------------------------
 
 
 class SellerState(StrEnum):
@@ -180,7 +179,6 @@ class Carrier(OctopiaModel):
 
 
 # -- orders (camelCase on the wire)
-# ---------------------------------------------------------------------------------------
 
 
 class OrderStatus(StrEnum):
@@ -292,7 +290,6 @@ class Order(OctopiaModel):
 
 
 # -- offers (camelCase on the wire)
-# ---------------------------------------------------------------------------------------
 
 
 class Offer(OctopiaModel):

@@ -126,10 +126,7 @@ class Operation(Declared, Generic[P, T]):
     def __get__(self, client: BlockingSide, owner: type[Any], /) -> Callable[P, T]: ...
     @overload
     def __get__(self, client: AsyncioSide, owner: type[Any], /) -> Callable[P, Coroutine[Any, Any, T]]: ...
-
-    def __get__(
-        self, client: BlockingSide | AsyncioSide | None, owner: type[Any], /
-    ) -> Operation[P, T] | Callable[P, T] | Callable[P, Coroutine[Any, Any, T]]:
+    def __get__(self, client: BlockingSide | AsyncioSide | None, owner: type[Any], /) -> Any:
         if client is None:
             return self
         if isinstance(client, BlockingSide):
@@ -159,45 +156,28 @@ class Listing(Declared, Generic[P, T]):
     def __get__(self, client: BlockingSide, owner: type[Any], /) -> Callable[P, Listed[T]]: ...
     @overload
     def __get__(self, client: AsyncioSide, owner: type[Any], /) -> Callable[P, AsyncListed[T]]: ...
-
-    def __get__(
-        self, client: BlockingSide | AsyncioSide | None, owner: type[Any], /
-    ) -> Listing[P, T] | Callable[P, Listed[T]] | Callable[P, AsyncListed[T]]:
+    def __get__(self, client: BlockingSide | AsyncioSide | None, owner: type[Any], /) -> Any:
         if client is None:
             return self
-        if isinstance(client, BlockingSide):
-            driver = client.driver
 
-            def call(*args: P.args, **kwargs: P.kwargs) -> Listed[T]:
-                return Listed(driver, self.body(client, *args, **kwargs))
+        def call(*args: P.args, **kwargs: P.kwargs) -> Listed[T] | AsyncListed[T]:
+            stream = self.body(client, *args, **kwargs)
+            return (
+                Listed(client.driver, stream)
+                if isinstance(client, BlockingSide)
+                else AsyncListed(client.driver, stream)
+            )
 
-            return self.dress(call, "Listed")
-        async_driver = client.driver
-
-        def acall(*args: P.args, **kwargs: P.kwargs) -> AsyncListed[T]:
-            return AsyncListed(async_driver, self.body(client, *args, **kwargs))
-
-        return self.dress(acall, "AsyncListed")
+        return self.dress(call, "Listed" if isinstance(client, BlockingSide) else "AsyncListed")
 
 
 def operation(
     route: str, *, grade: Grade, writes: bool = False
 ) -> Callable[[Callable[Concatenate[Any, P], Flow[T]]], Operation[P, T]]:
-    """Declare an operation that gives one value.
-
-    Args:
-        route: The calls it makes, such as ``GET /sellers``.
-        grade: How sure the facts are.
-        writes: Whether it changes anything at Octopia.
-    """
+    """Declare an operation that gives one value; see `Declared` for the arguments."""
     return lambda body: Operation(body, route=route, grade=grade, writes=writes)
 
 
 def listing(route: str, *, grade: Grade) -> Callable[[Callable[Concatenate[Any, P], Stream[T]]], Listing[P, T]]:
-    """Declare an operation that gives values one by one; a listing only reads.
-
-    Args:
-        route: The calls it makes, such as ``GET /orders``.
-        grade: How sure the facts are.
-    """
+    """Declare an operation that gives values one by one; a listing only reads."""
     return lambda body: Listing(body, route=route, grade=grade, writes=False)

@@ -15,22 +15,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from octopus_soap._http import fits_header
-from octopus_soap.octopia import packages
+from octopus_soap.octopia import models, packages
 from octopus_soap.octopia.effects import Reply
 from octopus_soap.octopia.errors import OctopiaInputError, OctopiaProtocolError
 from octopus_soap.octopia.exchange import read_json
-from octopus_soap.octopia.models import (
-    Carrier,
-    Offer,
-    OfferPackage,
-    OfferRequestResult,
-    Order,
-    Seller,
-    SellerAddress,
-    SellerIndicators,
-    Subscription,
-    written_time,
-)
 from octopus_soap.octopia.operation import listing, operation
 from octopus_soap.octopia.packages import segment
 from octopus_soap.octopia.paging import M, as_model, by_cursor, by_index, by_update, listed
@@ -81,7 +69,7 @@ def _written(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime):
-        return written_time(value)
+        return models.written_time(value)
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ",".join(map(str, value))
     return str(value)
@@ -91,62 +79,34 @@ def _written(value: object) -> str:
 class OrderFilter(_Filter):
     """Which orders to list or count; every filter is optional (official in kind [C], their spelling is [C2]).
 
-    Attributes:
-        status: States, such as `OrderStatus.WAITING_ACCEPTANCE`; any of them.
-        reference: The order's reference.
-        sales_channel_id: Such as ``CDISFR``.
-        supply_mode: See `SupplyMode`.
-        shipping_country: The country code.
-        business_order: Only business orders, or only others.
-        created_at_min: Created at or after; aware. The other times likewise.
-        created_at_max: Created at or before.
-        updated_at_min: Updated at or after.
-        updated_at_max: Updated at or before.
-        shipped_at_min: To be shipped at or after.
-        shipped_at_max: To be shipped at or before.
-
-    Raises:
-        OctopiaInputError: A time is naive: a wrong guess at its zone would skip orders.
+    Times are aware, both ends included; a naive one is refused, since a wrong guess at its zone would skip orders.
     """
 
-    status: Sequence[str] = ()
+    status: Sequence[str] = ()  # states, such as `OrderStatus.WAITING_ACCEPTANCE`; any of them
     reference: str | None = None
-    sales_channel_id: str | None = None
-    supply_mode: str | None = None
-    shipping_country: str | None = None
-    business_order: bool | None = None
+    sales_channel_id: str | None = None  # such as ``CDISFR``
+    supply_mode: str | None = None  # see `SupplyMode`
+    shipping_country: str | None = None  # the country code
+    business_order: bool | None = None  # only business orders, or only others
     created_at_min: datetime | None = None
     created_at_max: datetime | None = None
     updated_at_min: datetime | None = None
     updated_at_max: datetime | None = None
-    shipped_at_min: datetime | None = None
+    shipped_at_min: datetime | None = None  # to be shipped at or after
     shipped_at_max: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferFilter(_Filter):
-    """Which offers to list [C]; every filter is optional.
-
-    Attributes:
-        offer_ids: Octopia's ids.
-        offer_states: ``Active``, ``Inactive``.
-        gtins: Product codes.
-        seller_external_references: Your references.
-        updated_at_min: Updated at or after; aware.
-        fields: The members wanted besides the five that always come.
-        expand: ``salesChannelFeedback`` (Cdiscount only; ignored by the API if `fields` is sent too).
-
-    Raises:
-        OctopiaInputError: A time is naive.
-    """
+    """Which offers to list [C]; every filter is optional, and the time is aware."""
 
     offer_ids: Sequence[str] = ()
-    offer_states: Sequence[str] = ()
+    offer_states: Sequence[str] = ()  # ``Active``, ``Inactive``
     gtins: Sequence[str] = ()
     seller_external_references: Sequence[str] = ()
     updated_at_min: datetime | None = None
-    fields: Sequence[str] = ()
-    expand: str | None = None
+    fields: Sequence[str] = ()  # the members wanted besides the five that always come
+    expand: str | None = None  # ``salesChannelFeedback`` (Cdiscount only; ignored if `fields` is sent too)
 
 
 EVERY_ORDER, EVERY_OFFER = OrderFilter(), OfferFilter()
@@ -156,20 +116,14 @@ EVERY_ORDER, EVERY_OFFER = OrderFilter(), OfferFilter()
 class Parcel:
     """One parcel of a shipment ([C2] for the names).
 
-    Attributes:
-        parcel_number: The carrier's number.
-        carrier_name: As `OctopiaClient.carriers` lists it.
-        tracking_url: Where the customer follows it; left out if None.
-        order_line_ids: The lines in it; left out if empty, which ships the whole order ([1]).
-
     Raises:
         OctopiaInputError: The number or the carrier is empty.
     """
 
     parcel_number: str
-    carrier_name: str
+    carrier_name: str  # as `OctopiaClient.carriers` lists it
     tracking_url: str | None = None
-    order_line_ids: tuple[str, ...] = ()
+    order_line_ids: tuple[str, ...] = ()  # left out if empty, which ships the whole order ([1])
 
     def __post_init__(self) -> None:
         if not self.parcel_number.strip() or not self.carrier_name.strip():
@@ -187,13 +141,7 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class RawAnswer:
-    """A successful answer to a raw write.
-
-    Attributes:
-        status: The HTTP status.
-        headers: Header values by lower-case name.
-        body: The body as it came.
-    """
+    """A successful answer to a raw write; header names are in lower case."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
@@ -213,47 +161,40 @@ class RawAnswer:
 class Operations:
     """Every call, as the clients offer it.
 
-    All of them can raise `OctopiaConfigError` (no seller chosen), `TokenError`, `OctopiaTransportError`,
-    `OctopiaProtocolError` and `ApiError`; the docstrings name what they raise besides. Writes can raise
-    `WritesDisabledError` and `OctopiaOutcomeUnknownError` too.
+    All can raise `OctopiaInputError` (an argument is refused, before anything is sent), `OctopiaConfigError` (no seller
+    chosen), `TokenError`, `OctopiaTransportError`, `OctopiaProtocolError` and `ApiError`. Writes can raise
+    `WritesDisabledError` and `OctopiaOutcomeUnknownError` too: then read back what became of it.
     """
 
     exchange: Exchange
 
-    # -- the seller ----------------------------------------------------------------------------------------------------
-
     @operation("GET /sellers", grade="C")
-    def seller(self) -> Flow[Seller]:
+    def seller(self) -> Flow[models.Seller]:
         """Return the seller's profile: the first call to make, it needs no parameters [C].
 
         Authentication page, "First API Call". Octopia asks to make it occasionally, not all the time [C].
-
-        Raises:
-            SellerNotLinkedError: The credentials work, but the seller is not linked to them.
         """
-        return _one(self.exchange, "/sellers", Seller)
+        return _one(self.exchange, "/sellers", models.Seller)
 
     @operation("GET /sellers/addresses", grade="C")
-    def addresses(self) -> Flow[tuple[SellerAddress, ...]]:
+    def addresses(self) -> Flow[tuple[models.SellerAddress, ...]]:
         """Return the seller's addresses: the call is official [C], the form of the list is inferred [I]."""
-        return listed(self.exchange, "/sellers/addresses", SellerAddress)
+        return listed(self.exchange, "/sellers/addresses", models.SellerAddress)
 
     @operation("GET /sellers/indicators", grade="C")
-    def indicators(self) -> Flow[SellerIndicators]:
+    def indicators(self) -> Flow[models.SellerIndicators]:
         """Return the seller's performance indicators [C]; the form of the values is not known [I]."""
-        return _one(self.exchange, "/sellers/indicators", SellerIndicators)
+        return _one(self.exchange, "/sellers/indicators", models.SellerIndicators)
 
     @operation("GET /sellers/subscriptions", grade="C")
-    def subscriptions(self) -> Flow[tuple[Subscription, ...]]:
+    def subscriptions(self) -> Flow[tuple[models.Subscription, ...]]:
         """Return the sales channels the seller has subscribed to [C]; the form of the list is inferred [I]."""
-        return listed(self.exchange, "/sellers/subscriptions", Subscription)
+        return listed(self.exchange, "/sellers/subscriptions", models.Subscription)
 
     @operation("GET /carriers", grade="C")
-    def carriers(self) -> Flow[tuple[Carrier, ...]]:
+    def carriers(self) -> Flow[tuple[models.Carrier, ...]]:
         """Return the carriers a shipment may name [C]; 66 were measured once [1]."""
-        return listed(self.exchange, "/carriers", Carrier)
-
-    # -- orders --------------------------------------------------------------------------------------------------------
+        return listed(self.exchange, "/carriers", models.Carrier)
 
     @listing("GET /orders", grade="C")
     def orders(
@@ -264,7 +205,7 @@ class Operations:
         sort: str | None = None,
         start: str = "",
         updated_after: datetime | None = None,
-    ) -> Stream[Order]:
+    ) -> Stream[models.Order]:
         """List orders, a page at a time: the answer's form is official [C], the paging [C2].
 
         By default pages are counted. Orders that change place while listing shift the pages: one met again is given
@@ -279,9 +220,6 @@ class Operations:
             start: The `position` of a listing to resume: the number of a page.
             updated_after: List what was updated at or after this moment, the oldest change first ([1] for the order,
                 which is checked). Resume with the `updated_at` of the last order.
-
-        Raises:
-            OctopiaInputError: The page size is out of range, or the arguments do not go together.
         """
         _check_size(page_size, ORDERS_PER_PAGE)
         if updated_after is not None:
@@ -297,20 +235,18 @@ class Operations:
             )
         query = [*which.query(), *([("sort", sort)] if sort else [])]
         first = int(start or "1")
-        return by_index(self.exchange, "/orders", query, page_size=page_size, model=Order, key="order_id", first=first)
+        return by_index(
+            self.exchange, "/orders", query, page_size=page_size, model=models.Order, key="order_id", first=first
+        )
 
     @operation("GET /orders/{orderId}", grade="C")
-    def order(self, order_id: str) -> Flow[Order]:
+    def order(self, order_id: str) -> Flow[models.Order]:
         """Return one order [C].
 
         Args:
             order_id: Octopia's id of the order.
-
-        Raises:
-            OctopiaInputError: The id is empty.
-            NotFoundError: There is no such order for this seller.
         """
-        return _one(self.exchange, f"/orders/{segment(order_id, 'order_id')}", Order)
+        return _one(self.exchange, f"/orders/{segment(order_id, 'order_id')}", models.Order)
 
     @operation("GET /orders/count", grade="1")
     def count_orders(self, which: OrderFilter = EVERY_ORDER) -> Flow[int]:
@@ -318,9 +254,6 @@ class Operations:
 
         Args:
             which: Which orders; all by default.
-
-        Raises:
-            OctopiaProtocolError: The answer holds no number.
         """
         return _count(self.exchange, "/orders/count", which.query())
 
@@ -331,11 +264,6 @@ class Operations:
         Args:
             order_id: Octopia's id of the order.
             decision: ``Accepted`` or ``Refused``.
-
-        Raises:
-            OctopiaInputError: The id is empty or the decision is neither of the two.
-            ApiRejectedError: The order is in another state.
-            OctopiaOutcomeUnknownError: Read the order back.
         """
         if decision not in ("Accepted", "Refused"):
             raise OctopiaInputError("decision must be Accepted or Refused", argument="decision")
@@ -349,18 +277,11 @@ class Operations:
         Args:
             order_id: Octopia's id of the order.
             parcels: One or more parcels.
-
-        Raises:
-            OctopiaInputError: The id is empty or there is no parcel.
-            ApiRejectedError: The order is in another state, or a carrier or line is unknown.
-            OctopiaOutcomeUnknownError: Read the order back.
         """
         if not parcels:
             raise OctopiaInputError("a shipment needs at least one parcel", argument="parcels")
         path = f"/orders/{segment(order_id, 'order_id')}/shipments"
         return _done(self.exchange, path, [parcel.body() for parcel in parcels])
-
-    # -- offers --------------------------------------------------------------------------------------------------------
 
     @listing("GET /offers", grade="C")
     def offers(
@@ -370,7 +291,7 @@ class Operations:
         *,
         page_size: int = OFFERS_PER_PAGE,
         start: str = "",
-    ) -> Stream[Offer]:
+    ) -> Stream[models.Offer]:
         """List the offers on one sales channel, a page at a time [C].
 
         Args:
@@ -378,13 +299,10 @@ class Operations:
             which: Which offers; all by default.
             page_size: Offers per request, 1 to 1000.
             start: The `position` of a listing to resume.
-
-        Raises:
-            OctopiaInputError: The page size is out of range or the channel is empty.
         """
         _check_size(page_size, OFFERS_PER_PAGE)
         query = [("salesChannelId", packages.checked_channel(sales_channel_id)), ("limit", str(page_size))]
-        return by_cursor(self.exchange, "/offers", [*query, *which.query()], Offer, start)
+        return by_cursor(self.exchange, "/offers", [*query, *which.query()], models.Offer, start)
 
     @operation("POST /offer-packages", grade="C2", writes=True)
     def open_offer_package(self, sales_channel_id: str, package_type: PackageType = "Update") -> Flow[str]:
@@ -393,10 +311,6 @@ class Operations:
         Args:
             sales_channel_id: Such as ``CDISFR``; sent as a header here.
             package_type: ``Update``, ``Upsert`` or ``Delete``; case sensitive [C].
-
-        Raises:
-            OctopiaInputError: The channel or the type is refused.
-            OctopiaOutcomeUnknownError: A package may have been opened; an open one has no effect on offers [I].
         """
         if package_type not in ("Update", "Upsert", "Delete"):
             raise OctopiaInputError("package_type must be Update, Upsert or Delete", argument="package_type")
@@ -409,11 +323,6 @@ class Operations:
         Args:
             package_id: The id of a package that is ``WaitingForCompletion``.
             requests: 1 to 100 `OfferUpdate`, `OfferUpsert` or `OfferDelete`, of the package's type.
-
-        Raises:
-            OctopiaInputError: The number of requests is out of range or the id is empty.
-            ApiRejectedError: The package is in another state, or a request is refused.
-            OctopiaOutcomeUnknownError: They may have been added.
         """
         return packages.uploaded(self.exchange, package_id, requests)
 
@@ -423,46 +332,31 @@ class Operations:
 
         Args:
             package_id: The id of a package that is ``WaitingForCompletion``.
-
-        Raises:
-            OctopiaInputError: The id is empty.
-            ApiRejectedError: The package is in another state.
-            OctopiaOutcomeUnknownError: Look the package up.
         """
         return packages.closed(self.exchange, package_id)
 
     @operation("GET /offer-packages/{id}", grade="C")
-    def offer_package(self, package_id: str) -> Flow[OfferPackage]:
+    def offer_package(self, package_id: str) -> Flow[models.OfferPackage]:
         """Return a package and its state [C].
 
         Args:
             package_id: The id of the package.
-
-        Raises:
-            OctopiaInputError: The id is empty.
         """
         return packages.looked_up(self.exchange, package_id)
 
     @listing("GET /offer-packages/{id}/offer-requests-results", grade="C")
-    def offer_package_results(self, package_id: str, *, start: str = "") -> Stream[OfferRequestResult]:
+    def offer_package_results(self, package_id: str, *, start: str = "") -> Stream[models.OfferRequestResult]:
         """List what became of each request of a package; Octopia keeps it for 3 days [C].
 
         Args:
             package_id: The id of the package.
             start: The `position` of a listing to resume.
-
-        Raises:
-            OctopiaInputError: The id is empty.
         """
         return packages.results(self.exchange, package_id, start)
 
     @operation("POST+PATCH+GET /offer-packages", grade="C2", writes=True)
     def send_offer_package(
-        self,
-        plan: OfferPackagePlan,
-        *,
-        wait_seconds: float = 600.0,
-        on_package: Callable[[str], None] | None = None,
+        self, plan: OfferPackagePlan, *, wait_seconds: float = 600.0, on_package: Callable[[str], None] | None = None
     ) -> Flow[OfferPackageReport]:
         """WRITES: send planned requests as one package and report per item [C2].
 
@@ -472,16 +366,10 @@ class Operations:
                 the report says so (`OfferPackageReport.finished`); the results can be read within 3 days [C].
             on_package: Called with the package id the moment it is known. Write it down: it is how the package is found
                 again if this process dies.
-
-        Raises:
-            OctopiaInputError: `wait_seconds` is negative.
-            OfferPackageError: The package could not be brought to its end; carries its id and how far it came.
         """
         if not wait_seconds >= 0:  # NaN fails too
             raise OctopiaInputError("wait_seconds must be 0 or more", argument="wait_seconds")
         return packages.sent(self.exchange, plan, wait_seconds, on_package)
-
-    # -- everything else -----------------------------------------------------------------------------------------------
 
     @operation("GET /{path}", grade="I")
     def get(self, path: str, query: Mapping[str, str] = _NOTHING) -> Flow[Any]:
@@ -490,9 +378,6 @@ class Operations:
         Args:
             path: Below the API's address, such as ``/categories``.
             query: The parameters.
-
-        Raises:
-            OctopiaInputError: The path is not one below the API's address.
         """
         return self.exchange.read_json(_below(path), list(query.items()))
 
@@ -505,9 +390,6 @@ class Operations:
             path: Below the API's address.
             body: Sent as JSON; None sends no body.
             headers: More headers; not those that carry credentials.
-
-        Raises:
-            OctopiaInputError: An argument is refused.
         """
         if method not in ("POST", "PUT", "PATCH", "DELETE"):
             raise OctopiaInputError("method must be POST, PUT, PATCH or DELETE", argument="method")

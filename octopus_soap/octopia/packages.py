@@ -25,12 +25,7 @@ from urllib.parse import quote, urlsplit
 
 from octopus_soap._http import fits_header
 from octopus_soap.octopia.effects import Flow, Sleep, Stream, next_page
-from octopus_soap.octopia.errors import (
-    OctopiaError,
-    OctopiaInputError,
-    OctopiaOutcomeUnknownError,
-    OfferPackageError,
-)
+from octopus_soap.octopia.errors import OctopiaError, OctopiaInputError, OctopiaOutcomeUnknownError, OfferPackageError
 from octopus_soap.octopia.models import IntegrationStatus, OfferPackage, OfferRequestResult, PackageState
 from octopus_soap.octopia.paging import as_model, by_cursor
 
@@ -39,19 +34,11 @@ if TYPE_CHECKING:
 
     from octopus_soap.octopia.exchange import Exchange
 
-UPLOAD_SIZE = 100
-"""Offer requests per upload, at most ([C])."""
-
-PACKAGE_SIZE = 50_000
-"""Offer requests per package, at most ([C])."""
-
-SETTLE_SECONDS = 600.0
-"""How long one upload may take to settle before the package is given up."""
-
-FIRST_LOOK_SECONDS = 1.0
-LONGEST_LOOK_SECONDS = 30.0
-RESULT_LOOKS = 5
-"""How often the results of an ended package are read while some are missing: they can lag behind the state."""
+UPLOAD_SIZE = 100  # offer requests per upload, at most ([C])
+PACKAGE_SIZE = 50_000  # offer requests per package, at most ([C])
+SETTLE_SECONDS = 600.0  # how long one upload may take to settle before the package is given up
+FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 1.0, 30.0
+RESULT_LOOKS = 5  # how often the results of an ended package are read while some are missing: they can lag behind
 
 PackageType: TypeAlias = Literal["Update", "Upsert", "Delete"]
 _PATH = "/offer-packages"
@@ -68,42 +55,24 @@ def _refused(message: str, argument: str) -> OctopiaInputError:
 
 
 def segment(value: Any, argument: str) -> str:
-    """Return *value* as one path segment.
-
-    Raises:
-        OctopiaInputError: It is empty, or would change the path.
-    """
+    """Return *value* as one path segment; refuse what is empty or would change the path."""
     if not isinstance(value, str) or not value.strip() or value in {".", ".."}:
         raise _refused(f"{argument} must be a non-empty text", argument)
     return quote(value, safe="")
 
 
 def checked_channel(value: Any) -> str:
-    """Return *value* if it can be sent as a sales channel, in a header or a query.
-
-    Raises:
-        OctopiaInputError: It cannot.
-    """
+    """Return *value* if it can be sent as a sales channel, in a header or a query; else refuse it."""
     if not isinstance(value, str) or not fits_header(value):
-        raise _refused(
-            "sales_channel_id must be printable ASCII; Cdiscount France is CDISFR", argument="sales_channel_id"
-        )
+        raise _refused("sales_channel_id must be printable ASCII; Cdiscount France is CDISFR", "sales_channel_id")
     return value
-
-
-# -- requests for offers ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Tax:
-    """One tax of a price.
+    """One tax of a price, its value in the unit your account expects; not negative."""
 
-    Attributes:
-        code: As your account expects it: the sources disagree (``VAT``/``Ecotax`` or ``vat``/``ecoTax``/``deaTax``).
-        value: The value, in the unit your account expects; not negative.
-    """
-
-    code: str
+    code: str  # as your account expects it: the sources disagree (``VAT``/``Ecotax`` or ``vat``/``ecoTax``/``deaTax``)
     value: Decimal
 
     def __post_init__(self) -> None:
@@ -118,15 +87,9 @@ class Tax:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryMode:
-    """One way an offer is delivered.
+    """One way an offer is delivered: what the customer pays for the first unit, and what each further one adds."""
 
-    Attributes:
-        code: As ``GET /sellers/delivery-modes`` lists it: the codes differ per account [1].
-        cost: What the customer pays for the first unit.
-        additional_cost: What each further unit adds; left out if None.
-    """
-
-    code: str
+    code: str  # as ``GET /sellers/delivery-modes`` lists it: the codes differ per account [1]
     cost: Decimal
     additional_cost: Decimal | None = None
 
@@ -145,14 +108,7 @@ class DeliveryMode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferDelete:
-    """Take one offer out ([1] for the body).
-
-    Attributes:
-        seller_external_reference: Your reference of the offer.
-
-    Raises:
-        OctopiaInputError: The reference is empty.
-    """
+    """Take one offer out, by your reference of it ([1] for the body)."""
 
     seller_external_reference: str
 
@@ -170,27 +126,17 @@ class OfferDelete:
 class OfferUpdate(OfferDelete):
     """New values of one offer that exists; None leaves a value as it is.
 
-    Attributes:
-        quantity: The stock, 0 or more.
-        price: Above 0. A price of 0 is refused here: it is a slip far more often than a gift.
-        taxes: The full tax list of the price ([C]: a price without it is incomplete). Needed with a price; an empty
-            tuple means that there is none.
-        origin_price: The price before a reduction, if any.
-        currency_code: Such as ``EUR``; left out if None.
-        preparation_time: Days until the goods leave, 0 or more.
-        delivery_modes: The whole list of delivery modes.
-
     Raises:
         OctopiaInputError: A value is refused, or there is nothing to update. Floats are refused: money is exact.
     """
 
-    quantity: int | None = None
-    price: Decimal | None = None
-    taxes: tuple[Tax, ...] | None = None
-    origin_price: Decimal | None = None
-    currency_code: str | None = None
-    preparation_time: int | None = None
-    delivery_modes: tuple[DeliveryMode, ...] | None = None
+    quantity: int | None = None  # the stock
+    price: Decimal | None = None  # above 0: a price of 0 is a slip far more often than a gift
+    taxes: tuple[Tax, ...] | None = None  # the full tax list, needed with a price ([C]); () if there are none
+    origin_price: Decimal | None = None  # the price before a reduction
+    currency_code: str | None = None  # such as ``EUR``
+    preparation_time: int | None = None  # days until the goods leave
+    delivery_modes: tuple[DeliveryMode, ...] | None = None  # the whole list
 
     def __post_init__(self) -> None:
         OfferDelete.__post_init__(self)  # super() without arguments fails in a slots dataclass
@@ -235,15 +181,9 @@ class OfferUpdate(OfferDelete):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferUpsert(OfferUpdate):
-    """A whole offer: made if the reference is new, else replaced. Price, taxes and quantity are needed [C].
+    """A whole offer: made if the reference is new, else replaced.
 
-    Attributes:
-        gtin: The product by its code, or
-        product_reference: the product by Octopia's reference; one of the two.
-        condition: Such as ``New``.
-
-    Raises:
-        OctopiaInputError: A value is refused or missing.
+    Needed are price, taxes, quantity, and the product by its `gtin` or by Octopia's `product_reference` [C].
     """
 
     gtin: str | None = None
@@ -266,11 +206,7 @@ class OfferUpsert(OfferUpdate):
 
 
 def _number(value: Any, name: str) -> int | float:
-    """Return *value* as the JSON number that reads back as exactly the same decimal.
-
-    Raises:
-        OctopiaInputError: It is not a Decimal or int, not finite, negative, or too long to be exact.
-    """
+    """Return *value* as the JSON number that reads back as exactly the same decimal; refuse what is none."""
     if not isinstance(value, (Decimal, int)) or isinstance(value, bool):
         raise _refused(f"{name} must be a Decimal, not {type(value).__name__}: money is exact", name)
     exact = Decimal(value)
@@ -282,18 +218,9 @@ def _number(value: Any, name: str) -> int | float:
     return number
 
 
-# -- the plan and the report ------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class OfferPackagePlan:
-    """An offer package before it is sent: checked and split, nothing else.
-
-    Attributes:
-        requests: What will be sent, in the order given.
-        sales_channel_id: The sales channel, such as ``CDISFR`` for Cdiscount France.
-        package_type: ``Update``, ``Upsert`` or ``Delete``.
-    """
+    """An offer package before it is sent: checked, in the order given, and nothing else."""
 
     requests: tuple[OfferDelete, ...]
     sales_channel_id: str
@@ -343,19 +270,12 @@ def plan_offer_package(requests: Iterable[OfferDelete], *, sales_channel_id: str
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferPackageReport:
-    """What became of a package. A package that was accepted is not an offer that was changed: judge per item.
-
-    Attributes:
-        package_id: The id Octopia gave it.
-        state: The last state seen; see `PackageState`.
-        sent: The references sent, in order.
-        results: One result per request, as far as Octopia has given them.
-    """
+    """What became of a package. A package that was accepted is not an offer that was changed: judge per item."""
 
     package_id: str
-    state: str
-    sent: tuple[str, ...] = field(repr=False)
-    results: tuple[OfferRequestResult, ...] = field(default=(), repr=False)
+    state: str  # the last one seen; see `PackageState`
+    sent: tuple[str, ...] = field(repr=False)  # the references, in order
+    results: tuple[OfferRequestResult, ...] = field(default=(), repr=False)  # as far as Octopia has given them
 
     @property
     def finished(self) -> bool:
@@ -381,9 +301,6 @@ class OfferPackageReport:
 
 def _took_effect(result: OfferRequestResult) -> bool:
     return result.integration_status == IntegrationStatus.INTEGRATED
-
-
-# -- the calls, one by one --------------------------------------------------------------------------------------------
 
 
 def opened(exchange: Exchange, sales_channel_id: str, package_type: PackageType) -> Flow[str]:
@@ -423,9 +340,6 @@ def results(exchange: Exchange, package_id: str, start: str = "") -> Stream[Offe
     """Emit what became of each offer request."""
     path = f"{_PATH}/{segment(package_id, 'package_id')}/offer-requests-results"
     return by_cursor(exchange, path, [("limit", str(UPLOAD_SIZE))], OfferRequestResult, start)
-
-
-# -- all of them in order ---------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)

@@ -67,8 +67,7 @@ def items_of(payload: Any, call: str) -> list[Any]:
     ``{"itemsPerPage", "items"}`` is documented [C] and ``{"count", "items"}`` measured [1]; a bare list is accepted
     [I].
 
-    Raises:
-        OctopiaProtocolError: It is none of these.
+    Anything else is an `OctopiaProtocolError`.
     """
     if isinstance(payload, Mapping):
         found: Any = payload.get("items")
@@ -80,11 +79,7 @@ def items_of(payload: Any, call: str) -> list[Any]:
 
 
 def as_model(model: type[M], payload: Any, call: str) -> M:
-    """Return *payload* as *model*.
-
-    Raises:
-        OctopiaProtocolError: It is not a JSON object.
-    """
+    """Return *payload*, a JSON object, as *model*."""
     if not isinstance(payload, Mapping):
         message = f"{call}: a JSON object was expected, not {type(payload).__name__}"
         raise OctopiaProtocolError(message, call=call)
@@ -115,16 +110,9 @@ def _page(
 def by_index(
     exchange: Exchange, path: str, query: Query, *, page_size: int, model: type[M], key: str, first: int = 1
 ) -> Stream[M]:
-    """Emit all items of an index-paged list; one that comes again on a later page only if it has changed.
+    """Emit all items of an index-paged list, from page *first* on.
 
-    Args:
-        exchange: For which seller.
-        path: The list.
-        query: The filters.
-        page_size: Items asked for per page, 1 to 100.
-        model: What an item is.
-        key: The field that tells items apart.
-        first: The page to begin with.
+    An item that comes again, told by its *key*, is emitted again only if it has changed.
     """
     index, met, more = first, dict[Any, int](), False
     while True:
@@ -144,15 +132,7 @@ def by_index(
 
 
 def by_update(exchange: Exchange, path: str, query: Query, *, page_size: int, since: datetime) -> Stream[Order]:
-    """Emit all orders updated at or after *since*, the longest unchanged first.
-
-    Args:
-        exchange: For which seller.
-        path: The list.
-        query: The other filters.
-        page_size: Items asked for per page, 1 to 100.
-        since: Where to begin.
-    """
+    """Emit all orders updated at or after *since*, the longest unchanged first."""
     call, index, met, moment = f"GET {path}", 1, dict[Any, int](), written_time(since)
     while True:
         asked = [*query, ("updatedAtMin", moment), ("sort", "asc:updatedAt")]
@@ -171,15 +151,7 @@ def by_update(exchange: Exchange, path: str, query: Query, *, page_size: int, si
 
 
 def by_cursor(exchange: Exchange, path: str, query: Query, model: type[M], first: str = "") -> Stream[M]:
-    """Emit all items of a cursor-paged list.
-
-    Args:
-        exchange: For which seller.
-        path: The list.
-        query: The filters and the limit.
-        model: What an item is.
-        first: The cursor to begin with; empty for the first page.
-    """
+    """Emit all items of a cursor-paged list, from the cursor *first* on; empty for the first page."""
     call, cursor, used = f"GET {path}", first, set[str]()
     while True:
         used.add(cursor)

@@ -110,11 +110,7 @@ class OctopiaSettings:
         return self.attempt_seconds * self.retry.attempts + self.retry.total_seconds
 
     def ssl_context(self) -> ssl.SSLContext:
-        """Return the trust that `verify` names.
-
-        Raises:
-            OctopiaConfigError: The bundle, or the file SSL_CERT_FILE names, cannot be read.
-        """
+        """Return the trust that `verify` names; raise `OctopiaConfigError` if it cannot be read."""
         if self.verify is True:
             return _public_authorities(os.environ.get("SSL_CERT_FILE", ""), os.environ.get("SSL_CERT_DIR", ""))
         return _trusting(os.fspath(self.verify), "verify")
@@ -163,11 +159,7 @@ class OctopiaSettings:
 
 
 def checked_url(url: str, name: str) -> str:
-    """Return *url* if credentials may be sent there.
-
-    Raises:
-        OctopiaConfigError: It is retired, not https (loopback excepted), or carries a user, query or fragment.
-    """
+    """Return *url* if credentials may be sent there; else raise `OctopiaConfigError` with what to use."""
     try:
         parts = urlsplit(url)
         host = (parts.hostname or "").rstrip(".").lower()
@@ -189,11 +181,7 @@ def checked_url(url: str, name: str) -> str:
 
 
 def checked_header(value: str, name: str) -> str:
-    """Return *value* if it fits an HTTP header.
-
-    Raises:
-        OctopiaConfigError: It does not. The value itself is not repeated: it may be a secret.
-    """
+    """Return *value* if it fits an HTTP header; else raise an error that does not repeat it: it may be a secret."""
     if not fits_header(value):
         raise OctopiaConfigError(
             f"{name} must be printable ASCII without line breaks or spaces around it, and not empty"

@@ -45,24 +45,14 @@ if TYPE_CHECKING:
 
     from octopus_soap.octopia.effects import Clock
 
-MARGIN_SECONDS = 120.0
-"""How long before its end a long-lived token is renewed."""
-
-UNKNOWN_LIFETIME_SECONDS = 300.0
-"""The lifetime assumed when `expires_in` is missing or odd: the shortest recorded for this address ([C]), not 2 h."""
-
-LONGEST_LIFETIME_SECONDS = 86_400.0
-"""A longer `expires_in` is cut to a day: an absurd value must not pin a token for ever."""
-
-SHORTEST_USE_SECONDS = 10.0
-"""A token is used at least this long, even if it claims to die sooner: 360 requests an hour stay under the quota."""
-
-HOURLY_LIMIT = 500
-"""Token requests an hour, per client ([C2])."""
-
-REFUSAL_SECONDS = 60.0
-"""How long refused credentials, and a refused replacement token, are left alone."""
-
+MARGIN_SECONDS = 120.0  # how long before its end a long-lived token is renewed
+UNKNOWN_LIFETIME_SECONDS = 300.0  # assumed when `expires_in` is missing or odd: the shortest on record ([C]), not 2 h
+LONGEST_LIFETIME_SECONDS = (
+    86_400.0  # a longer `expires_in` is cut to a day: an absurd value must not pin a token for ever
+)
+SHORTEST_USE_SECONDS = 10.0  # a token is used at least this long: 360 requests an hour stay under the quota
+HOURLY_LIMIT = 500  # token requests an hour, per client ([C2])
+REFUSAL_SECONDS = 60.0  # how long refused credentials, and a refused replacement token, are left alone
 T = TypeVar("T")
 _HOUR = 3600.0
 _DIGEST_KEY = secrets.token_bytes(32)
@@ -88,19 +78,12 @@ class TokenStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TokenKey:
-    """What a token belongs to: the address, the client id and (as digests) the secret.
-
-    Attributes:
-        url: The token service.
-        client_id: The client.
-        secret_mark: Tells secrets apart in this process.
-        name: The same in every process, for a `TokenStore`; says nothing about the secret.
-    """
+    """What a token belongs to: the token service, the client id and (as digests) the secret."""
 
     url: str
     client_id: str
-    secret_mark: bytes = field(repr=False)
-    name: str = field(repr=False, compare=False)
+    secret_mark: bytes = field(repr=False)  # tells secrets apart in this process
+    name: str = field(repr=False, compare=False)  # the same in every process, for a `TokenStore`
 
     @classmethod
     def of(cls, url: str, client_id: str, secret: SecretStr) -> TokenKey:
@@ -112,32 +95,20 @@ class TokenKey:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What the token service answered.
-
-    Attributes:
-        value: The access token.
-        lifetime: ``expires_in`` in seconds, or None if it was missing or not a positive number.
-    """
+    """What the token service answered."""
 
     value: SecretStr
-    lifetime: float | None
+    lifetime: float | None  # ``expires_in`` in seconds; None if it was missing or not a positive number
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Token:
-    """A token in use. Times are of the cache's clock.
-
-    Attributes:
-        value: The access token; hidden in reprs.
-        obtained_at: When it came.
-        renew_at: From when on the next caller renews it.
-        expires_at: From when on it is not used any more.
-    """
+    """A token in use. Times are of the cache's clock."""
 
     value: SecretStr
     obtained_at: float
-    renew_at: float
-    expires_at: float
+    renew_at: float  # from then on the next caller renews it
+    expires_at: float  # from then on it is not used any more
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -210,14 +181,9 @@ class TokenCache:
             self._entries[key] = replace(entry, flight=None)
 
     def claim(self, key: TokenKey, *, supersede: Flight | None = None) -> Token | Lead | Follow:
-        """Return a usable token, or which caller has to get one.
+        """Return a usable token, or which caller has to get one; raise again what failed a moment ago.
 
-        Args:
-            key: Whose token.
-            supersede: A flight the caller has given up waiting for; if it is still the current one, the caller leads.
-
-        Raises:
-            OctopiaError: The last request failed a moment ago; the same error, without asking again.
+        If *supersede*, a flight the caller has given up waiting for, is still the current one, the caller leads.
         """
         with self._lock:
             now = self.clock()
@@ -235,11 +201,7 @@ class TokenCache:
             return Lead(entry.flight, token)
 
     def note_request(self, key: TokenKey) -> None:
-        """Count one token request about to be sent.
-
-        Raises:
-            TokenQuotaError: The hour's requests are spent.
-        """
+        """Count one token request about to be sent; raise `TokenQuotaError` if the hour's are spent."""
         with self._lock:
             now = self.clock()
             sent = self._requests.setdefault((key.url, key.client_id), deque())
@@ -291,10 +253,7 @@ class TokenCache:
     def refuse(self, key: TokenKey, token: Token, *, minimum_age: float = 0.0) -> bool:
         """Note that the API refused *token*; return whether asking again with a newer one makes sense.
 
-        Args:
-            key: Whose token.
-            token: The token that was refused.
-            minimum_age: Keep a token younger than this, in seconds.
+        A token younger than *minimum_age* seconds is kept.
         """
         with self._lock:
             now = self.clock()

@@ -161,7 +161,7 @@ def _code_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 def test_the_package_is_small() -> None:
     lines = sum(len(module.read_text().splitlines()) for module in MODULES)
     assert len(MODULES) <= 15
-    assert lines <= 5200
+    assert lines <= 4650
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda m: m.stem)
@@ -179,7 +179,7 @@ def test_modules_and_functions_stay_short_and_have_no_open_keywords(module):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             assert _code_lines(node) <= 40, node.name
             typed_through = node.args.kwarg and ast.unparse(node.args.kwarg.annotation or ast.Name("")) == "P.kwargs"
-            assert node.args.kwarg is None or typed_through or node.name == "from_env", node.name
+            assert node.args.kwarg is None or typed_through or node.name in {"from_env", "connect_tcp"}, node.name
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda m: m.stem)

@@ -146,8 +146,8 @@ def test_any_error_answer_is_put_in_a_line(body, text):
 def test_a_flood_of_field_errors_is_cut():
     errors = ",".join(f'"{n}": ["{"x" * 999}"]' for n in range(999))
     found = problem_of(Reply(status=400, body=f'{{"errors": {{{errors}}}}}'.encode()), PLAIN)
-    assert len(found.fields) == 20
-    assert all(len(message) <= 300 for messages in found.fields.values() for message in messages)
+    assert len(found.facts["fields"]) == 20
+    assert all(len(message) <= 300 for messages in found.facts["fields"].values() for message in messages)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 99_999, b"1" + b"0" * 5000])
