@@ -52,21 +52,15 @@ TEST_SELLER = "98979"
 class OctopiaCredentials:
     """A client id and its secret, and the seller they act for.
 
-    Attributes:
-        client_id: The REST login; may hold spaces and ``@``.
-        client_secret: Shown once by Octopia, when it is created.
-        seller_id: Any non-empty text; all examples are digits, but that is not promised. None for an integrator who
-            has not chosen a seller yet: see `OctopiaClient.for_seller`.
-        kind: What the values are for. It changes advice, not calls.
-
     Raises:
         OctopiaConfigError: A value is empty, ends in a line break, or does not fit a header; or the kind does not fit.
     """
 
-    client_id: str
-    client_secret: SecretStr
+    client_id: str  # the REST login; may hold spaces and ``@``
+    client_secret: SecretStr  # shown once by Octopia, when it is created
+    # All examples are digits, but that is not promised. None if not chosen yet: see `OctopiaClient.for_seller`.
     seller_id: str | None = None
-    kind: CredentialKind = K.UNKNOWN
+    kind: CredentialKind = K.UNKNOWN  # what the values are for: it changes advice, not calls
 
     def __post_init__(self) -> None:
         given: object = self.client_secret

@@ -128,22 +128,15 @@ class RetryPolicy:
     The pause before attempt n+1 is drawn evenly between 0 and ``base_seconds * 2**(n-1)``, capped by ``cap_seconds``
     (full jitter, so that callers who failed together do not come back together).
 
-    Attributes:
-        attempts: Requests made at most, the first included; 1 turns repeating off.
-        base_seconds: The upper bound of the first pause.
-        cap_seconds: The upper bound of any pause drawn by this policy.
-        retry_after_cap: The longest ``Retry-After`` that is waited for; a longer one is raised at once.
-        total_seconds: The longest a call may spend from its first attempt to the end of its last pause.
-
     Raises:
         OctopiaConfigError: A value is out of its range.
     """
 
-    attempts: int = 4
-    base_seconds: float = 0.5
-    cap_seconds: float = 20.0
-    retry_after_cap: float = 60.0
-    total_seconds: float = 120.0
+    attempts: int = 4  # at most, the first included; 1 turns repeating off
+    base_seconds: float = 0.5  # the upper bound of the first pause
+    cap_seconds: float = 20.0  # the upper bound of any pause drawn
+    retry_after_cap: float = 60.0  # the longest ``Retry-After`` that is waited for; a longer one is raised at once
+    total_seconds: float = 120.0  # the longest a call may take from its first attempt to the end of its last pause
 
     def __post_init__(self) -> None:
         if self.attempts < 1:

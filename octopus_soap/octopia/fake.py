@@ -153,46 +153,31 @@ class _Package:
     results: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
 
+@dataclass(eq=False, repr=False)
 class FakeService:
-    """The state of a fake Octopia, and its answers; safe to share among threads.
+    """The state of a fake Octopia, and its answers; safe to share among threads."""
 
-    Args:
-        clock: Seconds that only grow; decides when tokens expire.
-        token_lifetime: ``expires_in`` of the tokens, in seconds; None leaves it out. 7200 and 300 are on record.
-        link_style: How links to the next page are written: ``relative`` or ``absolute`` with ``Cursor``, else
-            ``cursor``.
-        orders_link: Whether the order pages carry a ``Link`` too.
-        order_page_cap: The most orders given per page, whatever is asked for.
-        settle_looks: How often a package is looked at in vain before an upload has settled.
-        integrate_looks: How often a package is looked at in vain before its integration has ended.
-    """
-
-    def __init__(
-        self,
-        clock: Callable[[], float],
-        *,
-        token_lifetime: int | None = 7200,
-        link_style: Literal["relative", "absolute"] = "relative",
-        orders_link: bool = False,
-        order_page_cap: int = 100,
-        settle_looks: int = 1,
-        integrate_looks: int = 1,
-    ) -> None:
-        self.clock, self.token_lifetime = clock, token_lifetime
-        self.link_style, self.orders_link, self.order_page_cap = link_style, orders_link, order_page_cap
-        self.settle_looks, self.integrate_looks = settle_looks, integrate_looks
-        self.end_state = "Integrated"
-        self.clients: dict[str, str] = {}
-        self.links: set[tuple[str, str]] = set()
-        self.sellers: dict[str, dict[str, Any]] = {}
-        self.orders: dict[str, list[dict[str, Any]]] = {}
-        self.offers: dict[str, list[dict[str, Any]]] = {}
-        self.packages: dict[str, _Package] = {}
-        self.recorded: list[Recorded] = []
-        self.tokens_issued = 0
-        self._tokens: dict[str, tuple[str, float]] = {}
-        self._faults: list[tuple[str, deque[FakeAnswer]]] = []
-        self._lock = threading.RLock()
+    clock: Callable[[], float]  # decides when tokens expire
+    token_lifetime: int | None = 7200  # ``expires_in``; None leaves it out. 7200 and 300 are on record
+    link_style: Literal["relative", "absolute"] = (
+        "relative"  # of links to the next page; absolute ones write ``Cursor``
+    )
+    orders_link: bool = False  # the order pages carry a ``Link`` too
+    order_page_cap: int = 100  # the most orders given per page, whatever is asked for
+    settle_looks: int = 1  # how often a package is looked at in vain before an upload has settled
+    integrate_looks: int = 1  # ... and before its integration has ended
+    end_state: str = "Integrated"  # the state it ends in
+    clients: dict[str, str] = field(default_factory=dict[str, str])
+    links: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    sellers: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    orders: dict[str, list[dict[str, Any]]] = field(default_factory=dict[str, list[dict[str, Any]]])
+    offers: dict[str, list[dict[str, Any]]] = field(default_factory=dict[str, list[dict[str, Any]]])
+    packages: dict[str, _Package] = field(default_factory=dict[str, _Package])
+    recorded: list[Recorded] = field(default_factory=list[Recorded])
+    tokens_issued: int = 0
+    _tokens: dict[str, tuple[str, float]] = field(default_factory=dict[str, tuple[str, float]])
+    _faults: list[tuple[str, deque[FakeAnswer]]] = field(default_factory=list[tuple[str, deque[FakeAnswer]]])
+    _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def add_client(self, client_id: str, client_secret: str, *, sellers: Iterable[str] = ()) -> None:
         """Register a client and link it to *sellers*."""
@@ -447,23 +432,14 @@ class FakeOctopia:
 
     It holds one client, one seller linked to it (with 250 orders and 230 offers) and one seller that is not linked.
 
-    Args:
-        service: What answers; by default a new one.
-        clock: Seconds that only grow, for the default service's tokens; the real ones by default.
-        token_lifetime: ``expires_in`` of the default service's tokens, in seconds.
-
-    Attributes:
-        service: State, faults, and the record of what was asked.
-        client_id: The registered client. It holds a space and an ``@``, as client ids may.
-        client_secret: Its secret; holds signs that a form must encode.
-        seller_id: The linked seller: not 98979, which is the test seller of Octopia's own pages.
-        unlinked_seller_id: The seller whose calls are answered 403.
+    Its `service` holds state, faults, and the record of what was asked; give another, or the clock and the token
+    lifetime of the default one.
     """
 
-    client_id = "Fake Shop@Example Ltd"
-    client_secret = "fake+secret&not=real/é%"  # noqa: S105 - not a secret: it opens the fake only
-    seller_id = "55501"
-    unlinked_seller_id = "11111"
+    client_id = "Fake Shop@Example Ltd"  # holds a space and an @, as client ids may
+    client_secret = "fake+secret&not=real/é%"  # noqa: S105 - not a secret, and of signs that a form must encode
+    seller_id = "55501"  # not 98979, which is the test seller of Octopia's own pages
+    unlinked_seller_id = "11111"  # its calls are answered 403
 
     def __init__(
         self,

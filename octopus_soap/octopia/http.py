@@ -42,14 +42,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("octopus_soap.octopia")
 
-CONNECTIONS = 64
-"""The most connections of one client, all of which may be kept open."""
-
-IDLE_SECONDS = 50.0
-"""The longest a connection is kept unused: load balancers drop idle ones without a word after a minute."""
-
-
-# -- connections: bounded in time, never shared with a forked child --------------------------------------------------
+CONNECTIONS = 64  # of one client at most, all of which may be kept open
+IDLE_SECONDS = 50.0  # a connection is kept unused: load balancers drop idle ones without a word after a minute
 
 
 class AfterFork(Protocol):
@@ -98,19 +92,14 @@ class _BoundedBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        def connect(address: str, seconds: float) -> httpcore.NetworkStream:
-            return self._inner.connect_tcp(address, port, seconds, local_address, socket_options)
-
+        # The limit is one for all addresses: six dead ones must not take six times as long.
         until, failure = time.monotonic() + _left(timeout), httpcore.ConnectError(f"{host}: no address")
-        addresses = _addresses(host, port)
-        for (
-            address
-        ) in addresses:  # the limit is one for all of them: six dead addresses must not take six times as long
+        for address in _addresses(host, port):
             left = until - time.monotonic()
             if left <= 0:
                 raise httpcore.ConnectTimeout("no address answered in time")
             try:
-                return _BoundedStream(connect(address, left))
+                return _BoundedStream(self._inner.connect_tcp(address, port, left, local_address, socket_options))
             except httpcore.ConnectError as error:
                 failure = error
         raise failure
@@ -218,16 +207,8 @@ def _proxy(url: str) -> httpcore.Proxy:
     return httpcore.Proxy(parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(), auth)
 
 
-# -- the drivers ----------------------------------------------------------------------------------------------------
-
-
 class BlockingDriver:
-    """Carries flows out in the calling thread.
-
-    Args:
-        settings: Trust and limits.
-        sleep: Lets seconds pass.
-    """
+    """Carries flows out in the calling thread."""
 
     def __init__(self, settings: OctopiaSettings, sleep: Callable[[float], None]) -> None:
         self._settings, self._sleep = settings, sleep
@@ -287,12 +268,7 @@ class BlockingDriver:
 
 
 class AsyncioDriver:
-    """Carries flows out as part of the running task; belongs to the event loop it is first used in.
-
-    Args:
-        settings: Trust and limits.
-        sleep: Lets seconds pass.
-    """
+    """Carries flows out as part of the running task; belongs to the event loop it is first used in."""
 
     def __init__(self, settings: OctopiaSettings, sleep: Callable[[float], Awaitable[None]]) -> None:
         self._settings, self._sleep = settings, sleep

@@ -211,15 +211,10 @@ class Reference(OctopiaModel):
     reference: str | None = None
 
 
-class Payment(OctopiaModel):
-    """How an order was paid."""
+class Details(OctopiaModel):
+    """A payment or an address: only these members are confirmed, all others are in `model_extra`."""
 
     method: str | None = None
-
-
-class PostalAddress(OctopiaModel):
-    """A billing or shipping address; only ``civility`` is confirmed, all other members are in `model_extra`."""
-
     civility: str | None = None
 
 
@@ -262,7 +257,7 @@ class OrderLine(OctopiaModel):
     selling_price: Any = None
     offer: OrderedOffer | None = None
     delivery: Delivery | None = None
-    shipping_address: PostalAddress | None = None
+    shipping_address: Details | None = None
     parcels: Any = None
 
 
@@ -280,9 +275,9 @@ class Order(OctopiaModel):
     updated_at: Instant | None = None
     shipped_at_max: Instant | None = None
     status: str | None = None
-    payment: Payment | None = None
+    payment: Details | None = None
     currency_code: str | None = None
-    billing_address: PostalAddress | None = None
+    billing_address: Details | None = None
     total_price: TotalPrice | None = None
     service_fees: Any = None
     status_events: Any = None

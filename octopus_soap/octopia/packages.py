@@ -17,7 +17,6 @@ it: what was uploaded stays in the package, and a package that was never closed 
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -30,7 +29,7 @@ from octopus_soap.octopia.models import IntegrationStatus, OfferPackage, OfferRe
 from octopus_soap.octopia.paging import as_model, by_cursor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from octopus_soap.octopia.exchange import Exchange
 
@@ -350,16 +349,6 @@ class _Journey:
     stage: str = "uploading"
     uploaded: int = 0
 
-    @contextmanager
-    def named(self) -> Generator[None]:
-        """Turn an error into one that carries the package id."""
-        try:
-            yield
-        except OfferPackageError:
-            raise  # it carries the id already
-        except OctopiaError as error:
-            raise self.stopped(error.message, error) from error
-
     def stopped(self, why: str, cause: OctopiaError | None = None) -> OfferPackageError:
         return OfferPackageError(
             f"offer package {self.package_id} stopped while {self.stage}, {self.uploaded} request(s) uploaded: {why}",
@@ -377,26 +366,35 @@ def sent(
     package_id = yield from opened(exchange, plan.sales_channel_id, plan.package_type)
     if on_package is not None:
         on_package(package_id)  # before anything else can fail: the id is how the package is found again
-    journey, references = _Journey(package_id), tuple(r.seller_external_reference for r in plan.requests)
-    done: tuple[OfferRequestResult, ...] = ()
-    with journey.named():
-        for upload in plan.uploads:
-            journey.stage = "uploading"
-            yield from uploaded(exchange, package_id, upload)
-            journey.uploaded += len(upload)
-            journey.stage = "settling"
-            settled = exchange.clock() + SETTLE_SECONDS
-            state = yield from _watched(exchange, package_id, settled, lambda state: state in _SETTLED)
-            if state != _OPEN:
-                raise journey.stopped(f"the package is {state or 'in no state'} instead of open for more")
-        journey.stage = "closing"
-        yield from closed(exchange, package_id)
-        deadline = exchange.clock() + wait_seconds
-        journey.stage = "integrating"
-        state = yield from _watched(exchange, package_id, deadline, lambda state: state not in _UNDER_WAY)
-        journey.stage = "results"
-        if state not in _UNDER_WAY:
-            done = yield from _all_results(exchange, package_id, set(references), deadline)
+    journey = _Journey(package_id)
+    try:
+        return (yield from _carried_through(exchange, plan, wait_seconds, journey))
+    except OfferPackageError:
+        raise  # it carries the id already
+    except OctopiaError as error:
+        raise journey.stopped(error.message, error) from error
+
+
+def _carried_through(
+    exchange: Exchange, plan: OfferPackagePlan, wait_seconds: float, journey: _Journey
+) -> Flow[OfferPackageReport]:
+    package_id, done = journey.package_id, tuple[OfferRequestResult, ...]()
+    for upload in plan.uploads:
+        journey.stage = "uploading"
+        yield from uploaded(exchange, package_id, upload)
+        journey.uploaded += len(upload)
+        journey.stage, settled = "settling", exchange.clock() + SETTLE_SECONDS
+        state = yield from _watched(exchange, package_id, settled, lambda state: state in _SETTLED)
+        if state != _OPEN:
+            raise journey.stopped(f"the package is {state or 'in no state'} instead of open for more")
+    journey.stage = "closing"
+    yield from closed(exchange, package_id)
+    journey.stage, deadline = "integrating", exchange.clock() + wait_seconds
+    state = yield from _watched(exchange, package_id, deadline, lambda state: state not in _UNDER_WAY)
+    journey.stage = "results"
+    references = tuple(request.seller_external_reference for request in plan.requests)
+    if state not in _UNDER_WAY:
+        done = yield from _all_results(exchange, package_id, set(references), deadline)
     return OfferPackageReport(package_id=package_id, state=state, sent=references, results=done)
 
 

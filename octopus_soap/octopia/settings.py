@@ -30,11 +30,9 @@ from octopus_soap.octopia.errors import OctopiaConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# The token service [C] and the seller API [C2; the host is C]: docs/octopia.md.
 TOKEN_URL = "https://auth.octopia-io.net/auth/realms/maas/protocol/openid-connect/token"  # noqa: S105 - an address, not a password
-"""The token service (docs/octopia.md, [C])."""
-
 API_URL = "https://api.octopia-io.net/seller/v2"
-"""The seller API (docs/octopia.md, [C2]; the host is [C])."""
 
 RETIRED_HOSTS: Mapping[str, str] = {
     "oauth2.cdiscount.com": f"it was decommissioned [C]; the token service is {TOKEN_URL}",
@@ -55,38 +53,25 @@ _TLS_OFF = (
 class OctopiaSettings:
     """Everything about a connection but the credentials.
 
-    Attributes:
-        token_url: The token service.
-        api_url: The base of the seller API, without a trailing slash.
-        subscription_key: Sent as ``Ocp-Apim-Subscription-Key``. No longer mandatory ([C]); off by default.
-        language: Sent as ``Accept-Language``, such as ``fr-FR`` ([C2]: categories, products and offer packages read
-            it).
-        verify: True for the usual public authorities (``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are obeyed), or the path
-            of a CA bundle (a PEM file, or a directory prepared by OpenSSL's rehash) that is trusted *instead* of them.
-        allow_writes: Off by default. The bodies of the write calls are graded [C2] at best and were never checked
-            against Octopia's own OpenAPI file, so writing is a decision.
-        connect_seconds: Limit for opening a connection, all addresses of the host together.
-        read_seconds: Limit for each wait for data.
-        attempt_seconds: Limit for one request and its whole answer, from looking up the host to the last byte.
-        renew_seconds: Limit for asking for a new token while the present one is still good. It is asked once.
-        max_reply_bytes: The longest answer read, after decompression.
-        retry: How patiently reads and token requests are repeated.
-
     Raises:
         OctopiaConfigError: An address, a limit, a proxy or `verify` is refused; the message says what to use.
     """
 
     token_url: str = TOKEN_URL
-    api_url: str = API_URL
-    subscription_key: SecretStr | None = None
-    language: str | None = None
+    api_url: str = API_URL  # without a trailing slash
+    subscription_key: SecretStr | None = None  # ``Ocp-Apim-Subscription-Key``; no longer mandatory ([C])
+    language: str | None = None  # ``Accept-Language``, such as ``fr-FR`` ([C2]: categories, products, offer packages)
+    # True for the usual public authorities (``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are obeyed), or the path of a CA
+    # bundle (a PEM file, or a directory prepared by OpenSSL's rehash) that is trusted *instead* of them.
     verify: str | os.PathLike[str] | Literal[True] = True
+    # The bodies of the write calls are graded [C2] at best and were never checked against Octopia's own OpenAPI file,
+    # so writing is a decision.
     allow_writes: bool = False
-    connect_seconds: float = 10.0
-    read_seconds: float = 30.0
-    attempt_seconds: float = 120.0
-    renew_seconds: float = 5.0
-    max_reply_bytes: int = 32 * 1024 * 1024
+    connect_seconds: float = 10.0  # for opening a connection, all addresses of the host together
+    read_seconds: float = 30.0  # for each wait for data
+    attempt_seconds: float = 120.0  # for one request and its whole answer, from looking up the host to the last byte
+    renew_seconds: float = 5.0  # for asking, once, for a new token while the present one is still good
+    max_reply_bytes: int = 32 * 1024 * 1024  # after decompression
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
     def __post_init__(self) -> None:
@@ -116,13 +101,10 @@ class OctopiaSettings:
         return _trusting(os.fspath(self.verify), "verify")
 
     def proxy_of(self, url: str, environ: Mapping[str, str] | None = None) -> str | None:
-        """Return the proxy that the environment names for *url*, or None.
+        """Return the proxy that the environment names for *url*, or None; one that cannot be used is an error.
 
         Read are ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY`` and ``NO_PROXY``, in lower case too. A proxy never sees
         what goes to this machine.
-
-        Raises:
-            OctopiaConfigError: A variable holds what cannot be used; the message names it.
         """
         if is_loopback(url):
             return None
@@ -135,16 +117,9 @@ class OctopiaSettings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, *, allow_writes: bool = False) -> OctopiaSettings:
-        """Read settings from the environment.
+        """Read ``OCTOPIA_TOKEN_URL``, ``_API_URL``, ``_SUBSCRIPTION_KEY``, ``_LANGUAGE`` and ``_CA_BUNDLE``.
 
-        Args:
-            environ: The variables; the process's own by default. Read are ``OCTOPIA_TOKEN_URL``, ``OCTOPIA_API_URL``,
-                ``OCTOPIA_SUBSCRIPTION_KEY``, ``OCTOPIA_LANGUAGE`` and ``OCTOPIA_CA_BUNDLE``; an empty one counts as
-                unset.
-            allow_writes: Not read from the environment: writing is decided in code.
-
-        Raises:
-            OctopiaConfigError: A value is refused.
+        An empty variable counts as unset. *allow_writes* is not read from there: writing is decided in code.
         """
         env = os.environ if environ is None else environ
         key = env.get("OCTOPIA_SUBSCRIPTION_KEY")

@@ -161,7 +161,7 @@ def _code_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 def test_the_package_is_small() -> None:
     lines = sum(len(module.read_text().splitlines()) for module in MODULES)
     assert len(MODULES) <= 15
-    assert lines <= 4650
+    assert lines <= 4520  # and no growth without a reason
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda m: m.stem)
