@@ -388,7 +388,7 @@ def _dotenv(folder: Path, **given: str) -> None:
     (folder / ".env").write_text("".join(f"OCTOPUS_{name.upper()}={value}\n" for name, value in given.items()))
 
 
-SECRETS = {"authtoken": TOKEN, "accessid": ACCESS}
+SECRETS: dict[str, Any] = {"authtoken": TOKEN, "accessid": ACCESS}
 
 
 @pytest.mark.parametrize("holder", ["arguments", "environment", "profile", "profile named in .env"])
@@ -402,7 +402,7 @@ def test_a_file_of_the_working_folder_does_not_redirect_credentials(
     for name, value in {**SECRETS, "merchantname": "my shop"}.items() if holder == "environment" else ():
         monkeypatch.setenv(f"OCTOPUS_{name.upper()}", value)
     _dotenv(own_folder, endpoint="https://elsewhere.example/x.svc", profile=profile, trust_env_file="1")
-    given = {**SECRETS, "merchantname": "my shop"} if holder == "arguments" else {}
+    given: dict[str, Any] = {**SECRETS, "merchantname": "my shop"} if holder == "arguments" else {}
     with pytest.raises(
         ConfigError, match=r"authtoken and accessid come from another source.*OCTOPUS_ENDPOINT"
     ) as raised:
@@ -434,7 +434,7 @@ def test_a_file_that_holds_everything_is_used(own_folder: Path) -> None:
 )  # fmt: skip
 def test_an_endpoint_no_request_can_be_sent_to_is_refused_where_it_is_given(endpoint: str) -> None:
     with pytest.raises(ConfigError, match="endpoint: "):
-        OctopusSettings(**{**GIVEN, "endpoint": endpoint})
+        OctopusSettings.load(**{**GIVEN, "endpoint": endpoint})
 
 
 def test_settings_made_directly_are_refused_as_those_that_are_loaded() -> None:

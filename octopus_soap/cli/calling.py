@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from octopus_soap._http import one_line
 from octopus_soap.cli.output import Output, as_row, notice, show_records
 from octopus_soap.cli.records import Records
 from octopus_soap.cli.tables import show_table, terminal
@@ -30,6 +31,22 @@ T = TypeVar("T")
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Show the messages that would be sent, without secrets; send nothing.")
 ]
+
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+def confirmed(question: str, *, yes: bool) -> None:
+    """Ask *question* on a terminal, unless *yes* answers it.
+
+    Raises:
+        typer.Abort: the answer is no.
+        typer.BadParameter: there is no terminal to ask.
+    """
+    if yes:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise typer.BadParameter("this cannot be undone, and there is no terminal to ask: give --yes")
+    typer.confirm(one_line(question), abort=True, err=True)
 
 
 def in_full(label: str, call: Callable[[Callable[[Progress], None]], T], show: Callable[[Any], object]) -> T:

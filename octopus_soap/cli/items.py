@@ -9,6 +9,8 @@ import typer
 from octopus_soap.cli.application import Application
 from octopus_soap.cli.calling import (
     DryRunOption,
+    YesOption,
+    confirmed,
     exit_for,
     in_full,
     one_by_one,
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from octopus_soap.results import BatchResult
 
 app = Application()
+_NAMED = 5  # SKUs in a question
 
 
 @app.command("get")
@@ -137,10 +140,14 @@ def delete(
     skus: Skus = None,
     file: SkuFile = None,
     stores: Annotated[bool, typer.Option("--stores", help="Delete their data from the stores too.")] = False,
+    yes: YesOption = False,
     output: OutputOption = Output.TABLE,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Delete items, one call each. Exit code 1: some did not exist."""
+    """Delete items, one call each. Exit code 1: some did not exist.
+
+    A terminal is asked first; elsewhere, such as in cron, it needs --yes.
+    """
     wanted = skus_of(skus, file)
     with connection.client() as client:
         call = client.delete_item_store if stores else client.delete_item
@@ -150,6 +157,8 @@ def delete(
         if dry_run:
             show_unsent(client, output, iter(requests), call.operation.wire_name)
             return
+        shown = ", ".join(wanted[:_NAMED]) + (f", … ({len(wanted)})" if len(wanted) > _NAMED else "")
+        confirmed(f"Delete {shown}{' from the stores too' if stores else ''}?", yes=yes)
         result = in_full(
             "deleting",
             lambda progress: one_by_one(wanted, str, call.with_info, progress),

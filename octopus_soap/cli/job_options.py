@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from octopus_soap.jobs.reports import Report
 
 LEDGER = "octopus-ledger.db"
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+_UNITS = {"ms": 0.001, "": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 LedgerOption = Annotated[
     str,
@@ -60,14 +60,14 @@ ReportOption = Annotated[
 ]
 
 
-def seconds_of(text: str, option: str = "--every") -> float:
-    """Return the seconds of a text such as `60s`, `5m`, `1h`, `90`.
+def seconds_of(text: str, option: str = "--every", *, least: float = 0.001) -> float:
+    """Return the seconds of a text such as `60s`, `5m`, `1h`, `300ms`, `90`, *least* or more.
 
     Raises:
         typer.BadParameter: it is not a time.
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
-    if found is None or float(found[1]) == 0:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|[smhd]?)", text.strip())
+    if found is None or float(found[1]) * _UNITS[found[2]] < least:
         raise typer.BadParameter(f"{text!r} is not a time such as 60s, 5m or 1h", param_hint=option)
     return float(found[1]) * _UNITS[found[2]]
 

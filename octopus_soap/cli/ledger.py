@@ -54,10 +54,13 @@ def status(
     from octopus_soap.jobs import inspection  # noqa: PLC0415 - heavy: only inside a command
 
     with _opened(place, channel) as ledger:
-        names = inspection.channels(ledger) if everything else [channel]
+        known = inspection.channels(ledger)
+        names = known if everything else [channel]
         found = [
             (name, inspection.status(shop := ledger.for_channel(name)), inspection.running(shop)) for name in names
         ]
+
+    others = f"channels there: {', '.join(map(repr, known))}" if known else "the ledger is empty"
 
     def table() -> None:
         for name, jobs, runs in found:
@@ -68,7 +71,7 @@ def status(
             if rows:
                 show_table(name if everything else "", ["Job", "Table", "Rows", "#Due", "#Leased"], rows)
             else:
-                typer.echo(f"nothing in channel {name!r}")
+                typer.echo(f"nothing in channel {name!r}; {others}")
             for run in runs:
                 typer.echo(f"{run.job} is running: {run.holder}, since {run.since:%Y-%m-%d %H:%M:%S} UTC")
 

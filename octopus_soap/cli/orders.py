@@ -97,7 +97,7 @@ def list_orders(
 
 
 def _criteria(since: str | None, until: str | None, payment: str | None, shipping: str | None) -> OrderCriteria:
-    from octopus_soap.models import OrderCriteria, PaymentStatusCode, ShippingStatusCode  # noqa: PLC0415 - heavy
+    from octopus_soap.models import OrderCriteria  # noqa: PLC0415 - heavy: only inside a command
 
     given: dict[str, Any] = {}
     if until and not since:
@@ -106,9 +106,9 @@ def _criteria(since: str | None, until: str | None, payment: str | None, shippin
         given["order_creation_filter_begin_time_gmt"] = _moment(since, "--since")
         given["order_creation_filter_end_time_gmt"] = _moment(until, "--until") if until else datetime.now(UTC)
     if payment:
-        given["payment_status_filter"] = _status(payment, PaymentStatusCode)
+        given["payment_status_filter"] = payment
     if shipping:
-        given["shipping_status_filter"] = _status(shipping, ShippingStatusCode)
+        given["shipping_status_filter"] = shipping
     return OrderCriteria(**given)
 
 
@@ -130,12 +130,6 @@ def _moment(text: str, option: str) -> datetime:
             f"{text!r} has no time zone; append Z for UTC, or an offset such as +01:00", param_hint=option
         )
     return moment
-
-
-def _status(text: str, codes: Any) -> str:
-    """Return the status as the service spells it; the model refuses one it does not know."""
-    spelled: str = next((code.value for code in codes if code.value.casefold() == text.casefold()), text)
-    return spelled
 
 
 def _show(result: BatchResult[OrderResponseItem], output: Output) -> None:
@@ -205,9 +199,9 @@ def pull(
     """
     from octopus_soap.jobs import Ledger, OrderInbox  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.jobs.order_files import OrderFiles  # noqa: PLC0415 - heavy: only inside a command
-    from octopus_soap.models import PaymentStatusCode, ShippingStatusCode  # noqa: PLC0415 - as above
 
     begin = _moment(since, "--since") if since else None
+    statuses = _criteria(None, None, payment, shipping)
     files = OrderFiles(to, kind.value)
     with connection.client() as client, Ledger(place, channel=channel) as ledger:
         inbox = OrderInbox(
@@ -217,8 +211,8 @@ def pull(
             since=begin,
             confirm=confirm,
             on_change=on_change.value,
-            payment=_status(payment, PaymentStatusCode) if payment else None,
-            shipping=_status(shipping, ShippingStatusCode) if shipping else None,
+            payment=statuses.payment_status_filter,
+            shipping=statuses.shipping_status_filter,
         )
 
         def once(stop: Event) -> Report:

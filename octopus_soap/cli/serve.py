@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from octopus_soap.cli.job_options import seconds_of
+
 if TYPE_CHECKING:
     from octopus_soap.emulator import Emulator
 
@@ -42,6 +44,16 @@ def serve(
             "--strict", help="Value types cannot be null, and are 0 where they are left out: as plain .NET members."
         ),
     ] = False,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RULE",
+            help="Fail on purpose: 503:5%, SubmitOrder=lost:1/20, hang, fault, reset, html … Can be repeated.",
+        ),
+    ] = None,
+    latency: Annotated[
+        str, typer.Option(metavar="TIME", help="Answer every call later by this time, such as 300ms or 2s.")
+    ] = "0s",
     seed: Annotated[
         int,
         typer.Option(
@@ -53,8 +65,9 @@ def serve(
 
     Its invented credentials are printed as variables to paste into another terminal.
     """
-    from octopus_soap.emulator import Emulator, Profile  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.emulator import Emulator, Latency, Profile  # noqa: PLC0415 - heavy: only inside a command
 
+    late = seconds_of(latency, "--latency", least=0.0)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -77,6 +90,13 @@ def serve(
             seed = 0
         elif seed:
             emulator.store.seed(items=seed, orders=-(-seed // 10))
+        for nth, rule in enumerate(fault or ()):
+            try:
+                emulator.script.add(rule, latency=late, seed=nth)
+            except ValueError as error:
+                raise typer.BadParameter(str(error), param_hint="--fault") from None
+        if late:
+            emulator.script.on("*").do(Latency(late))
         _announce(emulator, seed)
         while not stop.wait(1):  # on Windows, signals are not handled during a wait without limit
             pass

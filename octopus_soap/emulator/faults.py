@@ -328,3 +328,30 @@ class ApiFailure(InjectedFault):
         if exchange is None or exchange.operation is None:
             return reply
         return exchange.service.answer(exchange.operation, Outcome(ok=False, code=self.code, message=self.message))
+
+
+NAMED: dict[str, InjectedFault] = {
+    "fault": Fault("internal"),
+    "failure": ApiFailure(),
+    "reset": Reset(when="before"),
+    "lost": Reset(when="after"),
+    "hang": Hang(),
+    "truncate": Truncate(0.5),
+    "html": Html(),
+    "drip": Drip(),
+}
+"""Faults by a short name, for `Script.add`. ``reset``: nothing was done; ``lost``: done, and the answer never came."""
+_LEAST_STATUS, _MOST_STATUS, _SLOW_DOWN = 300, 599, 429
+
+
+def named_fault(name: str) -> InjectedFault:
+    """Return the fault that a name such as ``503`` or ``lost`` stands for.
+
+    Raises:
+        ValueError: There is no such fault; the message lists them.
+    """
+    if name.isascii() and name.isdigit() and _LEAST_STATUS <= int(name) <= _MOST_STATUS:
+        return Status(int(name), retry_after=1 if int(name) == _SLOW_DOWN else None)
+    if name not in NAMED:
+        raise ValueError(f"no fault {name!r}: an HTTP status from 300 to 599, or one of {', '.join(NAMED)}")
+    return NAMED[name]

@@ -6,7 +6,10 @@ import random
 import threading
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from fractions import Fraction
 from typing import TYPE_CHECKING
+
+from .faults import Latency, named_fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -75,6 +78,19 @@ class Rule:
         )
 
 
+def _share(rate: str, text: str) -> float | None:
+    """Return the share of calls, None for all."""
+    if not rate:
+        return None
+    try:
+        share = float(rate[:-1]) / 100 if rate.endswith("%") else float(Fraction(rate))
+    except (ValueError, ZeroDivisionError):
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise ValueError(f"{text!r}: the rate is not a share such as 5%, 0.05 or 1/20")
+    return share
+
+
 class Script:
     """The faults in force, tried in the order they were added: the first rule that is due strikes.
 
@@ -135,6 +151,27 @@ class Script:
         with self._lock:
             self._rules.append(rule)
         return rule
+
+    def add(self, text: str, *, latency: float = 0.0, seed: int = 0) -> Rule:
+        """Add a rule from a text such as ``503:5%``, ``SubmitOrder=lost:1/20`` or ``Get*=hang``.
+
+        The form is ``[OPERATION=]FAULT[:RATE]``. FAULT is an HTTP status, or one of `faults.NAMED`. RATE is the share
+        of calls: ``5%``, ``0.05`` or ``1/20``; every call without one.
+
+        Args:
+            text: The rule.
+            latency: Seconds by which the failing answers come late.
+            seed: Seed of the rule's random numbers.
+
+        Raises:
+            ValueError: The text is not such a rule; the message says what is.
+        """
+        target, _, rest = text.rpartition("=")
+        name, _, rate = rest.partition(":")
+        fault = named_fault(name.strip())
+        share = _share(rate.strip(), text)
+        late = (Latency(latency),) if latency else ()
+        return self.on(target.strip() or "*", probability=share, seed=seed).do(*late, fault)
 
     def match(self, record: CallRecord) -> tuple[InjectedFault, ...]:
         """Return the faults for a call; empty if none is due."""

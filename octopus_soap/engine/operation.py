@@ -20,6 +20,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
@@ -36,7 +37,7 @@ from octopus_soap.errors import (
     ProtocolError,
     RejectedError,
 )
-from octopus_soap.models.base import WireModel
+from octopus_soap.models.base import WireModel, inner_type
 from octopus_soap.results import Answer, BatchResult
 from octopus_soap.safety import OmittedValues, Safety
 
@@ -236,6 +237,21 @@ class Operation:
         annotation = str(self.body.__annotations__.get("return", ""))
         return annotation.removeprefix("SingleCall[").removesuffix("]")
 
+    def explained(self, error: TypeError, given: dict[str, Any]) -> TypeError:
+        """Return *error*, or a better one if *given* has an argument that the call does not: it names the nearest."""
+        parameters = self.signature.parameters
+        unknown = next((name for name in given if name not in parameters), None)
+        if unknown is None:
+            return error
+        near = get_close_matches(unknown, parameters, n=1)
+        meant = near[0] if near else ""
+        for name, parameter in inspect.signature(self.body, eval_str=True).parameters.items():
+            model = inner_type(parameter.annotation)
+            if isinstance(model, type) and issubclass(model, WireModel) and (field := model.nearest(unknown)):
+                meant = f"{name}={model.__name__}({field}=...)"
+        hint = f"did you mean {meant}?" if meant else f"it has {', '.join(parameters)}"
+        return TypeError(f"{self.name}() has no argument {unknown!r}; {hint}")
+
     def __repr__(self) -> str:
         return f"<operation {self.wire_name}: {self.safety.value}>"
 
@@ -287,7 +303,10 @@ class SingleOperation(Operation, Generic[P, T]):
             InvalidInputError: an argument is refused.
             UnverifiedContractError: the operation writes, under a contract that was never compared with the live one.
         """
-        call: SingleCall[T] = self.body(client, *args, **kwargs)
+        try:
+            call: SingleCall[T] = self.body(client, *args, **kwargs)
+        except TypeError as error:
+            raise self.explained(error, kwargs) from None
         problems = list(call.problems)
         if call.guarded and not problems:
             value = call.arguments[call.guarded]
@@ -408,11 +427,19 @@ class ListOperation(Operation, Generic[P, T, R]):
             InvalidInputError: inputs are refused; all of them are listed.
             UnverifiedContractError: the operation writes, under a contract that was never compared with the live one.
         """
-        return BatchCall(self, self.body(client, *args, **kwargs), context, streaming=False)
+        try:
+            asked = self.body(client, *args, **kwargs)
+        except TypeError as error:
+            raise self.explained(error, kwargs) from None
+        return BatchCall(self, asked, context, streaming=False)
 
     def stream(self, client: object, context: Context, /, *args: P.args, **kwargs: P.kwargs) -> BatchCall[T, R]:
         """Return one call whose inputs are checked batch by batch, as they come."""
-        return BatchCall(self, self.body(client, *args, **kwargs), context, streaming=True)
+        try:
+            asked = self.body(client, *args, **kwargs)
+        except TypeError as error:
+            raise self.explained(error, kwargs) from None
+        return BatchCall(self, asked, context, streaming=True)
 
 
 def single(

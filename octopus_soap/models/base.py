@@ -36,6 +36,43 @@ def member(wire_name: str, description: str = "") -> Any:
     return Field(default=None, validation_alias=wire_name, serialization_alias=wire_name, description=description)
 
 
+OTHER_NAMES: dict[str, tuple[str, ...]] = {
+    "qty": ("quantity", "stock", "form_quantity"),
+    "quantity": ("stock",),
+    "count": ("stock", "quantity"),
+    "onhand": ("stock",),
+    "inventory": ("stock",),
+    "stockquantity": ("stock",),
+    "stocklevel": ("stock",),
+    "costprice": ("cost",),
+    "purchaseprice": ("cost",),
+    "unitcost": ("cost",),
+    "sellingprice": ("price", "unit_price"),
+    "retailprice": ("price",),
+    "price": ("unit_price",),
+    "name": ("description",),
+    "title": ("description",),
+    "ean": ("upc",),
+    "gtin": ("upc",),
+    "barcode": ("upc",),
+    "itemnumber": ("sku",),
+    "articlenumber": ("sku",),
+    "productcode": ("sku",),
+    "productid": ("sku",),
+    "itemid": ("sku",),
+    "status": ("payment_status_filter", "payment_status"),
+    "since": ("order_creation_filter_begin_time_gmt",),
+    "until": ("order_creation_filter_end_time_gmt",),
+    "orderids": ("order_id_list",),
+    "lines": ("order_items",),
+    "items": ("order_items",),
+    "postcode": ("zip",),
+    "postalcode": ("zip",),
+    "zipcode": ("zip",),
+}
+"""Names that other systems use for our fields, without underscores: the first field that a model has is suggested."""
+
+
 class WireModel(BaseModel):
     """Base of the data contracts: snake_case attributes, wire names as aliases."""
 
@@ -100,12 +137,22 @@ class WireModel(BaseModel):
         known, fields = cls.wire_names(), cls.model_fields  # looked up once: pydantic computes the second anew
         for name in data:
             if name not in fields and name not in known:
-                # Ignoring case: the page itself writes Sku, SKU and sku.
-                names = {accepted.casefold(): accepted for accepted in [*known, *fields]}
-                near = get_close_matches(str(name).casefold(), names, n=1)
-                hint = f"; did you mean {names[near[0]]!r}?" if near else ""
+                near = cls.nearest(str(name))
+                hint = f"; did you mean {near!r}?" if near else ""
                 raise refused(f"{cls.__name__} has no field {name!r}{hint}")
         return data
+
+    @classmethod
+    def nearest(cls, name: str) -> str:
+        """Return the field that *name* most likely means; empty if none is near."""
+        folded = name.casefold()
+        for field in OTHER_NAMES.get(folded.replace("_", "").replace(" ", ""), ()):
+            if field in cls.model_fields:
+                return field
+        # Ignoring case: the page itself writes Sku, SKU and sku.
+        names = {accepted.casefold(): accepted for accepted in [*cls.wire_names(), *cls.model_fields]}
+        near = get_close_matches(folded, names, n=1)
+        return names[near[0]] if near else ""
 
     @classmethod
     def wire_names(cls) -> dict[str, str]:

@@ -47,7 +47,10 @@ def _filter(codes: type[OpenEnum]) -> BeforeValidator:
     # made on purpose, PaymentStatusCode("NewOne"), passes.
     def check(value: Any) -> Any:
         if isinstance(value, str) and not isinstance(value, codes) and not codes(value).known:
-            raise refused(f"unknown status; the page lists {', '.join(codes)} (case matters)")
+            spelled = next((code for code in codes if code.casefold() == value.casefold()), None)
+            if spelled is None:
+                raise refused(f"unknown status; the page lists {', '.join(codes)}")
+            return spelled
         return value
 
     return BeforeValidator(check)

@@ -289,9 +289,9 @@ def _columns(path: Path, head: list[str], model: type[WireModel], also: Sequence
 
 
 def _unknown(name: str, model: type[WireModel], known: dict[str, str]) -> str:
-    near = get_close_matches(name.strip().casefold(), known, n=1)
-    if near:
-        return f"unknown; did you mean {known[near[0]]}?"
+    near = [model.nearest(name.strip()).casefold(), *get_close_matches(name.strip().casefold(), known, n=1)]
+    if meant := next((known[each] for each in near if each in known), ""):
+        return f"unknown; did you mean {meant}?"
     everything = {wire.casefold() for wire in model.wire_names()} | set(model.model_fields)
     if name.strip().casefold() in everything:
         return "does not fit a cell; set it with the Python client"

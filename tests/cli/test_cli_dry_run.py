@@ -20,8 +20,8 @@ FILES = {
 }
 COMMANDS = {
     "items upload": ["items", "upload", "items.csv"],
-    "items delete": ["items", "delete", "A", "B"],
-    "items delete --stores": ["items", "delete", "A", "--stores"],
+    "items delete": ["items", "delete", "A", "B", "--yes"],
+    "items delete --stores": ["items", "delete", "A", "--stores", "--yes"],
     "stock set": ["stock", "set", "A", "--stock", "4", "--price", "19.90"],
     "stock push": ["stock", "push", "stock.csv"],
     "orders confirm": ["orders", "confirm", "100001", "100002"],

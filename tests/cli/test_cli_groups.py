@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 
 import pytest
 
+from octopus_soap import InvalidInputError, InventoryItem, ItemQuantityAndPrice, OrderCriteria, OrderItem
 from octopus_soap.emulator import Status
 
 
@@ -31,7 +34,7 @@ def test_items_list_shows_the_recent_changes(shell, service):
 def test_items_delete_tells_what_was_not_there_and_goes_on(shell, service):
     for sku in ("A", "B"):
         service.store.add_item(sku)
-    ran = shell("items", "delete", "A", "nope", "B")
+    ran = shell("items", "delete", "A", "nope", "B", "--yes")
     assert ran.code == 1
     assert "the service has no such item" in ran.out
     assert "deleted: 2 of 3; calls: 3" in ran.out
@@ -39,7 +42,7 @@ def test_items_delete_tells_what_was_not_there_and_goes_on(shell, service):
 
 
 def test_items_delete_checks_every_sku_before_the_first_is_sent(shell, service):
-    ran = shell("items", "delete", "A", "x" * 51)
+    ran = shell("items", "delete", "A", "x" * 51, "--yes")
     assert ran.code == 2
     assert "at most 50 characters" in ran.err
     assert service.calls == []
@@ -48,7 +51,7 @@ def test_items_delete_checks_every_sku_before_the_first_is_sent(shell, service):
 def test_a_delete_that_fails_ends_it_and_says_what_was_done(shell, service):
     service.store.add_item("A")
     service.script.on("DeleteItem", nth=2).do(Status(404))
-    rows = shell("items", "delete", "A", "B", "C", "-o", "json")
+    rows = shell("items", "delete", "A", "B", "C", "-y", "-o", "json")
     assert rows.code == 2
     assert [row["status"] for row in rows.data] == ["ok", "failed", "not_sent"]
 
@@ -143,3 +146,70 @@ def test_a_profile_chooses_the_service(shell, service, monkeypatch, tmp_path):
     ran = shell("items", "exists", "A", "--profile", "shp")
     assert ran.code == 2
     assert "no profile 'shp'" in ran.err
+
+
+# -- questions, names and other spellings --------------------------------------------------------------------------
+
+
+def test_items_are_not_deleted_unasked(shell, service):
+    service.store.add_item("A")
+    ran = shell("items", "delete", "A")
+    assert (ran.code, "give --yes" in ran.err) == (2, True)
+    assert service.calls == []
+
+
+@pytest.mark.parametrize(("answer", "code", "calls"), [("y\n", 0, 1), ("n\n", 130, 0), ("\n", 130, 0)])
+def test_a_terminal_is_asked_before_items_are_deleted(shell, service, monkeypatch, answer, code, calls):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    service.store.add_item("A")
+    monkeypatch.setattr("sys.stdin", Terminal(answer))
+    monkeypatch.setattr("sys.stderr", Terminal())
+    assert shell("items", "delete", "A").code == code
+    assert "Delete A?" in sys.stderr.getvalue()
+    assert len(service.calls) == calls
+
+
+@pytest.mark.parametrize("status", ["Cleared", "cleared", "CLEARED"])
+def test_a_status_is_accepted_in_any_case_in_the_shell_and_in_python(shell, service, client, status):
+    assert shell("orders", "list", "--payment", status).code == 0
+    assert shell("call", "GetOrderList", "--payment-status", status).code == 0
+    client.get_order_list(OrderCriteria(payment_status_filter=status))
+    assert [
+        b"<b:PaymentStatusFilter>Cleared<" in call.request or b"Cleared" in call.request for call in service.calls
+    ] == [True] * 3
+
+
+def test_a_status_there_is_none_of_is_refused_with_those_there_are(shell, service):
+    for words in (["orders", "list"], ["orders", "pull", "--to", "x"], ["call", "GetOrderList"]):
+        option = "--payment-status" if words[0] == "call" else "--payment"
+        ran = shell(*words, option, "paid")
+        assert (ran.code, "unknown status; the page lists" in ran.err) == (2, True)
+    assert service.calls == []
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "meant"),
+    [(ItemQuantityAndPrice, "qty", "stock"), (ItemQuantityAndPrice, "quantity", "stock"), (InventoryItem, "cost_price", "cost"),
+     (InventoryItem, "CostPrice", "cost"), (OrderItem, "qty", "quantity"), (InventoryItem, "barcode", "upc"),
+     (OrderCriteria, "payment_status", "payment_status_filter"), (InventoryItem, "Pric", "price")],
+)  # fmt: skip
+def test_the_names_of_other_systems_suggest_the_field(model, name, meant, csv_file, shell):
+    with pytest.raises(InvalidInputError, match=rf"did you mean '{meant}'"):
+        model(**{name: "1"})
+    if model is InventoryItem and name != "Pric":
+        assert f"did you mean {meant}?" in shell("items", "upload", str(csv_file(f"sku,{name}", "A,1"))).err
+
+
+def test_an_argument_there_is_none_of_names_the_nearest(client):
+    with pytest.raises(
+        TypeError,
+        match=r"no argument 'payment_status'; did you mean criteria=OrderCriteria\(payment_status_filter=...\)",
+    ):
+        client.get_order_list(payment_status="Cleared")
+    with pytest.raises(TypeError, match=r"get_item_list\(\) has no argument 'batchsize'; did you mean batch_size"):
+        client.get_item_list(["A"], batchsize=5)
+    with pytest.raises(TypeError, match="missing 1 required positional argument"):
+        client.get_item_list()

@@ -207,3 +207,8 @@ def test_a_rejected_sku_with_a_blank_is_quoted_and_can_be_forgotten(shell, stock
     assert shell("ledger", "forget", "S1 ").code == 0
     assert shell("ledger", "status").code == 0
     assert shell("ledger", "forget", "S1 ").code == 1
+
+
+def test_an_empty_channel_names_those_there_are(shell, stock: Path) -> None:
+    shell("push", str(stock), "--channel", "shop")
+    assert "nothing in channel 'shp'; channels there: 'shop'" in shell("ledger", "status", "--channel", "shp").out

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 import requests
 
-from octopus_soap import OctopusClient
+from octopus_soap import HttpStatusError, OctopusClient, OctopusError
 
 COMMAND = [sys.executable, "-c", "from octopus_soap.cli import main; main()", "serve"]
 
@@ -72,3 +72,49 @@ def test_a_strict_service_publishes_plain_values_and_takes_the_hosts_it_is_given
         )
     assert b'name="Price" type="xs:decimal"' in allowed.content
     assert foreign.status_code == 400
+
+
+def test_faults_and_latency_are_given_on_the_command_line():
+    options = [
+        "--port",
+        "0",
+        "--seed",
+        "3",
+        "--fault",
+        "IsSkuExist=404",
+        "--fault",
+        "GetItem*=fault:100%",
+        "--latency",
+        "1ms",
+    ]
+    with serving(*options) as (_, variables), client_of(variables) as client:
+        with pytest.raises(HttpStatusError):
+            client.is_sku_exist("DEMO-0003")
+        with pytest.raises(OctopusError):
+            client.get_item_list(["DEMO-0001"])
+        assert len(client.get_order_list()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--fault", "999"], "no fault '999': an HTTP status from 300 to 599, or one of fault, failure, reset, lost"),
+        (["--fault", "oops:5%"], "no fault 'oops'"),
+        (["--fault", "503:lots"], "the rate is not a share such as 5%, 0.05 or 1/20"),
+        (["--fault", "503:200%"], "the rate is not a share"),
+        (["--fault", "503:1/0"], "the rate is not a share"),
+        (["--latency", "soon"], "'soon' is not a time such as 60s"),
+    ],
+)
+def test_a_fault_there_is_none_of_is_refused(shell, words, said):
+    ran = shell("serve", "--port", "0", *words)
+    assert (ran.code, said in ran.err) == (2, True), ran.err
+
+
+def test_the_same_rules_in_a_test(service, make_client):
+    service.script.add("GetItemQuantity=lost:1/1")
+    service.script.add("IsSkuExist=503:0%")
+    with make_client(max_attempts=1) as client:
+        assert client.is_sku_exist("A") is False
+        with pytest.raises(OctopusError, match="closed without an answer"):
+            client.get_item_quantity("A")
