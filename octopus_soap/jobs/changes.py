@@ -288,7 +288,7 @@ class ChangeFeed:
             except (AuthenticationError, ConfigError, LedgerError):
                 raise
             except OctopusError as error:
-                self._ledger.note_wait(error)
+                self._ledger.note_wait(error, report)
                 report.error = reason_of(error, self._redactor)
             self._end(report)
         report.interrupted = stop.is_set()
@@ -297,7 +297,6 @@ class ChangeFeed:
     def _end(self, report: Report) -> None:
         with self._ledger.reading() as connection:
             report_held(connection, CHANGES, self._ledger.channel, report)
-            report.not_before = self._ledger.paused_until(connection)
             report.finished = self._ledger.now(connection)
 
 

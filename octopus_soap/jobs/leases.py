@@ -36,10 +36,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
-from sqlalchemy import and_, func, or_, select, text, tuple_, update
+from sqlalchemy import and_, bindparam, func, or_, select, text, tuple_, update
 
 from octopus_soap.errors import JobRunningError, LedgerError
-from octopus_soap.jobs.tables import RUN_LOCK
+from octopus_soap.jobs.tables import RUN_LOCK, Moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -51,6 +51,13 @@ if TYPE_CHECKING:
 RUN_SECONDS = 120.0
 """How long a run lock outlives its process, in seconds, if the ledger is given no other time."""
 _DAY = timedelta(days=1)
+_TAKE = text(
+    "INSERT INTO run_lock (channel, job, leased_by, leased_until, since) "
+    "VALUES (:channel, :job, :leased_by, :leased_until, :since) ON CONFLICT (channel, job) DO UPDATE SET "
+    "leased_by = excluded.leased_by, leased_until = excluded.leased_until, since = excluded.since "
+    "WHERE run_lock.leased_by IS NULL OR run_lock.leased_until <= :now OR run_lock.leased_until > :longest"
+).bindparams(*(bindparam(name, type_=Moment()) for name in ("leased_until", "since", "now", "longest")))
+"""Takes a run lock that is free."""
 _PARTS = 4
 """Parts of a worker's name (`this_worker`)."""
 _SAME_START = 2.0
@@ -354,28 +361,30 @@ class RunLock:
 
     def acquire(self) -> None:
         """Take the lock. See `Leases.run_lock`."""
-        new = text("INSERT INTO run_lock (channel, job) VALUES (:channel, :job) ON CONFLICT DO NOTHING")
         with self._ledger.transaction() as connection:
-            connection.execute(new, {"channel": self._ledger.channel, "job": self._job})
-            row = connection.execute(select(RUN_LOCK).where(self._job_row).with_for_update()).one()
             now = self._ledger.now(connection)
-            holder: str | None = row.leased_by
-            longest = now + _longest(self._seconds)
-            if holder is not None and now < row.leased_until <= longest and not has_exited(holder):
-                raise JobRunningError(self._job, describe_worker(holder), row.since)
-            until = now + timedelta(seconds=self._seconds)
+            longest, until = now + _longest(self._seconds), now + timedelta(seconds=self._seconds)
             values = {"leased_by": self._token, "leased_until": until, "since": now}
-            connection.execute(update(RUN_LOCK).where(self._job_row).values(values))
+            given = {"channel": self._ledger.channel, "job": self._job, **values, "now": now, "longest": longest}
+            if not connection.execute(_TAKE, given).rowcount:
+                row = connection.execute(select(RUN_LOCK).where(self._job_row).with_for_update()).one()
+                holder: str | None = row.leased_by
+                if holder is not None and now < row.leased_until <= longest and not has_exited(holder):
+                    raise JobRunningError(self._job, describe_worker(holder), row.since)
+                connection.execute(update(RUN_LOCK).where(self._job_row).values(values))
         self._heartbeat.start()
 
-    def check(self, connection: Connection) -> None:
+    def check(self, connection: Connection, *, locked: bool = True) -> None:
         """Make sure inside the running transaction that the lock is still held, as after a machine slept for long.
 
         Raises:
             LedgerError: another run took it over, because this run did not renew it for too long.
         """
-        holder = connection.execute(select(RUN_LOCK.c.leased_by).where(self._job_row).with_for_update()).scalar_one()
-        if holder != self._token:
+        holder = select(RUN_LOCK.c.leased_by).where(self._job_row)
+        if locked:
+            holder = holder.with_for_update()
+        found = connection.execute(holder).scalar_one()
+        if found != self._token:
             raise LedgerError(
                 f"this run of {self._job} did not renew its lock for {self._seconds:.0f} s, and another run took over; "
                 "start it again"

@@ -28,6 +28,7 @@ import re
 import secrets
 import sqlite3
 import threading
+import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 _BUSY_SECONDS = 60.0  # how long a transaction waits for another one on the same file
 _DURABLE = "FULL"
 _CONNECTIONS = 15
+_CLOCK_SECONDS = 5.0
 _LONGEST_WAIT = timedelta(days=1)
 """The longest pause that is kept, whatever the service asks for."""
 _SQLITE_CANNOT = ("unable to open database file", "readonly database", "disk I/O error", "disk is full")
@@ -77,6 +79,8 @@ class _Database:
         self.url, self.worker, self.closed = url, "", False
         self.bound: set[tuple[str, str]] = set()
         """Channels and the accounts they were found to belong to, hashed: to look again would cost a slow hash."""
+        self.clock: tuple[datetime, float] | None = None
+        """PostgreSQL's time, and what `time.monotonic` was then."""
         self._connections, self._name = connections, worker
         self._lock = threading.Lock()
         self._inherited: list[Engine] = []
@@ -242,7 +246,10 @@ class Ledger(Leases):
             ) from None
 
     def now(self, connection: Connection | None = None) -> datetime:
-        """The ledger's time, in UTC: the injected clock's, PostgreSQL's, or this machine's.
+        """Return the ledger's time, in UTC: the injected clock's, PostgreSQL's, or this machine's.
+
+        PostgreSQL is asked every few seconds, and this machine counts in between. If it slept, the time is behind for
+        that long: then leases hold longer, and are never taken over too early.
 
         Args:
             connection: asks within this transaction; otherwise in one of its own.
@@ -251,11 +258,15 @@ class Ledger(Leases):
             return self._clock()
         if self.url.drivername == "sqlite":
             return utc_now()
+        if (known := self._database.clock) is not None and time.monotonic() < known[1] + _CLOCK_SECONDS:
+            return known[0] + timedelta(seconds=time.monotonic() - known[1])
         if connection is None:
             with self.reading() as fresh:
                 return self.now(fresh)
+        before = time.monotonic()
         moment: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
-        return moment.astimezone(UTC)
+        self._database.clock = moment.astimezone(UTC), before
+        return self._database.clock[0]
 
     def reach(self, step: str) -> None:
         """Call the `reach` the ledger was given: a job has come to *step*."""
@@ -310,7 +321,7 @@ class Ledger(Leases):
 
     # -- pauses the service asked for --------------------------------------------------------------------------
 
-    def note_wait(self, error: BaseException) -> None:
+    def note_wait(self, error: BaseException, report: Report) -> None:
         """Record the pause that the service asked for with *error*, if it did, for the runs of all processes."""
         seconds = asked_wait(error)
         if seconds is None or seconds <= 0:
@@ -320,6 +331,7 @@ class Ledger(Leases):
             later = or_(CHANNEL.c.paused_until.is_(None), CHANNEL.c.paused_until < until)
             mine = update(CHANNEL).where(CHANNEL.c.channel == self.channel, later)
             connection.execute(mine.values(paused_until=until, pause_reason=f"{error}"[:400]))
+        report.not_before = max(until, report.not_before or until)
 
     def paused_until(self, connection: Connection) -> datetime | None:
         """Return until when the service asked to be left alone; None if it may be asked now."""

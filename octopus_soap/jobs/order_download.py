@@ -105,6 +105,7 @@ class Download:
         self._options, self._stopped = options, stopped
         self._since = options.since or EARLIEST
         self._nameless: set[str] = set()
+        self._new_gaps = False
         self._mine = (ORDER_CURSORS.c.channel == ledger.channel, ORDER_CURSORS.c.store == store)
         self._filters: dict[str, Any] = {}
         if options.payment is not None:
@@ -133,7 +134,8 @@ class Download:
         if (late or watermark is None) and not self._stopped():
             with self._ledger.transaction() as connection:
                 connection.execute(update(ORDER_CURSORS).where(*self._mine).values(swept_at=now))
-        self._read_gaps(report)
+        if gaps or self._new_gaps:
+            self._read_gaps(report)
         if late and not self._stopped():
             self._forget_nameless()
 
@@ -154,6 +156,7 @@ class Download:
     # -- windows -----------------------------------------------------------------------------------------------
 
     def _read(self, windows: Windows, report: Report) -> None:
+        width = windows.width
         while (window := windows.current) is not None and not self._stopped():
             try:
                 found = self._list(window)
@@ -169,7 +172,8 @@ class Download:
             self._store_page(found, report)
             report.add("windows")
             windows.read(len(found))
-        self._note_width(windows.width)
+        if windows.width != width:
+            self._note_width(windows.width)
 
     def _list(self, window: Window) -> list[OrderRecord]:
         criteria = OrderCriteria(
@@ -219,6 +223,7 @@ class Download:
     # -- gaps --------------------------------------------------------------------------------------------------
 
     def _note_gap(self, gap: Window, error: OctopusError) -> None:
+        self._new_gaps = True
         key = f"{gap}{f' of store {self._store}' if self._store else ''}"
         with self._ledger.transaction() as connection:
             mine = (ORDER_GAPS.c.channel == self._ledger.channel, ORDER_GAPS.c.key == key)

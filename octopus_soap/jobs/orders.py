@@ -40,7 +40,7 @@ from datetime import timedelta
 from threading import Event
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import and_, exists, func, or_, select, update
+from sqlalchemy import and_, exists, func, literal_column, or_, select, update
 
 from octopus_soap.errors import AuthenticationError, ConfigError, LedgerError, OctopusError
 from octopus_soap.jobs.handlers import FREE, DestinationError, HandlerRunner
@@ -261,8 +261,8 @@ class OrderInbox:
             self._ledger.reclaim_dead_leases(connection, ORDERS)
             for table in (ORDERS, ORDER_GAPS):
                 self._ledger.reset_future_due(connection, table, options.backoff.longest)
-            if options.confirm:
-                mine = and_(ORDERS.c.channel == channel, ORDERS.c.state == KEPT)
+            mine = and_(ORDERS.c.channel == channel, ORDERS.c.state == literal_column(f"'{KEPT}'"))
+            if options.confirm and connection.execute(select(ORDERS.c.key).where(mine).limit(1)).first() is not None:
                 lock_in_order(connection, ORDERS, mine)
                 now = self._ledger.now(connection)
                 connection.execute(update(ORDERS).where(mine).values(state=HANDLED, due_at=now))
@@ -280,7 +280,7 @@ class OrderInbox:
     def _keep_to_scope(self, connection: Connection) -> None:
         other = ORDER_CURSORS.c.store == "" if self._options.stores else ORDER_CURSORS.c.store != ""
         mine = ORDER_CURSORS.c.channel == self._ledger.channel
-        if connection.execute(select(func.count()).select_from(ORDER_CURSORS).where(mine, other)).scalar_one():
+        if connection.execute(select(ORDER_CURSORS.c.store).where(mine, other).limit(1)).first() is not None:
             began, asked = ("the whole account", "stores") if self._options.stores else ("stores", "the whole account")
             raise LedgerError(
                 f"channel {self._ledger.channel!r} downloads orders for {began}, and would hand over the same orders "
@@ -292,7 +292,6 @@ class OrderInbox:
         with self._ledger.reading() as connection:
             for table in (ORDERS, ORDER_GAPS):
                 report_held(connection, table, self._ledger.channel, report)
-            report.not_before = self._ledger.paused_until(connection)
             report.finished = self._ledger.now(connection)
         report.interrupted = run.stop.is_set()
         return report
@@ -342,7 +341,7 @@ class _Run:
             raise
         except OctopusError as error:
             # What is in the ledger already is handed over all the same.
-            self._ledger.note_wait(error)
+            self._ledger.note_wait(error, self.report)
             self.report.error = f"downloading: {reason_of(error, self._options.redactor)}"
 
     def _others_work(self) -> bool:
@@ -408,7 +407,7 @@ class _Run:
                 raise
             except OctopusError as error:
                 self._unanswered = True
-                self._ledger.note_wait(error)
+                self._ledger.note_wait(error, self.report)
                 # As after a download that failed: what is in the ledger is handed over all the same.
                 self.report.error = self.report.error or (
                     f"asking again for orders that waited: {reason_of(error, self._options.redactor)}"
@@ -465,4 +464,4 @@ class _Run:
                 pause = self._options.backoff.after(tries)
                 connection.execute(still.values(attempts=tries, due_at=now + pause, message=reason))
         if limited is not None:
-            self._ledger.note_wait(limited)
+            self._ledger.note_wait(limited, self.report)

@@ -191,7 +191,7 @@ class Plan:
         self._ledger, self._given = ledger, observed_at is not None
         self._options = options or PlanOptions()
         self._mine = STOCK_PLAN.c.channel == ledger.channel
-        self._staged = False
+        self.staged = False
         self._observed_at = observed_at or started
         self._now, self._latest = _number(self._observed_at), started + MOST_AHEAD
         self._newest_believed = _number(self._latest)
@@ -204,9 +204,12 @@ class Plan:
 
     def clear(self) -> None:
         """Forget what an earlier run staged."""
-        with self._ledger.transaction() as connection:
-            if connection.execute(select(STOCK_PLAN.c.sku).where(self._mine).limit(1)).first() is not None:
+        with self._ledger.reading() as connection:
+            left = connection.execute(select(STOCK_PLAN.c.sku).where(self._mine).limit(1)).first()
+        if left is not None:
+            with self._ledger.transaction() as connection:
                 connection.execute(delete(STOCK_PLAN).where(self._mine))
+        self.staged = False
 
     # -- staging -----------------------------------------------------------------------------------------------
 
@@ -218,7 +221,7 @@ class Plan:
         dropped: list[str] = []
         with self._ledger.reading() as connection:
             known = self._rows(connection, _KNOWN, newest)
-            staged = self._rows(connection, _STAGED, newest) if self._staged else {}
+            staged = self._rows(connection, _STAGED, newest) if self.staged else {}
         self.known += sum(1 for sku in first_seen if sku in known and known[sku].acknowledged is not None)
         for sku, wish in newest.items():
             before = staged.get(sku)
@@ -370,7 +373,7 @@ class Plan:
                 connection.execute(delete(STOCK_PLAN).where(self._mine, STOCK_PLAN.c.sku.in_(unchanged)))
             if rows:
                 connection.execute(_STAGE, rows)
-        self._staged = True
+        self.staged = True
         self._ledger.reach("push.staged")
 
     def stage_drift(self, drifted: Sequence[Drift]) -> None:
@@ -461,6 +464,10 @@ class Plan:
     def accept(self, lock: RunLock) -> None:
         """Turn the plan into work, in one transaction, if *lock* is still held."""
         item, plan, channel = STOCK_ITEM.c, STOCK_PLAN.c, self._ledger.channel
+        if not self.staged:  # there is nothing to accept
+            with self._ledger.reading() as connection:
+                lock.check(connection, locked=False)
+            return
         mine = (item.channel == channel, item.sku == plan.sku, self._mine)
         with self._ledger.transaction() as connection:
             lock.check(connection)
@@ -480,6 +487,7 @@ class Plan:
             connection.execute(drifted.where(plan.wanted == "").values(**fact))
             connection.execute(delete(STOCK_PLAN).where(self._mine))
             self._ledger.reach("push.accepting")
+        self.staged = False
         self._ledger.reach("push.accepted")
 
 

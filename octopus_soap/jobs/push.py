@@ -250,7 +250,7 @@ class StockPush:
             try:
                 back.run(plan, report)
             except OctopusError as error:
-                self._ledger.note_wait(error)
+                self._ledger.note_wait(error, report)
                 raise
             report.incomplete = report.interrupted
             if not report.interrupted:
@@ -291,7 +291,8 @@ class StockPush:
             try:
                 yield lock, plan, report
             finally:
-                plan.clear()
+                if plan.staged:
+                    plan.clear()
             report.finished = self._ledger.now()
 
     def _staged(

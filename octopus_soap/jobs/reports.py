@@ -254,9 +254,13 @@ def reason_of(error: BaseException, redactor: Redactor) -> str:
 def report_held(connection: Connection, table: Table, channel: str, report: Report) -> None:
     """Add the rows of *table* that are held to the report, those of earlier runs included."""
     mine = is_held(table, channel)
-    report.problem_count += connection.execute(select(func.count()).select_from(table).where(mine)).scalar_one()
-    rows = select(table.c.key, table.c.state, table.c.message, table.c.attempts).where(mine)
-    for row in connection.execute(rows.order_by(table.c.key).limit(_MOST_NAMED)):
+    wanted = select(table.c.key, table.c.state, table.c.message, table.c.attempts).where(mine)
+    rows = connection.execute(wanted.order_by(table.c.key).limit(_MOST_NAMED)).all()
+    count = len(rows)
+    if count == _MOST_NAMED:
+        count = connection.execute(select(func.count()).select_from(table).where(mine)).scalar_one()
+    report.problem_count += count
+    for row in rows:
         report.problems.append(KeyProblem(row.key, held_as(table, row.state), row.message, row.attempts))
 
 

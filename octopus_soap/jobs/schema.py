@@ -81,6 +81,7 @@ _HELD = (
     "ALTER TABLE orders ADD COLUMN unfinished TEXT",
     "ALTER TABLE orders ADD COLUMN notice TEXT",
     "CREATE INDEX orders_order_id ON orders (channel, order_id)",
+    "CREATE INDEX orders_kept ON orders (channel) WHERE state = 'kept'",
     *(f"CREATE INDEX {table}_failed ON {table} (channel, state) WHERE attempts > 0" for table in _WORK_TABLES),
     "ALTER TABLE channel ADD COLUMN paused_until BIGINT",
     "ALTER TABLE channel ADD COLUMN pause_reason TEXT",

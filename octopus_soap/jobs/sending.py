@@ -102,8 +102,10 @@ class Sender:
         with self._ledger.transaction() as connection:
             self._ledger.reset_future_due(connection, STOCK_ITEM, _BACKOFF.longest)
             started = self._ledger.now(connection)
-            due = select(func.count()).select_from(STOCK_ITEM).where(self._mine, _ITEM.due_at <= started)
-            total = connection.execute(due).scalar_one()
+            total = 0
+            if self._progress is not None:
+                due = select(func.count()).select_from(STOCK_ITEM).where(self._mine, _ITEM.due_at <= started)
+                total = connection.execute(due).scalar_one()
         batches = 0
         while not self._stopped():
             lease = self._claim(started)
@@ -164,7 +166,7 @@ class Sender:
                 result = self._client.update_item_quantity_and_price_list(items, batch_size=self._size)
             except BatchError as error:
                 result = error.result
-                self._ledger.note_wait(error)
+                self._ledger.note_wait(error, report)
             except InvalidInputError as error:
                 wrong = {p.index: p for p in error.problems if p.index is not None}
                 if not wrong:
@@ -226,12 +228,13 @@ class Sender:
     def _conclude(self, report: PushReport) -> None:
         held = is_held(STOCK_ITEM, self._ledger.channel)
         with self._ledger.reading() as connection:
-            report.not_before = self._ledger.paused_until(connection)
             waiting = and_(self._mine, _ITEM.due_at.is_not(None), _ITEM.state == "pending")
             left = connection.execute(select(func.count()).select_from(STOCK_ITEM).where(waiting)).scalar_one()
-            count = connection.execute(select(func.count()).select_from(STOCK_ITEM).where(held)).scalar_one()
             first = select(_ITEM.sku, _ITEM.message, _ITEM.attempts).where(held).order_by(_ITEM.sku)
             rows = connection.execute(first.limit(_NAMED_PROBLEMS)).all()
+            count = len(rows)
+            if count == _NAMED_PROBLEMS:
+                count = connection.execute(select(func.count()).select_from(STOCK_ITEM).where(held)).scalar_one()
         report.counts["left"] = left
         report.problems += [KeyProblem(row.sku, "rejected", row.message, row.attempts) for row in rows]
         report.problem_count += count

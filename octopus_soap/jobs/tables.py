@@ -160,6 +160,7 @@ ORDERS = Table(
     *work_columns(),
     *work_indexes("orders"),
     Index("orders_order_id", "channel", "order_id"),
+    Index("orders_kept", "channel", **_where("state = 'kept'")),
     info={
         "job": "orders",
         "key": "key",
