@@ -32,11 +32,12 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import and_, delete, select, tuple_, update
 
 from octopus_soap.errors import (
     ApiStatusError,
@@ -49,13 +50,14 @@ from octopus_soap.errors import (
     Problem,
 )
 from octopus_soap.jobs.handlers import FREE, HandlerRunner
+from octopus_soap.jobs.leases import lock_in_order
 from octopus_soap.jobs.reports import Backoff, Report, reason_of, report_held
 from octopus_soap.jobs.tables import CHANGES, DONE, LISTED, QUARANTINED, TAKEN
 from octopus_soap.results import BatchResult, OutcomeStatus, Removal
 from octopus_soap.wire.redact import Redactor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection, Row
@@ -209,8 +211,10 @@ STEPS = (
 )
 """The names of all steps, as `Ledger(reach=...)` is told."""
 
-_TAKEN = 50
+_TAKEN = 500
 """Items taken off the list under one lease; each is a request of its own."""
+_NOTED = 50
+"""Items whose removal is recorded in one transaction. A crash has them taken off once more, which does no harm."""
 _MOST_REFUSALS = 3
 """Requests without an answer, one after the other, before the service is taken to be down."""
 
@@ -381,23 +385,47 @@ class _Run:
     # -- taking off --------------------------------------------------------------------------------------------
 
     def _take_off(self) -> None:
+        """Take what is listed off the list, side by side over the client's connections: the order does not matter."""
         refused = 0
-        while not self._stop.is_set():
-            with self._handlers.claimed((LISTED,), _TAKEN) as lease:
-                if not lease:
-                    return
-                for row in lease.rows:
-                    if self._stop.is_set():
-                        break
-                    error = self._taken_off(row)
-                    fault_of_item = isinstance(error, ApiStatusError | InvalidInputError)
-                    refused = 0 if error is None or fault_of_item else refused + 1
-                    self._note_taken(lease, row, error)
-                    if error is not None and refused >= _MOST_REFUSALS:
-                        raise error
+        seconds = self._handlers.seconds
+        with ThreadPoolExecutor(self._client.settings.max_connections, "octopus-changes") as pool:
+            while not self._stop.is_set():
+                with self._handlers.claimed((LISTED,), _TAKEN, seconds=seconds) as lease:
+                    if not lease:
+                        return
+                    with self._ledger.heartbeat(lease, seconds):
+                        refused = self._take_off_rows(pool, lease, refused)
+
+    def _take_off_rows(self, pool: ThreadPoolExecutor, lease: Lease, refused: int) -> int:
+        """Take the rows of a lease off the list; return how many requests in a row had no answer."""
+        noted: list[tuple[Row[Any], OctopusError | None]] = []
+        under_way: dict[Future[OctopusError | None], Row[Any]] = {}
+        try:
+            for row in lease.rows:
+                self._ledger.reach("changes.taking")
+                under_way[pool.submit(self._taken_off, row)] = row
+            for future in as_completed(under_way):
+                error = future.result()
+                row = under_way.pop(future)
+                if error is None:
+                    self._ledger.reach("changes.taken_off")
+                noted.append((row, error))
+                fault_of_item = isinstance(error, ApiStatusError | InvalidInputError)
+                refused = 0 if error is None or fault_of_item else refused + 1
+                if error is not None and refused >= _MOST_REFUSALS:
+                    raise error
+                if len(noted) >= _NOTED:
+                    self._note_taken(lease, noted)
+                    noted = []
+        finally:
+            for future in under_way:
+                future.cancel()
+            self._note_taken(lease, noted)
+        return refused
 
     def _taken_off(self, row: Row[Any]) -> OctopusError | None:
-        self._ledger.reach("changes.taking")
+        if self._stop.is_set():
+            return OctopusError("it was stopped before it was sent")
         try:
             for _ in range(row.listed_rows):
                 if self._client.delete_tbl_item(row.key) is Removal.NOT_FOUND:
@@ -406,18 +434,25 @@ class _Run:
             raise
         except OctopusError as error:
             return error
-        self._ledger.reach("changes.taken_off")
         return None
 
-    def _note_taken(self, lease: Lease, row: Row[Any], error: OctopusError | None) -> None:
-        this = (lease.holds, CHANGES.c.key == row.key, CHANGES.c.generation == row.generation)
+    def _note_taken(self, lease: Lease, rows: Sequence[tuple[Row[Any], OctopusError | None]]) -> None:
+        """Record what became of some rows, in one transaction."""
+        done = [(row.key, row.generation) for row, error in rows if error is None]
+        failed = [] if self._stop.is_set() else [(row, error) for row, error in rows if error is not None]
+        if not done and not failed:
+            return
         with self._ledger.transaction() as connection:
             now = self._ledger.now(connection)
-            values: dict[str, Any] = {"state": TAKEN, "due_at": now, "attempts": 0, "message": ""}
-            if error is not None and not self._stop.is_set():
+            if done:
+                keys = CHANGES.c.key.in_([key for key, _ in done])
+                lock_in_order(connection, CHANGES, and_(lease.holds, keys))
+                taken: dict[str, Any] = {"state": TAKEN, "due_at": now, "attempts": 0, "message": "", **FREE}
+                these = tuple_(CHANGES.c.key, CHANGES.c.generation).in_(done)
+                connection.execute(update(CHANGES).where(lease.holds, these).values(**taken))
+            for row, error in failed:
                 tries = row.attempts + 1
                 reason = f"it cannot be taken off the list of changes: {reason_of(error, self._handlers.redactor)}"
                 values = {"due_at": now + self._handlers.backoff.after(tries), "attempts": tries, "message": reason}
-            elif error is not None:
-                return
-            connection.execute(update(CHANGES).where(*this).values(leased_by=None, leased_until=None, **values))
+                this = (lease.holds, CHANGES.c.key == row.key, CHANGES.c.generation == row.generation)
+                connection.execute(update(CHANGES).where(*this).values(**values, **FREE))

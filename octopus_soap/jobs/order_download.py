@@ -68,6 +68,7 @@ NOT_LISTED = "not listed"
 
 _EMPTY_WINDOW = Window(datetime(1999, 12, 31, tzinfo=UTC), datetime(1999, 12, 31, 0, 0, 1, tzinfo=UTC))
 """A window no order lies in: asked to see whether the service answers at all."""
+_PROBE_SECONDS = 1.0
 _AHEAD = timedelta(days=1)
 _MICROSECOND = timedelta(microseconds=1)
 _ANOTHER = "~"
@@ -175,13 +176,13 @@ class Download:
         if windows.width != width:
             self._note_width(windows.width)
 
-    def _list(self, window: Window) -> list[OrderRecord]:
+    def _list(self, window: Window, client: OctopusClient | None = None) -> list[OrderRecord]:
         criteria = OrderCriteria(
             order_creation_filter_begin_time_gmt=window.begin,
             order_creation_filter_end_time_gmt=window.end,
             **self._filters,
         )
-        result = list_orders(self._client, self._store, criteria)
+        result = list_orders(client or self._client, self._store, criteria)
         return [record_of(outcome, self._store, self._options.redactor) for outcome in result.outcomes]
 
     def look_again(self, order_ids: Sequence[str], report: Report) -> None:
@@ -209,8 +210,11 @@ class Download:
             return False
         if self._stopped():
             return False
+        # A service that hangs has held the run for one read limit already; an empty window is answered soon or never.
+        seconds = max(_PROBE_SECONDS, self._client.settings.read_timeout / 20)
+        quick = self._client.with_options(read_timeout=seconds, total_timeout=2 * seconds, max_attempts=1)
         try:
-            self._list(_EMPTY_WINDOW)
+            self._list(_EMPTY_WINDOW, quick)
         except OctopusError:
             return False
         return True

@@ -42,7 +42,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import and_, exists, func, literal_column, or_, select, update
 
-from octopus_soap.errors import AuthenticationError, ConfigError, LedgerError, OctopusError
+from octopus_soap.errors import AuthenticationError, ConfigError, LedgerError, OctopusError, TransportError
 from octopus_soap.jobs.handlers import FREE, DestinationError, HandlerRunner
 from octopus_soap.jobs.leases import has_exited, lock_in_order
 from octopus_soap.jobs.order_confirm import STILL_LISTED, Confirmation, OrderConfirmer
@@ -312,7 +312,7 @@ class _Run:
         self.report = Report(JOB, self._ledger.now())
         self._total: int | None = None
         self._progress = progress
-        self._blocked = self._unanswered = False
+        self._blocked = self._unanswered = self._silent = False
         self._downloads: dict[str, Download] = {}
         self._client, self._options = client.with_options(stop=handlers.stop), options
         self._deliverer = OrderDeliverer(self._client, handlers, handler, options)
@@ -322,7 +322,7 @@ class _Run:
         while not self.stop.is_set():
             if self._hand_over() + self._confirm_due():
                 continue
-            if alone or self._blocked or not self._others_work():
+            if alone or self._blocked or self._silent or not self._others_work():
                 return
             self.stop.wait(_IDLE_SECONDS)
 
@@ -331,7 +331,7 @@ class _Run:
     def download(self) -> None:
         """Download for the whole account, or for each store."""
         for store in self._options.stores or ("",):
-            if not self.stop.is_set():
+            if not self.stop.is_set() and not self._silent:
                 self._download_store(store)
 
     def _download_store(self, store: str) -> None:
@@ -340,7 +340,10 @@ class _Run:
         except (AuthenticationError, ConfigError, LedgerError):
             raise
         except OctopusError as error:
-            # What is in the ledger already is handed over all the same.
+            # What is in the ledger already is handed over all the same. A service that does not answer is not asked for
+            # anything else in this run: each question would wait for another read limit.
+            self._unanswered = True
+            self._silent = isinstance(error, TransportError)
             self._ledger.note_wait(error, self.report)
             self.report.error = f"downloading: {reason_of(error, self._options.redactor)}"
 
@@ -406,7 +409,7 @@ class _Run:
             except (AuthenticationError, ConfigError, LedgerError):
                 raise
             except OctopusError as error:
-                self._unanswered = True
+                self._unanswered, self._silent = True, isinstance(error, TransportError)
                 self._ledger.note_wait(error, self.report)
                 # As after a download that failed: what is in the ledger is handed over all the same.
                 self.report.error = self.report.error or (
@@ -430,7 +433,7 @@ class _Run:
         self._progress(Progress(handled + failed, max(self._total, handled + failed), failed))
 
     def _confirm_due(self) -> int:
-        if self.stop.is_set() or not self._options.confirm:
+        if self.stop.is_set() or self._silent or not self._options.confirm:
             return 0
         with self._handlers.claimed((HANDLED,), _AT_ONCE, seconds=_CONFIRM_SECONDS, where=_CONFIRMABLE) as lease:
             for store in sorted({row.store for row in lease.rows}):

@@ -213,16 +213,44 @@ def test_a_service_that_is_down_ends_the_run_and_the_next_one_goes_on(
     service: Emulator, make_client: Callable[..., OctopusClient], make_ledger: Callable[..., Ledger]
 ) -> None:
     clock, copies = Clock(), Copies()
-    feed = ChangeFeed(make_client(max_attempts=1), make_ledger(clock=clock))
+    feed = ChangeFeed(make_client(max_attempts=1, max_connections=1), make_ledger(clock=clock))
     stock_up(service, **{f"S{number}": number for number in range(8)})
     service.script.on("DeleteTblItem", after=2).do(faults.Status(503))
     report = feed.run(copies)
     assert report.exit_code == 2
-    assert len([call for call in service.calls if call.operation == "DeleteTblItem"]) == 5, "three in vain are enough"
+    asked = len([call for call in service.calls if call.operation == "DeleteTblItem"])
+    assert asked in {5, 6}, "three in vain are enough, and one may be under way"
     service.script.clear()
     clock.forward(hours=1)
     assert feed.run(copies).exit_code == 0
     assert copies.stock == {f"S{number}": str(number) for number in range(8)}
+
+
+def test_items_are_taken_off_side_by_side(
+    service: Emulator, client: OctopusClient, make_ledger: Callable[..., Ledger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies, meeting = Copies(), threading.Barrier(3)
+    stock_up(service, A=1, B=2, C=3)
+    delete = type(client).delete_tbl_item
+    taken: list[str] = []
+
+    class Meeting:
+        """Takes an item off once three are being taken off at a time."""
+
+        def __get__(self, instance: Any, owner: Any) -> Any:
+            call = delete.__get__(instance, owner)
+
+            def meet(sku: str) -> Any:
+                meeting.wait(60)
+                taken.append(sku)
+                return call(sku)
+
+            meet.dry_run = call.dry_run  # type: ignore[attr-defined] # as the real one has it
+            return meet
+
+    monkeypatch.setattr(type(client), "delete_tbl_item", Meeting())
+    assert ChangeFeed(client, make_ledger()).run(copies).exit_code == 0
+    assert (sorted(taken), copies.stock) == (["A", "B", "C"], {"A": "1", "B": "2", "C": "3"})
 
 
 def test_one_item_that_cannot_be_taken_off_is_named_and_in_nobodys_way(

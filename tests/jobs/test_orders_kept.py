@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from octopus_soap import OrderDownloadSubmitRequest
-from octopus_soap.emulator.faults import InjectedFault
+from octopus_soap.emulator.faults import Hang, InjectedFault
 from octopus_soap.jobs import DestinationError, OrderInbox, inspection
 from tests.jobs.shops import START, Clock, confirmed, sell, states
 
@@ -251,3 +251,33 @@ def test_a_purge_keeps_what_knows_an_order_again(
     report = OrderInbox(client, ledger, since=datetime(2020, 1, 1, tzinfo=UTC)).run(handled)
     assert (len(handled.came), report.exit_code) == (1, 0)
     assert confirmed(service) == {sold}
+
+
+def test_a_hung_service_holds_a_run_for_one_read_limit(
+    service: Emulator, make_client: Any, make_ledger: Callable[..., Ledger]
+) -> None:
+    sold, clock = [sell(service, number) for number in range(2)], Clock()
+    ledger = make_ledger(clock=clock)
+    client = make_client(max_attempts=1, read_timeout=0.5)
+    handled = Handled()
+    OrderInbox(client, ledger, confirm=False).run(handled)  # so that there is something to confirm, too
+    for operation in ("GetOrderList", "SetDownloadOrderConfirm"):
+        service.script.on(operation).do(Hang())
+    clock.forward(hours=1)
+    calls, limits = len(service.calls), list[float]()
+    inbox = OrderInbox(client, ledger)
+    with_options = type(client).with_options
+
+    def noted(view: Any, **given: Any) -> Any:
+        limits.append(given.get("read_timeout") or 0.0)
+        return with_options(view, **given)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(type(client), "with_options", noted)
+        report = inbox.run(handled)
+    assert (report.exit_code, "downloading" in report.error) == (2, True)
+    assert [call.operation for call in service.calls[calls:]] == ["GetOrderList", "GetOrderList"]
+    assert limits == [0.0, 1.0], "the second one only asks whether the service answers at all, and does not wait long"
+    service.script.clear()
+    assert inbox.run(handled).exit_code == 0
+    assert confirmed(service) == set(sold)
