@@ -93,6 +93,9 @@ def parse_document(body: bytes, url: str) -> ContractDocument:
     kind = _KINDS.get(str(root.tag))
     if kind is None:
         raise ContractError(f"{url} is a <{etree.QName(root).localname[:40]}> document, not a WSDL 1.1 or a schema")
+    for element in list(root.iter(f"{{{XSD}}}import")):
+        if element.get("namespace") == XSD:  # Mono's WCF imports the built-in types from an address that serves a page
+            element.getparent().remove(element)
     return ContractDocument(url, kind, root)
 
 

@@ -132,6 +132,21 @@ def test_a_service_without_single_wsdl_is_asked_for_wsdl_and_every_schema(
     assert compare(load_contract(), load_contract(tmp_path / "here" / "OctopusService.wsdl")) == []
 
 
+def test_an_import_of_the_built_in_types_is_dropped(open_site: Callable[..., Any], tmp_path: Path) -> None:
+    """Mono's WCF imports XMLSchema itself from `?xsd=`, where it serves its help page."""
+    site = open_site()
+    endpoint = published(site)
+    text = site.pages["/OctopusService.svc?wsdl"][2].decode()
+    first = text.index("<xsd:import")
+    built_in = f'<xsd:import schemaLocation="{endpoint}?xsd=" namespace="http://www.w3.org/2001/XMLSchema"/>'
+    site.put("/OctopusService.svc?wsdl", f"{text[:first]}{built_in}{text[first:]}".encode())
+    site.put("/OctopusService.svc?xsd=", b"<HTML><BODY>Service</BODY></HTML>")
+    fetched = ContractFetcher(settings_for(endpoint)).fetch()
+    path = write_contract(tmp_path, pinned_files(fetched.documents, ""))
+    assert compare(load_contract(), load_contract(path)) == []
+    assert len(list(tmp_path.iterdir())) == 5
+
+
 def test_a_wsdl_in_two_parts_is_fetched_whole(open_site: Callable[..., Any], tmp_path: Path) -> None:
     # Where binding and contract have namespaces of their own, WCF puts the port type into ?wsdl=wsdl0.
     site = open_site()
