@@ -1,0 +1,195 @@
+"""One run of one merchant's job: client made, job run within its budget, end recorded.
+
+* Every end is recorded, also that of a handler that raises anything. Only the death of the process leaves a row
+  without an end, and the next tick finds it.
+* A run has a budget: after it no new request begins, and what is left waits for the next run.
+* If the merchant's settings bound its requests per second, its jobs run one after another on all machines, since two
+  clients do not share that limit.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from contextlib import ExitStack
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from octopus_soap.client import OctopusClient
+from octopus_soap.errors import (
+    AuthenticationError,
+    BatchError,
+    JobRunningError,
+    OctopusError,
+    RateLimitedError,
+    TimedOutError,
+)
+from octopus_soap.fleet.schedule import Ended
+from octopus_soap.jobs.changes import ChangeFeed
+from octopus_soap.jobs.orders import OrderInbox
+from octopus_soap.jobs.push import StockPush
+from octopus_soap.jobs.reports import ALL_DONE, FAILED, Report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from octopus_soap.fleet.registry import Merchant, Registry
+    from octopus_soap.fleet.schedule import Schedule
+    from octopus_soap.jobs.changes import Change
+    from octopus_soap.jobs.ledger import Ledger
+    from octopus_soap.jobs.order_delivery import OrderDelivery
+    from octopus_soap.models import OrderResponseItem
+    from octopus_soap.observe.events import Event
+
+    StockSource = Callable[[Merchant], Any]
+    OrderHandler = Callable[[Merchant, OrderResponseItem, OrderDelivery], str | None]
+    ChangeHandler = Callable[[Merchant, Change], object]
+
+log = logging.getLogger("octopus_soap.fleet")
+
+BUDGET_SECONDS = 60.0
+_RATE_LOCK = "fleet-rate"
+
+
+class StopToken(threading.Event):
+    """A stop that comes by itself when a run's budget is used up, or with the worker's own stop.
+
+    Args:
+        parent: the worker's stop.
+        seconds: the budget.
+    """
+
+    def __init__(self, parent: threading.Event, seconds: float) -> None:
+        super().__init__()
+        self._parent, self._until = parent, time.monotonic() + seconds
+
+    @property
+    def over(self) -> bool:
+        """True if the budget is used up."""
+        return time.monotonic() >= self._until
+
+    def is_set(self) -> bool:
+        """Return whether to stop."""
+        return super().is_set() or self._parent.is_set() or self.over
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the stop, at most *timeout* seconds."""
+        left = max(0.0, self._until - time.monotonic())
+        self._parent.wait(left if timeout is None else min(timeout, left))
+        return self.is_set()
+
+
+class Runner:
+    """Runs the jobs of merchants.
+
+    Args:
+        ledger: any ledger on the database.
+        registry: the merchants.
+        schedule: where ends are recorded.
+        stock: returns a merchant's desired stock and prices, as `StockPush.run` takes them; None if nothing is new.
+        orders: called with the merchant, the order and its delivery, as a handler of `OrderInbox` is.
+        changes: called with the merchant and the change, as a handler of `ChangeFeed` is.
+        budget: seconds after which a run begins no further request.
+        on_event: called with the merchant's name and each event of its client.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        registry: Registry,
+        schedule: Schedule,
+        *,
+        stock: StockSource | None = None,
+        orders: OrderHandler | None = None,
+        changes: ChangeHandler | None = None,
+        budget: float = BUDGET_SECONDS,
+        on_event: Callable[[str, Event], object] | None = None,
+    ) -> None:
+        self._ledger, self._registry, self._schedule = ledger, registry, schedule
+        self._stock, self._orders, self._changes = stock, orders, changes
+        self._budget, self._on_event = budget, on_event
+
+    def run(self, name: str, job: str, stop: threading.Event) -> Ended:
+        """Run a job of a merchant that an engine delivered, and return how it ended; it raises nothing of the job's.
+
+        Raises:
+            LedgerError: the database is away. The run is delivered or found again.
+        """
+        started = self._schedule.start(name, job)
+        if started is None:
+            return Ended("skipped")
+        ended = self._run(name, job, StopToken(stop, self._budget))
+        self._schedule.end(name, job, started, ended)
+        log.log(
+            logging.INFO if ended.outcome in {"ok", "held", "busy", "interrupted"} else logging.WARNING,
+            "%s %s: %s%s", name, job, ended.outcome, f": {ended.message}" if ended.message else "",
+            extra={"octopus_merchant": name, "octopus_job": job, "octopus_outcome": ended.outcome},
+        )  # fmt: skip
+        return ended
+
+    def _run(self, name: str, job: str, stop: StopToken) -> Ended:
+        try:
+            merchant, settings = self._registry.settings_of(name)
+            hook = None if self._on_event is None else partial(self._on_event, name)
+            with ExitStack() as stack:
+                ledger = self._ledger.for_channel(name)
+                if settings.max_requests_per_second:
+                    stack.enter_context(ledger.run_lock(_RATE_LOCK))
+                client = stack.enter_context(OctopusClient(settings=settings, on_event=hook)).with_options(stop=stop)
+                report = self._job(job, merchant, client, ledger, stop)
+        except JobRunningError as error:
+            return Ended("busy", error.message)
+        except AuthenticationError as error:
+            return Ended("refused", error.message)
+        except OctopusError as error:
+            return Ended("failed", error.message, _asked_wait(error), _timed_out(error))
+        except Exception as error:  # noqa: BLE001 - a user's source may raise anything: it is this merchant's failure alone
+            return Ended("failed", f"{type(error).__name__} in the {job} source or handler")
+        return Ended("ok") if report is None else _ended(report, stop)
+
+    def _job(
+        self, job: str, merchant: Merchant, client: OctopusClient, ledger: Ledger, stop: threading.Event
+    ) -> Report | None:
+        if job == "push" and self._stock is not None:
+            desired = self._stock(merchant)
+            push = StockPush(client, ledger)
+            return push.work(stop=stop) if desired is None else push.run(desired, stop=stop)
+        if job == "orders" and self._orders is not None:
+            return OrderInbox(client, ledger).run(partial(self._orders, merchant), stop=stop)
+        if job == "changes" and self._changes is not None:
+            return ChangeFeed(client, ledger).run(partial(self._changes, merchant), stop=stop)
+        raise OctopusError(
+            f"no code for the job {job}: give the fleet a {'stock source' if job == 'push' else 'handler'}"
+        )
+
+
+def _ended(report: Report, stop: StopToken) -> Ended:
+    backlog = sum(report.counts.get(name, 0) for name in ("left", "waiting"))
+    held = max(report.problem_count, len(report.problems))
+    if report.interrupted and stop.is_set():
+        return Ended(
+            "interrupted", "the budget of the run is used up" if stop.over else "stopped", None, False, backlog, held
+        )
+    if report.exit_code == FAILED:
+        return Ended("failed", report.error, None, "limit" in report.error and "passed" in report.error, backlog, held)
+    return Ended("ok" if report.exit_code == ALL_DONE else "held", "", None, False, backlog, held)
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    found: list[BaseException] = [error]
+    if isinstance(error, BatchError):
+        found += [outcome.error for outcome in error.result.unfinished if outcome.error is not None]
+    if error.__cause__ is not None:
+        found += _causes(error.__cause__)
+    return found
+
+
+def _asked_wait(error: OctopusError) -> float | None:
+    return next(
+        (one.retry_after for one in _causes(error) if isinstance(one, RateLimitedError) and one.retry_after), None
+    )
+
+
+def _timed_out(error: OctopusError) -> bool:
+    return any(isinstance(one, TimedOutError) for one in _causes(error))

@@ -1,0 +1,289 @@
+"""The schedule: which runs are due, and when the next one is.
+
+Invariants:
+
+* Any number of tickers may look at once: each due run is handed to an engine by one of them (`FOR UPDATE SKIP LOCKED`
+  on PostgreSQL, one writer at a time on SQLite).
+* The backlog stays in the table. At most four times as many runs as there are slots wait in the engine, so that a
+  change of the registry takes effect at once, and a merchant that is due most long is served first.
+* After an outage one run of a job is due, not all those that were missed.
+* A run that was handed over and never ended is due again: at once if its process on this machine exited, when the run
+  lock ran out if it was on another, and after `lost_seconds` if the engine lost it before it started.
+* A job that fails waits `every` x 2^failures, at most an hour, and never less than the service asked for. Credentials
+  that are refused three times in a row end the merchant's runs until `resume`.
+* A merchant whose run timed out runs in the queue `slow`, with slots of its own, until a run is quick again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, case, delete, func, insert, or_, select, text, update
+
+from octopus_soap.fleet.registry import ACTIVE, REFUSED, next_time
+from octopus_soap.fleet.tables import MERCHANT, RUN, SCHEDULE, TICKER
+from octopus_soap.jobs.leases import has_exited
+from octopus_soap.jobs.tables import RUN_LOCK, Moment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from octopus_soap.jobs.ledger import Ledger
+
+SLOW = "slow"
+QUEUES = ("orders", "push", "changes", SLOW)
+WAITING_PER_SLOT = 4
+"""How many runs may wait in the engine for each of its slots."""
+REFUSALS = 3
+"""After so many refusals of the credentials in a row nothing more is sent."""
+LONGEST_PAUSE = timedelta(hours=1)
+HISTORY = timedelta(days=7)
+_MESSAGE = 400
+_DONE = frozenset({"ok", "held"})
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """One run that is handed to an engine."""
+
+    name: str
+    job: str
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended.
+
+    Attributes:
+        outcome: `ok`, `held` (some keys are rejected or quarantined), `failed`, `refused` (credentials), `busy`
+            (another run was under way), `interrupted` (its budget or a stop came first) or `skipped`.
+        message: why, without secrets.
+        retry_after: seconds the service asked to wait; None if it did not.
+        timed_out: the service was too slow.
+        backlog: keys left to be done.
+        held: keys that are rejected or quarantined.
+    """
+
+    outcome: str
+    message: str = ""
+    retry_after: float | None = None
+    timed_out: bool = False
+    backlog: int = 0
+    held: int = 0
+
+
+class Schedule:
+    """The due runs of a fleet.
+
+    Args:
+        ledger: any ledger on the database.
+        lost_seconds: after how long a run that the engine has not started is handed over again.
+    """
+
+    def __init__(self, ledger: Ledger, *, lost_seconds: float = 120.0) -> None:
+        self._ledger, self._lost = ledger, timedelta(seconds=lost_seconds)
+
+    def take_due(self, slots: Mapping[str, int], *, own: bool) -> list[Due]:
+        """Mark the runs that are due as handed over, and return them, longest due first.
+
+        Args:
+            slots: how many runs of each queue the engine can run at once.
+            own: the engine is in this process: what waits in it is lost when the process ends.
+        """
+        with self._ledger.transaction() as connection:
+            now = self._ledger.now(connection)
+            self._note_tick(connection, now, sum(slots.values()))
+            self._free_lost(connection, now)
+            room = self._room(connection, slots)
+            due: list[Due] = []
+            for queue, most in room.items():
+                if most > 0:
+                    due += self._select(connection, queue, most, now)
+            worker = self._ledger.worker if own else None
+            for run in due:
+                mine = and_(SCHEDULE.c.name == run.name, SCHEDULE.c.job == run.job)
+                values = {"enqueued_at": now, "enqueued_by": worker, "started_at": None}
+                connection.execute(update(SCHEDULE).where(mine).values(values))
+        return due
+
+    def _select(self, connection: Connection, queue: str, most: int, now: datetime) -> list[Due]:
+        mine = SCHEDULE.c.slow == 1 if queue == SLOW else and_(SCHEDULE.c.slow == 0, SCHEDULE.c.job == queue)
+        rows = (
+            select(SCHEDULE.c.name, SCHEDULE.c.job)
+            .join(MERCHANT, MERCHANT.c.name == SCHEDULE.c.name)
+            .where(mine, SCHEDULE.c.next_at <= now, SCHEDULE.c.enqueued_at.is_(None), MERCHANT.c.state == ACTIVE)
+            .order_by(SCHEDULE.c.next_at)
+            .limit(most)
+            .with_for_update(of=SCHEDULE, skip_locked=True)
+        )
+        return [Due(row.name, row.job, queue) for row in connection.execute(rows)]
+
+    def _room(self, connection: Connection, slots: Mapping[str, int]) -> dict[str, int]:
+        """Return how many more runs of each queue may wait in the engine."""
+        queue = case((SCHEDULE.c.slow == 1, SLOW), else_=SCHEDULE.c.job)
+        waiting = select(queue, func.count()).where(SCHEDULE.c.enqueued_at.is_not(None)).group_by(queue)
+        found: dict[str, int] = {row[0]: row[1] for row in connection.execute(waiting)}
+        return {name: number * WAITING_PER_SLOT - found.get(name, 0) for name, number in slots.items()}
+
+    def _free_lost(self, connection: Connection, now: datetime) -> None:
+        """Let runs that were handed over and lost be due again."""
+        lock = and_(RUN_LOCK.c.channel == SCHEDULE.c.name, RUN_LOCK.c.job == SCHEDULE.c.job)
+        rows = (
+            select(
+                SCHEDULE.c.name,
+                SCHEDULE.c.job,
+                SCHEDULE.c.enqueued_at,
+                SCHEDULE.c.enqueued_by,
+                SCHEDULE.c.started_at,
+                RUN_LOCK.c.leased_by,
+                RUN_LOCK.c.leased_until,
+            )
+            .select_from(SCHEDULE.outerjoin(RUN_LOCK, lock))
+            .where(SCHEDULE.c.enqueued_at.is_not(None))
+        )
+        gone: dict[str, bool] = {}
+        for row in connection.execute(rows).all():
+            dead = bool(row.enqueued_by) and gone.setdefault(row.enqueued_by, has_exited(row.enqueued_by))
+            if row.started_at is None:
+                lost = dead or row.enqueued_at < now - self._lost
+            else:
+                held = row.leased_by is not None and row.leased_until is not None and row.leased_until > now
+                held = held and not gone.setdefault(row.leased_by, has_exited(row.leased_by))
+                # Just started, or just ended: its own record comes in a moment.
+                lost = not held and (dead or row.started_at < now - timedelta(seconds=self._ledger.run_seconds))
+            if lost:
+                mine = and_(SCHEDULE.c.name == row.name, SCHEDULE.c.job == row.job)
+                same = SCHEDULE.c.enqueued_at == row.enqueued_at
+                values = {"enqueued_at": None, "enqueued_by": None, "started_at": None}
+                connection.execute(update(SCHEDULE).where(mine, same).values(values))
+
+    def _note_tick(self, connection: Connection, now: datetime, slots: int) -> None:
+        row = {
+            "worker": self._ledger.worker,
+            "at": Moment().process_bind_param(now, connection.dialect),
+            "slots": slots,
+        }
+        connection.execute(
+            text(
+                "INSERT INTO fleet_ticker (worker, at, slots) VALUES (:worker, :at, :slots) "
+                "ON CONFLICT (worker) DO UPDATE SET at = excluded.at, slots = excluded.slots"
+            ),
+            row,
+        )
+        connection.execute(delete(TICKER).where(TICKER.c.at < now - timedelta(days=1)))
+
+    def give_back(self, due: Due) -> None:
+        """Make a run due again that the engine did not take."""
+        with self._ledger.transaction() as connection:
+            mine = and_(SCHEDULE.c.name == due.name, SCHEDULE.c.job == due.job, SCHEDULE.c.started_at.is_(None))
+            connection.execute(update(SCHEDULE).where(mine).values(enqueued_at=None, enqueued_by=None))
+
+    def start(self, name: str, job: str) -> datetime | None:
+        """Note that a run begins, and return when; None if the merchant is not active, or the run was recorded."""
+        with self._ledger.transaction() as connection:
+            now = self._ledger.now(connection)
+            mine = and_(SCHEDULE.c.name == name, SCHEDULE.c.job == job)
+            row = connection.execute(
+                select(SCHEDULE.c.enqueued_at, SCHEDULE.c.next_at, MERCHANT.c.state)
+                .join(MERCHANT, MERCHANT.c.name == SCHEDULE.c.name)
+                .where(mine)
+            ).one_or_none()
+            if row is None or row.enqueued_at is None:
+                return None
+            if row.state != ACTIVE:
+                connection.execute(update(SCHEDULE).where(mine).values(enqueued_at=None, enqueued_by=None))
+                return None
+            late = max(0.0, (now - row.next_at).total_seconds())
+            connection.execute(
+                update(SCHEDULE).where(mine).values(started_at=now, enqueued_by=self._ledger.worker, lateness=late)
+            )
+        return now
+
+    def end(self, name: str, job: str, started: datetime, ended: Ended) -> None:
+        """Record how a run ended, and when the next is due."""
+        with self._ledger.transaction() as connection:
+            now = self._ledger.now(connection)
+            mine = and_(SCHEDULE.c.name == name, SCHEDULE.c.job == job)
+            row = connection.execute(select(SCHEDULE).where(mine).with_for_update()).one_or_none()
+            if row is None:  # removed meanwhile
+                return
+            if ended.outcome == "busy":  # a second delivery: the first one's record decides
+                same = and_(mine, SCHEDULE.c.started_at == started)
+                connection.execute(
+                    update(SCHEDULE).where(same).values(outcome="busy", **_free(now + timedelta(seconds=5)))
+                )
+                return
+            values = _after(row, ended, now)
+            connection.execute(update(SCHEDULE).where(mine).values(values))
+            connection.execute(
+                insert(RUN).values(
+                    name=name,
+                    job=job,
+                    started_at=started,
+                    ended_at=now,
+                    outcome=ended.outcome,
+                    message=ended.message[:_MESSAGE],
+                )
+            )
+            if ended.timed_out != bool(row.slow):
+                connection.execute(update(SCHEDULE).where(SCHEDULE.c.name == name).values(slow=int(ended.timed_out)))
+            if values["refusals"] >= REFUSALS:
+                reason = f"the service refused the credentials {REFUSALS} times: {ended.message}"[:_MESSAGE]
+                connection.execute(
+                    update(MERCHANT)
+                    .where(MERCHANT.c.name == name, MERCHANT.c.state == ACTIVE)
+                    .values(state=REFUSED, reason=reason, changed_at=now)
+                )
+
+    def purge(self) -> int:
+        """Delete the history that is older than 7 days, and return how many runs there were."""
+        with self._ledger.transaction() as connection:
+            old = delete(RUN).where(RUN.c.started_at < self._ledger.now(connection) - HISTORY)
+            return connection.execute(old).rowcount
+
+    def idle(self) -> bool:
+        """Return True if no run is due, waiting or under way."""
+        with self._ledger.reading() as connection:
+            now = self._ledger.now(connection)
+            due = and_(SCHEDULE.c.next_at <= now, MERCHANT.c.state == ACTIVE)
+            found = (
+                select(SCHEDULE.c.name)
+                .join(MERCHANT, MERCHANT.c.name == SCHEDULE.c.name)
+                .where(or_(SCHEDULE.c.enqueued_at.is_not(None), due))
+                .limit(1)
+            )
+            return connection.execute(found).first() is None
+
+
+def _free(next_at: datetime) -> dict[str, Any]:
+    return {"enqueued_at": None, "enqueued_by": None, "started_at": None, "next_at": next_at}
+
+
+def _after(row: Any, ended: Ended, now: datetime) -> dict[str, Any]:
+    """Return the row of a job after a run ended."""
+    done = ended.outcome in _DONE
+    failures = 0 if done else row.failures + (ended.outcome in {"failed", "refused"})
+    next_at = next_time(row.name, row.job, row.every, now)
+    if failures:
+        next_at = max(next_at, now + min(LONGEST_PAUSE, timedelta(seconds=row.every) * 2 ** min(failures, 20)))
+    elif ended.outcome == "interrupted":  # there is more to do: go on soon
+        next_at = min(next_at, now + timedelta(seconds=min(row.every, 5.0)))
+    if ended.retry_after is not None:
+        next_at = max(next_at, now + timedelta(seconds=ended.retry_after))
+    values = _free(next_at) | {
+        "ended_at": now,
+        "outcome": ended.outcome,
+        "message": ended.message[:_MESSAGE],
+        "failures": failures,
+        "refusals": row.refusals + 1 if ended.outcome == "refused" else 0,
+        "duration": (now - row.started_at).total_seconds() if row.started_at else None,
+        "backlog": ended.backlog,
+        "held": ended.held,
+    }
+    return values | {"last_success_at": now} if done else values

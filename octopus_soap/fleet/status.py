@@ -1,0 +1,212 @@
+"""How the fleet is: one row for each merchant, worst first; totals, alarms, and metrics in aggregate.
+
+Everything is read from the schedule's rows. Metrics have no series per merchant: thousands of them would cost more
+than the jobs. The worst ones are in the status.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from octopus_soap.fleet.registry import ACTIVE, REFUSED
+from octopus_soap.fleet.tables import MERCHANT, RUN, SCHEDULE, TICKER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
+    from prometheus_client.metrics_core import Metric
+
+    from octopus_soap.jobs.ledger import Ledger
+
+TICK_ALARM = timedelta(seconds=30)
+_PERIODS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """One job of one merchant.
+
+    Attributes:
+        name, job: whose and which.
+        state: the merchant's: `active`, `paused` or `refused`.
+        every: seconds between runs.
+        late: seconds by which it is overdue; 0 if it is not.
+        outcome: of the last run; empty before the first.
+        message: why it did not go well.
+        last_success_at: when a run last ended well.
+        failures: runs that failed since.
+        backlog: keys left to be done.
+        held: keys that are rejected or quarantined.
+        duration: seconds of the last run.
+        running: a run is under way.
+        slow: it runs in the queue `slow`.
+        alarm: why it needs a person; empty if it does not.
+    """
+
+    name: str
+    job: str
+    state: str
+    every: float
+    late: float
+    outcome: str
+    message: str
+    last_success_at: datetime | None
+    failures: int
+    backlog: int
+    held: int
+    duration: float | None
+    running: bool
+    slow: bool
+    alarm: str
+
+
+@dataclass(frozen=True, slots=True)
+class FleetStatus:
+    """The fleet at one moment.
+
+    Attributes:
+        at: when.
+        jobs: worst first.
+        merchants: how many, by state.
+        last_tick_at: when a ticker last looked.
+        alarms: what needs a person, a line each.
+    """
+
+    at: datetime
+    jobs: list[JobStatus]
+    merchants: dict[str, int]
+    last_tick_at: datetime | None
+    alarms: list[str]
+
+    @property
+    def healthy(self) -> bool:
+        """True if nothing needs a person."""
+        return not self.alarms
+
+    def as_dict(self, most: int | None = None) -> dict[str, Any]:
+        """Return JSON-ready values, with the *most* worst jobs."""
+
+        def plain(values: dict[str, Any]) -> dict[str, Any]:
+            return {key: value.isoformat() if hasattr(value, "isoformat") else value for key, value in values.items()}
+
+        return plain(
+            {
+                "at": self.at,
+                "healthy": self.healthy,
+                "merchants": self.merchants,
+                "last_tick_at": self.last_tick_at,
+                "alarms": self.alarms,
+                "jobs": [plain(asdict(job)) for job in self.jobs[:most]],
+            }
+        )
+
+
+def status(ledger: Ledger, names: Iterable[str] | None = None) -> FleetStatus:
+    """Return how the fleet is.
+
+    Args:
+        ledger: any ledger on the database.
+        names: merchants to look at; all by default.
+    """
+    wanted = None if names is None else set(names)
+    with ledger.reading() as connection:
+        now = ledger.now(connection)
+        states = {row.name: row.state for row in connection.execute(select(MERCHANT.c.name, MERCHANT.c.state))}
+        rows = connection.execute(select(SCHEDULE)).all()
+        ticks = [at for (at,) in connection.execute(select(TICKER.c.at))]
+    jobs = [_job(row, states.get(row.name, ACTIVE), now) for row in rows if wanted is None or row.name in wanted]
+    jobs.sort(key=lambda job: (not job.alarm, -job.failures, -job.late, -job.held, job.name, job.job))
+    counts = dict.fromkeys((ACTIVE, "paused", REFUSED), 0)
+    for state in states.values():
+        counts[state] = counts.get(state, 0) + 1
+    last = max(ticks, default=None)
+    alarms = [f"{job.name} {job.job}: {job.alarm}" for job in jobs if job.alarm]
+    if rows and (last is None or now - last > TICK_ALARM):
+        since = "ever" if last is None else f"for {(now - last).total_seconds():.0f} s"
+        alarms.insert(0, f"no tick {since}: start octopus-soap fleet run, or fleet tick")
+    return FleetStatus(now, jobs, counts, last, alarms)
+
+
+def _job(row: Any, state: str, now: datetime) -> JobStatus:
+    active = state == ACTIVE
+    late = max(0.0, (now - row.next_at).total_seconds()) if active and row.started_at is None else 0.0
+    return JobStatus(
+        row.name,
+        row.job,
+        state,
+        row.every,
+        late,
+        row.outcome,
+        row.message,
+        row.last_success_at,
+        row.failures,
+        row.backlog,
+        row.held,
+        row.duration,
+        row.started_at is not None,
+        bool(row.slow),
+        _alarm(row, state, late, now),
+    )
+
+
+def _alarm(row: Any, state: str, late: float, now: datetime) -> str:
+    if state == REFUSED:
+        return "the service refuses the credentials; fix them, then: octopus-soap fleet resume"
+    if state != ACTIVE:
+        return ""
+    if late > 2 * row.every:
+        return f"overdue by {late:.0f} s"
+    ended = row.last_success_at
+    if ended is None:
+        return f"no run has ended well; last: {row.message}" if row.failures >= _PERIODS else ""
+    if row.failures and (now - ended).total_seconds() > _PERIODS * row.every:
+        return f"no success for {(now - ended).total_seconds():.0f} s; last: {row.message}"
+    return ""
+
+
+def history(ledger: Ledger, name: str, *, most: int = 50) -> list[dict[str, Any]]:
+    """Return the last runs of a merchant, newest first."""
+    with ledger.reading() as connection:
+        runs = select(RUN).where(RUN.c.name == name).order_by(RUN.c.started_at.desc()).limit(most)
+        return [dict(row._mapping) for row in connection.execute(runs)]  # noqa: SLF001 - SQLAlchemy's public way to a dict
+
+
+class FleetMetrics:
+    """The fleet in Prometheus' form, read when it is asked for.
+
+    Args:
+        ledger: any ledger on the database.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics as they are now."""
+        from prometheus_client.core import GaugeMetricFamily  # noqa: PLC0415 - only the metrics' page needs it
+
+        now = status(self._ledger)
+        family = GaugeMetricFamily("octopus_fleet_merchants", "merchants by state", labels=["state"])
+        for state, number in now.merchants.items():
+            family.add_metric([state], number)
+        yield family
+        for name, text, value in (
+            ("late_seconds_max", "the longest overdue run", max((job.late for job in now.jobs), default=0.0)),
+            ("late_jobs", "jobs overdue by more than a period", sum(job.late > job.every for job in now.jobs)),
+            ("running", "runs under way", sum(job.running for job in now.jobs)),
+            ("failing", "jobs whose last run failed", sum(job.failures > 0 for job in now.jobs)),
+            ("backlog", "keys left to be done", sum(job.backlog for job in now.jobs)),
+            ("held", "keys rejected or quarantined", sum(job.held for job in now.jobs)),
+            ("slow", "jobs in the slow queue", sum(job.slow for job in now.jobs)),
+            ("alarms", "alarms", len(now.alarms)),
+        ):
+            yield GaugeMetricFamily(f"octopus_fleet_{name}", text, value)
+        age = -1.0 if now.last_tick_at is None else (now.at - now.last_tick_at).total_seconds()
+        yield GaugeMetricFamily(
+            "octopus_fleet_tick_age_seconds", "seconds since the last tick; -1 before the first", age
+        )

@@ -1,0 +1,78 @@
+"""An emulator with many merchants, and a fleet of them."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from cryptography.fernet import Fernet
+
+from octopus_soap.emulator import Emulator, Merchant
+from octopus_soap.fleet import Fleet
+from octopus_soap.fleet.engines import LocalEngine
+from octopus_soap.fleet.vault import Vault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CANARY = "canary-token-"
+SLOTS = {"orders": 4, "push": 4, "changes": 2, "slow": 2}
+
+
+def names(number: int) -> list[str]:
+    return [f"shop-{index:03}" for index in range(number)]
+
+
+@contextmanager
+def shops(number: int, *, items: int = 3, orders: int = 2) -> Iterator[Emulator]:
+    """A service with that many merchants, each with items and orders of its own."""
+    merchants = [Merchant(name, f"{CANARY}{name}", f"canary-id-{name}") for name in names(number)]
+    with Emulator(merchants=merchants, keep_bodies=False) as service:
+        for merchant in merchants:
+            for index in range(items):
+                service.store.add_item(f"SKU-{index}", merchant=merchant.name, Stock="0", Price="1.00")
+            for index in range(orders):
+                service.store.add_order(merchant=merchant.name, OrderID=f"{merchant.name}-{index}")
+        yield service
+
+
+class Book:
+    """What the handlers of a fleet got."""
+
+    def __init__(self) -> None:
+        self.orders: Counter[tuple[str, str]] = Counter()
+        self.stock: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def order(self, merchant: Any, order: Any, delivery: Any) -> None:
+        with self._lock:
+            self.orders[merchant.name, delivery.key] += 1
+        assert order.order_id
+
+    def desired(self, merchant: Any) -> list[dict[str, Any]]:
+        return [{"sku": f"SKU-{index}", "stock": self.stock.get(merchant.name, 7)} for index in range(3)]
+
+
+def enrol(fleet: Fleet, service: Emulator, *, every: dict[str, float], **settings: Any) -> None:
+    """Register every merchant of the service."""
+    for merchant in service.merchants:
+        given = service.settings(merchant.name)
+        fleet.registry.add(
+            merchant.name,
+            endpoint=given["endpoint"],
+            merchantname=given["merchantname"],
+            authtoken=given["authtoken"],
+            accessid=given["accessid"],
+            settings={"max_attempts": 1, **settings},
+            every=every,
+        )
+
+
+@contextmanager
+def fleet_of(place: str, book: Book, **options: Any) -> Iterator[Fleet]:
+    options.setdefault("engine", LocalEngine(SLOTS))
+    options.setdefault("vault", Vault(Fernet.generate_key().decode()))
+    with Fleet(place, stock=book.desired, orders=book.order, tick_seconds=0.05, **options) as made:
+        yield made

@@ -1,0 +1,194 @@
+"""Whole fleets against the emulator: every merchant served, nothing lost or doubled, and nobody held up by a bad neighbour."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from octopus_soap.emulator import Emulator, Merchant
+from octopus_soap.errors import ConfigError
+from octopus_soap.fleet.fleet import load_functions
+from octopus_soap.fleet.status import FleetMetrics, history
+from octopus_soap.fleet.vault import Vault, new_key
+from octopus_soap.testing import Hang
+from tests.fleet.fleet_stage import CANARY, Book, enrol, fleet_of, names, shops
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from octopus_soap.fleet import Fleet
+
+
+def run_until(fleet: Fleet, done: Callable[[], bool], seconds: float = 60) -> None:
+    """Run the fleet until *done*."""
+    stop = threading.Event()
+    thread = threading.Thread(target=fleet.run, kwargs={"stop": stop, "grace_seconds": 10})
+    thread.start()
+    try:
+        pause, left = threading.Event(), seconds
+        while not done() and left > 0:
+            pause.wait(0.05)
+            left -= 0.05
+        assert done(), fleet.status()
+    finally:
+        stop.set()
+        thread.join(30)
+    assert not thread.is_alive()
+
+
+def stock_of(service: Emulator, name: str) -> set[Any]:
+    return {item["Stock"] for item in service.store.items(merchant=name).values()}
+
+
+def open_orders(service: Emulator) -> int:
+    return sum(
+        not order.confirmed for name in service.merchants for order in service.store.orders(merchant=name.name).values()
+    )
+
+
+def test_every_merchant_is_served_once_and_nothing_is_left(place: str) -> None:
+    book = Book()
+    with shops(8) as service, fleet_of(place, book) as fleet:
+        enrol(fleet, service, every={"push": 1, "orders": 1})
+        run_until(fleet, lambda: open_orders(service) == 0 and all(stock_of(service, n) == {"7"} for n in names(8)))
+        assert len(book.orders) == 16
+        assert set(book.orders.values()) == {1}
+        assert {job.outcome for job in fleet.status().jobs} <= {"ok", "interrupted", ""}
+        assert history(fleet.ledger, "shop-000")[0]["outcome"] == "ok"
+
+
+def test_a_merchant_that_hangs_and_one_that_is_refused_hold_up_nobody(place: str) -> None:
+    book = Book()
+    refused = Merchant("refused-shop", "right-token", "canary-id-refused")
+    with shops(5) as service, Emulator(merchants=[refused, Merchant("hung-shop", "t" * 8, "canary-id-hung")]) as bad:
+        bad.script.on("*").do(Hang())
+        with fleet_of(place, book) as fleet:
+            enrol(fleet, service, every={"push": 1, "orders": 1})
+            enrol(fleet, bad, every={"push": 1, "orders": 1}, read_timeout=0.5, total_timeout=1)
+            fleet.registry.set("refused-shop", authtoken="wrong-token", endpoint=service.url)
+            run_until(fleet, lambda: open_orders(service) == 0 and all(stock_of(service, n) == {"7"} for n in names(5)))
+            jobs = {(job.name, job.job): job for job in fleet.status().jobs}
+            assert jobs["hung-shop", "orders"].outcome in {"failed", ""}
+            assert all(jobs[name, "push"].failures == 0 for name in names(5))
+            assert not any(call.merchant == "refused-shop" for call in bad.calls)
+
+
+def test_a_source_that_raises_is_that_merchants_failure_and_says_nothing_of_its_words(place: str) -> None:
+    book = Book()
+
+    def broken(merchant: Any) -> Any:
+        if merchant.name == "shop-001":
+            raise RuntimeError("canary-customer-data")
+        return book.desired(merchant)
+
+    with shops(3, orders=0) as service, fleet_of(place, book) as fleet:
+        fleet._runner._stock = broken
+        enrol(fleet, service, every={"push": 1})
+        run_until(fleet, lambda: all(stock_of(service, n) == {"7"} for n in ("shop-000", "shop-002")))
+        run_until(fleet, lambda: any(job.failures for job in fleet.status().jobs))
+        (bad,) = [job for job in fleet.status().jobs if job.failures]
+        assert bad.name == "shop-001"
+        assert "RuntimeError" in bad.message
+        assert "canary-customer-data" not in bad.message
+
+
+def test_a_change_of_the_registry_reaches_running_workers(place: str) -> None:
+    book = Book()
+    with shops(2, orders=0) as service, fleet_of(place, book) as fleet:
+        enrol(fleet, service, every={"push": 1})
+        fleet.registry.pause("shop-001")
+        run_until(fleet, lambda: stock_of(service, "shop-000") == {"7"})
+        assert stock_of(service, "shop-001") == {"0"}
+        fleet.registry.resume("shop-001")
+        run_until(fleet, lambda: stock_of(service, "shop-001") == {"7"})
+
+
+def test_no_secret_in_status_metrics_rows_logs_or_representations(place: str, caplog: pytest.LogCaptureFixture) -> None:
+    book = Book()
+    with shops(2) as service, fleet_of(place, book) as fleet:
+        enrol(fleet, service, every={"push": 1, "orders": 1})
+        with caplog.at_level("DEBUG"):
+            run_until(fleet, lambda: open_orders(service) == 0)
+        from sqlalchemy import inspect, text
+
+        with fleet.ledger.reading() as connection:
+            tables = inspect(connection).get_table_names()
+            rows = "".join(repr(connection.execute(text(f'SELECT * FROM "{table}"')).all()) for table in tables)
+        shown = [
+            rows,
+            json.dumps(fleet.status().as_dict()),
+            "".join(str(family) for family in FleetMetrics(fleet.ledger).collect()),
+            caplog.text,
+            repr(fleet) + repr(fleet.registry.all()),
+        ]
+        assert not [index for index, words in enumerate(shown) if CANARY in words]
+
+
+WORKER = """
+import os, sys, threading
+from octopus_soap.fleet import Fleet, LocalEngine
+from octopus_soap.fleet.vault import Vault
+
+place, keys, journal = sys.argv[1:]
+
+def order(merchant, order, delivery):
+    with open(journal, "a") as file:
+        file.write(f"{merchant.name} {delivery.key} {delivery.redelivered}\\n")
+
+def desired(merchant):
+    return [{"sku": f"SKU-{i}", "stock": 7} for i in range(3)]
+
+with Fleet(place, stock=desired, orders=order, engine=LocalEngine({"orders": 4, "push": 4, "changes": 1, "slow": 1}),
+           vault=Vault(keys), tick_seconds=0.1) as fleet:
+    print("ready", flush=True)
+    fleet.run(stop=threading.Event())
+"""
+
+
+def test_killed_again_and_again_nothing_is_lost_and_a_handed_over_order_is_known(place: str, tmp_path: Path) -> None:
+    """Six kills of the only worker, at moments of their own; the seventh is left to finish."""
+    keys, journal = new_key(), tmp_path / "journal"
+    journal.touch()
+    with shops(10, orders=3) as service:
+        with fleet_of(place, Book(), vault=Vault(keys)) as fleet:
+            enrol(fleet, service, every={"push": 1, "orders": 1})
+        for moment in (0.3, 0.1, 0.6, 0.2, 0.9, 0.4, 0):
+            command = [sys.executable, "-c", WORKER, place, keys, str(journal)]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ, text=True) as worker:
+                assert worker.stdout is not None
+                assert worker.stdout.readline() == "ready\n"
+                pause = threading.Event()
+                if moment:
+                    pause.wait(moment)
+                else:
+                    for _ in range(1_200):
+                        if open_orders(service) == 0 and all(stock_of(service, name) == {"7"} for name in names(10)):
+                            break
+                        pause.wait(0.05)
+                worker.send_signal(signal.SIGKILL)
+        assert open_orders(service) == 0
+        assert all(stock_of(service, name) == {"7"} for name in names(10))
+        handed = [line.split() for line in journal.read_text().splitlines()]
+        first = {(name, key) for name, key, redelivered in handed if redelivered == "False"}
+        assert len(first) == 30
+        assert len([1 for *_, redelivered in handed if redelivered == "False"]) == 30, (
+            "a second time says that it is one"
+        )
+
+
+def test_the_users_functions_are_loaded_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_shops.py").write_text("def stock(merchant):\n    return None\n")
+    (tmp_path / "my_nothing.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert list(load_functions("my_shops")) == ["stock"]
+    for name in ("my_nothing", "no_such_module"):
+        with pytest.raises(ConfigError, match=name):
+            load_functions(name)

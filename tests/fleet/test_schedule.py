@@ -1,0 +1,299 @@
+"""The schedule, with a clock of the test: what is due, who waits, and when the next run is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography.fernet import Fernet
+from sqlalchemy import text
+
+from octopus_soap.fleet import Registry
+from octopus_soap.fleet.schedule import REFUSALS, WAITING_PER_SLOT, Due, Ended, Schedule
+from octopus_soap.fleet.status import history, status
+from octopus_soap.fleet.vault import Vault
+from octopus_soap.jobs import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SLOTS = {"orders": 5, "push": 5, "changes": 5, "slow": 2}
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+class Desk:
+    """A ledger whose clock the test sets, with merchants in it."""
+
+    def __init__(self, place: str) -> None:
+        self.now = START
+        self.ledger = Ledger(place, clock=lambda: self.now, run_seconds=30)
+        self.registry = Registry(self.ledger, Vault(Fernet.generate_key().decode()))
+        self.schedule = Schedule(self.ledger)
+
+    def add(self, name: str, every: float = 60, job: str = "push") -> None:
+        self.registry.add(
+            name,
+            endpoint="https://a.example/s.svc",
+            merchantname="m",
+            authtoken="env:T",
+            accessid="env:I",
+            every={job: every},
+        )
+
+    def later(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    def take(self, *, own: bool = False) -> list[Due]:
+        return self.schedule.take_due(SLOTS, own=own)
+
+    def run(self, due: Due, ended: Ended, seconds: float = 1) -> None:
+        started = self.schedule.start(due.name, due.job)
+        assert started is not None
+        self.later(seconds)
+        self.schedule.end(due.name, due.job, started, ended)
+
+    def wait(self, name: str) -> float:
+        """Seconds until the next run."""
+        with self.ledger.reading() as connection:
+            query = text("SELECT next_at FROM fleet_schedule WHERE name = :name")
+            moment = connection.execute(query, {"name": name}).scalar_one()
+        return moment / 1e6 - self.now.timestamp()
+
+
+@pytest.fixture
+def desk(place: str) -> Iterator[Desk]:
+    made = Desk(place)
+    yield made
+    made.ledger.close()
+
+
+def test_a_run_is_handed_over_once_however_many_look(desk: Desk) -> None:
+    desk.add("a")
+    desk.later(61)
+    assert desk.take() == [Due("a", "push", "push")]
+    assert Schedule(desk.ledger).take_due(SLOTS, own=False) == []
+
+
+def test_longest_due_first_and_no_more_than_four_times_the_slots_wait(desk: Desk) -> None:
+    for index in range(30):
+        desk.add(f"shop-{index}")
+    desk.later(200)
+    taken = desk.take()
+    assert len(taken) == WAITING_PER_SLOT * SLOTS["push"]
+    assert desk.take() == []
+    waiting = {due.name for due in taken}
+    with desk.ledger.reading() as connection:
+        rows = connection.execute(text("SELECT name, next_at FROM fleet_schedule ORDER BY next_at")).all()
+    assert {row.name for row in rows[: len(taken)]} == waiting
+    desk.run(taken[0], Ended("ok"))
+    assert len(desk.take()) == 1
+
+
+def test_after_an_outage_one_run_is_due_and_not_all_that_were_missed(desk: Desk) -> None:
+    desk.add("a", every=60)
+    desk.later(6_000)
+    (due,) = desk.take()
+    desk.run(due, Ended("ok"))
+    assert 0 < desk.wait("a") <= 60
+    assert desk.take() == []
+
+
+def test_a_failing_job_waits_twice_as_long_each_time_up_to_an_hour(desk: Desk) -> None:
+    desk.add("a", every=60)
+    desk.later(61)
+    waits = []
+    for _ in range(9):
+        (due,) = desk.take()
+        desk.run(due, Ended("failed", "down"))
+        waits.append(desk.wait("a"))
+        desk.later(waits[-1] + 1)
+    assert waits[0] >= 120
+    assert all(later >= earlier for earlier, later in pairwise(waits))
+    assert 3_600 <= waits[-1] <= 3_660
+    (due,) = desk.take()
+    desk.run(due, Ended("ok"))
+    assert desk.wait("a") <= 60
+
+
+def test_a_wait_the_service_asked_for_is_kept(desk: Desk) -> None:
+    desk.add("a", every=60)
+    desk.later(61)
+    (due,) = desk.take()
+    desk.run(due, Ended("failed", "429", retry_after=900))
+    assert desk.wait("a") >= 900
+
+
+def test_refused_credentials_end_after_three_calls_until_resume(desk: Desk) -> None:
+    desk.add("a", every=60)
+    runs = 0
+    for _ in range(20):
+        desk.later(3_700)
+        for due in desk.take():
+            runs += 1
+            desk.run(due, Ended("refused", "wrong token"))
+    assert runs == REFUSALS
+    assert desk.registry.get("a").state == "refused"
+    assert "wrong token" in desk.registry.get("a").reason
+    assert "fleet resume" in status(desk.ledger).alarms[-1]
+    desk.registry.resume("a")
+    assert len(desk.take()) == 1
+
+
+def test_a_time_out_moves_both_jobs_to_the_slow_queue_until_a_quick_run(desk: Desk) -> None:
+    desk.add("a", every=60)
+    desk.registry.schedule("a", "orders", every=60)
+    desk.later(61)
+    first = {due.job: due for due in desk.take()}
+    desk.run(first["push"], Ended("failed", "late", timed_out=True))
+    desk.run(first["orders"], Ended("failed", "late", timed_out=True))
+    desk.later(4_000)
+    again = desk.take()
+    assert {due.queue for due in again} == {"slow"}
+    for due in again:
+        desk.run(due, Ended("ok"))
+    desk.later(100)
+    assert {due.queue for due in desk.take()} == {"push", "orders"}
+
+
+def test_what_the_budget_cut_off_goes_on_soon(desk: Desk) -> None:
+    desk.add("a", every=3_600)
+    desk.later(3_601)
+    (due,) = desk.take()
+    desk.run(due, Ended("interrupted"))
+    assert desk.wait("a") <= 5
+
+
+def test_a_run_the_engine_lost_before_it_started_is_due_again(desk: Desk) -> None:
+    desk.add("a")
+    desk.later(61)
+    assert len(desk.take()) == 1
+    desk.later(119)
+    assert desk.take() == []
+    desk.later(2)
+    assert len(desk.take()) == 1
+
+
+def test_a_run_whose_process_died_is_due_again_when_its_lock_is_free(desk: Desk) -> None:
+    desk.add("a")
+    desk.later(61)
+    (due,) = desk.take()
+    assert desk.schedule.start(due.name, due.job) is not None
+    with desk.ledger.transaction() as connection:  # another machine holds the lock, and falls silent
+        until = int((desk.now + timedelta(seconds=60)).timestamp() * 1e6)
+        connection.execute(
+            text(
+                "INSERT INTO run_lock (channel, job, leased_by, leased_until) VALUES ('a', 'push', 'elsewhere', :until)"
+            ),
+            {"until": until},
+        )
+    desk.later(59)
+    assert desk.take() == []
+    desk.later(2)
+    assert len(desk.take()) == 1
+
+
+def test_a_second_delivery_ends_as_busy_and_changes_nothing_of_the_first(desk: Desk) -> None:
+    desk.add("a")
+    desk.later(61)
+    (due,) = desk.take()
+    first = desk.schedule.start(due.name, due.job)
+    desk.later(1)
+    second = desk.schedule.start(due.name, due.job)
+    assert first is not None
+    assert second is not None
+    desk.schedule.end(due.name, due.job, second, Ended("busy"))
+    desk.schedule.end(due.name, due.job, first, Ended("ok"))
+    (job,) = status(desk.ledger).jobs
+    assert (job.outcome, job.failures) == ("ok", 0)
+
+
+def test_paused_merchants_are_not_run_and_a_delivered_run_of_one_is_skipped(desk: Desk) -> None:
+    desk.add("a")
+    desk.later(61)
+    (due,) = desk.take()
+    desk.registry.pause("a", "moving house")
+    assert desk.schedule.start(due.name, due.job) is None
+    desk.later(1_000)
+    assert desk.take() == []
+    assert status(desk.ledger).alarms == []
+    desk.registry.resume("a")
+    assert len(desk.take()) == 1
+
+
+def test_a_run_that_was_not_taken_is_due_at_once(desk: Desk) -> None:
+    desk.add("a")
+    desk.later(61)
+    (due,) = desk.take()
+    desk.schedule.give_back(due)
+    assert desk.take() == [due]
+
+
+def test_a_removed_merchants_run_ends_without_a_word(desk: Desk) -> None:
+    desk.add("a")
+    desk.later(61)
+    (due,) = desk.take()
+    started = desk.schedule.start(due.name, due.job)
+    assert started is not None
+    desk.registry.remove("a")
+    desk.schedule.end(due.name, due.job, started, Ended("ok"))
+    assert status(desk.ledger).jobs == []
+
+
+def test_alarms_name_what_needs_a_person_and_worst_comes_first(desk: Desk) -> None:
+    for name in ("fine", "late", "failing"):
+        desk.add(name, every=60)
+    desk.later(61)
+    runs = {due.name: due for due in desk.take()}
+    desk.run(runs["fine"], Ended("ok"))
+    desk.run(runs["failing"], Ended("ok"))
+    desk.run(runs["late"], Ended("ok"))
+    for _ in range(4):
+        desk.later(61)
+        for due in desk.take():
+            desk.run(due, Ended("failed", "the service is down") if due.name == "failing" else Ended("ok"))
+    desk.registry.schedule("late", "push", every=60)
+    desk.later(300)
+    for due in desk.take():
+        if due.name == "fine":
+            desk.run(due, Ended("ok"))
+        else:
+            desk.schedule.give_back(due)
+    now = status(desk.ledger)
+    assert now.jobs[-1].name == "fine"
+    assert not now.healthy
+    assert any("failing push" in alarm for alarm in now.alarms)
+    assert any("late push: overdue" in alarm for alarm in now.alarms)
+    desk.later(31)
+    assert "no tick for" in status(desk.ledger).alarms[0]
+
+
+def test_the_history_is_kept_for_seven_days(desk: Desk) -> None:
+    desk.add("a")
+    for _ in range(3):
+        desk.later(86_400 * 4)
+        for due in desk.take():
+            desk.run(due, Ended("ok"))
+    assert len(history(desk.ledger, "a")) == 3
+    assert desk.schedule.purge() == 1
+    assert [run["outcome"] for run in history(desk.ledger, "a")] == ["ok", "ok"]
+
+
+def test_ten_thousand_schedules_cost_a_tick_one_statement_for_each_queue(desk: Desk) -> None:
+    from sqlalchemy import event
+
+    desk.add("a")
+    with desk.ledger.transaction() as connection:
+        rows = [
+            {"name": f"m-{index}", "job": "push", "every": 60.0, "next_at": int(START.timestamp() * 1e6)}
+            for index in range(10_000)
+        ]
+        connection.execute(
+            text("INSERT INTO fleet_schedule (name, job, every, next_at) VALUES (:name, :job, :every, :next_at)"), rows
+        )
+    statements: list[str] = []
+    event.listen(desk.ledger.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+    desk.later(10)
+    assert desk.take() == [], "none has a merchant"
+    assert len([one for one in statements if one.startswith("SELECT")]) <= len(SLOTS) + 3
