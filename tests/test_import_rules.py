@@ -44,12 +44,13 @@ ARROWS: dict[str, set[str]] = {
     "plots": {"errors", "extras", "results", "tables"},
     "jobs": {"_http", "errors", "models", "results", "tables", "wire"},
     "emulator": {"contracts"},  # its leaf `bundled`, and nothing else: see the test below
+    "fleet": {"client", "errors", "jobs", "settings"},
     "gateway": {"_http", "_version", "client", "errors", "models", "operations", "results", "transport"},
     "octopia": {"_http", "errors"},  # another API: it shares leaves with this one, and no flow code
     "demo": {"client", "emulator", "errors", "models", "operations", "settings"},
     "testing": {"_version", "client", "emulator", "engine", "errors", "models", "settings", "wire"},
     "cli": {
-        "_http", "_version", "client", "contracts", "demo", "emulator", "errors", "gateway", "jobs", "models", "octopia", "operations",
+        "_http", "_version", "client", "contracts", "demo", "emulator", "errors", "fleet", "gateway", "jobs", "models", "octopia", "operations",
         "results", "safety", "settings", "tables", "transport", "wire",
     },
     "__init__": {"_version"},  # everything else is loaded when it is first used
@@ -66,6 +67,7 @@ TYPING_ARROWS: dict[str, set[str]] = {
     "cli": {"engine"},
     "engine": {"wire"},
     "demo": {"results"},
+    "fleet": {"models", "observe", "settings"},
     "gateway": {"observe"},
     "jobs": {"client"},
     "transport": {"client", "models"},
@@ -83,7 +85,10 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "httpcore": ("octopia",),
     "certifi": ("octopia",),
     "fastapi": ("gateway",),
-    "prometheus_client": ("gateway",),
+    "prometheus_client": ("fleet", "gateway"),
+    "celery": ("fleet",),
+    "kombu": ("fleet",),
+    "cryptography": ("fleet",),
     "starlette": ("emulator", "gateway"),
     "uvicorn": ("cli", "emulator"),
     "typer": ("cli",),
@@ -96,7 +101,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "matplotlib": ("plots",),
     "tqdm": ("progress",),
     "psutil": ("jobs",),
-    "sqlalchemy": ("jobs",),
+    "sqlalchemy": ("fleet", "jobs"),
     "opentelemetry": ("observe.telemetry",),
 }
 FOR_TYPES = {("client", "requests"), ("client", "zeep")}
@@ -232,7 +237,7 @@ def test_the_emulator_shares_only_the_shipped_contracts_place() -> None:
 
 
 def test_nothing_below_the_client_imports_it() -> None:
-    above = {"demo", "gateway", "testing", "cli"}
+    above = {"demo", "fleet", "gateway", "testing", "cli"}
     assert {part for part, allowed in ARROWS.items() if "client" in allowed} == above
     assert "client" in TYPING_ARROWS["__init__"]
 

@@ -61,6 +61,7 @@ SUB_COMMANDS = {
     "call": SubCommand("call", "app", "Call any operation of the service by name."),
     "doctor": SubCommand("doctor", "doctor", "Check settings, connection, contract and credentials."),
     "wsdl": SubCommand("wsdl", "app", "Pin the live contract, compare contracts."),
+    "fleet": SubCommand("fleet", "app", "Run the jobs of many merchants.", "fleet"),
     "gateway": SubCommand("gateway", "gateway", "Serve the operations as JSON over HTTP.", "gateway"),
     "octopia": SubCommand("octopia", "app", "Use the Octopia (Cdiscount) seller API, another service.", "octopia"),
 }

@@ -63,6 +63,7 @@ class LocalEngine:
     def start(self, run: Callable[[str, str, threading.Event], object]) -> None:
         """Begin to deliver."""
         self._run = run
+        self._stop.clear()
         self._pools = {name: ThreadPoolExecutor(most, f"fleet-{name}") for name, most in self.slots.items()}
 
     def submit(self, due: Due) -> None:

@@ -402,7 +402,7 @@ def _from_row(row: Mapping[str, str | None]) -> dict[str, Any]:
         "merchantname": cells["merchantname"],
         **{key: cells.get(key, "") for key in _ALL_SECRETS},
         "labels": dict(_prefixed(cells, "label:")),
-        "settings": {key: _typed(value) for key, value in _prefixed(cells, "setting:")},
+        "settings": {key: setting_value(value) for key, value in _prefixed(cells, "setting:")},
         "every": {job: float(cells[f"{job}_every"]) for job in JOBS if cells.get(f"{job}_every")},
     }
 
@@ -411,7 +411,7 @@ def _prefixed(cells: Mapping[str, str], prefix: str) -> Iterable[tuple[str, str]
     return ((key.removeprefix(prefix), value) for key, value in cells.items() if key.startswith(prefix) and value)
 
 
-def _typed(text: str) -> Any:
+def setting_value(text: str) -> Any:
     """Return a setting's value: JSON where the text is JSON, such as 2 or true, and the text otherwise."""
     try:
         return json.loads(text)

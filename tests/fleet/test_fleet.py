@@ -76,7 +76,7 @@ def test_a_merchant_that_hangs_and_one_that_is_refused_hold_up_nobody(place: str
             fleet.registry.set("refused-shop", authtoken="wrong-token", endpoint=service.url)
             run_until(fleet, lambda: open_orders(service) == 0 and all(stock_of(service, n) == {"7"} for n in names(5)))
             jobs = {(job.name, job.job): job for job in fleet.status().jobs}
-            assert jobs["hung-shop", "orders"].outcome in {"failed", ""}
+            assert jobs["hung-shop", "orders"].outcome in {"failed", "interrupted", ""}
             assert all(jobs[name, "push"].failures == 0 for name in names(5))
             assert not any(call.merchant == "refused-shop" for call in bad.calls)
 
@@ -154,13 +154,13 @@ with Fleet(place, stock=desired, orders=order, engine=LocalEngine({"orders": 4, 
 
 
 def test_killed_again_and_again_nothing_is_lost_and_a_handed_over_order_is_known(place: str, tmp_path: Path) -> None:
-    """Six kills of the only worker, at moments of their own; the seventh is left to finish."""
+    """Four kills of the only worker, at moments of their own; the fifth is left to finish."""
     keys, journal = new_key(), tmp_path / "journal"
     journal.touch()
-    with shops(10, orders=3) as service:
+    with shops(6, orders=3) as service:
         with fleet_of(place, Book(), vault=Vault(keys)) as fleet:
             enrol(fleet, service, every={"push": 1, "orders": 1})
-        for moment in (0.3, 0.1, 0.6, 0.2, 0.9, 0.4, 0):
+        for moment in (0.3, 0.1, 0.7, 0.4, 0):
             command = [sys.executable, "-c", WORKER, place, keys, str(journal)]
             with subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ, text=True) as worker:
                 assert worker.stdout is not None
@@ -170,16 +170,16 @@ def test_killed_again_and_again_nothing_is_lost_and_a_handed_over_order_is_known
                     pause.wait(moment)
                 else:
                     for _ in range(1_200):
-                        if open_orders(service) == 0 and all(stock_of(service, name) == {"7"} for name in names(10)):
+                        if open_orders(service) == 0 and all(stock_of(service, name) == {"7"} for name in names(6)):
                             break
                         pause.wait(0.05)
                 worker.send_signal(signal.SIGKILL)
         assert open_orders(service) == 0
-        assert all(stock_of(service, name) == {"7"} for name in names(10))
+        assert all(stock_of(service, name) == {"7"} for name in names(6))
         handed = [line.split() for line in journal.read_text().splitlines()]
         first = {(name, key) for name, key, redelivered in handed if redelivered == "False"}
-        assert len(first) == 30
-        assert len([1 for *_, redelivered in handed if redelivered == "False"]) == 30, (
+        assert len(first) == 18
+        assert len([1 for *_, redelivered in handed if redelivered == "False"]) == 18, (
             "a second time says that it is one"
         )
 

@@ -1,0 +1,444 @@
+"""`octopus-soap fleet`: the merchants of a fleet, its workers, and how it is.
+
+Exit codes of `status`: 0 nothing needs a person, 1 there are alarms. Of the workers: 0 after an orderly stop.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from octopus_soap.cli.application import Application
+from octopus_soap.cli.job_options import seconds_of
+from octopus_soap.cli.output import notice, show_json
+from octopus_soap.cli.tables import show_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from octopus_soap.fleet import Fleet, Merchant, Registry
+
+app = Application()
+
+PLACE = "octopus-fleet.db"
+PlaceOption = Annotated[
+    str,
+    typer.Option(
+        "--ledger",
+        envvar="OCTOPUS_FLEET",
+        metavar="FILE|URL",
+        help="The fleet's database: an SQLite file, or postgresql://user@host/database.",
+    ),
+]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The merchant.")]
+Endpoint = Annotated[str | None, typer.Option(metavar="URL", help="URL of the service.")]
+Merchantname = Annotated[str | None, typer.Option(metavar="TEXT", help="The header merchantname.")]
+Authtoken = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SECRET",
+        help="A reference (env:NAME, file:/path) or the secret, which is then encrypted. Other users can see "
+        "command-line arguments; prefer a reference.",
+    ),
+]
+Accessid = Annotated[str | None, typer.Option(metavar="SECRET", help="Likewise.")]
+Labels = Annotated[list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="Your own words; repeatable.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--setting", metavar="KEY=VALUE", help="A setting that differs from the default; repeatable."),
+]
+Module = Annotated[
+    str,
+    typer.Option(
+        "--module",
+        envvar="OCTOPUS_FLEET_MODULE",
+        metavar="NAME",
+        help="Dotted name of the module with your functions stock, orders and changes.",
+    ),
+]
+_MODULE = '''"""The functions of the fleet: fill in those you need, and delete the others."""
+
+
+def stock(merchant):
+    """Return the desired stock and prices: a CSV path, a DataFrame, or rows; None if there is nothing new."""
+    return f"shops/{merchant.name}.csv"
+
+
+def orders(merchant, order, delivery):
+    """Store an order. After a crash it comes once more, under the same delivery.key: insert it if it is not there."""
+    raise NotImplementedError(f"store {delivery.key} of {merchant.name}")
+
+
+def changes(merchant, change):
+    """Take over a changed item; change.item is None if it was deleted."""
+'''
+_TOML = """# The fleet's settings. Everything here may be a variable instead: OCTOPUS_FLEET, OCTOPUS_FLEET_MODULE, ...
+ledger = "octopus-fleet.db"        # or postgresql://jobs@db.example.com/shops
+module = "fleet_functions"         # the module next to this file
+# broker = "amqp://guest:guest@127.0.0.1//"   # for workers on Celery
+"""
+
+
+def _registry(place: str) -> tuple[Any, Registry]:
+    from octopus_soap.fleet import Registry  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.jobs import Ledger  # noqa: PLC0415 - as above
+
+    ledger = Ledger(place, channel="fleet")
+    return ledger, Registry(ledger)
+
+
+def _with_registry(place: str, work: Callable[[Registry], object]) -> None:
+    ledger, registry = _registry(place)
+    with ledger:
+        work(registry)
+
+
+def _pairs(given: Iterable[str] | None, what: str) -> dict[str, str] | None:
+    if given is None:
+        return None
+    pairs = {}
+    for text in given:
+        key, sign, value = text.partition("=")
+        if not key or not sign:
+            raise typer.BadParameter(f"write it as KEY=VALUE, not {text!r}", param_hint=f"--{what}")
+        pairs[key] = value
+    return pairs
+
+
+def _typed(pairs: dict[str, str] | None) -> dict[str, Any] | None:
+    from octopus_soap.fleet.registry import setting_value  # noqa: PLC0415 - heavy: only inside a command
+
+    return None if pairs is None else {key: setting_value(value) for key, value in pairs.items()}
+
+
+@app.command("add")
+def add(
+    name: NameArgument,
+    *,
+    endpoint: Endpoint = None,
+    merchantname: Merchantname = None,
+    authtoken: Authtoken = None,
+    accessid: Accessid = None,
+    push: Annotated[str | None, typer.Option(metavar="TIME", help="Push every 60s, 5m, 1h ...")] = None,
+    orders: Annotated[str | None, typer.Option(metavar="TIME", help="Pull orders every ...")] = None,
+    changes: Annotated[str | None, typer.Option(metavar="TIME", help="Follow changes every ...")] = None,
+    label: Labels = None,
+    setting: Settings = None,
+    place: PlaceOption = PLACE,
+) -> None:
+    """Add a merchant."""
+    given = {"--endpoint": endpoint, "--merchantname": merchantname, "--authtoken": authtoken, "--accessid": accessid}
+    if missing := [option for option, value in given.items() if value is None]:
+        raise typer.BadParameter(f"a merchant needs {', '.join(missing)}")
+    every = {job: seconds_of(time) for job, time in (("push", push), ("orders", orders), ("changes", changes)) if time}
+    _with_registry(
+        place,
+        lambda registry: registry.add(
+            name,
+            endpoint=endpoint or "",
+            merchantname=merchantname or "",
+            authtoken=authtoken or "",
+            accessid=accessid or "",
+            settings=_typed(_pairs(setting, "setting")),
+            labels=_pairs(label, "label"),
+            every={job: seconds for job, seconds in every.items() if seconds},
+        ),
+    )
+    notice(f"added {name}" + ("" if every else "; it has no job yet: octopus-soap fleet schedule " + name + " push 5m"))
+
+
+@app.command("set")
+def change(
+    name: NameArgument,
+    *,
+    endpoint: Endpoint = None,
+    merchantname: Merchantname = None,
+    authtoken: Authtoken = None,
+    accessid: Accessid = None,
+    label: Labels = None,
+    setting: Settings = None,
+    place: PlaceOption = PLACE,
+) -> None:
+    """Change a merchant; what is not given stays. Labels and settings are replaced as a whole."""
+    _with_registry(
+        place,
+        lambda registry: registry.set(
+            name,
+            endpoint=endpoint,
+            merchantname=merchantname,
+            authtoken=authtoken,
+            accessid=accessid,
+            settings=_typed(_pairs(setting, "setting")),
+            labels=_pairs(label, "label"),
+        ),
+    )
+    notice(f"changed {name}; workers use it from their next run on")
+
+
+@app.command("schedule")
+def schedule(
+    name: NameArgument,
+    job: Annotated[str, typer.Argument(metavar="JOB", help="push, orders or changes.")],
+    every: Annotated[str, typer.Argument(metavar="TIME|never", help="60s, 5m, 1h ...; never takes it off.")],
+    *,
+    place: PlaceOption = PLACE,
+) -> None:
+    """Set how often a job of a merchant runs."""
+    seconds = None if every == "never" else seconds_of(every)
+    _with_registry(place, lambda registry: registry.schedule(name, job, every=seconds))
+    notice(f"{name} {job}: " + ("off the schedule" if seconds is None else f"every {seconds:g} s"))
+
+
+@app.command("import")
+def import_merchants(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="CSV with name, endpoint, merchantname, authtoken, accessid.")
+    ],
+    *,
+    place: PlaceOption = PLACE,
+) -> None:
+    """Add or change the merchants of a CSV file, all or none."""
+    _with_registry(place, lambda registry: notice(f"{registry.import_csv(file)} merchants"))
+
+
+@app.command("list")
+def list_merchants(
+    *,
+    json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+    place: PlaceOption = PLACE,
+) -> None:
+    """List the merchants."""
+
+    def show(registry: Registry) -> None:
+        merchants = registry.all()
+        if json:
+            show_json([_shown(merchant) for merchant in merchants])
+        else:
+            rows = [(m.name, m.state, m.endpoint, " ".join(f"{k}={v}" for k, v in m.labels.items())) for m in merchants]
+            show_table(f"{len(rows)} merchants", ["Name", "State", "?Endpoint", "?Labels"], rows)
+
+    _with_registry(place, show)
+
+
+@app.command("show")
+def show_merchant(name: NameArgument, *, place: PlaceOption = PLACE) -> None:
+    """Show a merchant, its jobs and its last runs as JSON; secrets are named, not shown."""
+    from octopus_soap.fleet.status import history, status  # noqa: PLC0415 - heavy: only inside a command
+
+    ledger, registry = _registry(place)
+    with ledger:
+        merchant = _shown(registry.get(name))
+        jobs = status(ledger, [name]).as_dict()["jobs"]
+        runs = [
+            {k: v.isoformat() if hasattr(v, "isoformat") else v for k, v in run.items()}
+            for run in history(ledger, name)
+        ]
+    show_json({**merchant, "jobs": jobs, "runs": runs})
+
+
+def _shown(merchant: Merchant) -> dict[str, Any]:
+    return {
+        "name": merchant.name,
+        "state": merchant.state,
+        "reason": merchant.reason,
+        "endpoint": merchant.endpoint,
+        "merchantname": merchant.merchantname,
+        "secrets": merchant.secrets,
+        "settings": merchant.settings,
+        "labels": merchant.labels,
+    }
+
+
+@app.command("pause")
+def pause(
+    name: NameArgument,
+    *,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; shown in the status.")] = "",
+    place: PlaceOption = PLACE,
+) -> None:
+    """Run no job of a merchant until `resume`."""
+    _with_registry(place, lambda registry: registry.pause(name, reason))
+    notice(f"{name} is paused")
+
+
+@app.command("resume")
+def resume(name: NameArgument, *, place: PlaceOption = PLACE) -> None:
+    """Run a merchant's jobs again, after a pause or after its credentials were fixed."""
+    _with_registry(place, lambda registry: registry.resume(name))
+    notice(f"{name} is active")
+
+
+@app.command("remove")
+def remove(
+    name: NameArgument,
+    *,
+    purge: Annotated[
+        bool, typer.Option("--purge", help="Delete its rows in the ledger too: orders, stock, changes.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    place: PlaceOption = PLACE,
+) -> None:
+    """Remove a merchant and its schedule."""
+    if purge and not yes and not typer.confirm(f"Delete every order, stock and change of {name} in the ledger?"):
+        raise typer.Abort
+    _with_registry(place, lambda registry: registry.remove(name, purge=purge))
+    notice(f"removed {name}")
+
+
+@app.command("new-key")
+def new_key() -> None:
+    """Print a new key for OCTOPUS_FLEET_KEYS."""
+    from octopus_soap.fleet.vault import new_key as make  # noqa: PLC0415 - heavy: only inside a command
+
+    typer.echo(make())
+
+
+@app.command("rotate-keys")
+def rotate_keys(*, place: PlaceOption = PLACE) -> None:
+    """Encrypt every stored secret anew with the first key of OCTOPUS_FLEET_KEYS."""
+    _with_registry(place, lambda registry: notice(f"{registry.rotate_keys()} merchants encrypted anew"))
+
+
+@app.command("init")
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write them.")] = Path(),
+) -> None:
+    """Write fleet.toml and a module with the functions to fill in."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in (("fleet.toml", _TOML), ("fleet_functions.py", _MODULE)):
+        try:
+            (folder / name).open("x", encoding="utf-8").write(text)
+        except FileExistsError:
+            raise typer.BadParameter(f"{folder / name} exists already") from None
+        notice(f"wrote {folder / name}")
+
+
+def _fleet(place: str, module: str, broker: str | None, **options: Any) -> Fleet:
+    from octopus_soap.fleet import Fleet  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.fleet.fleet import load_functions  # noqa: PLC0415 - as above
+
+    if broker is not None:
+        from octopus_soap.fleet.celery_engine import CeleryEngine  # noqa: PLC0415 - an extra
+
+        options["engine"] = CeleryEngine(broker, workers=options.pop("workers", 1))
+    else:
+        options.pop("workers", None)
+    functions = load_functions(module) if module else {}
+    return Fleet(place, **functions, **options)
+
+
+def _stop() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+@app.command("run")
+def run(
+    *,
+    module: Module,
+    once: Annotated[bool, typer.Option("--once", help="End when nothing is due any more.")] = False,
+    place: PlaceOption = PLACE,
+) -> None:
+    """Run the fleet in this process: no broker. Ends in order on SIGINT or SIGTERM."""
+    with _fleet(place, module, None) as fleet:
+        notice(f"running {len(fleet.registry.all())} merchants of {fleet.ledger.shown}; Ctrl-C stops it")
+        fleet.run(stop=_stop(), once=once)
+
+
+@app.command("tick")
+def tick(
+    *,
+    broker: Annotated[
+        str, typer.Option(envvar="OCTOPUS_FLEET_BROKER", metavar="URL", help="amqp://user@host// or redis://")
+    ],
+    workers: Annotated[int, typer.Option(min=1, metavar="COUNT", help="How many workers there are.")] = 1,
+    place: PlaceOption = PLACE,
+) -> None:
+    """Hand due runs to Celery's workers. Any number of tickers may run."""
+    with _fleet(place, "", broker, workers=workers) as fleet:
+        fleet.run(stop=_stop())
+
+
+@app.command("worker")
+def worker(
+    *,
+    broker: Annotated[
+        str, typer.Option(envvar="OCTOPUS_FLEET_BROKER", metavar="URL", help="amqp://user@host// or redis://")
+    ],
+    module: Module,
+    queues: Annotated[str, typer.Option(metavar="LIST", help="orders,push,changes,slow; all by default.")] = "",
+    slots: Annotated[int, typer.Option(min=1, metavar="COUNT", help="Threads; they mostly wait.")] = 32,
+    place: PlaceOption = PLACE,
+) -> None:
+    """Run a Celery worker. SIGTERM finishes the runs under way."""
+    from octopus_soap.fleet.celery_engine import work  # noqa: PLC0415 - an extra
+
+    with _fleet(place, module, None) as fleet:
+        work(broker, fleet.deliver, queues=queues, slots=slots)
+
+
+@app.command("status")
+def status(
+    *,
+    json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Again every 2 seconds, until Ctrl-C.")] = False,
+    most: Annotated[int, typer.Option(min=1, metavar="COUNT", help="How many jobs to show, worst first.")] = 30,
+    place: PlaceOption = PLACE,
+) -> None:
+    """Show how the fleet is, worst first. Exit code 1: something needs a person."""
+    from octopus_soap.fleet.status import status as read  # noqa: PLC0415 - heavy: only inside a command
+
+    ledger, _ = _registry(place)
+    stop = _stop() if watch else None
+    with ledger:
+        while True:
+            now = read(ledger)
+            if json:
+                show_json(now.as_dict(most))
+            else:
+                rows = [
+                    (
+                        f"{job.name} {job.job}",
+                        job.state if job.state != "active" else "running" if job.running else job.outcome or "waiting",
+                        f"{job.late:.0f}",
+                        job.backlog,
+                        job.held,
+                        "" if job.last_success_at is None else f"{job.last_success_at:%m-%d %H:%M:%S}",
+                        job.alarm or job.message,
+                    )
+                    for job in now.jobs[:most]
+                ]
+                title = (
+                    ", ".join(f"{number} {state}" for state, number in now.merchants.items() if number)
+                    or "no merchants"
+                )
+                show_table(
+                    title, ["Merchant, job", "State", "#Late", "#Left", "#Held", "?Last success", "~Message"], rows
+                )
+                for alarm in now.alarms[:most]:
+                    notice(alarm)
+            if stop is None or stop.wait(2):
+                break
+    if not now.healthy:
+        raise typer.Exit(1)
+
+
+@app.command("metrics")
+def metrics(
+    *,
+    port: Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help="Port on the address.")] = 9808,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
+    place: PlaceOption = PLACE,
+) -> None:
+    """Serve /metrics for Prometheus and /healthz until Ctrl-C. /healthz answers 503 if something needs a person."""
+    from octopus_soap.fleet.pages import serve  # noqa: PLC0415 - heavy: only inside a command
+
+    ledger, _ = _registry(place)
+    with ledger:
+        serve(ledger, host, port, _stop())

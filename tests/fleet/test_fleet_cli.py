@@ -1,0 +1,167 @@
+"""The fleet from the shell: enrol, schedule, run, look, rotate; and Celery where a broker answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+from urllib.request import urlopen
+from wsgiref.simple_server import make_server
+
+import pytest
+
+from octopus_soap.fleet.pages import _Quiet, pages
+from octopus_soap.fleet.vault import new_key
+from octopus_soap.jobs import Ledger
+from tests.fleet.fleet_stage import CANARY, names, shops
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from octopus_soap.emulator import Emulator
+
+BROKER = os.environ.get("OCTOPUS_TEST_BROKER", "amqp://guest:guest@127.0.0.1:5672//")
+FUNCTIONS = """
+def stock(merchant):
+    return [{"sku": f"SKU-{index}", "stock": 7} for index in range(3)]
+
+def orders(merchant, order, delivery):
+    with open("journal", "a") as file:
+        file.write(f"{merchant.name} {delivery.key}\\n")
+"""
+
+
+def shell(folder: Path, *words: str, code: int | None = 0, **variables: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "octopus_soap", "fleet", *words],
+        cwd=folder, env=os.environ | {"PYTHONPATH": str(folder)} | variables, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert code is None or done.returncode == code, done.stdout + done.stderr
+    assert CANARY not in done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def merchants_csv(folder: Path, service: Emulator) -> None:
+    lines = ["name,endpoint,merchantname,authtoken,accessid,push_every,orders_every"]
+    for merchant in service.merchants:
+        given = service.settings(merchant.name)
+        lines.append(
+            ",".join(
+                [merchant.name, *(given[k] for k in ("endpoint", "merchantname", "authtoken", "accessid")), "1", "1"]
+            )
+        )
+    (folder / "merchants.csv").write_text("\n".join(lines))
+
+
+def finished(service: Emulator) -> bool:
+    whole = names(len(service.merchants))
+    stock = all({item["Stock"] for item in service.store.items(merchant=n).values()} == {"7"} for n in whole)
+    return stock and all(order.confirmed for n in whole for order in service.store.orders(merchant=n).values())
+
+
+def test_a_fleet_from_the_shell(tmp_path: Path) -> None:
+    keys = {"OCTOPUS_FLEET_KEYS": shell(tmp_path, "new-key").strip()}
+    shell(tmp_path, "init", ".")
+    (tmp_path / "fleet_functions.py").write_text(FUNCTIONS)
+    with shops(3) as service:
+        merchants_csv(tmp_path, service)
+        assert "3 merchants" in shell(tmp_path, "import", "merchants.csv", **keys)
+        assert "no tick ever" in shell(tmp_path, "status", code=1)
+        time_up = threading.Event()
+        command = [sys.executable, "-m", "octopus_soap", "fleet", "run", "--module", "fleet_functions"]
+        environment = os.environ | {"PYTHONPATH": str(tmp_path)} | keys
+        with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as worker:
+            for _ in range(1_200):
+                if finished(service):
+                    break
+                time_up.wait(0.05)
+            worker.terminate()
+            _, errors = worker.communicate(timeout=60)
+        assert worker.returncode == 0, errors
+        assert CANARY not in errors
+        assert finished(service)
+        assert len(set((tmp_path / "journal").read_text().splitlines())) == 6
+    shown = json.loads(shell(tmp_path, "status", "--json", code=None))
+    assert {job["outcome"] for job in shown["jobs"]} <= {"ok", "interrupted", "failed"}
+    assert "active" in shell(tmp_path, "list")
+    assert json.loads(shell(tmp_path, "show", "shop-001"))["secrets"] == {
+        "authtoken": "encrypted",
+        "accessid": "encrypted",
+    }
+    shell(tmp_path, "pause", "shop-001", "--reason", "stocktaking")
+    assert "paused" in shell(tmp_path, "list")
+    shell(tmp_path, "resume", "shop-001")
+    both = {"OCTOPUS_FLEET_KEYS": f"{new_key()},{keys['OCTOPUS_FLEET_KEYS']}"}
+    assert "3 merchants" in shell(tmp_path, "rotate-keys", **both)
+    shell(tmp_path, "schedule", "shop-001", "changes", "5m")
+    shell(tmp_path, "remove", "shop-001", "--purge", "--yes")
+    assert "shop-001" not in shell(tmp_path, "list")
+    assert "'shop-001'" in shell(tmp_path, "pause", "shop-001", code=2)
+
+
+def test_metrics_and_health_have_no_series_per_merchant(tmp_path: Path) -> None:
+    keys = {"OCTOPUS_FLEET_KEYS": new_key()}
+    with shops(2) as service:
+        merchants_csv(tmp_path, service)
+        shell(tmp_path, "import", "merchants.csv", **keys)
+    with ExitStack() as stack:
+        ledger = stack.enter_context(Ledger(tmp_path / "octopus-fleet.db", channel="fleet"))
+        server = stack.enter_context(make_server("127.0.0.1", 0, pages(ledger), handler_class=_Quiet))
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        base = f"http://127.0.0.1:{server.server_port}"
+        text = urlopen(f"{base}/metrics", timeout=30).read().decode()
+        assert 'octopus_fleet_merchants{state="active"} 2.0' in text
+        assert "shop-000" not in text
+        with pytest.raises(Exception, match="503"):
+            urlopen(f"{base}/healthz", timeout=30)
+        server.shutdown()
+        thread.join()
+
+
+def why_no_broker() -> str:
+    try:
+        socket.create_connection(("127.0.0.1", 5672), timeout=2).close()
+    except OSError as error:
+        return f"no RabbitMQ at 127.0.0.1:5672: {error.strerror}"
+    return ""
+
+
+def test_celery_workers_run_the_fleet_and_survive_a_kill(tmp_path: Path) -> None:
+    if "OCTOPUS_TEST_BROKER" not in os.environ and (why := why_no_broker()):
+        pytest.skip(why)
+    keys = {"OCTOPUS_FLEET_KEYS": new_key(), "OCTOPUS_FLEET_BROKER": BROKER, "OCTOPUS_FLEET_MODULE": "fleet_functions"}
+    (tmp_path / "fleet_functions.py").write_text(FUNCTIONS)
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)} | keys
+
+    def start(*words: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "octopus_soap", "fleet", *words]
+        return subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+    with shops(6) as service:
+        merchants_csv(tmp_path, service)
+        shell(tmp_path, "import", "merchants.csv", **keys)
+        running = [start("tick"), start("worker", "--slots", "8"), start("worker", "--slots", "8")]
+        try:
+            deadline, killed = time.monotonic() + 90, False
+            while not finished(service) and time.monotonic() < deadline:
+                threading.Event().wait(0.1)
+                if not killed and service.calls:
+                    running[1].kill()
+                    killed = True
+            assert finished(service), shell(tmp_path, "status", code=None)
+        finally:
+            for process in running:
+                process.terminate()
+            for process in running:
+                process.wait(30)
+        handed = (tmp_path / "journal").read_text().splitlines()
+        assert len(set(handed)) == 12
