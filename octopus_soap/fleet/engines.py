@@ -34,6 +34,7 @@ class Engine(Protocol):
     @property
     def slots(self) -> Mapping[str, int]:
         """Slots of each queue, all workers together."""
+        ...
 
     def start(self, run: Callable[[str, str, threading.Event], object]) -> None:
         """Begin to deliver; *run* is called with a merchant, a job and the stop of the worker."""

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, case, delete, func, insert, or_, select, text, update
@@ -147,14 +148,15 @@ class Schedule:
             .select_from(SCHEDULE.outerjoin(RUN_LOCK, lock))
             .where(SCHEDULE.c.enqueued_at.is_not(None))
         )
-        gone: dict[str, bool] = {}
+        exited = cache(has_exited)  # asks the system once for each worker
         for row in connection.execute(rows).all():
-            dead = bool(row.enqueued_by) and gone.setdefault(row.enqueued_by, has_exited(row.enqueued_by))
+            worker: str = row.enqueued_by or ""
+            dead = bool(worker) and exited(worker)
             if row.started_at is None:
                 lost = dead or row.enqueued_at < now - self._lost
             else:
-                held = row.leased_by is not None and row.leased_until is not None and row.leased_until > now
-                held = held and not gone.setdefault(row.leased_by, has_exited(row.leased_by))
+                holder: str = row.leased_by or ""
+                held = bool(holder) and row.leased_until > now and not exited(holder)
                 # Just started, or just ended: its own record comes in a moment.
                 lost = not held and (dead or row.started_at < now - timedelta(seconds=self._ledger.run_seconds))
             if lost:

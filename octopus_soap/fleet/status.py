@@ -121,7 +121,7 @@ def status(ledger: Ledger, names: Iterable[str] | None = None) -> FleetStatus:
         ticks = [at for (at,) in connection.execute(select(TICKER.c.at))]
     jobs = [_job(row, states.get(row.name, ACTIVE), now) for row in rows if wanted is None or row.name in wanted]
     jobs.sort(key=lambda job: (not job.alarm, -job.failures, -job.late, -job.held, job.name, job.job))
-    counts = dict.fromkeys((ACTIVE, "paused", REFUSED), 0)
+    counts: dict[str, int] = dict.fromkeys((ACTIVE, "paused", REFUSED), 0)
     for state in states.values():
         counts[state] = counts.get(state, 0) + 1
     last = max(ticks, default=None)
