@@ -31,8 +31,8 @@ $(VENV)/.dev: pyproject.toml $(VENV)/.base
 demo: $(VENV)/.run  ## run the main job against the embedded service (RETAIL=file.csv for your own data)
 	$(BIN)/octopus-soap demo $(if $(RETAIL),--retail-csv $(RETAIL))
 
-test: $(VENV)/.dev  ## run the tests
-	$(BIN)/python -m pytest
+test: $(VENV)/.dev  ## run the tests; with ALL=1 also the long ones, which start many processes or other tools
+	$(BIN)/python -m pytest $(if $(ALL),,-m "not long")
 
 mutants: $(VENV)/.dev  ## make 148 one-line faults in a copy of the package; say which the tests do not notice (WORDS="retry leases")
 	$(BIN)/python -m tests.mutants $(WORDS)

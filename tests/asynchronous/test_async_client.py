@@ -54,6 +54,7 @@ def stock(service: Emulator, count: int) -> list[str]:
     return skus
 
 
+@pytest.mark.long
 def test_a_thousand_calls_at_once_share_the_connections(service: Emulator) -> None:
     skus = stock(service, 1000)
 

@@ -66,6 +66,7 @@ def statuses(result: BatchResult[Any]) -> list[OutcomeStatus]:
 # -- many at once ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_thousand_calls_leave_no_warning_and_nothing_open(service: Emulator) -> None:
     skus = stock(service, 1000)
 

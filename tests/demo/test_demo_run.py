@@ -253,6 +253,7 @@ def test_every_line_of_the_real_file_is_sorted():
     }
 
 
+@pytest.mark.long
 @needs_retail
 def test_the_real_file_ends_with_no_differences(capsys, tmp_path):
     """Its first 2,000 lines; all of them where OCTOPUS_SOAP_FULL_DEMO is set, as `.ci/run` demonstrates anyway."""

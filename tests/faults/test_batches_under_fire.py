@@ -28,6 +28,7 @@ from octopus_soap import (
 )
 from octopus_soap.emulator import Emulator, Fault, Hang, Html, Latency, Lie, Merchant, Profile, Reset, Status
 from tests.catalogue import BY_NAME, SKUS
+from tests.every import every
 
 if TYPE_CHECKING:
     from octopus_soap import BatchResult
@@ -403,11 +404,11 @@ FORMS = ["internal-fault", "fault-exception", "401-html", "403-empty", "apiresul
 BARE = {"IsSkuExist", "UpdateItemQuantityAndPrice", "UploadItem", "DeleteItem"}
 
 
-@pytest.mark.parametrize("form", FORMS)
+@every("form", FORMS)
 @pytest.mark.parametrize(
     "name", ["GetItemQuantityInfo", "UpdateItemQuantityAndPriceList", "GetItemList", "GetOrderList", "UploadItemList"]
 )
-@pytest.mark.parametrize("wrong", ["authtoken", "accessid", "merchantname"])
+@every("wrong", ["authtoken", "accessid", "merchantname"])
 def test_refused_credentials_in_all_six_forms(form, name, wrong):
     with Emulator(profile=Profile(auth_failure=form), merchants=[Merchant("shop")]) as service:
         given = {**service.settings(), wrong: "some-wrong-value", "backoff_base": 0.0}

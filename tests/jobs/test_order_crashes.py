@@ -50,6 +50,7 @@ def test_killed_at_any_step_the_job_ends_as_if_undisturbed(
     assert set(tally.steps) == set(steps)
 
 
+@pytest.mark.long
 def test_killed_at_any_step_every_file_comes_once_although_files_are_taken_away(
     host: CrashHost, service: Emulator, tmp_path: Path
 ) -> None:

@@ -29,6 +29,7 @@ def database(request: pytest.FixtureRequest) -> str:
     return kind
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("database", KINDS, indirect=True)
 def test_three_processes_share_the_orders_and_two_are_killed(service: Emulator, place: str) -> None:
     crowd = share(service, place, orders=60, processes=3, kill_after={1: 15, 0: 30})

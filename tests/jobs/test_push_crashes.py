@@ -49,6 +49,7 @@ def test_nothing_is_lost_wherever_it_is_killed(
     assert tally.at_moments == MOMENTS
 
 
+@pytest.mark.long
 def test_under_faults_in_a_fifth_of_the_calls_the_end_is_the_same(
     service: Emulator, make_client: Callable[..., OctopusClient], make_ledger: Callable[..., Ledger]
 ) -> None:

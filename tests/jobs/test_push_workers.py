@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from octopus_soap.emulator import Emulator
 
+pytestmark = pytest.mark.long
+
 COUNT, BATCH = 2_000, 100
 
 

@@ -28,6 +28,7 @@ def test_a_notebook_is_kept_without_outputs(path: Path) -> None:
             assert (cell.outputs, cell.execution_count) == ([], None)
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("default")  # of jupyter's own libraries, which warn of each other
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_from_top_to_bottom(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import octopus_soap.octopia as package
 from octopus_soap.octopia import AsyncOctopiaClient, OctopiaClient, OctopiaCredentials, fake
 from octopus_soap.octopia.operation import Declared
 from octopus_soap.octopia.operations import Operations
+from tests.every import every
 
 HOME = Path(package.__file__).parent
 MODULES = sorted(HOME.glob("*.py"))
@@ -53,7 +54,7 @@ def test_the_table_holds_every_call_of_the_issue():
     assert {row.name for row in ROWS if row.writes} == WRITES
 
 
-@pytest.mark.parametrize("row", ROWS, ids=by_name)
+@every("row", ROWS, ids=by_name)
 def test_a_row_carries_its_grade_and_says_what_it_does(row):
     first = row.__doc__.splitlines()[0]
     assert f"[{row.grade}]" in row.__doc__
@@ -65,7 +66,7 @@ def test_a_row_carries_its_grade_and_says_what_it_does(row):
         assert row.grade in {"C2", "1", "I"}  # no body of a write is official
 
 
-@pytest.mark.parametrize("row", ROWS, ids=by_name)
+@every("row", ROWS, ids=by_name)
 def test_every_argument_of_a_row_is_documented_and_typed(row):
     parameters = list(inspect.signature(row.body).parameters.values())[1:]
     for parameter in parameters:
@@ -81,8 +82,8 @@ def test_the_fake_knows_every_route(row):
     assert any(m == method and re.fullmatch(pattern, path) for m, pattern, _ in fake._ROUTES)
 
 
-@pytest.mark.parametrize("row", ROWS, ids=by_name)
-@pytest.mark.parametrize("client", [OctopiaClient, AsyncOctopiaClient])
+@every("row", ROWS, ids=by_name)
+@every("client", [OctopiaClient, AsyncOctopiaClient])
 def test_inspection_shows_the_name_the_doc_and_the_right_result(row, client):
     made = client(OctopiaCredentials(client_id="a", client_secret=SecretStr("b"), seller_id="1"))
     method = getattr(made, row.name)

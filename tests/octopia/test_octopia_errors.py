@@ -5,11 +5,10 @@ import inspect
 import pickle
 import re
 
-import pytest
-
 from octopus_soap import errors as package_errors
 from octopus_soap.octopia import errors
 from octopus_soap.octopia.errors import ApiError, OctopiaError, OfferPackageError, TokenError
+from tests.every import every
 
 CLASSES = [c for c in vars(errors).values() if inspect.isclass(c) and issubclass(c, OctopiaError)]
 
@@ -55,7 +54,7 @@ def test_other_worlds_named_in_the_tree_can_catch_them():
     assert issubclass(errors.OctopiaTimeoutError, TimeoutError)
 
 
-@pytest.mark.parametrize("cls", CLASSES, ids=lambda c: c.__name__)
+@every("cls", CLASSES, ids=lambda c: c.__name__)
 def test_an_error_survives_pickling_and_copying_with_all_its_facts(cls):
     error = sample(cls)
     for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
@@ -65,15 +64,15 @@ def test_an_error_survives_pickling_and_copying_with_all_its_facts(cls):
         assert {k: str(v) for k, v in twin.__dict__.items()} == {k: str(v) for k, v in error.__dict__.items()}
 
 
-@pytest.mark.parametrize("cls", CLASSES, ids=lambda c: c.__name__)
-@pytest.mark.parametrize("filler", ["x", "€", "\ud800"])
+@every("cls", CLASSES, ids=lambda c: c.__name__)
+@every("filler", ["x", "€", "\ud800"])
 def test_a_message_stays_under_a_kilobyte(cls, filler):
     error = sample(cls, filler * 5000)
     assert len(str(error).encode()) < 1000
     assert len(pickle.dumps(error)) < 4096
 
 
-@pytest.mark.parametrize("cls", CLASSES, ids=lambda c: c.__name__)
+@every("cls", CLASSES, ids=lambda c: c.__name__)
 def test_facts_are_keywords_only_and_documented(cls):
     parameters = list(inspect.signature(cls).parameters.values())
     assert parameters[0].name == "message"

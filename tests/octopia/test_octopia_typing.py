@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 CLAIMS = Path(__file__).with_name("octopia_types.py")
 ROOT = Path(__file__).parents[2]
 

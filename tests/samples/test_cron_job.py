@@ -106,6 +106,7 @@ def test_a_missing_setting_is_named(shop, monkeypatch, caplog):
     assert "OCTOPUS_ENDPOINT" in caplog.text
 
 
+@pytest.mark.long
 def test_while_a_run_is_at_it_another_does_nothing_and_sigterm_ends_the_first(shop):
     """The first run's request hangs until its limit; its second batch is never begun."""
     shop.script.on(UPDATE, nth=1).do(Hang())

@@ -16,6 +16,8 @@ import octopus_soap
 from octopus_soap.operations import OPERATIONS
 from tests.catalogue import ROWS
 
+pytestmark = pytest.mark.long
+
 HERE = Path(__file__).parent
 CONSUMER = HERE / "consumer.py"
 CACHE = HERE.parent.parent / ".mypy_cache" / "consumer"

@@ -24,6 +24,7 @@ from octopus_soap.models.scalars import Int32, Text
 from octopus_soap.wire import fast_rows
 from octopus_soap.wire.fast_rows import forms, rows, tags
 from octopus_soap.wire.fast_rows.records import is_plain
+from tests.every import every
 
 EVERY_HAND = pytest.mark.parametrize("hand", HANDS)
 TREE = tree_codec()
@@ -45,7 +46,7 @@ def counted(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> list[int]
 # -- every handwriting -----------------------------------------------------------------------------------------------
 
 
-@EVERY_HAND
+@every("hand", HANDS)
 def test_every_handwriting_reads_as_the_tree_reads_it(hand: str) -> None:
     body = write([item(number) for number in range(12)], HANDS[hand])
     codec, wanted = new_codec(), read(TREE, body)
@@ -65,7 +66,7 @@ def test_no_row_of_any_handwriting_needs_the_tree(hand: str, monkeypatch: pytest
         assert_same(read(codec, body), page)
 
 
-@pytest.mark.parametrize("hand", [name for name in HANDS if name not in {"shuffled", "unknown-members", "member-ids"}])
+@every("hand", [name for name in HANDS if name not in {"shuffled", "unknown-members", "member-ids"}])
 def test_rows_of_one_handwriting_are_read_by_one_expression(hand: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forms, "SLOW_ROWS", 60)
     codec, body = new_codec(), write(rows_of(payloads.item_reply(60)), HANDS[hand])
@@ -76,14 +77,14 @@ def test_rows_of_one_handwriting_are_read_by_one_expression(hand: str, monkeypat
     assert codec._fast_rows._contexts.compiled == 1
 
 
-@EVERY_HAND
+@every("hand", HANDS)
 def test_whole_items_read_alike_in_every_handwriting(hand: str) -> None:
     codec, body = new_codec(), write(rows_of(payloads.item_reply(7)), HANDS[hand])
     for _ in range(2):
         assert_same(read(codec, body), read(TREE, body))
 
 
-@EVERY_HAND
+@every("hand", HANDS)
 def test_orders_read_alike_in_every_handwriting(hand: str) -> None:
     address = [("FirstName", "Zoë"), ("City", None), ("Zip", "00123")]
     rows = [
@@ -154,7 +155,7 @@ def learned() -> Any:
     return codec
 
 
-@pytest.mark.parametrize(
+@every(
     ("old", "new"),
     [
         ("<a:ResultData>", "<a:Other><![CDATA["),  # rows where none are
@@ -229,7 +230,7 @@ def learned() -> Any:
         ("<a:LockCost>true", "<a:LockCost>perhaps"),
     ],
 )
-@pytest.mark.parametrize("times", [1, -1])
+@every("times", [1, -1])
 def test_a_page_with_something_odd_around_or_inside_its_rows_reads_the_same(learned, old, new, times):
     text = page(ROWS, before="<a:Message>m</a:Message><a:MessageCode>0</a:MessageCode>").decode()
     assert old in text
@@ -243,7 +244,7 @@ def test_a_page_with_something_odd_around_or_inside_its_rows_reads_the_same(lear
 E_ROW = ROW.format("E")
 
 
-@pytest.mark.parametrize(
+@every(
     "body",
     [
         page(ROWS, before=f"<a:Message>{E_ROW}</a:Message>"),
