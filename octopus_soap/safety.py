@@ -31,30 +31,3 @@ class OmittedValues(StrEnum):
 
     A single call has no outcome: `with_info` says it in `info.warnings`.
     """
-
-
-OPERATION_NAMES = frozenset(
-    [
-        "DeleteItemStore",
-        "DeleteItem",
-        "DeleteTblItem",
-        "IsSkuExist",
-        "IsSkuExistList",
-        "GetItemTblList",
-        "GetItemList",
-        "GetItemQuantity",
-        "GetItemQuantityInfo",
-        "GetItemQuantityList",
-        "UpdateItemQuantityAndPrice",
-        "UpdateItemQuantityAndPriceList",
-        "UploadItemList",
-        "UploadItem",
-        "SetDownloadOrderConfirm",
-        "SetDownloadSplitOrderConfirm",
-        "GetOrderList",
-        "GetOrderListStore",
-        "SubmitOrder",
-        "CustomFieldMapping",
-    ]
-)
-"""The wire names of the vendor's page; a test checks that the catalogue, which takes longer to load, has the same."""

@@ -19,7 +19,7 @@ from octopus_soap.cli.application import Application, Group
 from octopus_soap.cli.output import Output, OutputOption, show_records
 from octopus_soap.cli.records import Records
 from octopus_soap.cli.tables import show_table
-from octopus_soap.safety import OPERATION_NAMES
+from octopus_soap.contracts.bundled import operation_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,7 +57,7 @@ def operation_named(word: str, context: Any = None) -> str:
 @cache
 def _names() -> dict[str, str]:
     """Each wire name by the two names of its operation, in small letters."""
-    return {name.casefold(): wire for wire in OPERATION_NAMES for name in (wire, python_name(wire))}
+    return {name.casefold(): wire for wire in operation_names() for name in (wire, python_name(wire))}
 
 
 def _operations() -> Mapping[str, Operation]:
@@ -92,7 +92,7 @@ class _Catalogue(Group):
             return options
         make: Any = type(options[0])  # of whichever click the installed typer holds
         python = "_" in incomplete or (incomplete != "" and incomplete.islower())
-        names = {python_name(wire) if python else wire: wire for wire in sorted(OPERATION_NAMES)}
+        names = {python_name(wire) if python else wire: wire for wire in sorted(operation_names())}
         typed = incomplete.casefold()
         found = {name: wire for name, wire in names.items() if name.casefold().startswith(typed)}
         if os.environ.get("_OCTOPUS_SOAP_COMPLETE", "").endswith("bash"):  # which shows no help next to a name

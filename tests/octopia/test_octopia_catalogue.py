@@ -132,7 +132,7 @@ def imports_of(module: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda m: m.stem)
+@every("module", MODULES, ids=lambda m: m.stem)
 def test_a_module_imports_nothing_of_the_rest_and_each_library_has_its_place(module):
     imported = imports_of(module)
     own = {name for name in imported if name.split(".")[0] == "octopus_soap"}
@@ -165,7 +165,7 @@ def test_the_package_is_small() -> None:
     assert lines <= 4520  # and no growth without a reason
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda m: m.stem)
+@every("module", MODULES, ids=lambda m: m.stem)
 def test_imports_run_downward_only(module):
     own = {name.split(".")[2] for name in imports_of(module) if name.startswith("octopus_soap.octopia.")}
     assert all(ORDER.index(name) < ORDER.index(module.stem) for name in own)
@@ -183,7 +183,7 @@ def test_modules_and_functions_stay_short_and_have_no_open_keywords(module):
             assert node.args.kwarg is None or typed_through or node.name in {"from_env", "connect_tcp"}, node.name
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda m: m.stem)
+@every("module", MODULES, ids=lambda m: m.stem)
 def test_every_exception_to_a_rule_carries_its_reason(module):
     for line in module.read_text().splitlines():
         found = re.search(r"#\s*(?:noqa: [A-Z0-9, ]+|type: ignore\[[\w-]+\]|pragma: no cover|fmt: \w+)(.*)", line)
