@@ -19,6 +19,7 @@ import os
 import re
 import tomllib
 from datetime import UTC
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 from urllib.parse import SplitResult, urlsplit
@@ -361,7 +362,34 @@ class _ProfileSource(PydanticBaseSettingsSource):
             return {}
         if not isinstance(table, dict):
             raise ConfigError(f"{path}: {named or 'default'!r} must be a table")
-        return {str(name): value for name, value in table.items()}
+        return _with_keyring({str(name): value for name, value in table.items()}, named or "default")
+
+
+def system_keyring() -> Any:
+    """Return the package keyring, which stores passwords as the system does.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    try:
+        return import_module("keyring")
+    except ImportError:
+        raise ConfigError("secrets in a keyring need the package keyring: pip install keyring") from None
+
+
+def _with_keyring(table: dict[str, Any], profile: str) -> dict[str, Any]:
+    """Return the profile *table*; with `secrets = "keyring"` completed by the secrets that `login` stored there."""
+    where = table.pop("secrets", "file")
+    if where == "file":
+        return table
+    if where != "keyring":
+        raise ConfigError(f"profile {profile}: secrets must be 'file' or 'keyring', not {where!r}")
+    store = system_keyring()
+    try:
+        found = {name: store.get_password("octopus-soap", f"{profile}:{name}") for name in _SECRETS}
+    except Exception as error:  # noqa: BLE001 - whatever a backend raises: its errors share no base
+        raise ConfigError(f"profile {profile}: cannot read the keyring: {type(error).__name__}: {error}") from None
+    return {**table, **{name: value for name, value in found.items() if value is not None}}
 
 
 class _NoRedirection(PydanticBaseSettingsSource):
