@@ -328,15 +328,20 @@ class AuthenticationError(OctopusError):
     """The service did not accept authtoken, merchantname and accessid.
 
     Attributes:
-        certain: False where the service only answered with its generic internal fault before any call of this client
+        certain: False if the service only answered with its generic internal fault before any call of this client
             had succeeded: wrong credentials are the usual cause, an outage looks the same.
+        nothing_done: False if only the words of a fault of the server are about credentials. They may be those of
+            another system, after the request was carried out.
     """
 
     hint = "check authtoken, merchantname and accessid: the arguments, the OCTOPUS_ variables, the profile"
 
-    def __init__(self, message: str, *, certain: bool = True, info: CallInfo | None = None) -> None:
+    def __init__(
+        self, message: str, *, certain: bool = True, nothing_done: bool = True, info: CallInfo | None = None
+    ) -> None:
         super().__init__(message, info=info)
         self.certain = certain
+        self.nothing_done = nothing_done
 
 
 class OutcomeUnknownError(OctopusError):

@@ -241,6 +241,8 @@ _MAYBE_DONE = frozenset(
         FailureKind.SERVER,
         FailureKind.UNAVAILABLE,
         FailureKind.OVERSIZED,
+        FailureKind.UNPROVEN,
+        FailureKind.SUSPECTED,
     ]
 )
 """Failures after which the request may have been carried out."""

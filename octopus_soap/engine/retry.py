@@ -39,8 +39,12 @@ class FailureKind(StrEnum):
     """A SOAP fault of the server, or 500."""
     OVERSIZED = "oversized"
     """The answer is larger than `max_reply_bytes` and was not read: it may have been done."""
+    UNPROVEN = "unproven"
+    """A redirect, or another status that a repeat would meet again and that does not prove that nothing was done."""
+    SUSPECTED = "suspected"
+    """A fault of the server whose words are about credentials, perhaps those of another system."""
     REFUSED = "refused"
-    """A SOAP fault of the client, another 4xx, an envelope with Failure: the service said no."""
+    """A SOAP fault of the client, a status that proves that nothing was done, an envelope with Failure."""
 
 
 class Verdict(StrEnum):
@@ -66,6 +70,8 @@ MATRIX: dict[FailureKind, dict[Safety, Verdict]] = {
         FailureKind.TOO_LARGE:   (Verdict.SPLIT,      Verdict.SPLIT,      Verdict.SPLIT),
         FailureKind.SERVER:      (Verdict.RETRY_ONCE, Verdict.RETRY_ONCE, Verdict.UNKNOWN),
         FailureKind.OVERSIZED:   (Verdict.RAISE,      Verdict.RAISE,      Verdict.UNKNOWN),
+        FailureKind.UNPROVEN:    (Verdict.RAISE,      Verdict.RAISE,      Verdict.UNKNOWN),
+        FailureKind.SUSPECTED:   (Verdict.RAISE,      Verdict.RAISE,      Verdict.UNKNOWN),
         FailureKind.REFUSED:     (Verdict.RAISE,      Verdict.RAISE,      Verdict.RAISE),
     }.items()
 }  # fmt: skip
@@ -81,12 +87,24 @@ def classify(error: OctopusError) -> FailureKind:
         return _classify_status(error.status, empty=not error.body_excerpt)
     if isinstance(error, FaultError):
         return FailureKind.REFUSED if error.fault_code.partition(".")[0] in _CLIENT_FAULTS else FailureKind.SERVER
-    return FailureKind.REFUSED if isinstance(error, ApiStatusError | AuthenticationError) else FailureKind.AMBIGUOUS
+    if isinstance(error, AuthenticationError):
+        return FailureKind.REFUSED if error.nothing_done else FailureKind.SUSPECTED
+    return FailureKind.REFUSED if isinstance(error, ApiStatusError) else FailureKind.AMBIGUOUS
 
+
+_PROVES_NOTHING_DONE = (
+    400, 401, 402, 403, 404, 405, 407, 409, 410, 411, 412, 414, 415, 416, 417, 421, 422, 423, 424, 425, 426, 428, 431,
+    451, 501, 505, 511,
+)  # fmt: skip
+"""Statuses that RFC 9110 and its registry define as "not carried out". 406 is none: the answer may have been made
+before the server found that it does not suit. 408 and 499 are a proxy's words for a server that was slow."""
 
 _STATUSES = {
+    **dict.fromkeys(_PROVES_NOTHING_DONE, FailureKind.REFUSED),
+    408: FailureKind.AMBIGUOUS,
     413: FailureKind.TOO_LARGE,
     429: FailureKind.THROTTLED,
+    499: FailureKind.AMBIGUOUS,
     502: FailureKind.AMBIGUOUS,
     503: FailureKind.UNAVAILABLE,
     504: FailureKind.AMBIGUOUS,
@@ -96,8 +114,10 @@ _STATUSES = {
 def _classify_status(status: int, *, empty: bool) -> FailureKind:
     if status == 400 and empty:  # noqa: PLR2004 - what an older WCF says to a request over its size, newer ones say 413
         return FailureKind.TOO_LARGE
+    if status < 300:  # noqa: PLR2004 - a 1xx or 2xx that is no answer
+        return FailureKind.AMBIGUOUS
     server = status >= 500  # noqa: PLR2004 - server errors
-    return _STATUSES.get(status, FailureKind.SERVER if server else FailureKind.REFUSED)
+    return _STATUSES.get(status, FailureKind.SERVER if server else FailureKind.UNPROVEN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,5 +155,5 @@ def _stage(error: OctopusError, kind: FailureKind | None) -> HealthStage:
         if isinstance(error, family):
             return stage
     # A fault or an HTTP status: what the service says of the request is a matter of the contract, the rest its own.
-    asked_wrong = classify(error) in {FailureKind.REFUSED, FailureKind.TOO_LARGE}
+    asked_wrong = classify(error) in {FailureKind.REFUSED, FailureKind.UNPROVEN, FailureKind.TOO_LARGE}
     return HealthStage.CONTRACT if asked_wrong else HealthStage.SERVICE

@@ -12,7 +12,8 @@ from octopus_soap.models.replies import Nothing, OneOf, Reads, RowsOf, ScalarOf
 from octopus_soap.wire.decode import Decoded, Decoder
 from octopus_soap.wire.encode import EnvelopeParts, RequestEncoder
 from octopus_soap.wire.fast_rows import FastRows
-from octopus_soap.wire.faults import Reply, soap_body, status_says_unauthenticated
+from octopus_soap.wire.faults import Reply, readable, refuses_credentials, soap_body
+from octopus_soap.wire.references import has_references
 from octopus_soap.wire.values import readers
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ class Codec:
                 The error of another envelope that is not Success is returned as `refusal`: whether it is raised is
                 the operation's matter.
         """
-        if isinstance(reads, RowsOf) and not reads.raw and reply.status == _OK:
+        reply = readable(reply, self._redactor)
+        if isinstance(reads, RowsOf) and not reads.raw and reply.status == _OK and not has_references(reply.body):
             rest = partial(self._rest, operation, reply, reads)
             decoded = self._fast_rows.decode(reply.body, self._decoder.readers.of(reads.model), rest)
             if decoded is not None:
@@ -135,7 +137,7 @@ class Codec:
             if not decoded.present:
                 raise ProtocolError("the APIResult has neither Status nor ResultData")
             decoded.warnings.append("the APIResult has no Status; its ResultData was read")
-        elif status not in {"success", "true"} and not decoded.rows and status_says_unauthenticated(decoded.message):
+        elif status not in {"success", "true"} and not decoded.rows and refuses_credentials(decoded.message):
             # Rows prove that the credentials were accepted: then words like "not permitted" are about the items.
             raise AuthenticationError(f"the service refused the credentials: {decoded.message[:300]}")
         elif status in {"success", "true"} and isinstance(reads, OneOf | ScalarOf) and not decoded.present:

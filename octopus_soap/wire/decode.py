@@ -39,6 +39,7 @@ from octopus_soap.wire.readers import (
     local_name,
     yield_point,
 )
+from octopus_soap.wire.references import BROKEN, has_references, resolve_references
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 
 _REFERENCE = re.compile(rb"&#(?:x([0-9A-Fa-f]{1,6})|([0-9]{1,7}));")
 _FORBIDDEN_BYTE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_ROOT = "{http://schemas.xmlsoap.org/soap/encoding/}root"
 _ENVELOPE_MEMBERS = frozenset({"status", "resultdata", "messagecode"})
 
 
@@ -136,6 +138,8 @@ def _parse(body: bytes) -> Element:
     root = etree.fromstring(body, strict_parser())
     if root.getroottree().docinfo.internalDTD is not None:
         raise ProtocolError("the reply carries a DOCTYPE, which SOAP forbids; it was not read")
+    if has_references(body):
+        resolve_references(root)
     return root
 
 
@@ -149,7 +153,8 @@ def body_of(root: Element) -> Element | None:
         raise ProtocolError(f"the reply is a <{local_name(root.tag)[:40]}> document, not a SOAP envelope")
     for child in root:
         if local_name(child.tag) == "Body":
-            return child[0] if len(child) else None
+            # A value that others refer to, written next to the answer, is marked as no root.
+            return next((part for part in child if part.get(_ROOT) != "0"), None)
     raise ProtocolError("the SOAP envelope has no Body")
 
 
@@ -189,6 +194,7 @@ class Decoder:
         if content is None and not decoded.enveloped and result is None:
             raise ProtocolError("the reply has no result element")
         if content is not None and not is_nil(content):
+            _whole(content)
             decoded.present = True
             self._content(content, reads, decoded, read_list)
         return decoded
@@ -201,6 +207,7 @@ class Decoder:
 
     def _envelope(self, result: Element, decoded: Decoded) -> Element | None:
         """Read the APIResult members, if *result* is one; return the element that holds the value."""
+        _whole(result)
         members = {local_name(child.tag).casefold(): child for child in result}
         if not _ENVELOPE_MEMBERS & members.keys():
             return result
@@ -287,5 +294,15 @@ def _result_of(response: Element) -> Element | None:
     return response[0] if len(response) else None
 
 
+def _whole(element: Element) -> None:
+    """Refuse an element that stands for a value which is not in the reply."""
+    if element.get(BROKEN) is not None:
+        raise ProtocolError(
+            f"<{local_name(element.tag)[:60]}> refers to {element.get(BROKEN)!r}, which the reply does not hold"
+        )
+
+
 def _leaf(element: Element | None) -> str | None:
+    if element is not None:
+        _whole(element)
     return None if element is None or is_nil(element) else (element.text or "")

@@ -1,22 +1,31 @@
-"""What an HTTP answer means: a SOAP reply to decode, or one error of our tree.
+"""Decide what an HTTP answer means: a SOAP reply to decode, or one error of our tree.
 
-The table below is the whole of it; the service's own way of refusing credentials is unknown, so every form a WCF
-service is known to use is recognised.
+The table below is the whole of it. How the service refuses credentials is not documented, so every form a WCF service
+is known to use is recognised.
 
 | answer | error |
 |---|---|
-| SOAP fault, any other HTTP status | `FaultError`, or `AuthenticationError` where its text says so |
-| APIResult whose message says so | `AuthenticationError` |
+| SOAP fault, any other HTTP status | `FaultError`, or `AuthenticationError` if it refuses the credentials |
+| APIResult whose message refuses the credentials | `AuthenticationError` |
 | 401, 403 | `AuthenticationError` |
 | 429 | `RateLimitedError` |
-| other status than 200 and 202, no SOAP | `HttpStatusError` |
-| 200 with HTML, nothing, or half an envelope | `ProtocolError` |
+| a status outside 2xx, no SOAP | `HttpStatusError` |
+| a status below 500 outside 2xx, with an envelope that is no fault | `ProtocolError`: they contradict each other |
+| 2xx with HTML, nothing, or half an envelope | `ProtocolError` |
+
+Invariants:
+
+* Every 2xx with an envelope is read.
+* Words alone never prove that nothing was done. A fault of the server that speaks of credentials may be about those of
+  another system, after the request was carried out. Then `AuthenticationError.nothing_done` is False, or it is a plain
+  `FaultError` if the text names such a system. Only the names of our own credentials, a fault code of the client or
+  one of WS-Security, or the status prove it.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from lxml import etree
@@ -30,6 +39,7 @@ from octopus_soap.errors import (
     ProtocolError,
     RateLimitedError,
 )
+from octopus_soap.wire.charset import as_utf8
 from octopus_soap.wire.decode import body_of, parse
 from octopus_soap.wire.readers import local_name
 
@@ -48,6 +58,21 @@ _AUTH_WORDS = re.compile(
 """How services word a refusal of credentials. "Payment not authorized" is none: a row is refused there, not the caller.
 Localized texts may escape it: status and fault code come first."""
 
+_OUR_NAMES = re.compile(r"\b(auth[\s_-]?token|access[\s_-]?id|merchant[\s_-]?name)\b", re.IGNORECASE)
+"""Names of the credentials that this client sends, and hardly another system of the service."""
+
+_ANOTHER_SYSTEM = re.compile(
+    r"\b(remote|smtp|e?mail|ftp|sql|database|upstream|backend|gateway|proxy|payment|card|bank|paypal|stripe|carrier|"
+    r"shipping|marketplace|amazon|ebay|shopify|walmart|magento|woocommerce|bigcommerce|quickbooks|file|path|folder|"
+    r"directory|registry|share|drive)\b",
+    re.IGNORECASE,
+)
+"""Words of a text that is about a system behind the service."""
+
+_CLIENT_SIDE = frozenset({"client", "sender"})
+_CREDENTIAL_CODES = frozenset({"failedauthentication", "invalidsecurity", "invalidsecuritytoken", "accessdenied"})
+"""Codes of WS-Security and WCF: the caller was refused before its request was read."""
+
 _TITLE = re.compile(rb"<title[^>]*>\s*([^<]{1,120})", re.IGNORECASE)
 
 
@@ -63,25 +88,51 @@ class Reply:
     """
 
     status: int
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
     elapsed: float = 0.0
 
 
-def soap_body(reply: Reply, redactor: Redactor) -> tuple[Any, bool]:
-    """Return the element in the SOAP body (None where empty) and whether characters were replaced, or raise.
+def is_answered(status: int) -> bool:
+    """True if *status* is a 2xx: the request was carried out, whatever the answer holds."""
+    return 200 <= status < 300  # noqa: PLR2004 - the class of statuses
+
+
+def readable(reply: Reply, redactor: Redactor) -> Reply:
+    """Return *reply* with its body in UTF-8; a second call changes nothing.
 
     Raises:
-        OctopusError: as the table above says.
+        OctopusError: The charset cannot be decided.
     """
+    if not reply.body:
+        return reply
+    try:
+        body = as_utf8(reply.body, reply.headers.get("content-type", ""))
+    except ProtocolError as error:
+        if not is_answered(reply.status):
+            raise http_error(reply, redactor) from None
+        error.body_excerpt = redactor.body(reply.body, _EXCERPT)
+        raise
+    if body is reply.body:
+        return reply
+    return replace(reply, body=body, headers={**reply.headers, "content-type": "text/xml; charset=utf-8"})
+
+
+def soap_body(reply: Reply, redactor: Redactor) -> tuple[Any, bool]:
+    """Return the element in the SOAP body (None if it is empty) and whether characters were replaced.
+
+    Raises:
+        OctopusError: As the table above says.
+    """
+    reply = readable(reply, redactor)
     text = reply.body.lstrip(b"\xef\xbb\xbf \t\r\n")
     if not text:
-        if reply.status in {200, 202}:
+        if is_answered(reply.status):
             return None, False
         raise http_error(reply, redactor)
     if _looks_like_soap(text):
         return _soap(reply, text, redactor)
-    if reply.status not in {200, 202}:
+    if not is_answered(reply.status):
         raise http_error(reply, redactor)
     what = "HTML page" if re.match(rb"<!doctype\s+html|<html", text, re.IGNORECASE) else "answer"
     raise ProtocolError(
@@ -90,10 +141,12 @@ def soap_body(reply: Reply, redactor: Redactor) -> tuple[Any, bool]:
     )
 
 
+_OF_THE_REQUEST = frozenset({401, 403, 407, 413, 429})
+"""Statuses that refuse a request before it is looked at, whatever a filter in between put into the body."""
+
+
 def _looks_like_soap(text: bytes) -> bool:
     start = text[:2048]
-    if start[:2] in (b"\xff\xfe", b"\xfe\xff"):  # UTF-16: let the parser decide
-        return True
     return re.match(
         # possessive, so that a page full of comments cannot be tried in every combination
         rb"(?:<\?xml[^>]*+>|(?><!--.*?-->)|<!DOCTYPE|\s)*+<(?:[\w.-]+:)?Envelope[\s/>]",
@@ -107,13 +160,18 @@ def _soap(reply: Reply, text: bytes, redactor: Redactor) -> tuple[Any, bool]:
         root, replaced = parse(text)
         element = body_of(root)
     except ProtocolError as error:
-        if reply.status not in {200, 202}:
+        if not is_answered(reply.status):
             raise http_error(reply, redactor) from None
         error.body_excerpt = redactor.body(text, _EXCERPT)
         raise
     if element is not None and local_name(element.tag) == "Fault":
         raise _faulted(element, reply, redactor)
-    if reply.status not in {200, 202}:
+    if not is_answered(reply.status):
+        if element is not None and reply.status < 500 and reply.status not in _OF_THE_REQUEST:  # noqa: PLR2004 - server errors
+            raise ProtocolError(
+                f"HTTP {reply.status} with a SOAP reply that is no fault: they contradict each other",
+                body_excerpt=redactor.body(text, _EXCERPT),
+            )
         raise http_error(reply, redactor)
     return element, replaced
 
@@ -138,14 +196,18 @@ def fault_error(fault: Any, redactor: Redactor) -> OctopusError:
         elif name == "detail" and (len(child) or child.text):
             detail = redactor.body(etree.tostring(child, with_tail=False), 2048)
     code, text = code.rpartition(":")[2][:60], redactor.text(text[:4096])  # whatever a hostile service sends
-    if _AUTH_WORDS.search(text) and code != "DeserializationFailed":
-        return AuthenticationError(f"the service refused the credentials: {text[:300]}")
-    return FaultError(f"SOAP fault {code}: {text[:400]}", fault_code=code, fault_string=text, detail=detail)
+    family = code.partition(".")[0].casefold()
+    if family in _CREDENTIAL_CODES:
+        return AuthenticationError(f"the service refused the credentials: {code}: {text}")
+    if refuses_credentials(text) and code != "DeserializationFailed":
+        proven = family in _CLIENT_SIDE or _OUR_NAMES.search(text) is not None
+        return AuthenticationError(f"the service refused the credentials: {text}", nothing_done=proven)
+    return FaultError(f"SOAP fault {code}: {text}", fault_code=code, fault_string=text, detail=detail)
 
 
-def status_says_unauthenticated(message: str) -> bool:
-    """True where an APIResult's message is a refusal of credentials."""
-    return _AUTH_WORDS.search(message) is not None
+def refuses_credentials(text: str) -> bool:
+    """True if *text* reads like a refusal of the caller's credentials, and not of another system's."""
+    return _AUTH_WORDS.search(text) is not None and _ANOTHER_SYSTEM.search(text) is None
 
 
 def http_error(reply: Reply, redactor: Redactor) -> OctopusError:

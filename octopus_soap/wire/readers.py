@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, get_args, get_orig
 
 from octopus_soap.errors import Problem, ProtocolError
 from octopus_soap.models.base import WireModel, inner_type
+from octopus_soap.wire.references import BROKEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,6 +51,7 @@ Reader: TypeAlias = "Callable[[str], Any]"
 
 NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 _BACKING_FIELD = re.compile(r"(?:<|_x003C_)(\w+?)(?:>|_x003E_)k__BackingField")
+_NOT_THERE = "refers to a value that the reply does not hold"
 _DEPTH = 64  # libxml2 itself stops at 256; a reply of this service is five deep
 _REMEMBERED_TAGS = 1000  # a hostile reply cannot grow the memory
 
@@ -206,6 +208,8 @@ class RecordReader:
         """Read *element*'s members into a dict of attributes; what cannot be read is added to the findings."""
         data: dict[str, Any] = {}
         find = self.find
+        if (broken := element.get(BROKEN)) is not None:
+            self._problem(findings, "", _NOT_THERE, broken)
         if (element.text or "").strip():
             self._problem(findings, "", "text where members belong", element.text.strip())
         for child in element:
@@ -220,7 +224,7 @@ class RecordReader:
                 findings.drift[f"{self.name}.{local_name(tag)} repeated"] += 1
                 continue
             text = child.text
-            if text is None or reader is None or len(child):
+            if text is None or reader is None or len(child) or (text.isspace() and is_nil(child)):
                 data[attribute] = None if is_nil(child) else self._other(child, slot, findings, depth)
                 continue
             try:
@@ -235,6 +239,9 @@ class RecordReader:
             raise ProtocolError("the reply is nested too deeply")
         if slot.nested is not None:
             return slot.nested.read(child, findings, depth + 1)
+        if (broken := child.get(BROKEN)) is not None:
+            self._problem(findings, slot.attribute, _NOT_THERE, broken)
+            return None
         if slot.reader is not None:
             if not len(child):
                 return slot.reader("")
@@ -243,10 +250,14 @@ class RecordReader:
         rows = [row for row in child if len(row) or not is_nil(row)]
         if slot.rows is not None:
             return [slot.rows.read(row, findings, depth + 1) for row in rows]
-        return [self._value(row.text or "", slot, findings) for row in rows]
+        return [self._value(row, slot, findings) for row in rows]
 
-    def _value(self, text: str, slot: FieldReader, findings: Findings) -> Any:
+    def _value(self, row: Element, slot: FieldReader, findings: Findings) -> Any:
         assert slot.values is not None  # noqa: S101 - a slot has one way to be read
+        text = row.text or ""
+        if (broken := row.get(BROKEN)) is not None:
+            self._problem(findings, slot.attribute, _NOT_THERE, broken)
+            return None
         try:
             return slot.values(text)
         except ValueError as error:

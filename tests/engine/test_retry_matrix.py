@@ -95,7 +95,7 @@ TABLE: list[tuple[str, Any, dict[Safety, tuple[int, type[Exception]]]]] = [
     (
         "302",
         status(302, location="https://x"),
-        {R: (1, HttpStatusError), I: (1, HttpStatusError), U: (1, HttpStatusError)},
+        {R: (1, HttpStatusError), I: (1, HttpStatusError), U: (1, OutcomeUnknownError)},
     ),
     ("413", status(413), {R: (1, HttpStatusError), I: (1, HttpStatusError), U: (1, HttpStatusError)}),
     ("413 with a fault", fault(http=413), {R: (1, HttpStatusError), I: (1, HttpStatusError), U: (1, HttpStatusError)}),

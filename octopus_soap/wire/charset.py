@@ -1,0 +1,146 @@
+"""Turn the bytes of a reply into UTF-8 that declares nothing else, whatever charset they came in.
+
+The rules of RFC 7303 decide, in this order: a byte order mark, the `charset` of the Content-Type header, the XML
+declaration, UTF-8. Everything behind this module reads UTF-8 alone.
+
+Invariants:
+
+* Bytes are never read as another text than the sender's. A charset that is unknown, that does not fit the bytes, or
+  that the header contradicts itself about is an error.
+* Header and declaration that disagree are decided by the header only if the bytes bear it out: valid UTF-8 proves
+  itself, a single-byte charset fits any bytes and proves nothing.
+* Only charsets are read: a codec such as `zlib` or `unicode_escape` is no charset, and one that shifts its state by
+  plain ASCII text (UTF-7, HZ) could hide markup.
+
+Failure: `ProtocolError`, with both names in it.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+from octopus_soap.errors import ProtocolError
+
+_PARAMETER = re.compile(r";\s*([^\s;=\"]+)\s*=\s*(\"(?:[^\"\\]|\\.)*\"|[^;]*)")
+_DECLARATION = re.compile(rb"\s*+<\?xml(?=\s)[^>]*+>")
+_ENCODING = re.compile(rb"[\s\"']encoding\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
+_MARKS = (  # the longer ones first: the mark of UTF-32 begins with that of UTF-16
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_READ = re.compile(
+    r"utf-(8|16|32)(-[bl]e)?|ascii|iso8859-\d+|cp\d+|koi8-[rtu]|mac-\w+|gb2312|gbk|gb18030|big5(hkscs)?|shift_jis"
+    r"|euc_(jp|kr)|johab"
+)
+"""Charsets that are read, by the names Python's codecs have."""
+_SHOWN = 40
+
+
+def as_utf8(body: bytes, content_type: str) -> bytes:
+    """Return *body* in UTF-8, without a byte order mark and without a declaration of another encoding.
+
+    Args:
+        body: The bytes of an XML document.
+        content_type: The header's value; empty if there was none.
+
+    Raises:
+        ProtocolError: The charset is unknown, does not fit the bytes, or cannot be decided.
+    """
+    for mark, codec in _MARKS:
+        if body.startswith(mark):
+            return _declared_no_more(_recoded(body[len(mark) :], codec, f"its byte order mark says {codec[:6]}"))
+    wide = _without_mark(body)
+    declared = "" if wide else _declared(body)
+    named = _charset(content_type)
+    if not named:
+        if wide:
+            return _declared_no_more(_recoded(body, wide, f"it looks like {wide}"))
+        codec = _codec(declared, "declaration") if declared else "utf-8"
+        if codec.startswith(("utf-16", "utf-32")):
+            raise ProtocolError(f"the reply declares {declared[:_SHOWN]!r}, and its bytes are not: it cannot be read")
+        return body if codec == "utf-8" else _declared_no_more(_recoded(body, codec, f"its declaration says {codec}"))
+    codec = _codec(named, "charset")
+    if codec in {"utf-16", "utf-32"}:  # without a mark; big-endian unless the bytes say otherwise
+        codec = wide if wide.startswith(codec) else f"{codec}-be"
+    text = _recoded(body, codec, f"its Content-Type says {codec}")
+    if declared and not codec.startswith("utf-"):
+        _agree(body, text, codec, declared)
+    return text if codec == "utf-8" and not declared else _declared_no_more(text)
+
+
+def _agree(body: bytes, text: bytes, codec: str, declared: str) -> None:
+    """Refuse a single-byte charset if the declaration names another, and both fit and read differently."""
+    try:
+        other = codecs.lookup(declared).name
+        if other == codec or not _READ.fullmatch(other):
+            return
+        differs = body.decode(other).encode() != text
+    except (LookupError, UnicodeDecodeError):
+        return  # the declaration is proven wrong
+    if differs:
+        raise ProtocolError(
+            f"the reply's Content-Type says {codec}, its declaration {other}, and its bytes fit both: what it means "
+            "cannot be decided"
+        )
+
+
+def _without_mark(body: bytes) -> str:
+    """The charset that zero bytes around the first `<` betray; empty if there are none."""
+    for start, codec in (
+        (b"<\0\0\0", "utf-32-le"),
+        (b"\0\0\0<", "utf-32-be"),
+        (b"<\0", "utf-16-le"),
+        (b"\0<", "utf-16-be"),
+    ):
+        if body.startswith(start):
+            return codec
+    return ""
+
+
+def _declared(body: bytes) -> str:
+    found = _DECLARATION.match(body[:1024])
+    encoding = _ENCODING.search(found[0]) if found else None
+    return (encoding[1] or encoding[2] or b"").decode("latin-1") if encoding else ""
+
+
+def _charset(content_type: str) -> str:
+    """The charset parameter; empty if there is none."""
+    named = [
+        value.strip().strip("\"'").strip()
+        for name, value in _PARAMETER.findall(f";{content_type.partition(';')[2]}")
+        if name.lower() == "charset"
+    ]
+    named = [name for name in named if name]
+    if len({name.lower() for name in named}) > 1:
+        shown = " and ".join(name[:_SHOWN] for name in named[:2])
+        raise ProtocolError(f"the reply's Content-Type names two charsets, {shown}: it cannot be read")
+    return named[0] if named else ""
+
+
+def _codec(name: str, where: str) -> str:
+    try:
+        found = codecs.lookup(name).name
+    except (LookupError, ValueError):  # ValueError: a zero byte in the name
+        found = ""
+    if not _READ.fullmatch(found):
+        raise ProtocolError(f"the reply's {where} is {name[:_SHOWN]!r}, which is not read")
+    return found
+
+
+def _recoded(body: bytes, codec: str, why: str) -> bytes:
+    """*body* in UTF-8; UTF-8 itself is left to the parser, which looks at every byte anyway, unless it was not sure."""
+    try:
+        text = body.decode(codec)
+    except UnicodeDecodeError as error:
+        raise ProtocolError(f"the reply is not {codec}, though {why}: byte {error.start} does not fit") from None
+    return body if codec == "utf-8" else text.encode("utf-8", "surrogatepass")
+
+
+def _declared_no_more(body: bytes) -> bytes:
+    """*body* without its XML declaration, which may name another encoding; XML without one is UTF-8."""
+    found = _DECLARATION.match(body[:4096])
+    return body[found.end() :] if found else body
