@@ -68,6 +68,8 @@ def is_nil(element: Element) -> bool:
 
 def generic(element: Element, depth: int = 0) -> Any:
     """An unknown member as plain Python: text, None for nil, or a dict by local name (repeats become a list)."""
+    if (broken := element.get(BROKEN)) is not None:
+        return f"({_NOT_THERE}: {broken})"
     if is_nil(element):
         return None
     if not len(element) or depth > _DEPTH:

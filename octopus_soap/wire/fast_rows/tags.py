@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from xml.sax.saxutils import quoteattr
@@ -19,7 +20,7 @@ from octopus_soap.wire.values import read_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from octopus_soap.wire.readers import Element, RecordReader
+    from octopus_soap.wire.readers import Element, Reader, RecordReader
 
 _CONTEXTS = 32
 _TAGS = 2000
@@ -172,6 +173,8 @@ class Tags(dict[str, Tag]):
         tag = Tag(LEAF, slot.attribute, f"{closing_tag(raw)}>", drift=drift, nil=nil)
         if slot.reader is not None:
             reader = _ignored if drift and nil else bounded(self.reader.model, slot)
+            if nil and not drift:
+                reader = partial(_nil_or, reader)
             return tag._replace(read=None if reader is read_text else reader, empty=None if nil else slot.reader(""))
         inside = self.context.contexts.inside(element)
         if slot.nested is not None:
@@ -193,6 +196,11 @@ class Tags(dict[str, Tag]):
 
 def _nothing() -> None:
     """The value of nil."""
+
+
+def _nil_or(read: Reader, text: str) -> Any:
+    """Read the text of a nil member, which may hold white space and is nil then."""
+    return read(text) if text.strip(SPACE) else None
 
 
 def _ignored(_: str) -> None:

@@ -1,0 +1,165 @@
+"""Which characters the bytes of a reply are, and what its references refer to."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import Any
+
+import pytest
+
+from octopus_soap import ProtocolError
+from octopus_soap.contracts.wsdl import load_contract
+from octopus_soap.models import InventoryItem, OrderResponseItem
+from octopus_soap.models.replies import RowsOf
+from octopus_soap.wire.codec import Codec
+from octopus_soap.wire.faults import Reply
+from octopus_soap.wire.redact import Redactor
+
+NAMESPACES = (
+    'xmlns:z="http://schemas.microsoft.com/2003/10/Serialization/" xmlns:i="http://www.w3.org/2001/XMLSchema-instance" '
+    'xmlns:e="http://www.w3.org/2003/05/soap-encoding"'
+)
+
+
+def page(rows: str, operation: str = "GetItemList", encoding: str = "") -> str:
+    declared = f'<?xml version="1.0" encoding="{encoding}"?>' if encoding else ""
+    return (
+        f'{declared}<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><{operation}Response '
+        f'xmlns="http://tempuri.org/"><{operation}Result {NAMESPACES}>{rows}</{operation}Result></{operation}Response>'
+        "</s:Body></s:Envelope>"
+    )
+
+
+def rows(
+    body: bytes,
+    content_type: str = "text/xml; charset=utf-8",
+    operation: str = "GetItemList",
+    model: Any = InventoryItem,
+) -> list[Any]:
+    codec = Codec(load_contract(), Redactor([]), UTC)
+    return codec.decode(operation, Reply(200, {"content-type": content_type}, body), RowsOf(model)).rows
+
+
+ITEM = "<InventoryItem><Sku>CAFÉ</Sku></InventoryItem>"
+UTF8, LATIN = "utf-8", "iso-8859-1"
+
+READ = [
+    # bytes, declaration, Content-Type
+    (UTF8, LATIN, "text/xml; charset=utf-8"),  # RFC 7303, 3.2: the parameter wins
+    (UTF8, LATIN, 'text/xml; charset="UTF-8"'),
+    (UTF8, "klingon", "text/xml; charset=utf8"),
+    (UTF8, "", "text/xml"),  # RFC 7303 took us-ascii away
+    (UTF8, "", ""),
+    (UTF8, UTF8, 'application/soap+xml; action="x; charset=iso-8859-1"; charset=utf-8'),
+    (LATIN, LATIN, "text/xml"),
+    (LATIN, "", "text/xml; charset=ISO-8859-1"),
+    (LATIN, "", "text/xml;charset = 'iso-8859-1' ; x=y"),
+    (LATIN, UTF8, "text/xml; charset=iso-8859-1"),  # the declaration is proven wrong
+    ("cp1252", "windows-1252", "text/xml"),
+    ("utf-8-sig", LATIN, "text/xml; charset=iso-8859-1"),  # the mark wins
+    ("utf-16", "", "text/xml; charset=utf-8"),
+    ("utf-16", "utf-16", "text/xml"),
+    ("utf-16-le", "utf-16", "text/xml"),
+    ("utf-16-be", "", "text/xml; charset=utf-16"),
+    ("utf-16-le", "", "text/xml; charset=utf-16"),
+    ("utf-32", "", "text/xml"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("bytes_in", "declared", "content_type"), READ)
+def test_a_reply_is_read_in_the_charset_it_is_in(bytes_in: str, declared: str, content_type: str) -> None:
+    assert [row.value.sku for row in rows(page(ITEM * 3, encoding=declared).encode(bytes_in), content_type)] == [
+        "CAFÉ"
+    ] * 3
+
+
+REFUSED = [
+    (LATIN, "", "text/xml; charset=utf-8"),
+    (LATIN, LATIN, "text/xml; charset=utf-8"),  # the parameter wins, and the bytes are not that
+    (UTF8, UTF8, "text/xml; charset=iso-8859-1"),  # the bytes fit both
+    (UTF8, "", "text/xml; charset=klingon"),
+    (UTF8, "klingon", "text/xml"),
+    (UTF8, "utf-16", "text/xml"),
+    (UTF8, "", "text/xml; charset=us-ascii"),
+    (UTF8, "", "text/xml; charset=utf-7"),
+    (UTF8, "", "text/xml; charset=unicode_escape"),
+    (UTF8, "", "text/xml; charset=utf-8; charset=iso-8859-1"),
+    (UTF8, "", "text/xml; charset=utf-16"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("bytes_in", "declared", "content_type"), REFUSED)
+def test_a_charset_that_cannot_be_decided_is_never_another_text(
+    bytes_in: str, declared: str, content_type: str
+) -> None:
+    with pytest.raises(ProtocolError):
+        rows(page(ITEM, encoding=declared).encode(bytes_in), content_type)
+
+
+def orders(body: str) -> list[Any]:
+    return rows(page(body, "GetOrderList").encode(), operation="GetOrderList", model=OrderResponseItem)
+
+
+BILL = '<Bill z:Id="i2"><City>Oslo</City></Bill>'
+REFERENCES = {
+    "wcf, after": f'{BILL}<Ship z:Ref="i2" i:nil="true"/>',
+    "wcf, before": f'<Ship z:Ref="i2" i:nil="true"/>{BILL}',
+    "href": '<Bill id="b"><City>Oslo</City></Bill><Ship href="#b"/>',
+    "SOAP 1.2": '<Bill e:id="b"><City>Oslo</City></Bill><Ship e:ref="b"/>',
+    "a chain": '<Bill id="a" href="#b"/><Ship href="#a"/><Elsewhere id="b"><City>Oslo</City></Elsewhere>',
+    "a scalar": '<Bill><City id="c">Oslo</City></Bill><Ship><City href="#c"/></Ship>',
+}
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_references_are_resolved(name: str) -> None:
+    found = orders(f"<OrderResponseItem><OrderID>1</OrderID>{REFERENCES[name]}</OrderResponseItem>")
+    assert (found[0].value.bill.city, found[0].value.ship.city) == ("Oslo", "Oslo")
+
+
+def test_a_row_may_refer_to_another_row_and_to_parts_of_it() -> None:
+    found = orders(
+        f'<OrderResponseItem z:Id="o"><OrderID>1</OrderID>{BILL}</OrderResponseItem><OrderResponseItem z:Ref="o"/>'
+        '<OrderResponseItem><OrderID>2</OrderID><Ship z:Ref="i2"/></OrderResponseItem>'
+    )
+    assert [row.value.order_id for row in found] == ["1", "1", "2"]
+    assert found[2].value.ship.city == "Oslo"
+
+
+LOST = {
+    "nothing has the identifier": '<Ship z:Ref="i9" i:nil="true"/>',
+    "another document": '<Ship href="http://elsewhere.example/a"/>',
+    "itself": '<Ship z:Id="i1" z:Ref="i1"/>',
+    "what contains it": '<Ship z:Id="i1"><City z:Ref="i1"/></Ship>',
+    "each other": '<Ship id="a" href="#b"/><Bill id="b" href="#a"/>',
+    "a scalar": '<Ship><City href="#x"/></Ship>',
+    "a row of a list": '<orderItems><OrderItem z:Ref="x" i:nil="true"/></orderItems>',
+}
+
+
+@pytest.mark.parametrize("name", LOST)
+def test_a_reference_that_leads_nowhere_fails_its_record_alone(name: str) -> None:
+    found = orders(
+        f"<OrderResponseItem><OrderID>1</OrderID>{LOST[name]}</OrderResponseItem>"
+        "<OrderResponseItem><OrderID>2</OrderID></OrderResponseItem>"
+    )
+    assert found[0].value is None
+    assert "refers to a value that the reply does not hold" in str(found[0].problems[0])
+    assert found[1].value.order_id == "2"
+
+
+def test_nested_references_do_not_grow_without_bound() -> None:
+    levels = "".join(f'<a id="n{n}">{f"<b href={chr(34)}#n{n + 1}{chr(34)}/>" * 10}</a>' for n in range(9))
+    with pytest.raises(ProtocolError, match="references"):
+        orders(f'{levels}<a id="n9">x</a>')
+
+
+@pytest.mark.parametrize("space", [" ", "\n  ", ""])
+@pytest.mark.parametrize("times", [1, 40])  # read from the tree, and by the compiled readers
+def test_white_space_inside_a_nil_member_is_nil(space: str, times: int) -> None:
+    row = (
+        f'<InventoryItem><Sku>A</Sku><Description i:nil="true">{space}</Description><Price i:nil="1">{space}</Price>'
+        "</InventoryItem>"
+    )
+    for found in rows(page(row * times).encode()):
+        assert (found.value.description, found.value.price) == (None, None)
