@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from http.cookiejar import CookieJar
 
+CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _NUMBER = re.compile(r"\d{1,9}(\.\d+)?", re.ASCII)
 _LINE_ENDS = re.compile(r"[ ]*[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+[ ]*")
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -101,6 +102,14 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return float(value)
     until, now = http_date(value), http_date(headers.get("date", "")) or datetime.now(UTC)
     return None if until is None else max(0.0, (until - now).total_seconds())
+
+
+def ca_from_environment() -> str:
+    """Return the CA file or folder that the environment names; empty if it names none.
+
+    The first of these counts: `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, `SSL_CERT_FILE`, `SSL_CERT_DIR`.
+    """
+    return next((value for name in CA_VARIABLES if (value := os.environ.get(name))), "")
 
 
 def no_cookies() -> CookieJar:

@@ -111,6 +111,8 @@ class OctopusSettings(BaseSettings):
     """Seconds to connect."""
     read_timeout: Seconds = 60.0
     """Seconds the service may stay silent."""
+    idle_timeout: Seconds = 50.0
+    """Longest time an idle connection is kept for the next request, in seconds. Load balancers close one after 60."""
     total_timeout: Seconds = 120.0
     """Seconds for one request with its retries and pauses (for each batch of a list call)."""
 

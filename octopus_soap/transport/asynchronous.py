@@ -1,19 +1,19 @@
-"""TLS contexts of the asynchronous driver, each made once: reading the certificates costs tens of milliseconds.
+"""Run flows over httpx: batches side by side in tasks, big replies decoded off the event loop.
 
-Where big replies are decoded: one thread per process, beside all event loops.
+Invariants, the same as the blocking driver's:
 
-One, because decoding holds the interpreter's lock most of the time: more threads decode no faster, and each of them
-stands between the event loop and its turn. It gives the lock away between rows.
+* Credentials go to the endpoint and nowhere else; redirects are not followed.
+* Every limit is finite, and the total one holds against a service that drips.
+* At most `max_connections` exchanges run at once, and no more start per second than `max_requests_per_second` says.
+  The only retries are the flow's.
+* Every byte of an answer passes `Framing` before h11 reads it, also through a proxy. A connection whose answer is not
+  complete, or has bytes behind it, is not used again; nor is one that was idle for longer than `idle_timeout`.
+* A reply of `OFF_LOOP` bytes or more is decoded in one thread per process: more threads decode no faster, as decoding
+  holds the interpreter's lock, and each would stand between the event loop and its turn.
+* Connections belong to an event loop. A client used from a second loop gets connections of its own there, at the same
+  pace. TLS contexts are made once per process: reading the certificates costs tens of milliseconds.
 
-The asynchronous driver: runs flows over httpx, batches side by side in tasks.
-
-It keeps the blocking driver's promises. Credentials go to the endpoint and nowhere else; redirects are not followed;
-every limit is finite, and the total one holds against a service that drips; at most `max_connections` exchanges run at
-once, and no more start per second than `max_requests_per_second` says; the only retries are the flow's. A reply of
-`OFF_LOOP` bytes or more is decoded in a thread: the loop stays free.
-
-Connections belong to an event loop; a client used from a second loop gets connections of its own there, at the same
-pace.
+Failure: `failure_of` turns an exception of httpx into a `SendFailure`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
+import socket
 import ssl
 import threading
 import time
@@ -30,9 +32,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
+import httpcore
 import httpx
 
-from octopus_soap._http import is_loopback, no_cookies, proxy_variables
+from octopus_soap._http import (
+    BodyCodingError,
+    BodyTooLongError,
+    Inflater,
+    ca_from_environment,
+    is_loopback,
+    no_cookies,
+    proxy_variables,
+)
 from octopus_soap.engine.effects import Attempt, Compute, Effect, Flow, Send, SendFailure, Sleep
 from octopus_soap.engine.retry import FailureKind
 from octopus_soap.errors import (
@@ -40,10 +51,10 @@ from octopus_soap.errors import (
     ConfigError,
     ConnectFailedError,
     OctopusError,
-    ProtocolError,
     TimedOutError,
     TransportError,
 )
+from octopus_soap.transport.framing import Framing, FramingError, oversized, unreadable
 from octopus_soap.transport.limiter import RateLimiter, TaskLimiter, stopped, yield_gil
 from octopus_soap.wire.faults import Reply
 from octopus_soap.wire.readers import yield_hook
@@ -53,9 +64,6 @@ if TYPE_CHECKING:
 
     from octopus_soap.engine.effects import Tap
     from octopus_soap.settings import OctopusSettings
-
-
-_NAMED = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 def ssl_context(settings: OctopusSettings, *, trust_env: bool) -> ssl.SSLContext:
@@ -72,10 +80,9 @@ def ssl_context(settings: OctopusSettings, *, trust_env: bool) -> ssl.SSLContext
     """
     if settings.endpoint.startswith("http:"):
         return _trusting_nobody()
-    named = tuple(os.environ.get(name, "") for name in _NAMED) if trust_env else ("", "")
-    if settings.ca_bundle is not None:
-        return _trusting(str(settings.ca_bundle), _changed(settings.ca_bundle), ("", ""))
-    return _trusting("", _changed(Path(named[0])) if named[0] else 0, named)
+    named = "" if settings.ca_bundle is not None or not trust_env else ca_from_environment()
+    bundle = str(settings.ca_bundle or named)
+    return _trusting(bundle, _changed(Path(bundle)) if bundle else 0)
 
 
 def _changed(path: Path) -> int:
@@ -92,20 +99,24 @@ def _trusting_nobody() -> ssl.SSLContext:
 
 
 @lru_cache(maxsize=8)
-def _trusting(bundle: str, changed: int, named: tuple[str, ...]) -> ssl.SSLContext:
+def _trusting(bundle: str, changed: int) -> ssl.SSLContext:
     del changed  # it is part of the key only
+    if not bundle:
+        return httpx.create_ssl_context(trust_env=False)
     try:
-        if bundle:
-            return ssl.create_default_context(cafile=bundle)
-        return httpx.create_ssl_context(trust_env=any(named))
+        folder = Path(bundle).is_dir()
+        return ssl.create_default_context(cafile=None if folder else bundle, capath=bundle if folder else None)
     except OSError as error:  # SSLError is one
-        files = bundle or " and ".join(filter(None, named))
-        raise ConfigError(f"cannot read the certificates in {files}: {error.strerror or error}") from error
+        raise ConfigError(f"cannot read the certificates in {bundle}: {error.strerror or error}") from error
 
 
 async def off_loop(work: Callable[[], Any]) -> Any:
     """Run *work* in the decoding thread, after what waits there already."""
-    return await asyncio.get_running_loop().run_in_executor(_thread(os.getpid()), work)
+    try:
+        ended = asyncio.get_running_loop().run_in_executor(_thread(os.getpid()), work)
+    except RuntimeError:  # Python starts no thread once the main one has returned
+        return work()
+    return await ended
 
 
 @lru_cache(maxsize=1)
@@ -119,8 +130,6 @@ def _yield_gil() -> None:
 
 
 T = TypeVar("T")
-_KEPT_IDLE = 60.0
-"""Seconds an idle connection is kept; one that the service closed earlier is noticed before it is used again."""
 OFF_LOOP = 32 * 1024
 """Bytes of a reply from which on it is decoded in a thread; a smaller one takes about a millisecond."""
 
@@ -151,7 +160,9 @@ class _Loop:
         verify = ssl_context(settings, trust_env=trust_env)
         try:
             self.http = httpx.AsyncClient(
-                limits=httpx.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=_KEPT_IDLE),
+                limits=httpx.Limits(
+                    max_connections=most, max_keepalive_connections=most, keepalive_expiry=settings.idle_timeout
+                ),
                 follow_redirects=False,
                 trust_env=trust_env,
                 verify=verify,
@@ -164,6 +175,7 @@ class _Loop:
         except (ValueError, httpx.InvalidURL):  # its text may repeat a password
             raise ConfigError(f"{proxy_variables()}: not an address of a proxy or a host that httpx can use") from None
         self.http.headers.clear()
+        _guard(self.http)
         # A loop that shuts down closes the asynchronous generators begun in it: so no socket outlives its loop, where
         # nobody awaited `aclose`.
         self._closing = _closes_with_its_loop(self.http)
@@ -306,10 +318,12 @@ class AsyncDriver:
             return SendFailure(
                 kind, TimedOutError(f"no complete answer within the total limit of {limit:.3g} s"), elapsed
             )
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, FramingError, OSError) as error:
             return failure_of(error, trace, time.monotonic() - started, self._settings.read_timeout)
-        except ProtocolError as error:
-            return SendFailure(FailureKind.OVERSIZED, error, time.monotonic() - started)
+        except BodyTooLongError:
+            return oversized(self._settings.max_reply_bytes, time.monotonic() - started)
+        except BodyCodingError as error:
+            return unreadable(error, time.monotonic() - started)
 
     async def _send(self, http: httpx.AsyncClient, exchange: Attempt, trace: _Trace, started: float) -> Reply:
         settings = self._settings
@@ -326,19 +340,15 @@ class AsyncDriver:
         )
         response = await http.send(request, stream=True)
         try:
-            chunks: list[bytes] = []
-            size = 0
-            async for chunk in response.aiter_bytes():
-                size += len(chunk)
-                if size > settings.max_reply_bytes:
-                    raise ProtocolError(
-                        f"the reply is larger than max_reply_bytes ({settings.max_reply_bytes} bytes); it was not read"
-                    )
-                chunks.append(chunk)
+            body = bytearray()
+            inflater = Inflater(response.headers.get("content-encoding", ""), settings.max_reply_bytes)
+            async for piece in _raw_pieces(response):
+                body += inflater.feed(piece)
+            inflater.end()
         finally:
             await response.aclose()
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Reply(response.status_code, headers, b"".join(chunks), time.monotonic() - started)
+        return Reply(response.status_code, headers, bytes(body), time.monotonic() - started)
 
     # -- flows -------------------------------------------------------------------------------------------------
 
@@ -421,6 +431,100 @@ class AsyncDriver:
         await self._connections.close()
 
 
+async def _raw_pieces(response: httpx.Response) -> AsyncGenerator[bytes]:
+    """The body as it came, still compressed; of a mocked response, whose body is there already, that."""
+    if response.is_stream_consumed:
+        yield response.content
+        return
+    async for piece in response.aiter_raw():
+        yield piece
+
+
+_REQUEST_LINE = re.compile(rb"([A-Z]+) [^ ]+ HTTP/1\.1\r\n")
+
+
+class _Stream(httpcore.AsyncNetworkStream):
+    """A connection whose answers pass `Framing` on their way to h11."""
+
+    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
+        self._inner = inner
+        self._framing: Framing | None = None  # none while a SOCKS proxy is spoken to
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - httpcore's interface
+        data = await self._inner.read(max_bytes, timeout)
+        if self._framing is not None:
+            if data:
+                self._framing.feed(data)
+            else:
+                self._framing.end()
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - httpcore's interface
+        if self._framing is None or self._framing.ended:
+            line = _REQUEST_LINE.match(buffer)
+            if line is not None:  # another request begins
+                self._framing = Framing(connecting=line[1] == b"CONNECT")
+        await self._inner.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's interface
+    ) -> httpcore.AsyncNetworkStream:
+        return _Stream(await self._inner.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        # httpcore asks an idle connection whether there is something to read, and drops it if so.
+        if info == "is_readable" and self._framing is not None and not self._framing.reusable:
+            return True
+        return self._inner.get_extra_info(info)
+
+
+class _Backend(httpcore.AsyncNetworkBackend):
+    """Makes connections whose answers pass `Framing`."""
+
+    def __init__(self, inner: httpcore.AsyncNetworkBackend) -> None:
+        self._inner = inner
+
+    async def connect_tcp(self, host: str, port: int, *args: Any, **kwargs: Any) -> httpcore.AsyncNetworkStream:
+        try:
+            return _Stream(await self._inner.connect_tcp(host, port, *args, **kwargs))
+        except RuntimeError as error:
+            # asyncio looks names up in a thread, and Python starts none once the main one has returned.
+            if "shutdown" not in str(error):
+                raise
+        failed: Exception = httpcore.ConnectError(f"no address of {host}")
+        try:
+            addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise httpcore.ConnectError(str(error)) from error
+        for entry in addresses:
+            try:
+                return _Stream(await self._inner.connect_tcp(str(entry[4][0]), port, *args, **kwargs))
+            except httpcore.ConnectError as error:
+                failed = error
+        raise failed
+
+    async def connect_unix_socket(self, path: str, *args: Any, **kwargs: Any) -> httpcore.AsyncNetworkStream:
+        return _Stream(await self._inner.connect_unix_socket(path, *args, **kwargs))
+
+    async def sleep(self, seconds: float) -> None:
+        await self._inner.sleep(seconds)
+
+
+def _guard(http: httpx.AsyncClient) -> None:
+    """Let every connection of *http*, those of its proxies included, be made by `_Backend`."""
+    # httpx passes no backend on to the pool it makes; httpcore's pools take one, and keep it in this attribute.
+    for transport in (http._transport, *http._mounts.values()):  # noqa: SLF001 - see above
+        pool: Any = getattr(transport, "_pool", None)
+        if pool is not None:
+            pool._network_backend = _Backend(pool._network_backend)  # noqa: SLF001 - see above
+
+
 _CONNECTING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
 
 
@@ -445,7 +549,8 @@ def failure_of(error: Exception, trace: _Trace, elapsed: float, read_timeout: fl
     if isinstance(error, httpx.TimeoutException):
         late = TimedOutError(f"no complete answer within the read limit of {read_timeout:g} s")
         return SendFailure(FailureKind.AMBIGUOUS, late, elapsed)
-    stale = trace.sent and not trace.fresh and not trace.answered
+    framing = isinstance(error, FramingError)
+    stale = trace.sent and not trace.fresh and not trace.answered and not framing
     kind = FailureKind.STALE if stale else FailureKind.AMBIGUOUS
-    what = "the answer broke off" if trace.answered else "the connection was closed without an answer"
+    what = "the answer broke off" if trace.answered or framing else "the connection was closed without an answer"
     return SendFailure(kind, TransportError(f"{what}: {reason}"), elapsed)

@@ -26,10 +26,19 @@ from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 import requests
 import urllib3
 
+from octopus_soap._http import BodyCodingError, BodyTooLongError
 from octopus_soap.engine.effects import Attempt, Compute, Effect, Flow, Send, SendFailure, Sleep
 from octopus_soap.engine.retry import FailureKind
-from octopus_soap.errors import OctopusError, ProtocolError
-from octopus_soap.transport.connections import Connections, OriginAuth, deadline, failure_of
+from octopus_soap.errors import OctopusError
+from octopus_soap.transport.connections import (
+    Connections,
+    OriginAuth,
+    deadline,
+    failure_of,
+    merged_options,
+    read_body,
+)
+from octopus_soap.transport.framing import oversized, unreadable
 from octopus_soap.transport.limiter import POLL_SECONDS, stopped, yield_gil
 from octopus_soap.wire.faults import Reply
 from octopus_soap.wire.readers import yield_hook
@@ -41,7 +50,6 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
-_CHUNK = 256 * 1024
 _ONE_AT_A_TIME: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 """Threads of this interpreter take turns; a free-threaded one decodes as many pages at once as it has processors."""
 
@@ -92,7 +100,8 @@ class BlockingDriver:
     ) -> None:
         self._settings = settings
         self._connections = connections
-        self._auth = OriginAuth(settings.endpoint, settings.credentials())
+        inner = None if connections.given is None else connections.given.auth
+        self._auth = OriginAuth(settings.endpoint, settings.credentials(), inner)
         self._template: requests.PreparedRequest | None = None
         self._stop = stop
         self._sleep: Callable[[float], object] = time.sleep if stop is None else stop.wait
@@ -145,8 +154,10 @@ class BlockingDriver:
             if failure.kind is FailureKind.STALE:
                 self._connections.drop_idle()
             return failure
-        except ProtocolError as error:
-            return SendFailure(FailureKind.OVERSIZED, error, time.monotonic() - started)
+        except BodyTooLongError:
+            return oversized(self._settings.max_reply_bytes, time.monotonic() - started)
+        except BodyCodingError as error:
+            return unreadable(error, time.monotonic() - started)
         finally:
             deadline.reset(token)
             turns.release()
@@ -160,12 +171,11 @@ class BlockingDriver:
         settings = self._settings
         target = url or settings.endpoint
         prepared = self._prepared(session, body, headers, target)
-        verify = None if settings.ca_bundle is None else str(settings.ca_bundle)
-        options: Any = session.merge_environment_settings(target, {}, stream=True, verify=verify, cert=None)
+        options = merged_options(session, settings, target)
         timeout = (min(settings.connect_timeout, left), min(settings.read_timeout, left))
         response: requests.Response = session.get_adapter(target).send(prepared, timeout=timeout, **options)
-        for hook in prepared.hooks.get("response", ()):
-            response = hook(response) or response
+        for hook in prepared.hooks.get("response", ()):  # such as the second leg of a gateway's login
+            response = hook(response, timeout=timeout, **options) or response
         return response
 
     def _prepared(
@@ -186,15 +196,15 @@ class BlockingDriver:
         return prepared
 
     def _read(self, response: requests.Response, until: float) -> bytes:
-        most, chunks, size = self._settings.max_reply_bytes, [], 0
-        for chunk in response.iter_content(_CHUNK):
-            size += len(chunk)
-            if size > most:
-                raise ProtocolError(f"the reply is larger than max_reply_bytes ({most} bytes); it was not read")
-            if time.monotonic() > until:
-                raise TimeoutError
-            chunks.append(chunk)
-        return b"".join(chunks)
+        return read_body(response, self._settings.max_reply_bytes, until)
+
+    def _read_raw(self, response: requests.Response, until: float) -> bytes:
+        try:
+            return self._read(response, until)
+        except BodyTooLongError:
+            raise oversized(self._settings.max_reply_bytes, 0.0).error from None
+        except BodyCodingError as error:
+            raise requests.exceptions.ContentDecodingError(str(error)) from None
 
     def raw(self, url: str, body: bytes, headers: Mapping[str, str]) -> requests.Response:
         """One exchange for `client.zeep`: the same credentials, limits and pool; errors are requests' own."""
@@ -209,7 +219,7 @@ class BlockingDriver:
             left = max(0.001, until - time.monotonic())
             response = self._send(session, body, {**self._headers, **headers}, left, url)
             try:
-                response._content = self._read(response, until)  # noqa: SLF001 - where requests keeps a body that was read
+                response._content = self._read_raw(response, until)  # noqa: SLF001 - where requests keeps a body that was read
             finally:
                 response.close()
             return response
@@ -326,7 +336,23 @@ class BlockingDriver:
     def _begun(self, pool: ThreadPoolExecutor, flow: Flow[T], beside: _Beside) -> Future[T]:
         context = copy_context()
         context.run(yield_hook.set, yield_gil)
-        return pool.submit(context.run, self.run, flow, beside)
+        claim = threading.Lock()
+
+        def work() -> T:
+            if not claim.acquire(blocking=False):
+                raise CancelledError
+            return context.run(self.run, flow, beside)
+
+        try:
+            return pool.submit(work)
+        except RuntimeError:
+            # Python starts no thread once the main one has returned. What was queued all the same finds no claim left.
+            ended: Future[T] = Future()
+            try:
+                ended.set_result(work())
+            except BaseException as error:  # noqa: BLE001 - a future passes it on, as one of the pool would
+                ended.set_exception(error)
+            return ended
 
     def view(self, settings: OctopusSettings, stop: threading.Event | None) -> BlockingDriver:
         """A driver with other settings over the same connections."""

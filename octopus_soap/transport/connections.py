@@ -1,15 +1,29 @@
-"""Connections of a blocking client: credentials bound to one origin, and a total limit that holds.
+"""Connect for a blocking client: credentials bound to one origin, limits that hold, and answers kept apart.
 
 requests and urllib3 bound the silence between two bytes; a service that drips a byte a second would hold a caller for
-ever. The connection classes here give each read only the time that is left, through a reader put between the socket and
-http.client. They also mark a failure with what only they know: whether the request had left, and whether the connection
-had been used before.
+ever. The classes here stand between the socket and http.client.
+
+Invariants, directly and through an HTTP, HTTPS or SOCKS proxy:
+
+* The connect limit is one limit for the name look-up, all addresses and the TLS handshake: each address gets its share
+  of what is left. A resolver that hangs cannot be stopped; its thread is left behind and ends with the process.
+* Each read and write gets only the time that is left of the total limit, the answer of a proxy to CONNECT included.
+* Every byte of an answer passes `Framing` first. A connection whose answer is not complete, or has bytes behind it, is
+  closed and never used again; so is one that was idle for longer than `idle_timeout`.
+* Credentials go to the endpoint's origin and to no other; both are compared as requests writes them, so that an
+  international name equals its ASCII form.
+
+Failure: `failure_of` turns an exception into a `SendFailure`. The connections mark an exception with what only they
+know: whether the request had left, and whether the connection had been used before.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
+import socket
+import sys
 import threading
 import time
 from contextvars import ContextVar
@@ -22,14 +36,24 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
+from requests.auth import AuthBase, HTTPBasicAuth
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.util.connection import allowed_gai_family
 
-from octopus_soap._http import is_loopback, proxy_variables
+from octopus_soap._http import (
+    CA_VARIABLES,
+    BodyTooLongError,
+    Inflater,
+    ca_from_environment,
+    is_loopback,
+    proxy_variables,
+)
 from octopus_soap.engine.effects import SendFailure
 from octopus_soap.engine.retry import FailureKind
 from octopus_soap.errors import ClientClosedError, ConnectFailedError, TimedOutError, TransportError
+from octopus_soap.transport.framing import Framing
 from octopus_soap.transport.limiter import ThreadLimiter
 
 if TYPE_CHECKING:
@@ -44,20 +68,41 @@ deadline: ContextVar[float | None] = ContextVar("octopus_soap_deadline", default
 
 
 class OriginAuth(AuthBase):
-    """Adds the credentials to requests for one origin, and to no other."""
+    """Adds the credentials to requests for one origin, and to no other.
 
-    def __init__(self, endpoint: str, credentials: Mapping[str, str]) -> None:
-        self._origin = _origin(endpoint)
+    Args:
+        endpoint: Its origin gets the credentials.
+        credentials: The headers to add.
+        inner: The `auth` of a caller's session, such as the login of a gateway; applied first, to the same origin.
+    """
+
+    def __init__(self, endpoint: str, credentials: Mapping[str, str], inner: Any = None) -> None:
+        self._origin = _origin(_as_sent(endpoint))
         self._credentials = dict(credentials)
+        self._inner: Any = inner
+        if isinstance(inner, tuple):
+            self._inner = HTTPBasicAuth(*inner)
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Add the headers where the request goes to our origin."""
+        """Add the headers if the request goes to our origin."""
         if _origin(request.url or "") == self._origin:
+            if self._inner is not None:
+                request = self._inner(request)
             request.headers.update(self._credentials)
         return request
 
     def __repr__(self) -> str:
         return f"OriginAuth({self._origin[1]!r}, ***)"
+
+
+def _as_sent(url: str) -> str:
+    """*url* as requests sends it: the host in ASCII and lower case."""
+    prepared = requests.PreparedRequest()
+    try:
+        prepared.prepare_url(url, None)
+    except requests.RequestException:
+        return url  # sending it fails in the same way, and says why
+    return prepared.url or url
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:
@@ -129,7 +174,7 @@ class Connections:
 
     def _open(self) -> None:
         session = requests.Session()
-        adapter = DeadlineAdapter(self._settings.max_connections)
+        adapter = DeadlineAdapter(self._settings.max_connections, self._settings.idle_timeout)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         session.headers.clear()
@@ -154,6 +199,46 @@ class Connections:
             self._session = None
 
 
+def merged_options(session: requests.Session, settings: OctopusSettings, url: str) -> Any:
+    """Return what requests sends with: proxies and certificates of the session, the settings and the environment."""
+    verify = None if settings.ca_bundle is None else str(settings.ca_bundle)
+    if verify is None and session.trust_env and session.verify is True:
+        verify = ca_from_environment() or None
+    return session.merge_environment_settings(url, {}, stream=True, verify=verify, cert=None)
+
+
+def read_body(response: requests.Response, limit: int, until: float) -> bytes:
+    """Return the body of *response*, decompressed as it comes.
+
+    Args:
+        response: Its body may have been read already, by a hook of the caller's session.
+        limit: Most bytes of it, once decompressed.
+        until: Monotonic time at which it must be there.
+
+    Raises:
+        BodyTooLongError: It is longer.
+        BodyCodingError: It is compressed in a way that is not read, or breaks off.
+        TimeoutError: It came too late.
+    """
+    raw = response.raw
+    if raw is None or getattr(response, "_content_consumed", False):
+        if len(response.content) > limit:
+            raise BodyTooLongError
+        return response.content
+    body = bytearray()
+    pieces = (
+        raw.stream(_CHUNK, decode_content=False) if hasattr(raw, "stream") else iter(partial(raw.read, _CHUNK), b"")
+    )
+    inflater = Inflater(response.headers.get("Content-Encoding", ""), limit)
+    for piece in pieces:
+        body += inflater.feed(piece)
+        if time.monotonic() > until:
+            raise TimeoutError
+    inflater.end()
+    return bytes(body)
+
+
+_CHUNK = 256 * 1024
 _CONNECT_TIMEOUTS = frozenset({"ConnectTimeoutError", "ConnectTimeout"})
 _NEVER_SENT = frozenset(
     [
@@ -169,7 +254,7 @@ _NEVER_SENT = frozenset(
     ]
 )
 _PROXY_REFUSED = frozenset(["InvalidSchema", "InvalidProxyURL", "InvalidURL", "ProxySchemeUnknown"])
-_CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_CERTIFICATES = CA_VARIABLES
 _CLOSED = frozenset(["RemoteDisconnected", "ConnectionResetError", "BrokenPipeError", "ConnectionAbortedError"])
 
 
@@ -243,23 +328,27 @@ def _reason(chain: list[BaseException]) -> str:
 
 
 class _DeadlineReader(RawIOBase):
-    """A socket's reading end that gives each read only the time that is left."""
+    """A socket's reading end that gives each read only the time that is left, and follows the answer's framing."""
 
-    def __init__(self, sock: Any, silence: float | None, until: float) -> None:
-        self._sock, self._silence, self._until = sock, silence, until
+    def __init__(self, sock: Any, silence: float | None, until: float | None, framing: Framing | None) -> None:
+        self._sock, self._silence, self._until, self._framing = sock, silence, until, framing
         self._raw = sock.makefile("rb", buffering=0)  # holds the socket open as http.client expects
-        self.answered = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        left = self._until - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the total limit passed")
-        self._sock.settimeout(left if self._silence is None else min(self._silence, left))
+        if self._until is not None:
+            left = self._until - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("the total limit passed")
+            self._sock.settimeout(left if self._silence is None else min(self._silence, left))
         count: int | None = self._raw.readinto(buffer)
-        self.answered = self.answered or bool(count)
+        if self._framing is not None:
+            if count:
+                self._framing.feed(bytes(memoryview(buffer)[:count]))
+            else:
+                self._framing.end()
         return count
 
     def close(self) -> None:
@@ -268,7 +357,7 @@ class _DeadlineReader(RawIOBase):
         super().close()
 
 
-class _SocketWithDeadline:
+class _Readable:
     """What http.client's response needs of a socket: `makefile`."""
 
     def __init__(self, reader: _DeadlineReader) -> None:
@@ -278,30 +367,56 @@ class _SocketWithDeadline:
         return BufferedReader(self._reader, 64 * 1024)
 
 
+class _Response(HTTPResponse):
+    """http.client's response, which passes over every interim answer and not only over 100."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        while True:
+            found: tuple[str, int, str] = super()._read_status()  # type: ignore[misc] # the method that `begin` calls
+            if not 100 <= found[1] < 200:  # noqa: PLR2004 - interim answers; their framing was judged before
+                return found
+            while self.fp.readline(_LINE) not in {b"\r\n", b"\n", b""}:
+                pass
+
+
+_LINE = 64 * 1024 + 1
+
+
 class _DeadlineMixin:
-    """Connections whose responses keep the deadline, and that know whether they were used before."""
+    """Connections whose reads keep the deadline, and that know what became of their last exchange.
+
+    Attributes:
+        framing: Of the answer that is being read, or was read last; None before the first.
+        idle_since: When the connection went into its pool.
+    """
 
     sock: Any
     timeout: Any
     response_class: Any
+    framing: Framing | None = None
+    idle_since = 0.0
     _exchanges = 0
+    _connect_until: float | None = None
+
+    def _over(self, framing: Framing | None, sock: Any, *_: Any, **kwargs: Any) -> HTTPResponse:
+        """Make http.client's response to *sock*, with the answer's bytes going through our reader."""
+        silence = self.timeout if isinstance(self.timeout, (int, float)) else None
+        reader = _DeadlineReader(sock, silence, deadline.get(), framing)
+        return _Response(_Readable(reader), **kwargs)  # type: ignore[arg-type] # http.client only calls makefile
 
     def getresponse(self) -> Any:
-        until = deadline.get()
-        reader: _DeadlineReader | None = None
         reused = self._exchanges > 0
         self._exchanges += 1
-        if until is not None and self.sock is not None:
-            silence = self.timeout if isinstance(self.timeout, (int, float)) else None
-            reader = _DeadlineReader(self.sock, silence, until)
-            self.response_class = partial(_response_over, _SocketWithDeadline(reader))
+        self.framing = framing = Framing()
+        self.response_class = partial(self._over, framing)
         try:
             return super().getresponse()  # type: ignore[misc] # urllib3's connection stands behind this mixin
         except Exception as error:
-            self._mark(error, stale=reused and (reader is None or not reader.answered))
+            self._mark(error, stale=reused and not framing.begun)
             raise
 
     def connect(self) -> None:
+        self.response_class = partial(self._over, None)  # for a proxy's answer to CONNECT
         super().connect()  # type: ignore[misc] # urllib3's connection stands behind this mixin
         self._allow_what_is_left()
 
@@ -314,7 +429,8 @@ class _DeadlineMixin:
 
     def request(self, *args: Any, **kwargs: Any) -> Any:
         connected = self.sock is not None
-        self._allow_what_is_left()
+        if connected:
+            self._allow_what_is_left()
         try:
             return super().request(*args, **kwargs)  # type: ignore[misc] # urllib3's connection stands behind this mixin
         except OSError as error:
@@ -332,49 +448,202 @@ class _DeadlineMixin:
         super().close()  # type: ignore[misc] # urllib3's connection stands behind this mixin
 
 
-def _response_over(sock: _SocketWithDeadline, _: Any, **kwargs: Any) -> HTTPResponse:
-    return HTTPResponse(sock, **kwargs)  # type: ignore[arg-type] # http.client only calls makefile
+class _SharedConnectMixin(_DeadlineMixin):
+    """Connections that share the connect limit among the look-up and all addresses of the host."""
+
+    port: int
+    source_address: Any
+    socket_options: Any
+    _dns_host: str
+
+    def _new_conn(self) -> socket.socket:
+        host: str = self.host  # type: ignore[attr-defined] # a property of urllib3's connection
+        limit = self.timeout if isinstance(self.timeout, (int, float)) else None
+        ends = [end for end in (deadline.get(), None if limit is None else time.monotonic() + limit) if end is not None]
+        until = min(ends, default=None)
+        try:
+            addresses = resolve(self._dns_host, self.port, until)
+            sock = connect_to(addresses, until, self.source_address, self.socket_options)
+        except socket.gaierror as error:
+            raise NameResolutionError(host, self, error) from error  # type: ignore[arg-type] # a connection
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, f"Connection to {host} timed out") from error
+        except OSError as error:
+            raise NewConnectionError(self, f"Failed to establish a new connection: {error}") from error  # type: ignore[arg-type] # a connection
+        sys.audit("http.client.connect", self, host, self.port)
+        if until is not None:
+            sock.settimeout(max(0.001, until - time.monotonic()))  # what is left is the TLS handshake's
+        return sock
 
 
-class _DeadlineHTTPConnection(_DeadlineMixin, HTTPConnection):
+def resolve(host: str, port: int, until: float | None = None) -> list[Any]:
+    """Return the addresses of *host*, as `socket.getaddrinfo` does, at *until* (monotonic) the latest.
+
+    Raises:
+        socket.gaierror: There is no such name.
+        TimeoutError: The resolver did not answer in time. It has no limit of its own and goes on in a daemon thread.
+    """
+    look_up = partial(socket.getaddrinfo, host.strip("[]"), port, allowed_gai_family(), socket.SOCK_STREAM)
+    if until is None or _is_address(host):
+        return look_up()
+    found: list[Any] = []
+
+    def ask() -> None:
+        try:
+            found.append(look_up())
+        except (OSError, UnicodeError) as error:
+            found.append(error)
+
+    thread = threading.Thread(target=ask, name="octopus-soap-dns", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # the interpreter shuts down, or has as many threads as it may have
+        ask()
+    else:
+        thread.join(max(0.0, until - time.monotonic()))
+    if not found:
+        raise TimeoutError(f"no answer about {host} in time")
+    if isinstance(found[0], UnicodeError):
+        raise socket.gaierror(socket.EAI_NONAME, "not a host name")
+    if isinstance(found[0], OSError):
+        raise found[0]
+    return list(found[0])
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.strip("[]").partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+def connect_to(
+    addresses: list[Any], until: float | None, source: tuple[str, int] | None = None, options: Any = None
+) -> socket.socket:
+    """Return a connection to the first of *addresses* that takes one; each gets its share of the time that is left.
+
+    Raises:
+        OSError: None does; a `TimeoutError` if the last one did not answer.
+    """
+    failed: OSError = OSError("the name has no address")
+    for place, (family, kind, protocol, _, address) in enumerate(addresses):
+        left = None if until is None else until - time.monotonic()
+        if left is not None and left <= 0:
+            raise TimeoutError("the connect limit passed")
+        sock = None
+        try:
+            sock = socket.socket(family, kind, protocol)
+            for option in options or ():
+                sock.setsockopt(*option)
+            sock.settimeout(None if left is None else left / (len(addresses) - place))
+            if source:
+                sock.bind(source)
+            sock.connect(address)
+        except OSError as error:
+            failed = error
+            if sock is not None:
+                sock.close()
+        else:
+            return sock
+    raise failed
+
+
+class _DeadlineHTTPConnection(_SharedConnectMixin, HTTPConnection):
     pass
 
 
-class _DeadlineHTTPSConnection(_DeadlineMixin, HTTPSConnection):
+class _DeadlineHTTPSConnection(_SharedConnectMixin, HTTPSConnection):
     pass
 
 
-class _DeadlineHTTPPool(HTTPConnectionPool):
+class _PoolMixin:
+    """Pools that hand out no connection that was idle for long, or whose last exchange is not finished."""
+
+    idle_limit = 50.0
+
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        connection: Any = super()._get_conn(timeout)  # type: ignore[misc] # urllib3's pool stands behind this mixin
+        if connection.sock is not None and time.monotonic() - connection.idle_since > self.idle_limit:
+            connection.close()
+        return connection
+
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None:
+            conn.idle_since = time.monotonic()
+            if conn.framing is not None and not conn.framing.reusable:
+                conn.close()
+        super()._put_conn(conn)  # type: ignore[misc] # urllib3's pool stands behind this mixin
+
+
+class _DeadlineHTTPPool(_PoolMixin, HTTPConnectionPool):
     ConnectionCls = _DeadlineHTTPConnection  # pyright: ignore[reportAssignmentType] # urllib3's own class fails the same check
 
 
-class _DeadlineHTTPSPool(HTTPSConnectionPool):
+class _DeadlineHTTPSPool(_PoolMixin, HTTPSConnectionPool):
     ConnectionCls = _DeadlineHTTPSConnection  # pyright: ignore[reportAssignmentType] # urllib3's own class fails the same check
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """A requests adapter that keeps the total limit, retries nothing, and blocks instead of discarding connections."""
+    """A requests adapter that keeps the total limit, retries nothing, and blocks instead of discarding connections.
 
-    def __init__(self, connections: int) -> None:
+    Args:
+        connections: Most connections to one host.
+        idle_limit: Longest time a connection may be idle and still be used, in seconds.
+    """
+
+    def __init__(self, connections: int, idle_limit: float = 50.0) -> None:
+        self._idle_limit = idle_limit
         super().__init__(pool_connections=2, pool_maxsize=connections, max_retries=0, pool_block=True)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Use our connection classes."""
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _DeadlineHTTPPool, "https": _DeadlineHTTPSPool}
+        self.poolmanager.pool_classes_by_scheme = self._pools(_DeadlineHTTPPool, _DeadlineHTTPSPool)
+
+    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
+        """Use our connection classes through a proxy, too."""
+        known = proxy in self.proxy_manager
+        manager = super().proxy_manager_for(proxy, **proxy_kwargs)
+        if not known:
+            socks = proxy.lower().startswith("socks")
+            pools = _socks_pools() if socks else (_DeadlineHTTPPool, _DeadlineHTTPSPool)
+            manager.pool_classes_by_scheme = self._pools(*pools)
+        return manager
+
+    def _pools(self, plain: type[Any], secure: type[Any]) -> dict[str, type[Any]]:
+        limit = {"idle_limit": self._idle_limit}
+        return {"http": type(plain.__name__, (plain,), limit), "https": type(secure.__name__, (secure,), limit)}
 
     def drop_idle(self) -> None:
         """Close the connections that wait in the pools; they connect anew when they are used."""
-        for key in self.poolmanager.pools.keys():  # noqa: SIM118 - no mapping: it has keys(), and no iterator
-            pool = self.poolmanager.pools.get(key)
-            queue = None if pool is None else pool.pool
-            if queue is None:
-                continue
-            waiting: list[Any] = []
-            with contextlib.suppress(Empty):
-                while True:
-                    waiting.append(queue.get_nowait())
-            for connection in waiting:
-                if connection is not None:
-                    connection.close()
-                queue.put(connection)
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            for key in manager.pools.keys():  # noqa: SIM118 - no mapping: it has keys(), and no iterator
+                pool = manager.pools.get(key)
+                if pool is not None and pool.pool is not None:
+                    _empty(pool.pool)
+
+
+def _empty(queue: Any) -> None:
+    waiting: list[Any] = []
+    with contextlib.suppress(Empty):
+        while True:
+            waiting.append(queue.get_nowait())
+    for connection in waiting:
+        if connection is not None:
+            connection.close()
+        queue.put(connection)
+
+
+def _socks_pools() -> tuple[type[Any], type[Any]]:
+    """Pools of connections through a SOCKS proxy; their connecting is the SOCKS library's."""
+    from urllib3.contrib import socks  # noqa: PLC0415 - needs PySocks
+
+    def pool(base: type[Any], connection: type[Any]) -> type[Any]:
+        made = type(connection.__name__, (_DeadlineMixin, connection), {})
+        return type(base.__name__, (_PoolMixin, base), {"ConnectionCls": made})
+
+    return (
+        pool(socks.SOCKSHTTPConnectionPool, socks.SOCKSConnection),
+        pool(socks.SOCKSHTTPSConnectionPool, socks.SOCKSHTTPSConnection),
+    )

@@ -11,17 +11,24 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.client import HTTPException
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import requests
 import urllib3
 
-from octopus_soap._http import http_date
+from octopus_soap._http import BodyCodingError, BodyTooLongError, http_date
 from octopus_soap.contracts.pin import ContractDocument, parse_document
 from octopus_soap.errors import ContractError, OctopusError, ProtocolError, TransportError
-from octopus_soap.transport.connections import Connections, OriginAuth, deadline, failure_of
-from octopus_soap.wire.faults import Reply, http_error
+from octopus_soap.transport.connections import (
+    Connections,
+    OriginAuth,
+    deadline,
+    failure_of,
+    merged_options,
+    read_body,
+)
+from octopus_soap.wire.faults import Reply, http_error, readable
 from octopus_soap.wire.redact import Redactor
 
 if TYPE_CHECKING:
@@ -31,7 +38,6 @@ if TYPE_CHECKING:
 MOST_DOCUMENTS = 64
 MOST_BYTES = 16 * 1024 * 1024
 """Of all documents together; the contract this library expects has 70 kB."""
-_CHUNK = 64 * 1024
 _OK = 200
 
 
@@ -116,7 +122,7 @@ class ContractFetcher:
                 if len(documents) == MOST_DOCUMENTS:
                     raise ContractError(f"the contract at {url} has more than {MOST_DOCUMENTS} documents")
                 reply = self._get(here, connections)
-                document = documents[here] = parse_document(reply.body, here)
+                document = documents[here] = parse_document(readable(reply, self._redactor).body, here)
                 notes.update(dict.fromkeys(_hosts(document)))
                 waiting += document.references()
         finally:
@@ -158,21 +164,19 @@ class ContractFetcher:
             "Accept-Encoding": "gzip, deflate",
         }
         prepared = session.prepare_request(requests.Request("GET", url, headers=headers, auth=self._auth))
-        verify = None if settings.ca_bundle is None else str(settings.ca_bundle)
-        options: Any = session.merge_environment_settings(url, {}, stream=True, verify=verify, cert=None)
+        options = merged_options(session, settings, url)
         timeout = (min(settings.connect_timeout, left), min(settings.read_timeout, left))
         return session.get_adapter(url).send(prepared, timeout=timeout, **options)  # the adapter follows no redirect
 
     def _read(self, response: requests.Response) -> bytes:
-        chunks: list[bytes] = []
-        for chunk in response.iter_content(_CHUNK):
-            self._left -= len(chunk)
-            if self._left < 0:
-                raise ProtocolError(f"the contract is larger than {MOST_BYTES} bytes; it was not read")
-            if time.monotonic() > self._until:
-                raise TimeoutError
-            chunks.append(chunk)
-        return b"".join(chunks)
+        try:
+            body = read_body(response, self._left, self._until)
+        except BodyTooLongError:
+            raise ProtocolError(f"the contract is larger than {MOST_BYTES} bytes; it was not read") from None
+        except BodyCodingError as error:
+            raise ProtocolError(f"the contract cannot be decompressed: {error}") from None
+        self._left -= len(body)
+        return body
 
 
 def _hosts(document: ContractDocument) -> list[str]:

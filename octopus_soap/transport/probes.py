@@ -18,6 +18,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 from octopus_soap._http import is_loopback
 from octopus_soap.errors import ConnectFailedError, TimedOutError
 from octopus_soap.settings import server_of
+from octopus_soap.transport.connections import merged_options
 
 if TYPE_CHECKING:
     from octopus_soap.settings import OctopusSettings
@@ -139,10 +140,7 @@ def handshake(settings: OctopusSettings, address: str, seconds: float) -> Certif
 
 def _trusting(settings: OctopusSettings) -> ssl.SSLContext:
     """A context that trusts the certificates requests would trust."""
-    verify = None if settings.ca_bundle is None else str(settings.ca_bundle)
-    options: Any = requests.Session().merge_environment_settings(
-        settings.endpoint, {}, stream=None, verify=verify, cert=None
-    )
+    options = merged_options(requests.Session(), settings, settings.endpoint)
     chosen = options["verify"]
     bundle = Path(chosen if isinstance(chosen, str) else DEFAULT_CA_BUNDLE_PATH)
     context = ssl.create_default_context()

@@ -1,0 +1,242 @@
+"""Follow the bytes of an HTTP/1.1 answer, so that both clients agree on where it begins and where it ends.
+
+http.client and h11 read the same bytes differently: one ends the headers at the first line it does not understand,
+takes the first of two lengths, or reads `0x10` as a chunk size; the other refuses. What is read wrongly here is the
+answer to another call. So each byte passes through `Framing` before a library parses it, in both clients, and what is
+ambiguous ends the exchange.
+
+Invariants:
+
+* Pure: it is fed bytes, and keeps no more of them than one line or one block of headers.
+* What RFC 9112 leaves open or forbids is refused: two lengths, a length that is no number, another transfer coding than
+  `chunked`, a header line without a colon or with a space before it, a chunk size that is no hexadecimal number.
+* Up to `_MOST_INTERIM` interim answers (1xx) may come before the answer. 101 is refused, as nothing asked for another
+  protocol.
+* `reusable` is True only if the answer is complete, nothing followed it, and neither side wants the connection closed.
+
+Failure: `FramingError`, which holds no byte of the answer.
+"""
+
+from __future__ import annotations
+
+import re
+from http.client import HTTPException
+from typing import TYPE_CHECKING
+
+from octopus_soap.engine.effects import SendFailure
+from octopus_soap.engine.retry import FailureKind
+from octopus_soap.errors import ProtocolError, TransportError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from octopus_soap._http import BodyCodingError
+
+_STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9][0-9])(?: [^\x00-\x08\x0a-\x1f\x7f]*)?\r?")
+_HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*\r?")
+_FOLDED = re.compile(rb"[ \t]+[^\x00-\x08\x0a-\x1f\x7f]*\r?")
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\x00-\x08\x0a-\x1f\x7f]*)?\r\n")
+_DIGITS = re.compile(rb"[0-9]{1,15}")
+_MOST_HEAD = 100 * 1024
+"""Bytes of one block of headers, as h11 limits it; http.client allows 100 lines of 64 kB."""
+_MOST_LINES = 100
+"""Header lines of one block, as http.client limits them; h11 has no such limit."""
+_MOST_LINE = 8 * 1024
+"""Bytes of a chunk's size with its extensions."""
+_MOST_INTERIM = 32
+_LONGEST = 64 * 1024
+_OF_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection"})
+
+
+class FramingError(HTTPException):
+    """The bytes are no answer of HTTP/1.1, or it cannot be said where the answer ends."""
+
+
+class Framing:
+    """The answer to one request.
+
+    Args:
+        connecting: The request is CONNECT, whose good answer has no body.
+
+    Attributes:
+        begun: A byte came.
+        ended: The answer is complete.
+        surplus: Bytes followed the answer.
+    """
+
+    def __init__(self, *, connecting: bool = False) -> None:
+        self.begun = self.ended = self.surplus = False
+        self._connecting = connecting
+        self._closes = False
+        self._interim = 0
+        self._held = b""
+        self._left = 0
+        self._step: Callable[[bytes, int], int] = self._head
+
+    @property
+    def reusable(self) -> bool:
+        """True if the connection may serve another request."""
+        return self.ended and not self.surplus and not self._closes
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the answer.
+
+        Raises:
+            FramingError: They cannot be part of one.
+        """
+        self.begun = True
+        if self._held:
+            data, self._held = self._held + data, b""
+        at = 0
+        while at < len(data):
+            if self.ended:
+                self.surplus = True
+                return
+            after = self._step(data, at)
+            if after < 0:  # more is needed to understand it
+                self._held = data[at:]
+                return
+            at = after
+
+    def end(self) -> None:
+        """Take the end of the connection.
+
+        Raises:
+            FramingError: The answer had begun, and is not complete.
+        """
+        if self._step == self._rest:
+            self.ended = True
+        _refuse(self.begun and not self.ended, "it breaks off")
+
+    # Each step reads from a position on, and returns where the next begins; a negative number if it needs more.
+
+    def _head(self, data: bytes, at: int) -> int:
+        data = data[at:]
+        end = _end_of_head(data)
+        if end < 0:
+            _refuse(len(data) > _MOST_HEAD, "the headers are longer than 100 kB")
+            first = data.find(b"\n")
+            shown = data if first < 0 else data[:first]
+            _refuse(not shown.startswith(b"HTTP/1."[: len(shown)]), "it does not begin with a status line of HTTP/1")
+            return -1
+        _refuse(end > _MOST_HEAD, "the headers are longer than 100 kB")
+        lines = data[:end].rstrip(b"\r\n").split(b"\n")
+        found = _STATUS_LINE.fullmatch(lines[0])
+        if found is None:
+            raise FramingError("the answer is not valid HTTP: it does not begin with a status line of HTTP/1")
+        headers = _headers(lines[1:])
+        status = int(found[2])
+        if status < 200:  # noqa: PLR2004 - interim answers
+            _refuse(status == 101, "it switches to another protocol, which nothing asked for")  # noqa: PLR2004 - 101
+            self._interim += 1
+            _refuse(self._interim > _MOST_INTERIM, "interim answers come without end")
+        else:
+            self._begin_body(status, int(found[1]), headers)
+        return at + end
+
+    def _begin_body(self, status: int, minor: int, headers: dict[bytes, list[bytes]]) -> None:
+        codings = b",".join(headers.get(b"transfer-encoding", [])).lower()
+        lengths = set(headers.get(b"content-length", []))
+        wishes = {part.strip() for part in b",".join(headers.get(b"connection", [])).lower().split(b",")}
+        _refuse(codings not in {b"", b"chunked"}, "its Transfer-Encoding is not chunked")
+        _refuse(len(lengths) > 1, "it names two lengths")
+        _refuse(any(not _DIGITS.fullmatch(length) for length in lengths), "its Content-Length is no number")
+        # Both together are how one answer is smuggled in behind another; what follows is not trusted.
+        self._closes = b"close" in wishes or (minor == 0 and b"keep-alive" not in wishes) or bool(codings and lengths)
+        if status in {204, 304} or (self._connecting and status < 300):  # noqa: PLR2004 - they have no body
+            self.ended = True
+        elif codings:
+            self._step = self._chunk
+        elif lengths:
+            self._left = int(lengths.pop())
+            self.ended = not self._left
+            self._step = self._plain
+        else:
+            self._closes, self._step = True, self._rest
+
+    @staticmethod
+    def _rest(data: bytes, _: int) -> int:
+        """Take everything: the answer ends where the connection does."""
+        return len(data)
+
+    def _plain(self, data: bytes, at: int) -> int:
+        taken = min(self._left, len(data) - at)
+        self._left -= taken
+        self.ended = not self._left
+        return at + taken
+
+    def _chunk(self, data: bytes, at: int) -> int:
+        end = data.find(b"\n", at, at + _MOST_LINE) + 1
+        if not end:
+            _refuse(len(data) - at > _MOST_LINE, "the size of a chunk cannot be read")
+            return -1
+        found = _CHUNK.fullmatch(data, at, end)
+        if found is None:
+            raise FramingError("the answer is not valid HTTP: the size of a chunk cannot be read")
+        self._left = int(found[1], 16)
+        self._step = self._content if self._left else self._trailer
+        return end
+
+    def _content(self, data: bytes, at: int) -> int:
+        taken = min(self._left, len(data) - at)
+        self._left -= taken
+        if not self._left:
+            self._step = self._after_chunk
+        return at + taken
+
+    def _after_chunk(self, data: bytes, at: int) -> int:
+        _refuse(not b"\r\n".startswith(data[at : at + 2]), "a chunk is longer than its size says")
+        if len(data) - at == 1:
+            return -1
+        self._step = self._chunk
+        return at + 2
+
+    def _trailer(self, data: bytes, at: int) -> int:
+        _refuse(data.startswith(b"\n", at), "the size of a chunk cannot be read")
+        place = data.find(b"\n\r\n", at)
+        end = at + 2 if data.startswith(b"\r\n", at) else place + 3
+        if place < 0 and end != at + 2:
+            _refuse(len(data) - at > _MOST_HEAD, "the headers are longer than 100 kB")
+            return -1
+        if end > at + 2:
+            _headers(data[at:end].rstrip(b"\r\n").split(b"\n"))
+        self.ended = True
+        return end
+
+
+def oversized(limit: int, elapsed: float) -> SendFailure:
+    """Return the failure of an answer that was too long to be read."""
+    error = ProtocolError(f"the reply is larger than max_reply_bytes ({limit} bytes); it was not read")
+    return SendFailure(FailureKind.OVERSIZED, error, elapsed)
+
+
+def unreadable(error: BodyCodingError, elapsed: float) -> SendFailure:
+    """Return the failure of an answer that cannot be decompressed."""
+    return SendFailure(FailureKind.AMBIGUOUS, TransportError(f"the answer broke off: {error}"), elapsed)
+
+
+def _end_of_head(data: bytes) -> int:
+    """Where the first blank line ends; negative if none has come yet."""
+    ends = [place + len(mark) for mark in (b"\n\r\n", b"\n\n") if (place := data.find(mark)) >= 0]
+    return min(ends, default=-1)
+
+
+def _headers(lines: list[bytes]) -> dict[bytes, list[bytes]]:
+    _refuse(len(lines) > _MOST_LINES, "it has more than 100 header lines")
+    found: dict[bytes, list[bytes]] = {}
+    last = b""
+    for line in lines:
+        _refuse(len(line) > _LONGEST, "a header line is longer than 64 kB")
+        header = _HEADER.fullmatch(line)
+        if header is None:  # the line before may go on, unless the end of the answer depends on it
+            readable = last and last not in _OF_FRAMING and _FOLDED.fullmatch(line)
+            _refuse(not readable, "a header line cannot be read")
+            continue
+        last = header[1].lower()
+        found.setdefault(last, []).append(header[2])
+    return found
+
+
+def _refuse(broken: bool, why: str) -> None:  # noqa: FBT001 - the rule that is broken
+    if broken:
+        raise FramingError(f"the answer is not valid HTTP: {why}")
