@@ -82,6 +82,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "requests": ("transport",),
     "urllib3": ("transport",),
     "httpx": ("transport",),
+    "httpcore": ("transport",),
     "httpcore": ("octopia",),
     "certifi": ("octopia",),
     "fastapi": ("gateway",),
