@@ -390,7 +390,7 @@ FAULTS = [
         "engine/read_first.py",
         "_PER_CALL = 100 ",
         "_PER_CALL = 1000 ",
-        ("engine/test_omitted_values.py", "contract/test_omission_guard.py"),
+        ("operations/test_boundaries.py", "engine/test_omitted_values.py", "contract/test_omission_guard.py"),
         "current items are asked for by the thousand, and the service refuses",
     ),
     Fault(
