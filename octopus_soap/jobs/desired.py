@@ -365,10 +365,15 @@ def zeroes(before: Values | None, after: Values) -> bool:
 
 def cheapens(before: Values | None, after: Values, share: float) -> bool:
     """Return True if the price of *after* is 0, or lower than that of *before* by *share* or more."""
-    price, known = _price(after), _price(before or {})
+    price, known = after.get("price"), None if before is None else before.get("price")
     if price is None or price == known:
         return False
-    return price <= 0 or (known is not None and known > price and float((known - price) / known) >= share)
+    if price == "0" or price[0] == "-":  # as `values_of` writes amounts
+        return True
+    if known is None or share >= 1:
+        return False
+    old, new = Decimal(known), Decimal(price)
+    return old > new and float((old - new) / old) >= share
 
 
 def without_stock(known: Values) -> Values | None:
@@ -382,11 +387,6 @@ def without_stock(known: Values) -> Values | None:
             for store, inner in values["stores"].items()
         }
     return values if values != known and zeroes(known, values) else None
-
-
-def _price(values: Values) -> Decimal | None:
-    price = values.get("price")
-    return None if price is None else Decimal(str(price))
 
 
 def _is_empty(values: Values) -> bool:
@@ -423,14 +423,18 @@ class SeenRows:
 
     def add(self, key: str, row: int, digest: int) -> tuple[bool, int, bool]:
         """Note a row; return whether its key is new, and else the first row that has it, and whether they are equal."""
-        hashed, digest = _hash(key), digest & _HALF
-        slot = self._slot(hashed)
-        if self._keys[slot]:
+        # As `_slot`, written out: a million rows come here.
+        hashed, digest = hash(key) & _WHOLE or 1, digest & _HALF
+        keys, mask = self._keys, self._size - 1
+        slot = hashed & mask
+        while (there := keys[slot]) and there != hashed:
+            slot = (slot + 1) & mask
+        if there:
             found = self._rows[slot]
             return False, found >> 32, (found & _HALF) == digest
-        self._keys[slot], self._rows[slot] = hashed, (row & _HALF) << 32 | digest
+        keys[slot], self._rows[slot] = hashed, (row & _HALF) << 32 | digest
         self._count += 1
-        if 2 * self._count > self._size:
+        if 3 * self._count > 2 * self._size:
             self._grow()
         return True, row, True
 

@@ -262,6 +262,13 @@ class Plan:
 
     def _contradicts(self, wish: Desired, problems: list[KeyProblem], first_seen: list[str]) -> bool:
         """Note a row; return True if an earlier row of the input has its SKU, and no time shows which one is true."""
+        if wish.observed_at is None and "stores" not in wish.values:  # as a million rows are
+            new, _, same = self.seen.add(wish.sku, wish.row, hash(frozenset(wish.values.items())))
+            if new:
+                first_seen.append(wish.sku)
+                return False
+            if same or self._options.last_row_wins:
+                return wish.sku in self._contradicted
         timed, new_sku, contradicted = wish.observed_at is not None, False, False
         for key, digest in _parts(wish):
             # A time tells two rows apart, so it is part of the key.

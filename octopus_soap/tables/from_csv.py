@@ -127,7 +127,10 @@ class _NumberCells:
             if cell is None or cell.isdigit():
                 continue
             if self._numbers is None:
-                self._note(row, self._columns[attribute], cell)
+                if "," in cell or cell[-4:-3] == ".":
+                    self._note(row, self._columns[attribute], cell)
+                if not whole or "." not in cell:
+                    continue  # it is written as the wire does
             try:
                 given[attribute] = self._read(cell, whole=whole)
             except ValueError as error:
