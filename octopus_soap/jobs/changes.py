@@ -1,30 +1,33 @@
-"""The change feed: every item the service says has changed reaches its handler as it is now.
+"""The change feed: every item that the service lists as changed reaches its handler as it is now.
 
     with OctopusClient() as client, Ledger("shop.db") as ledger:
         report = ChangeFeed(client, ledger).run(lambda change: update_shop(change.sku, change.item))
 
-Theory. `GetItemTblList` lists what has changed until `DeleteTblItem` takes it off, and the two know items, not changes:
+Purpose. `GetItemTblList` lists what has changed until `DeleteTblItem` takes it off. The two know items, not changes:
 taking an item off also takes off a change that came a moment before. So the order of the steps is all that matters:
 
 1. *listed*: the list is read, for its SKUs alone.
 2. *stored*: the SKUs are in the ledger, so that nothing is lost once the service has forgotten them.
-3. *taken*: each is taken off the list.
+3. *taken*: each is taken off the list, several at a time.
 4. *fetched*: the item is read as it is now, after it was taken off.
 5. *handed over*, and 6. *done*, in the ledger.
 
-Whenever the item changes, it comes right: before 3, the item fetched in 4 has that change; after 3, the service lists
-the item again, and everything begins anew with it. A run goes round until the list is empty. An item that turns out to
-be as it was handed over last is not handed over again.
+Invariants:
 
-After a crash the ledger says for each SKU which step it had come to, and to repeat a step does no harm: an item that is
-taken off twice is not on the list, and 4 reads it as it is then. A handler that was interrupted is told so
-(`redelivered`); with `transactional=True` what it wrote is undone with its transaction.
+* Whenever the item changes, the change arrives: before 3, the item fetched in 4 has it; after 3, the service lists the
+  item again, and everything begins anew. A run repeats until the list is empty.
+* An item that is as it was handed over last is not handed over again.
+* It does not matter whether the service lists an item once or once per change: all its rows are taken off before it is
+  fetched.
+* An item that the service no longer has is an event of its own (`deleted`).
 
-An item that is gone is an event of its own (`deleted`). One that cannot be read, or whose handler raises, goes into
-quarantine: tried again after pauses that double, named in every report, and in nobody's way.
+On failure:
 
-It does not matter whether the service lists an item once or once per change: all its rows are taken off before it is
-fetched.
+* After a crash the ledger has the step of each SKU, and to repeat a step does no harm: an item that is taken off twice
+  is not on the list, and 4 reads it as it is then. The next delivery to a handler that was interrupted has
+  `redelivered`; with `transactional=True` what it wrote is undone with its transaction.
+* An item that cannot be read, or whose handler raises, goes into quarantine: it is tried again after pauses that
+  double, and stays in every report. No other item waits for it.
 """
 
 from __future__ import annotations
@@ -79,7 +82,7 @@ class Change:
 
     Attributes:
         sku: its SKU.
-        item: the item; None where the service has it no more.
+        item: the item; None if the service no longer has it.
         attempt: how often this SKU was handed over, this time included.
         redelivered: an earlier handler was interrupted by a crash, so its work may be there already.
         connection: of a transactional feed, the ledger's open transaction; None otherwise.
@@ -93,7 +96,7 @@ class Change:
 
     @property
     def deleted(self) -> bool:
-        """Whether the service has the item no more."""
+        """True if the service no longer has the item."""
         return self.item is None
 
 
@@ -209,7 +212,7 @@ STEPS = (
     "changes.handled",
     "changes.done",
 )
-"""The names of all steps, as `Ledger(reach=...)` is told."""
+"""The names of all steps, as `Ledger(reach=...)` is called with."""
 
 _TAKEN = 500
 """Items taken off the list under one lease; each is a request of its own."""
@@ -366,7 +369,7 @@ class _Run:
         return len(waiting)
 
     def _store_nameless(self, connection: Connection, rows: list[ItemOutcome[InventoryItem]], now: datetime) -> None:
-        """Rows without a readable SKU cannot be taken off: they are told of for as long as they are listed."""
+        """Store rows without a readable SKU: they cannot be taken off, and stay in the reports while listed."""
         channel = self._ledger.channel
         # A SKU may begin with a question mark too, but is always due at some time until it is done.
         these = (CHANGES.c.key.startswith("?"), CHANGES.c.state == QUARANTINED, CHANGES.c.due_at.is_(None))

@@ -31,7 +31,7 @@ Values = dict[str, Any]
 """A state as plain values, by attribute; `stores` by store id."""
 
 OBSERVED = "observed_at"
-"""The key or column that says when a row was true."""
+"""The key or column with the time when a row was true."""
 
 _STORES = "store_stock_info_list"
 _NOT_STATE = frozenset({"sku", "error_message"})
@@ -75,7 +75,7 @@ def read_desired(source: Any, form: SourceFormat | None = None) -> Iterator[Desi
 
     Args:
         source: a CSV file's path, a pandas or polars DataFrame, or any iterable of `ItemQuantityAndPrice` and of
-            mappings with its names. Mappings, frames and files may say per row when it was true (`observed_at`).
+            mappings with its names. Mappings, frames and files may have a time for each row (`observed_at`).
         form: how the source writes states.
 
     Raises:
@@ -199,7 +199,7 @@ def _of_frame_row(piece: Any, row: int, money_digits: int | None) -> Iterator[De
 
 
 def _of_piece(piece: Any, money_digits: int | None, start: int) -> list[Desired]:
-    from octopus_soap.tables import items_from_frame  # noqa: PLC0415 - only where a frame is given
+    from octopus_soap.tables import items_from_frame  # noqa: PLC0415 - only if a frame is given
 
     observed: list[Any] = []
     if OBSERVED in piece.columns:
@@ -219,7 +219,7 @@ def _of_piece(piece: Any, money_digits: int | None, start: int) -> list[Desired]
 
 
 def values_of(item: ItemQuantityAndPrice | StoreStockInfo) -> Values:
-    """The state a model describes: what is set in it, made comparable.
+    """Return the state of a model: what is set in it, made comparable.
 
     Raises:
         InvalidInputError: two of its stores have one id.
@@ -257,17 +257,17 @@ def _stores(stores: list[StoreStockInfo]) -> Values:
 
 
 def as_text(values: Values) -> str:
-    """A state as the ledger keeps it; equal states have equal texts."""
+    """Return a state as the ledger stores it; equal states have equal texts."""
     return _ENCODED(values)
 
 
 def from_text(text: str | None) -> Values | None:
-    """What `as_text` was given."""
+    """Return what `as_text` was given."""
     return None if text is None else json.loads(text)
 
 
 def as_item(sku: str, values: Values) -> ItemQuantityAndPrice:
-    """The update that sets *values*."""
+    """Return the update that sets *values*."""
     given = {name: value for name, value in values.items() if name != "stores"}
     if "stores" in values:
         stores = values["stores"]
@@ -276,9 +276,9 @@ def as_item(sku: str, values: Values) -> ItemQuantityAndPrice:
 
 
 def actual_values(item: InventoryItem) -> Values:
-    """What the service tells of an item's stock and prices; what it tells nothing of is left out."""
+    """Return an item's stock and prices as the service has them, without what it left out."""
     locks = item.field_locks
-    told = {
+    found = {
         "stock": _whole(item.stock),
         "price": item.price,
         "cost": item.cost,
@@ -288,7 +288,7 @@ def actual_values(item: InventoryItem) -> Values:
     }
     values: Values = {
         name: _plain(value) if isinstance(value, Decimal) else value
-        for name, value in told.items()
+        for name, value in found.items()
         if value is not None
     }
     if item.stores:
@@ -309,7 +309,7 @@ def _whole(stock: str | None) -> int | None:
 
 
 def merged(older: Values | None, newer: Values) -> Values:
-    """*older* with what *newer* says put over it, store by store."""
+    """Return *older* with the values of *newer* over it, store by store."""
     result = dict(older or {})
     for name, value in newer.items():
         known = result.get(name)
@@ -318,7 +318,7 @@ def merged(older: Values | None, newer: Values) -> Values:
 
 
 def covers(known: Values | None, wanted: Values) -> bool:
-    """True where everything *wanted* says is so in *known* already."""
+    """Return True if *known* has all values of *wanted* already."""
     if known is None:
         return False
     for name, value in wanted.items():
@@ -330,13 +330,13 @@ def covers(known: Values | None, wanted: Values) -> bool:
     return True
 
 
-def difference(known: Values, told: Values) -> Values:
-    """What *told* says otherwise than *known*, of what *known* says at all."""
+def difference(known: Values, found: Values) -> Values:
+    """Return the values of *found* that differ from *known*, of those that *known* has."""
     changes: Values = {}
     for name, mine in known.items():
-        if name not in told or told[name] == mine:
+        if name not in found or found[name] == mine:
             continue
-        theirs = told[name]
+        theirs = found[name]
         if isinstance(mine, dict) and isinstance(theirs, dict):
             if inner := difference(mine, theirs):
                 changes[name] = inner

@@ -5,7 +5,7 @@ Purpose. A job claims rows, calls a handler with each, and finishes the row.
 Invariants:
 
 * The ledger notes that a handler begins (`delivering`) before the handler is called. A row that still has the mark when
-  it is claimed was interrupted by a crash, and its next delivery says `redelivered`.
+  it is claimed was interrupted by a crash, and its next delivery has `redelivered`.
 * With `transactional=True` the handler's statements and the mark that the row is done are one transaction.
 * A worker that lost its lease finishes nothing.
 

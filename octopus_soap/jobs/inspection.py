@@ -1,4 +1,4 @@
-"""What stands in a ledger, for people: how each job is doing, one key's rows, what is held; and trying that again."""
+"""A look into a ledger, for people: the state of each job, one key's rows, what is held; and releasing it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from octopus_soap.jobs.ledger import Ledger
 
 _WORK = (STOCK_ITEM, ORDERS, ORDER_GAPS, CHANGES)
-_UNTOLD = frozenset({"channel", "leased_by"})
+_HIDDEN = frozenset({"channel", "leased_by"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class JobStatus:
         states: how many rows are in each state.
         due: rows there is something to do for now.
         leased: rows somebody works on.
-        held: rows that wait for somebody to mend something: rejected, quarantined, refused at a later step.
+        held: rows that wait for a fix: rejected, quarantined, changed, refused at a later step.
     """
 
     job: str
@@ -70,7 +70,7 @@ class Running:
 
 
 def status(ledger: Ledger) -> list[JobStatus]:
-    """How each table of work of the channel is doing; tables nothing ever came to are left out."""
+    """Return the state of each work table of the channel; tables without rows are left out."""
     found: list[JobStatus] = []
     with ledger.reading() as connection:
         now = ledger.now(connection)
@@ -89,7 +89,7 @@ def status(ledger: Ledger) -> list[JobStatus]:
 
 
 def running(ledger: Ledger) -> list[Running]:
-    """The runs that are under way in the channel."""
+    """Return the runs that are under way in the channel."""
     with ledger.reading() as connection:
         now = ledger.now(connection)
         held = select(RUN_LOCK).where(RUN_LOCK.c.channel == ledger.channel, RUN_LOCK.c.leased_until > now)
@@ -100,13 +100,13 @@ def running(ledger: Ledger) -> list[Running]:
 
 
 def show(ledger: Ledger, key: str) -> list[dict[str, Any]]:
-    """Every row of the channel that is about *key* (a SKU or an order id), with its job."""
+    """Return every row of the channel about *key* (a SKU or an order id), with its job."""
     found: list[dict[str, Any]] = []
     with ledger.reading() as connection:
         for table in _work_tables():
             mine = table.c.channel == ledger.channel
             for row in connection.execute(select(table).where(mine, _about(table, [key]))):
-                cells = {name: value for name, value in row._mapping.items() if name not in _UNTOLD}  # noqa: SLF001 - SQLAlchemy's public name
+                cells = {name: value for name, value in row._mapping.items() if name not in _HIDDEN}  # noqa: SLF001 - SQLAlchemy's public name
                 if row.leased_by is not None:
                     cells["leased_by"] = describe_worker(row.leased_by)
                 found.append({"job": table.info["job"], **cells})
@@ -114,7 +114,7 @@ def show(ledger: Ledger, key: str) -> list[dict[str, Any]]:
 
 
 def held(ledger: Ledger, *, job: str | None = None) -> Iterator[tuple[str, KeyProblem]]:
-    """What is rejected or quarantined in the channel: the job, and the key with the reason.
+    """Yield what is rejected or quarantined in the channel: the job, and the key with the reason.
 
     Args:
         ledger: the ledger.

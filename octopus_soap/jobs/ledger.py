@@ -213,7 +213,7 @@ class Ledger(Leases):
 
     @contextmanager
     def transaction(self) -> Generator[Connection]:
-        """A transaction that may write; committed where the block ends well, undone where it raises.
+        """Open a transaction that may write; it is committed if the block ends, and undone if it raises.
 
         On SQLite it is the only one that may write from its first statement on.
 
@@ -225,7 +225,7 @@ class Ledger(Leases):
 
     @contextmanager
     def reading(self) -> Generator[Connection]:
-        """A transaction that only reads and keeps nobody waiting. See `transaction`."""
+        """Open a transaction that only reads, and that no other one waits for. See `transaction`."""
         with self._connected() as connection:
             reading = connection.execution_options(octopus_reading=True)
             with reading.begin():
@@ -342,7 +342,7 @@ class Ledger(Leases):
         return row.paused_until if timedelta(0) < row.paused_until - self.now(connection) <= _LONGEST_WAIT else None
 
     def keeps_pause(self, report: Report) -> bool:
-        """Return True if the service asked for a pause that is not over, and say so in *report*."""
+        """Return True if the service asked for a pause that is not over, and note it in *report*."""
         with self.reading() as connection:
             until = self.paused_until(connection)
             if until is None:
@@ -453,7 +453,7 @@ def _engine(url: URL, connections: int) -> Engine:
 
 def _prepare_sqlite(connection: Any, record: Any) -> None:
     del record
-    connection.isolation_level = None  # transactions begin where `_begin_sqlite` says, not where sqlite3 guesses
+    connection.isolation_level = None  # transactions begin in `_begin_sqlite`, not where sqlite3 guesses
     cursor = connection.cursor()
     for pragma in (f"busy_timeout = {int(_BUSY_SECONDS * 1000)}", "journal_mode = WAL", f"synchronous = {_DURABLE}"):
         cursor.execute(f"PRAGMA {pragma}")

@@ -1,16 +1,16 @@
-"""OrderConfirmer: telling the service that an order is ours, and looking whether it took it.
+"""Confirming: the service is told that an order was downloaded, and asked whether it still lists it.
 
-The confirmations answer nothing, and an id the service does not take is passed over in silence. So what was confirmed
-is listed once more by its id, and counts as confirmed only where it is not listed any more. That is also how a
-confirmation whose answer was lost is settled; to repeat one does no harm.
+Purpose. The confirmations answer nothing, and the service ignores an id that it does not take. So an order that was
+confirmed is listed once more by its id, and counts as confirmed only if it is no longer listed. That also settles a
+confirmation whose answer was lost; to repeat one does no harm.
 
-Which confirmation an order needs is not written on it: `SetDownloadOrderConfirm`, or `SetDownloadSplitOrderConfirm` for
-an order that was split over several stores, each of which downloads its part.
+Which confirmation an order needs is not part of it: `SetDownloadOrderConfirm`, or `SetDownloadSplitOrderConfirm` for an
+order that was split over several stores, each of which downloads its part.
 
-* Reading the whole account, the plain one is sent. An order that is listed all the same, or that came with two store
-  ids, is split: it is confirmed for each store it is listed with.
-* Reading store by store, the split one is sent with the store's id, as the plain one might take the order from the
-  other stores, too. The plain one follows where the order is listed all the same: then it was not split.
+* Reading the whole account, the plain confirmation is sent. An order that is listed all the same, or that came with two
+  store ids, is split: it is confirmed for each store it is listed with.
+* Reading store by store, the split confirmation is sent with the store's id, as the plain one might take the order from
+  the other stores, too. The plain one follows if the order is listed all the same: then it was not split.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Confirmation:
         row: the ledger's.
         stores: the store ids it is listed with.
         sent: what was sent already: `""` for the plain confirmation, a store id for a split one.
-        done: it is listed no more.
+        done: it is no longer listed.
         error: why it is not done.
     """
 
@@ -55,7 +55,7 @@ class Confirmation:
     error: OctopusError | None = None
 
     def following(self) -> str | None:
-        """What to send next; None where nothing is left to try."""
+        """What to send next; None if nothing is left to try."""
         own = self.row.store
         steps = [own, ""] if own else [*(self.stores if len(self.stores) > 1 else []), "", *self.stores]
         return next((step for step in steps if step not in self.sent), None)
@@ -77,7 +77,7 @@ class OrderConfirmer:
     Args:
         client: sends.
         store: the store's id; empty for the whole account.
-        reach: told the steps.
+        reach: called with the name of each step.
     """
 
     def __init__(self, client: OctopusClient, store: str, reach: Callable[[str], None]) -> None:
@@ -137,7 +137,7 @@ class OrderConfirmer:
             except (AuthenticationError, ConfigError, InvalidInputError):
                 raise
             except OctopusError:
-                asked = {}  # nobody can tell: the confirmation's own answer counts, and the next download corrects it
+                asked = {}  # not known: the confirmation's own answer counts, and the next download corrects it
         for one in orders:
             one.done = one.row.order_id not in listed and (one.row.order_id in asked or one not in unsettled)
             one.error = None if one.done else one.error

@@ -39,12 +39,12 @@ class OrderDelivery:
     """How an order comes to its handler.
 
     Attributes:
-        key: what tells this order from all others of the channel: its id, with `@store` where the inbox reads store by
+        key: the order's name in the channel: its id, with `@store` where the inbox reads store by
             store. The same in every delivery.
         attempt: how often it was handed over, this time included.
-        redelivered: an earlier handler was interrupted by a crash, so its work may be there already. Never with a
+        redelivered: an earlier handler was interrupted by a crash, so its work may be done already. Never with a
             transactional inbox whose handler works on `connection` alone: then that work was undone.
-        revision: 1; more where the order was changed on the service after it was handled (`on_change="deliver"`).
+        revision: 1; more if the order was changed on the service after it was handled (`on_change="deliver"`).
         raw: its XML, with card numbers masked.
         notice: `cancelled`, or `not listed`: the service stopped listing it while it waited, so it was confirmed
             elsewhere or is gone. Empty for any other order.
@@ -241,5 +241,5 @@ class OrderDeliverer:
 
 
 def is_cancelled(order: OrderResponseItem) -> bool:
-    """Return True if the service says that the order was cancelled."""
+    """Return True if the order was cancelled on the service."""
     return order.date_cancelled_gmt is not None or (order.order_state or "").casefold() in _CANCELLED_STATES

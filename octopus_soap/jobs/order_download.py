@@ -1,12 +1,12 @@
 """Downloading: from the service's list into the ledger, window by window, before anybody sees an order.
 
 The watermark is the newest creation time seen in an order of the service's, and is written in the transaction that
-stores the orders it stands for. Each run reads from an overlap before it to the open end, so neither this machine's
+stores the orders up to it. Each run reads from an overlap before it to the open end, so neither this machine's
 clock nor a wrong time zone of up to the overlap hides an order. A *sweep* reads what lies before that too, now and
 then: orders with an older time than some that came earlier. Both are cheap, as the service lists only what is not
 confirmed.
 
-A window that fails is cut smaller only where the service answers another question well: where it does not, the service
+A window that fails is cut smaller only if the service answers another question: if it does not, the service
 is down, and no window would do. A second that cannot be listed is a gap: written down, read around, tried again later.
 """
 
@@ -115,7 +115,7 @@ class Download:
             self._filters["shipping_status_filter"] = options.shipping
 
     def run(self, report: Report) -> None:
-        """Read what is new, what is late where that is due, and the gaps that are due.
+        """Read what is new, what is late if that is due, and the gaps that are due.
 
         Raises:
             OctopusError: the service does not answer, or not to us; what was read until then is stored.
@@ -201,7 +201,7 @@ class Download:
         self._store_page(found, report, looked_for=order_ids)
 
     def _fault_of_window(self, error: OctopusError) -> bool:
-        """Whether a smaller window may do better; asks the service something small to tell."""
+        """Return True if a smaller window may do better; ask the service something small to find out."""
         if isinstance(error, ConfigError | ConnectFailedError | InvalidInputError | RateLimitedError):
             return False
         if isinstance(error, AuthenticationError) and error.certain:
@@ -275,7 +275,7 @@ class Download:
     # -- orders ------------------------------------------------------------------------------------------------
 
     def _forget_nameless(self) -> None:
-        """After a sweep: orders without an id that are listed no more came under their id, or never will."""
+        """After a sweep: drop orders without an id that are no longer listed: they came under their id."""
         mine = (ORDERS.c.channel == self._ledger.channel, ORDERS.c.store == self._store)
         gaps = (ORDER_GAPS.c.channel == self._ledger.channel, ORDER_GAPS.c.store == self._store)
         with self._ledger.transaction() as connection:
@@ -405,7 +405,7 @@ def merge_equal(found: Sequence[OrderRecord]) -> list[OrderRecord]:
 def pair(
     orders: Sequence[OrderRecord], known: Sequence[Row[Any]]
 ) -> tuple[list[OrderRecord], list[tuple[Row[Any], OrderRecord]]]:
-    """Tell new orders from those that are stored.
+    """Separate new orders from those that are stored.
 
     An id alone does not name an order: shops use numbers again, and the parts of a split order share one. So a row is
     the same order if it has the same content, or else the same id, creation time and store. Any other order with a

@@ -3,7 +3,7 @@
 Card numbers are masked in both, as are this client's secrets: a ledger is no place for either. So the handler sees
 none; one that needs it asks the service for the order by its id.
 
-Two listings of one order are the same version where they differ in nothing but what a listing itself changes: the
+Two listings of one order are the same version if they differ in nothing but what a listing itself changes: the
 number of matches, the time of the last update, and the store it was listed for. An order without an id is known by the
 hash of its version.
 """
@@ -85,7 +85,7 @@ def record_of(outcome: ItemOutcome[OrderResponseItem], store: str, redactor: Red
         json.dumps(data, ensure_ascii=False),
         content,
         (order.store_id,) if order.store_id else (),
-        "" if order_id else "it has no OrderID: it could never be confirmed, nor told from another one",
+        "" if order_id else "it has no OrderID, so it cannot be confirmed; ask the service's operator to give it one",
         order.payment or "",
         order.delivery or "",
     )

@@ -3,34 +3,37 @@
     with OctopusClient() as client, Ledger("shop.db") as ledger:
         report = OrderInbox(client, ledger).run(lambda order, delivery: book(order))
 
-Theory. A confirmed order is never listed again, so a confirmation is the destruction of the service's copy. It is the
-last thing that happens to an order, and each step before it stands in the ledger before the next one begins:
+Purpose. A confirmed order is never listed again, so a confirmation is the destruction of the service's copy. It is the
+last thing that happens to an order, and each step before it is recorded before the next one begins:
 
 1. *listed*: a window of creation times is read (`order_download.py`).
 2. *stored*: each order of it, as XML and decoded, with the watermark, in one transaction. State `waiting`.
 3. *claimed*: one worker takes the order under a lease, and notes in the same transaction that its handler begins.
 4. *handled*: the handler has returned.
-5. *committed*: the ledger says so. State `handled`.
-6. *confirmed*: the service was told, and lists the order no more (`order_confirm.py`). State `confirmed`.
+5. *committed*: the ledger has recorded that. State `handled`.
+6. *confirmed*: the service got the confirmation, and no longer lists the order (`order_confirm.py`). State `confirmed`.
 
-What happens to an order if the power goes:
+Invariants:
 
-* before 2: nothing is known of it, nothing was confirmed; the next run lists it again.
+* An order that is changed on the service before it was handled is handed over as it is now. An order that is changed
+  afterwards is held and not confirmed (state `changed`), unless `on_change="deliver"`.
+* Two orders with one id are two rows, and the id is confirmed when both are handled.
+* An order that waited is asked for again before it is handed over.
+* Several processes may share the work: one calls `run`, the others `work`; all hand over and confirm, under leases.
+
+On failure, if the power goes:
+
+* before 2: nothing is known of the order, nothing was confirmed; the next run lists it again.
 * between 2 and 3: it waits in the ledger, whatever the service lists.
-* between 3 and 5: nobody can know how far the handler came. The order is handed over once more, and the delivery says
+* between 3 and 5: how far the handler came is not known. The order is handed over once more, and the delivery has
   `redelivered`. With `transactional=True` the handler's own statements are in the transaction of 5: they are undone
   with it, so its effect happens once, not at least once.
 * between 5 and 6: it is not handed over again. It is confirmed (again, perhaps, which does no harm).
-* after 6: it is done. Were it listed all the same, it would be known by its key and confirmed again.
+* after 6: it is done. If it were listed all the same, it would be known by its key and confirmed again.
 
 An order whose handler raises, or that cannot be read, goes into quarantine: it is tried again after pauses that double,
-named in every report, never confirmed, and in nobody's way.
-
-An order that is changed on the service before it was handled is handed over as it is now. One that is changed
-afterwards is not handed over again, unless `on_change="deliver"`: the newer version is stored, and the run that finds
-it reports it.
-
-Several processes may share the work: one runs, the others `work`; all hand over and confirm, under leases.
+stays in every report, and is never confirmed. No other order waits for it. A service that does not answer is asked once
+in a run, not for each step.
 """
 
 from __future__ import annotations
@@ -91,7 +94,7 @@ STEPS = (
     "orders.confirm_sent",
     "orders.confirmed",
 )
-"""The names of all steps, as `Ledger(reach=...)` is told; `storing` is inside its transaction, before its end, and so
+"""The names of all steps, as `Ledger(reach=...)` is called with; `storing` is inside its transaction, and so
 is `handled` in a transactional inbox."""
 
 _AT_ONCE = 100
@@ -225,10 +228,10 @@ class OrderInbox:
         stop: Event | None = None,
         progress: Callable[[Progress], object] | None = None,
     ) -> Report:
-        """Hand over and confirm what is stored, beside any number of others who do the same on this ledger.
+        """Hand over and confirm what is stored, next to any number of workers that do the same on this ledger.
 
         It downloads nothing, and returns when no run is under way and nothing is left that is due. What a worker that
-        died had under way is taken over: at once where it ran on this machine, otherwise when its lease has run out.
+        died had under way is taken over: at once if it ran on this machine, otherwise when its lease has run out.
 
         Args:
             handler: as in `run`.
@@ -249,7 +252,7 @@ class OrderInbox:
     # -- beginning and end -------------------------------------------------------------------------------------
 
     def _check_beforehand(self) -> None:
-        """Refuse what could only fail later, with orders handled that nobody may confirm."""
+        """Refuse what could only fail later, with orders handled that cannot be confirmed."""
         self._ledger.bind(self._client)
         if self._options.confirm:
             self._client.set_download_order_confirm.dry_run([OrderDownloadSubmitRequest(order_id="1")])

@@ -9,7 +9,7 @@ Invariants:
 * A push that is refused, fails at its last row, or is killed while it reads has changed nothing.
 * The newest observation of a SKU wins, within one input and across runs. Values an older one gives and the newer one
   leaves unset are kept, if both are of one input. An older one that differs from what is known is a problem.
-* A state without a time is newer than all that is known of its SKU, whatever the clock says. Two such states of one
+* A state without a time is newer than all that is known of its SKU, whatever its clock. Two such states of one
   SKU in one input that differ are a problem: they are often the stock of two locations.
 * A time ahead of the ledger's clock is refused, as everything later would be older than it. One that is stored already
   counts for nothing.
@@ -103,8 +103,8 @@ class PlannedChange:
 
     Attributes:
         sku: the SKU.
-        before: what the service last acknowledged; None where it never did.
-        after: what it would be told.
+        before: what the service last acknowledged; None if it never did.
+        after: what would be sent.
     """
 
     sku: str
@@ -271,7 +271,7 @@ class Plan:
                 return wish.sku in self._contradicted
         timed, new_sku, contradicted = wish.observed_at is not None, False, False
         for key, digest in _parts(wish):
-            # A time tells two rows apart, so it is part of the key.
+            # Rows with different times do not contradict each other, so the time is part of the key.
             new, row, same = self.seen.add(f"{key}\0{wish.observed_at}" if timed else key, wish.row, digest)
             new_sku = new_sku or (new and key == wish.sku)
             contradicted = contradicted or not (new or same or self._options.last_row_wins)

@@ -89,7 +89,7 @@ STEPS = (
     "push.recorded",
     "reconcile.read",
 )
-"""The names of all steps, as `Ledger(reach=...)` is told; the ones in -ing are inside a transaction, before its end."""
+"""The names of all steps, as `Ledger(reach=...)` is called with; the ones in -ing are inside a transaction."""
 
 _PAGE = 1_000
 _ITEM = STOCK_ITEM.c
@@ -107,7 +107,7 @@ class StockPush:
 
     Args:
         client: where to send. It is not closed here.
-        ledger: where progress stands. Its channel belongs to the client's account from now on.
+        ledger: records progress. Its channel belongs to the client's account from now on.
         max_change_share: share of the catalogue one push may change, and may set to 0, from 0 to 1; 1 lets all pass.
         max_price_fall: share of its price that a push may take off a SKU, from 0 to 1. With 1 every price may fall, but
             not to 0. Not one SKU may pass it, in a first push neither. None turns this guard off.
@@ -175,7 +175,7 @@ class StockPush:
         Args:
             desired: the path of a CSV file, a pandas or polars DataFrame, or any iterable of `ItemQuantityAndPrice` or
                 mappings with its names. It is read once, in the memory of a chunk. What a row leaves unset stays as
-                it is. A row that is not right is told as a problem, and the others are sent.
+                it is. A row that is not right is a problem of the report, and the others are sent.
             observed_at: when the states were true; a row's own `observed_at` counts first. A state older than what is
                 known of its SKU, and differs from it, is passed over and reported as `stale`; one more than 15 minutes
                 ahead of the ledger's clock is refused. Without any time, a run is newer than all runs before it.
@@ -260,10 +260,10 @@ class StockPush:
     def work(
         self, *, stop: threading.Event | None = None, progress: Callable[[Progress], object] | None = None
     ) -> PushReport:
-        """Send what is pending, beside any number of others who do the same on this ledger.
+        """Send what is pending, next to any number of workers that do the same on this ledger.
 
         `run` plans alone and then sends alike; processes and machines that only `work` take batches off it. What a
-        worker that died had claimed is taken over: at once where it ran on this machine, otherwise when its lease has
+        worker that died had claimed is taken over: at once if it ran on this machine, otherwise when its lease has
         run out.
 
         Args:
@@ -465,7 +465,7 @@ def _worded_stock(values: Values) -> str:
 
 
 def _pages(ledger: Ledger) -> Iterator[Sequence[Row[Any]]]:
-    """The acknowledged SKUs nobody is sending right now, by SKU."""
+    """Yield the acknowledged SKUs that no worker is sending right now, by SKU."""
     last = ""
     while True:
         with ledger.reading() as connection:

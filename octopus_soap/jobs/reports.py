@@ -239,10 +239,10 @@ def reason_of(error: BaseException, redactor: Redactor) -> str:
     if isinstance(error, OctopusError):
         words = error.message
     else:
-        told = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-        # Of a database's words the first line: the others quote whole rows, and so whoever ordered.
-        said = (str(told).splitlines() or [""])[0] if told is not error else str(error)
-        words = f"{type(told).__name__}: {said}" if said else type(told).__name__
+        cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+        # Only the first line of a database's message: the others quote whole rows, and so customers.
+        text = (str(cause).splitlines() or [""])[0] if cause is not error else str(error)
+        words = f"{type(cause).__name__}: {text}" if text else type(cause).__name__
         frames = traceback.extract_tb(error.__traceback__)
         if frames:
             words += f" ({Path(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name})"

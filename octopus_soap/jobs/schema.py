@@ -121,7 +121,7 @@ def migrate(connection: Connection, *, steps: Sequence[Sequence[str]] = STEPS) -
 
 
 def version_of(connection: Connection) -> int:
-    """The schema's version; 0 where there is none yet."""
+    """Return the schema's version; 0 if there is none yet."""
     if not inspect(connection).has_table("schema_version"):
         return 0
     version: int = connection.execute(text("SELECT COALESCE(MAX(version), 0) FROM schema_version")).scalar_one()

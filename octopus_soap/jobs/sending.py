@@ -98,7 +98,7 @@ class Sender:
         self._mine = _ITEM.channel == ledger.channel
 
     def run(self, report: PushReport) -> None:
-        """Send until nothing is due, and say in *report* what came of it."""
+        """Send until nothing is due, and count in *report* what was done."""
         with self._ledger.transaction() as connection:
             self._ledger.reset_future_due(connection, STOCK_ITEM, _BACKOFF.longest)
             started = self._ledger.now(connection)
@@ -140,7 +140,7 @@ class Sender:
     # -- one batch ---------------------------------------------------------------------------------------------
 
     def _send(self, lease: Lease, started: datetime, report: PushReport) -> bool:
-        """Send one batch and record it; False where the service is out."""
+        """Send one batch and record it; False if the service is out."""
         outcomes: dict[str, ItemOutcome[Any]] = {}
         refused: dict[str, str] = {}
         try:

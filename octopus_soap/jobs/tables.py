@@ -102,7 +102,7 @@ STOCK_ITEM = Table(
     *work_indexes("stock_item"),
     info={"job": "push", "key": "sku", "held": ("rejected",), "retry_state": "pending"},
 )
-"""One SKU: what the service last acknowledged, and what it should be told where that differs (`wanted`)."""
+"""One SKU: what the service last acknowledged, and what is to be sent if that differs (`wanted`)."""
 
 STOCK_PLAN = Table(
     "stock_plan",
@@ -173,7 +173,7 @@ ORDERS = Table(
 """One order, or one store's part of it.
 
 * `key`: the order's id, with `@store` where the inbox reads store by store.
-* `raw`, `typed`: its XML and its decoded form, both without card numbers; `typed` is NULL where it cannot be read.
+* `raw`, `typed`: its XML and its decoded form, both without card numbers; `typed` is NULL if it cannot be read.
 * `content`: a hash of what matters in it; `handled_content`: the same of the version that was handled last.
 * `stores`: the store ids it was listed with, as JSON.
 * `reference`: the number its handler gave, for the confirmation.
@@ -248,7 +248,7 @@ CHANGES = Table(
 
 * `key`: its SKU; a row without a readable one is kept under `?` and a hash of its XML.
 * `generation`: how often it was found on the list: what is done for one generation does not settle the next.
-* `listed_rows`: how many rows of the list named it, where a service lists every change and not every item.
+* `listed_rows`: how many rows of the list named it, if a service lists every change and not every item.
 * `raw`: the XML that cannot be read.
 * `handled_content`: a hash of the item as it was handed over last.
 """

@@ -2,7 +2,7 @@
 
 Theory. `GetOrderList` has no paging, only a creation time from and to. So a span of time is read window by window,
 oldest first. Windows share their borders, as whether the service counts a border in is not documented, and the orders'
-ids tell doubles. A window that fails for what is in it (too many orders for one reply, one order the service cannot
+ids show doubles. A window that fails for what is in it (too many orders for one reply, one order the service cannot
 write) is cut to a part, down to one second; the parts that work are kept, and a second that does not is a gap, which
 is written down and read again later. After a cut, windows grow again while replies stay small.
 
@@ -45,7 +45,7 @@ class Window(NamedTuple):
 
     @property
     def open(self) -> bool:
-        """True where it ends at `LATEST`: everything from its begin on."""
+        """True if it ends at `LATEST`: everything from its begin on."""
         return self.end >= LATEST
 
     def __str__(self) -> str:
@@ -53,7 +53,7 @@ class Window(NamedTuple):
 
 
 class Windows:
-    """The windows that cover a span of time, one after the other: take `current`, read it, and say how it went.
+    """The windows that cover a span of time, one after the other: take `current`, read it, and call `read` or `failed`.
 
     Args:
         begin: where the span begins; an inclusive time of the service's.
@@ -102,7 +102,7 @@ class Windows:
         """The current window failed for what is in it: it is cut; one that is too short for that is left out.
 
         Returns:
-            The window left out; None where it was cut.
+            The window left out; None if it was cut.
         """
         window = self._left[-1]
         self._most, self._streak = 0, 0
