@@ -311,7 +311,8 @@ def init(
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in (("fleet.toml", _TOML), ("fleet_functions.py", _MODULE)):
         try:
-            (folder / name).open("x", encoding="utf-8").write(text)
+            with (folder / name).open("x", encoding="utf-8") as file:
+                file.write(text)
         except FileExistsError:
             raise typer.BadParameter(f"{folder / name} exists already") from None
         notice(f"wrote {folder / name}")

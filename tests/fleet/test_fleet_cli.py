@@ -16,12 +16,14 @@ from wsgiref.simple_server import make_server
 
 import pytest
 
+from octopus_soap.cli.commands import run
 from octopus_soap.fleet.pages import _Quiet, pages
 from octopus_soap.fleet.vault import new_key
 from octopus_soap.jobs import Ledger
 from tests.fleet.fleet_stage import CANARY, names, shops
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from octopus_soap.emulator import Emulator
@@ -37,14 +39,23 @@ def orders(merchant, order, delivery):
 """
 
 
-def shell(folder: Path, *words: str, code: int | None = 0, **variables: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "octopus_soap", "fleet", *words],
-        cwd=folder, env=os.environ | {"PYTHONPATH": str(folder)} | variables, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert code is None or done.returncode == code, done.stdout + done.stderr
-    assert CANARY not in done.stdout + done.stderr
-    return done.stdout + done.stderr
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., str]:
+    """Run `octopus-soap fleet WORDS...` in this process, in a folder of its own, and return what it printed."""
+    monkeypatch.chdir(tmp_path)
+
+    def ran(*words: str, code: int | None = 0, **variables: str) -> str:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        capsys.readouterr()
+        found = run(["fleet", *words])
+        captured = capsys.readouterr()
+        printed = captured.out + captured.err
+        assert code is None or found == code, printed
+        assert CANARY not in printed
+        return printed
+
+    return ran
 
 
 def merchants_csv(folder: Path, service: Emulator) -> None:
@@ -65,14 +76,14 @@ def finished(service: Emulator) -> bool:
     return stock and all(order.confirmed for n in whole for order in service.store.orders(merchant=n).values())
 
 
-def test_a_fleet_from_the_shell(tmp_path: Path) -> None:
-    keys = {"OCTOPUS_FLEET_KEYS": shell(tmp_path, "new-key").strip()}
-    shell(tmp_path, "init", ".")
+def test_a_fleet_from_the_shell(tmp_path: Path, shell: Callable[..., str]) -> None:
+    keys = {"OCTOPUS_FLEET_KEYS": shell("new-key").strip()}
+    shell("init", ".")
     (tmp_path / "fleet_functions.py").write_text(FUNCTIONS)
     with shops(3) as service:
         merchants_csv(tmp_path, service)
-        assert "3 merchants" in shell(tmp_path, "import", "merchants.csv", **keys)
-        assert "no tick ever" in shell(tmp_path, "status", code=1)
+        assert "3 merchants" in shell("import", "merchants.csv", **keys)
+        assert "no tick ever" in shell("status", code=1)
         time_up = threading.Event()
         command = [sys.executable, "-m", "octopus_soap", "fleet", "run", "--module", "fleet_functions"]
         environment = os.environ | {"PYTHONPATH": str(tmp_path)} | keys
@@ -87,29 +98,29 @@ def test_a_fleet_from_the_shell(tmp_path: Path) -> None:
         assert CANARY not in errors
         assert finished(service)
         assert len(set((tmp_path / "journal").read_text().splitlines())) == 6
-    shown = json.loads(shell(tmp_path, "status", "--json", code=None))
+    shown = json.loads(shell("status", "--json", code=None))
     assert {job["outcome"] for job in shown["jobs"]} <= {"ok", "interrupted", "failed"}
-    assert "active" in shell(tmp_path, "list")
-    assert json.loads(shell(tmp_path, "show", "shop-001"))["secrets"] == {
+    assert "active" in shell("list")
+    assert json.loads(shell("show", "shop-001"))["secrets"] == {
         "authtoken": "encrypted",
         "accessid": "encrypted",
     }
-    shell(tmp_path, "pause", "shop-001", "--reason", "stocktaking")
-    assert "paused" in shell(tmp_path, "list")
-    shell(tmp_path, "resume", "shop-001")
+    shell("pause", "shop-001", "--reason", "stocktaking")
+    assert "paused" in shell("list")
+    shell("resume", "shop-001")
     both = {"OCTOPUS_FLEET_KEYS": f"{new_key()},{keys['OCTOPUS_FLEET_KEYS']}"}
-    assert "3 merchants" in shell(tmp_path, "rotate-keys", **both)
-    shell(tmp_path, "schedule", "shop-001", "changes", "5m")
-    shell(tmp_path, "remove", "shop-001", "--purge", "--yes")
-    assert "shop-001" not in shell(tmp_path, "list")
-    assert "'shop-001'" in shell(tmp_path, "pause", "shop-001", code=2)
+    assert "3 merchants" in shell("rotate-keys", **both)
+    shell("schedule", "shop-001", "changes", "5m")
+    shell("remove", "shop-001", "--purge", "--yes")
+    assert "shop-001" not in shell("list")
+    assert "'shop-001'" in shell("pause", "shop-001", code=2)
 
 
-def test_metrics_and_health_have_no_series_per_merchant(tmp_path: Path) -> None:
+def test_metrics_and_health_have_no_series_per_merchant(tmp_path: Path, shell: Callable[..., str]) -> None:
     keys = {"OCTOPUS_FLEET_KEYS": new_key()}
     with shops(2) as service:
         merchants_csv(tmp_path, service)
-        shell(tmp_path, "import", "merchants.csv", **keys)
+        shell("import", "merchants.csv", **keys)
     with ExitStack() as stack:
         ledger = stack.enter_context(Ledger(tmp_path / "octopus-fleet.db", channel="fleet"))
         server = stack.enter_context(make_server("127.0.0.1", 0, pages(ledger), handler_class=_Quiet))
@@ -133,7 +144,7 @@ def why_no_broker() -> str:
     return ""
 
 
-def test_celery_workers_run_the_fleet_and_survive_a_kill(tmp_path: Path) -> None:
+def test_celery_workers_run_the_fleet_and_survive_a_kill(tmp_path: Path, shell: Callable[..., str]) -> None:
     if "OCTOPUS_TEST_BROKER" not in os.environ and (why := why_no_broker()):
         pytest.skip(why)
     keys = {"OCTOPUS_FLEET_KEYS": new_key(), "OCTOPUS_FLEET_BROKER": BROKER, "OCTOPUS_FLEET_MODULE": "fleet_functions"}
@@ -148,7 +159,7 @@ def test_celery_workers_run_the_fleet_and_survive_a_kill(tmp_path: Path) -> None
 
     with shops(6) as service:
         merchants_csv(tmp_path, service)
-        shell(tmp_path, "import", "merchants.csv", **keys)
+        shell("import", "merchants.csv", **keys)
         running = [start("tick"), start("worker", "--slots", "8"), start("worker", "--slots", "8")]
         try:
             deadline, killed = time.monotonic() + 90, False
@@ -157,7 +168,7 @@ def test_celery_workers_run_the_fleet_and_survive_a_kill(tmp_path: Path) -> None
                 if not killed and service.calls:
                     running[1].kill()
                     killed = True
-            assert finished(service), shell(tmp_path, "status", code=None)
+            assert finished(service), shell("status", code=None)
         finally:
             for process in running:
                 process.terminate()
