@@ -62,6 +62,7 @@ SUB_COMMANDS = {
     "login": SubCommand("profiles", "login", "Ask for credentials, try them, and store them as a profile."),
     "profiles": SubCommand("profiles", "app", "List, show and remove profiles."),
     "init": SubCommand("init", "app", "Write a cron line or systemd units for a job."),
+    "version": SubCommand("version", "version", "Show what is installed."),
     "doctor": SubCommand("doctor", "doctor", "Check settings, connection, contract and credentials."),
     "wsdl": SubCommand("wsdl", "app", "Pin the live contract, compare contracts."),
     "fleet": SubCommand("fleet", "app", "Run the jobs of many merchants.", "fleet"),

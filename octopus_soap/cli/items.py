@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import compress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,8 +20,9 @@ from octopus_soap.cli.calling import (
     show_update,
 )
 from octopus_soap.cli.connection import Connection, connected
-from octopus_soap.cli.output import Output, OutputOption, as_data, as_row, notice, show_records
+from octopus_soap.cli.output import Output, OutputOption, as_data, as_row, notice, show_all, show_records
 from octopus_soap.cli.records import Records
+from octopus_soap.cli.selection import FieldsOption, NoNullsOption, Selection, WhereOption
 from octopus_soap.cli.sources import SkuFile, Skus, SourceArgument, read_models, skus_of
 from octopus_soap.cli.tables import show_table
 
@@ -35,45 +37,69 @@ _NAMED = 5  # SKUs in a question
 @app.command("get")
 @connected
 def get(
-    connection: Connection, *, skus: Skus = None, file: SkuFile = None, output: OutputOption = Output.TABLE
+    connection: Connection,
+    *,
+    skus: Skus = None,
+    file: SkuFile = None,
+    where: WhereOption = None,
+    fields: FieldsOption = None,
+    no_nulls: NoNullsOption = False,
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """Show items. Exit code 1: the service does not know some of them."""
-    wanted = skus_of(skus, file)
+    wanted, selection = skus_of(skus, file), Selection(where, fields, no_nulls)
     with connection.client() as client:
         exit_for(
             in_full(
                 "reading",
                 lambda progress: client.get_item_list(wanted, progress=progress),
-                lambda result: _show(result, output),
+                lambda result: _show(result, output, selection),
             )
         )
 
 
 @app.command("list")
 @connected
-def list_items(connection: Connection, *, output: OutputOption = Output.TABLE) -> None:
+def list_items(
+    connection: Connection,
+    *,
+    where: WhereOption = None,
+    fields: FieldsOption = None,
+    no_nulls: NoNullsOption = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
     """List the items that changed recently; the service has no list of all items.
 
     To take an item off the list: octopus-soap call DeleteTblItem --sku SKU
     """
+    selection = Selection(where, fields, no_nulls)
     with connection.client() as client:
-        result = in_full("reading", lambda _: client.get_item_tbl_list(), lambda result: _show(result, output))
+        result = in_full(
+            "reading", lambda _: client.get_item_tbl_list(), lambda result: _show(result, output, selection)
+        )
     if not result and output is Output.TABLE:
         notice("no recent changes; octopus-soap items get SKU... shows an item by its SKU")
 
 
-def _show(result: BatchResult[InventoryItem], output: Output) -> None:
+def _show(result: BatchResult[InventoryItem], output: Output, selection: Selection) -> None:
     from octopus_soap.models import InventoryItem  # noqa: PLC0415 - heavy: only inside a command
+
+    rows = [as_row(o, "sku", item=as_data(o.value) if o.value else None) for o in result.outcomes]
+    kept = selection.kept(Records(rows, "item", InventoryItem))
+    outcomes = list(compress(result.outcomes, kept))
+    records = selection.shown(Records(list(compress(rows, kept)), "item", InventoryItem))
+    if selection.fields is not None:
+        show_records(records, output, lambda: show_all(records))
+        return
 
     def table() -> None:
         rows = [
             (o.key, *((i.description, i.category, i.price, i.stock) if (i := o.value) else (f"({o.status.value})",)))
-            for o in result.outcomes
+            for o in outcomes
         ]
         show_table("", ["SKU", "?~Description", "?~Category", "#Price", "#Stock"], rows)
 
-    rows = [as_row(o, "sku", item=as_data(o.value) if o.value else None) for o in result.outcomes]
-    show_records(Records(rows, "item", InventoryItem), output, table)
+    show_records(records, output, table)
 
 
 @app.command("exists")

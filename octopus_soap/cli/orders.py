@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+import re
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any
@@ -45,6 +46,23 @@ if TYPE_CHECKING:
 app = Application()
 
 
+_DAYS = {"today": 0, "yesterday": 1}
+_AGO = re.compile(r"([1-9][0-9]{0,4})([mhdw])")
+_LENGTHS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+PAYMENTS = ("NotSubmitted", "Submitted", "Deposited", "Cleared", "Failed")
+SHIPMENTS = ("Unshipped", "PendingShipment", "PartiallyShipped", "Shipped")
+
+
+def payments_like(incomplete: str) -> list[str]:
+    """Return the payment statuses that begin as typed."""
+    return [status for status in PAYMENTS if status.casefold().startswith(incomplete.casefold())]
+
+
+def shipments_like(incomplete: str) -> list[str]:
+    """Return the shipping statuses that begin as typed."""
+    return [status for status in SHIPMENTS if status.casefold().startswith(incomplete.casefold())]
+
+
 class Format(StrEnum):
     """The format of an order's file."""
 
@@ -68,19 +86,27 @@ def list_orders(
     *,
     since: Annotated[
         str | None,
-        typer.Option(
-            metavar="TIME", help="Created at or after: a date (UTC), or a time with its zone such as 2026-03-04T10:00Z."
-        ),
+        typer.Option(metavar="TIME", help="Created at or after: 7d, yesterday, a date (UTC), or a time with its zone."),
     ] = None,
     until: Annotated[
         str | None, typer.Option(metavar="TIME", help="Created at or before. Default if --since is given: now.")
     ] = None,
     store: Annotated[str | None, typer.Option(metavar="ID", help="Only orders of the store with this id.")] = None,
     payment: Annotated[
-        str | None, typer.Option(help="NotSubmitted, Submitted, Deposited, Cleared or Failed.", metavar="STATUS")
+        str | None,
+        typer.Option(
+            help="NotSubmitted, Submitted, Deposited, Cleared or Failed.",
+            metavar="STATUS",
+            autocompletion=payments_like,
+        ),
     ] = None,
     shipping: Annotated[
-        str | None, typer.Option(help="Unshipped, PendingShipment, PartiallyShipped or Shipped.", metavar="STATUS")
+        str | None,
+        typer.Option(
+            help="Unshipped, PendingShipment, PartiallyShipped or Shipped.",
+            metavar="STATUS",
+            autocompletion=shipments_like,
+        ),
     ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -103,8 +129,8 @@ def _criteria(since: str | None, until: str | None, payment: str | None, shippin
     if until and not since:
         raise typer.BadParameter("needs --since too: the service accepts both times or neither", param_hint="--until")
     if since:
-        given["order_creation_filter_begin_time_gmt"] = _moment(since, "--since")
-        given["order_creation_filter_end_time_gmt"] = _moment(until, "--until") if until else datetime.now(UTC)
+        given["order_creation_filter_begin_time_gmt"] = moment_of(since, "--since")
+        given["order_creation_filter_end_time_gmt"] = moment_of(until, "--until") if until else datetime.now(UTC)
     if payment:
         given["payment_status_filter"] = payment
     if shipping:
@@ -112,10 +138,19 @@ def _criteria(since: str | None, until: str | None, payment: str | None, shippin
     return OrderCriteria(**given)
 
 
-def _moment(text: str, option: str) -> datetime:
-    """Return the moment that an option names: a date is its beginning in UTC, a time has its zone."""
+def moment_of(text: str, option: str) -> datetime:
+    """Return the moment that an option names.
+
+    A date, `today` and `yesterday` are its beginning in UTC; `7d`, `12h` and `30m` are that long ago; a time has its
+    zone.
+    """
     from octopus_soap.models.scalars import from_iso  # noqa: PLC0415 - heavy: only inside a command
 
+    now = datetime.now(UTC)
+    if text in _DAYS:
+        return now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=_DAYS[text])
+    if ago := _AGO.fullmatch(text):
+        return now - timedelta(**{_LENGTHS[ago[2]]: int(ago[1])})
     try:
         if len(text) == len("2026-03-04"):
             day = date.fromisoformat(text)
@@ -123,7 +158,7 @@ def _moment(text: str, option: str) -> datetime:
         moment = from_iso(text)
     except ValueError:
         raise typer.BadParameter(
-            f"{text!r} is not a date or time such as 2026-03-04T10:00:00Z", param_hint=option
+            f"{text!r} is not a time such as 7d, yesterday, 2026-03-04 or 2026-03-04T10:00:00Z", param_hint=option
         ) from None
     if moment.utcoffset() is None:
         raise typer.BadParameter(
@@ -163,7 +198,9 @@ def pull(
     ] = Format.JSONL,
     since: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Skip orders created before: a date (UTC), or a time with its zone."),
+        typer.Option(
+            metavar="TIME", help="Skip orders created before: 7d, yesterday, a date (UTC), or a time with its zone."
+        ),
     ] = None,
     store: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="Only this store's part of the orders. Can be repeated.")
@@ -172,10 +209,20 @@ def pull(
         bool, typer.Option("--confirm/--no-confirm", help="Confirm the orders that are written.")
     ] = True,
     payment: Annotated[
-        str | None, typer.Option(metavar="STATUS", help="Only orders with this payment status, such as Cleared.")
+        str | None,
+        typer.Option(
+            metavar="STATUS",
+            help="Only orders with this payment status, such as Cleared.",
+            autocompletion=payments_like,
+        ),
     ] = None,
     shipping: Annotated[
-        str | None, typer.Option(metavar="STATUS", help="Only orders with this shipping status, such as Unshipped.")
+        str | None,
+        typer.Option(
+            metavar="STATUS",
+            help="Only orders with this shipping status, such as Unshipped.",
+            autocompletion=shipments_like,
+        ),
     ] = None,
     on_change: Annotated[
         OnChange,
@@ -200,7 +247,7 @@ def pull(
     from octopus_soap.jobs import Ledger, OrderInbox  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.jobs.order_files import OrderFiles  # noqa: PLC0415 - heavy: only inside a command
 
-    begin = _moment(since, "--since") if since else None
+    begin = moment_of(since, "--since") if since else None
     statuses = _criteria(None, None, payment, shipping)
     files = OrderFiles(to, kind.value)
     with connection.client() as client, Ledger(place, channel=channel) as ledger:

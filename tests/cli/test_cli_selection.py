@@ -1,0 +1,104 @@
+"""`--where`, `--fields`, `--no-nulls`, times such as `7d`, completion of values, and `version`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+import typer
+
+from octopus_soap import PaymentStatusCode, ShippingStatusCode, __version__
+from octopus_soap.cli import orders
+
+
+@pytest.fixture
+def shop(service):
+    for sku, stock, price, text in (
+        ("A", "0", "5.00", "Mug"),
+        ("B", "12", "10.00", "Blue mug"),
+        ("C", "9", "9.99", "Plate"),
+    ):
+        service.store.add_item(sku, Stock=stock, Price=Decimal(price), Description=text, changed=True)
+    return service
+
+
+@pytest.mark.parametrize(
+    ("conditions", "found"),
+    [
+        (["stock = 0"], "A"), (["stock=0"], "A"), (["stock != 0"], "BC"), (["stock > 9"], "B"), (["price >= 9.99"], "BC"),
+        (["price<10"], "AC"), (["description ~ MUG"], "AB"), (["stock > 0", "price < 10"], "C"), (["sku = B"], "B"),
+        (["description = 'Blue mug'"], "B"), (["upc = 1"], ""), (["upc != 1"], "ABC"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("words", [["items", "list"], ["items", "get", "A", "B", "C"]], ids=" ".join)
+def test_only_what_meets_every_condition_is_shown(shell, shop, words, conditions, found):
+    given = [word for condition in conditions for word in ("--where", condition)]
+    assert "".join(row["sku"] for row in shell(*words, *given, "-o", "json").data) == found
+    assert all(sku not in shell(*words, *given).out.split() for sku in set("ABC") - set(found))
+
+
+def test_columns_are_shown_as_asked_in_every_format(shell, shop):
+    words = ["items", "list", "--fields", "stock, sku,upc"]
+    assert shell(*words, "-o", "csv").out == "stock,sku,upc\n0,A,\n12,B,\n9,C,\n".replace(",upc", "").replace(
+        ",\n", "\n"
+    )
+    assert shell(*words, "-o", "json").data[1] == {"stock": "12", "sku": "B", "upc": None}
+    assert shell(*words, "--no-nulls", "-o", "json").data[1] == {"stock": "12", "sku": "B"}
+    assert shell(*words).out.split()[:2] == ["stock", "sku"]
+
+
+def test_members_without_a_value_can_be_left_out(shell, service):
+    service.store.add_item("A", Price=Decimal(1), Description=None, changed=True)
+    assert None in shell("items", "list", "-o", "json").data[0]["item"].values()
+    assert None not in shell("items", "list", "--no-nulls", "-o", "json").data[0]["item"].values()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--where", "stock"], "is not a condition such as 'stock = 0'"),
+        (["--where", "qty = 0"], "no column 'qty'; did you mean stock?"),
+        (["--fields", "sku,prise"], "no column 'prise'; did you mean price?"),
+    ],
+)
+def test_what_names_nothing_is_refused(shell, shop, words, said):
+    ran = shell("items", "list", *words)
+    assert (ran.code, said in ran.err) == (2, True), ran.err
+
+
+@pytest.mark.parametrize(
+    ("text", "days"), [("today", 0), ("yesterday", 1), ("7d", 7), ("1w", 7), ("24h", 1), ("1440m", 1)]
+)
+def test_a_time_may_be_told_from_now(text, days):
+    found = orders.moment_of(text, "--since")
+    apart = datetime.now(UTC) - found - timedelta(days=days)
+    assert timedelta(0) <= apart < (timedelta(days=1) if text.endswith("day") else timedelta(minutes=1))
+    assert found.utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize("text", ["0d", "-7d", "7", "tomorrow", "7y"])
+def test_other_texts_are_no_time(text):
+    with pytest.raises(typer.BadParameter, match="7d, yesterday"):
+        orders.moment_of(text, "--since")
+
+
+def test_orders_are_listed_since_a_time_from_now(shell, service):
+    service.store.add_order(OrderID="OLD", OrderDate=datetime.now(UTC) - timedelta(days=9))
+    service.store.add_order(OrderID="NEW", OrderDate=datetime.now(UTC) - timedelta(days=1))
+    assert shell("orders", "list", "--since", "7d").code == 0
+    assert b"OrderCreationFilter" in service.calls[-1].request
+
+
+def test_the_statuses_that_complete_are_those_of_the_models():
+    assert {*orders.PAYMENTS} == {*PaymentStatusCode} - {"NoChange"}
+    assert {*orders.SHIPMENTS} == {*ShippingStatusCode} - {"NoChange"}
+    assert orders.payments_like("cl") == ["Cleared"]
+    assert orders.shipments_like("P") == ["PendingShipment", "PartiallyShipped"]
+
+
+def test_version_names_what_is_installed(shell):
+    rows = {row["package"]: row["version"] for row in shell("version", "-o", "json").data}
+    assert rows["octopus-soap"] == __version__
+    assert rows["zeep"]
+    assert "zeep" in shell("version").out
