@@ -70,7 +70,17 @@ if TYPE_CHECKING:
     )
     from octopus_soap.observe.health import Health, HealthStage
     from octopus_soap.observe.observer import Counters
-    from octopus_soap.results import Answer, BatchResult, CallInfo, ItemOutcome, OutcomeStatus, Progress, Removal
+    from octopus_soap.results import (
+        Answer,
+        APIResult,
+        BatchResult,
+        CallInfo,
+        ItemOutcome,
+        OutcomeStatus,
+        Progress,
+        Removal,
+        TableOptions,
+    )
     from octopus_soap.safety import OmittedValues, Safety
     from octopus_soap.settings import OctopusSettings
     from octopus_soap.transport.lookup import AsyncLookup, Lookup
@@ -135,7 +145,17 @@ _HOMES = {
         "UpdateItemResponse",
         "VariationInfo",
     ],
-    "results": ["Answer", "BatchResult", "CallInfo", "ItemOutcome", "OutcomeStatus", "Progress", "Removal"],
+    "results": [
+        "APIResult",
+        "Answer",
+        "BatchResult",
+        "CallInfo",
+        "ItemOutcome",
+        "OutcomeStatus",
+        "Progress",
+        "Removal",
+        "TableOptions",
+    ],
     "safety": ["OmittedValues", "Safety"],
     "settings": ["OctopusSettings"],
     "transport.lookup": ["AsyncLookup", "Lookup"],
@@ -143,6 +163,7 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "APIResult",
     "AddressInfo",
     "Answer",
     "ApiStatusError",
@@ -204,6 +225,7 @@ __all__ = [
     "ShippingStatusCode",
     "StoreStockInfo",
     "SubmitOrderResponseItem",
+    "TableOptions",
     "TimedOutError",
     "TransportError",
     "UnverifiedContractError",

@@ -307,6 +307,8 @@ class RejectedError(ApiStatusError):
 
     Attributes:
         key: the item's SKU or order id.
+        row: what the service answered about the item: its row of the answer, or the number of a delete; None if there
+            was no row.
     """
 
     hint = "change what the service names; repeated unchanged, it gives the same answer"
@@ -318,10 +320,13 @@ class RejectedError(ApiStatusError):
         key: str = "",
         status: str = "Success",
         message_code: int | None = None,
+        data: str | None = None,
+        row: Any = None,
         info: CallInfo | None = None,
     ) -> None:
-        super().__init__(message, status=status, message_code=message_code, info=info)
+        super().__init__(message, status=status, message_code=message_code, data=data, info=info)
         self.key = key
+        self.row = row
 
 
 class AuthenticationError(OctopusError):

@@ -386,10 +386,11 @@ class Operations:
             account_id: the account; the client's by default.
 
         Returns:
-            What was removed; true where the item is gone because of this call.
+            What was removed; True if the item is gone because of this call.
 
         Raises:
             InvalidInputError: an argument is out of range.
+            RejectedError: the service answered a number other than 1 (deleted) and 0 (not there); its `row` is it.
             UnverifiedContractError: the bundled contract against a real endpoint.
             OctopusError: the call failed.
 
@@ -419,10 +420,11 @@ class Operations:
             account_id: the account; the client's by default.
 
         Returns:
-            What was removed; true where the item is gone because of this call.
+            What was removed; True if the item is gone because of this call.
 
         Raises:
             InvalidInputError: an argument is out of range.
+            RejectedError: the service answered a number other than 1 (deleted) and 0 (not there); its `row` is it.
             UnverifiedContractError: the bundled contract against a real endpoint.
             OctopusError: the call failed.
 
@@ -444,16 +446,19 @@ class Operations:
             account_id: the account; the client's by default.
 
         Returns:
-            What was removed; true where the entry is gone because of this call.
+            What was removed; True if the entry is gone because of this call.
 
         Raises:
             InvalidInputError: the SKU cannot be one.
+            RejectedError: the service answered a number other than 1 (deleted) and 0 (not there); its `row` is it.
             UnverifiedContractError: the bundled contract against a real endpoint.
             OctopusError: the call failed.
 
         Vendor's page: DeleteTblItem.
         """
-        return SingleCall({"sku": sku}, ScalarOf(int), outcomes.removal, account_id, inputs.sku_problems(sku, "sku"))
+        return SingleCall(
+            {"sku": sku}, ScalarOf(int), outcomes.removal(sku), account_id, inputs.sku_problems(sku, "sku")
+        )
 
     # -- orders ------------------------------------------------------------------------------------------------
 
@@ -651,7 +656,7 @@ def _deletion(
             for p in inputs.model_problems(store, StoreStockInfo, required=True)
         ]
     arguments = {"SellerID": seller_id, "SKU": sku, "ProductID": product_id, "status": status, **(stores or {})}
-    return SingleCall(arguments, ScalarOf(int), outcomes.removal, account_id, problems)
+    return SingleCall(arguments, ScalarOf(int), outcomes.removal(sku), account_id, problems)
 
 
 def _orders(criteria: OrderCriteria | None, keep_raw: bool) -> tuple[dict[str, Any], RowsOf]:  # noqa: FBT001 - private

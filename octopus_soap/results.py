@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, overload
 
 from octopus_soap.errors import BatchError, OctopusError, RejectedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from os import PathLike
+    from typing import Unpack
 
     from octopus_soap.tables import Backend, Columns, Decimals, Stores, Which
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+M = TypeVar("M", bound="Callable[..., Any]")
+
+
+@dataclass(frozen=True, slots=True)
+class APIResult:
+    """The envelope of an answer, besides its ResultData (vendor's page, APIResult).
+
+    Attributes:
+        status: the Status text, such as `Success` or `Failure`; empty if the envelope had none.
+        message: the service's Message; empty if there is none.
+        message_code: the service's MessageCode; the vendor publishes no table of them.
+        data: "operation specific data which caused the failure", where sent.
+    """
+
+    status: str
+    message: str = ""
+    message_code: int | None = None
+    data: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +55,7 @@ class CallInfo:
         received_bytes: size of the last reply body.
         drift: members of the reply the models do not know, as `Type.Member`, with how often each came.
         warnings: other oddities that were tolerated.
+        envelope: the APIResult the answer came in; None if it came bare, or there was no answer.
     """
 
     operation: str
@@ -46,6 +68,7 @@ class CallInfo:
     received_bytes: int = 0
     drift: dict[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    envelope: APIResult | None = None
 
     def brief(self) -> str:
         """One short line for messages and logs."""
@@ -120,6 +143,46 @@ class ItemOutcome(Generic[T_co]):
     def ok(self) -> bool:
         """True where the service did it, or answered it."""
         return self.status is OutcomeStatus.OK
+
+
+class TableOptions(TypedDict, total=False):
+    """Options of `to_records`, `to_frame`, `to_arrow` and `to_csv`.
+
+    Attributes:
+        which: `values` (by default), or `outcomes`: one row per input with its index, key, status, message and error.
+        decimals: amounts as `decimal` (by default), `float` or `text`.
+        stores: the store stock of an item (or the lines of an order) as `rows` (by default), one per store, with the
+            item's own members repeated; as `columns`, such as `store_stock[S1]`; or as `json` text in one column.
+        columns: `used` (by default) leaves out columns without any value, `all` keeps every member; or their names.
+        secrets: True keeps secret members, such as an order's card number; False by default.
+    """
+
+    which: Which
+    decimals: Decimals
+    stores: Stores
+    columns: Columns
+    secrets: bool
+
+
+_TABLE_DEFAULTS = {"which": "values", "decimals": "decimal", "stores": "rows", "columns": "used", "secrets": False}
+
+
+def _shows_table_options(method: M) -> M:
+    """Give *method* a signature with each table option in place of `**options`, for help and completion."""
+    shown = inspect.signature(method)
+    options = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=_TABLE_DEFAULTS[name],
+            annotation=getattr(kind, "__forward_arg__", kind),  # a name, such as Stores
+        )
+        for name, kind in TableOptions.__annotations__.items()
+    ]
+    method.__signature__ = shown.replace(  # type: ignore[attr-defined] # what inspect looks at first
+        parameters=[*list(shown.parameters.values())[:-1], *options]
+    )
+    return method
 
 
 class BatchResult(Sequence[T]):
@@ -219,6 +282,11 @@ class BatchResult(Sequence[T]):
         counts = Counter(o.status.value for o in self.outcomes)
         return {status.value: counts[status.value] for status in OutcomeStatus if counts[status.value]}
 
+    @property
+    def envelopes(self) -> list[APIResult]:
+        """The APIResult envelopes the answers came in, in the order of `calls`."""
+        return [call.envelope for call in self.calls if call.envelope is not None]
+
     def by_key(self) -> dict[str, T]:
         """The good values by SKU or order id."""
         return {o.key: o.value for o in self.outcomes if o.ok}  # type: ignore[misc] # ok outcomes hold a T
@@ -239,122 +307,81 @@ class BatchResult(Sequence[T]):
                 inputs.append(outcome.input)
         return inputs
 
-    def to_records(
-        self,
-        *,
-        which: Which = "values",
-        decimals: Decimals = "decimal",
-        stores: Stores = "rows",
-        columns: Columns = "used",
-        secrets: bool = False,
-    ) -> list[dict[str, Any]]:
-        """The good values as rows of a table, one dictionary each; see `octopus_soap.tables.to_records`.
+    @_shows_table_options
+    def to_records(self, **options: Unpack[TableOptions]) -> list[dict[str, Any]]:
+        """Return the good values as rows of a table, one dictionary each.
 
         Args:
-            which: `values`, or `outcomes`: one row per input with its status, message and error.
-            decimals: amounts as `decimal`, `float` or `text`.
-            stores: store stock (order lines) as `rows`, `columns` or `json` text.
-            columns: `used`, `all`, or their names.
-            secrets: keep secret members, such as an order's card number.
+            options: see `TableOptions`.
 
         Raises:
-            InvalidInputError: a choice is not known, or the table cannot be made as chosen.
+            InvalidInputError: an option is not known, or the table cannot be made as chosen.
         """
         from octopus_soap import tables  # noqa: PLC0415 - loads the models, which a result does not need
 
-        return tables.to_records(self, which=which, decimals=decimals, stores=stores, columns=columns, secrets=secrets)
+        return tables.to_records(self, **options)
 
-    def to_frame(
-        self,
-        backend: Backend = "pandas",
-        *,
-        which: Which = "values",
-        decimals: Decimals = "decimal",
-        stores: Stores = "rows",
-        columns: Columns = "used",
-        secrets: bool = False,
-    ) -> Any:
-        """The good values as a DataFrame: ids are text, integers and flags nullable, times UTC.
+    @_shows_table_options
+    def to_frame(self, backend: Backend = "pandas", **options: Unpack[TableOptions]) -> Any:
+        """Return the good values as a DataFrame: ids are text, integers and flags nullable, times UTC.
 
         Args:
             backend: `pandas` or `polars`, an extra each.
-            which: `values`, or `outcomes`: one row per input with its status, message and error.
-            decimals: amounts as `decimal`, `float` or `text`.
-            stores: store stock (order lines) as `rows`, one per store, the item's own members repeated; as `columns`,
-                such as `store_stock[S1]`; or as `json` text in one column.
-            columns: `used` leaves out columns without any value, `all` keeps every member; or their names.
-            secrets: keep secret members, such as an order's card number.
+            options: see `TableOptions`.
 
         Raises:
             ConfigError: the library is not installed.
-            InvalidInputError: a choice is not known, or the table cannot be made as chosen.
+            InvalidInputError: an option is not known, or the table cannot be made as chosen.
         """
         from octopus_soap import tables  # noqa: PLC0415 - loads the models, which a result does not need
 
-        return tables.to_frame(
-            self, backend=backend, which=which, decimals=decimals, stores=stores, columns=columns, secrets=secrets
-        )
+        return tables.to_frame(self, backend=backend, **options)
 
-    def to_arrow(
-        self,
-        *,
-        which: Which = "values",
-        decimals: Decimals = "decimal",
-        stores: Stores = "rows",
-        columns: Columns = "used",
-        secrets: bool = False,
-    ) -> Any:
-        """The good values as a pyarrow Table; extra `arrow`.
+    @_shows_table_options
+    def to_arrow(self, **options: Unpack[TableOptions]) -> Any:
+        """Return the good values as a pyarrow Table; extra `arrow`.
 
         Args:
-            which: `values`, or `outcomes`: one row per input with its status, message and error.
-            decimals: amounts as `decimal`, `float` or `text`.
-            stores: store stock (order lines) as `rows`, `columns` or `json` text.
-            columns: `used`, `all`, or their names.
-            secrets: keep secret members, such as an order's card number.
+            options: see `TableOptions`.
 
         Raises:
             ConfigError: pyarrow is not installed.
-            InvalidInputError: a choice is not known, or the table cannot be made as chosen.
+            InvalidInputError: an option is not known, or the table cannot be made as chosen.
         """
         from octopus_soap import tables  # noqa: PLC0415 - loads the models, which a result does not need
 
-        return tables.to_arrow(self, which=which, decimals=decimals, stores=stores, columns=columns, secrets=secrets)
+        return tables.to_arrow(self, **options)
 
-    def to_csv(
-        self,
-        path: str | PathLike[str],
-        *,
-        excel: bool = False,
-        which: Which = "values",
-        stores: Stores = "rows",
-        columns: Columns = "used",
-        secrets: bool = False,
-    ) -> None:
+    @_shows_table_options
+    def to_csv(self, path: str | PathLike[str], *, excel: bool = False, **options: Unpack[TableOptions]) -> None:
         """Write the good values as a CSV file in UTF-8; `excel=True` for one that Excel opens without changing it.
 
         Args:
-            path: the file; one that is there is overwritten.
+            path: the file; an existing one is overwritten.
             excel: begin with a byte order mark, and write a text such as `00123` so that Excel keeps it.
-            which: `values`, or `outcomes`: one row per input with its status, message and error.
-            stores: store stock (order lines) as `rows`, `columns` or `json` text.
-            columns: `used`, `all`, or their names.
-            secrets: keep secret members, such as an order's card number.
+            options: see `TableOptions`.
 
         Raises:
-            InvalidInputError: a choice is not known, or the table cannot be made as chosen.
+            InvalidInputError: an option is not known, or the table cannot be made as chosen.
             OSError: the file cannot be written.
         """
         from octopus_soap import tables  # noqa: PLC0415 - loads the models, which a result does not need
 
-        tables.to_csv(self, path, excel=excel, which=which, stores=stores, columns=columns, secrets=secrets)
+        tables.to_csv(self, path, excel=excel, **options)
 
     def raise_for_rejected(self) -> BatchResult[T]:
         """Raise `RejectedError` naming the rejected items, or return self."""
         if rejected := self.rejected:
             shown = "; ".join(f"[{o.index}] {o.key!r}: {o.message}" for o in rejected[:5])
             more = f"; and {len(rejected) - 5} more" if len(rejected) > 5 else ""  # noqa: PLR2004 - five fit a log line
-            raise RejectedError(f"{len(rejected)} of {len(self.outcomes)} rejected: {shown}{more}", key=rejected[0].key)
+            envelope = next(iter(self.envelopes), APIResult("Success"))
+            raise RejectedError(
+                f"{len(rejected)} of {len(self.outcomes)} rejected: {shown}{more}",
+                key=rejected[0].key,
+                status=envelope.status,
+                message_code=envelope.message_code,
+                data=envelope.data,
+            )
         return self
 
     def raise_for_unfinished(self, cause: BaseException | None = None) -> BatchResult[T]:
@@ -371,12 +398,15 @@ class BatchResult(Sequence[T]):
 
 
 class Removal(StrEnum):
-    """What a delete did; true where the item is gone because of this call."""
+    """What a delete did; True if the item is gone because of this call.
+
+    A delete that answers neither 1 nor 0 raises `RejectedError`: no other number is documented.
+    """
 
     REMOVED = "removed"
     """The service answered 1."""
     NOT_FOUND = "not_found"
-    """The service answered something else at the first asking: it was not there."""
+    """The service answered 0 to the first attempt: it was not there."""
     REMOVED_OR_GONE = "removed_or_gone"
     """An earlier attempt lost its answer, and the repeat found nothing to remove: gone either way."""
 
@@ -409,3 +439,8 @@ class Answer(Generic[T]):
 
     value: T
     info: CallInfo
+
+    @property
+    def envelope(self) -> APIResult | None:
+        """The APIResult the answer came in; None if it came bare."""
+        return self.info.envelope

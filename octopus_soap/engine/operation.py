@@ -35,7 +35,6 @@ from octopus_soap.errors import (
     OutcomeUnknownError,
     Problem,
     ProtocolError,
-    RejectedError,
 )
 from octopus_soap.models.base import WireModel, inner_type
 from octopus_soap.results import Answer, BatchResult
@@ -351,9 +350,7 @@ def _refusal(refusal: ApiStatusError, result: RequestResult, key: str) -> ApiSta
     if getattr(answer, "result", None) is not False:
         return refusal
     message = answer.error_message or result.decoded.message or "the service gave no reason"
-    return RejectedError(
-        f"{key!r} was not accepted: {message}", key=key, status=refusal.status, message_code=refusal.message_code
-    )
+    return result.rejected(f"{key!r} was not accepted: {message}", key, answer)
 
 
 def _open_outcome(operation: str, error: ProtocolError) -> OctopusError:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from octopus_soap.errors import OctopusError, ProtocolError, RejectedError
+from octopus_soap.errors import OctopusError, ProtocolError
 from octopus_soap.models.replies import RowsOf
 from octopus_soap.results import BatchResult, CallInfo, ItemOutcome, OutcomeStatus, Removal
 
@@ -261,14 +261,30 @@ def mapped(decoded: Decoded) -> ItemVerdict[None]:
 # -- the result of a single call ---------------------------------------------------------------------------------------
 
 
-def removal(result: RequestResult) -> Removal:
-    """Return what a delete did: 1 means removed.
+_DELETED, _NOT_THERE = 1, 0
 
-    Anything else after a lost answer means that it may have been removed by that attempt.
+
+def removal(sku: str) -> Callable[[RequestResult], Removal]:
+    """Return what reads a delete: 1 means deleted, 0 not there, and no other number is documented.
+
+    A 0 after a lost answer means that the item may have been deleted by that attempt.
     """
-    if result.require_value() == 1:
-        return Removal.REMOVED
-    return Removal.REMOVED_OR_GONE if result.lost_answers else Removal.NOT_FOUND
+
+    def finish(result: RequestResult) -> Removal:
+        number: int = result.require_value()
+        if number == _DELETED:
+            return Removal.REMOVED
+        if number == _NOT_THERE:
+            return Removal.REMOVED_OR_GONE if result.lost_answers else Removal.NOT_FOUND
+        doubt = "; an earlier attempt, whose answer was lost, may have deleted it" if result.lost_answers else ""
+        raise result.rejected(
+            f"{sku!r}: the service answered {number} to the delete, and only 1 (deleted) and 0 (not there) are "
+            f"known; it may still be there{doubt}",
+            sku,
+            number,
+        )
+
+    return finish
 
 
 def accepted(key: str) -> Callable[[RequestResult], bool]:
@@ -277,7 +293,7 @@ def accepted(key: str) -> Callable[[RequestResult], bool]:
     def finish(result: RequestResult) -> bool:
         if result.require_value() is not True:
             message = result.decoded.message or "the service answered false without a reason"
-            raise RejectedError(f"{key!r} was not updated: {message}", key=key, info=result.info)
+            raise result.rejected(f"{key!r} was not updated: {message}", key, row=False)
         return True
 
     return finish
@@ -293,7 +309,7 @@ def quantity_info(sku: str) -> Callable[[RequestResult], QuantityInfoResponse]:
         if answer.sku is not None and _fold(answer.sku) != _fold(sku):
             raise ProtocolError(f"the answer is about {answer.sku[:60]!r}, not {sku!r}", info=result.info)
         if answer.error_message:
-            raise RejectedError(f"{sku!r}: {answer.error_message}", key=sku, info=result.info)
+            raise result.rejected(f"{sku!r}: {answer.error_message}", sku, answer)
         return answer
 
     return finish
@@ -308,7 +324,7 @@ def submitted(key: str) -> Callable[[RequestResult], SubmitOrderResponseItem]:
             raise ProtocolError("the answer has neither Result nor ErrorMessage", info=result.info)
         if answer.result is not True:
             message = answer.error_message or result.decoded.message or "the service gave no reason"
-            raise RejectedError(f"order {key!r} was not accepted: {message}", key=key, info=result.info)
+            raise result.rejected(f"order {key!r} was not accepted: {message}", key, answer)
         return answer
 
     return finish

@@ -37,7 +37,7 @@ from octopus_soap.errors import (
     TimedOutError,
     TransportError,
 )
-from octopus_soap.results import CallInfo
+from octopus_soap.results import APIResult, CallInfo
 from octopus_soap.safety import Safety
 
 if TYPE_CHECKING:
@@ -215,6 +215,25 @@ class RequestResult(NamedTuple):
             raise ProtocolError("the service answered with no value", info=self.info)
         return value
 
+    def rejected(self, message: str, key: str, row: Any) -> RejectedError:
+        """Return the error of an item the service rejected, with what its answer carries.
+
+        Args:
+            message: what was rejected, and why.
+            key: the item's SKU or order id.
+            row: what the service answered about it.
+        """
+        decoded = self.decoded
+        return RejectedError(
+            message,
+            key=key,
+            status=(decoded.status or "Success").strip(),
+            message_code=decoded.code,
+            data=decoded.data,
+            row=row,
+            info=self.info,
+        )
+
 
 class RequestFailure(NamedTuple):
     """A request that was not answered as it should be, after its last attempt.
@@ -311,7 +330,12 @@ def _attempts(trace: RequestTrace, request: Request, config: CallConfig) -> Flow
                 error, kind, retry_after = failed, classify(failed), config.retry_after(answer)
             else:
                 config.credentials.proven = True
-                trace.info = info = replace(info, drift=dict(decoded.drift), warnings=tuple(decoded.warnings))
+                trace.info = info = replace(
+                    info,
+                    drift=dict(decoded.drift),
+                    warnings=tuple(decoded.warnings),
+                    envelope=_envelope_of(decoded),
+                )
                 return RequestResult(decoded, decoded.refusal, info, lost)
         if isinstance(error, FaultError):
             trace.info = info = replace(info, fault_code=error.fault_code)
@@ -339,6 +363,12 @@ def _attempts(trace: RequestTrace, request: Request, config: CallConfig) -> Flow
             final = TransportError(f"{error.message}; an earlier attempt may have been carried out")
             final.__cause__ = error.with_info(info)
         return RequestFailure(final.with_info(info), kind, info, lost)
+
+
+def _envelope_of(decoded: Decoded) -> APIResult | None:
+    if not decoded.enveloped:
+        return None
+    return APIResult((decoded.status or "").strip(), decoded.message, decoded.code, decoded.data)
 
 
 def _note_answer(trace: RequestTrace, attempt: Attempt, answer: Reply | SendFailure) -> CallInfo:

@@ -19,8 +19,10 @@ from octopus_soap.tables.table import Columns, Stores, Which, check_choice, tabl
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from os import PathLike
+    from typing import Unpack
 
-    from octopus_soap.results import BatchResult
+    from octopus_soap.results import BatchResult, TableOptions
+    from octopus_soap.tables.table import Table
 
 
 __all__ = [
@@ -43,91 +45,51 @@ def __dir__() -> list[str]:
     return __all__
 
 
-def to_records(
-    source: BatchResult[Any] | Iterable[Any],
-    *,
-    which: Which = "values",
-    decimals: Decimals = "decimal",
-    stores: Stores = "rows",
-    columns: Columns = "used",
-    secrets: bool = False,
-) -> list[dict[str, Any]]:
-    """The rows of a table as dictionaries; None where there is no value. Needs no extra.
+def to_records(source: BatchResult[Any] | Iterable[Any], **options: Unpack[TableOptions]) -> list[dict[str, Any]]:
+    """Return the rows of a table as dictionaries, with None for what has no value. Needs no extra.
 
     Args:
         source: the result of a list call, or models of one type.
-        which: `values`, or `outcomes`: one row per input with index, key, status, message and error.
-        decimals: amounts as `decimal`, `float` or `text`.
-        stores: the store stock of an item (or the lines of an order) as `rows`, one per store, the item's own members
-            repeated; as `columns`, such as `store_stock[S1]`; or as `json` text in one column.
-        columns: `used` leaves out columns without any value, `all` keeps every member of the model; or their names.
-        secrets: keep secret members, such as an order's card number.
+        options: see `TableOptions`.
 
     Raises:
-        InvalidInputError: a choice is none of these, or the table cannot be made as chosen; it says what to choose.
+        InvalidInputError: an option is not known, or the table cannot be made as chosen; the message names the choices.
     """
-    check_choice(decimals, Decimals, "decimals")
-    table = with_amounts(table_of(source, which=which, stores=stores, columns=columns, secrets=secrets), decimals)
+    table = _table(source, **options)
     return [dict(zip(table.data, row, strict=True)) for row in zip(*table.data.values(), strict=True)]
 
 
 def to_frame(
-    source: BatchResult[Any] | Iterable[Any],
-    *,
-    backend: Backend = "pandas",
-    which: Which = "values",
-    decimals: Decimals = "decimal",
-    stores: Stores = "rows",
-    columns: Columns = "used",
-    secrets: bool = False,
+    source: BatchResult[Any] | Iterable[Any], *, backend: Backend = "pandas", **options: Unpack[TableOptions]
 ) -> Any:
-    """A DataFrame: ids are text, integers and flags nullable, moments UTC.
+    """Return a DataFrame: ids are text, integers and flags nullable, moments UTC.
 
     Args:
         source: the result of a list call, or models of one type.
-        backend: `pandas` or `polars`, an extra each.
-        which: see `to_records`.
-        decimals: see `to_records`. polars holds at most 38 digits.
-        stores: see `to_records`.
-        columns: see `to_records`.
-        secrets: see `to_records`.
+        backend: `pandas` or `polars`, an extra each. polars holds amounts of at most 38 digits.
+        options: see `TableOptions`.
 
     Raises:
         ConfigError: the library is not installed.
-        InvalidInputError: a choice is not known, or the table cannot be made as chosen; it says what to choose.
+        InvalidInputError: an option is not known, or the table cannot be made as chosen; the message names the choices.
     """
     check_choice(backend, Backend, "backend")
-    check_choice(decimals, Decimals, "decimals")
-    table = with_amounts(table_of(source, which=which, stores=stores, columns=columns, secrets=secrets), decimals)
+    table = _table(source, **options)
     return polars_frame(table) if backend == "polars" else pandas_frame(table)
 
 
-def to_arrow(
-    source: BatchResult[Any] | Iterable[Any],
-    *,
-    which: Which = "values",
-    decimals: Decimals = "decimal",
-    stores: Stores = "rows",
-    columns: Columns = "used",
-    secrets: bool = False,
-) -> Any:
-    """A pyarrow Table, for Parquet and for other tools; extra `arrow`.
+def to_arrow(source: BatchResult[Any] | Iterable[Any], **options: Unpack[TableOptions]) -> Any:
+    """Return a pyarrow Table, for Parquet and for other tools; extra `arrow`.
 
     Args:
-        source: the result of a list call, or models of one type.
-        which: see `to_records`.
-        decimals: see `to_records`. Arrow holds at most 76 digits.
-        stores: see `to_records`.
-        columns: see `to_records`.
-        secrets: see `to_records`.
+        source: the result of a list call, or models of one type. Arrow holds amounts of at most 76 digits.
+        options: see `TableOptions`.
 
     Raises:
         ConfigError: pyarrow is not installed.
-        InvalidInputError: a choice is not known, or the table cannot be made as chosen; it says what to choose.
+        InvalidInputError: an option is not known, or the table cannot be made as chosen; the message names the choices.
     """
-    check_choice(decimals, Decimals, "decimals")
-    table = table_of(source, which=which, stores=stores, columns=columns, secrets=secrets)
-    return arrow_table(with_amounts(table, decimals))
+    return arrow_table(_table(source, **options))
 
 
 def to_csv(
@@ -135,26 +97,34 @@ def to_csv(
     path: str | PathLike[str],
     *,
     excel: bool = False,
-    which: Which = "values",
-    stores: Stores = "rows",
-    columns: Columns = "used",
-    secrets: bool = False,
+    **options: Unpack[TableOptions],
 ) -> None:
-    """Write a CSV file in UTF-8; amounts are exact, times in UTC.
+    """Write a CSV file in UTF-8; times are in UTC.
 
     Args:
         source: the result of a list call, or models of one type.
-        path: the file; one that is there is overwritten.
+        path: the file; an existing one is overwritten.
         excel: begin with a byte order mark, and write a text such as `00123` so that Excel keeps it.
-        which: see `to_records`.
-        stores: see `to_records`.
-        columns: see `to_records`.
-        secrets: see `to_records`.
+        options: see `TableOptions`.
 
     Raises:
-        InvalidInputError: a choice is not known, or the table cannot be made as chosen; it says what to choose.
+        InvalidInputError: an option is not known, or the table cannot be made as chosen; the message names the choices.
         OSError: the file cannot be written.
     """
-    table = table_of(source, which=which, stores=stores, columns=columns, secrets=secrets)
+    table = _table(source, **options)
     text = csv_text(list(table.data), zip(*table.data.values(), strict=True), excel=excel)
     Path(path).write_text(text, encoding="utf-8", newline="")
+
+
+def _table(
+    source: BatchResult[Any] | Iterable[Any],
+    *,
+    which: Which = "values",
+    decimals: Decimals = "decimal",
+    stores: Stores = "rows",
+    columns: Columns = "used",
+    secrets: bool = False,
+) -> Table:
+    """Return the table of *source*; the one place where the options of all four forms are spelled out."""
+    check_choice(decimals, Decimals, "decimals")
+    return with_amounts(table_of(source, which=which, stores=stores, columns=columns, secrets=secrets), decimals)

@@ -110,6 +110,7 @@ class Codec:
         """Mask this client's secrets in the service's own words, which end up in errors and outcomes."""
         text = self._redactor.text
         decoded.message = text(decoded.message)
+        decoded.status = None if decoded.status is None else text(decoded.status)
         decoded.data = None if decoded.data is None else text(decoded.data)
         if isinstance(decoded.value, str):
             decoded.value = text(decoded.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -364,3 +365,14 @@ def test_items_of_a_polars_frame() -> None:
         ItemQuantityAndPrice(sku="001", stock=1),
         ItemQuantityAndPrice(sku="002"),
     ]
+
+
+def test_the_table_options_are_shown_one_by_one() -> None:
+    taken = {"which": "values", "decimals": "decimal", "stores": "rows", "columns": "used", "secrets": False}
+    for method in (BatchResult.to_records, BatchResult.to_frame, BatchResult.to_arrow, BatchResult.to_csv):
+        shown = list(inspect.signature(method).parameters.values())[-len(taken) :]
+        assert {p.name: p.default for p in shown} == taken
+        assert [p.annotation for p in shown] == ["Which", "Decimals", "Stores", "Columns", "bool"]
+    assert to_records([ITEM], **taken) == to_records([ITEM])
+    with pytest.raises(TypeError, match="colums"):
+        BatchResult([]).to_records(colums="all")
