@@ -81,7 +81,7 @@ if TYPE_CHECKING:
         Removal,
         TableOptions,
     )
-    from octopus_soap.safety import OmittedValues, Safety
+    from octopus_soap.safety import OmittedChoice, OmittedValues, Safety
     from octopus_soap.settings import OctopusSettings
     from octopus_soap.transport.lookup import AsyncLookup, Lookup
 
@@ -156,7 +156,7 @@ _HOMES = {
         "Removal",
         "TableOptions",
     ],
-    "safety": ["OmittedValues", "Safety"],
+    "safety": ["OmittedChoice", "OmittedValues", "Safety"],
     "settings": ["OctopusSettings"],
     "transport.lookup": ["AsyncLookup", "Lookup"],
 }
@@ -201,6 +201,7 @@ __all__ = [
     "OctopusClient",
     "OctopusError",
     "OctopusSettings",
+    "OmittedChoice",
     "OmittedValues",
     "OrderCriteria",
     "OrderDownloadSubmitRequest",

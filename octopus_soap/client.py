@@ -28,7 +28,7 @@ from octopus_soap.wire.codec import Codec
 from octopus_soap.wire.redact import Redactor
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator
+    from collections.abc import AsyncGenerator, Callable, Generator, Mapping
     from os import PathLike
 
     import requests
@@ -40,7 +40,10 @@ if TYPE_CHECKING:
     from octopus_soap.observe.health import Health
     from octopus_soap.observe.observer import Counters
     from octopus_soap.results import BatchResult
+    from octopus_soap.safety import OmittedChoice
     from octopus_soap.transport.asynchronous import AsyncDriver
+
+    OmittedSetting = OmittedChoice | Mapping[str, OmittedChoice]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -60,6 +63,7 @@ class _Client(Operations, Surface):
         wsdl: str | PathLike[str] | None = None,
         profile: str | None = None,
         settings: OctopusSettings | None = None,
+        omitted_values: OmittedSetting | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
         from octopus_soap.contracts.wsdl import load_contract  # noqa: PLC0415 - zeep is loaded with the first client
@@ -73,6 +77,8 @@ class _Client(Operations, Surface):
             wsdl=wsdl,
             profile=profile,
         )
+        if omitted_values is not None:
+            self.settings = self.settings.changed(omitted_values=omitted_values)
         self._stop: threading.Event | None = None
         self._memory = SizeMemory()
         self._credentials = CredentialState()
@@ -130,6 +136,7 @@ class _Client(Operations, Surface):
         read_timeout: float | None = None,
         total_timeout: float | None = None,
         max_attempts: int | None = None,
+        omitted_values: OmittedSetting | None = None,
         stop: threading.Event | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> Self:
@@ -142,17 +149,19 @@ class _Client(Operations, Surface):
             read_timeout: seconds the service may stay silent.
             total_timeout: seconds for one request with its retries and pauses.
             max_attempts: attempts per request.
+            omitted_values: what to do about values a write leaves out; see `OctopusSettings.omitted_values`.
             stop: once set, no further batch or attempt is begun; what is left is `not_sent`.
             on_event: called with the events of the view's calls, instead of this client's own hook.
 
         Raises:
             ConfigError: a value is out of range, or no hook.
         """
-        given = {
+        given: dict[str, Any] = {
             "connect_timeout": connect_timeout,
             "read_timeout": read_timeout,
             "total_timeout": total_timeout,
             "max_attempts": max_attempts,
+            "omitted_values": omitted_values,
         }
         view = object.__new__(type(self))
         vars(view).update(vars(self))
@@ -224,6 +233,8 @@ class OctopusClient(_Client, BlockingSurface):
         wsdl: a contract of your own; the bundled one by default.
         profile: table of the profile file to take what is not given here.
         settings: ready-made settings, instead of the arguments above.
+        omitted_values: what to do about values a write leaves out and the service would read as 0: a choice for all
+            operations, or a mapping by wire name. See `OctopusSettings.omitted_values`.
         session: a requests session to send through. It is not changed and not closed.
         on_event: called with each `Event`; from worker threads too, and several at once, where a call has several
             batches. It must not wait; what it raises is logged once and breaks no call.
@@ -246,6 +257,7 @@ class OctopusClient(_Client, BlockingSurface):
         wsdl: str | PathLike[str] | None = None,
         profile: str | None = None,
         settings: OctopusSettings | None = None,
+        omitted_values: OmittedSetting | None = None,
         session: requests.Session | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
@@ -259,6 +271,7 @@ class OctopusClient(_Client, BlockingSurface):
             wsdl=wsdl,
             profile=profile,
             settings=settings,
+            omitted_values=omitted_values,
             on_event=on_event,
         )
 
@@ -349,6 +362,8 @@ class AsyncOctopusClient(_Client, AsyncSurface):
         wsdl: a contract of your own; the bundled one by default.
         profile: table of the profile file to take what is not given here.
         settings: ready-made settings, instead of the arguments above.
+        omitted_values: what to do about values a write leaves out and the service would read as 0: a choice for all
+            operations, or a mapping by wire name. See `OctopusSettings.omitted_values`.
         on_event: called with each `Event`, on the event loop. It must not wait; what it raises is logged once and
             breaks no call.
 

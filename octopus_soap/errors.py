@@ -61,7 +61,7 @@ class OctopusError(Exception):
         self.message = clip(one_line(message), _MESSAGE_LIMIT)
         super().__init__(self.message)
         self.info = info
-        if self.hint:
+        if self.hint and self.hint not in self.message:
             self.add_note(f"Next: {self.hint}")
 
     def __str__(self) -> str:
@@ -160,17 +160,26 @@ class InvalidInputError(OctopusError, ValueError):
 
     Attributes:
         problems: every offending index and field, not only the first.
+        remedy: what to do about all of them, if there is one answer.
     """
 
-    hint = "`.problems` lists each one with its index, key and field; mend them and call again"
+    hint = "`.problems` lists each one with its index, key and field; correct them and call again"
 
     def __init__(
-        self, problems: Sequence[Problem], *, info: CallInfo | None = None, sent: str = "nothing was sent"
+        self,
+        problems: Sequence[Problem],
+        *,
+        info: CallInfo | None = None,
+        sent: str = "nothing was sent",
+        remedy: str = "",
     ) -> None:
         shown = "; ".join(str(problem) for problem in problems[:5])
         more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""  # noqa: PLR2004 - five fit a log line
-        super().__init__(f"{sent}: {shown}{more}", info=info)
+        if remedy:
+            self.hint = remedy
+        super().__init__(f"{sent}: {shown}{more}{'. ' if remedy else ''}{remedy}", info=info)
         self.problems: tuple[Problem, ...] = tuple(problems)
+        self.remedy = remedy
 
 
 class TransportError(OctopusError):

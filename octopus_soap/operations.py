@@ -33,7 +33,7 @@ from octopus_soap.models import (
 )
 from octopus_soap.models.replies import Nothing, OneOf, RowsOf, ScalarOf
 from octopus_soap.results import BatchResult, Progress, Removal
-from octopus_soap.safety import Safety
+from octopus_soap.safety import OmittedChoice, Safety
 
 __all__ = ["OPERATIONS", "Operations"]
 
@@ -225,13 +225,19 @@ class Operations:
 
     @single("UpdateItemQuantityAndPrice", Safety.IDEMPOTENT)
     def update_item_quantity_and_price(
-        self, item: ItemQuantityAndPrice, *, account_id: str | None = None
+        self,
+        item: ItemQuantityAndPrice,
+        *,
+        account_id: str | None = None,
+        omitted_values: OmittedChoice | None = None,
     ) -> SingleCall[bool]:
         """Set quantity and price of one item; what is unset in *item* is left out.
 
         Args:
             item: the new values, with its `sku`.
             account_id: the account; the client's by default.
+            omitted_values: what to do about values left out: `refuse`, `send`, `read_first`, or the names of the
+                members that may be left out; the client's choice by default.
 
         Returns:
             True; anything else raises.
@@ -246,7 +252,13 @@ class Operations:
         """
         checked = inputs.item(ItemQuantityAndPrice)(item)
         return SingleCall(
-            {"iQP": item}, ScalarOf(bool), outcomes.accepted(checked.key), account_id, checked.problems, "iQP"
+            {"iQP": item},
+            ScalarOf(bool),
+            outcomes.accepted(checked.key),
+            account_id,
+            checked.problems,
+            "iQP",
+            omitted_values,
         )
 
     @listing(
@@ -261,6 +273,7 @@ class Operations:
         account_id: str | None = None,
         batch_size: int | None = None,
         progress: ShowProgress | None = None,
+        omitted_values: OmittedChoice | None = None,
     ) -> ListCall[UpdateItemResponse]:
         """Set quantities and prices of items, any number of them, 1000 per request.
 
@@ -271,6 +284,8 @@ class Operations:
             account_id: the account; the client's by default.
             batch_size: items per request, 1 to 1000.
             progress: True for a progress bar (extra `notebook`), or what is called after each batch.
+            omitted_values: what to do about values left out: `refuse`, `send`, `read_first`, or the names of the
+                members that may be left out; the client's choice by default.
 
         Returns:
             The service's answers in input order; items it said no to are `.rejected` with its words.
@@ -293,17 +308,26 @@ class Operations:
             batch_size,
             progress,
             guarded=True,
+            omitted_values=omitted_values,
         )
 
     # -- uploads -----------------------------------------------------------------------------------------------
 
     @single("UploadItem", Safety.IDEMPOTENT)
-    def upload_item(self, item: InventoryItem, *, account_id: str | None = None) -> SingleCall[int]:
+    def upload_item(
+        self,
+        item: InventoryItem,
+        *,
+        account_id: str | None = None,
+        omitted_values: OmittedChoice | None = None,
+    ) -> SingleCall[int]:
         """Add or update one item.
 
         Args:
             item: the item, with its `sku`; what is unset is left out.
             account_id: the account; the client's by default.
+            omitted_values: what to do about values left out: `refuse`, `send`, `read_first`, or the names of the
+                members that may be left out; the client's choice by default.
 
         Returns:
             The service's number (a long). What it means, and whether 0 or less is a failure, is not documented.
@@ -322,6 +346,7 @@ class Operations:
             account_id=account_id,
             problems=checked.problems,
             guarded="inventoryItem",
+            omitted_values=omitted_values,
         )
 
     @listing("UploadItemList", Safety.IDEMPOTENT, BatchRule("inventoryItems", 100, documented=False))
@@ -332,6 +357,7 @@ class Operations:
         account_id: str | None = None,
         batch_size: int | None = None,
         progress: ShowProgress | None = None,
+        omitted_values: OmittedChoice | None = None,
     ) -> ListCall[UpdateItemResponse]:
         """Add or update items, any number of them, 100 per request by default.
 
@@ -340,6 +366,8 @@ class Operations:
             account_id: the account; the client's by default.
             batch_size: items per request, 1 or more. The page states no limit; 100 is ours.
             progress: True for a progress bar (extra `notebook`), or what is called after each batch.
+            omitted_values: what to do about values left out: `refuse`, `send`, `read_first`, or the names of the
+                members that may be left out; the client's choice by default.
 
         Returns:
             The service's answers in input order; items it said no to are `.rejected` with its words.
@@ -362,6 +390,7 @@ class Operations:
             batch_size,
             progress,
             guarded=True,
+            omitted_values=omitted_values,
         )
 
     # -- deletions ---------------------------------------------------------------------------------------------
@@ -581,7 +610,13 @@ class Operations:
         return ListCall(orders, inputs.confirmation, Nothing(), None, None, account_id, batch_size, progress)
 
     @single("SubmitOrder", Safety.UNSAFE)
-    def submit_order(self, order: OrderSubmit, *, account_id: str | None = None) -> SingleCall[SubmitOrderResponseItem]:
+    def submit_order(
+        self,
+        order: OrderSubmit,
+        *,
+        account_id: str | None = None,
+        omitted_values: OmittedChoice | None = None,
+    ) -> SingleCall[SubmitOrderResponseItem]:
         """Create a new order in the Channel.
 
         Never repeated after a failure that leaves its outcome open.
@@ -589,6 +624,8 @@ class Operations:
         Args:
             order: the order.
             account_id: the account; the client's by default.
+            omitted_values: what to do about values left out: `refuse`, `send`, or the names of the members that may be
+                left out, and then are 0; the client's choice by default.
 
         Returns:
             The service's answer with the new order's id (`id_order`).
@@ -605,7 +642,13 @@ class Operations:
         problems = inputs.model_problems(order, OrderSubmit, required=True)
         finish = outcomes.submitted(getattr(order, "order_id", None) or "")
         return SingleCall(
-            {"orderSubmit": order}, OneOf(SubmitOrderResponseItem), finish, account_id, problems, "orderSubmit"
+            {"orderSubmit": order},
+            OneOf(SubmitOrderResponseItem),
+            finish,
+            account_id,
+            problems,
+            "orderSubmit",
+            omitted_values,
         )
 
     # -- custom fields -----------------------------------------------------------------------------------------

@@ -100,8 +100,12 @@ class OctopusSettings(BaseSettings):
     """A contract of your own, such as one pinned from the live service; the bundled reconstruction by default."""
     accept_unverified_contract: bool = False
     """Allow writes with the bundled contract against an endpoint that is not on this machine."""
-    omitted_values: OmittedValues = OmittedValues.REFUSE
-    """What to do about omitted value types that the contract in force does not let be nil: refuse, send, read_first."""
+    omitted_values: OmittedValues | dict[str, OmittedValues | list[str]] = OmittedValues.REFUSE
+    """What to do about values a write leaves out and the service would read as 0: refuse, send or read_first.
+
+    Or a table by operation's wire name, with `*` for the others, as in
+    `{"*": "read_first", "SubmitOrder": ["shipping_total"]}`. A list names the members that may be left out.
+    """
     server_timezone: str = "UTC"
     """IANA zone of the service's times that name none."""
     utc_suffix: bool = True
@@ -241,6 +245,24 @@ class OctopusSettings(BaseSettings):
                 raise ValueError(f"{name!r} is no operation's wire name")
             if isinstance(size, int) and size < 1:
                 raise ValueError(f"{name}: a batch has at least one item")
+        return value
+
+    @field_validator("omitted_values")
+    @classmethod
+    def _chooses_for_operations(cls, value: Any) -> Any:
+        for name in value if isinstance(value, dict) else ():
+            if name != "*" and name not in operation_names():
+                raise ValueError(f"{name!r} is no operation's wire name, nor * for the others")
+        return value
+
+    @field_validator("wsdl", mode="before")
+    @classmethod
+    def _is_a_file(cls, value: Any) -> Any:
+        if isinstance(value, (str, Path)) and re.match(r"https?:/", str(value)):  # a Path has lost the second slash
+            raise ValueError(
+                "takes a file, not a URL; fetch the contract and store it with: octopus-soap wsdl pin "
+                f"{str(value).replace(':/', '://', 1) if '://' not in str(value) else value}"
+            )
         return value
 
     @model_validator(mode="after")

@@ -360,7 +360,7 @@ ROWS = [
     Row(
         "UpdateItemQuantityAndPrice", "accountID* iQP*", "APIResultOfboolean", IDEMPOTENT, "bool",
         lambda c: c.update_item_quantity_and_price(UPDATES[0]), f"<t:iQP>{UPDATES_XML[0]}</t:iQP>", "true", True,
-        (_update("A"),),
+        (_update("A"),), {"omitted_values": "send"},
     ),
     Row(
         "UpdateItemQuantityAndPriceList", "accountID* itemQuantityAndPriceList*",
@@ -370,13 +370,13 @@ ROWS = [
         + "".join(f"<d:ItemQuantityAndPrice>{row}</d:ItemQuantityAndPrice>" for row in UPDATES_XML)
         + "</t:itemQuantityAndPriceList>",
         UPDATE_ROWS, [UpdateItemResponse(error_message=None, result=True, sku="A")],
-        limit=1000, entry=_update,
+        options={"omitted_values": "send"}, limit=1000, entry=_update,
     ),
     Row(
         "UploadItem", "accountID* inventoryItem*", "long", IDEMPOTENT, "int",
         lambda c: c.upload_item(UPLOAD), f"<t:inventoryItem>{UPLOAD_XML}</t:inventoryItem>",
         "9223372036854775807", 2**63 - 1,
-        (_upload("A"),),
+        (_upload("A"),), {"omitted_values": "send"},
     ),
     Row(
         "UploadItemList", "accountID* inventoryItems*", "APIResultOfArrayOfUpdateItemResponse#", IDEMPOTENT,
@@ -385,7 +385,7 @@ ROWS = [
         f"<t:inventoryItems><d:InventoryItem>{UPLOAD_XML}</d:InventoryItem></t:inventoryItems>",
         UPDATE_ROWS[: UPDATE_ROWS.index("</a:UpdateItemResponse>") + 23],
         [UpdateItemResponse(error_message=None, result=True, sku="A")],
-        entry=_upload,
+        options={"omitted_values": "send"}, entry=_upload,
     ),
     Row(
         "DeleteItem", "accountID* SellerID*! SKU* ProductID status*!", "int", IDEMPOTENT, "Removal",
@@ -435,7 +435,7 @@ ROWS = [
         lambda c: c.submit_order(NEW_ORDER), f"<t:orderSubmit>{NEW_ORDER_XML}</t:orderSubmit>",
         '<a:ErrorMessage i:nil="true"/><a:Result>true</a:Result><a:idorder>0042</a:idorder>',
         SubmitOrderResponseItem(error_message=None, result=True, id_order="0042"),
-        (_ORDER,),
+        (_ORDER,), {"omitted_values": "send"},
     ),
     Row(
         "CustomFieldMapping", "accountID* FieldMapping*", "string", UNSAFE, "None",

@@ -30,8 +30,8 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from octopus_soap.engine.inputs import BatchInputs, BatchItem, ListCall, check_call
+from octopus_soap.engine.omitted import complete, omission_guard, read_current
 from octopus_soap.engine.outcomes import BatchPart, ItemVerdict, outcomes_of, same_for_all, unknown_if
-from octopus_soap.engine.read_first import complete, read_current
 from octopus_soap.engine.request import RequestFailure, RequestResult, perform, request_for
 from octopus_soap.engine.retry import FailureKind
 from octopus_soap.errors import (
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
     from octopus_soap.engine.context import Context
     from octopus_soap.engine.effects import Flow
+    from octopus_soap.engine.omitted import OmissionGuard
     from octopus_soap.engine.operation import ListOperation
 
 T = TypeVar("T")
@@ -121,9 +122,19 @@ class BatchCall(Generic[T, R]):
         self.fatal: OctopusError | None = None
         self._reporter = None if call.progress is None or call.progress is False else Reporter(call.progress)
         self._account = check_call(context, name, operation.safety, call.account_id, [])
+        self._guard: OmissionGuard | None = None
+        if call.guarded:
+            self._guard = omission_guard(context, name, operation.rule.listed, call.omitted_values)
         self._request = request_for(context, name, operation.safety, call.reads)
         self._inputs = BatchInputs(
-            name, operation.rule, call, self._account, context, reading=self._reading, streaming=streaming
+            name,
+            operation.rule,
+            call,
+            self._account,
+            context,
+            guard=self._guard,
+            reading=self._reading,
+            streaming=streaming,
         )
         self._outage = False
         self._any_done = False
@@ -144,8 +155,8 @@ class BatchCall(Generic[T, R]):
         split = _Split()
         self._under_way[number] = batch
         pieces: Iterable[list[BatchItem]] = (batch,)
-        if self._call.guarded and self._context.omitted_values is OmittedValues.READ_FIRST and not self._is_over():
-            pieces = self._inputs.resplit((yield from self._fill(batch, split)))
+        if self._guard is not None and self._guard.mode is OmittedValues.READ_FIRST and not self._is_over():
+            pieces = self._inputs.resplit((yield from self._fill(batch, self._guard, split)))
         for piece in pieces:
             if self._is_over():
                 split.outcomes += same_for_all(piece, ItemVerdict(OutcomeStatus.NOT_SENT, error=self.fatal))
@@ -163,29 +174,31 @@ class BatchCall(Generic[T, R]):
         self._context.config.observer.batch(self._request.operation, number, part.outcomes, part.calls)
         return part
 
-    def _fill(self, batch: list[BatchItem], split: _Split) -> Flow[list[BatchItem]]:
+    def _fill(self, batch: list[BatchItem], guard: OmissionGuard, split: _Split) -> Flow[list[BatchItem]]:
         """Complete what the items leave out from the service's current ones; return those that may be sent."""
-        operation, context = self._operation, self._context
-        name, listed = operation.wire_name, operation.rule.listed
-        wanting = [entry for entry in batch if context.codec.omitted_value_members(name, listed, entry.value)]
+        wanting = [entry for entry in batch if guard.needs_current(entry.value)]
         if not wanting:
             return batch
-        current, calls = yield from read_current([entry.key for entry in wanting], self._account, context)
+        current, calls = yield from read_current([entry.key for entry in wanting], self._account, self._context)
         split.calls += calls
-        refused: dict[str, OctopusError] = {}
+        dropped: dict[str, ItemVerdict[Any]] = {}
         for entry in wanting:
             try:
-                completed = complete(name, listed, entry.value, current[entry.key], context)
-                entry.value, entry.filled = completed.value, completed.members
+                completed = complete(guard, entry.value, current[entry.key])
+                if completed is None:
+                    message = "the service has no such item to update"
+                    dropped[entry.key] = ItemVerdict(OutcomeStatus.MISSING, None, message)
+                    continue
+                entry.value, entry.filled = completed
                 self._inputs.encode(entry)
             except OctopusError as error:
-                refused[entry.key] = error
+                dropped[entry.key] = ItemVerdict(OutcomeStatus.NOT_SENT, error=error)
                 if isinstance(error, AuthenticationError):
                     self.fatal = error
-        for entry in batch:
-            if entry.key in refused:
-                split.outcomes += same_for_all([entry], ItemVerdict(OutcomeStatus.NOT_SENT, error=refused[entry.key]))
-        return [entry for entry in batch if entry.key not in refused]
+        for entry in wanting:
+            if entry.key in dropped:
+                split.outcomes += same_for_all([entry], dropped[entry.key])
+        return [entry for entry in batch if entry.key not in dropped]
 
     def _send(self, batch: list[BatchItem], split: _Split, *, in_doubt: bool = False) -> Flow[None]:
         end = yield from perform(replace(self._request, body=self._inputs.body(batch)), self._context.config)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from octopus_soap.engine.request import CallConfig
+    from octopus_soap.safety import OmittedChoice
     from octopus_soap.wire.codec import Codec
 
 
@@ -77,7 +78,7 @@ class Context:
         max_request_bytes: largest request body.
         parallel_reads, parallel_writes: batches of one call under way at once.
         safety: safety classes the settings override, by operation.
-        omitted_values: see `OmittedValues`.
+        omitted_values: a choice for all operations, or by wire name, with `*` for the others; see `OmittedValues`.
         unverified: True if a write would use the bundled contract against a real endpoint.
         memory: batch sizes that worked.
     """
@@ -90,7 +91,7 @@ class Context:
     parallel_reads: int = 1
     parallel_writes: int = 1
     safety: Mapping[str, Safety] = field(default_factory=dict)
-    omitted_values: OmittedValues = OmittedValues.REFUSE
+    omitted_values: OmittedChoice | Mapping[str, OmittedChoice] = OmittedValues.REFUSE
     unverified: bool = False
     memory: SizeMemory = field(default_factory=SizeMemory)
 

@@ -23,22 +23,23 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from octopus_soap._http import clip
-from octopus_soap.engine.read_first import FILLABLE
+from octopus_soap.engine.omitted import omission_problem
 from octopus_soap.errors import InvalidInputError, Problem, UnverifiedContractError
 from octopus_soap.models import OrderDownloadSubmitRequest
 from octopus_soap.models.base import WireModel
 from octopus_soap.models.scalars import FORBIDDEN, INT32_MAX, INT32_MIN, SKU_LENGTH
-from octopus_soap.safety import OmittedValues, Safety
+from octopus_soap.safety import Safety
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from octopus_soap.engine.context import Context
+    from octopus_soap.engine.omitted import OmissionGuard
     from octopus_soap.engine.outcomes import ItemVerdict
     from octopus_soap.models import InventoryItem, ItemQuantityAndPrice
     from octopus_soap.models.replies import Reads
     from octopus_soap.results import Progress
+    from octopus_soap.safety import OmittedChoice
     from octopus_soap.wire.decode import Decoded
 
 T = TypeVar("T")
@@ -120,24 +121,6 @@ def check_call(
             "contract (octopus-soap wsdl pin), pass wsdl=..., or set accept_unverified_contract=True"
         )
     return account
-
-
-def omission_problem(operation: str, parameter: str, key: str, value: Any, context: Context) -> Problem | None:
-    """Return the problem of a write that leaves out values a WCF server would read as 0; None if it is allowed."""
-    fillable = isinstance(value, FILLABLE)
-    if context.omitted_values is OmittedValues.SEND or (
-        context.omitted_values is OmittedValues.READ_FIRST and fillable
-    ):
-        return None
-    names = context.codec.omitted_value_members(operation, parameter, value)
-    if not names:
-        return None
-    way_out = "'read_first' or 'send'" if fillable else "'send'"
-    return Problem(
-        f"leaves out {clip(', '.join(names), 200)}: not nillable in the contract in force, so the service would "
-        f"read 0, false or year 1; set them, or choose omitted_values={way_out}",
-        key=key,
-    )
 
 
 # -- one input of a list call ------------------------------------------------------------------------------------------
@@ -224,6 +207,7 @@ class ListCall(Generic[T]):
         batch_size: overrides the rule's limit, downwards or (if the limit is ours) upwards.
         progress: called after each batch; True for a progress bar.
         guarded: True if a value left out could overwrite one (updates and uploads of items).
+        omitted_values: overrides the client's choice.
     """
 
     inputs: Iterable[Any]
@@ -235,6 +219,7 @@ class ListCall(Generic[T]):
     batch_size: int | None = None
     progress: Callable[[Progress], object] | bool | None = None
     guarded: bool = False
+    omitted_values: OmittedChoice | None = None
 
 
 @dataclass(slots=True)
@@ -294,10 +279,11 @@ class BatchInputs:
 
     Args:
         operation: wire name.
-        rule: how it is cut.
+        rule: how it is cut into batches.
         call: the call.
         account_id: the account the call goes to.
         context: what the client's calls share.
+        guard: says what the call may leave out; None if nothing is watched.
         reading: True if two different inputs may have one key, because nothing is written.
         streaming: True to check inputs as they come, batch by batch; otherwise all are checked now.
 
@@ -317,13 +303,15 @@ class BatchInputs:
         account_id: str,
         context: Context,
         *,
+        guard: OmissionGuard | None,
         reading: bool,
         streaming: bool,
     ) -> None:
         self.total: int | None = None
         self.checked: list[BatchItem] = []
-        self._operation, self._rule, self._call, self._context = operation, rule, call, context
-        self._reading = reading
+        self._operation, self._call, self._context = operation, call, context
+        self._guard, self._reading = guard, reading
+        self._left_out: dict[str, type[WireModel]] = {}
         self._size = batch_size(operation, rule, call.batch_size, context)
         self._head, self._tail = context.codec.frame(operation, {"accountID": account_id}, rule.listed)
         self._around = len(self._head) + len(self._tail)
@@ -377,7 +365,7 @@ class BatchInputs:
             self._take(index, given, entries, problems)
         self.total = index + 1
         if problems:
-            raise InvalidInputError(problems)
+            raise InvalidInputError(problems, remedy=self._remedy())
         self.checked = list(entries.values())
         return iter(self.checked)
 
@@ -387,7 +375,8 @@ class BatchInputs:
             problems: list[Problem] = []
             self._take(index, given, alone, problems)
             if problems:
-                raise InvalidInputError(problems, sent=f"the batch of input {index} and what follows it was not sent")
+                sent = f"the batch of input {index} and what follows it was not sent"
+                raise InvalidInputError(problems, sent=sent, remedy=self._remedy())
             yield from alone.values()
 
     def _take(self, index: int, given: Any, entries: dict[str, BatchItem], problems: list[Problem]) -> None:
@@ -403,10 +392,11 @@ class BatchInputs:
             else:
                 problems.append(_differs(same, index))
             return
-        if self._call.guarded:
-            omitted = omission_problem(self._operation, self._rule.listed, key, value, self._context)
-            if omitted is not None:
-                problems.append(replace(omitted, index=index))
+        if self._guard is not None:
+            names = self._guard.refused(value)
+            if names:
+                problems.append(omission_problem(type(value), names, key, index))
+                self._left_out |= dict.fromkeys(names, type(value))
                 return
         entry = BatchItem(key, given, value, (index,))
         try:
@@ -415,6 +405,10 @@ class BatchInputs:
             problems += [replace(p, index=index, key=key) for p in error.problems]
         else:
             entries[key] = entry
+
+    def _remedy(self) -> str:
+        model = next(iter(self._left_out.values()), None)
+        return "" if model is None or self._guard is None else self._guard.remedy(model, self._left_out)
 
     def _next_batch(self, first: BatchItem | None) -> tuple[list[BatchItem], BatchItem | None]:
         """Take items up to the limits; the item that did not fit opens the next batch."""

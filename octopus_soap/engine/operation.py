@@ -26,11 +26,19 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, Ty
 
 from octopus_soap.engine.batch import BatchCall
 from octopus_soap.engine.effects import Flow, first_attempt
-from octopus_soap.engine.inputs import check_call, omission_problem
-from octopus_soap.engine.read_first import FILLABLE, complete, read_current
+from octopus_soap.engine.inputs import check_call
+from octopus_soap.engine.omitted import (
+    Completed,
+    OmissionGuard,
+    complete,
+    omission_guard,
+    omission_problem,
+    read_current,
+)
 from octopus_soap.engine.request import RequestEnd, RequestFailure, RequestResult, perform, request_for
 from octopus_soap.errors import (
     ApiStatusError,
+    InvalidInputError,
     OctopusError,
     OutcomeUnknownError,
     Problem,
@@ -46,9 +54,9 @@ if TYPE_CHECKING:
     from octopus_soap.engine.context import Context
     from octopus_soap.engine.effects import Attempt
     from octopus_soap.engine.inputs import BatchRule, ListCall
-    from octopus_soap.engine.read_first import Completed
     from octopus_soap.models.replies import Reads
     from octopus_soap.results import CallInfo
+    from octopus_soap.safety import OmittedChoice
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -266,6 +274,7 @@ class SingleCall(Generic[T]):
         account_id: overrides the client's.
         problems: what is wrong with the arguments.
         guarded: wire name of the parameter that is watched for values left out; empty for none.
+        omitted_values: overrides the client's choice.
     """
 
     arguments: dict[str, Any]
@@ -274,6 +283,7 @@ class SingleCall(Generic[T]):
     account_id: str | None = None
     problems: list[Problem] = field(default_factory=list)
     guarded: str = ""
+    omitted_values: OmittedChoice | None = None
 
 
 class SingleOperation(Operation, Generic[P, T]):
@@ -306,19 +316,25 @@ class SingleOperation(Operation, Generic[P, T]):
             call: SingleCall[T] = self.body(client, *args, **kwargs)
         except TypeError as error:
             raise self.explained(error, kwargs) from None
-        problems = list(call.problems)
-        if call.guarded and not problems:
-            value = call.arguments[call.guarded]
-            omitted = omission_problem(self.wire_name, call.guarded, _key(value), value, context)
-            problems += [] if omitted is None else [omitted]
-        account = check_call(context, self.wire_name, self.safety, call.account_id, problems)
+        guard = self._guard(call, context) if call.guarded else None
+        account = check_call(context, self.wire_name, self.safety, call.account_id, call.problems)
         arguments = {"accountID": account, **call.arguments}
-        return self._flow(call, arguments, context.codec.encode(self.wire_name, arguments), context)
+        return self._flow(call, arguments, context.codec.encode(self.wire_name, arguments), guard, context)
 
-    def _flow(self, call: SingleCall[T], arguments: dict[str, Any], body: bytes, context: Context) -> Flow[Answer[T]]:
+    def _guard(self, call: SingleCall[T], context: Context) -> OmissionGuard:
+        guard = omission_guard(context, self.wire_name, call.guarded, call.omitted_values)
+        value = call.arguments[call.guarded]
+        if not call.problems and (names := guard.refused(value)):
+            problem = omission_problem(type(value), names, _key(value))
+            raise InvalidInputError([problem], remedy=guard.remedy(type(value), names))
+        return guard
+
+    def _flow(
+        self, call: SingleCall[T], arguments: dict[str, Any], body: bytes, guard: OmissionGuard | None, context: Context
+    ) -> Flow[Answer[T]]:
         filled: tuple[str, ...] = ()
-        if call.guarded and context.omitted_values is OmittedValues.READ_FIRST:
-            completed = yield from _read_first(self.wire_name, call.guarded, arguments, context)
+        if guard is not None and guard.mode is OmittedValues.READ_FIRST:
+            completed = yield from _read_first(guard, arguments, context)
             if completed is not None:
                 body = context.codec.encode(self.wire_name, {**arguments, call.guarded: completed.value})
                 filled = completed.members
@@ -366,12 +382,15 @@ def _noting(info: CallInfo, filled: tuple[str, ...]) -> CallInfo:
     return replace(info, warnings=(*info.warnings, f"completed from the current item: {', '.join(filled)}"))
 
 
-def _read_first(operation: str, parameter: str, arguments: dict[str, Any], context: Context) -> Flow[Completed | None]:
-    value = arguments[parameter]
-    if not isinstance(value, FILLABLE) or not context.codec.omitted_value_members(operation, parameter, value):
+def _read_first(guard: OmissionGuard, arguments: dict[str, Any], context: Context) -> Flow[Completed | None]:
+    value = arguments[guard.parameter]
+    if not guard.needs_current(value):
         return None
-    found, _ = yield from read_current([value.sku or ""], arguments["accountID"], context)
-    return complete(operation, parameter, value, found[value.sku or ""], context)
+    found, _ = yield from read_current([value.sku], arguments["accountID"], context)
+    completed = complete(guard, value, found[value.sku])
+    if completed is None:
+        raise InvalidInputError([Problem("the service has no such item to update", key=value.sku)])
+    return completed
 
 
 class ListOperation(Operation, Generic[P, T, R]):

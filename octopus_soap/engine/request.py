@@ -334,7 +334,9 @@ def _attempts(trace: RequestTrace, request: Request, config: CallConfig) -> Flow
                     info,
                     drift=dict(decoded.drift),
                     warnings=tuple(decoded.warnings),
-                    envelope=_envelope_of(decoded),
+                    envelope=APIResult((decoded.status or "").strip(), decoded.message, decoded.code, decoded.data)
+                    if decoded.enveloped
+                    else None,
                 )
                 return RequestResult(decoded, decoded.refusal, info, lost)
         if isinstance(error, FaultError):
@@ -363,12 +365,6 @@ def _attempts(trace: RequestTrace, request: Request, config: CallConfig) -> Flow
             final = TransportError(f"{error.message}; an earlier attempt may have been carried out")
             final.__cause__ = error.with_info(info)
         return RequestFailure(final.with_info(info), kind, info, lost)
-
-
-def _envelope_of(decoded: Decoded) -> APIResult | None:
-    if not decoded.enveloped:
-        return None
-    return APIResult((decoded.status or "").strip(), decoded.message, decoded.code, decoded.data)
 
 
 def _note_answer(trace: RequestTrace, attempt: Attempt, answer: Reply | SendFailure) -> CallInfo:

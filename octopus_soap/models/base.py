@@ -183,6 +183,17 @@ class WireModel(BaseModel):
         """Return a copy in which the attributes *names* are unset, so that a write leaves them out."""
         return self._remade({n: getattr(self, n) for n in self.model_fields_set if n not in names})
 
+    def with_received(self, members: Mapping[str, Any]) -> Self:
+        """Return a copy with *members* of a reply that the model does not know, by wire name.
+
+        A write sends those that the contract in force has a place for, and leaves the others out.
+        """
+        made = self.model_copy()
+        if made.__pydantic_extra__ is not None:
+            made.__pydantic_extra__.update(members)
+            made.__pydantic_fields_set__.update(members)
+        return made
+
     def _remade(self, values: dict[str, Any]) -> Self:
         # Members the model does not know came with a reply; a changed copy keeps them, or a write would lose them.
         came = {name: values.pop(name) for name in (self.model_extra or {}) if name in values}

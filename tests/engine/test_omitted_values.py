@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ from octopus_soap import (
     ItemQuantityAndPrice,
     Locks,
     OmittedValues,
+    OrderItem,
+    OrderSubmit,
     StoreStockInfo,
     VariationInfo,
 )
@@ -90,9 +93,9 @@ def test_an_update_that_leaves_a_value_out_is_refused_naming_index_item_and_memb
     with pytest.raises(InvalidInputError) as caught:
         run_list(UPDATE, inputs, service(), strict())
     assert [(p.index, p.key) for p in caught.value.problems] == [(1, "B"), (2, "C")]
-    assert "Price" in caught.value.problems[0].message
-    assert "LockCost" in caught.value.problems[1].message
-    assert "Stock" in caught.value.problems[1].message
+    assert "leaves out price," in caught.value.problems[0].message
+    assert "lock_cost, stock" in caught.value.problems[1].message
+    assert str(caught.value).count("export OCTOPUS_OMITTED_VALUES=read_first") == 1, "once per call, to be pasted"
 
 
 def test_a_whole_update_passes(strict):
@@ -101,7 +104,7 @@ def test_a_whole_update_passes(strict):
 
 def test_nested_stores_and_locks_are_watched_too(strict):
     stores = [StoreStockInfo(store_id="S1", store_stock=1.0)]
-    with pytest.raises(InvalidInputError, match=r"StoreStockInfoList\[0\].StoreBToBPrice"):
+    with pytest.raises(InvalidInputError, match=r"store_stock_info_list\[0\].store_b_to_b_price"):
         run_list(UPDATE, [whole(store_stock_info_list=stores)], service(), strict())
     item = InventoryItem(sku="A", field_locks=Locks(lock_price=True), variation_info=VariationInfo(parent_sku="P"))
     with pytest.raises(InvalidInputError) as caught:
@@ -110,7 +113,7 @@ def test_nested_stores_and_locks_are_watched_too(strict):
     assert "FieldLocks.LockCost" in members
     assert "FieldLocks.LockPrice" not in members
     assert "VariationInfo.IsParent" in members
-    assert "Price" in caught.value.message
+    assert "leaves out cost, field_locks.lock_category" in caught.value.message
 
 
 def test_an_explicit_null_that_the_contract_does_not_take_is_refused_before_anything_is_sent(strict):
@@ -204,22 +207,26 @@ def test_read_first_fills_nested_stores_by_their_id(strict):
     assert "StoreStockInfoList[0].StorePrice" in result.outcomes[0].filled
 
 
-def test_read_first_of_an_upload_sends_back_nothing_that_was_not_needed(strict):
+def test_read_first_of_an_upload_completes_all_of_it(strict):
+    """A service that saves the object it was given would lose texts and lists as well."""
     codec = strict().codec
     needed = codec.omitted_value_members(UPLOAD, "inventoryItems", InventoryItem(sku="A"))
     values = {name: "2026-01-01T00:00:00" if "Date" in name else "5" for name in needed}
-    answers = service(current("A", **values, Description="theirs", Stock="3"))
-    _, steps = run_list(UPLOAD, [InventoryItem(sku="A", price=Decimal(1))], answers, strict("read_first"))
+    kits = "<a:KitInfo><a:SKU>PART</a:SKU><a:Quantity>2</a:Quantity></a:KitInfo>"
+    answers = service(current("A", **values, Description="theirs", Stock="3", KitList=kits, WarehouseCode="W"))
+    item = InventoryItem(sku="A", price=Decimal(1), details="mine")
+    result, steps = run_list(UPLOAD, [item], answers, strict("read_first"))
     body = steps[0].sends[1].body.decode()
-    assert "Price>1<" in body
-    assert "Cost>5<" in body
-    assert "theirs" not in body, "a text that someone changes meanwhile would be put back"
+    for part in ("Price>1<", "Cost>5<", "theirs<", "mine<", "Stock>3<", "SKU>PART<", "SaleStartDate>2026"):
+        assert part in body
+    assert {"Cost", "Description", "Stock", "KitList", "SaleStartDate"} <= set(result.outcomes[0].filled)
+    assert not {"Price", "Details", "Sku"} & set(result.outcomes[0].filled)
+    assert "WarehouseCode" not in body, "the contract in force has no place for it"
 
 
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (rows_reply(READ, []), InvalidInputError),
         (rows_reply(READ, [current("A", Price="abc", Cost="1", Stock="1")]), ProtocolError),
         (rows_reply(READ, [current("A", Cost="1", Stock="1"), current("A", Cost="2", Stock="1")]), ProtocolError),
         (rows_reply(READ, [current("A", Cost="1", Stock="1.5")]), InvalidInputError),
@@ -236,6 +243,15 @@ def test_what_cannot_be_filled_is_not_sent(strict, answer, error):
     )
     assert statuses(result) == ["not_sent", "ok"]
     assert isinstance(result.outcomes[0].error, error)
+    assert asked(steps[0].sends[-1]) == ["B"]
+
+
+def test_an_update_of_an_item_the_service_does_not_have_is_missing(strict):
+    inputs = [ItemQuantityAndPrice(sku="A", price=Decimal(1)), whole("B")]
+    result, steps = run_list(UPDATE, inputs, service(), strict("read_first"))
+    assert statuses(result) == ["missing", "ok"]
+    assert "no such item" in result.missing[0].message
+    assert result.retry_inputs() == []
     assert asked(steps[0].sends[-1]) == ["B"]
 
 
@@ -278,17 +294,97 @@ def test_a_completed_value_the_contract_does_not_take_concerns_its_item_alone(st
     assert "does not fit" in str(result.outcomes[0].error)
 
 
-def test_an_upload_of_an_item_the_service_does_not_have_goes_out_as_it_is(strict):
-    result, _ = run_list(UPLOAD, [InventoryItem(sku="NEW", price=Decimal(1))], service(), strict("read_first"))
-    assert (statuses(result), result.outcomes[0].filled) == (["ok"], ())
+def test_a_new_item_gets_zeros_which_are_reported(strict):
+    result, steps = run_list(UPLOAD, [InventoryItem(sku="NEW", price=Decimal(1))], service(), strict("read_first"))
+    body = steps[0].sends[1].body.decode()
+    assert statuses(result) == ["ok"]
+    assert {"Cost", "MSRP"} <= set(result.outcomes[0].filled)
+    assert "Price" not in result.outcomes[0].filled
+    assert "Cost>0<" in body
+    assert "SaleStartDate" not in body
+
+
+def test_a_new_store_row_gets_zeros_and_a_known_one_its_values(strict):
+    store = "<a:StoreStockInfo><a:StoreID>S1</a:StoreID>" + "".join(
+        f"<a:Store{name}>7</a:Store{name}>"
+        for name in (
+            "BToBPrice",
+            "Cost",
+            "ListPrice",
+            "MAP",
+            "MSRP",
+            "Price",
+            "PriceA",
+            "PriceB",
+            "PriceC",
+            "SalesPrice",
+        )
+    )
+    stores = [StoreStockInfo(store_id="S1", store_stock=1.0), StoreStockInfo(store_id="S2", store_stock=2.0)]
+    answers = service(current("A", StoreStockInfoList=f"{store}</a:StoreStockInfo>"))
+    result, steps = run_list(UPDATE, [whole(store_stock_info_list=stores)], answers, strict("read_first"))
+    assert statuses(result) == ["ok"]
+    known, new = re.findall(r"<StoreStockInfo>.*?</StoreStockInfo>", steps[0].sends[1].body.decode())
+    assert ("StoreID>S1<" in known, "StoreCost>7<" in known) == (True, True)
+    assert ("StoreID>S2<" in new, "StoreCost>0<" in new) == (True, True)
+    assert "StoreStockInfoList[1].StoreCost" in result.outcomes[0].filled
+
+
+# -- the choice ----------------------------------------------------------------------------------------------------
+
+
+def test_the_choice_of_a_call_comes_before_that_of_the_operation_and_of_all(strict):
+    item = ItemQuantityAndPrice(sku="A", stock=3)
+    by_operation = replace(strict(), omitted_values={UPDATE: "send", "*": "read_first"})
+    assert len(run_list(UPDATE, [item], service(), by_operation)[1][0].sends) == 1
+    with pytest.raises(InvalidInputError, match="leaves out"):
+        run_list(UPDATE, [item], pytest.fail, by_operation, omitted_values="refuse")
+    upload, _ = run_list(UPLOAD, [InventoryItem(sku="A")], service(current("A")), by_operation)
+    assert upload.calls[0].operation == READ
+
+
+@pytest.mark.parametrize("names", [["price", "cost", "lock_cost"], {"Price", "Cost", "LockCost"}])
+def test_named_members_may_be_left_out_and_no_others(strict, names):
+    result, _ = run_list(UPDATE, [whole().without("price", "cost")], service(), strict(), omitted_values=names)
+    assert statuses(result) == ["ok"]
+    with pytest.raises(InvalidInputError, match="leaves out stock, which"):
+        run_list(UPDATE, [whole().without("price", "stock")], pytest.fail, strict(), omitted_values=names)
+
+
+@pytest.mark.parametrize("choice", ["guess", 3, [1, 2]])
+def test_a_choice_that_is_none_is_refused(strict, choice):
+    with pytest.raises(InvalidInputError, match="omitted_values"):
+        run_list(UPDATE, [whole()], pytest.fail, strict(), omitted_values=choice)
+
+
+def test_an_order_names_the_members_that_may_be_zero(strict):
+    order = OrderSubmit(order_id="1", total=Decimal(5), order_items=[OrderItem(sku="A", quantity=1, unit_price=5)])
+    for choice in ("refuse", "read_first"):
+        refused = single("SubmitOrder", order, [], strict(choice), steps=False)
+        assert "name them on the call: omitted_values=[" in str(refused)
+        assert "'shipping_total'" in str(refused)
+    names = ["shipping_total", "sub_total", "tax_total", "item_tax", "item_discount", "order_date"]
+    with pytest.raises(StopIteration):
+        single("SubmitOrder", order, [], strict(), omitted_values=names)
+
+
+def test_an_item_without_sale_dates_can_be_uploaded_in_every_mode(strict):
+    amounts = ("weight", "price", "cost", "price_a", "price_b", "price_c", "msrp", "sales_price")
+    item = InventoryItem(sku="A", **dict.fromkeys(amounts, 1))
+    for choice in OmittedValues:
+        assert statuses(run_list(UPLOAD, [item], service(), strict(choice))[0]) == ["ok"]
 
 
 # -- the single operations -----------------------------------------------------------------------------------------
 
 
-def single(operation: str, value, answers, given_context):
+def single(operation: str, value, answers, given_context, *, steps: bool = True, **arguments):
     row = OPERATIONS[operation]
-    return step(row.flow(None, given_context, value), answers)
+    if not steps:
+        with pytest.raises(InvalidInputError) as caught:
+            row.flow(None, given_context, value, **arguments)
+        return caught.value
+    return step(row.flow(None, given_context, value, **arguments), answers)
 
 
 def test_single_updates_and_uploads_are_guarded_alike(strict):
