@@ -63,7 +63,7 @@ TYPING_ARROWS: dict[str, set[str]] = {
     "errors": {"results"},
     "tables": {"results"},
     "progress": {"results"},
-    "client": {"results"},
+    "client": {"results", "safety"},
     "cli": {"engine"},
     "engine": {"wire"},
     "demo": {"results"},
