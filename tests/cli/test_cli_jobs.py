@@ -11,12 +11,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import update
 
 from octopus_soap import OctopusClient, OctopusSettings
 from octopus_soap.cli.ledger import Job
 from octopus_soap.emulator import faults
 from octopus_soap.jobs import Ledger, OrderInbox
 from octopus_soap.jobs.inspection import _work_tables, retry
+from octopus_soap.jobs.tables import ORDERS
 from tests.jobs.shops import Garbled, sell
 
 if TYPE_CHECKING:
@@ -171,3 +173,30 @@ def test_an_order_of_a_store_is_tried_again_by_its_id(service: Emulator, tmp_pat
     assert retry(ledger, [sold]) == 1
     assert retry(ledger, ["no such order"]) == 0
     ledger.close()
+
+
+def test_follow_ends_with_its_report_as_a_line_of_json(service: Emulator, shell: Callable[..., Any]) -> None:
+    service.store.add_items([{"Sku": "A", "Stock": "1"}], changed=True)
+    ran = shell("changes", "follow", "--once", "--output", "json")
+    item, report = map(json.loads, ran.out.splitlines())
+    assert (ran.code, item["sku"], ran.err) == (0, "A", "")
+    assert (report["report"]["job"], report["report"]["counts"]["handled"]) == ("changes", 1)
+
+
+def test_pull_leaves_unpaid_orders_and_holds_changed_ones_until_they_are_acknowledged(
+    service: Emulator, shell: Callable[..., Any], tmp_path: Path
+) -> None:
+    unpaid, paid = sell(service, 1), sell(service, 2, payment_status="Cleared")
+    pull = ("orders", "pull", "--to", "orders", "--format", "json", "--payment", "cleared")
+    assert shell(*pull, "--no-confirm").code == 0
+    assert [path.name for path in (tmp_path / "orders").iterdir()] == [f"{paid}.json"]
+    with Ledger(tmp_path / "octopus-ledger.db") as ledger, ledger.transaction() as connection:
+        connection.execute(update(ORDERS).values(handled_content="another version"))
+    held = shell(*pull)
+    assert (held.code, f"changed {paid}" in held.err) == (1, True)
+    assert shell("ledger", "acknowledge", unpaid).code == 1
+    assert shell("ledger", "acknowledge").code == 2
+    assert shell("ledger", "acknowledge", paid).out == "acknowledged: 1\n"
+    assert shell(*pull).code == 0
+    assert {str(number) for number, order in service.store.orders().items() if order.confirmed} == {paid}
+    assert shell("ledger", "purge", "--older-than", "1s").code == 0
