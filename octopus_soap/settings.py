@@ -49,13 +49,13 @@ HTTP_HEADER_FIELDS = ("authtoken", "merchantname", "accessid")
 
 
 def profiles_file() -> Path:
-    """Where profiles are read from."""
+    """Return the path of the profile file."""
     named = os.environ.get("OCTOPUS_PROFILES_FILE")
     return Path(named).expanduser() if named else Path(user_config_dir("octopus-soap")) / "profiles.toml"
 
 
 def server_of(url: str) -> tuple[str, int]:
-    """Host and port of *url*."""
+    """Return host and port of *url*."""
     parts = urlsplit(url)
     return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
@@ -70,7 +70,7 @@ def _is_server(parts: SplitResult) -> bool:
 
 
 class OctopusSettings(BaseSettings):
-    """Everything a client can be told.
+    """The settings of a client.
 
     Secrets are `SecretStr`: their values appear in no repr, log or error.
     """
@@ -94,61 +94,61 @@ class OctopusSettings(BaseSettings):
     accessid: SecretStr
     """HTTP header `accessid`."""
     account_id: SecretStr | None = None
-    """Sent as accountID; the access id by default, as in the page's sample."""
+    """Sent as accountID. Default: the access id, as in the sample of the vendor's page."""
 
     wsdl: Path | None = None
-    """A contract of your own, such as one pinned from the live service; the bundled reconstruction by default."""
+    """Path of a contract, such as one pinned from the live service. Default: the bundled reconstruction."""
     accept_unverified_contract: bool = False
     """Allow writes with the bundled contract against an endpoint that is not on this machine."""
     omitted_values: OmittedValues | dict[str, OmittedValues | list[str]] = OmittedValues.REFUSE
-    """What to do about values a write leaves out and the service would read as 0: refuse, send or read_first.
+    """What to do about values that a write omits and the service would read as 0: refuse, send or read_first.
 
-    Or a table by operation's wire name, with `*` for the others, as in
-    `{"*": "read_first", "SubmitOrder": ["shipping_total"]}`. A list names the members that may be left out.
+    Or a table by wire name of the operation, with `*` for the others, such as
+    `{"*": "read_first", "SubmitOrder": ["shipping_total"]}`. A list names the members that may be omitted.
     """
     server_timezone: str = "UTC"
-    """IANA zone of the service's times that name none."""
+    """IANA time zone of the service's times that name no zone."""
     utc_suffix: bool = True
-    """Write `Z` after UTC times; False writes none."""
+    """Write `Z` after UTC times; False writes nothing."""
 
     connect_timeout: Seconds = 5.0
     """Seconds to connect."""
     read_timeout: Seconds = 60.0
-    """Seconds the service may stay silent."""
+    """Longest silence of the service, in seconds."""
     idle_timeout: Seconds = 50.0
     """Longest time an idle connection is kept for the next request, in seconds. Load balancers close one after 60."""
     total_timeout: Seconds = 120.0
     """Seconds for one request with its retries and pauses (for each batch of a list call)."""
 
     max_attempts: Annotated[int, Field(ge=1, le=20)] = 3
-    """Attempts per request, the first included."""
+    """Attempts per request, including the first."""
     backoff_base: Annotated[float, Field(ge=0, le=60)] = 0.5
-    """Seconds; the pause before attempt n+1 is drawn from 0 to base * 2**(n-1)."""
+    """Backoff between attempts, in seconds: the pause before attempt n+1 is random, from 0 to base * 2**(n-1)."""
     backoff_cap: Annotated[float, Field(ge=0, le=600)] = 20.0
-    """Longest pause of its own, in seconds."""
+    """Maximum backoff between attempts, in seconds."""
     retry_after_cap: Annotated[float, Field(ge=0, le=3600)] = 30.0
-    """Longest Retry-After that is waited for, in seconds; a longer one raises RateLimitedError at once."""
+    """Longest Retry-After to wait for, in seconds; a longer one raises RateLimitedError at once."""
     safety: dict[str, Safety] = Field(default_factory=dict[str, Safety])
-    """Safety classes by operation's wire name, where you know better: read, idempotent, unsafe."""
+    """Overrides of safety classes (read, idempotent, unsafe) by wire name of the operation."""
 
     ping_timeout: Seconds = 5.0
-    """Seconds `ping` may take in all."""
+    """Seconds for a whole `ping`."""
 
     max_connections: Annotated[int, Field(ge=1, le=256)] = 10
-    """Connections of one client, requests under way at once, and the most batches of a read under way at once."""
+    """Most connections of one client, and so most requests and batches of a read at once."""
     max_requests_per_second: Annotated[float, Field(ge=0.001, le=10_000, allow_inf_nan=False)] | None = None
-    """Requests one client may start per second, evenly spaced, repeats and pings included; no limit by default."""
+    """Most requests that one client starts per second, evenly spaced, with retries and pings. Default: no limit."""
     parallel_writes: Annotated[int, Field(ge=1, le=256)] = 1
-    """Batches of a write under way at once."""
+    """Batches of a write sent at once."""
     batch_sizes: dict[str, int] = Field(default_factory=dict[str, int])
-    """Items per request by operation's wire name; documented limits cannot be raised."""
+    """Items per request, by wire name of the operation; documented limits cannot be raised."""
     max_request_bytes: Annotated[int, Field(ge=2_048)] = 1_000_000
-    """Largest request body. WCF's own default limit is 65536; what this service accepts is not documented."""
+    """Largest request body. The default limit of WCF is 65536; the limit of this service is not documented."""
     max_reply_bytes: Annotated[int, Field(ge=2_048)] = 64 * 1024 * 1024
     """Largest reply body, decompressed."""
 
     ca_bundle: Path | None = None
-    """File of CA certificates to trust instead of the default ones. Verification itself cannot be turned off."""
+    """File of CA certificates to trust instead of the default ones. Verification cannot be turned off."""
     allow_insecure: bool = False
     """Allow credentials over plain http to another machine."""
     user_agent: str = ""
@@ -194,7 +194,7 @@ class OctopusSettings(BaseSettings):
         return cls(**{name: value for name, value in given.items() if value is not None})
 
     def changed(self, **changes: Any) -> Self:
-        """A validated copy with *changes*; no other source is asked.
+        """Return a validated copy with *changes*; no other source is read.
 
         Raises:
             ConfigError: a value is not accepted.
@@ -242,7 +242,7 @@ class OctopusSettings(BaseSettings):
     def _names_operations(cls, value: dict[str, Any]) -> dict[str, Any]:
         for name, size in value.items():
             if name not in operation_names():
-                raise ValueError(f"{name!r} is no operation's wire name")
+                raise ValueError(f"{name!r} is not the wire name of an operation")
             if isinstance(size, int) and size < 1:
                 raise ValueError(f"{name}: a batch has at least one item")
         return value
@@ -301,7 +301,7 @@ class OctopusSettings(BaseSettings):
         return f"octopus-soap/{__version__} {self.user_agent}".strip()
 
     def credentials(self) -> dict[str, str]:
-        """The HTTP headers that authorize a request. Secret."""
+        """Return the HTTP headers that authorize a request. They are secret."""
         return {
             "authtoken": self.authtoken.get_secret_value(),
             "merchantname": self.merchantname,
@@ -309,7 +309,7 @@ class OctopusSettings(BaseSettings):
         }
 
     def secrets(self) -> list[str]:
-        """Values to mask wherever they turn up."""
+        """Return the values to mask wherever they appear."""
         return [self.authtoken.get_secret_value(), self.accessid.get_secret_value(), self.sent_account_id]
 
 
@@ -325,7 +325,7 @@ class IsolatedSettings(OctopusSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments, and nothing else."""
+        """Return the arguments, and no other source."""
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
 
@@ -464,7 +464,7 @@ def _explain(error: ValidationError) -> str:
     if missing:
         names = ", ".join(f"OCTOPUS_{name.upper()}" for name in missing)
         parts.append(
-            f"missing: {', '.join(missing)}. Pass them, set {names}, or put them in {profiles_file()}. With no account "
-            "yet, run against the embedded service: octopus-soap serve"
+            f"missing: {', '.join(missing)}. Pass them, set {names}, or put them in {profiles_file()}. If you have no "
+            "account, start a local fake server: octopus-soap serve"
         )
     return "; ".join(parts + wrong)

@@ -32,11 +32,12 @@ def version(*, output: OutputOption = Output.TABLE) -> None:
         {"package": platform.python_implementation(), "version": platform.python_version(), "extra": None},
         {"package": platform.system(), "version": platform.release(), "extra": None},
     ]
-    rows += [
+    packages: list[dict[str, object]] = [
         {"package": name, "version": _installed(name), "extra": extra or None}
         for extra, names in _PACKAGES.items()
         for name in names
     ]
+    rows += packages
 
     def table() -> None:
         cells = [(row["package"], row["version"] or "(not installed)", row["extra"]) for row in rows]
