@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from octopus_soap.engine.batch import BatchCall
     from octopus_soap.engine.effects import Flow
+    from octopus_soap.engine.row_stream import RowStream
     from octopus_soap.observe.events import Event
     from octopus_soap.observe.health import Health
     from octopus_soap.observe.observer import Counters
@@ -121,6 +122,7 @@ class _Client(Operations, Surface):
             account_id=settings.sent_account_id,
             batch_sizes=settings.batch_sizes,
             max_request_bytes=settings.max_request_bytes,
+            max_reply_bytes=settings.max_reply_bytes,
             parallel_reads=settings.max_connections,
             parallel_writes=settings.parallel_writes,
             safety=settings.safety,
@@ -307,6 +309,12 @@ class OctopusClient(_Client, BlockingSurface):
                 yield call.next_chunk(part, held)
                 held.clear()
 
+    def _stream_rows(self, stream: RowStream[T]) -> Generator[BatchResult[T]]:
+        with closing(self._driver.one_by_one(stream.flows())) as parts:
+            for part in parts:
+                if part.outcomes:
+                    yield part
+
     def _use_own_limits(self) -> None:
         self._driver = self._driver.view(self.settings, self._stop)
         self._zeep = None
@@ -395,6 +403,12 @@ class AsyncOctopusClient(_Client, AsyncSurface):
                 async for part in ended:
                     yield call.next_chunk(part, held)
                     held.clear()
+
+    async def _stream_rows(self, stream: RowStream[T]) -> AsyncGenerator[BatchResult[T]]:
+        async with aclosing(self._driver.one_by_one(stream.flows())) as parts:
+            async for part in parts:
+                if part.outcomes:
+                    yield part
 
     def _use_own_limits(self) -> None:
         self._driver = self._driver.view(self.settings, self._stop)

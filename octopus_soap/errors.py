@@ -254,7 +254,9 @@ class ProtocolError(OctopusError):
 
     hint = "is the endpoint the service itself, and not a page about it? `.body_excerpt` shows how the answer begins"
 
-    def __init__(self, message: str, *, body_excerpt: str = "", info: CallInfo | None = None) -> None:
+    def __init__(self, message: str, *, body_excerpt: str = "", hint: str = "", info: CallInfo | None = None) -> None:
+        if hint:
+            self.hint = hint
         super().__init__(message, info=info)
         self.body_excerpt = clip(body_excerpt, 2048)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from octopus_soap.engine import inputs, outcomes
 from octopus_soap.engine.inputs import BatchRule, ListCall
-from octopus_soap.engine.operation import OPERATIONS, SingleCall, confirming, listing, single
+from octopus_soap.engine.operation import OPERATIONS, SingleCall, confirming, listing, page, single
 from octopus_soap.errors import Problem
 from octopus_soap.models import (
     CustomFieldMapping,
@@ -97,7 +97,7 @@ class Operations:
 
     # -- items -------------------------------------------------------------------------------------------------
 
-    @single("GetItemTblList", Safety.READ)
+    @page("GetItemTblList", Safety.READ)
     def get_item_tbl_list(self, *, account_id: str | None = None) -> SingleCall[BatchResult[InventoryItem]]:
         """Return the recently changed and newly created items.
 
@@ -491,7 +491,7 @@ class Operations:
 
     # -- orders ------------------------------------------------------------------------------------------------
 
-    @single("GetOrderList", Safety.READ)
+    @page("GetOrderList", Safety.READ)
     def get_order_list(
         self, criteria: OrderCriteria | None = None, *, keep_raw: bool = False, account_id: str | None = None
     ) -> SingleCall[BatchResult[OrderResponseItem]]:
@@ -516,7 +516,7 @@ class Operations:
         problems = inputs.model_problems(criteria, OrderCriteria)
         return SingleCall(*_orders(criteria, keep_raw), outcomes.collect_rows, account_id, problems)
 
-    @single("GetOrderListStore", Safety.READ)
+    @page("GetOrderListStore", Safety.READ)
     def get_order_list_store(
         self,
         store_ids: str,

@@ -23,7 +23,7 @@ from octopus_soap import (
 )
 from octopus_soap.contracts.bundled import contract_path, operation_names
 from octopus_soap.contracts.wsdl import load_contract
-from octopus_soap.engine.operation import ListOperation, SingleOperation
+from octopus_soap.engine.operation import ListOperation, PageOperation, SingleOperation
 from octopus_soap.operations import OPERATIONS, Operations
 from tests.catalogue import BY_NAME, ROWS, seed
 from tests.every import every
@@ -50,7 +50,7 @@ def test_the_catalogue_has_exactly_the_pages_operations_in_settings_and_contract
 
 def test_each_wire_name_is_declared_once() -> None:
     source = inspect.getsource(operations)
-    declared = re.findall(r'@(?:single|listing|confirming)\(\s*"(\w+)"', source)
+    declared = re.findall(r'@(?:single|page|listing|confirming)\(\s*"(\w+)"', source)
     assert len(declared) == len(set(declared)) == len(ROWS)
     assert declared == list(OPERATIONS), "the table keeps the order of the catalogue"
 
@@ -161,7 +161,7 @@ def test_a_bound_operation_shows_its_own_name_signature_and_documentation(
     assert inspect.getdoc(bound)
     assert repr(bound) == f"<{row.name}{row.signature}>"
     assert callable(bound)
-    assert hasattr(bound, "stream") is (row.rule is not None)
+    assert hasattr(bound, "stream") is (row.rule is not None or isinstance(row, PageOperation))
     assert hasattr(bound, "with_info") is (row.rule is None)
 
 

@@ -76,6 +76,7 @@ class Context:
         account_id: sent as accountID, unless a call names another.
         batch_sizes: rows per batch by operation, where the settings change the default.
         max_request_bytes: largest request body.
+        max_reply_bytes: most that is kept of a reply read in parts.
         parallel_reads, parallel_writes: batches of one call under way at once.
         safety: safety classes the settings override, by operation.
         omitted_values: a choice for all operations, or by wire name, with `*` for the others; see `OmittedValues`.
@@ -88,6 +89,7 @@ class Context:
     account_id: str = field(repr=False)
     batch_sizes: Mapping[str, int] = field(default_factory=dict)
     max_request_bytes: int = 1_000_000
+    max_reply_bytes: int = 64 * 1024 * 1024
     parallel_reads: int = 1
     parallel_writes: int = 1
     safety: Mapping[str, Safety] = field(default_factory=dict)

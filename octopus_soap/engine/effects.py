@@ -1,16 +1,18 @@
-"""Define the three effects a flow yields, and what its driver answers.
+"""Define the four effects a flow yields, and what its driver answers.
 
 A flow is a generator that runs one call, or one batch of a list call. It does no I/O itself:
 
 * `Send(attempt, limit, unwanted)` asks for one HTTP exchange. The driver answers with a `Reply`, or with a
   `SendFailure` when none came.
+* `Receive(more)` asks for the next part of a reply that was sent for in parts. The driver answers with bytes, with none
+  at the reply's end, or with a `SendFailure`.
 * `Sleep(seconds)` asks for a pause.
 * `Compute(work, size)` asks for a pure function to be run, perhaps off the event loop. The driver answers with its
   result, or throws its error into the flow.
 
 Invariants:
 
-* There is no fourth effect.
+* There is no fifth effect. Only the stream of a reply without a limit receives in parts.
 * A flow holds no clock. It adds up the seconds that replies, failures and pauses report, which is how the total limit
   is kept, and why a test can step every retry by hand with a list of replies.
 * A flow's first effect is a `Send`, or it sends nothing at all.
@@ -57,11 +59,22 @@ class Send:
 
     When the exchange has to wait for others of the same call, the driver asks *unwanted* at the last moment: the call
     may have been stopped or have failed meanwhile, and then nothing is sent.
+
+    Unless *whole*, the driver answers a status of 200 with the first part of the body, and with `more` in the reply if
+    that is not all of it.
     """
 
     attempt: Attempt
     limit: float
     unwanted: Callable[[], bool]
+    whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Receive:
+    """Ask for the next part of the reply that has *more*."""
+
+    more: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +107,7 @@ class SendFailure:
     elapsed: float = 0.0
 
 
-Effect: TypeAlias = Send | Sleep | Compute
+Effect: TypeAlias = Send | Receive | Sleep | Compute
 Flow: TypeAlias = Generator[Effect, Any, T]
 Tap: TypeAlias = Callable[[Generator[Effect, Any, Any]], Generator[Effect, Any, Any]]
 """Wraps a flow: sees every effect and its answer, or answers in place of the driver (recording, replay)."""

@@ -36,6 +36,8 @@ from octopus_soap.engine.omitted import (
     read_current,
 )
 from octopus_soap.engine.request import RequestEnd, RequestFailure, RequestResult, perform, request_for
+from octopus_soap.engine.retry import FailureKind
+from octopus_soap.engine.row_stream import RowStream
 from octopus_soap.errors import (
     ApiStatusError,
     InvalidInputError,
@@ -45,6 +47,7 @@ from octopus_soap.errors import (
     ProtocolError,
 )
 from octopus_soap.models.base import WireModel, inner_type
+from octopus_soap.models.replies import RowsOf
 from octopus_soap.results import Answer, BatchResult
 from octopus_soap.safety import OmittedValues, Safety
 
@@ -83,6 +86,8 @@ class BlockingSurface(Surface):
     def _run_batches(self, call: BatchCall[Any, R]) -> R: ...
     @abstractmethod
     def _stream_batches(self, call: BatchCall[T, Any]) -> Generator[BatchResult[T]]: ...
+    @abstractmethod
+    def _stream_rows(self, stream: RowStream[T]) -> Generator[BatchResult[T]]: ...
 
 
 class AsyncSurface(Surface):
@@ -94,6 +99,8 @@ class AsyncSurface(Surface):
     async def _run_batches(self, call: BatchCall[Any, R]) -> R: ...
     @abstractmethod
     def _stream_batches(self, call: BatchCall[T, Any]) -> AsyncGenerator[BatchResult[T]]: ...
+    @abstractmethod
+    def _stream_rows(self, stream: RowStream[T]) -> AsyncGenerator[BatchResult[T]]: ...
 
 
 # -- operations on a client --------------------------------------------------------------------------------------------
@@ -158,6 +165,42 @@ class AsyncCall(_Bound[P, AsyncSurface, Flow[Answer[T]]], Generic[P, T]):
     async def with_info(self, *args: P.args, **kwargs: P.kwargs) -> Answer[T]:
         """Call it, and return the value with the facts of the call (attempts, request id, sizes, drift)."""
         return await self._client._run(self._begin(self._client, self._client._context, *args, **kwargs))
+
+
+class BlockingPage(BlockingCall[P, BatchResult[T]], Generic[P, T]):
+    """An operation whose reply lists rows without a limit, on a blocking client: call it, or `stream` it."""
+
+    def __init__(self, operation: PageOperation[P, T], client: BlockingSurface) -> None:
+        super().__init__(operation, client, operation.flow)
+        self._begin_stream = operation.stream
+
+    def stream(self, *args: P.args, **kwargs: P.kwargs) -> Generator[BatchResult[T]]:
+        """Yield the rows while the reply arrives, in bounded memory and without a limit on their number.
+
+        Nothing is raised for a record that cannot be read: look at each part's outcomes. The stream raises at its end
+        if the reply was cut short, was not well-formed, or said Failure after its rows. The message says how many rows
+        came before: they are right as records, but the list is not complete. `max_reply_bytes` limits what is kept of
+        the reply at any time, `read_timeout` each silence, and `total_timeout` the time spent on receiving.
+        """
+        return self._client._stream_rows(self._begin_stream(self._client, self._client._context, *args, **kwargs))
+
+
+class AsyncPage(AsyncCall[P, BatchResult[T]], Generic[P, T]):
+    """An operation whose reply lists rows without a limit, on an asynchronous client: await a call, or `stream`."""
+
+    def __init__(self, operation: PageOperation[P, T], client: AsyncSurface) -> None:
+        super().__init__(operation, client, operation.flow)
+        self._begin_stream = operation.stream
+
+    def stream(self, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[BatchResult[T]]:
+        """Yield the rows while the reply arrives, in bounded memory and without a limit on their number.
+
+        Nothing is raised for a record that cannot be read: look at each part's outcomes. The stream raises at its end
+        if the reply was cut short, was not well-formed, or said Failure after its rows. The message says how many rows
+        came before: they are right as records, but the list is not complete. `max_reply_bytes` limits what is kept of
+        the reply at any time, `read_timeout` each silence, and `total_timeout` the time spent on receiving.
+        """
+        return self._client._stream_rows(self._begin_stream(self._client, self._client._context, *args, **kwargs))
 
 
 class _BoundList(_Bound[P, S, BatchCall[T, R]], Generic[P, S, T, R]):
@@ -321,6 +364,10 @@ class SingleOperation(Operation, Generic[P, T]):
         arguments = {"accountID": account, **call.arguments}
         return self._flow(call, arguments, context.codec.encode(self.wire_name, arguments), guard, context)
 
+    def _failed(self, failure: RequestFailure) -> OctopusError:
+        """Return the error to raise for a request that was not answered."""
+        return failure.error
+
     def _guard(self, call: SingleCall[T], context: Context) -> OmissionGuard:
         guard = omission_guard(context, self.wire_name, call.guarded, call.omitted_values)
         value = call.arguments[call.guarded]
@@ -342,7 +389,7 @@ class SingleOperation(Operation, Generic[P, T]):
 
         def conclude(end: RequestEnd) -> Answer[T]:
             if isinstance(end, RequestFailure):
-                raise end.error
+                raise self._failed(end)
             if end.refusal is not None:
                 raise _refusal(end.refusal, end, _key(call.arguments.get(call.guarded))).with_info(end.info)
             try:
@@ -353,6 +400,43 @@ class SingleOperation(Operation, Generic[P, T]):
                 raise _open_outcome(self.wire_name, error) from error
 
         return (yield from perform(request, context.config, conclude))
+
+
+class PageOperation(SingleOperation[P, BatchResult[T]], Generic[P, T]):
+    """An operation of one request whose reply lists rows without a limit; it can be streamed."""
+
+    @overload
+    def __get__(self, client: None, owner: type[Any]) -> Self: ...
+    @overload
+    def __get__(self, client: BlockingSurface, owner: type[Any]) -> BlockingPage[P, T]: ...
+    @overload
+    def __get__(self, client: AsyncSurface, owner: type[Any]) -> AsyncPage[P, T]: ...
+    def __get__(
+        self, client: BlockingSurface | AsyncSurface | None, owner: type[Any]
+    ) -> Self | BlockingPage[P, T] | AsyncPage[P, T]:
+        """Return the operation on *client*, or itself on the class."""
+        if client is None:
+            return self
+        if isinstance(client, AsyncSurface):
+            return AsyncPage(self, client)
+        return BlockingPage(self, client)
+
+    def stream(self, client: object, context: Context, /, *args: P.args, **kwargs: P.kwargs) -> RowStream[T]:
+        """Return one call whose rows are handed out while the reply arrives; every check is made before.
+
+        Raises:
+            InvalidInputError: an argument is refused.
+        """
+        plain = first_attempt(self.flow(client, context.unobserved(), *args, **kwargs))
+        reads = self.body(client, *args, **kwargs).reads
+        assert isinstance(reads, RowsOf)  # noqa: S101 - so the row declares it
+        return RowStream(self.wire_name, self.safety, reads, plain.body, context)
+
+    def _failed(self, failure: RequestFailure) -> OctopusError:
+        if failure.kind is not FailureKind.OVERSIZED:
+            return failure.error
+        stream = f"client.{self.name}.stream() reads any number of rows in bounded memory; or raise max_reply_bytes"
+        return ProtocolError(failure.error.message, hint=stream, info=failure.info)
 
 
 def _key(value: Any) -> str:
@@ -465,6 +549,17 @@ def single(
 
     def declare(body: Callable[Concatenate[Any, P], SingleCall[T]]) -> SingleOperation[P, T]:
         return SingleOperation[P, T](wire_name, safety, body)
+
+    return declare
+
+
+def page(
+    wire_name: str, safety: Safety
+) -> Callable[[Callable[Concatenate[Any, P], SingleCall[BatchResult[T]]]], PageOperation[P, T]]:
+    """Declare an operation of one request whose reply lists rows without a limit."""
+
+    def declare(body: Callable[Concatenate[Any, P], SingleCall[BatchResult[T]]]) -> PageOperation[P, T]:
+        return PageOperation[P, T](wire_name, safety, body)
 
     return declare
 

@@ -332,12 +332,18 @@ def submitted(key: str) -> Callable[[RequestResult], SubmitOrderResponseItem]:
 
 def collect_rows(result: RequestResult) -> BatchResult[Any]:
     """Return a page of records: the readable ones as values, the others as failed outcomes with their XML."""
+    outcomes = outcomes_of_rows(result.decoded.rows, result.info)
+    return BatchResult(outcomes, [result.info]).raise_for_unfinished()
+
+
+def outcomes_of_rows(rows: Iterable[Row], info: CallInfo, first: int = 0) -> list[ItemOutcome[Any]]:
+    """Return an outcome for each record; *first* is the index of the first one."""
     outcomes: list[ItemOutcome[Any]] = []
-    for index, row in enumerate(result.decoded.rows):
+    for index, row in enumerate(rows, first):
         if row.problems:
             shown = "; ".join(str(problem) for problem in row.problems[:3])
-            error = ProtocolError(f"cannot read the record: {shown}", info=result.info)
+            error = ProtocolError(f"cannot read the record: {shown}", info=info)
             outcomes.append(ItemOutcome(index, row.key, OutcomeStatus.FAILED, error=error, raw=row.raw))
         else:
             outcomes.append(ItemOutcome(index, row.key, OutcomeStatus.OK, row.value, raw=row.raw))
-    return BatchResult(outcomes, [result.info]).raise_for_unfinished()
+    return outcomes

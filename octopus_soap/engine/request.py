@@ -62,6 +62,7 @@ class Request:
         safety: what a repeat may do, with the settings' overrides applied.
         decode: turns a reply into its contents, or raises.
         body: the envelope.
+        whole: the reply is decoded when all of it has come.
     """
 
     operation: str
@@ -69,6 +70,7 @@ class Request:
     safety: Safety
     decode: Callable[[Reply], Decoded]
     body: bytes = b""
+    whole: bool = True
 
 
 def request_for(context: Context, operation: str, declared: Safety, reads: Reads) -> Request:
@@ -289,7 +291,7 @@ def perform(request: Request, config: CallConfig, conclude: Callable[[RequestEnd
     rejected: RejectedError | None = None
     config.observer.started(trace.info)
     try:
-        end = yield from _attempts(trace, request, config)
+        end = yield from attempts(trace, request, config)
         if isinstance(end, RequestFailure):
             trace.error, trace.kind = end.error, end.kind
         elif end.refusal is not None and (request.safety is Safety.READ or not end.decoded.rows):
@@ -312,13 +314,15 @@ def perform(request: Request, config: CallConfig, conclude: Callable[[RequestEnd
             config.observer.rejected(trace.info, rejected)
 
 
-def _attempts(trace: RequestTrace, request: Request, config: CallConfig) -> Flow[RequestEnd]:
+def attempts(trace: RequestTrace, request: Request, config: CallConfig) -> Flow[RequestEnd]:
     """Send *request* until it is answered, refused, or not worth another attempt."""
     policy, info, lost = config.policy, trace.info, 0
     while True:
         attempt = Attempt(request.operation, request.action, request.body, info.request_id, info.attempts + 1)
         trace.begun = attempt.number
-        answer: Reply | SendFailure = yield Send(attempt, max(0.0, policy.total - info.elapsed), config.stopped)
+        answer: Reply | SendFailure = yield Send(
+            attempt, max(0.0, policy.total - info.elapsed), config.stopped, request.whole
+        )
         info = _note_answer(trace, attempt, answer)
         retry_after: float | None = None
         if isinstance(answer, SendFailure):

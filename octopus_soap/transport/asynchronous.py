@@ -30,6 +30,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
+from types import GeneratorType
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 import httpcore
@@ -44,7 +45,7 @@ from octopus_soap._http import (
     no_cookies,
     proxy_variables,
 )
-from octopus_soap.engine.effects import Attempt, Compute, Effect, Flow, Send, SendFailure, Sleep
+from octopus_soap.engine.effects import Attempt, Compute, Effect, Flow, Receive, Send, SendFailure, Sleep
 from octopus_soap.engine.retry import FailureKind
 from octopus_soap.errors import (
     ClientClosedError,
@@ -260,6 +261,63 @@ class AsyncConnections:
                 asyncio.run_coroutine_threadsafe(known.http.aclose(), known.loop)
 
 
+_PART = 64 * 1024
+"""Least size of a part of a reply, unless it is the last one."""
+_NO_LIMIT = 1 << 62
+_OK = 200
+
+
+class _OpenBody:
+    """A body that is received in parts, and holds its connection and its turn until it is closed.
+
+    Args:
+        response: the reply.
+        left: seconds that may be spent on receiving.
+        release: gives the turn back.
+    """
+
+    def __init__(self, response: httpx.Response, left: float, release: Callable[[], object]) -> None:
+        self._response, self.left, self._release = response, left, release
+        self._pieces = _raw_pieces(response)
+        self._inflater = Inflater(response.headers.get("content-encoding", ""), _NO_LIMIT)
+        self.ended = False
+
+    async def receive(self) -> bytes:
+        """Return the next part; none of it at the end. Raises what httpx, the event loop and `Inflater` raise."""
+        began, part, complete = time.monotonic(), bytearray(), False
+        try:
+            async with asyncio.timeout(max(0.001, self.left)):
+                while len(part) < _PART and not complete:
+                    piece = await anext(self._pieces, None)
+                    complete = piece is None
+                    if piece is None:
+                        self._inflater.end()
+                    else:
+                        part += self._inflater.feed(piece)
+        except BaseException:
+            await self.close()
+            raise
+        finally:
+            self.left -= time.monotonic() - began
+        if complete:
+            await self.close()
+        return bytes(part)
+
+    async def close(self) -> None:
+        """Give back the connection and the turn."""
+        if not self.ended:
+            self.ended = True
+            try:
+                await self._response.aclose()
+            finally:
+                self._release()
+
+
+def _named(response: httpx.Response) -> dict[str, str]:
+    """A reply's headers by lower-case name."""
+    return {name.lower(): value for name, value in response.headers.items()}
+
+
 class AsyncDriver:
     """Sends, sleeps and runs flows for one asynchronous client, or for a view of one.
 
@@ -285,8 +343,12 @@ class AsyncDriver:
 
     # -- one exchange ------------------------------------------------------------------------------------------
 
-    async def exchange(self, exchange: Attempt, limit: float) -> Reply | SendFailure:
+    async def exchange(
+        self, exchange: Attempt, limit: float, opened: list[_OpenBody] | None = None
+    ) -> Reply | SendFailure:
         """Make one HTTP exchange within *limit* seconds, the wait for its turn included.
+
+        A body is received in parts and added to *opened*, if that is given.
 
         Raises:
             ClientClosedError: the client was closed.
@@ -296,21 +358,25 @@ class AsyncDriver:
         if isinstance(waited, SendFailure):
             return waited
         started = time.monotonic() - waited
+        before = len(opened or ())
         try:
-            answer = await self._within(here.http, exchange, limit, started)
+            answer = await self._within(here, exchange, limit, started, opened)
         finally:
-            here.turns.release()
+            if len(opened or ()) == before:  # an open body gives its turn back when it is closed
+                here.turns.release()
         if isinstance(answer, SendFailure) and answer.kind is FailureKind.STALE:
             await here.drop_idle()
         return answer
 
     async def _within(
-        self, http: httpx.AsyncClient, exchange: Attempt, limit: float, started: float
+        self, here: _Loop, exchange: Attempt, limit: float, started: float, opened: list[_OpenBody] | None
     ) -> Reply | SendFailure:
         trace = _Trace()
         try:
             async with asyncio.timeout(max(0.001, started + limit - time.monotonic())):
-                return await self._send(http, exchange, trace, started)
+                if opened is None:
+                    return await self._send(here.http, exchange, trace, started)
+                return await self._send_for_parts(here, exchange, trace, started + limit, opened)
         except TimeoutError:
             elapsed = time.monotonic() - started
             # Only a connection that was seen to be made, and no request on it, proves that nothing left.
@@ -325,7 +391,37 @@ class AsyncDriver:
         except BodyCodingError as error:
             return unreadable(error, time.monotonic() - started)
 
+    async def _send_for_parts(
+        self, here: _Loop, exchange: Attempt, trace: _Trace, until: float, opened: list[_OpenBody]
+    ) -> Reply:
+        began = time.monotonic()
+        response = await self._answer(here.http, exchange, trace)
+        if response.status_code != _OK:
+            return await self._whole(response, began)
+        body = _OpenBody(response, until - time.monotonic(), here.turns.release)
+        opened.append(body)
+        first = await body.receive()
+        return Reply(_OK, _named(response), first, time.monotonic() - began, None if body.ended else body)
+
+    async def _receive(self, body: _OpenBody) -> bytes | SendFailure:
+        """The next part of a reply, or why it does not come."""
+        began, limit, trace = time.monotonic(), body.left, _Trace()
+        trace.sent = trace.answered = True
+        try:
+            return b"" if body.ended else await body.receive()
+        except TimeoutError:
+            late = TimedOutError(f"no complete answer within the total limit; {limit:.3g} s of it were left")
+            return SendFailure(FailureKind.AMBIGUOUS, late, time.monotonic() - began)
+        except (httpx.HTTPError, httpx.StreamError, FramingError, OSError) as error:
+            return failure_of(error, trace, time.monotonic() - began, self._settings.read_timeout)
+        except BodyCodingError as error:
+            return unreadable(error, time.monotonic() - began)
+
     async def _send(self, http: httpx.AsyncClient, exchange: Attempt, trace: _Trace, started: float) -> Reply:
+        return await self._whole(await self._answer(http, exchange, trace), started)
+
+    async def _answer(self, http: httpx.AsyncClient, exchange: Attempt, trace: _Trace) -> httpx.Response:
+        """Send, and return the answer before its body is read."""
         settings = self._settings
         request = http.build_request(
             "POST",
@@ -338,32 +434,36 @@ class AsyncDriver:
             timeout=httpx.Timeout(settings.read_timeout, connect=settings.connect_timeout, pool=None, write=None),
             extensions={"trace": trace},
         )
-        response = await http.send(request, stream=True)
+        return await http.send(request, stream=True)
+
+    async def _whole(self, response: httpx.Response, started: float) -> Reply:
         try:
             body = bytearray()
-            inflater = Inflater(response.headers.get("content-encoding", ""), settings.max_reply_bytes)
+            inflater = Inflater(response.headers.get("content-encoding", ""), self._settings.max_reply_bytes)
             async for piece in _raw_pieces(response):
                 body += inflater.feed(piece)
             inflater.end()
         finally:
             await response.aclose()
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        return Reply(response.status_code, headers, bytes(body), time.monotonic() - started)
+        return Reply(response.status_code, _named(response), bytes(body), time.monotonic() - started)
 
     # -- flows -------------------------------------------------------------------------------------------------
 
-    async def run(self, flow: Flow[T], room: asyncio.Semaphore | None = None) -> T:
+    async def run(
+        self, flow: Flow[T], room: asyncio.Semaphore | None = None, opened: list[_OpenBody] | None = None
+    ) -> T:
         """Run one flow to its end; a flow broken off is closed here and now, so that it can tell so.
 
         Args:
             flow: the flow.
+            opened: takes the bodies that are received in parts.
             room: held for each of its exchanges, where others of its call run beside it.
         """
         tapped: Flow[T] = flow if self._connections.tap is None else self._connections.tap(flow)
         with contextlib.closing(tapped):
-            return await self._run(tapped, room)
+            return await self._run(tapped, room, opened if tapped is flow else None)
 
-    async def _run(self, flow: Flow[T], room: asyncio.Semaphore | None) -> T:
+    async def _run(self, flow: Flow[T], room: asyncio.Semaphore | None, opened: list[_OpenBody] | None) -> T:
         answer: Any = None
         error: Exception | None = None
         while True:
@@ -378,7 +478,14 @@ class AsyncDriver:
                     # The wait for room is nobody's limit: nothing of this request has begun.
                     async with contextlib.nullcontext() if room is None else room:
                         over = room is not None and effect.unwanted()
-                        answer = stopped() if over else await self.exchange(effect.attempt, effect.limit)
+                        if over:
+                            answer = stopped()
+                        elif effect.whole:
+                            answer = await self.exchange(effect.attempt, effect.limit)
+                        else:
+                            answer = await self.exchange(effect.attempt, effect.limit, opened)
+                case Receive():
+                    answer = await self._receive(effect.more)
                 case Sleep():
                     await asyncio.sleep(effect.seconds)
                 case Compute():
@@ -388,6 +495,18 @@ class AsyncDriver:
                         error = raised
                 case _:
                     assert_never(effect)
+
+    async def one_by_one(self, flows: Iterator[Flow[T]]) -> AsyncGenerator[T]:
+        """Run flows one after another and yield their results; bodies they left open are closed at the end."""
+        opened: list[_OpenBody] = []
+        try:
+            for flow in flows:
+                yield await self.run(flow, opened=opened)
+        finally:
+            for body in opened:
+                await body.close()
+            if isinstance(flows, GeneratorType):
+                flows.close()
 
     async def side_by_side(self, flows: Iterator[Flow[T]], parallel: int, ahead: int) -> AsyncGenerator[T]:
         """Run flows, at most *parallel* exchanges at once, and yield their results in order.

@@ -20,18 +20,21 @@ from collections import deque
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import closing, nullcontext
 from contextvars import copy_context
+from functools import partial
 from http.client import HTTPException
+from types import GeneratorType
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 import requests
 import urllib3
 
-from octopus_soap._http import BodyCodingError, BodyTooLongError
-from octopus_soap.engine.effects import Attempt, Compute, Effect, Flow, Send, SendFailure, Sleep
+from octopus_soap._http import BodyCodingError, BodyTooLongError, Inflater
+from octopus_soap.engine.effects import Attempt, Compute, Effect, Flow, Receive, Send, SendFailure, Sleep
 from octopus_soap.engine.retry import FailureKind
 from octopus_soap.errors import OctopusError
 from octopus_soap.transport.connections import (
     Connections,
+    MovingDeadline,
     OriginAuth,
     deadline,
     failure_of,
@@ -50,6 +53,11 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+_CHUNK = 256 * 1024
+_PART = 64 * 1024
+"""Least size of a part of a reply, unless it is the last one."""
+_NO_LIMIT = 1 << 62
+_OK = 200
 _ONE_AT_A_TIME: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 """Threads of this interpreter take turns; a free-threaded one decodes as many pages at once as it has processors."""
 
@@ -86,6 +94,62 @@ class _Beside:
         self.decoding = threading.Lock() if _ONE_AT_A_TIME else nullcontext()
 
 
+class _OpenBody:
+    """A body that is received in parts, and holds its connection and its turn until it is closed.
+
+    Args:
+        response: the reply.
+        until: moved on before each part, so that only the time spent on receiving counts.
+        left: seconds that may be spent on receiving.
+        release: gives the turn back.
+    """
+
+    def __init__(
+        self, response: requests.Response, until: MovingDeadline, left: float, release: Callable[[], object]
+    ) -> None:
+        self._response, self._until, self.left, self._release = response, until, left, release
+        self._inflater = Inflater(response.headers.get("Content-Encoding", ""), _NO_LIMIT)
+        raw: Any = response.raw
+        here = raw is None or getattr(response, "_content_consumed", False)  # by a hook of the caller's session
+        self._pieces: Iterator[bytes] = (
+            iter((response.content,))
+            if here
+            else raw.stream(_CHUNK, decode_content=False)
+            if hasattr(raw, "stream")
+            else iter(partial(raw.read, _CHUNK), b"")
+        )
+        self._plain = here
+        self.ended = False
+
+    def receive(self) -> bytes:
+        """Return the next part; none of it at the end. Raises what requests, urllib3, sockets and `Inflater` raise."""
+        began, part, complete = time.monotonic(), bytearray(), False
+        self._until.until = began + self.left
+        try:
+            while len(part) < _PART and not complete:
+                piece = next(self._pieces, None)
+                complete = piece is None
+                if piece is not None:
+                    part += piece if self._plain else self._inflater.feed(piece)
+                elif not self._plain:
+                    self._inflater.end()
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            self.left -= time.monotonic() - began
+        if complete:
+            self.close()
+        return bytes(part)
+
+    def close(self) -> None:
+        """Give back the connection and the turn."""
+        if not self.ended:
+            self.ended = True
+            self._response.close()
+            self._release()
+
+
 class BlockingDriver:
     """Sends, sleeps and runs flows for one client, or for a view of one.
 
@@ -114,7 +178,11 @@ class BlockingDriver:
     # -- one exchange ------------------------------------------------------------------------------------------
 
     def exchange(
-        self, exchange: Attempt, limit: float, abandoned: threading.Event | None = None
+        self,
+        exchange: Attempt,
+        limit: float,
+        abandoned: threading.Event | None = None,
+        opened: list[_OpenBody] | None = None,
     ) -> Reply | SendFailure:
         """Make one HTTP exchange within *limit* seconds, the wait for its turn included.
 
@@ -122,6 +190,7 @@ class BlockingDriver:
             exchange: what is sent.
             limit: seconds.
             abandoned: once set, nobody wants the answer any more.
+            opened: takes a body that is to be received in parts; without it the whole body is read.
 
         Raises:
             ClientClosedError: the client was closed.
@@ -137,15 +206,22 @@ class BlockingDriver:
         if isinstance(waited, SendFailure):
             return waited
         started = time.monotonic() - waited
-        token = deadline.set(started + limit)
+        until, more = MovingDeadline(started + limit), None
+        until.until = started + limit
+        token = deadline.set(until)
         answered = False
         try:
             response = self._send(session, exchange.body, headers, max(0.001, started + limit - time.monotonic()))
             answered = True
-            try:
-                content = self._read(response, started + limit)
-            finally:
-                response.close()
+            if opened is not None and response.status_code == _OK:
+                more = _OpenBody(response, until, started + limit - time.monotonic(), turns.release)
+                opened.append(more)
+                content = more.receive()
+            else:
+                try:
+                    content = self._read(response, started + limit)
+                finally:
+                    response.close()
         except (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError) as error:
             own = self._connections.given is None
             elapsed = time.monotonic() - started
@@ -160,9 +236,22 @@ class BlockingDriver:
             return unreadable(error, time.monotonic() - started)
         finally:
             deadline.reset(token)
-            turns.release()
+            if more is None:  # an open body gives its turn back when it is closed
+                turns.release()
         named = {name.lower(): value for name, value in response.headers.items()}
-        return Reply(response.status_code, named, content, time.monotonic() - started)
+        rest = None if more is None or more.ended else more
+        return Reply(response.status_code, named, content, time.monotonic() - started, rest)
+
+    def _receive(self, body: _OpenBody) -> bytes | SendFailure:
+        """The next part of a reply, or why it does not come."""
+        began, limit, handled = time.monotonic(), body.left, sys.exception()
+        try:
+            return b"" if body.ended else body.receive()
+        except (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError) as error:
+            silence = self._settings.read_timeout
+            return failure_of(error, time.monotonic() - began, limit, silence, connecting=False, handled=handled)
+        except BodyCodingError as error:
+            return unreadable(error, time.monotonic() - began)
 
     def _send(
         self, session: requests.Session, body: bytes | None, headers: Mapping[str, str], left: float, url: str = ""
@@ -229,16 +318,20 @@ class BlockingDriver:
 
     # -- flows -------------------------------------------------------------------------------------------------
 
-    def run(self, flow: Flow[T], beside: _Beside | None = None) -> T:
+    def run(self, flow: Flow[T], beside: _Beside | None = None, opened: list[_OpenBody] | None = None) -> T:
         """Run one flow to its end, alone or *beside* others of its call.
+
+        Bodies it receives in parts are added to *opened*.
 
         A flow broken off is closed here and now, so that it can tell so.
         """
         tapped: Flow[T] = flow if self._connections.tap is None else self._connections.tap(flow)
         with closing(tapped):
-            return self._run(tapped, beside)
+            return self._run(tapped, beside, opened if tapped is flow else None)
 
-    def _run(self, flow: Flow[T], beside: _Beside | None) -> T:
+    def _run(  # noqa: C901 - one branch for each effect, and no call for each of them
+        self, flow: Flow[T], beside: _Beside | None, opened: list[_OpenBody] | None
+    ) -> T:
         answer: Any = None
         error: Exception | None = None
         while True:
@@ -250,7 +343,9 @@ class BlockingDriver:
             answer, error = None, None
             match effect:
                 case Send():
-                    if beside is None:
+                    if not effect.whole:
+                        answer = self.exchange(effect.attempt, effect.limit, opened=opened)
+                    elif beside is None:
                         answer = self.exchange(effect.attempt, effect.limit)
                     else:
                         with beside.room:  # the wait for it is nobody's limit: nothing of this request has begun
@@ -261,6 +356,8 @@ class BlockingDriver:
                                 if effect.unwanted()
                                 else self.exchange(effect.attempt, effect.limit, beside.abandoned)
                             )
+                case Receive():
+                    answer = self._receive(effect.more)
                 case Sleep():
                     self._pause(effect.seconds, beside)
                 case Compute():
@@ -280,6 +377,18 @@ class BlockingDriver:
         while (left := until - time.monotonic()) > 0 and not (self._stop is not None and self._stop.is_set()):
             if beside.abandoned.wait(min(left, POLL_SECONDS)):
                 return
+
+    def one_by_one(self, flows: Iterator[Flow[T]]) -> Generator[T]:
+        """Run flows one after another and yield their results; bodies they left open are closed at the end."""
+        opened: list[_OpenBody] = []
+        try:
+            for flow in flows:
+                yield self.run(flow, opened=opened)
+        finally:
+            for body in opened:
+                body.close()
+            if isinstance(flows, GeneratorType):
+                flows.close()
 
     def side_by_side(self, flows: Iterator[Flow[T]], parallel: int, ahead: int) -> Generator[T]:
         """Run flows, at most *parallel* exchanges at once, and yield their results in order.

@@ -63,6 +63,15 @@ if TYPE_CHECKING:
     from octopus_soap.settings import OctopusSettings
 
 
+class MovingDeadline(float):
+    """A deadline for a reply received in parts: `until` is moved on before each part."""
+
+    until: float
+
+    def __sub__(self, now: float) -> float:
+        return self.until - now
+
+
 deadline: ContextVar[float | None] = ContextVar("octopus_soap_deadline", default=None)
 """Monotonic time at which the exchange of this thread must be over."""
 

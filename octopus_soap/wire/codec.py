@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -22,9 +23,12 @@ if TYPE_CHECKING:
 
     from octopus_soap.contracts.wsdl import Contract, Shape
     from octopus_soap.wire.decode import ReadList
+    from octopus_soap.wire.fast_rows.arriving import ArrivingRows
+    from octopus_soap.wire.readers import Row
     from octopus_soap.wire.redact import Redactor
 
 _OK = 200
+_CHARSET = re.compile(r"charset=.*[a-z]", re.IGNORECASE)
 
 
 class Codec:
@@ -86,25 +90,77 @@ class Codec:
                 return decoded
         return self._decoded(operation, reply, reads, reply.body)
 
-    def _rest(self, operation: str, reply: Reply, reads: RowsOf, body: bytes, read_list: ReadList) -> Decoded:
-        """Decode *body*, a reply whose rows *read_list* reads."""
+    def _rest(
+        self,
+        operation: str,
+        reply: Reply,
+        reads: RowsOf,
+        body: bytes,
+        read_list: ReadList,
+        *,
+        rows_came: bool = False,
+    ) -> Decoded:
+        """Decode *body*, a reply whose rows *read_list* reads; *rows_came*: it had rows that were taken already."""
         said = reply.body if "error_message" in reads.model.model_fields else body
-        return self._decoded(operation, replace(reply, body=body), reads, said, read_list)
+        return self._decoded(operation, replace(reply, body=body), reads, said, read_list, rows_came=rows_came)
 
     def _decoded(
-        self, operation: str, reply: Reply, reads: Reads, said: bytes, read_list: ReadList | None = None
+        self,
+        operation: str,
+        reply: Reply,
+        reads: Reads,
+        said: bytes,
+        read_list: ReadList | None = None,
+        *,
+        rows_came: bool = False,
     ) -> Decoded:
         element, replaced = soap_body(reply, self._redactor)
         if element is None and not isinstance(reads, Nothing):
             raise ProtocolError(f"HTTP {reply.status} with no SOAP reply in it")
         name = self._operation(operation).response_name
         decoded = self._decoder.response(element, name, reads, read_list)
+        decoded.replaced = decoded.replaced or replaced
         if any(map(said.__contains__, self._redactor.encoded)):  # where the service's own words may stand
             self._mask(decoded)
-        if replaced:
+        if decoded.replaced:
             decoded.warnings.append("characters that XML forbids were replaced by U+FFFD")
-        self._check_status(decoded, reads)
+        self._check_status(decoded, reads, rows_came=rows_came or bool(decoded.rows))
         return decoded
+
+    def arriving(self, operation: str, reply: Reply, reads: RowsOf, most: int) -> ArrivingReply:
+        """What reads the rest of *reply*, of which the first part has come, while it arrives.
+
+        Args:
+            operation: wire name.
+            reply: status and headers; its body is the first part.
+            reads: the rows it lists.
+            most: bytes that may be kept.
+        """
+        return ArrivingReply(self, operation, reply, reads, most)
+
+    def arriving_rows(self, operation: str, reply: Reply, reads: RowsOf, most: int) -> ArrivingRows:
+        """What reads the parts of a reply, before anything is masked."""
+        return self._fast_rows.arriving(
+            self._decoder.readers.of(reads.model),
+            self._operation(operation).response_name,
+            most=most,
+            raw=reads.raw,
+            whole=_CHARSET.search(reply.headers.get("content-type", "").replace("utf-8", "")) is not None,
+            decode_whole=lambda body: self.decode(operation, replace(reply, body=body), reads),
+            decode_rest=partial(self._rest, operation, reply, reads, rows_came=True),
+        )
+
+    def masked_rows(self, rows: list[Row]) -> list[Row]:
+        """*rows* with this client's secrets masked in the service's own words."""
+        return [self._masked_row(row) if row.problems or self._says(row.value) else row for row in rows]
+
+    def _masked_row(self, row: Row) -> Row:
+        problems = tuple(replace(p, value=self._redactor.text(p.value)) for p in row.problems)
+        return row._replace(value=self._masked(row.value), problems=problems)
+
+    @staticmethod
+    def _says(value: Any) -> bool:
+        return bool(getattr(value, "error_message", None))
 
     def _mask(self, decoded: Decoded) -> None:
         """Mask this client's secrets in the service's own words, which end up in errors and outcomes."""
@@ -117,19 +173,14 @@ class Codec:
         elif isinstance(decoded.value, WireModel):
             decoded.value = self._masked(decoded.value)
         decoded.problems = tuple(replace(p, value=text(p.value)) for p in decoded.problems)
-        decoded.rows = [
-            row._replace(
-                value=self._masked(row.value), problems=tuple(replace(p, value=text(p.value)) for p in row.problems)
-            )
-            for row in decoded.rows
-        ]
+        decoded.rows = list(map(self._masked_row, decoded.rows))
 
     def _masked(self, value: Any) -> Any:
         said = getattr(value, "error_message", None)
         return value.model_copy(update={"error_message": self._redactor.text(said)}) if said else value
 
     @staticmethod
-    def _check_status(decoded: Decoded, reads: Reads) -> None:
+    def _check_status(decoded: Decoded, reads: Reads, *, rows_came: bool) -> None:
         """Raise for an envelope that is no answer; note the error of one that is not Success."""
         if not decoded.enveloped:
             return
@@ -138,7 +189,7 @@ class Codec:
             if not decoded.present:
                 raise ProtocolError("the APIResult has neither Status nor ResultData")
             decoded.warnings.append("the APIResult has no Status; its ResultData was read")
-        elif status not in {"success", "true"} and not decoded.rows and refuses_credentials(decoded.message):
+        elif status not in {"success", "true"} and not rows_came and refuses_credentials(decoded.message):
             # Rows prove that the credentials were accepted: then words like "not permitted" are about the items.
             raise AuthenticationError(f"the service refused the credentials: {decoded.message[:300]}")
         elif status in {"success", "true"} and isinstance(reads, OneOf | ScalarOf) and not decoded.present:
@@ -151,6 +202,39 @@ class Codec:
         member = self.contract.operation(operation).parameter(parameter)
         shape = member.shape.items.shape if member.shape.items is not None else member.shape
         return list(_omitted(shape, value, ""))
+
+
+class ArrivingReply:
+    """A reply whose rows are read while it arrives, with this client's secrets masked in what they say."""
+
+    def __init__(self, codec: Codec, operation: str, reply: Reply, reads: RowsOf, most: int) -> None:
+        self._codec = codec
+        self._rows = codec.arriving_rows(operation, reply, reads, most)
+        self.begun = Decoded()
+        """Stands for the reply as long as it has not ended."""
+        self.decoded: Decoded | None = None
+        """What the reply said besides its rows; None before its end."""
+        self._rows.feed(reply.body)
+
+    @property
+    def count(self) -> int:
+        """Rows taken so far."""
+        return self._rows.count
+
+    def feed(self, part: bytes) -> None:
+        """Read the next part of the body; an empty one is its end.
+
+        Raises:
+            OctopusError: the reply is cut short, is not well-formed, is a fault, or is none of this operation.
+        """
+        if part:
+            self._rows.feed(part)
+        else:
+            self.decoded = self._rows.end()
+
+    def take(self) -> list[Row]:
+        """Return the rows read since it was last asked."""
+        return self._codec.masked_rows(self._rows.take())
 
 
 def _refusal(decoded: Decoded) -> ApiStatusError:

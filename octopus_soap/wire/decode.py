@@ -71,6 +71,7 @@ class Decoded:
         warnings: oddities that were tolerated.
         refusal: the error of an envelope that is not Success; None if it is, or the value came bare.
         nil_rows: rows of a list that were nil, and dropped.
+        replaced: characters that XML forbids were replaced by U+FFFD.
     """
 
     enveloped: bool = False
@@ -86,6 +87,15 @@ class Decoded:
     warnings: list[str] = field(default_factory=list)
     refusal: ApiStatusError | None = None
     nil_rows: int = 0
+    replaced: bool = False
+
+
+DOCTYPE = "the reply carries a DOCTYPE, which SOAP forbids; it was not read"
+
+
+def not_well_formed(error: Exception) -> ProtocolError:
+    """The error of a reply that lxml refuses."""
+    return ProtocolError(f"the reply is not complete, well-formed XML: {str(getattr(error, 'msg', error))[:200]}")
 
 
 def parse(body: bytes) -> tuple[Element, bool]:
@@ -97,14 +107,14 @@ def parse(body: bytes) -> tuple[Element, bool]:
     try:
         return _parse(body), False
     except etree.XMLSyntaxError as error:
-        message = str(error.msg)
+        refused = not_well_formed(error)
     cleaned = _FORBIDDEN_BYTE.sub(b"\xef\xbf\xbd", _REFERENCE.sub(_allowed, body))
     if cleaned != body and body[:2] not in {b"\xff\xfe", b"\xfe\xff"}:  # UTF-16 is full of zero bytes
         try:
             return _parse(cleaned), True
         except etree.XMLSyntaxError as error:
-            message = str(error.msg)
-    raise ProtocolError(f"the reply is not complete, well-formed XML: {message[:200]}")
+            refused = not_well_formed(error)
+    raise refused
 
 
 def _allowed(reference: re.Match[bytes]) -> bytes:
@@ -113,31 +123,36 @@ def _allowed(reference: re.Match[bytes]) -> bytes:
     return b"&#xFFFD;" if forbidden else reference[0]
 
 
-STRICT: dict[str, Any] = {
-    "resolve_entities": False,
-    "no_network": True,
-    "load_dtd": False,
-    "dtd_validation": False,
-    "huge_tree": False,
-    "recover": False,
-    "remove_comments": True,
-    "remove_pis": True,
-    "collect_ids": False,
-}
-"""How every parser reads: it recovers nothing, resolves no entity and loads nothing."""
+def without_forbidden(text: str) -> str:
+    """*text*, a part of a reply, with U+FFFD in place of characters that XML forbids, as a whole reply is read."""
+    return _FORBIDDEN_BYTE.sub(b"\xef\xbf\xbd", _REFERENCE.sub(_allowed, text.encode())).decode()
 
 
-def strict_parser() -> etree.XMLParser:
-    """A parser for one reply, or for a part of one."""
-    return etree.XMLParser(**STRICT)
+def strict_parser(*, recover: bool = False) -> etree.XMLParser:
+    """A parser for one reply, or for a part of one: it resolves no entity and loads nothing.
+
+    Args:
+        recover: make the best of what is not well-formed. Never for what is decoded.
+    """
+    return etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+        recover=recover,
+        remove_comments=True,
+        remove_pis=True,
+        collect_ids=False,
+    )
 
 
 def _parse(body: bytes) -> Element:
     if b"<!DOCTYPE" in body[:4096]:
-        raise ProtocolError("the reply carries a DOCTYPE, which SOAP forbids; it was not read")
+        raise ProtocolError(DOCTYPE)
     root = etree.fromstring(body, strict_parser())
     if root.getroottree().docinfo.internalDTD is not None:
-        raise ProtocolError("the reply carries a DOCTYPE, which SOAP forbids; it was not read")
+        raise ProtocolError(DOCTYPE)
     if has_references(body):
         resolve_references(root)
     return root

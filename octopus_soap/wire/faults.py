@@ -83,14 +83,16 @@ class Reply:
     Attributes:
         status: HTTP status code.
         headers: header values by lower-case name.
-        body: the body, decompressed.
-        elapsed: seconds from sending to the last byte.
+        body: the body, decompressed; its first part if more is to come.
+        elapsed: seconds from sending to the last byte of `body`.
+        more: what the driver knows the rest of the body by; None if there is none.
     """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
     elapsed: float = 0.0
+    more: Any = None
 
 
 def is_answered(status: int) -> bool:

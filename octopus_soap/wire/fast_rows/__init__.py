@@ -38,10 +38,11 @@ limited number of tags. Each step reads a row once, so the time is linear in the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from octopus_soap.errors import OctopusError
 from octopus_soap.wire.decode import read_element
+from octopus_soap.wire.fast_rows.arriving import ArrivingRows
 from octopus_soap.wire.fast_rows.page import MARK, Page
 from octopus_soap.wire.fast_rows.rows import Rows
 from octopus_soap.wire.fast_rows.tags import Contexts
@@ -86,8 +87,14 @@ class FastRows:
 
         def read_list(container: Element, decoded: Decoded) -> None:
             nonlocal read
-            self._read_list(page, container, reader, decoded)
-            read = True
+            for child in container:
+                if local_name(child.tag) == MARK:
+                    if read:
+                        raise Fallback
+                    read = True
+                    Rows(self._contexts, container, reader, decoded).read(page.rows)
+                elif (row := read_element(child, reader, decoded)) is not None:
+                    decoded.rows.append(row)
 
         try:
             decoded = decode_rest(page.rest, read_list)
@@ -97,12 +104,6 @@ class FastRows:
             return None
         return decoded if read else None
 
-    def _read_list(self, page: Page, container: Element, reader: RecordReader, decoded: Decoded) -> None:
-        children = list(container)
-        if sum(local_name(child.tag) == MARK for child in children) != 1:
-            raise Fallback
-        for child in children:
-            if local_name(child.tag) == MARK:
-                Rows(self._contexts, container, reader, decoded).read(page.rows)
-            elif (row := read_element(child, reader, decoded)) is not None:
-                decoded.rows.append(row)
+    def arriving(self, reader: RecordReader, response_name: str, **how: Any) -> ArrivingRows:
+        """What reads a reply while it arrives; see `ArrivingRows`."""
+        return ArrivingRows(self._contexts, reader, response_name, **how)

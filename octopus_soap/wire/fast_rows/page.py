@@ -11,17 +11,17 @@ if TYPE_CHECKING:
     from octopus_soap.wire.readers import RecordReader
 
 MARK = "octopus-soap-rows"
-_PAGE = 10_000_000
+PAGE = 10_000_000
 """Bytes of a page: libxml2 refuses a longer text, and decides that for whole pages."""
-_DECLARATION = re.compile(
+DECLARATION = re.compile(
     r"<\?xml version=(?:\"1\.0\"|'1\.0')(?: encoding=[\"']([\w.-]+)[\"'])?(?: standalone=[\"'](?:yes|no)[\"'])?\s*\?>"
 )
 _ASCII = frozenset({"us-ascii", "iso-8859-1", "windows-1252"})
 """Encodings that mean the same as UTF-8 for a page of ASCII only."""
-_BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
-_BEFORE = b"\xef\xbb\xbf \t\r\n"
+BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
+BEFORE = b"\xef\xbb\xbf \t\r\n"
 """What may stand before a reply; it is taken off every one."""
-_CONTROLS = bytes(code for code in range(0x20) if chr(code) not in "\t\n\r")
+CONTROLS = bytes(code for code in range(0x20) if chr(code) not in "\t\n\r")
 _LIST = re.compile(r"<(?:[^\s<>/:]+:)?ResultData(?:\s[^<>]*)?>(?:\s++|<!--[^<>]*-->)*+<([^\s<>/!?]+)[\s>]")
 _NO_ROW_NAMES = frozenset({"status", "resultdata", "messagecode"})
 
@@ -50,28 +50,28 @@ class Page(NamedTuple):
         end = text.rfind(closing) + len(closing)
         if end < start + len(closing):
             return None
-        encoding = "utf-16" if body.lstrip(_BEFORE)[:2] in _BYTE_ORDER_MARKS else "utf-8"
+        encoding = "utf-16" if body.lstrip(BEFORE)[:2] in BYTE_ORDER_MARKS else "utf-8"
         return cls(f"{text[:start]}<{MARK}/>{text[end:]}".encode(encoding), text[start:end])
 
 
 def page_text(body: bytes) -> str | None:
     """Return *body* as text that a parser reads as it stands, or None if there may be more to it."""
-    body = body.lstrip(_BEFORE)
+    body = body.lstrip(BEFORE)
     try:
-        if len(body) < _PAGE and body[:2] in _BYTE_ORDER_MARKS:
+        if len(body) < PAGE and body[:2] in BYTE_ORDER_MARKS:
             text = body.decode("utf-16")
             body, written = text.encode(), "utf-16"
         else:
             text, written = body.decode("utf-8"), "utf-8"
     except UnicodeError:
         return None
-    declared = _DECLARATION.match(text)
+    declared = DECLARATION.match(text)
     encoding = (declared[1] or "").lower() if declared else ""
     if (
-        len(body) >= _PAGE
+        len(body) >= PAGE
         or (declared is None and (text.startswith("<?xml") or written != "utf-8"))
         or not (encoding in ("", written) or (encoding in _ASCII and body.isascii() and written == "utf-8"))
-        or len(body.translate(None, _CONTROLS)) != len(body)
+        or len(body.translate(None, CONTROLS)) != len(body)
         or (b"\xef" in body and ("\ufffe" in text or "\uffff" in text))
     ):
         return None

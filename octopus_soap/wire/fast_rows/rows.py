@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lxml import etree
 
-from octopus_soap.wire.decode import read_element, strict_parser
+from octopus_soap.wire.decode import read_element, strict_parser, without_forbidden
 from octopus_soap.wire.fast_rows.records import is_plain
 from octopus_soap.wire.fast_rows.tags import declarations, read_members
-from octopus_soap.wire.fast_rows.text import CANNOT, SPACE, Fallback, Unread, without_sections
+from octopus_soap.wire.fast_rows.text import CANNOT, SPACE, Fallback, Unread, resolve, without_sections
 from octopus_soap.wire.readers import ROWS, Row, yield_point
 
 if TYPE_CHECKING:
@@ -43,6 +43,10 @@ class Rows:
         reader: how its rows are read.
         decoded: takes the rows, and what was noticed.
         whole_page: the page can still be parsed as a whole.
+        raw: every row is parsed by lxml, and keeps its XML.
+
+    Attributes:
+        position: where the text that was read ends.
     """
 
     def __init__(
@@ -53,27 +57,28 @@ class Rows:
         decoded: Decoded,
         *,
         whole_page: bool = True,
+        raw: bool = False,
     ) -> None:
-        self._whole_page = whole_page
+        self._whole_page, self._raw = whole_page, raw
+        self.position = 0
         self._contexts, self._reader, self._decoded = contexts, reader, decoded
         self._outside = contexts.inside(container)
         self._direct = is_plain(reader.model)
-        self._depth = sum(1 for _ in container.iterancestors())
-        self._head = "<_>" * self._depth + f"<_{declarations(container)}>"
+        self._container = container
         self._count = 0
         self._hints = _Hints(sections=True, references=True, forbidden=True)
         self._opening = self._closing = ""
         """The last row's opening and closing tags, and what is known of such a row's members."""
         self._tags: Tags | None = None
-        contexts.questions = _QUESTIONS
 
     def read(self, text: str) -> None:
-        """Read *text*: rows, with white space and comments between them.
+        """Read *text*: rows, and what a list ignores between them.
 
         Raises:
-            Fallback: it is something else.
+            Fallback: at `position` it is something else.
         """
         position, end, rows = 0, len(text), self._decoded.rows
+        self._contexts.questions = _QUESTIONS
         # The single characters are looked for at ten times the speed, and most pages do not have them.
         self._hints = hints = _Hints("!" in text and "<!" in text, "&" in text, "]" in text and "]]>" in text)
         while True:
@@ -81,10 +86,11 @@ class Rows:
                 position = _after_space(text, position)
             if self._tags is not None and self._tags.learned.form is not None and not hints.sections:
                 position = self._by_expression(self._tags, text, position, hints)
+            self.position = position
             if position >= end:
                 return
-            if text.startswith("<!", position):
-                position = _after_comment(text, position)
+            if text[position] != "<" or text[position + 1 : position + 2] in "!?":
+                position = _after_other(text, position)
                 continue
             stop = _end_of_row(text, position)
             row = self._row(text[position:stop])
@@ -144,6 +150,8 @@ class Rows:
     def _row(self, text: str) -> Row | None:
         """Read the row that is *text*; return None if it is nil."""
         self._contexts.questions += 1
+        if self._raw:
+            return self._alone(text)
         drift: list[str] = []
         try:
             row = self._from_text(without_sections(text) if self._hints.sections else text, drift)
@@ -183,15 +191,22 @@ class Rows:
 
     def _alone(self, text: str) -> Row | None:
         """Let lxml parse the row that is *text*, where it stands."""
+        depth = sum(1 for _ in self._container.iterancestors())  # as deep as it is: lxml limits that
+        head = "<_>" * depth + f"<_{declarations(self._container)}>"
         try:
-            around = etree.fromstring(f"{self._head}{text}{'</_>' * (self._depth + 1)}", strict_parser())
+            around = etree.fromstring(f"{head}{text}{'</_>' * (depth + 1)}", strict_parser())
         except etree.XMLSyntaxError:
-            raise Fallback from None
-        for _ in range(self._depth):
+            cleaned = text if self._whole_page else without_forbidden(text)
+            if cleaned == text:
+                raise Fallback from None
+            self._decoded.replaced = True
+            return self._alone(cleaned)
+        for _ in range(depth):
             around = around[0]
         if len(around) != 1 or around.text or around[0].tail:
             raise Fallback
-        return read_element(around[0], self._reader, self._decoded)
+        row = read_element(around[0], self._reader, self._decoded)
+        return row if row is None or not self._raw else row._replace(raw=etree.tostring(around[0]))
 
 
 def _after_space(text: str, position: int) -> int:
@@ -199,12 +214,33 @@ def _after_space(text: str, position: int) -> int:
     return position if found is None else found.end()
 
 
-def _after_comment(text: str, position: int) -> int:
-    """Where the comment at *position* ends; raises `Fallback` if there is none, or it does not end."""
-    end = text.find("--", position + 4)
-    if not text.startswith("<!--", position) or end < 0 or not text.startswith("-->", end):
+def _after_other(text: str, position: int) -> int:
+    """Where what is no row ends: a comment, a processing instruction, or text, which a list ignores between rows.
+
+    Raises:
+        Fallback: it does not end, or is not well-formed.
+    """
+    if text.startswith("<!--", position):
+        end = text.find("--", position + 4)
+        if end < 0 or not text.startswith("-->", end):
+            raise Fallback
+        return end + 3
+    if text[position] == "<":
+        instruction = _INSTRUCTION.match(text, position)
+        if instruction is None or instruction[1].casefold() == "xml":
+            raise Fallback
+        return instruction.end()
+    end = text.find("<", position)
+    try:
+        resolve(text[position:end])
+    except ValueError:
+        raise Fallback from None
+    if end < 0 or "]]>" in text[position:end]:
         raise Fallback
-    return end + 3
+    return end
+
+
+_INSTRUCTION = re.compile(r"<\?([A-Za-z_][\w.-]*+)(?:\s[^?<>]*+)?\?>", re.ASCII)
 
 
 def _end_of_row(text: str, position: int) -> int:

@@ -36,8 +36,8 @@ _NAME = re.compile(f"[^{SPACE}/]+")
 
 def _bindings(element: Element) -> _Bindings:
     """The namespaces bound inside *element*, by prefix."""
-    bound = {prefix or "": uri or "" for prefix, uri in element.nsmap.items() if prefix != "xml"}
-    return tuple(sorted(item for item in bound.items() if item[0] or item[1]))
+    bound = [(prefix or "", uri or "") for prefix, uri in element.nsmap.items() if prefix != "xml" and (prefix or uri)]
+    return tuple(sorted(bound))
 
 
 def declarations(element: Element) -> str:

@@ -36,11 +36,12 @@ def without_sections(row: str) -> str:
     """*row* with its CDATA as plain text and without its comments.
 
     Raises:
-        Unread: one of them begins inside a tag, or does not end.
+        Unread: one of them begins inside a tag or a reference, or does not end.
     """
     pieces, kept = [], 0
     while (start := row.find("<!", kept)) >= 0:
-        if _CONTENT.fullmatch(row, kept, start) is None:
+        reference = row.rfind("&", kept, start)
+        if _CONTENT.fullmatch(row, kept, start) is None or (reference >= 0 and ";" not in row[reference:start]):
             raise Unread
         pieces.append(row[kept:start])
         if row.startswith("<!--", start):

@@ -1,0 +1,262 @@
+"""Rows of a reply that is still arriving, in bounded memory.
+
+How it works. The text before the first row is kept. Rows are read from the text that follows, as many as are complete,
+and forgotten. What comes after the last row is kept again. At the end both are one document, with a mark where the rows
+were, and it is decoded like the rest of a page (see the package).
+
+Invariants:
+
+* A reply that was cut short, or goes wrong at its last byte, raises at its end, however many rows were read before:
+  what is kept must be a complete, well-formed document, and each row was well-formed by itself.
+* The rows are the result of the reply: at the end the mark must be in the list that the decoder finds, and that list
+  must bind the namespaces in which the rows were read.
+* What is kept may not be longer than the limit given, nor may a row be longer than a page.
+
+On failure: `feed` and `end` raise; `take` still returns the rows read before.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+from typing import TYPE_CHECKING
+
+from lxml import etree
+
+from octopus_soap.errors import ProtocolError
+from octopus_soap.wire.decode import Decoded, not_well_formed, read_element, strict_parser, without_forbidden
+from octopus_soap.wire.fast_rows.page import BEFORE, BYTE_ORDER_MARKS, CONTROLS, DECLARATION, MARK, PAGE, first_row
+from octopus_soap.wire.fast_rows.rows import Rows
+from octopus_soap.wire.fast_rows.text import SPACE, Fallback
+from octopus_soap.wire.readers import is_nil, local_name
+from octopus_soap.wire.references import has_references
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from octopus_soap.wire.decode import ReadList
+    from octopus_soap.wire.fast_rows.tags import Context, Contexts
+    from octopus_soap.wire.readers import Element, RecordReader, Row
+
+_HEAD = 1_000_000
+"""Bytes in which the first row must begin; a longer reply without one is kept as a whole, up to the limit."""
+_DEPTHS = (4, 5)
+"""Elements open where rows are: Envelope, Body, the response, the result and perhaps its ResultData."""
+
+
+class ArrivingRows:
+    """Reads one reply part by part.
+
+    Args:
+        contexts: what is known of the decoder's pages.
+        reader: how the rows are read.
+        response_name: local name of the element in the SOAP body.
+        most: bytes that may be kept.
+        raw: every row keeps its XML.
+        whole: nothing is read before the reply's end, because its text is in another encoding.
+        decode_whole: decodes a reply that does not look like a list of rows.
+        decode_rest: decodes a reply whose list is read by the function it is given.
+
+    Attributes:
+        count: rows taken so far.
+    """
+
+    def __init__(
+        self,
+        contexts: Contexts,
+        reader: RecordReader,
+        response_name: str,
+        *,
+        most: int,
+        raw: bool,
+        whole: bool = False,
+        decode_whole: Callable[[bytes], Decoded],
+        decode_rest: Callable[[bytes, ReadList], Decoded],
+    ) -> None:
+        self._contexts, self._reader, self._response_name = contexts, reader, response_name
+        self._most, self._raw = most, raw
+        self._decode_whole, self._decode_rest = decode_whole, decode_rest
+        self._decoded = Decoded()
+        """Takes the rows, and what is noticed in them."""
+        self._first: list[bytes] = []
+        """The reply so far, as long as no row was found."""
+        self._whole = whole
+        """The reply does not look like a list of rows, and is kept to its end."""
+        self._size = 0
+        self._decode: io.IncrementalNewlineDecoder | None = None
+        self._encoding = ""
+        self._head = self._text = self._closing = ""
+        self._tail: list[str] = []
+        self._rows: Rows | None = None
+        self._ended = False
+        """The list ended, or has something in it that cannot be read row by row: the rest is kept."""
+        self._context: Context | None = None
+        self.count = 0
+
+    def take(self) -> list[Row]:
+        """Return the rows read since it was last asked."""
+        rows = self._decoded.rows
+        self.count += len(rows)
+        self._decoded.rows = []
+        return rows
+
+    def feed(self, part: bytes) -> None:
+        """Read the next part of the reply.
+
+        Raises:
+            ProtocolError: the text is none of its encoding, or more than the limit would have to be kept.
+        """
+        if self._rows is not None:
+            self._add(self._decoded_part(part))
+            return
+        self._first.append(part)
+        self._keep(len(part))
+        if self._size <= _HEAD and not self._whole:
+            self._begin(b"".join(self._first).lstrip(BEFORE))
+
+    def end(self) -> Decoded:
+        """Return what the reply said besides its rows; `take` has the last of them.
+
+        Raises:
+            OctopusError: the reply is cut short, is not well-formed, is a fault, or is none of this operation.
+        """
+        if self._rows is None:
+            decoded = self._decode_whole(b"".join(self._first))
+            self._decoded.rows = decoded.rows
+            return decoded
+        self._add(self._decoded_part(b"", final=True))
+        rest = "".join([self._head, f"<{MARK}/>", *self._tail, self._text])
+        found = False
+
+        def read_list(container: Element, decoded: Decoded) -> None:
+            nonlocal found
+            marks = [child for child in container if local_name(child.tag) == MARK]
+            found = len(marks) == 1 and self._contexts.inside(container) is self._context
+            decoded.drift.update(self._decoded.drift)
+            decoded.nil_rows, decoded.replaced = self._decoded.nil_rows, decoded.replaced or self._decoded.replaced
+            for child in container:
+                if local_name(child.tag) != MARK:
+                    self._read_kept(child, decoded)
+
+        decoded = self._decode_rest(rest.encode(self._encoding), read_list)
+        if not found:
+            raise ProtocolError("the rows that came are not the reply's result")
+        self._decoded.rows += decoded.rows
+        return decoded
+
+    def _read_kept(self, element: Element, decoded: Decoded) -> None:
+        row = read_element(element, self._reader, decoded)
+        if row is not None:
+            raw = etree.tostring(element, with_tail=False) if self._raw else row.raw
+            decoded.rows.append(row._replace(raw=raw))
+
+    # -- the beginning -----------------------------------------------------------------------------------------
+
+    def _begin(self, body: bytes) -> None:
+        """Look for the first row, and for the list it is in."""
+        text = self._readable(body)
+        name = None if text is None else first_row(text, self._reader)
+        self._whole = text is None or "<!DOCTYPE" in text or MARK in text or has_references(body)
+        if text is None or name is None or self._whole:
+            return
+        start = text.find(f"<{name}")
+        container: Element = None
+        try:
+            container = self._list_after(text[:start])
+            self._context = None if container is None else self._contexts.inside(container)
+        except (ValueError, Fallback):  # what a recovering parser makes of broken text may be no text at all
+            self._context = None
+        if self._context is None:
+            self._whole = True
+            return
+        self._first.clear()
+        self._head, self._closing = text[:start], f"</{name}>"
+        self._size = start
+        self._rows = Rows(self._contexts, container, self._reader, self._decoded, whole_page=False, raw=self._raw)
+        self._add(text[start:])
+
+    def _readable(self, body: bytes) -> str | None:
+        """The text of *body*; None if it is more than it seems."""
+        utf_16 = body[:2] in BYTE_ORDER_MARKS
+        self._encoding = "utf-16" if utf_16 else "utf-8"
+        decoder = codecs.getincrementaldecoder(self._encoding)("strict")
+        self._decode = io.IncrementalNewlineDecoder(decoder, translate=True)
+        try:
+            text = self._decoded_part(body)
+        except ProtocolError:
+            return None
+        declared = DECLARATION.match(text)
+        if declared is None:
+            return None if utf_16 or text.startswith("<?xml") else text
+        return text if (declared[1] or self._encoding).lower() == self._encoding else None
+
+    def _list_after(self, head: str) -> Element | None:
+        """The list that is open after *head*, as far as a parser can say; None if there is none."""
+        opened = f"{head[getattr(DECLARATION.match(head), 'end', int)() :]}<{MARK}/>"
+        root = etree.fromstring(opened.encode(), strict_parser(recover=True))
+        mark = None if root is None else next((e for e in root.iter("{*}*") if local_name(e.tag) == MARK), None)
+        container: Element = None if mark is None else mark.getparent()
+        if mark is None or container is None:
+            return None
+        names = [local_name(element.tag) for element in reversed(list(mark.iterancestors()))]
+        if (
+            len(names) not in _DEPTHS
+            or names[:2] != ["Envelope", "Body"]
+            or names[2].casefold() != self._response_name.casefold()
+            or is_nil(container)
+            or (container.text or "").strip()
+        ):
+            return None
+        return container
+
+    # -- rows --------------------------------------------------------------------------------------------------
+
+    def _decoded_part(self, part: bytes, *, final: bool = False) -> str:
+        assert self._decode is not None  # noqa: S101 - made with the first part
+        try:
+            text: str = self._decode.decode(part, final=final)
+        except UnicodeError as error:
+            raise not_well_formed(error) from None
+        if self._encoding == "utf-8" and len(part.translate(None, CONTROLS)) != len(part):
+            self._decoded.replaced = True
+            return without_forbidden(text)
+        return text
+
+    def _keep(self, size: int) -> None:
+        self._size += size
+        if self._size > self._most:
+            raise ProtocolError(
+                f"more than max_reply_bytes ({self._most} bytes) of the reply are no rows; the rest was not read"
+            )
+
+    def _add(self, text: str) -> None:
+        """Read what is complete of the text at hand and *text*."""
+        if self._ended:
+            self._tail.append(text)
+            self._keep(len(text))
+            return
+        before = len(self._text)
+        self._text += text
+        last = self._text.rfind(self._closing, max(0, before - len(self._closing)))
+        end = 0 if last < 0 else last + len(self._closing)
+        # A parser says what is wrong with a forbidden character; what refers to another part is read with that at hand.
+        if end >= PAGE or "\ufffe" in text or "\uffff" in text or has_references(text.encode()):
+            self._end_rows(0)
+            return
+        assert self._rows is not None  # noqa: S101 - made with the first row
+        try:
+            self._rows.read(self._text[:end])
+        except Fallback:
+            self._end_rows(self._rows.position)
+            return
+        rest = self._text[end:].lstrip(SPACE)
+        if rest[:2] == "</" or len(rest) >= PAGE:
+            self._end_rows(end)
+        else:
+            self._text = rest
+
+    def _end_rows(self, end: int) -> None:
+        self._ended = True
+        self._tail.append(self._text[end:])
+        self._keep(len(self._text) - end)
+        self._text = ""

@@ -1,0 +1,74 @@
+"""A reply that is read while it arrives gives what the whole reply gives, and is refused where that is refused."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+from handwritten import assert_same, broken_pages, item, new_codec, read, tree_codec
+
+from benchmarks.handwritings import HANDS, write
+from octopus_soap.errors import OctopusError
+from octopus_soap.models import InventoryItem
+from octopus_soap.models.replies import RowsOf
+from octopus_soap.wire.fast_rows import forms
+from octopus_soap.wire.faults import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from octopus_soap.wire.codec import Codec
+    from octopus_soap.wire.decode import Decoded
+
+TREE = tree_codec()
+EVERY_HAND = pytest.mark.parametrize("hand", HANDS)
+
+
+@pytest.fixture(autouse=True)
+def _learn_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forms, "SLOW_ROWS", 2)
+
+
+def arrive(codec: Codec, parts: Iterable[bytes], *, raw: bool = False, most: int = 10**7) -> Decoded | OctopusError:
+    """What a reply in *parts* decodes to, with all its rows, or the error it ends in."""
+    waiting = iter(parts)
+    try:
+        reply = codec.arriving("GetItemList", Reply(200, {}, next(waiting)), RowsOf(InventoryItem, raw=raw), most)
+        rows = reply.take()
+        for part in (*waiting, b""):
+            reply.feed(part)
+            rows += reply.take()
+    except OctopusError as error:
+        return error
+    assert reply.decoded is not None
+    assert reply.count == len(rows)
+    reply.decoded.rows = rows
+    return reply.decoded
+
+
+def cut(body: bytes, chance: random.Random) -> list[bytes]:
+    """*body* in parts of any size."""
+    places = sorted(chance.randrange(len(body) + 1) for _ in range(chance.choice((0, 1, 3, 20))))
+    return [body[a:b] for a, b in zip([0, *places], [*places, len(body)], strict=True) if a != b or not a] or [b""]
+
+
+@EVERY_HAND
+def test_every_handwriting_arrives_in_parts_of_any_size(hand: str) -> None:
+    body, codec, chance = write([item(number) for number in range(12)], HANDS[hand]), new_codec(), random.Random(hand)
+    for parts in ([body], [body[i : i + 1] for i in range(len(body))], *(cut(body, chance) for _ in range(6))):
+        assert_same(arrive(codec, parts), read(TREE, body))
+
+
+@EVERY_HAND
+def test_a_broken_reply_that_arrives_reads_as_the_whole_one(hand: str) -> None:
+    codec, chance = new_codec(), random.Random(hand)
+    for right, broken in broken_pages(hand, 40, chance):
+        assert_same(arrive(codec, cut(right, chance)), read(TREE, right))
+        found, wanted = arrive(codec, cut(broken, chance)), read(TREE, broken)
+        if isinstance(wanted, OctopusError):
+            assert isinstance(found, OctopusError), broken
+        elif isinstance(found, OctopusError):
+            pytest.fail(f"{found} for {broken!r}")
+        else:
+            assert_same(found, wanted)
