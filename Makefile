@@ -9,10 +9,12 @@ MOMENTS ?= 50
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test mutants check format interop bench soak crash fuzz docs dist clean
+ENGINE ?= local
+MERCHANTS ?= 200
+.PHONY: fleet-demo help demo test mutants check format interop bench soak crash fuzz docs dist clean
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 $(VENV)/.base: Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11"; exit 1; }
@@ -30,6 +32,9 @@ $(VENV)/.dev: pyproject.toml $(VENV)/.base
 
 demo: $(VENV)/.run  ## run the main job against the embedded service (RETAIL=file.csv for your own data)
 	$(BIN)/octopus-soap demo $(if $(RETAIL),--retail-csv $(RETAIL))
+
+fleet-demo: $(VENV)/.dev  ## run the jobs of 200 merchants (MERCHANTS=, RETAIL=file.csv, ENGINE=celery)
+	$(BIN)/python samples/fleet_demo.py --merchants $(MERCHANTS) --engine $(ENGINE) $(if $(RETAIL),--retail-csv $(RETAIL))
 
 test: $(VENV)/.dev  ## run the tests; with ALL=1 also the long ones, which start many processes or other tools
 	$(BIN)/python -m pytest $(if $(ALL),,-m "not long")

@@ -153,6 +153,7 @@ with Fleet(place, stock=desired, orders=order, engine=LocalEngine({"orders": 4, 
 """
 
 
+@pytest.mark.long
 def test_killed_again_and_again_nothing_is_lost_and_a_handed_over_order_is_known(place: str, tmp_path: Path) -> None:
     """Four kills of the only worker, at moments of their own; the fifth is left to finish."""
     keys, journal = new_key(), tmp_path / "journal"

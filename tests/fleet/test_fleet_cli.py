@@ -144,6 +144,7 @@ def why_no_broker() -> str:
     return ""
 
 
+@pytest.mark.long
 def test_celery_workers_run_the_fleet_and_survive_a_kill(tmp_path: Path, shell: Callable[..., str]) -> None:
     if "OCTOPUS_TEST_BROKER" not in os.environ and (why := why_no_broker()):
         pytest.skip(why)

@@ -259,6 +259,7 @@ def test_no_answer_holds_a_secret(service: Emulator, http: requests.Session, gat
     assert not [secret for secret in secrets for answer in answers if secret in answer.text]
 
 
+@pytest.mark.long
 def test_a_fuzzer_finds_no_answer_that_the_openapi_document_does_not_describe(service: Emulator, gateway: str) -> None:
     """Schemathesis makes requests from the document and holds every answer to it: status, type, schema, no crash."""
     del service
