@@ -229,7 +229,7 @@ def _accepts(kind: Any) -> str:
 
 def _fields_of(model: type[WireModel]) -> str:
     names = [name for name in model.model_fields if name != "error_message"]
-    return f"{', '.join(names[:8])}{', …' if len(names) > 8 else ''}."  # noqa: PLR2004 - a line or two of help
+    return f"{', '.join(names[:8])}{' and more' if len(names) > 8 else ''}."  # noqa: PLR2004 - a line or two of help
 
 
 def _read(text: str, model: type[WireModel], option: str) -> CsvItems[Any]:

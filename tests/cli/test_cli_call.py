@@ -72,7 +72,7 @@ def test_help_has_the_rows_words_and_an_option_for_each_argument(shell, monkeypa
 def test_no_option_is_cut_short_in_a_terminal_of_80_columns(shell, monkeypatch, name):
     monkeypatch.setenv("COLUMNS", "80")
     text = shell("call", name, "--help").out
-    assert "…" not in text.replace(", ….", "")
+    assert "…" not in text
 
 
 @pytest.mark.parametrize("word", ["IsSkuExist", "isskuexist", "is_sku_exist", "IS_SKU_EXIST"])
