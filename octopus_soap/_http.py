@@ -50,6 +50,11 @@ def one_line(text: str) -> str:
     return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), _LINE_ENDS.sub(" ", text))
 
 
+def private_opener(path: str, flags: int) -> int:
+    """Open a file for `open(..., opener=...)`; a new one only its owner may read."""
+    return os.open(path, flags, 0o600)
+
+
 def proxy_variables() -> str:
     """Return the names of the environment's variables about proxies that are set, for a message."""
     names = [each for name in _PROXIES for each in (name, name.lower()) if os.environ.get(each)]

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from pydantic import SecretStr
+
 from octopus_soap._http import is_loopback, retry_after
 from octopus_soap.engine.catalogue import Catalogue, meant
 from octopus_soap.engine.context import Context, SizeMemory
@@ -119,7 +121,7 @@ class _Client(Operations, Surface):
                 (self._stop or threading.Event()).is_set,  # without a stop, one that nobody sets
                 self._observer,
             ),
-            account_id=settings.sent_account_id,
+            account_id=SecretStr(settings.sent_account_id),
             batch_sizes=settings.batch_sizes,
             max_request_bytes=settings.max_request_bytes,
             max_reply_bytes=settings.max_reply_bytes,

@@ -25,13 +25,17 @@ OctopusError
 ```
 
 Facts are keyword attributes; every exception survives pickling and carries `.info` (operation, attempt, HTTP status,
-fault code, request id, elapsed) once a call was made. No message is longer than 1 kB and none holds a secret.
+fault code, request id, elapsed) once a call was made.
+
+Text that a service sent passes one door, `safe_text`, when an error is made: no message is longer than 1 kB, none holds
+a secret of a living client (whatever part of the answer echoed it), and none holds a control character or a line end.
 """
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from octopus_soap._http import clip, one_line
 
@@ -40,6 +44,39 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from octopus_soap.results import BatchResult, CallInfo
+
+_masks: dict[int, weakref.ref[SecretMask]] = {}
+
+
+class SecretMask(Protocol):
+    """Knows the secrets of a client."""
+
+    def text(self, value: str, /) -> str:
+        """Return *value* with every secret masked."""
+
+
+def register_mask(mask: SecretMask) -> None:
+    """Let *mask* mask the text of every error from now on, as long as it lives."""
+    number = id(mask)
+    _masks[number] = weakref.ref(mask, lambda _: _masks.pop(number, None))
+
+
+def safe_text(text: str, limit: int = 2048, *, lines: bool = False) -> str:
+    """Return text that a service may have sent as it may be shown: no secret, no control character, not too long.
+
+    Secrets are masked before the text is cut, so that no part of one is left.
+
+    Args:
+        text: Any text.
+        limit: Most bytes of the result.
+        lines: Keep line ends.
+    """
+    text = text[: 16 * limit]
+    for known in tuple(_masks.values()):
+        if (mask := known()) is not None:
+            text = mask.text(text)
+    return clip("\n".join(map(one_line, text.split("\n"))) if lines else one_line(text), limit)
+
 
 _MESSAGE_LIMIT = 800  # leaves room for the call's facts; the whole text stays under 1 kB
 
@@ -58,7 +95,7 @@ class OctopusError(Exception):
     hint: str = ""
 
     def __init__(self, message: str, *, info: CallInfo | None = None) -> None:
-        self.message = clip(one_line(message), _MESSAGE_LIMIT)
+        self.message = safe_text(message, _MESSAGE_LIMIT)
         super().__init__(self.message)
         self.info = info
         if self.hint and self.hint not in self.message:
@@ -218,7 +255,7 @@ class HttpStatusError(OctopusError):
     def __init__(self, message: str, *, status: int, body_excerpt: str = "", info: CallInfo | None = None) -> None:
         super().__init__(message, info=info)
         self.status = status
-        self.body_excerpt = clip(body_excerpt, 2048)
+        self.body_excerpt = safe_text(body_excerpt, lines=True)
         self.retryable = status in {429, 502, 503, 504}
 
 
@@ -258,7 +295,7 @@ class ProtocolError(OctopusError):
         if hint:
             self.hint = hint
         super().__init__(message, info=info)
-        self.body_excerpt = clip(body_excerpt, 2048)
+        self.body_excerpt = safe_text(body_excerpt, lines=True)
 
 
 class FaultError(OctopusError):
@@ -282,9 +319,9 @@ class FaultError(OctopusError):
         info: CallInfo | None = None,
     ) -> None:
         super().__init__(message, info=info)
-        self.fault_code = fault_code[:60]
-        self.fault_string = clip(fault_string, 2048)
-        self.detail = clip(detail, 2048)
+        self.fault_code = safe_text(fault_code, 240)[:60]
+        self.fault_string = safe_text(fault_string)
+        self.detail = safe_text(detail, lines=True)
 
 
 class ApiStatusError(OctopusError):
@@ -308,9 +345,9 @@ class ApiStatusError(OctopusError):
         info: CallInfo | None = None,
     ) -> None:
         super().__init__(message, info=info)
-        self.status = status
+        self.status = safe_text(str(status), 240)
         self.message_code = message_code
-        self.data = None if data is None else clip(data, 2048)
+        self.data = None if data is None else safe_text(data, lines=True)
 
 
 class RejectedError(ApiStatusError):

@@ -288,8 +288,18 @@ class BatchResult(Sequence[T]):
         return [call.envelope for call in self.calls if call.envelope is not None]
 
     def by_key(self) -> dict[str, T]:
-        """The good values by SKU or order id."""
-        return {o.key: o.value for o in self.outcomes if o.ok}  # type: ignore[misc] # ok outcomes hold a T
+        """Return the good values by SKU or order id.
+
+        Raises:
+            ValueError: Two values of one key differ, and one of them would be lost; look at `.outcomes`.
+        """
+        found: dict[str, T] = {}
+        for outcome in self.outcomes:
+            if outcome.ok:
+                value: T = outcome.value  # type: ignore[assignment] # ok outcomes hold a T
+                if found.setdefault(outcome.key, value) != value:
+                    raise ValueError(f"several rows have the key {outcome.key!r}, and they differ: look at .outcomes")
+        return found
 
     def retry_inputs(self) -> list[Any]:
         """The inputs worth sending again, in input order, each once.

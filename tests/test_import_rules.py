@@ -48,7 +48,7 @@ ARROWS: dict[str, set[str]] = {
     "gateway": {"_http", "_version", "client", "errors", "models", "operations", "results", "transport"},
     "octopia": {"_http", "errors"},  # another API: it shares leaves with this one, and no flow code
     "demo": {"client", "emulator", "errors", "models", "operations", "settings"},
-    "testing": {"_version", "client", "emulator", "engine", "errors", "models", "settings", "wire"},
+    "testing": {"_http", "_version", "client", "emulator", "engine", "errors", "models", "settings", "wire"},
     "cli": {
         "_http", "_version", "client", "contracts", "demo", "emulator", "errors", "fleet", "gateway", "jobs", "models", "octopia", "operations",
         "results", "safety", "settings", "tables", "transport", "wire",

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import count
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -42,6 +43,7 @@ from octopus_soap.errors import (
     TimedOutError,
     TransportError,
 )
+from octopus_soap.models.replies import RowsOf
 from octopus_soap.progress import Reporter
 from octopus_soap.results import BatchResult, CallInfo, ItemOutcome, OutcomeStatus, Progress
 from octopus_soap.safety import OmittedValues, Safety
@@ -126,6 +128,7 @@ class BatchCall(Generic[T, R]):
         if call.guarded:
             self._guard = omission_guard(context, name, operation.rule.listed, call.omitted_values)
         self._request = request_for(context, name, operation.safety, call.reads)
+        self._call_reads = call.reads
         self._inputs = BatchInputs(
             name,
             operation.rule,
@@ -201,7 +204,11 @@ class BatchCall(Generic[T, R]):
         return [entry for entry in batch if entry.key not in dropped]
 
     def _send(self, batch: list[BatchItem], split: _Split, *, in_doubt: bool = False) -> Flow[None]:
-        end = yield from perform(replace(self._request, body=self._inputs.body(batch)), self._context.config)
+        request = replace(self._request, body=self._inputs.body(batch))
+        if isinstance(self._call_reads, RowsOf):
+            reads = replace(self._call_reads, asked=len(batch))
+            request = replace(request, decode=partial(self._context.codec.decode, request.operation, reads=reads))
+        end = yield from perform(request, self._context.config)
         in_doubt = in_doubt or end.lost_answers > 0
         if isinstance(end, RequestResult):
             split.succeeded, split.dead_ends = True, 0

@@ -17,6 +17,8 @@ from octopus_soap.safety import OmittedValues, Safety
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pydantic import SecretStr
+
     from octopus_soap.engine.request import CallConfig
     from octopus_soap.safety import OmittedChoice
     from octopus_soap.wire.codec import Codec
@@ -86,7 +88,7 @@ class Context:
 
     codec: Codec
     config: CallConfig
-    account_id: str = field(repr=False)
+    account_id: SecretStr | str = field(repr=False)
     batch_sizes: Mapping[str, int] = field(default_factory=dict)
     max_request_bytes: int = 1_000_000
     max_reply_bytes: int = 64 * 1024 * 1024

@@ -84,12 +84,16 @@ class Sleep:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Compute:
-    """Ask for *work* to be run; it handles *size* bytes, so a driver can tell a small job from a big one."""
+    """Ask for *work* to be run; it handles *size* bytes, so a driver can tell a small job from a big one.
+
+    The driver sets *elapsed* to the seconds the work took: they count into the total limit.
+    """
 
     work: Callable[[], Any]
     size: int
+    elapsed: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,11 @@ batches were not.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+
+from pydantic import SecretStr
 
 from octopus_soap.engine.omitted import omission_problem
 from octopus_soap.errors import InvalidInputError, Problem, UnverifiedContractError
@@ -95,9 +97,14 @@ def model_problems(value: Any, model: type[WireModel], *, required: bool = False
     return [Problem(f"expected a {model.__name__}, not {type(value).__name__}{hint}")]
 
 
+def _wrapped(account_id: SecretStr | str) -> SecretStr:
+    """The account id as it stays until it is encoded, so that no traceback's variables show it."""
+    return SecretStr(account_id) if isinstance(account_id, str) else account_id
+
+
 def check_call(
     context: Context, operation: str, declared: Safety, account_id: str | None, problems: list[Problem]
-) -> str:
+) -> SecretStr:
     """Return the account a call goes to: the client's, unless the call names one.
 
     Args:
@@ -111,8 +118,8 @@ def check_call(
         InvalidInputError: an argument is refused.
         UnverifiedContractError: the operation writes, the contract is the bundled one, and the endpoint is real.
     """
-    account = context.account_id if account_id is None else account_id
-    if problems := [*problems, *text_problems(account, "account_id", secret=True)]:
+    account = _wrapped(context.account_id if account_id is None else account_id)
+    if problems := [*problems, *text_problems(account.get_secret_value(), "account_id", secret=True)]:
         raise InvalidInputError(problems)
     if context.unverified and declared is not Safety.READ:
         raise UnverifiedContractError(
@@ -215,7 +222,7 @@ class ListCall(Generic[T]):
     reads: Reads
     judge_row: Callable[[Any], ItemVerdict[T]] | None = None
     judge_reply: Callable[[Decoded], ItemVerdict[T]] | None = None
-    account_id: str | None = None
+    account_id: str | None = field(default=None, repr=False)
     batch_size: int | None = None
     progress: Callable[[Progress], object] | bool | None = None
     guarded: bool = False
@@ -300,7 +307,7 @@ class BatchInputs:
         operation: str,
         rule: BatchRule,
         call: ListCall[Any],
-        account_id: str,
+        account_id: SecretStr,
         context: Context,
         *,
         guard: OmissionGuard | None,

@@ -46,6 +46,8 @@ from octopus_soap.safety import OmittedValues, Safety
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pydantic import SecretStr
+
     from octopus_soap.engine.context import Context
     from octopus_soap.engine.effects import Flow
     from octopus_soap.results import CallInfo
@@ -187,7 +189,7 @@ class Current(NamedTuple):
 
 
 def read_current(
-    keys: Sequence[str], account_id: str, context: Context
+    keys: Sequence[str], account_id: SecretStr, context: Context
 ) -> Flow[tuple[dict[str, Current], list[CallInfo]]]:
     """Read the current item of each SKU in *keys*, from the account the write goes to."""
     found: dict[str, Current] = {}

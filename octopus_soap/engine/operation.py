@@ -323,7 +323,7 @@ class SingleCall(Generic[T]):
     arguments: dict[str, Any]
     reads: Reads
     finish: Callable[[RequestResult], T] = RequestResult.require_value
-    account_id: str | None = None
+    account_id: str | None = field(default=None, repr=False)
     problems: list[Problem] = field(default_factory=list)
     guarded: str = ""
     omitted_values: OmittedChoice | None = None

@@ -108,7 +108,7 @@ def outcomes_of(
         if row_is_answer and row is not None and not row.problems:  # the usual case of a read, without a verdict
             status, value, message, error, raw = OutcomeStatus.OK, row.value, "", None, None
         else:
-            verdict = _row_verdict(row, call, info, reading=reading, contradicted=position in contradicted)
+            verdict = _row_verdict(row, call, info, reading=reading, rivals=matched.rivals.get(position))
             if refusal is not None and verdict.status is OutcomeStatus.OK:  # the row says done, its envelope says not
                 verdict = ItemVerdict(OutcomeStatus.UNKNOWN, error=refusal.with_info(info))
             status, value, message, error, raw = verdict
@@ -120,7 +120,7 @@ def outcomes_of(
 
 
 def _row_verdict(
-    row: Row | None, call: ListCall[T], info: CallInfo, *, reading: bool, contradicted: bool
+    row: Row | None, call: ListCall[T], info: CallInfo, *, reading: bool, rivals: list[Row] | None
 ) -> ItemVerdict[T]:
     unsure = OutcomeStatus.FAILED if reading else OutcomeStatus.UNKNOWN
     if row is None:
@@ -128,9 +128,12 @@ def _row_verdict(
             return ItemVerdict(OutcomeStatus.MISSING, None, "the service's answer has no row for it")
         lost = ProtocolError("the service's answer has no row for this item", info=info)
         return ItemVerdict(unsure, error=lost)
-    if contradicted:
-        doubled = ProtocolError("the service's answer has several rows for this key, and they differ", info=info)
-        return ItemVerdict(unsure, error=doubled)
+    if rivals:
+        doubled = ProtocolError(
+            f"the service's answer has {len(rivals)} rows for this key, and they differ: {_differences(rivals)}",
+            info=info,
+        )
+        return ItemVerdict(unsure, error=doubled, raw=b"\n".join(rival.raw for rival in rivals if rival.raw) or None)
     if row.problems:
         unreadable = ProtocolError(f"cannot read the row: {'; '.join(str(p) for p in row.problems[:3])}", info=info)
         return ItemVerdict(unsure, error=unreadable, raw=row.raw)
@@ -160,11 +163,13 @@ class Matched:
     Attributes:
         rows: the row of each input; inputs without one are not in it.
         contradicted: inputs that got several rows which differ.
+        rivals: all rows of those inputs.
         notes: oddities, for `CallInfo.warnings`.
     """
 
     rows: dict[int, Row] = field(default_factory=dict)
     contradicted: set[int] = field(default_factory=set)
+    rivals: dict[int, list[Row]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -172,42 +177,68 @@ def match_rows(keys: Sequence[str], rows: Iterable[Row]) -> Matched:
     """Match *rows* to the inputs' *keys*, which are all different."""
     matched = Matched()
     exact = dict(zip(keys, range(len(keys)), strict=True))
-    doubled, unasked = 0, []
+    doubled: list[str] = []
+    unasked: list[str] = []
     later = []
     for row in rows:
         position = exact.get(row.key)
         if position is None:
             later.append(row)
         elif position in matched.rows:
-            doubled += _place(matched, position, row)
+            _place(matched, position, row, doubled)
         else:
             matched.rows[position] = row
-    certain = set(matched.rows) if later else set()
+    certain = set(matched.rows) if later else set[int]()
     trimmed, folded = (_positions(keys, str.strip), _positions(keys, _fold)) if later else ({}, {})
     for row in later:
         readings = trimmed.get(row.key.strip()) or folded.get(_fold(row.key), [])
         if len(readings) != 1:
             unasked.append(row.key)
-        elif readings[0] in certain:
-            doubled += 1
+        elif readings[0] in certain:  # an exact match stands; the other row is named
+            doubled.append(row.key)
         else:
-            doubled += _place(matched, readings[0], row)
+            _place(matched, readings[0], row, doubled)
     if doubled:
-        matched.notes.append(f"{doubled} rows came twice")
+        matched.notes.append(f"{len(doubled)} rows came twice: {_first_of(doubled)}")
     if unasked:
-        shown = ", ".join(repr(key[:50]) for key in unasked[:3])
-        matched.notes.append(f"{len(unasked)} rows were not asked for: {shown}{', …' if len(unasked) > 3 else ''}")  # noqa: PLR2004 - three show the kind
+        matched.notes.append(f"{len(unasked)} rows were not asked for: {_first_of(unasked)}")
     return matched
 
 
-def _place(matched: Matched, position: int, row: Row) -> int:
-    """Put *row* at *position*; return 1 if that has a row already, else 0."""
+def _place(matched: Matched, position: int, row: Row, doubled: list[str]) -> None:
+    """Put *row* at *position*; if that has a row already, keep both and note whether they differ."""
     if position not in matched.rows:
         matched.rows[position] = row
-        return 0
-    if matched.rows[position].value != row.value:
+        return
+    first = matched.rows[position]
+    doubled.append(row.key)
+    unreadable = getattr(first, "problems", ()) or getattr(row, "problems", ())
+    if unreadable or first.value != _with_key_of(first.value, row.value):
         matched.contradicted.add(position)
-    return 1
+        matched.rivals.setdefault(position, [first]).append(row)
+
+
+def _with_key_of(first: Any, second: Any) -> Any:
+    """*second* with the key of *first*: rows whose keys differ in case or spaces may be alike otherwise."""
+    name = getattr(type(first), "key_field", "")
+    if not name or type(first) is not type(second):
+        return second
+    return second.model_copy(update={name: getattr(first, name)})
+
+
+def _differences(rows: list[Row]) -> str:
+    """What rows of one key disagree about, for a message."""
+    if any(row.problems for row in rows):
+        return "one of them cannot be read"
+    values: list[dict[str, Any]] = [row.value.model_dump() for row in rows]
+    names = [name for name in values[0] if any(other.get(name) != values[0][name] for other in values[1:])]
+    names += [name for other in values[1:] for name in other if name not in values[0]]
+    shown = [f"{name}: {', '.join(repr(value.get(name))[:40] for value in values[:3])}" for name in names[:3]]
+    return "; ".join(shown) or "they differ"
+
+
+def _first_of(keys: list[str]) -> str:
+    return f"{', '.join(repr(key[:50]) for key in keys[:3])}{', …' if len(keys) > 3 else ''}"  # noqa: PLR2004 - three show the kind
 
 
 def _positions(keys: Sequence[str], reading: Callable[[str], str]) -> dict[str, list[int]]:

@@ -18,7 +18,7 @@ goes to the caller, after the observer was told.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar, overload
 
@@ -69,7 +69,7 @@ class Request:
     action: str
     safety: Safety
     decode: Callable[[Reply], Decoded]
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)
     whole: bool = True
 
 
@@ -328,11 +328,14 @@ def attempts(trace: RequestTrace, request: Request, config: CallConfig) -> Flow[
         if isinstance(answer, SendFailure):
             error, kind = answer.error, answer.kind
         else:
+            decoding = Compute(partial(request.decode, answer), len(answer.body))
             try:
-                decoded: Decoded = yield Compute(partial(request.decode, answer), len(answer.body))
+                decoded: Decoded = yield decoding
             except OctopusError as failed:
+                trace.info = info = replace(info, elapsed=info.elapsed + decoding.elapsed)
                 error, kind, retry_after = failed, classify(failed), config.retry_after(answer)
             else:
+                info = replace(info, elapsed=info.elapsed + decoding.elapsed)
                 config.credentials.proven = True
                 trace.info = info = replace(
                     info,

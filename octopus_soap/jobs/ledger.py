@@ -29,7 +29,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -431,6 +431,7 @@ def _engine(url: URL, connections: int) -> Engine:
         if url.drivername == "sqlite":
             if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
                 raise LedgerError(f"a ledger needs SQLite 3.33 or newer, and this Python has {sqlite3.sqlite_version}")
+            _make_private(url.database or "")
             engine = create_engine(
                 url, connect_args={"timeout": _BUSY_SECONDS}, hide_parameters=True, max_overflow=max(0, connections - 5)
             )
@@ -449,6 +450,13 @@ def _engine(url: URL, connections: int) -> Engine:
     except ModuleNotFoundError as error:
         raise LedgerError(f"a ledger on PostgreSQL needs {error.name}: pip install 'octopus-soap[postgres]'") from None
     return engine
+
+
+def _make_private(path: str) -> None:
+    """Create the file of a new ledger for its owner alone; SQLite gives its journals the same mode."""
+    if path and path != ":memory:" and not path.startswith("file:"):
+        with suppress(OSError):  # it is there, or SQLite says better why it cannot be made
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _prepare_sqlite(connection: Any, record: Any) -> None:

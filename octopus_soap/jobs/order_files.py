@@ -30,6 +30,7 @@ from urllib.parse import quote, unquote
 
 from sqlalchemy import select, update
 
+from octopus_soap._http import private_opener
 from octopus_soap.errors import ConfigError
 from octopus_soap.jobs.handlers import DestinationError
 from octopus_soap.jobs.tables import CHANGED, CONFIRMED, HANDLED, KEPT, ORDERS, WAITING
@@ -114,7 +115,7 @@ class OrderFiles:
         """Write the order; it gets its name after the commit."""
         hidden = self._hidden(delivery)
         try:
-            with hidden.open("wb") as file:
+            with open(hidden, "wb", opener=private_opener) as file:
                 file.write(self._content(order, delivery).encode())
                 file.flush()
                 os.fsync(file.fileno())

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from octopus_soap._http import clip
 from octopus_soap.errors import InvalidInputError, Problem
 from octopus_soap.models import OrderResponseItem
-from octopus_soap.wire.redact import MASK, SECRET_MEMBERS
+from octopus_soap.wire.redact import MASK, SECRET_MEMBERS, is_card_member, mask_cards
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -105,15 +105,17 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _masked(value: Any, redactor: Redactor) -> Any:
+def _masked(value: Any, redactor: Redactor, name: str = "") -> Any:
     if isinstance(value, dict):
         return {
-            name: MASK if name.replace("_", "").casefold() in _MASKED and inner else _masked(inner, redactor)
-            for name, inner in value.items()
+            key: MASK
+            if inner and (key.replace("_", "").casefold() in _MASKED or is_card_member(key))
+            else _masked(inner, redactor, key)
+            for key, inner in value.items()
         }
     if isinstance(value, list):
-        return [_masked(inner, redactor) for inner in value]
-    return redactor.text(value) if isinstance(value, str) else value
+        return [_masked(inner, redactor, name) for inner in value]
+    return redactor.text(mask_cards(value, name)) if isinstance(value, str) else value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

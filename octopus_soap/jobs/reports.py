@@ -24,6 +24,7 @@ from sqlalchemy.exc import DBAPIError
 
 from octopus_soap._http import clip
 from octopus_soap.errors import AuthenticationError, BatchError, ConfigError, OctopusError, RateLimitedError
+from octopus_soap.wire.redact import mask_card_numbers
 
 if TYPE_CHECKING:
     import threading
@@ -248,7 +249,7 @@ def reason_of(error: BaseException, redactor: Redactor) -> str:
             words += f" ({Path(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name})"
     # A handler's words may be anything, such as half a surrogate pair, which no database takes.
     plain = "".join(letter if letter.isprintable() else "?" for letter in " ".join(words.split()))
-    return clip(redactor.text(plain), _REASON)
+    return clip(redactor.text(mask_card_numbers(plain)), _REASON)
 
 
 def report_held(connection: Connection, table: Table, channel: str, report: Report) -> None:

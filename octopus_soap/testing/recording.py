@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from octopus_soap._http import private_opener
 from octopus_soap._version import __version__
 from octopus_soap.engine.effects import Send, SendFailure
 from octopus_soap.engine.retry import FailureKind
@@ -135,10 +136,10 @@ class Recording:
                 text = row[part]
                 row[part] = None if text is None else f"{exchange.stem}.{part}.xml"
                 if text is not None:
-                    (home / row[part]).write_text(text, encoding="utf-8", newline="")
+                    _write(home / row[part], text)
             rows.append(row)
         index = {"format": FORMAT, "octopus_soap": __version__, "exchanges": rows}
-        (home / INDEX).write_text(json.dumps(index, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        _write(home / INDEX, json.dumps(index, indent=2, ensure_ascii=False) + "\n")
         return home
 
     @classmethod
@@ -154,6 +155,11 @@ class Recording:
         """
         home = Path(folder)
         return cls(_exchange(home, row) for row in _rows(home))
+
+
+def _write(path: Path, text: str) -> None:
+    with open(path, "w", encoding="utf-8", newline="", opener=private_opener) as file:
+        file.write(text)
 
 
 def _rows(home: Path) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
@@ -56,7 +56,7 @@ from octopus_soap.errors import (
     TransportError,
 )
 from octopus_soap.transport.framing import Framing, FramingError, oversized, unreadable
-from octopus_soap.transport.limiter import RateLimiter, TaskLimiter, stopped, yield_gil
+from octopus_soap.transport.limiter import RateLimiter, TaskLimiter, stopped, timed, yield_gil
 from octopus_soap.wire.faults import Reply
 from octopus_soap.wire.readers import yield_hook
 
@@ -490,7 +490,7 @@ class AsyncDriver:
                     await asyncio.sleep(effect.seconds)
                 case Compute():
                     try:
-                        answer = effect.work() if effect.size < OFF_LOOP else await off_loop(effect.work)
+                        answer = timed(effect) if effect.size < OFF_LOOP else await off_loop(partial(timed, effect))
                     except OctopusError as raised:
                         error = raised
                 case _:

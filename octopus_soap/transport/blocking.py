@@ -42,7 +42,7 @@ from octopus_soap.transport.connections import (
     read_body,
 )
 from octopus_soap.transport.framing import oversized, unreadable
-from octopus_soap.transport.limiter import POLL_SECONDS, stopped, yield_gil
+from octopus_soap.transport.limiter import POLL_SECONDS, stopped, timed, yield_gil
 from octopus_soap.wire.faults import Reply
 from octopus_soap.wire.readers import yield_hook
 
@@ -363,7 +363,7 @@ class BlockingDriver:
                 case Compute():
                     try:
                         with nullcontext() if beside is None else beside.decoding:
-                            answer = effect.work()
+                            answer = timed(effect)
                     except OctopusError as raised:
                         error = raised
                 case _:

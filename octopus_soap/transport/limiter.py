@@ -23,7 +23,7 @@ import threading
 import time
 from collections import deque
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from octopus_soap.engine.effects import SendFailure
 from octopus_soap.engine.retry import FailureKind
@@ -32,10 +32,20 @@ from octopus_soap.errors import ConnectFailedError, TimedOutError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
 
+    from octopus_soap.engine.effects import Compute
     from octopus_soap.settings import OctopusSettings
 
     Pause: TypeAlias = Callable[[threading.Event, float], object]
     AsyncPause: TypeAlias = Callable[[asyncio.Event, float], Awaitable[object]]
+
+
+def timed(effect: Compute) -> Any:
+    """Run the work of *effect*, and note how long it took."""
+    started = time.monotonic()
+    try:
+        return effect.work()
+    finally:
+        effect.elapsed = time.monotonic() - started
 
 
 class RateLimiter:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from octopus_soap.errors import ApiStatusError, AuthenticationError, ProtocolError
 from octopus_soap.models.base import WireModel
 from octopus_soap.models.replies import Nothing, OneOf, Reads, RowsOf, ScalarOf
-from octopus_soap.wire.decode import Decoded, Decoder
+from octopus_soap.wire.decode import Decoded, Decoder, refuse_too_many
 from octopus_soap.wire.encode import EnvelopeParts, RequestEncoder
 from octopus_soap.wire.fast_rows import FastRows
 from octopus_soap.wire.faults import Reply, readable, refuses_credentials, soap_body
@@ -83,6 +83,8 @@ class Codec:
                 the operation's matter.
         """
         reply = readable(reply, self._redactor)
+        if isinstance(reads, RowsOf):
+            refuse_too_many(reply.body, reads)
         if isinstance(reads, RowsOf) and not reads.raw and reply.status == _OK and not has_references(reply.body):
             rest = partial(self._rest, operation, reply, reads)
             decoded = self._fast_rows.decode(reply.body, self._decoder.readers.of(reads.model), rest)

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 _REFERENCE = re.compile(rb"&#(?:x([0-9A-Fa-f]{1,6})|([0-9]{1,7}));")
 _FORBIDDEN_BYTE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _ROOT = "{http://schemas.xmlsoap.org/soap/encoding/}root"
+_MOST_ELEMENTS = 8_000_000
 _ENVELOPE_MEMBERS = frozenset({"status", "resultdata", "messagecode"})
 
 
@@ -260,6 +261,8 @@ class Decoder:
         if (container.text or "").strip():
             raise ProtocolError(f"text where a list of {reader.name} belongs: {container.text.strip()[:60]!r}")
         if read_list is None:
+            if len(container) > reads.most:
+                raise _too_many(len(container), reads)
             for element in container:
                 row = read_element(element, reader, decoded)
                 yield_point()
@@ -274,6 +277,31 @@ class Decoder:
     def _one(self, content: Element, reader: RecordReader, decoded: Decoded) -> None:
         row = _record(content, reader, decoded)
         decoded.value, decoded.problems = row.value, row.problems
+
+
+def refuse_too_many(body: bytes, reads: RowsOf) -> None:
+    """Refuse a reply with far more rows than were asked for, before anything is made of it.
+
+    It counts the names of rows and the tags, which is quick; rows of another name are counted in the tree.
+
+    Raises:
+        ProtocolError: There are too many.
+    """
+    elements = body.count(b"<")
+    if elements <= reads.most:
+        return
+    named = body.count(reads.model.__name__.encode())  # twice for a row with members
+    if named > 2 * reads.most + 50:
+        raise _too_many(named // 2, reads)
+    if elements > (_MOST_ELEMENTS if reads.asked is None else 20_000 + 4_000 * reads.asked):
+        raise ProtocolError(
+            f"the reply has {elements} tags, far more than what was asked for can need; it was not read"
+        )
+
+
+def _too_many(rows: int, reads: RowsOf) -> ProtocolError:
+    asked = "" if reads.asked is None else f", and {reads.asked} were asked for"
+    return ProtocolError(f"the reply has {rows} rows or more{asked}; it was not read")
 
 
 def read_element(element: Element, reader: RecordReader, decoded: Decoded) -> Row | None:

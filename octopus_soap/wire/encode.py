@@ -17,6 +17,8 @@ from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pydantic import SecretStr
+
 from octopus_soap.errors import ContractError, InvalidInputError, Problem
 from octopus_soap.models.base import WireModel
 from octopus_soap.models.scalars import FORBIDDEN
@@ -59,6 +61,9 @@ class EnvelopeParts(NamedTuple):
 
     head: bytes
     tail: bytes
+
+    def __repr__(self) -> str:  # the head holds the account id
+        return f"EnvelopeParts({len(self.head)} bytes, {len(self.tail)} bytes)"
 
 
 class RequestEncoder:
@@ -291,6 +296,8 @@ def scalar_formats(utc_suffix: str) -> dict[str, Callable[[Any], str]]:
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value if _SPECIAL.search(value) is None else escape(value)
+    if isinstance(value, SecretStr):  # wrapped up to here, so that no traceback shows it
+        return escape(value.get_secret_value())
     return _flag(value) if isinstance(value, bool) else escape(str(value))
 
 

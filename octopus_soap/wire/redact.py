@@ -19,7 +19,10 @@ import re
 import threading
 from functools import cache
 from html import escape, unescape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
+
+from octopus_soap.errors import register_mask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -51,52 +54,156 @@ PERSONAL_WORDS = (
 )
 """Words, in lower case, in the name of a member that nobody has seen yet and that says who someone is, or a secret."""
 
-_MEMBER = re.compile(
-    rb"(<(?:[\w.-]+:)?(%s)(?:\s[^>]*)?>)[^<]+" % b"|".join(name.encode() for name in SECRET_MEMBERS), re.IGNORECASE
+_CARD_NAME = re.compile(
+    r"(credit|debit|payment|bank)card|card(number|num|no|nr|holder|owner|name|code|type|brand|exp|cv|security|"
+    r"verification|last|data|info|detail|token)|^(card|cvv2?|cvc2?|cvn|pan|cc(number|num|no))$"
 )
+_TAG_OF = re.compile(r"<(/?)\s*((?:[\w.-]*:)?([\w.-]+))")
+_MARKUP = re.compile(r"<[^<>]*>")
+_KEPT_ATTRIBUTE = re.compile(r"\s(?:xmlns(?::[\w.-]+)?|(?:[\w.-]+:)?(?:nil|type))\s*=\s*(?:\"[^\"]*\"|'[^']*')")
+_CARD_NUMBER = re.compile(r"(?<!\d)\d(?:[ .-]?\d){12,18}(?!\d)")
+_NO_CARDS_IN = re.compile(r"(sku|upc|ean|gtin|isbn|id|sid|barcode|trackingnumber)$")
+"""Members whose long numbers are no card numbers."""
+
+
+def is_card_member(name: str) -> bool:
+    """True if a member of this name holds a payment card, or a part of one."""
+    return _CARD_NAME.search(name.replace("_", "").replace("-", "").lower()) is not None
+
+
+def mask_card_numbers(text: str) -> str:
+    """Return free text with every run of 13 to 19 digits masked that is valid as a card number (Luhn)."""
+    return _CARD_NUMBER.sub(lambda found: MASK if _passes_luhn(found[0]) else found[0], text)
+
+
+def mask_cards(value: Any, name: str = "") -> Any:
+    """Return a value of JSON with payment cards masked: members named like one, and card numbers in text.
+
+    Args:
+        value: What `json.loads` returns.
+        name: The member that holds it.
+    """
+    if isinstance(value, dict):
+        return {
+            key: MASK if inner and is_card_member(str(key)) else mask_cards(inner, str(key))
+            for key, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [mask_cards(inner, name) for inner in value]
+    if isinstance(value, str) and not _NO_CARDS_IN.search(name.replace("_", "").lower()):
+        return mask_card_numbers(value)
+    return value
+
+
+def _passes_luhn(text: str) -> bool:
+    digits = [int(digit) for digit in reversed(text) if digit.isdigit()]
+    return sum(digits[::2]) % 10 == -sum(sum(divmod(2 * digit, 10)) for digit in digits[1::2]) % 10
 
 
 _ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be")
 """What a reply may be written in: XML says of itself which it is, and lxml follows."""
+_SECRET_NAMES = frozenset(name.lower() for name in SECRET_MEMBERS)
+_LEAST_PART = 12
+"""Characters of a secret's beginning that are masked where its end was cut off."""
 
 
 class Redactor:
-    """Masks this client's secrets wherever their text turns up.
+    """Masks this client's secrets wherever their text turns up: in any case, escaped, quoted for a URL, or cut off.
+
+    As long as it lives, it also masks the text of every `OctopusError` that is made.
 
     Args:
         secrets: the values; anything shorter than four characters would mask ordinary words and is left to the
             member names.
 
     Attributes:
-        encoded: each secret in the forms it may have in a reply; a reply without any needs no masking.
+        encoded: what a reply may echo a secret with; a reply without any of it needs no masking.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
         plain = {secret for secret in secrets if len(secret) >= 4}  # noqa: PLR2004 - see Args
-        # A service that echoes one may write it as XML or HTML does.
+        # A service that echoes one may write it as XML, HTML or a URL does.
         forms = {
-            form for secret in plain for form in (secret, secret.strip(), escape(secret), escape(secret, quote=False))
+            form
+            for secret in plain
+            for form in (secret, secret.strip(), escape(secret), escape(secret, quote=False), quote(secret, safe=""))
         }
-        self._secrets = sorted((form for form in forms if form), key=len, reverse=True)  # the longest first
-        self.encoded = tuple(secret.encode(form) for secret in self._secrets for form in _ENCODINGS)
+        longest_first = sorted((form for form in forms if form), key=len, reverse=True)
+        self._secrets = [(form.lower(), re.compile(re.escape(form), re.IGNORECASE)) for form in longest_first]
+        self._starts = [
+            (lowered, lowered[: max(_LEAST_PART, len(lowered) // 2)])
+            for lowered, _ in self._secrets
+            if len(lowered) > _LEAST_PART
+        ]
+        echoes = [form.encode(encoding) for form in longest_first for encoding in _ENCODINGS]
+        self.encoded = (*echoes, b"&#", b"<![CDATA[")  # references and CDATA may spell a secret in another way
+        register_mask(self)
 
     def __repr__(self) -> str:
         return f"Redactor({len(self._secrets)} secrets)"
 
     def text(self, value: str) -> str:
         """Return *value* with every secret masked."""
-        for secret in self._secrets:
-            if secret in value:
-                value = value.replace(secret, MASK)
+        lowered = value.lower()
+        for secret, pattern in self._secrets:
+            if secret in lowered:
+                value = pattern.sub(MASK, value)
+                lowered = value.lower()
+        for secret, start in self._starts:
+            while (place := lowered.find(start)) >= 0 and len(lowered) == len(value):
+                end = place + len(start)
+                while end < len(lowered) and end - place < len(secret) and lowered[end] == secret[end - place]:
+                    end += 1
+                value = value[:place] + MASK + value[end:]
+                lowered = value.lower()
         return value
 
     def body(self, value: bytes, limit: int | None = None) -> str:
-        """Return a message body as text with secret members and values masked, cut to *limit* characters."""
+        """Return a message body as text with secret members, cards and values masked, cut to *limit* characters."""
         if value[:2] in {b"\xff\xfe", b"\xfe\xff"}:
             value = value.decode("utf-16", "replace").encode()
-        masked = _MEMBER.sub(rb"\1" + MASK.encode(), value if limit is None else value[: limit * 4])
-        text = self.text(masked.decode("utf-8", "replace"))
+        text = (value if limit is None else value[: limit * 4]).decode("utf-8", "replace")
+        text = self.text("".join(_without_secret_members(text)))
         return text if limit is None else text[:limit]
+
+
+def _without_secret_members(text: str) -> Iterator[str]:
+    """The pieces of a message without the content of secret members and of cards, in one pass.
+
+    A member that is hidden loses everything up to its end tag, attributes included; one that is cut off, all the rest.
+    """
+    at, hidden, depth, name = 0, "", 0, ""
+    for found in _MARKUP.finditer(text):
+        before, markup, at = text[at : found.start()], found[0], found.end()
+        tag = _TAG_OF.match(markup)
+        if hidden:
+            local = tag[3].lower() if tag else ""
+            if local == hidden and not markup.endswith("/>"):
+                depth += -1 if tag and tag[1] else 1
+                if not depth:
+                    hidden = ""
+                    yield f"</{tag[2]}>" if tag else ""
+            continue
+        yield before if _NO_CARDS_IN.search(name) else mask_card_numbers(before)
+        if tag is None:
+            yield mask_card_numbers(markup)
+            continue
+        name = "" if tag[1] else tag[3].lower()
+        if tag[1] or not (name in _SECRET_NAMES or is_card_member(name)):
+            yield mask_card_numbers(markup) if "=" in markup else markup
+            continue
+        kept = "".join(_KEPT_ATTRIBUTE.findall(markup))
+        if markup.endswith("/>"):
+            yield f"<{tag[2]}{kept}/>"
+            continue
+        hidden, depth = name, 1
+        yield f"<{tag[2]}{kept}>{'' if text.startswith(f'</{tag[2]}>', at) else MASK}"
+    if not hidden:
+        rest, opened, cut = text[at:].partition("<")
+        yield rest if _NO_CARDS_IN.search(name) else mask_card_numbers(rest)
+        tag = _TAG_OF.match(opened + cut)
+        secret = tag is not None and (tag[3].lower() in _SECRET_NAMES or is_card_member(tag[3]))
+        yield opened + (MASK if secret else mask_card_numbers(cut))
 
 
 FREE_TEXT = frozenset({"message", "errormessage", "faultstring", "text", "data", "resultdata"})
@@ -112,18 +219,15 @@ _CALL_MEMBERS = [
 _AMBIGUOUS = {"name": ("attributeinfo",), "value": ("attributeinfo", "customfieldmapping", "code", "subcode")}
 """Elements that are harmless below these parents only."""
 
-_TOKEN = re.compile(
-    r"(?P<comment><!--.*?-->|<\?(?!xml\s).*?\?>)|(?P<declared><\?xml\s.*?\?>)|<!\[CDATA\[(?P<cdata>.*?)\]\]>"
-    r"|(?P<doctype><!DOCTYPE\b[^>\[]*(?:\[.*?\]\s*)?>)|(?P<tag><(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>)|(?P<text>[^<]+|<)",
-    re.DOTALL | re.IGNORECASE,
-)
-_TAG = re.compile(r"<\s*(/?)\s*([^\s/>]*)(.*?)(/?)\s*>\Z", re.DOTALL)
-_ATTRIBUTE = re.compile(r"([^\s=]+)\s*=\s*(\"[^\"]*\"|'[^']*')")
+_NAME = re.compile(r"<\s*+(/?)\s*+([^\s/>]*)")
+_ATTRIBUTE = re.compile(r"(?<![^\s\"'])([^\s=\"'<>/]++)\s*+=\s*+(\"[^\"]*\"|'[^']*')")
 _SAFE_ATTRIBUTE = re.compile(r"xmlns(:.*)?|([\w.-]+:)?(nil|type|mustUnderstand|lang)")
 _DECLARED = re.compile(rb"\A\s*<\?xml\s[^>]*encoding\s*=\s*[\"']([\w.-]+)")
-_EMAIL_OR_PHONE = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|\+\d[\d\s().-]{6,}\d")
+_EMAIL_OR_PHONE = re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]++(?:\.[\w-]++)+|\+\d[\d\s().-]{6,40}\d")
 _CARD = re.compile(r"(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)")
 _NUMBER = re.compile(r"[-+]?\d{1,12}(\.\d{1,6})?")
+_DEEPEST = 32
+"""Levels that are indented; each costs every line below it."""
 _MOST_VALUES = 5_000
 """Values remembered for free text; enough for the orders of a recording."""
 
@@ -197,14 +301,86 @@ def _decoded(body: bytes) -> str:
         return body.decode("utf-8", "replace")
 
 
+class _Token(NamedTuple):
+    """A piece of a message: its kind, and its text (of CDATA, what is in it)."""
+
+    kind: str
+    raw: str
+
+
+_QUOTED_OR_END = re.compile(r"[<>\"']")
+_BRACKETS = (("<!--", "-->", "comment"), ("<![CDATA[", "]]>", "cdata"), ("<?", "?>", "instruction"))
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    """Read *text* piece by piece in linear time: what is opened and never closed is looked for once.
+
+    A comment, CDATA or an instruction without an end hides the rest of the message, as it does from a parser.
+    """
+    at, missing = 0, set[str]()
+    while at < len(text):
+        if text[at] != "<":
+            end = text.find("<", at)
+            end = len(text) if end < 0 else end
+            yield _Token("text", text[at:end])
+            at = end
+            continue
+        bracket = next((each for each in _BRACKETS if text.startswith(each[0], at)), None)
+        if bracket is not None:
+            opening, closing, kind = bracket
+            end = text.find(closing, at + len(opening))
+            if end < 0:
+                return
+            raw = text[at + len(opening) : end]
+            declared = kind == "instruction" and raw[:3].lower() == "xml" and raw[3:4].isspace()
+            yield _Token("declared" if declared else kind, raw)
+            at = end + len(closing)
+        elif text[at : at + 9].upper() == "<!DOCTYPE":
+            end = _end_of_doctype(text, at)
+            if end < 0:
+                return
+            yield _Token("doctype", text[at:end])
+            at = end
+        else:
+            end = _end_of_tag(text, at, missing)
+            yield _Token("tag", text[at:end]) if end > 0 else _Token("text", "<")
+            at = end if end > 0 else at + 1
+
+
+def _end_of_tag(text: str, at: int, missing: set[str]) -> int:
+    """Where the tag at *at* ends; 0 if it does not. *missing* keeps the quotes that do not come again."""
+    place = at + 1
+    while (found := _QUOTED_OR_END.search(text, place)) is not None:
+        mark = found[0]
+        if mark == ">":
+            return found.end()
+        if mark == "<" or mark in missing:
+            return 0
+        closing = text.find(mark, found.end())
+        if closing < 0:
+            missing.add(mark)
+            return 0
+        place = closing + 1
+    return 0
+
+
+def _end_of_doctype(text: str, at: int) -> int:
+    """Where the DOCTYPE at *at* ends, its internal subset included; negative if it does not."""
+    end, subset = text.find(">", at), text.find("[", at)
+    if 0 <= subset < end:
+        closing = text.find("]", subset)
+        end = text.find(">", closing) if closing >= 0 else -1
+    return end + 1 if end >= 0 else -1
+
+
 class _Masking:
     """One message under way: the open elements, and whether they hide what is in them."""
 
     def __init__(self, masker: Masker, text: str) -> None:
         self._masker = masker
-        self._tokens = list(_TOKEN.finditer(text))
+        self._tokens = list(_tokens(text))
         self._open: list[tuple[str, bool]] = []
-        first = next((t["tag"] for t in self._tokens if t["tag"]), "")
+        first = next((token.raw for token in self._tokens if token.kind == "tag"), "")
         self._message = _name_of(first) == "envelope"
         self._shown = shown_members()
 
@@ -213,30 +389,33 @@ class _Masking:
         before = ""
         last = len(self._tokens) - 1
         for place, token in enumerate(self._tokens):
-            kind = str(token.lastgroup)
-            if kind == "tag":
-                piece = self._tag(token[0])
+            if token.kind == "tag":
+                piece = self._tag(token.raw)
                 closes = piece.startswith("</")
                 # Between two tags, but never inside an empty element: there it would be its text.
                 between = before == "close" or (before == "open" and not closes)
                 if self._message and between:
-                    yield "\n" + "  " * len(self._open[: None if closes or piece.endswith("/>") else -1])
+                    depth = len(self._open) - (0 if closes or piece.endswith("/>") else 1)
+                    yield "\n" + "  " * min(depth, _DEEPEST)
                 yield piece
                 before = "close" if closes or piece.endswith("/>") else "open"
                 continue
-            if kind in {"text", "cdata"}:
-                before = "" if token[kind] else before
-                yield self._text(token[kind], cut=place == last and bool(self._open), escaped=kind == "text")
-            elif kind == "declared":
+            if token.kind in {"text", "cdata"}:
+                before = "" if token.raw else before
+                yield self._text(token.raw, cut=place == last and bool(self._open), escaped=token.kind == "text")
+            elif token.kind == "declared":
                 yield '<?xml version="1.0" encoding="utf-8"?>'
-            elif kind == "doctype":
-                yield f"<!DOCTYPE {'html' if token[0][9:].strip()[:4].lower() == 'html' else 'masked'}>"
+            elif token.kind == "doctype":
+                yield f"<!DOCTYPE {'html' if token.raw[9:].strip()[:4].lower() == 'html' else 'masked'}>"
 
     def _tag(self, tag: str) -> str:
-        found = _TAG.match(tag)
+        found = _NAME.match(tag)
         if found is None:
             return ""
-        closing, name, attributes, empty = found.groups()
+        closing, name = found.groups()
+        inner = tag[found.end() : -1].rstrip()
+        empty = "/" if inner.endswith("/") else ""
+        attributes = inner.removesuffix("/")
         local = _name_of(tag)
         if closing:
             if any(local == known for known, _ in self._open):
@@ -273,8 +452,8 @@ class _Masking:
 
 
 def _name_of(tag: str) -> str:
-    found = _TAG.match(tag)
-    return "" if found is None else found.group(2).rpartition(":")[2].lower()
+    found = _NAME.match(tag)
+    return "" if found is None else found[2].rpartition(":")[2].lower()
 
 
 _HIDDEN = frozenset(name.lower() for name in (*SECRET_MEMBERS, *PERSONAL_PARTS))
@@ -285,4 +464,4 @@ def _free(name: str) -> bool:
 
 
 def _hides(name: str) -> bool:
-    return name in _HIDDEN or any(word in name for word in PERSONAL_WORDS)
+    return name in _HIDDEN or is_card_member(name) or any(word in name for word in PERSONAL_WORDS)

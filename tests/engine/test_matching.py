@@ -91,7 +91,7 @@ def test_an_exact_row_stands_against_inexact_ones():
     matched = match_rows(["a"], [Row("A", "2"), Row("a", "1")])
     assert matched.rows[0].value == "1"
     assert matched.contradicted == set()
-    assert matched.notes == ["1 rows came twice"]
+    assert matched.notes == ["1 rows came twice: 'A'"]
 
 
 # -- through a whole list call -------------------------------------------------------------------------------------

@@ -1,0 +1,157 @@
+"""One door for what a service sent, masked cards, and masking that takes no longer than the text is long."""
+
+from __future__ import annotations
+
+import stat
+from typing import Any
+
+import pytest
+
+from octopus_soap import ApiStatusError, FaultError, HttpStatusError, OctopusError, ProtocolError
+from octopus_soap.engine.effects import Attempt
+from octopus_soap.engine.request import Request
+from octopus_soap.safety import Safety
+from octopus_soap.wire.encode import EnvelopeParts
+from octopus_soap.wire.faults import Reply
+from octopus_soap.wire.redact import MASK, Masker, Redactor, mask_card_numbers, mask_cards
+
+TOKEN = "Token+secret/1f9c-77aa"
+CARD = "4111111111111111"
+
+ECHOES = [
+    TOKEN,
+    TOKEN.upper(),
+    TOKEN.lower(),
+    "Token%2Bsecret%2F1f9c-77aa",
+    f"x{TOKEN}y",
+    f"{'a' * 780}{TOKEN}",
+    TOKEN[:-3],
+]
+
+
+@pytest.mark.parametrize("echo", ECHOES)
+def test_an_error_shows_no_secret_whatever_part_of_the_answer_echoed_it(echo: str) -> None:
+    redactor = Redactor([TOKEN])
+    errors: list[OctopusError] = [
+        OctopusError(echo),
+        ProtocolError(f"the reply is a <{echo}> document", body_excerpt=echo),
+        FaultError("SOAP fault", fault_code=echo, fault_string=echo, detail=echo),
+        ApiStatusError("the service answered", status=echo, data=echo),
+        HttpStatusError("HTTP 500", status=500, body_excerpt=echo),
+    ]
+    for error in errors:
+        shown = f"{error} {error!r} {vars(error)}".lower()
+        assert TOKEN[:12].lower() not in shown
+        assert MASK in shown
+    del redactor
+
+
+def test_a_mask_ends_with_its_client() -> None:
+    redactor = Redactor(["another-secret-9"])
+    assert "another" not in str(OctopusError("another-secret-9"))
+    del redactor
+    assert str(OctopusError("another-secret-9")) == "another-secret-9"
+
+
+def test_control_characters_of_the_service_reach_no_terminal_and_no_second_line() -> None:
+    error = FaultError("a\x1b[31mb\nc\x9bd\u202ee\r\n\u2028f", fault_code="x\x1b", fault_string="\x07")
+    for text in (str(error), error.fault_code, error.fault_string):
+        assert text.isprintable()
+    assert len(str(error).splitlines()) == 1
+
+
+def test_no_repr_shows_a_body() -> None:
+    values: list[Any] = [
+        Request("SubmitOrder", "action", Safety.UNSAFE, lambda reply: reply, b"account-7"),  # type: ignore[arg-type, return-value] # never decoded
+        Attempt("SubmitOrder", "action", b"account-7"),
+        EnvelopeParts(b"account-7", b""),
+        Reply(200, {"x": "account-7"}, b"account-7"),
+    ]
+    assert not [value for value in values if "account-7" in repr(value)]
+
+
+MEMBERS = [
+    f"<CreditCard><Number>{CARD}</Number><Cvv>123</Cvv></CreditCard>",
+    f'<CreditCard number="{CARD}"/>',
+    f'<CreditCard number="{CARD}">x</CreditCard>',
+    f"<CreditCardNumber>{CARD}</CreditCardNumber>",
+    f"<a:Credit_Card_No>{CARD}</a:Credit_Card_No>",
+    "<CardHolder>Ada</CardHolder>",
+    f"<CreditCard><CreditCard>{CARD}</CreditCard>Ada</CreditCard>",
+    f"<CreditCard><Number>{CARD}",
+    f"<WebComment>card 4111-1111 1111.1111, Ada's: {CARD}</WebComment>".replace("Ada's", "theirs"),
+    f'<Payment a="{CARD}"/>',
+    f"<!-- {CARD} -->",
+    f"<CreditCard number='{CARD}",
+]
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+def test_cards_are_masked_with_all_that_is_in_them(member: str) -> None:
+    shown = Redactor([]).body(f"<Order><Sku>{CARD}</Sku>{member}<City>Oslo</City></Order>".encode())
+    assert shown.count(CARD) == 1, "a SKU is no card"
+    for hidden in ("4111-1111", "Ada", "123<"):
+        assert hidden not in shown
+    if member.endswith(">") and not member.endswith(f"{CARD}"):
+        assert "Oslo" in shown
+
+
+def test_json_is_masked_by_name_and_by_number() -> None:
+    masked = mask_cards(
+        {"credit_card_number": CARD, "Card": {"no": CARD}, "sku": CARD, "note": f"pay {CARD}", "order_id": CARD, "n": 5}
+    )
+    assert masked == {
+        "credit_card_number": MASK,
+        "Card": MASK,
+        "sku": CARD,
+        "note": f"pay {MASK}",
+        "order_id": CARD,
+        "n": 5,
+    }
+
+
+def test_a_number_that_is_no_card_stays() -> None:
+    assert mask_card_numbers("4111111111111112 400638133393") == "4111111111111112 400638133393"
+
+
+HOSTILE = [
+    "<!--",
+    "<a ",
+    "<a" + " " * 9,
+    "x",
+    "x@",
+    "<![CDATA[",
+    "<?x ",
+    "<accountID ",
+    "<a b='",
+    '<a b="',
+    "<CreditCard>",
+    "+1 ",
+    "1 ",
+    "<!DOCTYPE [",
+    "a=",
+    "&#1;",
+]
+
+
+@pytest.mark.parametrize("unit", HOSTILE)
+@pytest.mark.timeout(20)  # what grows with the square takes minutes here
+def test_masking_grows_with_the_text_and_not_with_its_square(unit: str) -> None:
+    text = unit * (400_000 // len(unit))
+    masker = Masker(Redactor([TOKEN]))
+    masker.body(b"<s:Envelope>" + text.encode())
+    masker.body(text.encode())
+    masker.text(text)
+    Redactor([TOKEN]).body(text.encode())
+
+
+def test_private_files(tmp_path: Any) -> None:
+    from octopus_soap._http import private_opener
+    from octopus_soap.jobs import Ledger
+
+    path = tmp_path / "ledger.sqlite"
+    Ledger(path).close()
+    with open(tmp_path / "order", "w", opener=private_opener) as file:
+        file.write("x")
+    for made in (path, tmp_path / "order"):
+        assert stat.S_IMODE(made.stat().st_mode) == 0o600
