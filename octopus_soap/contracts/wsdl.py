@@ -73,8 +73,8 @@ class Member:
 
     @property
     def is_value_type(self) -> bool:
-        """True where .NET holds it as a value type, which cannot be absent."""
-        return self.shape.scalar in _VALUE_TYPES
+        """True if .NET holds it as a value type, which cannot be absent: a number, a date, an enumeration."""
+        return self.shape.scalar in _VALUE_TYPES or self.shape.enumeration
 
 
 @dataclass(slots=True, eq=False)
@@ -85,6 +85,7 @@ class Shape:
     namespace: str
     scalar: str = ""
     members: tuple[Member, ...] = ()
+    enumeration: bool = False
 
     @property
     def items(self) -> Member | None:
@@ -125,7 +126,8 @@ class Contract:
         self.path = path
         self.bundled = bundled
         try:
-            files: Any = _LocalFiles(path)
+            self._files = _LocalFiles(path)
+            files: Any = self._files
             self.document = zeep.wsdl.Document(str(path), files)
         except (OSError, etree.XMLSyntaxError, zeep.exceptions.Error, *_ZEEP_STUMBLES) as error:
             raise ContractError(f"cannot load the contract {path}: {error}") from error
@@ -134,11 +136,19 @@ class Contract:
         self._shapes: dict[int, Shape] = {}
 
     def _port(self) -> Any:
-        for service in self.document.services.values():
-            for port in service.ports.values():
-                if "soap11" in type(port.binding).__name__.lower():
-                    return port
-        raise ContractError(f"the contract {self.path} has no SOAP 1.1 port")
+        """The SOAP 1.1 port; of several, the first that has the most of the operations we know."""
+        ports = [
+            port
+            for service in self.document.services.values()
+            for port in service.ports.values()
+            if "soap11" in type(port.binding).__name__.lower()
+        ]
+        if not ports:
+            raise ContractError(f"the contract {self.path} has no SOAP 1.1 port")
+        if len(ports) == 1:
+            return ports[0]
+        known = _known_operations()
+        return max(ports, key=lambda port: len(known & port.binding.all().keys()))
 
     @property
     def binding_name(self) -> str:
@@ -167,7 +177,7 @@ class Contract:
         body = op.output.body if op.output is not None else None
         return OperationContract(
             name=name,
-            action=op.soapaction,
+            action=op.soapaction or "",  # sent as "", which SOAP 1.1 has for "no intent"
             request=self._member(op.input.body),
             response_name=f"{name}Response" if body is None else body.name,
             response=None if body is None else self._member(body),
@@ -193,6 +203,7 @@ class Contract:
         elements = getattr(xsd_type, "elements", None)
         if elements is None:
             shape.scalar = _scalar(xsd_type)
+            shape.enumeration = (shape.namespace, shape.name) in self._files.enumerations
         else:
             shape.members = tuple(self._member(element) for _, element in elements if hasattr(element, "qname"))
         return shape
@@ -213,28 +224,57 @@ def _scalar(xsd_type: Any) -> str:
 
 
 class _LocalFiles(zeep.transports.Transport):  # type: ignore[misc] # zeep ships no types
-    """Loads the files of a contract: the WSDL, and what its folder holds. Nothing is ever fetched."""
+    """Loads the files of a contract: the WSDL, and what its folder holds. Nothing is ever fetched.
+
+    Attributes:
+        enumerations: Namespace and name of the types that are enumerations, or of the elements with one of their own.
+    """
 
     def __init__(self, main: Path) -> None:
         super().__init__()
         self._main, self._folder = main, main.parent.resolve()
+        self.enumerations: set[tuple[str, str]] = set()
 
     def load(self, url: str) -> bytes:
         if url == str(self._main):
-            return self._main.read_bytes()
+            return self._noted(self._main.read_bytes())
         path = Path(url)
         if _SCHEME.match(url) or not self._is_inside(path):
             raise ContractError(
                 f"the contract refers to {url[:200]!r}, which is not a file in its folder {self._folder}. Nothing is "
                 "fetched: pin the contract with its schemas, octopus-soap wsdl pin"
             )
-        return path.read_bytes()
+        return self._noted(path.read_bytes())
+
+    def _noted(self, content: bytes) -> bytes:
+        """Note the enumerations of a file, which zeep does not keep, and leave out imports of XML Schema itself."""
+        try:
+            root = etree.fromstring(content, etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False))
+        except etree.XMLSyntaxError:
+            return content  # zeep says what is wrong with it
+        for schema in root.iter(f"{{{XSD}}}schema"):
+            for simple in schema.iter(f"{{{XSD}}}simpleType"):
+                if simple.find(f"{{{XSD}}}restriction/{{{XSD}}}enumeration") is not None:
+                    parent = simple.getparent()  # the element, of a type without a name
+                    named = simple.get("name") or ("" if parent is None else parent.get("name") or "")
+                    self.enumerations.add((schema.get("targetNamespace") or "", named))
+        # Mono writes it; every parser knows the namespace already.
+        stray = list(root.iter(f"{{{XSD}}}import"))
+        stray = [each for each in stray if each.get("namespace") == XSD]
+        for each in stray:
+            each.getparent().remove(each)
+        return etree.tostring(root) if stray else content
 
     def _is_inside(self, path: Path) -> bool:
         try:
             return path.resolve().is_relative_to(self._folder)
         except (OSError, ValueError, RuntimeError):  # a NUL, or a loop of links
             return False
+
+
+def _known_operations() -> set[str]:
+    """Names of the operations of the bundled contract."""
+    return set(re.findall(r'<(?:\w+:)?operation\s+name="(\w+)"', contract_path().read_text(encoding="utf-8")))
 
 
 _contracts: dict[tuple[str, int, int], Contract] = {}
