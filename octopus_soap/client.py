@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from octopus_soap._http import is_loopback, retry_after
 from octopus_soap.engine.catalogue import Catalogue, meant
 from octopus_soap.engine.context import Context, SizeMemory
+from octopus_soap.engine.inputs import unverified
 from octopus_soap.engine.operation import AsyncSurface, BlockingSurface, Surface
 from octopus_soap.engine.request import CallConfig, CredentialState
 from octopus_soap.engine.retry import RetryPolicy
@@ -24,7 +25,8 @@ from octopus_soap.errors import ClientClosedError
 from octopus_soap.extras import needed
 from octopus_soap.observe.health import ping
 from octopus_soap.observe.observer import ClientObserver, Tally
-from octopus_soap.operations import Operations
+from octopus_soap.operations import OPERATIONS, Operations
+from octopus_soap.safety import Safety
 from octopus_soap.settings import OctopusSettings
 from octopus_soap.wire.codec import Codec
 from octopus_soap.wire.redact import Redactor
@@ -211,6 +213,11 @@ class _Client(Operations, Surface):
         def __getattr__(self, name: str) -> Any:
             hint = ""
             if not name.startswith("_"):
+                if name == "zeep":
+                    raise AttributeError(
+                        f"{type(self).__name__} has no zeep client, which would block the event loop; for what the "
+                        "catalogue does not know, use OctopusClient(settings=client.settings).zeep in a thread"
+                    )
                 near = meant(name)
                 hint = f"; did you mean {near}?" if near else "; `.operations` lists what it has"
             raise AttributeError(f"{type(self).__name__} has no {name!r}{hint}")
@@ -326,13 +333,23 @@ class OctopusClient(_Client, BlockingSurface):
         """The zeep client on the contract in force, for what the catalogue does not know.
 
         It sends through this client's connections with the three headers added, whatever address the WSDL names.
-        zeep's own parsing and errors apply: read its replies with care.
+        zeep's own parsing and errors apply: read its replies with care. Writes with the bundled contract are refused
+        here too, against a real endpoint.
         """
         from octopus_soap.contracts.wsdl import zeep_client  # noqa: PLC0415 - zeep is loaded with the first client
 
         if self._zeep is None:
-            self._zeep = zeep_client(self._codec.contract, self.settings.endpoint, self._driver.raw)
+            self._zeep = zeep_client(self._codec.contract, self.settings.endpoint, self._send_for_zeep)
         return self._zeep
+
+    def _send_for_zeep(self, url: str, body: bytes, headers: Mapping[str, str]) -> requests.Response:
+        """Send what zeep wrote, unless it is a write that a method of this client would refuse."""
+        if self._context.unverified:
+            action = next((value for name, value in headers.items() if name.lower() == "soapaction"), "").strip('"')
+            reads = {self._codec.action(row.wire_name) for row in OPERATIONS.values() if row.safety is Safety.READ}
+            if action not in reads:
+                raise unverified(f"the action {action!r}")
+        return self._driver.raw(url, body, headers)
 
     def ping(self, *, timeout: float | None = None) -> Health:
         """Ask the service one cheap question with this client's credentials, once, and tell what is wrong where.

@@ -252,7 +252,7 @@ class Operations:
         """
         checked = inputs.item(ItemQuantityAndPrice)(item)
         return SingleCall(
-            {"iQP": item},
+            {"iQP": checked.value},
             ScalarOf(bool),
             outcomes.accepted(checked.key),
             account_id,
@@ -341,7 +341,7 @@ class Operations:
         """
         checked = inputs.item(InventoryItem)(item)
         return SingleCall(
-            {"inventoryItem": item},
+            {"inventoryItem": checked.value},
             ScalarOf(int),
             account_id=account_id,
             problems=checked.problems,
@@ -401,7 +401,7 @@ class Operations:
         sku: str,
         *,
         seller_id: int = 0,
-        product_id: int = 0,
+        product_id: int | None = 0,
         status: int = 0,
         account_id: str | None = None,
     ) -> SingleCall[Removal]:
@@ -410,7 +410,7 @@ class Operations:
         Args:
             sku: the SKU, 1 to 50 characters.
             seller_id: the supplier's id; required on the wire, "but you can send 0".
-            product_id: the item's id in the POS; 0 by default.
+            product_id: the item's id in the POS; 0 by default, None for null if the contract in force allows it.
             status: required on the wire; its meaning is not documented.
             account_id: the account; the client's by default.
 
@@ -433,7 +433,7 @@ class Operations:
         sku: str,
         *,
         seller_id: int = 0,
-        product_id: int = 0,
+        product_id: int | None = 0,
         status: int = 0,
         store_stock: Iterable[StoreStockInfo] | None = None,
         account_id: str | None = None,
@@ -443,9 +443,10 @@ class Operations:
         Args:
             sku: the SKU, 1 to 50 characters.
             seller_id: the supplier's id; required on the wire, "but you can send 0".
-            product_id: the item's id in the POS; 0 by default.
+            product_id: the item's id in the POS; 0 by default, None for null if the contract in force allows it.
             status: required on the wire; its meaning is not documented.
-            store_stock: the stores to delete from; None for no list, as the page allows.
+            store_stock: the stores to delete from, at least one; None for no list, as the page allows. The page says
+                both that the item is deleted from these stores and that it is deleted altogether: try a test item.
             account_id: the account; the client's by default.
 
         Returns:
@@ -513,8 +514,8 @@ class Operations:
 
         Vendor's page: GetOrderList.
         """
-        problems = inputs.model_problems(criteria, OrderCriteria)
-        return SingleCall(*_orders(criteria, keep_raw), outcomes.collect_rows, account_id, problems)
+        arguments, reads, problems = _orders(criteria, keep_raw)
+        return SingleCall(arguments, reads, outcomes.collect_rows, account_id, problems, "orderCriteria")
 
     @page("GetOrderListStore", Safety.READ)
     def get_order_list_store(
@@ -544,9 +545,10 @@ class Operations:
 
         Vendor's page: GetOrderListStore.
         """
-        problems = inputs.text_problems(store_ids, "store_ids") + inputs.model_problems(criteria, OrderCriteria)
-        arguments, reads = _orders(criteria, keep_raw)
-        return SingleCall({**arguments, "StoreIDs": store_ids}, reads, outcomes.collect_rows, account_id, problems)
+        arguments, reads, problems = _orders(criteria, keep_raw)
+        problems = inputs.text_problems(store_ids, "store_ids") + problems
+        arguments["StoreIDs"] = store_ids
+        return SingleCall(arguments, reads, outcomes.collect_rows, account_id, problems, "orderCriteria")
 
     @confirming(
         "SetDownloadOrderConfirm", Safety.IDEMPOTENT, BatchRule("orderDownloadSubmitRequests", 100, documented=False)
@@ -639,10 +641,10 @@ class Operations:
 
         Vendor's page: SubmitOrder.
         """
-        problems = inputs.model_problems(order, OrderSubmit, required=True)
-        finish = outcomes.submitted(getattr(order, "order_id", None) or "")
+        made, problems = inputs.as_model(order, OrderSubmit, required=True)
+        finish = outcomes.submitted(getattr(made, "order_id", None) or "")
         return SingleCall(
-            {"orderSubmit": order},
+            {"orderSubmit": made},
             OneOf(SubmitOrderResponseItem),
             finish,
             account_id,
@@ -686,22 +688,28 @@ def _deletion(
     sku: str,
     *,
     seller_id: int,
-    product_id: int,
+    product_id: int | None,
     status: int,
     account_id: str | None,
     stores: dict[str, Any] | None = None,
 ) -> SingleCall[Removal]:
     problems = inputs.sku_problems(sku, "sku")
-    problems += inputs.number_problems(seller_id=seller_id, product_id=product_id, status=status)
+    problems += inputs.number_problems(seller_id=seller_id, product_id=product_id or 0, status=status)
+    if stores == {"StorStock": []}:
+        message = "names no store, which would delete the item everywhere; use delete_item for that"
+        problems.append(Problem(message, field="store_stock"))
     for index, store in enumerate((stores or {}).get("StorStock", ())):
-        problems += [
-            Problem(p.message, index=index, field="store_stock")
-            for p in inputs.model_problems(store, StoreStockInfo, required=True)
-        ]
+        made, wrong = inputs.as_model(store, StoreStockInfo, required=True)
+        problems += [Problem(p.message, index=index, field="store_stock") for p in wrong]
+        if stores is not None and not wrong:
+            stores["StorStock"][index] = made
     arguments = {"SellerID": seller_id, "SKU": sku, "ProductID": product_id, "status": status, **(stores or {})}
     return SingleCall(arguments, ScalarOf(int), outcomes.removal(sku), account_id, problems)
 
 
-def _orders(criteria: OrderCriteria | None, keep_raw: bool) -> tuple[dict[str, Any], RowsOf]:  # noqa: FBT001 - private
-    chosen = OrderCriteria() if criteria is None else criteria
-    return {"orderCriteria": chosen}, RowsOf(OrderResponseItem, raw=keep_raw)
+def _orders(
+    criteria: OrderCriteria | None,
+    keep_raw: bool,  # noqa: FBT001 - private
+) -> tuple[dict[str, Any], RowsOf, list[Problem]]:
+    chosen, problems = inputs.as_model(OrderCriteria() if criteria is None else criteria, OrderCriteria)
+    return {"orderCriteria": chosen}, RowsOf(OrderResponseItem, raw=keep_raw), problems

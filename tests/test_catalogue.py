@@ -216,11 +216,11 @@ WRONG: list[tuple[str, Callable[[OctopusClient], Any]]] = [
     ("DeleteItemStore", lambda c: c.delete_item_store("A", store_stock="S1")),  # type: ignore[arg-type] # what is tested
     ("DeleteItemStore", lambda c: c.delete_item_store("A", store_stock=StoreStockInfo())),  # type: ignore[arg-type] # what is tested
     ("DeleteTblItem", lambda c: c.delete_tbl_item("")),
-    ("UploadItem", lambda c: c.upload_item({"Sku": "A"})),  # type: ignore[arg-type] # what is tested
+    ("UploadItem", lambda c: c.upload_item({"Skuu": "A"})),  # type: ignore[arg-type] # what is tested
     ("UploadItem", lambda c: c.upload_item(InventoryItem())),
     ("UpdateItemQuantityAndPrice", lambda c: c.update_item_quantity_and_price(InventoryItem(sku="A"))),  # type: ignore[arg-type] # what is tested
     ("UpdateItemQuantityAndPrice", lambda c: c.update_item_quantity_and_price(ItemQuantityAndPrice(stock=1))),
-    ("GetOrderList", lambda c: c.get_order_list({})),  # type: ignore[arg-type] # what is tested
+    ("GetOrderList", lambda c: c.get_order_list({"paid": True})),  # type: ignore[arg-type] # what is tested
     ("GetOrderListStore", lambda c: c.get_order_list_store("")),
     ("GetOrderListStore", lambda c: c.get_order_list_store(["S1"])),  # type: ignore[arg-type] # what is tested
     ("SubmitOrder", lambda c: c.submit_order(None)),  # type: ignore[arg-type] # what is tested

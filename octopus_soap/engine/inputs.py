@@ -27,7 +27,7 @@ from pydantic import SecretStr
 
 from octopus_soap.engine.omitted import omission_problem
 from octopus_soap.errors import InvalidInputError, Problem, UnverifiedContractError
-from octopus_soap.models import OrderDownloadSubmitRequest
+from octopus_soap.models import InventoryItem, ItemQuantityAndPrice, OrderDownloadSubmitRequest
 from octopus_soap.models.base import WireModel
 from octopus_soap.models.scalars import FORBIDDEN, INT32_MAX, INT32_MIN, SKU_LENGTH
 from octopus_soap.safety import Safety
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     from octopus_soap.engine.context import Context
     from octopus_soap.engine.omitted import OmissionGuard
     from octopus_soap.engine.outcomes import ItemVerdict
-    from octopus_soap.models import InventoryItem, ItemQuantityAndPrice
     from octopus_soap.models.replies import Reads
     from octopus_soap.results import Progress
     from octopus_soap.safety import OmittedChoice
     from octopus_soap.wire.decode import Decoded
 
 T = TypeVar("T")
+M = TypeVar("M", bound=WireModel)
 _SHOWN = 60
 """Characters of a refused value that a message shows."""
 
@@ -89,12 +89,16 @@ def number_problems(**numbers: Any) -> list[Problem]:
     ]
 
 
-def model_problems(value: Any, model: type[WireModel], *, required: bool = False) -> list[Problem]:
-    """Return what is wrong with an argument that should be a *model*."""
+def as_model(value: Any, model: type[M], *, required: bool = False) -> tuple[Any, list[Problem]]:
+    """Return an argument that should be a *model*, made from a dict if it is one, and what is wrong with it."""
+    if isinstance(value, dict):
+        try:
+            return model(**value), []
+        except InvalidInputError as error:
+            return value, list(error.problems)
     if isinstance(value, model) or (value is None and not required):
-        return []
-    hint = f"; {model.__name__}.model_validate(...) makes one" if isinstance(value, dict) else ""
-    return [Problem(f"expected a {model.__name__}, not {type(value).__name__}{hint}")]
+        return value, []
+    return value, [Problem(f"expected a {model.__name__} or a dict, not {type(value).__name__}")]
 
 
 def _wrapped(account_id: SecretStr | str) -> SecretStr:
@@ -122,12 +126,17 @@ def check_call(
     if problems := [*problems, *text_problems(account.get_secret_value(), "account_id", secret=True)]:
         raise InvalidInputError(problems)
     if context.unverified and declared is not Safety.READ:
-        raise UnverifiedContractError(
-            f"{operation} would write with the bundled contract, which is a reconstruction. A WCF server ignores "
-            "members in the wrong order or namespace without any error, and a price could become 0. Pin the live "
-            "contract (octopus-soap wsdl pin), pass wsdl=..., or set accept_unverified_contract=True"
-        )
+        raise unverified(operation)
     return account
+
+
+def unverified(what: str) -> UnverifiedContractError:
+    """Return the error of a write under a contract that was never compared with the live one."""
+    return UnverifiedContractError(
+        f"{what} would write with the bundled contract, which is a reconstruction. A WCF server ignores members in the "
+        "wrong order or namespace without any error, and a price could become 0. Pin the live contract (octopus-soap "
+        "wsdl pin), pass wsdl=..., or set accept_unverified_contract=True"
+    )
 
 
 # -- one input of a list call ------------------------------------------------------------------------------------------
@@ -152,7 +161,7 @@ def item(model: type[InventoryItem | ItemQuantityAndPrice]) -> Callable[[Any], C
     """Return a check for items: the right model, with a valid SKU."""
 
     def check(value: Any) -> CheckedInput:
-        problems = model_problems(value, model, required=True)
+        value, problems = as_model(value, model, required=True)
         if problems:
             return CheckedInput("", value, problems)
         return CheckedInput(value.sku or "", value, sku_problems(value.sku or "", f"{model.__name__}.sku"))
@@ -164,7 +173,7 @@ def keyed(model: type[WireModel], attribute: str) -> Callable[[Any], CheckedInpu
     """Return a check for anything with a key: the right *model*, with *attribute* set."""
 
     def check(value: Any) -> CheckedInput:
-        problems = model_problems(value, model, required=True)
+        value, problems = as_model(value, model, required=True)
         if problems:
             return CheckedInput("", value, problems)
         key = getattr(value, attribute) or ""
@@ -176,6 +185,7 @@ def keyed(model: type[WireModel], attribute: str) -> Callable[[Any], CheckedInpu
 def confirmation(value: Any) -> CheckedInput:
     """Check one confirmation of an order."""
     checked = keyed(OrderDownloadSubmitRequest, "order_id")(value)
+    value = checked.value
     if checked.problems or not value.store_id:
         return checked
     # A split order is confirmed once per store, so the store is part of what makes two confirmations different.
@@ -396,6 +406,10 @@ class BatchInputs:
         if same is not None:
             if same.value == value:
                 same.indices += (index,)
+            elif (merged := merged_stores(same.value, value)) is not None:
+                same.value = same.input = merged
+                same.indices += (index,)
+                same.row = self._write_row(merged)
             else:
                 problems.append(_differs(same, index))
             return
@@ -440,6 +454,17 @@ class BatchInputs:
                 return list(batch.values()), entry
             batch[entry.key] = entry
             size += len(entry.row)
+
+
+def merged_stores(one: Any, other: Any) -> Any:
+    """Return two rows for one SKU that differ in their stores as one; None if they differ in anything else."""
+    if type(one) is not type(other) or not isinstance(one, (ItemQuantityAndPrice, InventoryItem)):
+        return None
+    rows, more = one.store_stock_info_list or [], other.store_stock_info_list or []
+    if not rows or not more or {row.store_id for row in rows} & {row.store_id for row in more}:
+        return None
+    both = one.replace(store_stock_info_list=None), other.replace(store_stock_info_list=None)
+    return one.replace(store_stock_info_list=[*rows, *more]) if both[0] == both[1] else None
 
 
 def _differs(same: BatchItem, index: int) -> Problem:

@@ -40,6 +40,7 @@ from octopus_soap.errors import (
 )
 from octopus_soap.models.base import WireModel, inner_type
 from octopus_soap.models.inventory import InventoryItem, ItemQuantityAndPrice, StoreStockInfo
+from octopus_soap.models.orders import OrderCriteria
 from octopus_soap.models.replies import RowsOf
 from octopus_soap.safety import OmittedValues, Safety
 
@@ -61,6 +62,7 @@ _PER_CALL = 100  # the page's limit of GetItemList
 _MOST_NAMES = 6  # of a message
 _STORES = "store_stock_info_list"
 _DATES = frozenset({"salestartdate", "saleenddate"})
+_WINDOW = ("order_creation_filter_begin_time_gmt", "order_creation_filter_end_time_gmt")
 _PART = re.compile(r"([^.\[]+)(?:\[(\d+)\])?\.")
 
 
@@ -96,6 +98,9 @@ class OmissionGuard:
             return []
         if self.mode is OmittedValues.READ_FIRST and isinstance(value, FILLABLE):
             return []
+        if isinstance(value, OrderCriteria):  # a filter: only half of a window means something else than it says
+            given = [name for name in _WINDOW if getattr(value, name) is not None]
+            return [n for n in self.omitted(value) if len(given) == 1 and _attribute(type(value), n) in _WINDOW]
         return self.omitted(value)
 
     def needs_current(self, value: Any) -> bool:

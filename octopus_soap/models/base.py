@@ -25,7 +25,7 @@ from octopus_soap.errors import InvalidInputError, Problem
 from octopus_soap.models.scalars import refused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from pydantic import GetCoreSchemaHandler
     from pydantic_core import ErrorDetails
@@ -73,6 +73,12 @@ OTHER_NAMES: dict[str, tuple[str, ...]] = {
 """Names that other systems use for our fields, without underscores: the first field that a model has is suggested."""
 
 
+class GivenName(str):
+    """The name of a member that a caller gave in `extra`: unlike one that came with a reply, it is never dropped."""
+
+    __slots__ = ()
+
+
 class WireModel(BaseModel):
     """Base of the data contracts: snake_case attributes, wire names as aliases."""
 
@@ -94,6 +100,10 @@ class WireModel(BaseModel):
 
     read_aliases: ClassVar[dict[str, str]] = {}
     """Other names a reply may use for a member, with the attribute that holds it."""
+
+    if TYPE_CHECKING:
+        extra: Any = None
+        """Not a member: members by wire name that the contract in force has and the model does not know."""
 
     if not TYPE_CHECKING:  # type checkers build the signature from the fields
 
@@ -127,8 +137,22 @@ class WireModel(BaseModel):
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         # A reply is validated in strict mode and keeps members the model does not know; a caller's typo is refused.
         model = handler(source)
-        checked = core_schema.no_info_before_validator_function(cls._refuse_unknown_names, model)
+        checked = core_schema.no_info_wrap_validator_function(cls._checked, model)
         return core_schema.lax_or_strict_schema(lax_schema=checked, strict_schema=model)
+
+    @classmethod
+    def _checked(cls, data: Any, make: Callable[[Any], Any]) -> Any:
+        if not isinstance(data, dict) or "extra" not in data:
+            return make(cls._refuse_unknown_names(data))
+        given = data["extra"] or {}
+        if not isinstance(given, dict) or not all(isinstance(name, str) and name for name in given):
+            raise refused("extra must be a dict of members by wire name")
+        if known := [name for name in given if name in cls.wire_names() or name in cls.model_fields]:
+            raise refused(f"{known[0]} is a member of {cls.__name__}: give it by name, not in extra")
+        made = make(cls._refuse_unknown_names({name: value for name, value in data.items() if name != "extra"}))
+        made.__pydantic_extra__.update({GivenName(name): value for name, value in given.items()})
+        made.__pydantic_fields_set__.update(given)
+        return made
 
     @classmethod
     def _refuse_unknown_names(cls, data: Any) -> Any:
@@ -138,7 +162,8 @@ class WireModel(BaseModel):
         for name in data:
             if name not in fields and name not in known:
                 near = cls.nearest(str(name))
-                hint = f"; did you mean {near!r}?" if near else ""
+                door = f"; if the contract in force has it, give it as extra={{{str(name)!r}: ...}}"
+                hint = f"; did you mean {near!r}?" if near else door
                 raise refused(f"{cls.__name__} has no field {name!r}{hint}")
         return data
 
@@ -196,7 +221,8 @@ class WireModel(BaseModel):
 
     def _remade(self, values: dict[str, Any]) -> Self:
         # Members the model does not know came with a reply; a changed copy keeps them, or a write would lose them.
-        came = {name: values.pop(name) for name in (self.model_extra or {}) if name in values}
+        again = values.get("extra") or ()
+        came = {n: values.pop(n) for n in (self.model_extra or {}) if n in values and n not in again}
         made = type(self)(**values)
         if came and made.__pydantic_extra__ is not None:
             made.__pydantic_extra__.update(came)

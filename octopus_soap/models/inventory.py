@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from octopus_soap.models.base import WireModel, member
-from octopus_soap.models.scalars import Amount, Flag, Int32, Moment, Real, Text
+from octopus_soap.models.scalars import Amount, Count, Flag, Int32, Moment, Real, Text
 
 
 class StoreStockInfo(WireModel):
@@ -109,9 +109,9 @@ class InventoryItem(WireModel):
     price_b: Amount | None = member("PriceB")
     price_c: Amount | None = member("PriceC")
     msrp: Amount | None = member("MSRP")
-    applicable_stock: Text | None = member("Applicablestock")
-    stock: Text | None = member("Stock")
-    form_quantity: Text | None = member("FormQuantity")
+    applicable_stock: Count | None = member("Applicablestock")
+    stock: Count | None = member("Stock")
+    form_quantity: Count | None = member("FormQuantity")
     dcs_code: Text | None = member("DCSCode")
     item_sid: Text | None = member("ItemSID")
     blank: Text | None = member("Blank")

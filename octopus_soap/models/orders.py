@@ -59,8 +59,8 @@ def _filter(codes: type[OpenEnum]) -> BeforeValidator:
 class OrderCriteria(WireModel):
     """Which orders to retrieve; nothing set means no filter.
 
-    The two times come as a pair: a begin without an end may reach the server as an end of year 1, which matches no
-    order.
+    A creation window may be open at one side if the contract in force lets the other time be left out. Otherwise the
+    server would read it as year 1, which matches no order, and the call is refused.
     """
 
     order_creation_filter_begin_time_gmt: Moment | None = member("OrderCreationFilterBeginTimeGMT")
@@ -74,10 +74,8 @@ class OrderCriteria(WireModel):
     )
 
     @model_validator(mode="after")
-    def _times_come_in_pairs(self) -> Self:
+    def _times_in_order(self) -> Self:
         begin, end = self.order_creation_filter_begin_time_gmt, self.order_creation_filter_end_time_gmt
-        if (begin is None) != (end is None):
-            raise refused("give both creation times or neither: a WCF server may read a missing one as year 1")
         if begin is not None and end is not None and begin > end:
             raise refused("the begin of the creation window is after its end")
         return self

@@ -1,9 +1,9 @@
 """Scalar types of the models: what a value may be when you build one, and its XSD lexical form when it is text.
 
-Values are strict. A SKU is text and is never stripped; money is `Decimal`, and a float is accepted for it only where it
-is exactly that number; datetimes are aware and held in UTC; text may not hold characters XML 1.0 forbids. Text from
-a CSV or JSON file is accepted in the XSD's lexical form only (`"12"`, `"true"`, `"2026-03-04T10:00:00Z"`), so that
-`"20260304"` never becomes a date.
+Values are strict. A SKU is text and is never stripped; money is `Decimal`, and a float is accepted for it if it is
+written with at most four decimals (9.99, but not 0.1 + 0.2); datetimes are aware and held in UTC; text may not hold
+characters XML 1.0 forbids. Text from a CSV or JSON file is accepted in the XSD's lexical form only (`"12"`, `"true"`,
+`"2026-03-04T10:00:00Z"`), so that `"20260304"` never becomes a date.
 
 Reading a reply is more tolerant than this. That tolerance lives in `wire/values.py`; what it makes is validated here in
 pydantic's strict mode.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -40,6 +40,7 @@ _HOUR_24 = re.compile(r"[\dW-]++.24")
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 _DOTNET_DIGITS = 29  # System.Decimal holds 28 to 29 significant digits
 _EXACT_SCALE = 4  # SQL Server money
+_FLOAT_DIGITS = 15  # a float keeps this many of a number
 
 
 def refused(message: str) -> PydanticCustomError:
@@ -110,14 +111,22 @@ def _decimal(value: Any) -> Decimal:
 
 
 def _exact(value: float) -> Decimal:
-    try:
-        number = Decimal(value)
-        scale = -int(number.normalize().as_tuple().exponent) if number.is_finite() else 0
-    except (InvalidOperation, OverflowError) as error:  # pragma: no cover - Decimal(float) accepts every float
-        raise refused(str(error)) from None
-    if scale > _EXACT_SCALE:
-        raise refused(f"the float {value!r} is really {str(number)[:24]}…; use Decimal('{value!r}') or '{value!r}'")
-    return number
+    """Return the number a float was written as; more than four decimals are the trace of a computation."""
+    exact, written = Decimal(value), Decimal(repr(value))
+    if not exact.is_finite() or -int(exact.normalize().as_tuple().exponent) <= _EXACT_SCALE:
+        return exact
+    digits, exponent = written.as_tuple().digits, int(written.as_tuple().exponent)
+    if -exponent > _EXACT_SCALE or len(digits) > _FLOAT_DIGITS:
+        raise refused(f"the float {value!r} has more than {_EXACT_SCALE} decimals; round it, or give a Decimal or text")
+    return written
+
+
+def _count(value: Any) -> str:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value)
+
+
+def _flag_text(value: Any) -> str:
+    return ("true" if value else "false") if isinstance(value, bool) else _text(value)
 
 
 def _integer(value: Any) -> int:
@@ -179,6 +188,12 @@ _INT64 = core_schema.int_schema(strict=True, ge=INT64_MIN, le=INT64_MAX)
 
 Text = Annotated[str, _Scalar(_text, core_schema.str_schema(strict=True))]
 """Text XML can carry; never stripped."""
+
+Count = Annotated[str, _Scalar(_count, core_schema.str_schema(strict=True))]
+"""A whole number the page types as text; an int is written as one."""
+
+FlagText = Annotated[str, _Scalar(_flag_text, core_schema.str_schema(strict=True))]
+"""A flag the page types as text; a bool is written as true or false."""
 
 Amount = Annotated[Decimal, _Scalar(_decimal, core_schema.decimal_schema(strict=True, allow_inf_nan=False))]
 """Money or another exact decimal: finite; what you give has at most 29 digits, as the service's type."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import SecretStr
 
 from octopus_soap.errors import ContractError, InvalidInputError, Problem
-from octopus_soap.models.base import WireModel
+from octopus_soap.models.base import GivenName, WireModel
 from octopus_soap.models.scalars import FORBIDDEN
 from octopus_soap.wire.redact import SECRET_MEMBERS
 
@@ -247,7 +247,8 @@ class ModelEncoder:
     def _refuse_unplaced(self, value: WireModel) -> None:
         # A member that came with a reply and that this contract does not know cannot be sent back and is left out; one
         # the caller set is refused.
-        unplaced = sorted(value.model_fields_set - self._covered - (value.model_extra or {}).keys())
+        received = {name for name in value.model_extra or {} if not isinstance(name, GivenName)}
+        unplaced = sorted(value.model_fields_set - self._covered - received)
         if unplaced:
             raise ContractError(f"the contract in force has no place for {', '.join(unplaced)} in {self._shape.name}")
 

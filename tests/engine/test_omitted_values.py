@@ -20,6 +20,7 @@ from octopus_soap import (
     ItemQuantityAndPrice,
     Locks,
     OmittedValues,
+    OrderCriteria,
     OrderItem,
     OrderSubmit,
     StoreStockInfo,
@@ -366,6 +367,15 @@ def test_an_order_names_the_members_that_may_be_zero(strict):
     names = ["shipping_total", "sub_total", "tax_total", "item_tax", "item_discount", "order_date"]
     with pytest.raises(StopIteration):
         single("SubmitOrder", order, [], strict(), omitted_values=names)
+
+
+def test_half_a_creation_window_is_refused_if_the_server_would_read_the_other_half_as_year_1(strict):
+    when = datetime(2026, 1, 1, tzinfo=UTC)
+    half = OrderCriteria(order_creation_filter_begin_time_gmt=when)
+    assert "order_creation_filter_end_time_gmt" in str(single("GetOrderList", half, [], strict(), steps=False))
+    for allowed in (OrderCriteria(), half.replace(order_creation_filter_end_time_gmt=when)):
+        with pytest.raises(StopIteration):
+            single("GetOrderList", allowed, [], strict())
 
 
 def test_an_item_without_sale_dates_can_be_uploaded_in_every_mode(strict):

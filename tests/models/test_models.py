@@ -202,6 +202,8 @@ def test_python_names_are_readable_and_wire_names_stay_the_pages() -> None:
         (19.25, "19.25"),
         (-3.0, "-3"),
         (1e15, "1000000000000000"),
+        (19.99, "19.99"),
+        (0.1, "0.1"),
         (Decimal("9" * 29), "9" * 29),
     ],
     ids=repr,
@@ -215,8 +217,8 @@ def test_an_amount_takes_exact_numbers_and_keeps_their_scale(given_value: Any, k
 @every(
     "wrong",
     [
-        19.99,
-        0.1,
+        0.1 + 0.2,
+        19.99001,
         float("nan"),
         float("inf"),
         Decimal("NaN"),
@@ -247,8 +249,8 @@ def test_an_amount_refuses_what_is_not_exactly_a_number(wrong: Any) -> None:
 
 
 def test_a_refused_float_is_told_what_to_write_instead() -> None:
-    with pytest.raises(InvalidInputError, match=r"Decimal\('19\.99'\)"):
-        InventoryItem(price=19.99)
+    with pytest.raises(InvalidInputError, match="round it, or give a Decimal"):
+        InventoryItem(price=0.1 + 0.2)
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False, width=32))
@@ -257,7 +259,9 @@ def test_a_float_taken_for_money_is_the_same_number(value: float) -> None:
         price = InventoryItem(price=value).price
     except InvalidInputError:
         return
-    assert price == Decimal(value)
+    assert price is not None
+    assert float(price) == value
+    assert price in (Decimal(value), Decimal(repr(value)))
 
 
 # -- integers, booleans, reals ---------------------------------------------------------------------------------------
@@ -444,21 +448,14 @@ def test_a_filter_refuses_a_plain_unknown_text_and_takes_one_made_on_purpose() -
 BEGIN, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(("begin", "end"), [(None, None), (BEGIN, END), (BEGIN, BEGIN)])
-def test_creation_times_come_as_a_pair(begin: Any, end: Any) -> None:
+@pytest.mark.parametrize(("begin", "end"), [(None, None), (BEGIN, END), (BEGIN, BEGIN), (BEGIN, None), (None, END)])
+def test_a_creation_window_may_be_open(begin: Any, end: Any) -> None:
     OrderCriteria(order_creation_filter_begin_time_gmt=begin, order_creation_filter_end_time_gmt=end)
 
 
-@pytest.mark.parametrize(("begin", "end"), [(BEGIN, None), (None, END), (END, BEGIN)])
-def test_half_a_window_or_a_reversed_one_is_refused(begin: Any, end: Any) -> None:
-    """A WCF server reads a missing end as year 1, which matches nothing: the orders would be missed in silence."""
-    given = {"order_creation_filter_begin_time_gmt": begin, "order_creation_filter_end_time_gmt": end}
+def test_a_reversed_window_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="creation"):
-        OrderCriteria(**given)
-    with pytest.raises(InvalidInputError, match="creation"):
-        OrderCriteria(
-            **{name: value for name, value in given.items() if value is not None} if None in given.values() else given
-        )
+        OrderCriteria(order_creation_filter_begin_time_gmt=END, order_creation_filter_end_time_gmt=BEGIN)
 
 
 @every("ids", [["x"], [2**31], [None], [1.0], "12", 12])
@@ -496,7 +493,7 @@ def test_an_unknown_name_is_refused_with_the_likely_one(typo: str, meant: str) -
 
 
 def test_a_name_like_nothing_is_refused_without_a_guess() -> None:
-    with pytest.raises(InvalidInputError, match=r"(?m)no field 'qqqq'$"):
+    with pytest.raises(InvalidInputError, match=r"no field 'qqqq'; if the contract in force has it, give it as extra="):
         InventoryItem(qqqq=1)
 
 
@@ -507,7 +504,7 @@ def test_a_typo_in_a_nested_record_is_refused_too() -> None:
 
 def test_every_wrong_field_is_named_not_only_the_first() -> None:
     with pytest.raises(InvalidInputError) as caught:
-        InventoryItem(sku="A", price="x", cost=0.1, sale_end_date="never")
+        InventoryItem(sku="A", price="x", cost=0.1 + 0.2, sale_end_date="never")
     assert [problem.field for problem in caught.value.problems] == [
         "InventoryItem.price",
         "InventoryItem.cost",
@@ -533,7 +530,7 @@ def test_replace_changes_what_is_named_and_keeps_the_unset_unset() -> None:
     assert item.price == Decimal(1)
     assert item.replace() == item
     assert item.replace().model_fields_set == item.model_fields_set
-    for wrong in ({"price": 0.1}, {"prise": Decimal(1)}):
+    for wrong in ({"price": 0.1 + 0.2}, {"prise": Decimal(1)}):
         with pytest.raises(InvalidInputError):
             item.replace(**wrong)
 

@@ -254,7 +254,7 @@ def problems(frame: object, model: type[WireModel] = ItemQuantityAndPrice, **opt
 
 def test_every_wrong_cell_is_named_by_row_label_and_column() -> None:
     frame = pd.DataFrame(
-        {"sku": ["A", 12, None, "D"], "price": ["1.50", "x", "2", 1.99], "stock": [1, 2, "many", 2.5]},
+        {"sku": ["A", 12, None, "D"], "price": ["1.50", "x", "2", 1.99001], "stock": [1, 2, "many", 2.5]},
         index=["r1", "r2", "r3", "r4"],
     )
     found = problems(frame)
@@ -264,7 +264,7 @@ def test_every_wrong_cell_is_named_by_row_label_and_column() -> None:
     assert found[1].startswith("[1] price: expected a Decimal")
     assert found[2] == "[2] sku: every row needs one (row 'r3') (got None)"
     assert found[3].startswith("[2] stock: expected an int")
-    assert "'D' price: the float 1.99" in found[4]
+    assert "'D' price: the float 1.99001" in found[4]
     assert "money_digits=2" in found[4]
     assert found[5].startswith("[3] 'D' stock: expected an int")
 
