@@ -238,8 +238,8 @@ FAULTS = [
     # -- inputs --------------------------------------------------------------------------------------------------
     Fault(
         "engine/inputs.py",
-        "same.indices += (index,)",
-        "same.indices += ()",
+        "if same.value == value:\n                same.indices += (index,)",
+        "if same.value == value:\n                same.indices += ()",
         _BOUNDARIES,
         "an input given twice has one outcome instead of two",
     ),
@@ -1069,8 +1069,8 @@ FAULTS = [
     # -- results, values, counting -------------------------------------------------------------------------------
     Fault(
         "models/scalars.py",
-        "    if scale > _EXACT_SCALE:",
-        "    if scale > 1074:",
+        "    return written\n",
+        "    return exact\n",
         ("models/test_models.py",),
         "a price of 19.99 as a float is sent as 19.989999999999998",
     ),

@@ -39,7 +39,7 @@ ARROWS: dict[str, set[str]] = {
     "transport": {"_http", "contracts", "engine", "errors", "results", "settings", "wire"},
     "observe": {"_version", "engine", "errors", "models", "results", "safety", "settings"},
     "client": {
-        "_http", "contracts", "engine", "errors", "extras", "observe", "operations", "settings", "transport", "wire",
+        "_http", "contracts", "engine", "errors", "extras", "observe", "operations", "safety", "settings", "transport", "wire",
     },
     "plots": {"errors", "extras", "results", "tables"},
     "jobs": {"_http", "errors", "models", "results", "tables", "wire"},
@@ -63,7 +63,7 @@ TYPING_ARROWS: dict[str, set[str]] = {
     "errors": {"results"},
     "tables": {"results"},
     "progress": {"results"},
-    "client": {"results", "safety"},
+    "client": {"results"},
     "cli": {"engine"},
     "engine": {"wire"},
     "demo": {"results"},
