@@ -48,7 +48,7 @@ check: $(VENV)/.dev  ## types and lint
 	$(BIN)/mypy
 	$(BIN)/pyright
 
-format: $(VENV)/.dev  ## let ruff format and mend what it can
+format: $(VENV)/.dev  ## let ruff format and fix what it can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
