@@ -328,14 +328,20 @@ class _Run:
     # -- listing -----------------------------------------------------------------------------------------------
 
     def _read_list(self) -> int:
-        """Read the list and store its SKUs; return how many are to be taken off it."""
-        try:
-            page: BatchResult[InventoryItem] = self._client.get_item_tbl_list()
-        except BatchError as error:
-            page = error.result
+        """Read the list and store its SKUs; return how many are to be taken off it.
+
+        The list has no limit, so its rows are read while they arrive, and only the SKUs are kept. A reply that is cut
+        short raises at its end: then nothing of it is stored, and the next run reads it again.
+        """
+        named: Counter[str] = Counter()
+        nameless: list[ItemOutcome[InventoryItem]] = []
+        for part in self._client.get_item_tbl_list.stream():
+            for outcome in part.outcomes:
+                if outcome.key:
+                    named[outcome.key] += 1
+                else:
+                    nameless.append(outcome)
         self._ledger.reach("changes.listed")
-        named = Counter(outcome.key for outcome in page.outcomes if outcome.key)
-        nameless = [outcome for outcome in page.outcomes if not outcome.key]
         with self._ledger.transaction() as connection:
             now = self._ledger.now(connection)
             self._store_nameless(connection, nameless, now)
