@@ -357,9 +357,9 @@ def _as_update(item: InventoryItem) -> ItemQuantityAndPrice:
         stock=_whole(item.stock),
         price=item.price,
         cost=item.cost,
-        lock_stock=locks.lock_stock if locks else None,
-        lock_price=locks.lock_price if locks else None,
-        lock_cost=locks.lock_cost if locks else None,
+        lock_stock=locks.lock_stock if locks else False,
+        lock_price=locks.lock_price if locks else False,
+        lock_cost=locks.lock_cost if locks else False,
     )
 
 
