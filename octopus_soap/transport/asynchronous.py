@@ -439,10 +439,14 @@ class AsyncDriver:
     async def _whole(self, response: httpx.Response, started: float) -> Reply:
         try:
             body = bytearray()
-            inflater = Inflater(response.headers.get("content-encoding", ""), self._settings.max_reply_bytes)
+            coding, limit = response.headers.get("content-encoding", ""), self._settings.max_reply_bytes
+            inflater = Inflater(coding, limit) if coding else None
             async for piece in _raw_pieces(response):
-                body += inflater.feed(piece)
-            inflater.end()
+                body += piece if inflater is None else inflater.feed(piece)
+                if len(body) > limit:
+                    raise BodyTooLongError
+            if inflater is not None:
+                inflater.end()
         finally:
             await response.aclose()
         return Reply(response.status_code, _named(response), bytes(body), time.monotonic() - started)

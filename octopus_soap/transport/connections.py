@@ -238,12 +238,16 @@ def read_body(response: requests.Response, limit: int, until: float) -> bytes:
     pieces = (
         raw.stream(_CHUNK, decode_content=False) if hasattr(raw, "stream") else iter(partial(raw.read, _CHUNK), b"")
     )
-    inflater = Inflater(response.headers.get("Content-Encoding", ""), limit)
+    coding = response.headers.get("Content-Encoding", "")
+    inflater = Inflater(coding, limit) if coding else None
     for piece in pieces:
-        body += inflater.feed(piece)
+        body += piece if inflater is None else inflater.feed(piece)
+        if len(body) > limit:
+            raise BodyTooLongError
         if time.monotonic() > until:
             raise TimeoutError
-    inflater.end()
+    if inflater is not None:
+        inflater.end()
     return bytes(body)
 
 

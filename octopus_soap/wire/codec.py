@@ -13,8 +13,8 @@ from octopus_soap.models.replies import Nothing, OneOf, Reads, RowsOf, ScalarOf
 from octopus_soap.wire.decode import Decoded, Decoder, refuse_too_many
 from octopus_soap.wire.encode import EnvelopeParts, RequestEncoder
 from octopus_soap.wire.fast_rows import FastRows
-from octopus_soap.wire.faults import Reply, readable, refuses_credentials, soap_body
-from octopus_soap.wire.references import has_references
+from octopus_soap.wire.faults import PLAIN_TYPES, Reply, readable, refuses_credentials, soap_body
+from octopus_soap.wire.plain import has_references
 from octopus_soap.wire.values import readers
 
 if TYPE_CHECKING:
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from octopus_soap.wire.redact import Redactor
 
 _OK = 200
+_DECLARED = (b"?", b"\0", b"")
+"""What follows the first `<` of a reply whose charset has to be looked at."""
+_MANY = 20_000
+"""Bytes of a reply that may hold more rows than is good."""
 _CHARSET = re.compile(r"charset=.*[a-z]", re.IGNORECASE)
 
 
@@ -82,10 +86,18 @@ class Codec:
                 The error of another envelope that is not Success is returned as `refusal`: whether it is raised is
                 the operation's matter.
         """
-        reply = readable(reply, self._redactor)
-        if isinstance(reads, RowsOf):
-            refuse_too_many(reply.body, reads)
-        if isinstance(reads, RowsOf) and not reads.raw and reply.status == _OK and not has_references(reply.body):
+        body = reply.body
+        if body[:1] != b"<" or body[1:2] in _DECLARED or reply.headers.get("content-type", "") not in PLAIN_TYPES:
+            reply = readable(reply, self._redactor)
+            body = reply.body
+        if len(body) > _MANY and isinstance(reads, RowsOf):
+            refuse_too_many(body, reads)
+        if (
+            isinstance(reads, RowsOf)
+            and not reads.raw
+            and reply.status == _OK
+            and not ((b"ref" in body or b"Ref" in body) and has_references(body))
+        ):
             rest = partial(self._rest, operation, reply, reads)
             decoded = self._fast_rows.decode(reply.body, self._decoder.readers.of(reads.model), rest)
             if decoded is not None:

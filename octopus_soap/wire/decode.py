@@ -28,6 +28,7 @@ from octopus_soap.errors import Problem, ProtocolError
 from octopus_soap.models.base import problems_of
 from octopus_soap.models.replies import Nothing, OneOf, Reads, RowsOf, ScalarOf
 from octopus_soap.models.scalars import FORBIDDEN
+from octopus_soap.wire.plain import BROKEN, has_references, resolve_references
 from octopus_soap.wire.readers import (
     Element,
     Findings,
@@ -39,7 +40,6 @@ from octopus_soap.wire.readers import (
     local_name,
     yield_point,
 )
-from octopus_soap.wire.references import BROKEN, has_references, resolve_references
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -154,7 +154,7 @@ def _parse(body: bytes) -> Element:
     root = etree.fromstring(body, strict_parser())
     if root.getroottree().docinfo.internalDTD is not None:
         raise ProtocolError(DOCTYPE)
-    if has_references(body):
+    if (b"ref" in body or b"Ref" in body) and has_references(body):
         resolve_references(root)
     return root
 

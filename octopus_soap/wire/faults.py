@@ -39,8 +39,8 @@ from octopus_soap.errors import (
     ProtocolError,
     RateLimitedError,
 )
-from octopus_soap.wire.charset import as_utf8
 from octopus_soap.wire.decode import body_of, parse
+from octopus_soap.wire.plain import as_utf8
 from octopus_soap.wire.readers import local_name
 
 if TYPE_CHECKING:
@@ -95,6 +95,10 @@ class Reply:
     more: Any = None
 
 
+PLAIN_TYPES = frozenset({"text/xml; charset=utf-8", "text/xml;charset=utf-8"})
+"""How nearly every service spells it; its body is UTF-8 as it is, unless it begins in another way than markup does."""
+
+
 def is_answered(status: int) -> bool:
     """True if *status* is a 2xx: the request was carried out, whatever the answer holds."""
     return 200 <= status < 300  # noqa: PLR2004 - the class of statuses
@@ -126,7 +130,8 @@ def soap_body(reply: Reply, redactor: Redactor) -> tuple[Any, bool]:
     Raises:
         OctopusError: As the table above says.
     """
-    reply = readable(reply, redactor)
+    if reply.headers.get("content-type", "") not in PLAIN_TYPES or reply.body[:1] != b"<" or reply.body[:2] == b"<\0":
+        reply = readable(reply, redactor)
     text = reply.body.lstrip(b"\xef\xbb\xbf \t\r\n")
     if not text:
         if is_answered(reply.status):

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, get_args, get_orig
 
 from octopus_soap.errors import Problem, ProtocolError
 from octopus_soap.models.base import WireModel, inner_type
-from octopus_soap.wire.references import BROKEN
+from octopus_soap.wire.plain import BROKEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -28,8 +28,8 @@ from octopus_soap.wire.decode import Decoded, not_well_formed, read_element, str
 from octopus_soap.wire.fast_rows.page import BEFORE, BYTE_ORDER_MARKS, CONTROLS, DECLARATION, MARK, PAGE, first_row
 from octopus_soap.wire.fast_rows.rows import Rows
 from octopus_soap.wire.fast_rows.text import SPACE, Fallback
+from octopus_soap.wire.plain import has_references
 from octopus_soap.wire.readers import is_nil, local_name
-from octopus_soap.wire.references import has_references
 
 if TYPE_CHECKING:
     from collections.abc import Callable
