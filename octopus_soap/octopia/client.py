@@ -100,8 +100,7 @@ class _Client(Operations):
         return sibling
 
     def __repr__(self) -> str:
-        seller = self.seller_id or "no seller yet"
-        client_id = self.exchange.credentials.client_id[:40]
+        client_id, seller = self.exchange.credentials.client_id[:40], self.seller_id or "no seller yet"
         return f"<{type(self).__name__} {client_id!r} for {seller} at {self.settings.api_url}>"
 
 

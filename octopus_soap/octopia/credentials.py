@@ -2,15 +2,10 @@
 
 What this module knows (the authentication and credentials pages, [C] unless marked; see docs/octopia.md):
 
-1. The REST API needs a client id, a client secret and a seller id. Who owns which of them is what makes the kinds.
-2. *One* value, a seller id, means delegated access: the aggregator's own client does the asking.
-3. *Three* values mean REST, even if a connector calls the first two "login" and "password".
-4. *Two* values called login and password mean the SOAP API, which is closed. But since rule 3 has connectors misname
-   the pair, two values alone stay uncertain, unless the login ends in ``-api`` as SOAP logins did.
-5. ``authtoken``, ``merchantname`` and ``accessid`` belong to another company: 24SevenCommerce's Octopus.
-6. There are no API keys and no long-lived tokens; a value called that is something else.
-
-The kinds are told apart by the *names* of the values; a secret is never looked at, only carried.
+* The REST API needs a client id, a client secret and a seller id. The kinds differ in who owns which.
+* `_RULES` tells the kinds apart by the *names* of the values; a secret is never looked at, only carried. Since some
+  connectors call a REST pair "login" and "password", two values alone stay uncertain.
+* `GUIDANCE` holds what to do with each kind. A name that is no part of a credential is explained by `_EXPLAINED`.
 """
 
 from __future__ import annotations
@@ -41,11 +36,10 @@ class CredentialKind(StrEnum):
 
 
 K = CredentialKind
+# The kinds that three values may be, in the order they are offered.
 WITH_SELLER = (K.OWN_DEVELOPMENT, K.PLUGIN, K.AGGREGATOR_FULL_SET, K.DELEGATED_ACCESS)
-"""The kinds that three values may be, in the order they are offered."""
 
-TEST_SELLER = "98979"
-"""The seller id that Octopia's own pages make available for tests [C]; valid client credentials are still needed."""
+TEST_SELLER = "98979"  # of Octopia's own pages, for tests [C]; valid client credentials are still needed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +74,6 @@ class OctopiaCredentials:
         elif self.kind not in fitting:
             raise OctopiaConfigError(f"kind {self.kind} does not fit: with these values it is {' or '.join(fitting)}")
 
-
-# -- what to do with each kind ----------------------------------------------------------------------------------------
 
 _SITE = "https://developer.octopia-io.net"
 CREDENTIALS_PAGE = f"{_SITE}/api-credentials/"  # clients are created and sellers are linked there [C]
@@ -170,14 +162,10 @@ _ROWS = (
         ("look at the names your partner gives the values: the API needs clientId, clientSecret and sellerId",
          "for delegated access to an aggregator, the seller id alone is enough")),
 )  # fmt: skip # a table of sentences
-GUIDANCE: Mapping[CredentialKind, Guidance] = {row.kind: row for row in _ROWS}
-"""What is known about each kind; a test checks that every kind has its row."""
+GUIDANCE: Mapping[CredentialKind, Guidance] = {row.kind: row for row in _ROWS}  # a test checks that no kind is missing
 
 
-# -- which kind is it? ------------------------------------------------------------------------------------------------
-
-Given = Mapping[str, str | SecretStr | None]
-"""Values by the name the holder knows them under."""
+Given = Mapping[str, str | SecretStr | None]  # values by the name the holder knows them under
 
 _SYNONYMS: Mapping[str, str] = {
     "clientid": "client_id", "clientsecret": "client_secret", "secret": "client_secret", "sellerid": "seller_id",
@@ -185,19 +173,13 @@ _SYNONYMS: Mapping[str, str] = {
     "password": "password", "apipassword": "password", "authtoken": "authtoken", "merchantname": "merchantname",
     "accessid": "accessid",
 }  # fmt: skip # read as a table
-_NO_KEYS = (
-    "Octopia has no API key and no long-lived token: a client id and a client secret get a token of about two hours"
-)
-_OPTIONAL_KEY = (
-    "OCTOPIA_SUBSCRIPTION_KEY is no longer mandatory: it is sent if it is set, and is no credential by itself"
-)
+_NO_KEYS = "Octopia has no API key and no long-lived token: a client id and its secret get a token of about two hours"
+_OPTIONAL_KEY = "OCTOPIA_SUBSCRIPTION_KEY is no longer mandatory: it is sent if set, and is no credential by itself"
+# Names that are no part of a credential, and what to know about them.
 _EXPLAINED: Mapping[str, str] = {
     **dict.fromkeys(("apikey", "key", "apitoken", "token", "accesstoken", "longlivedtoken", "longtermtoken"), _NO_KEYS),
     **dict.fromkeys(("subscriptionkey", "ocpapimsubscriptionkey"), _OPTIONAL_KEY),
 }
-"""Names that are no part of a credential, and what to know about them."""
-
-_PREFIXES = ("octopia", "octopus", "cdiscount")
 _OCTOPUS = frozenset({"authtoken", "merchantname", "accessid"})
 _PAIR = frozenset({"client_id", "client_secret"})
 _LOGIN = frozenset({"login", "password"})
@@ -226,14 +208,15 @@ class Identification:
         return GUIDANCE[self.kind]
 
 
-_Others: TypeAlias = tuple[CredentialKind, ...]
-_Rule: TypeAlias = tuple[Callable[[frozenset[str], str], bool], CredentialKind, bool, _Others, frozenset[str], str]
+_Applies: TypeAlias = Callable[[frozenset[str], str], bool]
+_Rule: TypeAlias = tuple[_Applies, CredentialKind, bool, tuple[CredentialKind, ...], frozenset[str], str]
 _NONE: frozenset[str] = frozenset()
+_OTHER = "authtoken, merchantname and accessid are what 24SevenCommerce's Octopus asks for, another company"
+# What decides, by the names present and the login; the first rule that applies wins, the surest signs come first. The
+# columns: when it applies, the kind, whether that is certain, other readings, the names needed, and why.
 _RULES: tuple[_Rule, ...] = (
-    (lambda names, _: bool(names & _OCTOPUS) and not names & (_TRIPLE | _LOGIN), K.OCTOPUS, True, (), _NONE,
-     "authtoken, merchantname and accessid are what 24SevenCommerce's Octopus asks for, another company"),
-    (lambda names, _: bool(names & _OCTOPUS), K.OCTOPUS, False, (), _NONE,
-     "authtoken, merchantname and accessid are what 24SevenCommerce's Octopus asks for, another company"),
+    (lambda names, _: bool(names & _OCTOPUS) and not names & (_TRIPLE | _LOGIN), K.OCTOPUS, True, (), _NONE, _OTHER),
+    (lambda names, _: bool(names & _OCTOPUS), K.OCTOPUS, False, (), _NONE, _OTHER),
     (lambda _, login: login.endswith("-api"), K.LEGACY_SOAP, True, (), _LOGIN,
      "a login that ends in -api is a login of the SOAP API"),
     (lambda names, _: names >= _TRIPLE or names >= _LOGIN | {"seller_id"}, WITH_SELLER[0], False, WITH_SELLER[1:],
@@ -248,10 +231,6 @@ _RULES: tuple[_Rule, ...] = (
      "only a part of the three values of the REST API is here"),
     (lambda *_: True, K.UNKNOWN, False, WITH_SELLER, _TRIPLE, "no value was recognised"),
 )  # fmt: skip # read as a table
-"""What decides, by the names present and the login; the first rule that applies wins, the surest signs come first.
-
-The columns: when it applies, the kind, whether that is certain, other readings, the names needed, and why.
-"""
 
 
 def identify(values: Given, *, use: CredentialKind | None = None) -> Identification:
@@ -274,34 +253,26 @@ def identify(values: Given, *, use: CredentialKind | None = None) -> Identificat
     if use is not None and others == WITH_SELLER[1:]:
         kind, certain, others, why = use, True, (), f"three values are for the REST API, and their use is {use}"
     warnings += _warnings(known, kind, certain=certain)
+    credentials = None
     try:
         credentials = _built(known, kind)
     except OctopiaConfigError as error:
-        credentials = None
         warnings.append(error.message)
     return Identification(
-        kind=kind,
-        certain=certain,
-        why=why,
-        candidates=(kind, *others),
-        missing=tuple(sorted(wanted - names)),
-        warnings=tuple(warnings),
-        unrecognised=tuple(unrecognised),
-        credentials=credentials,
-    )
+        kind=kind, certain=certain, why=why, candidates=(kind, *others), missing=tuple(sorted(wanted - names)),
+        warnings=tuple(warnings), unrecognised=tuple(unrecognised), credentials=credentials,
+    )  # fmt: skip # read as a record
 
 
 def _sort_out(values: Given) -> tuple[dict[str, SecretStr], list[str], list[str]]:
     """Return the values with a meaning by their usual name, the names without one, and what to know about some."""
-    known: dict[str, SecretStr] = {}
-    unrecognised: list[str] = []
-    explained: list[str] = []
+    known, unrecognised, explained = dict[str, SecretStr](), list[str](), list[str]()
     for name, value in values.items():
         text = value if isinstance(value, SecretStr) else SecretStr(value or "")
         if not text.get_secret_value().strip():
             continue
         folded = re.sub(r"[^a-z0-9]", "", name.lower())
-        for prefix in _PREFIXES:
+        for prefix in ("octopia", "octopus", "cdiscount"):
             folded = folded.removeprefix(prefix)
         if folded in _SYNONYMS:
             known[_SYNONYMS[folded]] = text
@@ -316,21 +287,19 @@ def _warnings(known: Mapping[str, SecretStr], kind: CredentialKind, *, certain: 
     found: list[str] = []
     if known.keys() & _OCTOPUS and known.keys() & (_TRIPLE | _LOGIN):
         found.append("values of two different companies are mixed: Octopus and Octopia share nothing but the sound")
+    misnamed = "some connectors call the client id and secret login and password"
     if kind in WITH_SELLER and known.keys() >= _LOGIN:
-        found.append("some connectors call the client id and secret login and password; they are read as that here")
+        found.append(f"{misnamed}; they are read as that here")
     if kind is K.LEGACY_SOAP and not certain:
-        found.append(
-            "some connectors call the client id and secret login and password: if a seller id is wanted too, it is REST"
-        )
+        found.append(f"{misnamed}: if a seller id is wanted too, it is REST")
     if "seller_id" in known and known["seller_id"].get_secret_value().strip() == TEST_SELLER:
         found.append(f"seller {TEST_SELLER} is the test seller of Octopia's own pages, not a shop")
     client_id = known["client_id"].get_secret_value() if "client_id" in known else ""
     if client_id.lower().endswith("-api"):
         found.append("the client id ends in -api like a login of the closed SOAP API")
     elif client_id and not _USUAL_CLIENT_ID.fullmatch(client_id):
-        found.append(
-            "the client id does not look as the form usually makes them (8 to 80 letters, digits, spaces, dashes, @)"
-        )
+        usual = "8 to 80 letters, digits, spaces, dashes, @"
+        found.append(f"the client id does not look as the form usually makes them ({usual})")
     for name, secret in sorted(known.items()):
         value = secret.get_secret_value()
         if value != value.strip():

@@ -117,8 +117,8 @@ def next_page(stream: Stream[T]) -> Flow[Emit[T] | None]:
     return effect
 
 
+# Answers that say "later" or come from a gateway; 500 is not among them (docs/octopia.md).
 RETRYABLE_STATUS = frozenset({429, 502, 503, 504})
-"""Answers that say "later" or come from a gateway; 500 is not among them (docs/octopia.md)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,39 +36,27 @@ text are kept as words in ``reason``.
 
 from __future__ import annotations
 
-from types import MappingProxyType
-from typing import TYPE_CHECKING
+from dataclasses import KW_ONLY, dataclass, field
 
 from octopus_soap._http import clip
 from octopus_soap.errors import ConfigError, OctopusError, OutcomeUnknownError, ProtocolError, TransportError
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
-
+@dataclass(eq=False, repr=False)
 class OctopiaError(OctopusError):
-    """Base of everything that the Octopia client raises on purpose.
-
-    Attributes:
-        call: What was asked, such as ``GET /orders``; empty if nothing was.
-        status: The HTTP status of the answer, or None if there was none.
-        reason: The kind and text of the underlying failure, as words.
-        retry_after: Seconds to wait before the next try, if they are known.
-    """
+    """Base of everything that the Octopia client raises on purpose."""
 
     hint = ""  # the messages name the next step themselves
+    message: str
+    _: KW_ONLY
+    call: str = ""  # what was asked, such as ``GET /orders``; empty if nothing was
+    status: int | None = None  # the HTTP status of the answer, or None if there was none
+    reason: str = ""  # the kind and text of the underlying failure, as words
+    retry_after: float | None = None  # seconds to wait before the next try, if they are known
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        call: str = "",
-        status: int | None = None,
-        reason: str = "",
-        retry_after: float | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.call, self.status, self.reason, self.retry_after = call, status, clip(reason, 300), retry_after
+    def __post_init__(self) -> None:
+        super().__init__(self.message)
+        self.reason = clip(self.reason, 300)
 
 
 class OctopiaConfigError(OctopiaError, ConfigError):
@@ -79,16 +67,12 @@ class WritesDisabledError(OctopiaConfigError):
     """A write, and the client was built for reading (`OctopiaSettings.allow_writes` is off)."""
 
 
+@dataclass(eq=False, repr=False)
 class OctopiaInputError(OctopiaError, ValueError):
-    """An argument was refused before anything was sent.
+    """An argument was refused before anything was sent."""
 
-    Attributes:
-        argument: The name of the argument at fault.
-    """
-
-    def __init__(self, message: str, *, argument: str = "") -> None:
-        super().__init__(message)
-        self.argument = argument
+    _: KW_ONLY
+    argument: str = ""  # the name of the argument at fault
 
 
 class OctopiaTransportError(OctopiaError, TransportError):
@@ -134,33 +118,16 @@ class TokenQuotaError(TokenError):
     """This process has spent the hour's token requests (500, docs/octopia.md, [C2])."""
 
 
+@dataclass(eq=False, repr=False)
 class ApiError(OctopiaError):
-    """The API answered with an error status.
+    """The API answered with an error status."""
 
-    Attributes:
-        title: The short text of the problem, as the API gave it.
-        detail: The longer text of the problem.
-        fields: The messages per field at fault.
-        trace_id: The id to quote to Octopia's support.
-        seller_id: The seller the call was made for, or None.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        call: str = "",
-        status: int | None = None,
-        retry_after: float | None = None,
-        title: str = "",
-        detail: str = "",
-        fields: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
-        trace_id: str = "",
-        seller_id: str | None = None,
-    ) -> None:
-        super().__init__(message, call=call, status=status, retry_after=retry_after)
-        self.title, self.detail, self.fields = title, detail, dict(fields)
-        self.trace_id, self.seller_id = trace_id, seller_id
+    _: KW_ONLY
+    title: str = ""  # the short text of the problem, as the API gave it
+    detail: str = ""  # the longer text of the problem
+    fields: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])  # messages per field
+    trace_id: str = ""  # the id to quote to Octopia's support
+    seller_id: str | None = None  # the seller the call was made for, or None
 
 
 class ApiRejectedError(ApiError):
@@ -191,33 +158,12 @@ class ServerError(ApiError):
     """The API, or a gateway before it, failed (5xx) on a read."""
 
 
+@dataclass(eq=False, repr=False)
 class OfferPackageError(OctopiaError):
-    """An offer package was opened and could not be brought to its end.
+    """An offer package was opened and could not be brought to its end."""
 
-    Attributes:
-        package_id: The id Octopia gave the package.
-        stage: Where it stopped: ``uploading``, ``settling``, ``closing``, ``integrating`` or ``results``.
-        uploaded: How many offer requests were accepted for upload before it stopped.
-        cause: The error that stopped it, or None if the package itself did.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        package_id: str = "",
-        stage: str = "",
-        uploaded: int = 0,
-        cause: OctopiaError | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.package_id, self.stage, self.uploaded, self.cause = package_id, stage, uploaded, cause
-
-
-__all__ = [
-    "AccessRefusedError", "ApiError", "ApiRateLimitedError", "ApiRejectedError", "ConnectionLostError",
-    "GatewayRefusedError", "NotFoundError", "OctopiaConfigError", "OctopiaConnectError", "OctopiaError",
-    "OctopiaInputError", "OctopiaOutcomeUnknownError", "OctopiaProtocolError", "OctopiaTimeoutError",
-    "OctopiaTlsError", "OctopiaTransportError", "OfferPackageError", "SellerNotLinkedError", "ServerError",
-    "TokenError", "TokenQuotaError", "TokenRefusedError", "WritesDisabledError",
-]  # fmt: skip # read as a list of names
+    _: KW_ONLY
+    package_id: str = ""  # the id Octopia gave the package
+    stage: str = ""  # where it stopped: ``uploading``, ``settling``, ``closing``, ``integrating`` or ``results``
+    uploaded: int = 0  # how many offer requests were accepted for upload before it stopped
+    cause: OctopiaError | None = None  # the error that stopped it, or None if the package itself did

@@ -43,26 +43,20 @@ if TYPE_CHECKING:
     from octopus_soap.octopia.credentials import OctopiaCredentials
     from octopus_soap.octopia.effects import Clock, Jitter
 
-STALE_SECONDS = 300.0
-"""A token older than this is worth replacing once when a read is answered 403."""
+STALE_SECONDS = 300.0  # a token older than this is worth replacing once when a read is answered 403
 
+# The documented statuses (docs/octopia.md, [C]); another 4xx is a plain `ApiError`, any 5xx a `ServerError`.
 BY_STATUS: Mapping[int, type[errors.ApiError]] = {
     **dict.fromkeys((400, 406, 409, 415, 422), errors.ApiRejectedError),
     **dict.fromkeys((401, 403), errors.AccessRefusedError),
     404: errors.NotFoundError,
     429: errors.ApiRateLimitedError,
 }
-"""The documented statuses (docs/octopia.md, [C]); another 4xx is a plain `ApiError`, any 5xx a `ServerError`."""
-
+# Statuses by whose definition nothing was done. The rest, such as a proxy's own 460 or 499, prove nothing.
 PROVES_REFUSAL = frozenset(BY_STATUS) | {405, 407, 410, 411, 412, 413, 414, 417, 421, 426, 428, 431, 451}
-"""Statuses by whose definition nothing was done. The rest, such as a proxy's own 460 or 499, prove nothing."""
 
-Query = Sequence[tuple[str, str]]
-"""Query parameters in order; the values are not encoded yet."""
-
-Scrubber = Callable[[str], str]
-"""Takes the secrets out of a text that a server sent."""
-
+Query = Sequence[tuple[str, str]]  # in order; the values are not encoded yet
+Scrubber = Callable[[str], str]  # takes the secrets out of a text that a server sent
 TOKEN_CALL = "POST token"  # noqa: S105 - words for a message, not a password
 _FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
@@ -83,11 +77,6 @@ class Exchange:
         """Return the same exchange for another seller; the token stays shared."""
         return replace(self, seller_id=checked_header(seller_id, "seller_id"))
 
-    def read(self, path: str, query: Query = ()) -> Flow[Reply]:
-        """GET *path* and return the successful answer."""
-        reply = yield from self.read_any(path, query)
-        return self.checked(f"GET {path}", reply)
-
     def read_any(self, path: str, query: Query = ()) -> Flow[Reply]:
         """GET *path* and return the final answer, whatever its status."""
         url = self.settings.api_url + path + (f"?{urlencode(query)}" if query else "")
@@ -96,16 +85,15 @@ class Exchange:
 
     def read_json(self, path: str, query: Query = ()) -> Flow[Any]:
         """GET *path* and return the JSON of the answer."""
-        reply = yield from self.read(path, query)
-        return read_json(reply, f"GET {path}")
+        call, reply = f"GET {path}", (yield from self.read_any(path, query))
+        return read_json(self.checked(call, reply), call)
 
     def write(self, method: str, path: str, body: object, headers: Mapping[str, str] = _NO_HEADERS) -> Flow[Reply]:
         """Send a write, of JSON or (for None) of nothing, and return the successful answer; see rule 5."""
         call = f"{method} {path}"
         if not self.settings.allow_writes:
-            raise errors.WritesDisabledError(
-                f"{call} is a write: build the client with OctopiaSettings(allow_writes=True)"
-            )
+            message = f"{call} is a write: build the client with OctopiaSettings(allow_writes=True)"
+            raise errors.WritesDisabledError(message)
         encoded, kind = None, dict[str, str]()
         if body is not None:
             encoded = SecretBytes(json.dumps(body, ensure_ascii=False, allow_nan=False).encode())
@@ -122,11 +110,8 @@ class Exchange:
         if 200 <= reply.status < 300:  # noqa: PLR2004 - the class of successes
             return reply
         if reply.status < 400:  # noqa: PLR2004 - redirects
-            raise errors.OctopiaProtocolError(
-                f"{call}: answered {reply.status}; redirects are not followed, they would take the token along",
-                call=call,
-                status=reply.status,
-            )
+            message = f"{call}: answered {reply.status}; redirects are not followed, they would take the token along"
+            raise errors.OctopiaProtocolError(message, call=call, status=reply.status)
         raise refusal(call, self.seller_id, reply, self.scrubber())
 
     def _headers(self, more: Mapping[str, str]) -> dict[str, str]:
@@ -145,11 +130,9 @@ class Exchange:
         return reply
 
     def _worth_renewing(self, request: Request, reply: Reply, token: Token) -> bool:
-        if reply.status == 401 and not is_web_page(reply):  # noqa: PLR2004 - unauthorized
-            return self.tokens.refuse(self._key, token)
-        if reply.status == 403 and request.method == "GET" and not is_web_page(reply):  # noqa: PLR2004 - forbidden
-            return self.tokens.refuse(self._key, token, minimum_age=STALE_SECONDS)
-        return False
+        ages = {401: 0.0, 403: STALE_SECONDS} if request.method == "GET" else {401: 0.0}
+        age = None if is_web_page(reply) else ages.get(reply.status)
+        return age is not None and self.tokens.refuse(self._key, token, minimum_age=age)
 
     def _signed(self, request: Request, token: Token) -> Request:
         secret = {"Authorization": SecretStr(f"Bearer {token.value.get_secret_value()}")}
@@ -168,14 +151,10 @@ class Exchange:
             outcome: Reply | errors.OctopiaTransportError
             try:
                 outcome = yield from send(request)
-            except errors.OctopiaConnectError as error:
-                if write:
-                    raise  # it never left
-                outcome = error
             except (errors.OctopiaTransportError, errors.OctopiaProtocolError) as error:
-                if write:
+                if write and not isinstance(error, errors.OctopiaConnectError):  # which means that it never left
                     raise _unknown(request.call, str(error), reason=str(error)) from error
-                if isinstance(error, errors.OctopiaProtocolError):
+                if write or isinstance(error, errors.OctopiaProtocolError):
                     raise
                 outcome = error
             pause = None
@@ -201,13 +180,12 @@ class Exchange:
                 return claim
             if isinstance(claim, Lead):
                 return (yield from self._lead(claim))
-            landed = yield Wait(claim.flight.done, self.settings.waits_at_most, claim.flight.thread)
-            given_up = None if landed is True else claim.flight
+            landed = yield Wait(claim.done, self.settings.waits_at_most, claim.thread)
+            given_up = None if landed is True else claim
 
     def _lead(self, claim: Lead) -> Flow[Token]:
         try:
-            grant = self.tokens.stored(self._key, claim.fallback)
-            if grant is not None:
+            if (grant := self.tokens.stored(self._key, claim.fallback)) is not None:
                 return self.tokens.fulfil(claim.flight, grant, share=False)
             grant = yield from self._asked(ahead=claim.fallback is not None)
         except errors.OctopiaError as error:
@@ -242,24 +220,16 @@ def _unknown(call: str, why: str, *, status: int | None = None, reason: str = ""
 
 
 def token_request(url: str, credentials: OctopiaCredentials) -> Request:
-    """Return the request for a token ([C]: a form with the client credentials in it).
-
-    A client id may hold spaces and ``@``, which a form put together by hand gets wrong.
-    """
-    form = SecretBytes(urlencode(_form(credentials)).encode("ascii"))
-    return Request(method="POST", url=url, call=TOKEN_CALL, headers=_FORM, body=form)
-
-
-def _form(credentials: OctopiaCredentials) -> dict[str, str]:
-    secret = credentials.client_secret.get_secret_value()
-    return {"grant_type": "client_credentials", "client_id": credentials.client_id, "client_secret": secret}
+    """Return the request for a token: a form ([C]), encoded, since a client id may hold spaces and ``@``."""
+    names = {"grant_type": "client_credentials", "client_id": credentials.client_id}
+    form = urlencode({**names, "client_secret": credentials.client_secret.get_secret_value()})
+    return Request(method="POST", url=url, call=TOKEN_CALL, headers=_FORM, body=SecretBytes(form.encode("ascii")))
 
 
 def read_grant(reply: Reply, scrub: Scrubber) -> Grant:
     """Return the token in *reply*; raise `TokenRefusedError` only if the token service itself refused."""
     if reply.status == 200:  # noqa: PLR2004 - the one documented success
-        grant = _grant_in(reply)
-        if grant is not None:
+        if (grant := _grant_in(reply)) is not None:
             return grant
         message = "the token service answered without a usable access_token"
         raise errors.OctopiaProtocolError(message, call=TOKEN_CALL, status=reply.status)
@@ -291,10 +261,8 @@ def _grant_in(reply: Reply) -> Grant | None:
 
 def _lifetime(value: Any) -> float | None:
     """Read ``expires_in`` tolerantly: a positive number, or a text that is one."""
-    if isinstance(value, bool):
-        return None
     try:
-        seconds = float(value)
+        seconds = 0.0 if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
         return None
     return seconds if math.isfinite(seconds) and seconds > 0 else None
@@ -337,11 +305,8 @@ def read_json(reply: Reply, call: str) -> Any:
     except (ValueError, RecursionError, LookupError):  # bad JSON, bad text, absurdly long numbers, an unknown charset
         pass
     kind = reply.headers.get("content-type", "no content type")[:60]
-    raise errors.OctopiaProtocolError(
-        f"{call}: the answer ({reply.status}, {kind}, {len(reply.body)} bytes) is not JSON",
-        call=call,
-        status=reply.status,
-    )
+    message = f"{call}: the answer ({reply.status}, {kind}, {len(reply.body)} bytes) is not JSON"
+    raise errors.OctopiaProtocolError(message, call=call, status=reply.status)
 
 
 def _text_of(reply: Reply) -> str | bytes:
@@ -388,9 +353,8 @@ def problem_of(reply: Reply, scrub: Scrubber) -> Problem:
         return Problem("the answer is JSON, but no problem document")
 
     def text(*names: str) -> str:
-        return next(
-            (_line(payload[n], scrub) for n in names if isinstance(payload.get(n), (str, int)) and payload[n]), ""
-        )
+        found = (payload[name] for name in names if isinstance(payload.get(name), (str, int)) and payload[name])
+        return _line(next(found, ""), scrub)
 
     title, detail = text("title", "error"), text("detail", "error_description", "message")
     fields = _fields(payload.get("errors"), scrub)
@@ -426,21 +390,14 @@ def refusal(call: str, seller_id: str | None, reply: Reply, scrub: Scrubber) -> 
         cls, message = errors.GatewayRefusedError, f"{message}; {_BLOCKED}"
     elif cls is errors.AccessRefusedError and seller_id is None:
         message += ". The token was granted; it may lack the role for this call"
-    elif cls is errors.AccessRefusedError:
+    elif cls is errors.AccessRefusedError and seller_id is not None:
         cls = errors.SellerNotLinkedError
         message += (
-            f". The credentials are valid, a token was granted; most likely seller {(seller_id or '')[:40]} is not "
+            f". The credentials are valid, a token was granted; most likely seller {seller_id[:40]} is not "
             f"linked to this client: the seller links it at {CREDENTIALS_PAGE} (seller authentication, the last step "
             "there). Else the token lacks the role for this call"
         )
     wait = retry_after(reply.headers)
     if wait is not None:
         message += f" (the server asks to wait {wait:.0f} s)"
-    return cls(
-        message,
-        call=call,
-        status=reply.status,
-        **problem.facts,
-        retry_after=wait,
-        seller_id=seller_id,
-    )
+    return cls(message, call=call, status=reply.status, **problem.facts, retry_after=wait, seller_id=seller_id)

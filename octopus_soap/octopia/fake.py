@@ -28,15 +28,19 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Literal, Self, cast
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar, cast
 from urllib.parse import parse_qs, quote, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+T = TypeVar("T")
+Clock: TypeAlias = "Callable[[], float]"
 TOKEN_PATH = "/auth/realms/maas/protocol/openid-connect/token"  # noqa: S105 - a path, not a password
 API_PATH = "/seller/v2"
 _UPLOAD_SIZE = 100
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +69,10 @@ class Recorded:
         return f"{self.method} {'token' if self.path == TOKEN_PATH else self.path.removeprefix(API_PATH)}"
 
 
-def json_answer(payload: object, status: int = 200, headers: Mapping[str, str] | None = None) -> FakeAnswer:
+def json_answer(payload: object, status: int = 200, headers: Mapping[str, str] = _NO_HEADERS) -> FakeAnswer:
     """Return *payload* as a JSON answer."""
     kind = {"Content-Type": "application/json; charset=utf-8"}
-    return FakeAnswer(status, json.dumps(payload).encode(), {**kind, **(headers or {})})
+    return FakeAnswer(status, json.dumps(payload).encode(), {**kind, **headers})
 
 
 def problem(
@@ -124,23 +128,20 @@ _FIXED: Mapping[str, Any] = {
 
 def order(seller_id: str, number: int) -> dict[str, Any]:
     """Return the *number*-th order of a seller."""
-    created = f"2026-01-{number % 28 + 1:02d}T10:00:00.000Z"
+    created, line = f"2026-01-{number % 28 + 1:02d}T10:00:00.000Z", {"orderLineId": f"L{number}", "quantity": 1}
     return {
         "orderId": f"ORD{number:05d}", "reference": f"R{number:05d}", "businessOrder": False,
         "salesChannel": {"id": "CDISFR", "name": "Cdiscount"}, "seller": {"id": seller_id}, "createdAt": created,
         "updatedAt": created, "status": "WaitingAcceptance" if number % 2 else "InPreparation", "currencyCode": "EUR",
         "totalPrice": {"offerPrice": 19.9, "sellingPrice": 24.89},
-        "lines": [
-            {"orderLineId": f"L{number}", "quantity": 1, "offer": {"id": number, "productGtin": "0000000000017"}}
-        ],
+        "lines": [line | {"offer": {"id": number, "productGtin": "0000000000017"}}],
     }  # fmt: skip # read as the JSON it becomes
 
 
 def offer(number: int) -> dict[str, Any]:
     """Return the *number*-th offer."""
-    moments = {"createdAt": "2026-01-01T00:00:00Z", "updatedAt": "2026-01-02T00:00:00Z"}
     known = {"offerId": f"OFF{number:05d}", "sellerExternalReference": f"SKU-{number}", "offerState": "Active"}
-    return {**known, **moments, "quantity": 1}
+    return known | {"createdAt": "2026-01-01T00:00:00Z", "updatedAt": "2026-01-02T00:00:00Z", "quantity": 1}
 
 
 @dataclass(slots=True)
@@ -157,11 +158,9 @@ class _Package:
 class FakeService:
     """The state of a fake Octopia, and its answers; safe to share among threads."""
 
-    clock: Callable[[], float]  # decides when tokens expire
+    clock: Clock  # decides when tokens expire
     token_lifetime: int | None = 7200  # ``expires_in``; None leaves it out. 7200 and 300 are on record
-    link_style: Literal["relative", "absolute"] = (
-        "relative"  # of links to the next page; absolute ones write ``Cursor``
-    )
+    link_style: Literal["relative", "absolute"] = "relative"  # of next pages; absolute ones write ``Cursor``
     orders_link: bool = False  # the order pages carry a ``Link`` too
     order_page_cap: int = 100  # the most orders given per page, whatever is asked for
     settle_looks: int = 1  # how often a package is looked at in vain before an upload has settled
@@ -209,8 +208,7 @@ class FakeService:
 
     def count(self, route: str) -> int:
         """Return how many requests came whose route starts with *route*."""
-        with self._lock:
-            return sum(r.route.startswith(route) for r in self.recorded)
+        return sum(r.route.startswith(route) for r in list(self.recorded))
 
     def handle(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> FakeAnswer:
         """Answer one request; *target* is path and query, header names are in lower case."""
@@ -251,8 +249,7 @@ class FakeService:
             raise Refused(problem(406, "Not Acceptable"))
         if request.body and "application/json" not in request.headers.get("content-type", ""):
             raise Refused(problem(415, "Unsupported Media Type"))
-        seller_id = request.headers.get("sellerid", "")
-        if not seller_id:
+        if not (seller_id := request.headers.get("sellerid", "")):
             raise _invalid("SellerId", "The SellerId header is required.")
         if (client_id, seller_id) not in self.links:
             raise Refused(problem(403, "Forbidden", "access to this seller is not granted"))
@@ -272,8 +269,8 @@ class FakeService:
         token = f"eyJfake{secrets.token_hex(8)}.{secrets.token_hex(8)}.{secrets.token_hex(8)}"
         lifetime = 7200 if self.token_lifetime is None else self.token_lifetime
         self._tokens[token] = (client_id, self.clock() + lifetime)
-        payload: dict[str, Any] = {"access_token": token, "token_type": "Bearer", "not-before-policy": 0}
-        return json_answer(payload if self.token_lifetime is None else payload | {"expires_in": lifetime})
+        life = {} if self.token_lifetime is None else {"expires_in": lifetime}
+        return json_answer({"access_token": token, "token_type": "Bearer", "not-before-policy": 0, **life})
 
     def _read(self, request: Recorded, seller_id: str) -> FakeAnswer:
         return json_answer({**_FIXED, "/sellers": self.sellers[seller_id]}[request.path.removeprefix(API_PATH)])
@@ -289,39 +286,29 @@ class FakeService:
         if not index.isdigit() or not asked.isdigit() or index == "0" or not 1 <= int(asked) <= 100:  # noqa: PLR2004 - the documented limit
             raise _invalid("pageSize", "must be 1 to 100")
         page, size, wanted = int(index), min(int(asked), self.order_page_cap), self._wanted_orders(request, seller_id)
-        headers: dict[str, str] = {}
-        if self.orders_link:
-            relation, other = ("next", page + 1) if page * size < len(wanted) else ("first", 1)
-            headers["Link"] = f'<{API_PATH}/orders?pageIndex={other}>; rel="{relation}"'
-        return json_answer({"itemsPerPage": size, "items": wanted[(page - 1) * size : page * size]}, headers=headers)
+        relation, other = ("next", page + 1) if page * size < len(wanted) else ("first", 1)
+        links = {"Link": f'<{API_PATH}/orders?pageIndex={other}>; rel="{relation}"'} if self.orders_link else {}
+        return json_answer({"itemsPerPage": size, "items": wanted[(page - 1) * size : page * size]}, headers=links)
 
     def _count(self, request: Recorded, seller_id: str) -> FakeAnswer:
         return json_answer(len(self._wanted_orders(request, seller_id)))
 
-    def _order(self, _: Recorded, seller_id: str, order_id: str) -> FakeAnswer:
-        return json_answer(self._found_order(seller_id, order_id))
-
-    def _found_order(self, seller_id: str, order_id: str) -> dict[str, Any]:
-        found = next((order for order in self.orders[seller_id] if order["orderId"] == order_id), None)
-        if found is None:
-            raise Refused(problem(404, "Not Found", "there is no such order"))
-        return found
-
-    def _approve(self, request: Recorded, seller_id: str, order_id: str) -> FakeAnswer:
-        order, body = self._found_order(seller_id, order_id), json.loads(request.body)
-        if body.get("approval_status") not in {"Accepted", "Refused"}:
-            raise _invalid("approval_status", "must be Accepted or Refused", 422)
-        _require_state(order["status"], "WaitingAcceptance")
-        order["status"] = "InPreparation" if body["approval_status"] == "Accepted" else "Refused"
-        return FakeAnswer(204)
-
-    def _ship(self, request: Recorded, seller_id: str, order_id: str) -> FakeAnswer:
-        order, body = self._found_order(seller_id, order_id), json.loads(request.body)
-        if not isinstance(body, list) or not body:
-            raise _invalid("body", "must be a list of parcels", 422)
-        _require_state(order["status"], "InPreparation")
-        order["status"] = "Shipped"
-        return FakeAnswer(201)
+    def _order(self, request: Recorded, seller_id: str, order_id: str, change: str = "") -> FakeAnswer:
+        order = _found({order["orderId"]: order for order in self.orders[seller_id]}, order_id)
+        if not change:
+            return json_answer(order)
+        body: Any = json.loads(request.body)
+        if change == "approval-status":
+            after = {"Accepted": "InPreparation", "Refused": "Refused"}.get(body.get("approval_status"))
+            before, status, wrong = "WaitingAcceptance", 204, _invalid("approval_status", "Accepted or Refused", 422)
+        else:
+            after = "Shipped" if isinstance(body, list) and body else None
+            before, status, wrong = "InPreparation", 201, _invalid("body", "must be a list of parcels", 422)
+        if after is None:
+            raise wrong
+        _require_state(order["status"], before)
+        order["status"] = after
+        return FakeAnswer(status)
 
     def _page(self, request: Recorded, items: list[dict[str, Any]], *, most: int) -> FakeAnswer:
         given = {name.lower(): value for name, value in request.query.items()}
@@ -329,10 +316,9 @@ class FakeService:
         headers: dict[str, str] = {}
         if start + limit < len(items):
             cursor = quote(f"c+{start + limit}", safe="")  # the plus checks that clients decode it and encode it again
-            absolute = self.link_style == "absolute"
-            base, name = (
-                (f"https://elsewhere.example{request.path}", "Cursor") if absolute else (request.path, "cursor")
-            )
+            base, name = request.path, "cursor"
+            if self.link_style == "absolute":
+                base, name = f"https://elsewhere.example{base}", "Cursor"
             headers["Link"] = f'<{base}?limit={limit}>; rel="first", <{base}?limit={limit}&{name}={cursor}>; rel="next"'
         return json_answer({"itemsPerPage": limit, "items": items[start : start + limit]}, headers=headers)
 
@@ -341,13 +327,8 @@ class FakeService:
             raise _invalid("salesChannelId", "is required")
         return self._page(request, self.offers[seller_id], most=1000)
 
-    def _package(self, package_id: str) -> _Package:
-        if package_id not in self.packages:
-            raise Refused(problem(404, "Not Found", "there is no such package"))
-        return self.packages[package_id]
-
     def _close_package(self, request: Recorded, _: str, package_id: str) -> FakeAnswer:
-        package = self._package(package_id)
+        package = _found(self.packages, package_id)
         _require_state(package.state, "WaitingForCompletion")
         if json.loads(request.body) != {"state": "Ready"}:
             raise _invalid("state", "must be Ready", 422)
@@ -355,7 +336,7 @@ class FakeService:
         return FakeAnswer(204)
 
     def _results(self, request: Recorded, _: str, package_id: str) -> FakeAnswer:
-        return self._page(request, self._package(package_id).results, most=_UPLOAD_SIZE)
+        return self._page(request, _found(self.packages, package_id).results, most=_UPLOAD_SIZE)
 
     def _open_package(self, request: Recorded, _: str) -> FakeAnswer:
         channel, kind = request.headers.get("saleschannelid", ""), json.loads(request.body).get("packageType")
@@ -368,7 +349,7 @@ class FakeService:
         return FakeAnswer(201, b"", {"Content-Location": f"{API_PATH}/offer-packages/{package_id}"})
 
     def _upload(self, request: Recorded, _: str, package_id: str) -> FakeAnswer:
-        package, requests = self._package(package_id), json.loads(request.body)
+        package, requests = _found(self.packages, package_id), json.loads(request.body)
         _require_state(package.state, "WaitingForCompletion")
         if not isinstance(requests, list) or not 1 <= len(requests) <= _UPLOAD_SIZE:
             raise _invalid("body", "must be a list of 1 to 100 offer requests")
@@ -379,7 +360,7 @@ class FakeService:
         return FakeAnswer(202)
 
     def _look_at(self, _: Recorded, seller_id: str, package_id: str) -> FakeAnswer:
-        package = self._package(package_id)
+        package = _found(self.packages, package_id)
         package.looks -= 1
         if package.state == "IntegrationPending" and package.looks < 0:
             package.state = "WaitingForCompletion"
@@ -397,12 +378,18 @@ class FakeService:
         if found is None and package.kind == "Upsert":
             offers.append(found := offer(len(offers) + 1) | {"sellerExternalReference": reference})
         if found is None:
-            why = {"resultCode": "OfferNotFound", "message": "The first request must be an Upsert."}
-            return result | {"results": [why]}
+            why = "The first request must be an Upsert."
+            return result | {"results": [{"resultCode": "OfferNotFound", "message": why}]}
         if package.kind == "Delete":
             offers.remove(found)
         found.update({name: value for name, value in request.items() if name != "sellerExternalReference"})
         return result | {"integrationStatus": "Integrated"}
+
+
+def _found(known: Mapping[str, T], wanted: str) -> T:
+    if wanted not in known:
+        raise Refused(problem(404, "Not Found", "there is no such order or package"))
+    return known[wanted]
 
 
 def _require_state(state: str, wanted: str) -> None:
@@ -410,13 +397,13 @@ def _require_state(state: str, wanted: str) -> None:
         raise Refused(problem(409, "Conflict", f"the state is {state}, not {wanted}"))
 
 
+# Method, path and the method of `FakeService` that answers; the first that fits.
 _ROUTES = (
     ("GET", "/carriers|/sellers(?:/addresses|/indicators|/subscriptions)?", "_read"),
     ("GET", "/orders", "_orders"),
     ("GET", "/orders/count", "_count"),
     ("GET", "/orders/([^/]+)", "_order"),
-    ("POST", "/orders/([^/]+)/approval-status", "_approve"),
-    ("POST", "/orders/([^/]+)/shipments", "_ship"),
+    ("POST", "/orders/([^/]+)/(approval-status|shipments)", "_order"),
     ("GET", "/offers", "_offers"),
     ("POST", "/offer-packages", "_open_package"),
     ("GET", "/offer-packages/([^/]+)", "_look_at"),
@@ -424,16 +411,14 @@ _ROUTES = (
     ("POST", "/offer-packages/([^/]+)/offer-requests", "_upload"),
     ("GET", "/offer-packages/([^/]+)/offer-requests-results", "_results"),
 )
-"""Method, path and the method of `FakeService` that answers; the first that fits."""
 
 
 class FakeOctopia:
     """A running fake; a context manager.
 
     It holds one client, one seller linked to it (with 250 orders and 230 offers) and one seller that is not linked.
-
     Its `service` holds state, faults, and the record of what was asked; give another, or the clock and the token
-    lifetime of the default one.
+    lifetime of the default one. `origin`, `token_url` and `api_url` are its addresses.
     """
 
     client_id = "Fake Shop@Example Ltd"  # holds a space and an @, as client ids may
@@ -442,35 +427,16 @@ class FakeOctopia:
     unlinked_seller_id = "11111"  # its calls are answered 403
 
     def __init__(
-        self,
-        service: FakeService | None = None,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        token_lifetime: int | None = 7200,
+        self, service: FakeService | None = None, *, clock: Clock = time.monotonic, token_lifetime: int | None = 7200
     ) -> None:
         self.service = service or FakeService(clock, token_lifetime=token_lifetime)
         self.service.add_client(self.client_id, self.client_secret, sellers=[self.seller_id])
         self.service.add_seller(self.seller_id, orders=250, offers=230)
         self.service.add_seller(self.unlinked_seller_id)
         self._server = _Server(self.service)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.004}, name="fake-octopia", daemon=True
-        )
-
-    @property
-    def origin(self) -> str:
-        """The address of the server."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    @property
-    def token_url(self) -> str:
-        """The address of its token service."""
-        return self.origin + TOKEN_PATH
-
-    @property
-    def api_url(self) -> str:
-        """The base of its API."""
-        return self.origin + API_PATH
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.004,), daemon=True)
+        self.origin = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.token_url, self.api_url = self.origin + TOKEN_PATH, self.origin + API_PATH
 
     def environ(self) -> dict[str, str]:
         """Return the variables that point a client here: ``OctopiaClient.from_env(fake.environ())``."""

@@ -24,7 +24,7 @@ import time
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import unquote, urlsplit
 from weakref import WeakSet
 
@@ -35,7 +35,7 @@ from octopus_soap.octopia import errors
 from octopus_soap.octopia.effects import Answer, Effect, Flow, Reply, Request, Send, T, Wait
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable
     from concurrent.futures import Future
 
     from octopus_soap.octopia.settings import OctopiaSettings
@@ -46,18 +46,11 @@ CONNECTIONS = 64  # of one client at most, all of which may be kept open
 IDLE_SECONDS = 50.0  # a connection is kept unused: load balancers drop idle ones without a word after a minute
 
 
-class AfterFork(Protocol):
-    """What must change in a forked child before anything runs there."""
-
-    def after_fork(self) -> None:
-        """Drop what belongs to the parent process."""
+_INHERITED: WeakSet[Any] = WeakSet()
 
 
-_INHERITED: WeakSet[AfterFork] = WeakSet()
-
-
-def reset_after_fork(thing: AfterFork) -> None:
-    """Have ``thing.after_fork()`` called in every forked child, before any of its code runs."""
+def reset_after_fork(thing: Any) -> None:
+    """Have ``thing.after_fork()``, which drops what is the parent's, called in every forked child before its code."""
     _INHERITED.add(thing)
 
 
@@ -85,12 +78,7 @@ class _BoundedBackend(httpcore.NetworkBackend):
         self._inner = httpcore.SyncBackend()
 
     def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
+        self, host: str, port: int, timeout: float | None = None, *args: Any, **options: Any
     ) -> httpcore.NetworkStream:
         # The limit is one for all addresses: six dead ones must not take six times as long.
         until, failure = time.monotonic() + _left(timeout), httpcore.ConnectError(f"{host}: no address")
@@ -99,7 +87,7 @@ class _BoundedBackend(httpcore.NetworkBackend):
             if left <= 0:
                 raise httpcore.ConnectTimeout("no address answered in time")
             try:
-                return _BoundedStream(self._inner.connect_tcp(address, port, left, local_address, socket_options))
+                return _BoundedStream(self._inner.connect_tcp(address, port, left, *args, **options))
             except httpcore.ConnectError as error:
                 failure = error
         raise failure
@@ -196,8 +184,7 @@ class _Pools(Generic[Pool]):
         """Return the pools to close, and make no more."""
         self.closed = True
         with self._lock:
-            pools = list(self._made.values())
-            self._made.clear()
+            pools, self._made = list(self._made.values()), {}
         return pools
 
 
@@ -205,6 +192,22 @@ def _proxy(url: str) -> httpcore.Proxy:
     parts = urlsplit(url)
     auth = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
     return httpcore.Proxy(parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(), auth)
+
+
+async def _carried_out(flow: Flow[T], done: Callable[[Effect], Awaitable[Answer]]) -> T:
+    """Run *flow*, whose effects *done* carries out, and return its value."""
+    try:
+        effect = next(flow)
+        while True:
+            try:
+                answer = await done(effect)
+            except BaseException as error:  # noqa: BLE001 - the flow lets through what it does not handle
+                effect = flow.throw(error)
+            else:
+                effect = flow.send(answer)
+    except StopIteration as stop:
+        value: T = stop.value
+        return value
 
 
 class BlockingDriver:
@@ -217,39 +220,29 @@ class BlockingDriver:
     def run(self, flow: Flow[T]) -> T:
         """Carry *flow* out and return its value."""
         try:
-            effect = next(flow)
-            while True:
-                try:
-                    answer = self._done(effect)
-                except BaseException as error:  # noqa: BLE001 - the flow lets through what it does not handle
-                    effect = flow.throw(error)
-                else:
-                    effect = flow.send(answer)
+            _carried_out(flow, self._done).send(None)  # it awaits nothing that waits, so its first step is its last
         except StopIteration as stop:
             value: T = stop.value
             return value
+        raise AssertionError("a blocking driver awaited something")
 
     def close(self) -> None:
         """Close all connections."""
         for pool in self._pools.taken():
             pool.close()
 
-    def _done(self, effect: Effect) -> Answer:
+    async def _done(self, effect: Effect) -> Answer:
         if isinstance(effect, Send):
             return self._send(effect.request)
-        if isinstance(effect, Wait):
-            return self._wait(effect)
-        self._sleep(effect.seconds)
-        return None
-
-    def _wait(self, effect: Wait) -> bool:
+        if not isinstance(effect, Wait):
+            self._sleep(effect.seconds)
+            return None
         if effect.leader_thread == threading.get_ident():
             return False  # the event loop doing the work runs in this thread: waiting would stop it
-        try:
+        with suppress(TimeoutError):
             effect.event.result(effect.seconds)
-        except TimeoutError:
-            return False
-        return True
+            return True
+        return False
 
     def _send(self, request: Request) -> Reply:
         pool, exchange = self._pools.of(request.url), _Exchange(request, self._settings)
@@ -276,18 +269,7 @@ class AsyncioDriver:
 
     async def run(self, flow: Flow[T]) -> T:
         """Carry *flow* out and return its value."""
-        try:
-            effect = next(flow)
-            while True:
-                try:
-                    answer = await self._done(effect)
-                except BaseException as error:  # noqa: BLE001 - the flow lets through what it does not handle
-                    effect = flow.throw(error)
-                else:
-                    effect = flow.send(answer)
-        except StopIteration as stop:
-            value: T = stop.value
-            return value
+        return await _carried_out(flow, self._done)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -333,12 +315,11 @@ async def _landed(event: Future[None], seconds: float) -> bool:
             loop.call_soon_threadsafe(wake)
 
     event.add_done_callback(notify)
-    try:
+    with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await waiter
-    except TimeoutError:
-        return False
-    return True
+            return True
+    return False
 
 
 class _Exchange:
@@ -350,7 +331,7 @@ class _Exchange:
         self._started = time.monotonic()
         self.until = self._started + self.limit
         self._status, self._headers = 0, dict[str, str]()
-        self._inflater: Inflater | None = None
+        self._inflater = Inflater("", settings.max_reply_bytes)
         self._body = bytearray()
 
     def arguments(self) -> dict[str, Any]:
@@ -359,12 +340,8 @@ class _Exchange:
         shown = {"User-Agent": "octopus-soap (octopia)", "Accept-Encoding": "gzip, deflate", **request.headers}
         secret = {name: value.get_secret_value() for name, value in request.secret_headers.items()}
         silence = min(settings.read_seconds, self.limit)
-        seconds = {
-            "connect": min(settings.connect_seconds, self.limit),
-            "pool": self.limit,
-            "read": silence,
-            "write": silence,
-        }  # fmt: skip # one line per kind would say no more
+        seconds = {"pool": self.limit, "connect": min(settings.connect_seconds, self.limit)}
+        seconds |= {"read": silence, "write": silence}
         return {
             "method": request.method,
             "url": request.url,
@@ -383,13 +360,11 @@ class _Exchange:
 
     def add(self, chunk: bytes) -> None:
         """Take a piece of the body."""
-        assert self._inflater is not None  # noqa: S101 - the head came first
         self._body += self._inflater.feed(chunk)
 
     def reply(self) -> Reply:
         """Return the answer; it is complete."""
-        if self._inflater is not None:
-            self._inflater.end()
+        self._inflater.end()
         _log.debug("%s: %d after %.3f s", self._request.call, self._status, time.monotonic() - self._started)
         return Reply(status=self._status, headers=self._headers, body=bytes(self._body))
 
@@ -404,32 +379,28 @@ class _Exchange:
             what = f"the answer did not end within {self.limit:g} s" if late else f"no answer in time ({reason})"
             return errors.OctopiaTimeoutError(f"{call}: {what}", call=call, reason=reason)
         if isinstance(error, (BodyCodingError, BodyTooLongError)):
-            return errors.OctopiaProtocolError(
-                f"{call}: the answer cannot be read: {error}", call=call, status=self._status
-            )
+            message = f"{call}: the answer cannot be read: {error}"
+            return errors.OctopiaProtocolError(message, call=call, status=self._status)
         if isinstance(error, (httpcore.NetworkError, httpcore.ProtocolError, OSError)):
             return errors.ConnectionLostError(f"{call}: the connection broke ({reason})", call=call, reason=reason)
         return error
 
 
 _NEVER_LEFT = (
-    httpcore.ConnectError,
-    httpcore.ConnectTimeout,
-    httpcore.PoolTimeout,
-    httpcore.ProxyError,
-    httpcore.UnsupportedProtocol,
-    httpcore.LocalProtocolError,
+    httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.PoolTimeout, httpcore.ProxyError,
+    httpcore.UnsupportedProtocol, httpcore.LocalProtocolError,
 )  # fmt: skip # a plain list of classes
+# OpenSSL's codes for a chain that ends in no trusted root: what a proxy that inspects TLS causes.
 _UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21, 24})
-"""OpenSSL's codes for a chain that ends in no trusted root: what a proxy that inspects TLS causes."""
 
 
 def _not_connected(call: str, error: Exception, reason: str) -> errors.OctopiaConnectError:
-    untrusted = _certificate_error(error)
+    untrusted: BaseException | None = error
+    while untrusted is not None and not isinstance(untrusted, ssl.SSLCertVerificationError):
+        untrusted = untrusted.__cause__ or untrusted.__context__
     if untrusted is None:  # a handshake that was cut is no verdict on the certificate, and worth another try
-        return errors.OctopiaConnectError(
-            f"{call}: no connection ({reason}); nothing was sent", call=call, reason=reason
-        )
+        message = f"{call}: no connection ({reason}); nothing was sent"
+        return errors.OctopiaConnectError(message, call=call, reason=reason)
     message = f"{call}: the server's certificate was not accepted ({untrusted.verify_message}); nothing was sent"
     if untrusted.verify_code in _UNKNOWN_ISSUER:
         message += (
@@ -437,11 +408,3 @@ def _not_connected(call: str, error: Exception, reason: str) -> errors.OctopiaCo
             "certificate; verification cannot be turned off"
         )
     return errors.OctopiaTlsError(message, call=call, reason=reason)
-
-
-def _certificate_error(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return error
-        error = error.__cause__ or error.__context__
-    return None

@@ -6,9 +6,9 @@ Rules (docs/octopia.md: no full field list is public):
 2. A value that does not fit its field is not an error: the field stays empty, `unread` names it, `raw` holds the value.
 3. Unknown members are kept in `model_extra`, and unknown values of lists like the order states stay text: the `StrEnum`
    classes below name what is known, for comparing; no field is typed with them.
-4. Names are compared by their letters and digits alone, because the API spells members in snake_case, camelCase and (in
-   the docs of subscriptions) with hyphens: ``subscription-id``, ``subscription_id`` and ``subscriptionId`` are one
-   field.
+4. Names are compared by their letters and digits alone, because the API spells members in snake_case (sellers),
+   camelCase (orders, offers) and with hyphens (the docs of subscriptions): ``subscription-id``, ``subscription_id`` and
+   ``subscriptionId`` are one field.
 5. Ids are `str` whatever the wire sends: the seller id is a number in one place and a header in another. Money is
    `Decimal`. Times are aware; one without an offset is taken as UTC ([I]), and `raw` holds what was sent.
 """
@@ -21,17 +21,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    PrivateAttr,
-    ValidationInfo,
-    ValidatorFunctionWrapHandler,
-    field_validator,
-    model_validator,
-)
+import pydantic
 
 _UNWANTED = re.compile(r"[^a-z0-9]")
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
@@ -57,15 +47,15 @@ def written_time(value: datetime) -> str:
     return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-Instant = Annotated[datetime, BeforeValidator(_written_as_date), AfterValidator(_aware)]
-"""A point in time, always aware."""
+# A point in time, always aware.
+Instant = Annotated[datetime, pydantic.BeforeValidator(_written_as_date), pydantic.AfterValidator(_aware)]
 
 
-class OctopiaModel(BaseModel):
+class OctopiaModel(pydantic.BaseModel):
     """Base of all answers; see the rules at the top of the module."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, coerce_numbers_to_str=True, protected_namespaces=())
-    _raw: Mapping[str, Any] = PrivateAttr(default_factory=dict[str, Any])
+    model_config = pydantic.ConfigDict(extra="allow", frozen=True, coerce_numbers_to_str=True, protected_namespaces=())
+    _raw: Mapping[str, Any] = pydantic.PrivateAttr(default_factory=dict[str, Any])
 
     @property
     def raw(self) -> Mapping[str, Any]:
@@ -82,12 +72,11 @@ class OctopiaModel(BaseModel):
         """Leave out what is not there: most fields of most answers."""
         return [(name, value) for name, value in super().__repr_args__() if value not in (None, ())]
 
-    @model_validator(mode="wrap")
+    @pydantic.model_validator(mode="wrap")
     @classmethod
-    def _keep_raw(cls, data: Any, handler: Any) -> Self:
+    def _keep_raw(cls, data: Any, handler: pydantic.ModelWrapValidatorHandler[Self]) -> Self:
         if not isinstance(data, Mapping):
-            made: Self = handler(data)
-            return made
+            return handler(data)
         names, renamed = _names_of(cls), dict[str, Any]()
         for name, value in data.items():
             renamed.setdefault(names.get(_fold(name), str(name)), value)
@@ -95,9 +84,11 @@ class OctopiaModel(BaseModel):
         made._raw = data  # noqa: SLF001 - its own private attribute
         return made
 
-    @field_validator("*", mode="wrap")
+    @pydantic.field_validator("*", mode="wrap")
     @classmethod
-    def _tolerate(cls, value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+    def _tolerate(
+        cls, value: Any, handler: pydantic.ValidatorFunctionWrapHandler, info: pydantic.ValidationInfo
+    ) -> Any:
         default = cls.model_fields[info.field_name or ""].get_default()
         if value is None:
             return default
@@ -105,9 +96,6 @@ class OctopiaModel(BaseModel):
             return handler(value)
         except (ValueError, TypeError, ArithmeticError):  # pydantic's error is a ValueError
             return default
-
-
-# -- sellers (snake_case on the wire)
 
 
 class SellerState(StrEnum):
@@ -176,9 +164,6 @@ class Carrier(OctopiaModel):
     code: str | None = None
     label: str | None = None
     additional_parameters_required: Any = None
-
-
-# -- orders (camelCase on the wire)
 
 
 class OrderStatus(StrEnum):
@@ -282,9 +267,6 @@ class Order(OctopiaModel):
     service_fees: Any = None
     status_events: Any = None
     lines: tuple[OrderLine, ...] = ()
-
-
-# -- offers (camelCase on the wire)
 
 
 class Offer(OctopiaModel):

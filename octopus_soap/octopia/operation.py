@@ -26,8 +26,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 C = TypeVar("C", bound=Callable[..., Any])
 
+# How sure the facts of a call are: official; two implementations agree; one source; inferred (docs/octopia.md).
 Grade: TypeAlias = Literal["C", "C2", "1", "I"]
-"""How sure the facts of a call are: official; two implementations agree; one source; inferred (docs/octopia.md)."""
 
 
 class BlockingSide:
@@ -96,8 +96,7 @@ class Declared:
 
     def __init__(self, body: Callable[..., Any], *, route: str, grade: Grade, writes: bool) -> None:
         self.body, self.route, self.grade, self.writes = body, route, grade, writes
-        self.name = body.__name__
-        self.__doc__ = body.__doc__
+        self.name, self.__doc__ = body.__name__, body.__doc__
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}: {self.route} [{self.grade}]>"
@@ -109,8 +108,7 @@ class Declared:
         declared = inspect.signature(self.body)
         inner = re.sub(r"^(?:Flow|Stream)\[(.*)\]$", r"\1", str(declared.return_annotation))
         result = f"{wrapper}[{inner}]" if wrapper else inner
-        without_self = tuple(declared.parameters.values())[1:]
-        signature = declared.replace(parameters=without_self, return_annotation=result)
+        signature = declared.replace(parameters=[*declared.parameters.values()][1:], return_annotation=result)
         bound.__signature__ = signature  # type: ignore[attr-defined]  # the documented hook of inspect.signature
         return bound
 
@@ -162,11 +160,9 @@ class Listing(Declared, Generic[P, T]):
 
         def call(*args: P.args, **kwargs: P.kwargs) -> Listed[T] | AsyncListed[T]:
             stream = self.body(client, *args, **kwargs)
-            return (
-                Listed(client.driver, stream)
-                if isinstance(client, BlockingSide)
-                else AsyncListed(client.driver, stream)
-            )
+            if isinstance(client, BlockingSide):
+                return Listed(client.driver, stream)
+            return AsyncListed(client.driver, stream)
 
         return self.dress(call, "Listed" if isinstance(client, BlockingSide) else "AsyncListed")
 

@@ -21,22 +21,16 @@ from octopus_soap.octopia.errors import OctopiaInputError, OctopiaProtocolError
 from octopus_soap.octopia.exchange import read_json
 from octopus_soap.octopia.operation import listing, operation
 from octopus_soap.octopia.packages import segment
-from octopus_soap.octopia.paging import M, as_model, by_cursor, by_index, by_update, listed
+from octopus_soap.octopia.paging import by_cursor, by_index, by_update, listed, one
 
 if TYPE_CHECKING:
     from octopus_soap.octopia.effects import Flow, Stream
     from octopus_soap.octopia.exchange import Exchange
     from octopus_soap.octopia.packages import OfferDelete, OfferPackagePlan, OfferPackageReport, PackageType
 
-ORDERS_PER_PAGE = 100
-"""``pageSize`` of orders, at most ([C2])."""
-
-OFFERS_PER_PAGE = 1000
-"""``limit`` of offers, at most ([C])."""
-
-Approval: TypeAlias = Literal["Accepted", "Refused"]
-"""How an order that waits for acceptance is answered."""
-
+ORDERS_PER_PAGE = 100  # ``pageSize`` of orders, at most ([C2])
+OFFERS_PER_PAGE = 1000  # ``limit`` of offers, at most ([C])
+Approval: TypeAlias = Literal["Accepted", "Refused"]  # of an order that waits for acceptance
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)+")
 _OURS = frozenset({"authorization", "sellerid", "ocp-apim-subscription-key", "host", "content-length", "content-type"})
@@ -67,7 +61,7 @@ class _Filter:
 
 def _written(value: object) -> str:
     if isinstance(value, bool):
-        return "true" if value else "false"
+        return str(value).lower()
     if isinstance(value, datetime):
         return models.written_time(value)
     if isinstance(value, Sequence) and not isinstance(value, str):
@@ -131,12 +125,10 @@ class Parcel:
 
     def body(self) -> dict[str, Any]:
         """Return the parcel as it is sent."""
-        body: dict[str, Any] = {"parcelNumber": self.parcel_number, "carrierName": self.carrier_name}
-        if self.tracking_url is not None:
-            body["trackingUrl"] = self.tracking_url
-        if self.order_line_ids:
-            body["orderLineIds"] = list(self.order_line_ids)
-        return body
+        return packages.given_only({
+            "parcelNumber": self.parcel_number, "carrierName": self.carrier_name,
+            "trackingUrl": self.tracking_url, "orderLineIds": list(self.order_line_ids) or None,
+        })  # fmt: skip # read as the JSON it becomes
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +145,8 @@ class RawAnswer:
         Raises:
             OctopiaProtocolError: It is not JSON; the call was carried out all the same.
         """
-        if not self.body.strip():
-            return None
-        return read_json(Reply(status=self.status, headers=self.headers, body=self.body), "a raw call")
+        reply = Reply(status=self.status, headers=self.headers, body=self.body)
+        return read_json(reply, "a raw call") if self.body.strip() else None
 
 
 class Operations:
@@ -164,6 +155,19 @@ class Operations:
     All can raise `OctopiaInputError` (an argument is refused, before anything is sent), `OctopiaConfigError` (no seller
     chosen), `TokenError`, `OctopiaTransportError`, `OctopiaProtocolError` and `ApiError`. Writes can raise
     `WritesDisabledError` and `OctopiaOutcomeUnknownError` too: then read back what became of it.
+
+    Arguments that mean the same in every call:
+        order_id: Octopia's id of the order.
+        decision: ``Accepted`` or ``Refused``.
+        parcels: One or more parcels.
+        sales_channel_id: Such as ``CDISFR`` for Cdiscount France.
+        which: A filter of the orders or the offers; all by default.
+        page_size: Orders per request, 1 to 100, or offers, 1 to 1000.
+        start: The `position` of a listing to resume.
+        package_type: ``Update``, ``Upsert`` or ``Delete``; case sensitive [C].
+        package_id: The id of the package; one to be filled or closed must be ``WaitingForCompletion``.
+        requests: 1 to 100 `OfferUpdate`, `OfferUpsert` or `OfferDelete`, of the package's type.
+        path: Below the API's address, such as ``/categories``.
     """
 
     exchange: Exchange
@@ -174,7 +178,7 @@ class Operations:
 
         Authentication page, "First API Call". Octopia asks to make it occasionally, not all the time [C].
         """
-        return _one(self.exchange, "/sellers", models.Seller)
+        return one(self.exchange, "/sellers", models.Seller)
 
     @operation("GET /sellers/addresses", grade="C")
     def addresses(self) -> Flow[tuple[models.SellerAddress, ...]]:
@@ -184,7 +188,7 @@ class Operations:
     @operation("GET /sellers/indicators", grade="C")
     def indicators(self) -> Flow[models.SellerIndicators]:
         """Return the seller's performance indicators [C]; the form of the values is not known [I]."""
-        return _one(self.exchange, "/sellers/indicators", models.SellerIndicators)
+        return one(self.exchange, "/sellers/indicators", models.SellerIndicators)
 
     @operation("GET /sellers/subscriptions", grade="C")
     def subscriptions(self) -> Flow[tuple[models.Subscription, ...]]:
@@ -216,8 +220,8 @@ class Operations:
         Args:
             which: Which orders; all by default.
             page_size: Orders per request, 1 to 100.
-            sort: Such as ``createdAt`` or ``asc:updatedAt`` [1]; the API's own order by default.
             start: The `position` of a listing to resume: the number of a page.
+            sort: Such as ``createdAt`` or ``asc:updatedAt`` [1]; the API's own order by default.
             updated_after: List what was updated at or after this moment, the oldest change first ([1] for the order,
                 which is checked). Resume with the `updated_at` of the last order.
         """
@@ -225,63 +229,40 @@ class Operations:
         if updated_after is not None:
             query = OrderFilter(updated_at_min=updated_after).query() and which.query()  # the former checks the time
             if sort or start or which.updated_at_min is not None:
-                raise OctopiaInputError(
-                    "updated_after replaces sort, start and updated_at_min", argument="updated_after"
-                )
+                what = "updated_after replaces sort, start and updated_at_min"
+                raise OctopiaInputError(what, argument="updated_after")
             return by_update(self.exchange, "/orders", query, page_size=page_size, since=updated_after)
         if start and not (start.isascii() and start.isdigit() and int(start)):
-            raise OctopiaInputError(
-                "start must be the position of a listing of orders: a page number", argument="start"
-            )
+            what = "start must be the position of a listing of orders: a page number"
+            raise OctopiaInputError(what, argument="start")
         query = [*which.query(), *([("sort", sort)] if sort else [])]
-        first = int(start or "1")
-        return by_index(
-            self.exchange, "/orders", query, page_size=page_size, model=models.Order, key="order_id", first=first
-        )
+        return by_index(self.exchange, "/orders", query, page_size=page_size, first=int(start or "1"))
 
     @operation("GET /orders/{orderId}", grade="C")
     def order(self, order_id: str) -> Flow[models.Order]:
-        """Return one order [C].
-
-        Args:
-            order_id: Octopia's id of the order.
-        """
-        return _one(self.exchange, f"/orders/{segment(order_id, 'order_id')}", models.Order)
+        """Return one order [C]."""
+        return one(self.exchange, f"/orders/{segment(order_id, 'order_id')}", models.Order)
 
     @operation("GET /orders/count", grade="1")
     def count_orders(self, which: OrderFilter = EVERY_ORDER) -> Flow[int]:
-        """Return how many orders there are [1]: the answer was measured to be a bare number.
-
-        Args:
-            which: Which orders; all by default.
-        """
+        """Return how many orders there are [1]: the answer was measured to be a bare number."""
         return _count(self.exchange, "/orders/count", which.query())
 
     @operation("POST /orders/{orderId}/approval-status", grade="C2", writes=True)
     def approve_order(self, order_id: str, decision: Approval) -> Flow[None]:
-        """WRITES: accept or refuse an order that waits for acceptance [C2]; Cdiscount only.
-
-        Args:
-            order_id: Octopia's id of the order.
-            decision: ``Accepted`` or ``Refused``.
-        """
+        """WRITES: accept or refuse an order that waits for acceptance [C2]; Cdiscount only."""
         if decision not in ("Accepted", "Refused"):
             raise OctopiaInputError("decision must be Accepted or Refused", argument="decision")
         path = f"/orders/{segment(order_id, 'order_id')}/approval-status"
-        return _done(self.exchange, path, {"approval_status": decision})
+        return packages.done(self.exchange, "POST", path, {"approval_status": decision})
 
     @operation("POST /orders/{orderId}/shipments", grade="C2", writes=True)
     def ship_order(self, order_id: str, parcels: Sequence[Parcel]) -> Flow[None]:
-        """WRITES: declare the parcels of an order in preparation that the seller ships [C2].
-
-        Args:
-            order_id: Octopia's id of the order.
-            parcels: One or more parcels.
-        """
+        """WRITES: declare the parcels of an order in preparation that the seller ships [C2]."""
         if not parcels:
             raise OctopiaInputError("a shipment needs at least one parcel", argument="parcels")
         path = f"/orders/{segment(order_id, 'order_id')}/shipments"
-        return _done(self.exchange, path, [parcel.body() for parcel in parcels])
+        return packages.done(self.exchange, "POST", path, [parcel.body() for parcel in parcels])
 
     @listing("GET /offers", grade="C")
     def offers(
@@ -292,66 +273,36 @@ class Operations:
         page_size: int = OFFERS_PER_PAGE,
         start: str = "",
     ) -> Stream[models.Offer]:
-        """List the offers on one sales channel, a page at a time [C].
-
-        Args:
-            sales_channel_id: Such as ``CDISFR`` for Cdiscount France.
-            which: Which offers; all by default.
-            page_size: Offers per request, 1 to 1000.
-            start: The `position` of a listing to resume.
-        """
+        """List the offers on one sales channel, a page at a time [C]."""
         _check_size(page_size, OFFERS_PER_PAGE)
         query = [("salesChannelId", packages.checked_channel(sales_channel_id)), ("limit", str(page_size))]
         return by_cursor(self.exchange, "/offers", [*query, *which.query()], models.Offer, start)
 
     @operation("POST /offer-packages", grade="C2", writes=True)
     def open_offer_package(self, sales_channel_id: str, package_type: PackageType = "Update") -> Flow[str]:
-        """WRITES: open a package and return its id [C2].
-
-        Args:
-            sales_channel_id: Such as ``CDISFR``; sent as a header here.
-            package_type: ``Update``, ``Upsert`` or ``Delete``; case sensitive [C].
-        """
+        """WRITES: open a package and return its id [C2]; the sales channel is sent as a header here."""
         if package_type not in ("Update", "Upsert", "Delete"):
             raise OctopiaInputError("package_type must be Update, Upsert or Delete", argument="package_type")
         return packages.opened(self.exchange, packages.checked_channel(sales_channel_id), package_type)
 
     @operation("POST /offer-packages/{id}/offer-requests", grade="C2", writes=True)
     def upload_offer_requests(self, package_id: str, requests: Sequence[OfferDelete]) -> Flow[None]:
-        """WRITES: add 1 to 100 requests to an open package [C2].
-
-        Args:
-            package_id: The id of a package that is ``WaitingForCompletion``.
-            requests: 1 to 100 `OfferUpdate`, `OfferUpsert` or `OfferDelete`, of the package's type.
-        """
+        """WRITES: add 1 to 100 requests to an open package [C2]."""
         return packages.uploaded(self.exchange, package_id, requests)
 
     @operation("PATCH /offer-packages/{id}", grade="C2", writes=True)
     def close_offer_package(self, package_id: str) -> Flow[None]:
-        """WRITES: close a package, which lets Octopia integrate its requests [C2].
-
-        Args:
-            package_id: The id of a package that is ``WaitingForCompletion``.
-        """
+        """WRITES: close a package, which lets Octopia integrate its requests [C2]."""
         return packages.closed(self.exchange, package_id)
 
     @operation("GET /offer-packages/{id}", grade="C")
     def offer_package(self, package_id: str) -> Flow[models.OfferPackage]:
-        """Return a package and its state [C].
-
-        Args:
-            package_id: The id of the package.
-        """
+        """Return a package and its state [C]."""
         return packages.looked_up(self.exchange, package_id)
 
     @listing("GET /offer-packages/{id}/offer-requests-results", grade="C")
     def offer_package_results(self, package_id: str, *, start: str = "") -> Stream[models.OfferRequestResult]:
-        """List what became of each request of a package; Octopia keeps it for 3 days [C].
-
-        Args:
-            package_id: The id of the package.
-            start: The `position` of a listing to resume.
-        """
+        """List what became of each request of a package; Octopia keeps it for 3 days [C]."""
         return packages.results(self.exchange, package_id, start)
 
     @operation("POST+PATCH+GET /offer-packages", grade="C2", writes=True)
@@ -411,13 +362,6 @@ def _below(path: str) -> str:
     return path
 
 
-def _one(exchange: Exchange, path: str, model: type[M]) -> Flow[M]:
-    payload = yield from exchange.read_json(path)
-    if isinstance(payload, list) and len(payload) == 1:
-        payload = payload[0]  # one object in a list is still one object ([I])
-    return as_model(model, payload, f"GET {path}")
-
-
 def _count(exchange: Exchange, path: str, query: list[tuple[str, str]]) -> Flow[int]:
     payload = yield from exchange.read_json(path, query)
     if isinstance(payload, Mapping):
@@ -425,10 +369,6 @@ def _count(exchange: Exchange, path: str, query: list[tuple[str, str]]) -> Flow[
     if type(payload) is not int or payload < 0:
         raise OctopiaProtocolError(f"GET {path}: the answer holds no number", call=f"GET {path}")
     return payload
-
-
-def _done(exchange: Exchange, path: str, body: object) -> Flow[None]:
-    yield from exchange.write("POST", path, body)
 
 
 def _raw(exchange: Exchange, method: str, path: str, body: Any, headers: Mapping[str, str]) -> Flow[RawAnswer]:

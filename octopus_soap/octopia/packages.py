@@ -26,10 +26,10 @@ from octopus_soap._http import fits_header
 from octopus_soap.octopia.effects import Flow, Sleep, Stream, next_page
 from octopus_soap.octopia.errors import OctopiaError, OctopiaInputError, OctopiaOutcomeUnknownError, OfferPackageError
 from octopus_soap.octopia.models import IntegrationStatus, OfferPackage, OfferRequestResult, PackageState
-from octopus_soap.octopia.paging import as_model, by_cursor
+from octopus_soap.octopia.paging import by_cursor, one
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from octopus_soap.octopia.exchange import Exchange
 
@@ -42,11 +42,9 @@ RESULT_LOOKS = 5  # how often the results of an ended package are read while som
 PackageType: TypeAlias = Literal["Update", "Upsert", "Delete"]
 _PATH = "/offer-packages"
 _OPEN = PackageState.WAITING_FOR_COMPLETION
+# States after closing that another will follow; any other, known or not, is an end.
 _UNDER_WAY = frozenset({"", PackageState.WAITING_FOR_COMPLETION, PackageState.READY, PackageState.INTEGRATION_PENDING})
-"""States after closing that another will follow; any other, known or not, is an end."""
-
 _SETTLED = frozenset({_OPEN, PackageState.INTEGRATED, PackageState.REJECTED})
-_SHOWN = 5
 
 
 def _refused(message: str, argument: str) -> OctopiaInputError:
@@ -75,13 +73,11 @@ class Tax:
     value: Decimal
 
     def __post_init__(self) -> None:
-        if not self.code.strip():
-            raise _refused("a tax needs a code", "code")
-        _number(self.value, "value")
+        self.body()
 
     def body(self) -> dict[str, Any]:
         """Return the tax as it is sent."""
-        return {"code": self.code, "value": _number(self.value, "value")}
+        return {"code": _code(self.code), "value": _number(self.value, "value")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +89,12 @@ class DeliveryMode:
     additional_cost: Decimal | None = None
 
     def __post_init__(self) -> None:
-        if not self.code.strip():
-            raise _refused("a delivery mode needs a code", "code")
         self.body()
 
     def body(self) -> dict[str, Any]:
         """Return the delivery mode as it is sent."""
-        more = (
-            {} if self.additional_cost is None else {"additionalCost": _number(self.additional_cost, "additional_cost")}
-        )
-        return {"code": self.code, "cost": _number(self.cost, "cost"), **more}
+        more = None if self.additional_cost is None else _number(self.additional_cost, "additional_cost")
+        return given_only({"code": _code(self.code), "cost": _number(self.cost, "cost"), "additionalCost": more})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,21 +153,17 @@ class OfferUpdate(OfferDelete):
 
     def body(self) -> dict[str, Any]:
         """Return the offer request as it is sent ([C2] for the names)."""
-        body: dict[str, Any] = {"sellerExternalReference": self.seller_external_reference}
-        if self.price is not None:
-            price: dict[str, Any] = {"price": _number(self.price, "price")}
-            if self.origin_price is not None:
-                price["originPrice"] = _number(self.origin_price, "origin_price")
-            if self.currency_code is not None:
-                price["currencyCode"] = self.currency_code
-            body["price"] = price | {"taxes": [tax.body() for tax in self.taxes or ()]}
-        if self.quantity is not None:
-            body["quantity"] = self.quantity
-        if self.preparation_time is not None:
-            body["preparationTime"] = self.preparation_time
-        if self.delivery_modes is not None:
-            body["deliveryModes"] = [mode.body() for mode in self.delivery_modes]
-        return body
+        price = None if self.price is None else {
+            "price": _number(self.price, "price"),
+            "originPrice": None if self.origin_price is None else _number(self.origin_price, "origin_price"),
+            "currencyCode": self.currency_code,
+            "taxes": [tax.body() for tax in self.taxes or ()],
+        }  # fmt: skip # read as the JSON it becomes
+        body = {
+            "price": price and given_only(price), "quantity": self.quantity, "preparationTime": self.preparation_time,
+            "deliveryModes": None if self.delivery_modes is None else [mode.body() for mode in self.delivery_modes],
+        }  # fmt: skip # read as the JSON it becomes
+        return OfferDelete.body(self) | given_only(body)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,9 +187,19 @@ class OfferUpsert(OfferUpdate):
 
     def body(self) -> dict[str, Any]:
         """Return the offer request as it is sent ([C2] for the names)."""
-        given = {"gtin": self.gtin, "reference": self.product_reference}
-        product = {name: value for name, value in given.items() if value}
+        product = given_only({"gtin": self.gtin or None, "reference": self.product_reference or None})
         return {**OfferUpdate.body(self), "product": product, "condition": self.condition}
+
+
+def given_only(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members of *body* that are not None."""
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def _code(value: str) -> str:
+    if not value.strip():
+        raise _refused("a tax and a delivery mode need a code", "code")
+    return value
 
 
 def _number(value: Any, name: str) -> int | float:
@@ -233,11 +231,8 @@ class OfferPackagePlan:
     def __str__(self) -> str:
         updates = [request for request in self.requests if isinstance(request, OfferUpdate)]
         stock, price = (sum(getattr(u, name) is not None for u in updates) for name in ("quantity", "price"))
-        what = f" ({stock} stock, {price} price)" if updates else ""
-        return (
-            f"{len(self.requests)} offer {self.package_type.lower()}s{what} for {self.sales_channel_id} "
-            f"in {len(self.uploads)} upload(s)"
-        )
+        what = f"{self.package_type.lower()}s" + (f" ({stock} stock, {price} price)" if updates else "")
+        return f"{len(self.requests)} offer {what} for {self.sales_channel_id} in {len(self.uploads)} upload(s)"
 
 
 def plan_offer_package(requests: Iterable[OfferDelete], *, sales_channel_id: str) -> OfferPackagePlan:
@@ -260,10 +255,8 @@ def plan_offer_package(requests: Iterable[OfferDelete], *, sales_channel_id: str
     counted = Counter(request.seller_external_reference for request in every)
     twice = [reference[:80] for reference, count in counted.items() if count > 1]
     if twice:
-        shown = ", ".join(twice[:_SHOWN])
-        raise _refused(
-            f"{len(twice)} reference(s) occur more than once: {shown}; Octopia would reject them", "requests"
-        )
+        shown = ", ".join(twice[:5])
+        raise _refused(f"{len(twice)} reference(s) occur more than once: {shown}; they would be rejected", "requests")
     return OfferPackagePlan(every, checked_channel(sales_channel_id), kinds[type(every[0])])
 
 
@@ -308,37 +301,41 @@ def opened(exchange: Exchange, sales_channel_id: str, package_type: PackageType)
     reply = yield from exchange.write("POST", _PATH, body, headers)
     package_id = urlsplit(reply.headers.get("content-location", "")).path.rstrip("/").rpartition("/")[2]
     if not package_id:
-        call = f"POST {_PATH}"
-        message = f"{call}: a package was opened, but the answer does not say which"
-        raise OctopiaOutcomeUnknownError(message, call=call, status=reply.status)
+        message = f"POST {_PATH}: a package was opened, but the answer does not say which"
+        raise OctopiaOutcomeUnknownError(message, call=f"POST {_PATH}", status=reply.status)
     return package_id
+
+
+def done(exchange: Exchange, method: str, path: str, body: object) -> Flow[None]:
+    """Make a write whose answer says nothing more."""
+    yield from exchange.write(method, path, body)
 
 
 def uploaded(exchange: Exchange, package_id: str, requests: Sequence[OfferDelete]) -> Flow[None]:
     """Upload 1 to 100 offer requests to an open package."""
     if not 1 <= len(requests) <= UPLOAD_SIZE:
         raise _refused(f"an upload holds 1 to {UPLOAD_SIZE} requests, not {len(requests)}", "requests")
-    path = f"{_PATH}/{segment(package_id, 'package_id')}/offer-requests"
-    yield from exchange.write("POST", path, [request.body() for request in requests])
+    return done(exchange, "POST", _path(package_id, "/offer-requests"), [request.body() for request in requests])
 
 
 def closed(exchange: Exchange, package_id: str) -> Flow[None]:
     """Close a package, which lets Octopia integrate it."""
-    path = f"{_PATH}/{segment(package_id, 'package_id')}"
-    yield from exchange.write("PATCH", path, {"state": str(PackageState.READY)})
+    return done(exchange, "PATCH", _path(package_id), {"state": str(PackageState.READY)})
 
 
 def looked_up(exchange: Exchange, package_id: str) -> Flow[OfferPackage]:
     """Return a package and its state."""
-    path = f"{_PATH}/{segment(package_id, 'package_id')}"
-    payload = yield from exchange.read_json(path)
-    return as_model(OfferPackage, payload, f"GET {path}")
+    return one(exchange, _path(package_id), OfferPackage)
 
 
 def results(exchange: Exchange, package_id: str, start: str = "") -> Stream[OfferRequestResult]:
     """Emit what became of each offer request."""
-    path = f"{_PATH}/{segment(package_id, 'package_id')}/offer-requests-results"
-    return by_cursor(exchange, path, [("limit", str(UPLOAD_SIZE))], OfferRequestResult, start)
+    query = [("limit", str(UPLOAD_SIZE))]
+    return by_cursor(exchange, _path(package_id, "/offer-requests-results"), query, OfferRequestResult, start)
+
+
+def _path(package_id: str, rest: str = "") -> str:
+    return f"{_PATH}/{segment(package_id, 'package_id')}{rest}"
 
 
 @dataclass(slots=True)
@@ -352,11 +349,8 @@ class _Journey:
     def stopped(self, why: str, cause: OctopiaError | None = None) -> OfferPackageError:
         return OfferPackageError(
             f"offer package {self.package_id} stopped while {self.stage}, {self.uploaded} request(s) uploaded: {why}",
-            package_id=self.package_id,
-            stage=self.stage,
-            uploaded=self.uploaded,
-            cause=cause,
-        )
+            package_id=self.package_id, stage=self.stage, uploaded=self.uploaded, cause=cause,
+        )  # fmt: skip # the facts in one line
 
 
 def sent(

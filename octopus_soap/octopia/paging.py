@@ -2,9 +2,8 @@
 
 *By index* (orders): ``pageIndex`` from 1, ``pageSize`` up to 100. No total is sent, and neither what ``itemsPerPage``
 means on a short page nor whether ``Link`` comes is certain. So a page ends the listing only if that is beyond doubt;
-else one more page is asked for. Being wrong costs one GET; the other way round it would cost orders. Orders that come
-or go while listing shift the pages. An order met again is given again only if it has changed; one that moves *forward*,
-onto a page already read, is missed.
+else one more page is asked for. Being wrong costs one GET; the other way round it would cost orders. The docstring of
+`Operations.orders` describes what happens to the pages when orders come or go while listing.
 
 *By update* (orders too): each page asks for what was updated at or after the newest order of the page before. Nothing
 moves forward in that order, so nothing is missed; an order that changes meanwhile is given again.
@@ -40,7 +39,6 @@ M = TypeVar("M", bound=OctopiaModel)
 
 _LINK = re.compile(r"<([^>]*)>((?:\s*;\s*[^\s=;,]+\s*=\s*(?:\"[^\"]*\"|[^\s;,]*))*)")
 _REL = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s;,]*))", re.IGNORECASE)
-_NOT_FOUND = 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +50,14 @@ class Page(Generic[M]):
     size: int | None = None
 
     def may_go_on(self, asked: int) -> bool:
-        """True unless it is certain that no page follows.
-
-        A page shorter than asked for ends the list only if the server did not cut the page size itself.
-        """
+        """True unless it is certain that no page follows: a short page may be short because the server cut its size."""
         if not self.items:
             return False
         return self.next is not None or not (len(self.items) < asked and self.size is not None and self.size >= asked)
 
 
-def items_of(payload: Any, call: str) -> list[Any]:
-    """Return the items of a page, with or without its envelope.
-
-    ``{"itemsPerPage", "items"}`` is documented [C] and ``{"count", "items"}`` measured [1]; a bare list is accepted
-    [I].
-
-    Anything else is an `OctopiaProtocolError`.
-    """
+def _items_of(payload: Any, call: str) -> list[Any]:
+    # {"itemsPerPage", "items"} is documented [C], {"count", "items"} measured [1], and a bare list accepted [I].
     if isinstance(payload, Mapping):
         found: Any = payload.get("items")
         # `"items": null` is an empty page; no "items" at all is something else and must not pass for an empty list.
@@ -86,45 +75,47 @@ def as_model(model: type[M], payload: Any, call: str) -> M:
     return model.model_validate(payload)
 
 
+def one(exchange: Exchange, path: str, model: type[M]) -> Flow[M]:
+    """Return one object."""
+    payload = yield from exchange.read_json(path)
+    if isinstance(payload, list) and len(payload) == 1:
+        payload = payload[0]  # one object in a list is still one object ([I])
+    return as_model(model, payload, f"GET {path}")
+
+
 def listed(exchange: Exchange, path: str, model: type[M]) -> Flow[tuple[M, ...]]:
     """Return the items of a list that comes in one page."""
-    page = yield from _page(exchange, path, (), model)
-    return tuple(page.items)
+    return tuple((yield from _page(exchange, path, (), model)).items)
 
 
 def _page(
     exchange: Exchange, path: str, query: Query, model: type[M], *, may_be_past_end: bool = False
 ) -> Flow[Page[M]]:
     call, reply = f"GET {path}", (yield from exchange.read_any(path, query))
-    if may_be_past_end and reply.status == _NOT_FOUND and not is_web_page(reply):
+    if may_be_past_end and reply.status == 404 and not is_web_page(reply):  # noqa: PLR2004 - not found
         return Page([])
     exchange.checked(call, reply)
     if not reply.body.strip():
         return Page([])
     payload = read_json(reply, call)
     size: Any = payload.get("itemsPerPage") if isinstance(payload, Mapping) else None
-    items = [as_model(model, item, call) for item in items_of(payload, call)]
+    items = [as_model(model, item, call) for item in _items_of(payload, call)]
     return Page(items, next_link(reply), size if isinstance(size, int) else None)
 
 
-def by_index(
-    exchange: Exchange, path: str, query: Query, *, page_size: int, model: type[M], key: str, first: int = 1
-) -> Stream[M]:
-    """Emit all items of an index-paged list, from page *first* on.
-
-    An item that comes again, told by its *key*, is emitted again only if it has changed.
-    """
+def by_index(exchange: Exchange, path: str, query: Query, *, page_size: int, first: int) -> Stream[Order]:
+    """Emit all orders, from page *first* on."""
     index, met, more = first, dict[Any, int](), False
     while True:
         asked = [*query, ("pageIndex", str(index)), ("pageSize", str(page_size))]
-        page = yield from _page(exchange, path, asked, model, may_be_past_end=index > 1 and not more)
-        fresh = _changed(page.items, key, met)
+        page = yield from _page(exchange, path, asked, Order, may_be_past_end=index > 1 and not more)
+        fresh = _changed(page.items, met)
         yield Emit(tuple(fresh), str(index))
         if not page.may_go_on(page_size):
             return
         if not fresh and index > 1:  # new orders may push a whole page back; a server that ignores pageIndex never ends
-            top = yield from _page(exchange, path, [*query, ("pageIndex", "1"), ("pageSize", str(page_size))], model)
-            if [getattr(item, key) for item in top.items] == [getattr(item, key) for item in page.items]:
+            top = yield from _page(exchange, path, [*query, ("pageIndex", "1"), ("pageSize", str(page_size))], Order)
+            if [order.order_id for order in top.items] == [order.order_id for order in page.items]:
                 call = f"GET {path}"
                 message = f"{call}: page {index} brings nothing new, and is page 1 again: pageIndex is ignored"
                 raise OctopiaProtocolError(message, call=call)
@@ -142,7 +133,7 @@ def by_update(exchange: Exchange, path: str, query: Query, *, page_size: int, si
         if len(times) < len(page.items) or times != sorted(times):
             what = "orders come without updatedAt, or not in its order; list them by index instead"
             raise OctopiaProtocolError(f"{call}: {what}", call=call)
-        yield Emit(tuple(_changed(page.items, "order_id", met)), moment)
+        yield Emit(tuple(_changed(page.items, met)), moment)
         if not page.may_go_on(page_size):
             return
         newest = written_time(times[-1])
@@ -166,13 +157,13 @@ def by_cursor(exchange: Exchange, path: str, query: Query, model: type[M], first
         cursor = following
 
 
-def _changed(items: list[M], key: str, met: dict[Any, int]) -> list[M]:
-    """Return the items that are new or differ from when they were met, and note them in *met*."""
-    fresh: list[M] = []
-    for item in items:
-        name, content = getattr(item, key), hash(json.dumps(item.raw, sort_keys=True, default=str))
+def _changed(orders: list[Order], met: dict[Any, int]) -> list[Order]:
+    """Return the orders that are new or differ from when they were met, and note them in *met*."""
+    fresh: list[Order] = []
+    for order in orders:
+        name, content = order.order_id, hash(json.dumps(order.raw, sort_keys=True, default=str))
         if name is None or met.get(name) != content:
-            fresh.append(item)
+            fresh.append(order)
             met[name] = content
     return fresh
 

@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 TOKEN_URL = "https://auth.octopia-io.net/auth/realms/maas/protocol/openid-connect/token"  # noqa: S105 - an address, not a password
 API_URL = "https://api.octopia-io.net/seller/v2"
 
+# Hosts that must not be asked any more, with what to use instead (docs/octopia.md).
 RETIRED_HOSTS: Mapping[str, str] = {
     "oauth2.cdiscount.com": f"it was decommissioned [C]; the token service is {TOKEN_URL}",
     "marketplaceapi.cdiscount.com": f"it served version 1 [C2]; the API is {API_URL}",
     "wsvc.cdiscount.com": f"the SOAP API is closed [C]; the API is {API_URL}",
     "sts.cdiscount.com": f"it issued tokens for the closed SOAP API [C]; the token service is {TOKEN_URL}",
 }
-"""Hosts that must not be asked any more, with what to use instead (docs/octopia.md)."""
 
 _TLS_OFF = (
     "TLS verification cannot be turned off: the client secret and every token would go to whoever answers. The Octopia "
@@ -158,9 +158,8 @@ def checked_url(url: str, name: str) -> str:
 def checked_header(value: str, name: str) -> str:
     """Return *value* if it fits an HTTP header; else raise an error that does not repeat it: it may be a secret."""
     if not fits_header(value):
-        raise OctopiaConfigError(
-            f"{name} must be printable ASCII without line breaks or spaces around it, and not empty"
-        )
+        what = "must be printable ASCII without line breaks or spaces around it, and not empty"
+        raise OctopiaConfigError(f"{name} {what}")
     return value
 
 
@@ -195,9 +194,8 @@ def _checked_proxy(proxy: str, variable: str) -> str:
     if not usable or parts.scheme not in {"http", "https", "socks5", "socks5h"}:
         raise OctopiaConfigError(f"{variable} must be an address such as http://proxy.example:3128 (or socks5://)")
     if parts.scheme.startswith("socks") and find_spec("socksio") is None:
-        raise OctopiaConfigError(
-            f"{variable} names a SOCKS proxy, which needs the package socksio: pip install socksio"
-        )
+        what = "names a SOCKS proxy, which needs the package socksio: pip install socksio"
+        raise OctopiaConfigError(f"{variable} {what}")
     return parts.geturl()
 
 
@@ -221,10 +219,8 @@ def _public_authorities(cert_file: str, cert_dir: str) -> ssl.SSLContext:
 
 
 def _trusting(path: str, name: str) -> ssl.SSLContext:
-    bundle = Path(path)
     try:
-        if bundle.is_dir():
-            return ssl.create_default_context(capath=str(bundle))
-        return ssl.create_default_context(cafile=str(bundle))
+        folder = path if Path(path).is_dir() else None
+        return ssl.create_default_context(cafile=None if folder else path, capath=folder)
     except (OSError, ssl.SSLError) as error:  # ssl.SSLError is an OSError; named for the reader
         raise OctopiaConfigError(f"{name}: the CA bundle {path[-200:]} cannot be read: {error}") from None

@@ -47,9 +47,7 @@ if TYPE_CHECKING:
 
 MARGIN_SECONDS = 120.0  # how long before its end a long-lived token is renewed
 UNKNOWN_LIFETIME_SECONDS = 300.0  # assumed when `expires_in` is missing or odd: the shortest on record ([C]), not 2 h
-LONGEST_LIFETIME_SECONDS = (
-    86_400.0  # a longer `expires_in` is cut to a day: an absurd value must not pin a token for ever
-)
+LONGEST_LIFETIME_SECONDS = 86_400.0  # a longer `expires_in` is cut: an absurd value must not pin a token for ever
 SHORTEST_USE_SECONDS = 10.0  # a token is used at least this long: 360 requests an hour stay under the quota
 HOURLY_LIMIT = 500  # token requests an hour, per client ([C2])
 REFUSAL_SECONDS = 60.0  # how long refused credentials, and a refused replacement token, are left alone
@@ -128,13 +126,6 @@ class Lead:
     fallback: Token | None
 
 
-@dataclass(frozen=True, slots=True)
-class Follow:
-    """Another caller is asking already: wait for that flight, then claim again."""
-
-    flight: Flight
-
-
 @dataclass(slots=True)
 class _Entry:
     token: Token | None = None
@@ -180,10 +171,11 @@ class TokenCache:
         for key, entry in list(self._entries.items()):
             self._entries[key] = replace(entry, flight=None)
 
-    def claim(self, key: TokenKey, *, supersede: Flight | None = None) -> Token | Lead | Follow:
-        """Return a usable token, or which caller has to get one; raise again what failed a moment ago.
+    def claim(self, key: TokenKey, *, supersede: Flight | None = None) -> Token | Lead | Flight:
+        """Return a usable token, or the lead to get one, or another caller's flight: wait for it, then claim again.
 
-        If *supersede*, a flight the caller has given up waiting for, is still the current one, the caller leads.
+        Raised again is what failed a moment ago. If *supersede*, a flight the caller has given up waiting for, is still
+        the current one, the caller leads.
         """
         with self._lock:
             now = self.clock()
@@ -193,7 +185,7 @@ class TokenCache:
             if token is not None and (now < token.renew_at or busy or now < entry.error_until):
                 return token
             if busy and entry.flight is not None:
-                return Follow(entry.flight)
+                return entry.flight
             if entry.error is not None and now < entry.error_until:
                 # A copy: one exception object raised in many threads would collect all their tracebacks.
                 raise copy.copy(entry.error)
@@ -289,8 +281,7 @@ class TokenCache:
             flight.done.set_result(None)
 
 
-SHARED_TOKENS = TokenCache()
-"""The cache every client uses unless it is given its own: clients of one process share tokens."""
+SHARED_TOKENS = TokenCache()  # what every client uses unless it is given its own: clients of one process share tokens
 
 
 def _timed(grant: Grant, now: float) -> Token:

@@ -70,7 +70,7 @@ def test_a_row_carries_its_grade_and_says_what_it_does(row):
 def test_every_argument_of_a_row_is_documented_and_typed(row):
     parameters = list(inspect.signature(row.body).parameters.values())[1:]
     for parameter in parameters:
-        assert f"{parameter.name}:" in row.__doc__
+        assert f"{parameter.name}:" in row.__doc__ + Operations.__doc__
         assert parameter.annotation is not parameter.empty
         assert parameter.kind not in {parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL}
 
@@ -116,7 +116,10 @@ def test_the_public_names_are_sorted_and_complete():
     assert all(hasattr(package, name) for name in names)
     from octopus_soap.octopia import errors
 
-    assert set(errors.__all__) <= set(names)
+    classes_of_errors = {
+        n for n, v in vars(errors).items() if inspect.isclass(v) and issubclass(v, errors.OctopiaError)
+    }
+    assert classes_of_errors <= set(names)
 
 
 # -- the layers -----------------------------------------------------------------------------------------------------------
@@ -162,7 +165,7 @@ def _code_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 def test_the_package_is_small() -> None:
     lines = sum(len(module.read_text().splitlines()) for module in MODULES)
     assert len(MODULES) <= 15
-    assert lines <= 4520  # and no growth without a reason
+    assert lines <= 4200  # and no growth without a reason
 
 
 @every("module", MODULES, ids=lambda m: m.stem)

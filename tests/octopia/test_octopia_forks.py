@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from octopus_soap.octopia import AsyncOctopiaClient, OctopiaClient, OctopiaSettings, TokenCache
-from octopus_soap.octopia.tokens import Follow, Lead, TokenKey
+from octopus_soap.octopia.tokens import Flight, Lead, TokenKey
 
 CHILDREN, CALLS = 24, 6
 pytestmark = [
@@ -89,7 +89,7 @@ def test_a_child_waits_for_no_lock_and_no_flight_of_its_parent(credentials):
     tokens, held, release = TokenCache(), threading.Event(), threading.Event()
     key = TokenKey.of("https://x.example/token", "c", credentials.client_secret)
     assert isinstance(tokens.claim(key), Lead)
-    assert isinstance(tokens.claim(key), Follow)
+    assert isinstance(tokens.claim(key), Flight)
 
     def hold() -> None:
         with tokens._lock:

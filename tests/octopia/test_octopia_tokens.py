@@ -26,7 +26,7 @@ from octopus_soap.octopia.effects import Reply, Send, Wait
 from octopus_soap.octopia.exchange import Exchange, read_grant, scrubber, token_request
 from octopus_soap.octopia.fake import bad_gateway, problem, too_many
 from octopus_soap.octopia.operations import Operations
-from octopus_soap.octopia.tokens import Follow, Grant, Lead, Token, TokenKey
+from octopus_soap.octopia.tokens import Flight, Grant, Lead, Token, TokenKey
 
 CROWD = 200
 PLAIN = scrubber(())
@@ -230,8 +230,8 @@ def test_a_flight_given_up_is_taken_over_by_one_caller(cache):
     first = cache.claim(key(), supersede=lost.flight)
     second = cache.claim(key(), supersede=lost.flight)
     assert isinstance(first, Lead)
-    assert isinstance(second, Follow)
-    assert second.flight is first.flight
+    assert isinstance(second, Flight)
+    assert second is first.flight
 
 
 def test_a_blocking_call_inside_the_leaders_event_loop_does_not_wait_for_itself(credentials, settings, service):
