@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 ENGINE ?= local
 MERCHANTS ?= 200
-.PHONY: fleet-demo help demo test mutants check format interop bench soak crash fuzz docs dist clean
+.PHONY: fleet-demo help demo test mutants check format interop bench contract soak crash fuzz docs dist clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -57,6 +57,9 @@ interop: $(VENV)/.dev  ## all 20 operations with PHP, Node, Java, C++ and other 
 
 bench: $(VENV)/.dev  ## measure against other SOAP stacks; they are installed under benchmarks/.peers
 	$(BIN)/python -m benchmarks.run
+
+contract: $(VENV)/.dev  ## compile the bundled contract, after a change of wsdl/ or of the version
+	$(BIN)/python -c 'from octopus_soap.contracts import bundled, wsdl; wsdl.compile_contract(bundled.contract_path())'
 
 soak: $(VENV)/.dev  ## 10,000 batch calls, a fifth of them failing in scripted ways; at most two minutes
 	$(BIN)/python benchmarks/soak.py

@@ -72,7 +72,7 @@ class _Client(Operations, Surface):
         omitted_values: OmittedSetting | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
-        from octopus_soap.contracts.wsdl import load_contract  # noqa: PLC0415 - zeep is loaded with the first client
+        from octopus_soap.contracts.wsdl import load_contract  # noqa: PLC0415 - lxml is loaded with the first client
 
         self.settings = settings or OctopusSettings.load(
             endpoint=endpoint,
@@ -337,10 +337,10 @@ class OctopusClient(_Client, BlockingSurface):
         zeep's own parsing and errors apply: read its replies with care. Writes with the bundled contract are refused
         here too, against a real endpoint.
         """
-        from octopus_soap.contracts.wsdl import zeep_client  # noqa: PLC0415 - zeep is loaded with the first client
+        from octopus_soap.contracts.zeep_document import zeep_client  # noqa: PLC0415 - zeep is slow to import
 
         if self._zeep is None:
-            self._zeep = zeep_client(self._codec.contract, self.settings.endpoint, self._send_for_zeep)
+            self._zeep = zeep_client(self._codec.contract.zeep_document, self.settings.endpoint, self._send_for_zeep)
         return self._zeep
 
     def _send_for_zeep(self, url: str, body: bytes, headers: Mapping[str, str]) -> requests.Response:

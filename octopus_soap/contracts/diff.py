@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from octopus_soap.contracts.wsdl import Member, OperationContract, Shape
+    from octopus_soap.contracts.compiled import Member, OperationContract, Shape
 
 
 _OMITTED = "omitted it would be read as 0: such writes are refused, see omitted_values"

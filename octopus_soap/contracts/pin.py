@@ -11,7 +11,6 @@ Where pinned contracts lie on disk, and how they get there: whole, or not at all
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import tempfile
 from dataclasses import dataclass
@@ -22,8 +21,9 @@ from urllib.parse import unquote, urljoin, urlsplit
 from lxml import etree
 from platformdirs import user_config_dir
 
+from octopus_soap.contracts.compiled import replace_file
 from octopus_soap.contracts.diff import examined
-from octopus_soap.contracts.wsdl import load_contract
+from octopus_soap.contracts.wsdl import compile_contract, load_contract
 from octopus_soap.errors import ContractError
 
 if TYPE_CHECKING:
@@ -94,8 +94,9 @@ def parse_document(body: bytes, url: str) -> ContractDocument:
     if kind is None:
         raise ContractError(f"{url} is a <{etree.QName(root).localname[:40]}> document, not a WSDL 1.1 or a schema")
     for element in list(root.iter(f"{{{XSD}}}import")):
-        if element.get("namespace") == XSD:  # Mono's WCF imports the built-in types from an address that serves a page
-            element.getparent().remove(element)
+        # Mono's WCF imports the built-in types from an address that serves a page.
+        if element.get("namespace") == XSD and (parent := element.getparent()) is not None:
+            parent.remove(element)
     return ContractDocument(url, kind, root)
 
 
@@ -202,7 +203,8 @@ def write_contract(folder: Path, files: Mapping[str, bytes]) -> Path:
     """Write the *files* of a contract into *folder* and return the path of the main one, the last.
 
     Each file appears whole or not at all, and the main one last: whoever loads it finds all that it refers to, also
-    where the writing is cut off. Files of an earlier set stay, for a process that is reading them just now.
+    where the writing is cut off. Files of an earlier set stay, for a process that is reading them just now. The
+    compiled form is written next to the main file, if zeep can read it.
 
     Raises:
         OSError: the folder or a file cannot be written.
@@ -211,19 +213,6 @@ def write_contract(folder: Path, files: Mapping[str, bytes]) -> Path:
     written = folder
     for name, content in files.items():
         written = folder / name
-        _replace(written, content)
+        replace_file(written, content)
+    compile_contract(written)
     return written
-
-
-def _replace(path: Path, content: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)  # mkstemp's 0600 would hide the contract from the account the job runs under
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

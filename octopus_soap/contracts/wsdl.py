@@ -1,8 +1,7 @@
-"""The contract in force, as zeep reads it from a WSDL. The only module that imports zeep.
+"""The contract in force: the operations of a WSDL, from its compiled form or from the WSDL itself.
 
-zeep resolves the WSDL and its schemas; `Contract` keeps what the encoder needs of that as plain records (member names,
-namespaces, order, types, nillable), so that nothing else has to know zeep. A contract is parsed once per process and
-shared by every client that names the same file; nothing is fetched from the network.
+A contract is loaded once per process and shared by every client that names the same file. zeep is imported only if
+there is no compiled form that fits the files, and for what only zeep has (`Contract.zeep_document`).
 """
 
 from __future__ import annotations
@@ -10,112 +9,26 @@ from __future__ import annotations
 import os
 import re
 import threading
-from dataclasses import dataclass, field
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
-
-import zeep
-import zeep.exceptions
-import zeep.transports
-import zeep.wsdl
-from lxml import etree
-from zeep.xsd.types.builtins import BuiltinType
+from typing import TYPE_CHECKING
 
 from octopus_soap.contracts.bundled import CONTRACT_NAME, PLACES, contract_path
+from octopus_soap.contracts.compiled import compiled_path, read_compiled, replace_file, to_bytes
 from octopus_soap.errors import ContractError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from octopus_soap.contracts.compiled import OperationContract
+    from octopus_soap.contracts.zeep_document import ZeepDocument
 
-XSD = "http://www.w3.org/2001/XMLSchema"
-_VALUE_TYPES = frozenset(
-    [
-        "boolean",
-        "byte",
-        "date",
-        "dateTime",
-        "decimal",
-        "double",
-        "duration",
-        "float",
-        "int",
-        "integer",
-        "long",
-        "short",
-        "time",
-        "unsignedByte",
-        "unsignedInt",
-        "unsignedLong",
-        "unsignedShort",
-        "char",
-        "guid",
-    ]
-)
-"""XSD types that are value types in .NET: a WCF server reads an omitted, not nillable one as 0, false or year 1."""
-
-_SCHEME = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]+:")  # of a URL; a drive of Windows is one letter
 _ACTION = re.compile(r"[ !#-~\xa0-\xff]+")  # printable Latin-1 without the double quotes around it in the header
-_ZEEP_STUMBLES = (AttributeError, LookupError, NotImplementedError, TypeError, ValueError)
-"""What zeep raises, besides its own errors, on a schema it does not understand."""
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One element of a sequence."""
-
-    name: str
-    namespace: str
-    nillable: bool
-    many: bool
-    shape: Shape = field(repr=False, compare=False)
-
-    @property
-    def is_value_type(self) -> bool:
-        """True if .NET holds it as a value type, which cannot be absent: a number, a date, an enumeration."""
-        return self.shape.scalar in _VALUE_TYPES or self.shape.enumeration
-
-
-@dataclass(slots=True, eq=False)
-class Shape:
-    """A type: a scalar (then `scalar` is its XSD base type's name) or a sequence of members."""
-
-    name: str
-    namespace: str
-    scalar: str = ""
-    members: tuple[Member, ...] = ()
-    enumeration: bool = False
-
-    @property
-    def items(self) -> Member | None:
-        """The repeated member, where the type is a list (`ArrayOfX`)."""
-        return self.members[0] if len(self.members) == 1 and self.members[0].many else None
-
-
-@dataclass(frozen=True, slots=True)
-class OperationContract:
-    """One operation of the service: its action and the shape of its request."""
-
-    name: str
-    action: str
-    request: Member
-    response_name: str
-    response: Member | None
-
-    def parameter(self, name: str) -> Member:
-        """The request's parameter *name*; raises `ContractError` where the contract has none."""
-        for member in self.request.shape.members:
-            if member.name == name:
-                return member
-        found = [m for m in self.request.shape.members if m.name.casefold() == name.casefold()]
-        if len(found) == 1:
-            return found[0]
-        raise ContractError(f"the contract in force has no parameter {name!r} in {self.name}")
 
 
 class Contract:
-    """A WSDL as read by zeep, with its operations as plain records.
+    """A WSDL with its operations as plain records.
 
     Attributes:
         path: the WSDL file.
@@ -125,43 +38,28 @@ class Contract:
     def __init__(self, path: Path, *, bundled: bool) -> None:
         self.path = path
         self.bundled = bundled
-        try:
-            self._files = _LocalFiles(path)
-            files: Any = self._files
-            self.document = zeep.wsdl.Document(str(path), files)
-        except (OSError, etree.XMLSyntaxError, zeep.exceptions.Error, *_ZEEP_STUMBLES) as error:
-            raise ContractError(f"cannot load the contract {path}: {error}") from error
-        port = self._port()
-        self._binding = port.binding
-        self._shapes: dict[int, Shape] = {}
+        compiled = read_compiled(path)
+        if compiled is None:
+            document = self.zeep_document  # a file that is no contract is refused now
+            if not bundled and compiled_path(path).exists():
+                _store(path, document)
+        else:
+            self.operations = compiled.operations
 
-    def _port(self) -> Any:
-        """The SOAP 1.1 port; of several, the first that has the most of the operations we know."""
-        ports = [
-            port
-            for service in self.document.services.values()
-            for port in service.ports.values()
-            if "soap11" in type(port.binding).__name__.lower()
-        ]
-        if not ports:
-            raise ContractError(f"the contract {self.path} has no SOAP 1.1 port")
-        if len(ports) == 1:
-            return ports[0]
-        known = _known_operations()
-        return max(ports, key=lambda port: len(known & port.binding.all().keys()))
+    @cached_property
+    def zeep_document(self) -> ZeepDocument:
+        """The WSDL as zeep reads it; raises `ContractError` if it is none."""
+        from octopus_soap.contracts.zeep_document import ZeepDocument  # noqa: PLC0415 - zeep costs most of a cold start
 
-    @property
-    def binding_name(self) -> str:
-        """Qualified name of the SOAP 1.1 binding, for zeep."""
-        return str(self._binding.name)
+        return ZeepDocument(self.path)
 
     @cached_property
     def operations(self) -> Mapping[str, OperationContract]:
         """Operations by wire name."""
-        return {name: self._operation(name, op) for name, op in self._binding.all().items()}
+        return self.zeep_document.operations()
 
     def operation(self, name: str) -> OperationContract:
-        """The operation *name*; raises `ContractError` where the contract has none."""
+        """The operation *name*; raises `ContractError` if the contract has none."""
         try:
             found = self.operations[name]
         except KeyError:
@@ -173,108 +71,24 @@ class Contract:
             )
         return found
 
-    def _operation(self, name: str, op: Any) -> OperationContract:
-        body = op.output.body if op.output is not None else None
-        return OperationContract(
-            name=name,
-            action=op.soapaction or "",  # sent as "", which SOAP 1.1 has for "no intent"
-            request=self._member(op.input.body),
-            response_name=f"{name}Response" if body is None else body.name,
-            response=None if body is None else self._member(body),
-        )
-
-    def _member(self, element: Any) -> Member:
-        qname = etree.QName(element.qname)
-        return Member(
-            name=qname.localname,
-            namespace=qname.namespace or "",
-            nillable=bool(element.nillable),
-            many=element.max_occurs == "unbounded" or int(element.max_occurs) > 1,
-            shape=self._shape(element.type),
-        )
-
-    def _shape(self, xsd_type: Any) -> Shape:
-        known = self._shapes.get(id(xsd_type))
-        if known is not None:
-            return known
-        qname = etree.QName(xsd_type.qname) if xsd_type.qname is not None else None
-        shape = Shape(qname.localname if qname else "", (qname.namespace or "") if qname else "")
-        self._shapes[id(xsd_type)] = shape  # before its members: types may refer to themselves
-        elements = getattr(xsd_type, "elements", None)
-        if elements is None:
-            shape.scalar = _scalar(xsd_type)
-            shape.enumeration = (shape.namespace, shape.name) in self._files.enumerations
-        else:
-            shape.members = tuple(self._member(element) for _, element in elements if hasattr(element, "qname"))
-        return shape
-
 
 def _fits_a_header(text: str | None) -> bool:
     return not text or _ACTION.fullmatch(text) is not None
 
 
-def _scalar(xsd_type: Any) -> str:
-    if xsd_type.qname is not None and xsd_type.qname.localname in {"guid", "char"}:
-        return str(xsd_type.qname.localname)
-    for base in type(xsd_type).__mro__:
-        qname = base.__dict__.get("_default_qname")
-        if issubclass(base, BuiltinType) and qname is not None and qname.namespace == XSD:
-            return str(qname.localname)
-    return "string"
+def compile_contract(path: Path) -> None:
+    """Store the compiled form of the contract in *path* next to it; does nothing if zeep cannot read the contract."""
+    from octopus_soap.contracts.zeep_document import ZeepDocument  # noqa: PLC0415 - zeep costs most of a cold start
+
+    with suppress(Exception):  # of any class; loading the contract reports it
+        _store(path, ZeepDocument(path))
 
 
-class _LocalFiles(zeep.transports.Transport):  # type: ignore[misc] # zeep ships no types
-    """Loads the files of a contract: the WSDL, and what its folder holds. Nothing is ever fetched.
-
-    Attributes:
-        enumerations: Namespace and name of the types that are enumerations, or of the elements with one of their own.
-    """
-
-    def __init__(self, main: Path) -> None:
-        super().__init__()
-        self._main, self._folder = main, main.parent.resolve()
-        self.enumerations: set[tuple[str, str]] = set()
-
-    def load(self, url: str) -> bytes:
-        if url == str(self._main):
-            return self._noted(self._main.read_bytes())
-        path = Path(url)
-        if _SCHEME.match(url) or not self._is_inside(path):
-            raise ContractError(
-                f"the contract refers to {url[:200]!r}, which is not a file in its folder {self._folder}. Nothing is "
-                "fetched: pin the contract with its schemas, octopus-soap wsdl pin"
-            )
-        return self._noted(path.read_bytes())
-
-    def _noted(self, content: bytes) -> bytes:
-        """Note the enumerations of a file, which zeep does not keep, and leave out imports of XML Schema itself."""
-        try:
-            root = etree.fromstring(content, etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False))
-        except etree.XMLSyntaxError:
-            return content  # zeep says what is wrong with it
-        for schema in root.iter(f"{{{XSD}}}schema"):
-            for simple in schema.iter(f"{{{XSD}}}simpleType"):
-                if simple.find(f"{{{XSD}}}restriction/{{{XSD}}}enumeration") is not None:
-                    parent = simple.getparent()  # the element, of a type without a name
-                    named = simple.get("name") or ("" if parent is None else parent.get("name") or "")
-                    self.enumerations.add((schema.get("targetNamespace") or "", named))
-        # Mono writes it; every parser knows the namespace already.
-        stray = list(root.iter(f"{{{XSD}}}import"))
-        stray = [each for each in stray if each.get("namespace") == XSD]
-        for each in stray:
-            each.getparent().remove(each)
-        return etree.tostring(root) if stray else content
-
-    def _is_inside(self, path: Path) -> bool:
-        try:
-            return path.resolve().is_relative_to(self._folder)
-        except (OSError, ValueError, RuntimeError):  # a NUL, or a loop of links
-            return False
-
-
-def _known_operations() -> set[str]:
-    """Names of the operations of the bundled contract."""
-    return set(re.findall(r'<(?:\w+:)?operation\s+name="(\w+)"', contract_path().read_text(encoding="utf-8")))
+def _store(path: Path, document: ZeepDocument) -> None:
+    compiled = document.compiled()
+    if compiled is not None:
+        with suppress(OSError):  # the folder is another user's: the next process reads the WSDL again
+            replace_file(compiled_path(path), to_bytes(compiled))
 
 
 _contracts: dict[tuple[str, int, int], Contract] = {}
@@ -312,46 +126,3 @@ def load_contract(path: str | Path | None = None) -> Contract:
         if contract is None:
             contract = _contracts[key] = Contract(wanted, bundled=bundled)
         return contract
-
-
-class RawExchange(Protocol):
-    """What `zeep_client` needs of a driver: one HTTP exchange with this client's credentials."""
-
-    def __call__(self, url: str, body: bytes, headers: Mapping[str, str], /) -> Any:
-        """Send *body* and return a requests-like response."""
-
-
-class _DriverTransport(zeep.transports.Transport):  # type: ignore[misc] # zeep ships no types
-    """A zeep transport that sends through our driver: its credentials, timeouts and pool, and none of zeep's logs."""
-
-    def __init__(self, exchange: RawExchange) -> None:
-        # zeep's own __init__ makes a requests session and sets its headers; ours has one already.
-        self._exchange = exchange
-        self._close_session = False
-        self.cache = None
-        self.load_timeout = self.operation_timeout = None
-
-    def load(self, url: str) -> bytes:
-        raise ContractError(f"nothing is loaded over the network: {url}")
-
-    def get(self, address: Any, params: Any, headers: Any) -> Any:  # noqa: ARG002 - zeep's interface
-        raise ContractError("the service speaks SOAP over POST only")
-
-    def post(self, address: str, message: bytes, headers: Mapping[str, str]) -> Any:
-        return self._exchange(address, message, headers)
-
-    def post_xml(self, address: str, envelope: Any, headers: Mapping[str, str]) -> Any:
-        return self._exchange(address, etree.tostring(envelope, xml_declaration=True, encoding="utf-8"), headers)
-
-
-class _EndpointClient(zeep.Client):  # type: ignore[misc] # zeep ships no types
-    """A zeep client whose default service is our endpoint, whatever the WSDL's soap:address says."""
-
-    def __init__(self, contract: Contract, endpoint: str, exchange: RawExchange) -> None:
-        super().__init__(contract.document, transport=_DriverTransport(exchange))
-        self._default_service = self.create_service(contract.binding_name, endpoint)
-
-
-def zeep_client(contract: Contract, endpoint: str, exchange: RawExchange) -> zeep.Client:
-    """A zeep client on *contract* that sends to *endpoint* through *exchange*."""
-    return _EndpointClient(contract, endpoint, exchange)

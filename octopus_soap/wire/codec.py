@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import tzinfo
 
-    from octopus_soap.contracts.wsdl import Contract, Shape
+    from octopus_soap.contracts.compiled import Shape
+    from octopus_soap.contracts.wsdl import Contract
     from octopus_soap.wire.decode import ReadList
     from octopus_soap.wire.fast_rows.arriving import ArrivingRows
     from octopus_soap.wire.readers import Row

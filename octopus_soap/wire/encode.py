@@ -27,7 +27,7 @@ from octopus_soap.wire.redact import SECRET_MEMBERS
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from octopus_soap.contracts.wsdl import Member, OperationContract, Shape
+    from octopus_soap.contracts.compiled import Member, OperationContract, Shape
 
     Write = Callable[[Any, list[str]], None]
     """Appends a value's XML to a list of pieces."""

@@ -1,0 +1,238 @@
+"""The compiled form of a contract: its operations as plain records, stored as JSON next to the WSDL.
+
+Reading a WSDL with zeep takes longer than everything else that a first call does. The encoder needs little of it, so
+that is stored once: in the package for the bundled contract, and next to a pinned one by `wsdl pin`.
+
+* A compiled contract is used only if it was made by this version of the library from exactly the WSDL and the schemas
+  that are there now (their SHA-256 is compared), and if its own SHA-256 is right.
+* Anything else (absent, cut short, edited, stale) is as if it were not there: `read_compiled` returns None and the
+  caller reads the WSDL. Next to a pinned contract, the file is then replaced by a right one.
+* It is data. Nothing in it is executed or imported, and it names no file outside the WSDL's folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from octopus_soap._version import __version__
+from octopus_soap.errors import ContractError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_SUFFIX = ".compiled.json"
+_HEAD = b'{"sha256": "%s",\n"contract": '
+_HEAD_BYTES = len(_HEAD % (b"0" * 64))
+_TAIL = b"}\n"
+_MOST_BYTES = 16 * 1024 * 1024
+_VALUE_TYPES = frozenset(
+    [
+        "boolean",
+        "byte",
+        "date",
+        "dateTime",
+        "decimal",
+        "double",
+        "duration",
+        "float",
+        "int",
+        "integer",
+        "long",
+        "short",
+        "time",
+        "unsignedByte",
+        "unsignedInt",
+        "unsignedLong",
+        "unsignedShort",
+        "char",
+        "guid",
+    ]
+)
+"""XSD types that are value types in .NET: a WCF server reads an omitted, not nillable one as 0, false or year 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One element of a sequence."""
+
+    name: str
+    namespace: str
+    nillable: bool
+    many: bool
+    shape: Shape = field(repr=False, compare=False)
+
+    @property
+    def is_value_type(self) -> bool:
+        """True if .NET holds it as a value type, which cannot be absent: a number, a date, an enumeration."""
+        return self.shape.scalar in _VALUE_TYPES or self.shape.enumeration
+
+
+@dataclass(slots=True, eq=False)
+class Shape:
+    """A type: a scalar (then `scalar` is its XSD base type's name) or a sequence of members."""
+
+    name: str
+    namespace: str
+    scalar: str = ""
+    members: tuple[Member, ...] = ()
+    enumeration: bool = False
+
+    @property
+    def items(self) -> Member | None:
+        """The repeated member, if the type is a list (`ArrayOfX`)."""
+        return self.members[0] if len(self.members) == 1 and self.members[0].many else None
+
+
+@dataclass(frozen=True, slots=True)
+class OperationContract:
+    """One operation of the service: its action and the shape of its request."""
+
+    name: str
+    action: str
+    request: Member
+    response_name: str
+    response: Member | None
+
+    def parameter(self, name: str) -> Member:
+        """The request's parameter *name*; raises `ContractError` if the contract has none."""
+        for member in self.request.shape.members:
+            if member.name == name:
+                return member
+        found = [m for m in self.request.shape.members if m.name.casefold() == name.casefold()]
+        if len(found) == 1:
+            return found[0]
+        raise ContractError(f"the contract in force has no parameter {name!r} in {self.name}")
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledContract:
+    """What is kept of a contract.
+
+    Attributes:
+        files: SHA-256 of the WSDL and of each schema, by its path relative to the WSDL's folder.
+        operations: the operations by wire name.
+    """
+
+    files: Mapping[str, str]
+    operations: Mapping[str, OperationContract]
+
+
+def compiled_path(wsdl: Path) -> Path:
+    """Return where the compiled form of the contract in *wsdl* is stored."""
+    return wsdl.with_name(f"{wsdl.stem}{_SUFFIX}")
+
+
+def to_bytes(compiled: CompiledContract) -> bytes:
+    """Return *compiled* as the content of its file; equal contracts give equal bytes."""
+    content = {
+        "version": __version__,
+        "files": dict(sorted(compiled.files.items())),
+        **_Writer().written(compiled.operations),
+    }
+    body = json.dumps(content, indent=0, ensure_ascii=True).encode()
+    return _HEAD % hashlib.sha256(body).hexdigest().encode() + body + _TAIL
+
+
+def from_bytes(stored: bytes) -> CompiledContract | None:
+    """Return the contract in *stored*, or None if those are not bytes that this version's `to_bytes` made."""
+    head, body, tail = stored[:_HEAD_BYTES], stored[_HEAD_BYTES : -len(_TAIL)], stored[-len(_TAIL) :]
+    if head != _HEAD % hashlib.sha256(body).hexdigest().encode() or tail != _TAIL:
+        return None
+    try:
+        content = json.loads(body)
+        if content["version"] != __version__:
+            return None
+        return CompiledContract(content["files"], _read(content))
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError):  # made by other software
+        return None
+
+
+def read_compiled(wsdl: Path) -> CompiledContract | None:
+    """Return the stored form of the contract in *wsdl*, or None if there is none that fits its files."""
+    try:
+        path = compiled_path(wsdl)
+        if path.stat().st_size > _MOST_BYTES:
+            return None
+        compiled = from_bytes(path.read_bytes())
+        if compiled is None or wsdl.name not in compiled.files:
+            return None
+        fresh = all(_is_inside(name) and _digest(wsdl.parent / name) == sha for name, sha in compiled.files.items())
+    except (OSError, ValueError):
+        return None
+    return compiled if fresh else None
+
+
+def _is_inside(name: str) -> bool:
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write *content* into the file *path*, which appears whole or not at all.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    import tempfile  # noqa: PLC0415 - slow to import, and a first call writes nothing
+
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)  # mkstemp's 0600 would hide the contract from the account the job runs under
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+class _Writer:
+    """Numbers the shapes, so that types may refer to themselves."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[int, int] = {}
+        self._shapes: list[Shape] = []
+
+    def written(self, operations: Mapping[str, OperationContract]) -> dict[str, Any]:
+        found = {
+            name: [op.action, op.response_name, self._member(op.request), op.response and self._member(op.response)]
+            for name, op in operations.items()
+        }
+        # The list of shapes grows while it is walked: each shape's members may name further ones.
+        shapes = [
+            [s.name, s.namespace, s.scalar, s.enumeration, [self._member(member) for member in s.members]]
+            for s in self._shapes
+        ]
+        return {"operations": found, "shapes": shapes}
+
+    def _member(self, member: Member) -> list[Any]:
+        number = self._numbers.setdefault(id(member.shape), len(self._shapes))
+        if number == len(self._shapes):
+            self._shapes.append(member.shape)
+        return [member.name, member.namespace, member.nillable, member.many, number]
+
+
+def _read(content: Any) -> dict[str, OperationContract]:
+    shapes = [Shape(name, namespace, scalar, (), enum) for name, namespace, scalar, enum, _ in content["shapes"]]
+
+    def member(written: Any) -> Member:
+        name, namespace, nillable, many, number = written
+        return Member(name, namespace, nillable, many, shapes[number])
+
+    for shape, (*_, members) in zip(shapes, content["shapes"], strict=True):
+        shape.members = tuple(map(member, members))
+    return {
+        name: OperationContract(name, action, member(request), response_name, response and member(response))
+        for name, (action, response_name, request, response) in content["operations"].items()
+    }

@@ -1,0 +1,232 @@
+"""The contract as zeep reads it from a WSDL. The only module that imports zeep.
+
+It is loaded for a contract that has no compiled form, for `client.zeep`, and for pinning. Nothing is fetched from the
+network: a contract's files are in its folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import zeep
+import zeep.exceptions
+import zeep.transports
+import zeep.wsdl
+from lxml import etree
+from zeep.xsd.types.builtins import BuiltinType
+
+from octopus_soap.contracts.bundled import contract_path
+from octopus_soap.contracts.compiled import CompiledContract, Member, OperationContract, Shape
+from octopus_soap.errors import ContractError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+XSD = "http://www.w3.org/2001/XMLSchema"
+_SCHEME = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]+:")  # of a URL; a drive of Windows is one letter
+_ZEEP_STUMBLES = (AttributeError, LookupError, NotImplementedError, TypeError, ValueError)
+"""What zeep raises, besides its own errors, on a schema it does not understand."""
+
+
+class ZeepDocument:
+    """A WSDL as read by zeep.
+
+    Attributes:
+        document: zeep's own document.
+        files: SHA-256 of each file that was read, by its path relative to the WSDL's folder.
+
+    Raises:
+        ContractError: the file is no WSDL with a SOAP 1.1 port, or refers to files that are not there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        files = _LocalFiles(path)
+        loader: Any = files
+        try:
+            self.document = zeep.wsdl.Document(str(path), loader)
+        except (OSError, etree.XMLSyntaxError, zeep.exceptions.Error, *_ZEEP_STUMBLES) as error:
+            raise ContractError(f"cannot load the contract {path}: {error}") from error
+        self.files = files.digests
+        self._enumerations = files.enumerations
+        self._path = path
+        self._binding = self._port().binding
+        self._shapes: dict[int, Shape] = {}
+
+    def _port(self) -> Any:
+        """The SOAP 1.1 port; of several, the first that has the most of the operations we know."""
+        ports = [
+            port
+            for service in self.document.services.values()
+            for port in service.ports.values()
+            if "soap11" in type(port.binding).__name__.lower()
+        ]
+        if not ports:
+            raise ContractError(f"the contract {self._path} has no SOAP 1.1 port")
+        if len(ports) == 1:
+            return ports[0]
+        known = _known_operations()
+        return max(ports, key=lambda port: len(known & port.binding.all().keys()))
+
+    @property
+    def binding_name(self) -> str:
+        """Qualified name of the SOAP 1.1 binding, for zeep."""
+        return str(self._binding.name)
+
+    def operations(self) -> dict[str, OperationContract]:
+        """Return the operations by wire name."""
+        return {name: self._operation(name, op) for name, op in self._binding.all().items()}
+
+    def compiled(self) -> CompiledContract | None:
+        """Return what is stored of it; None if zeep cannot read every operation."""
+        try:
+            return CompiledContract(self.files, self.operations())
+        except Exception:  # noqa: BLE001 - of any class, on a schema zeep does not understand
+            return None
+
+    def _operation(self, name: str, op: Any) -> OperationContract:
+        body = op.output.body if op.output is not None else None
+        return OperationContract(
+            name=name,
+            action=op.soapaction or "",  # sent as "", which SOAP 1.1 has for "no intent"
+            request=self._member(op.input.body),
+            response_name=f"{name}Response" if body is None else body.name,
+            response=None if body is None else self._member(body),
+        )
+
+    def _member(self, element: Any) -> Member:
+        qname = etree.QName(element.qname)
+        return Member(
+            name=qname.localname,
+            namespace=qname.namespace or "",
+            nillable=bool(element.nillable),
+            many=element.max_occurs == "unbounded" or int(element.max_occurs) > 1,
+            shape=self._shape(element.type),
+        )
+
+    def _shape(self, xsd_type: Any) -> Shape:
+        known = self._shapes.get(id(xsd_type))
+        if known is not None:
+            return known
+        qname = etree.QName(xsd_type.qname) if xsd_type.qname is not None else None
+        shape = Shape(qname.localname if qname else "", (qname.namespace or "") if qname else "")
+        self._shapes[id(xsd_type)] = shape  # before its members: types may refer to themselves
+        elements = getattr(xsd_type, "elements", None)
+        if elements is None:
+            shape.scalar = _scalar(xsd_type)
+            shape.enumeration = (shape.namespace, shape.name) in self._enumerations
+        else:
+            shape.members = tuple(self._member(element) for _, element in elements if hasattr(element, "qname"))
+        return shape
+
+
+def _scalar(xsd_type: Any) -> str:
+    if xsd_type.qname is not None and xsd_type.qname.localname in {"guid", "char"}:
+        return str(xsd_type.qname.localname)
+    for base in type(xsd_type).__mro__:
+        qname = base.__dict__.get("_default_qname")
+        if issubclass(base, BuiltinType) and qname is not None and qname.namespace == XSD:
+            return str(qname.localname)
+    return "string"
+
+
+class _LocalFiles(zeep.transports.Transport):  # type: ignore[misc] # zeep ships no types
+    """Loads the files of a contract: the WSDL, and what its folder holds. Nothing is ever fetched.
+
+    Attributes:
+        digests: SHA-256 of each file that was read, by its path relative to the folder.
+        enumerations: Namespace and name of the types that are enumerations, or of the elements with one of their own.
+    """
+
+    def __init__(self, main: Path) -> None:
+        super().__init__()
+        self._main, self._folder = main, main.parent.resolve()
+        self.enumerations: set[tuple[str, str]] = set()
+        self.digests: dict[str, str] = {}
+
+    def load(self, url: str) -> bytes:
+        if url == str(self._main):
+            return self._noted(self._main.name, self._main.read_bytes())
+        path = Path(url)
+        if _SCHEME.match(url) or not self._is_inside(path):
+            raise ContractError(
+                f"the contract refers to {url[:200]!r}, which is not a file in its folder {self._folder}. Nothing is "
+                "fetched: pin the contract with its schemas, octopus-soap wsdl pin"
+            )
+        return self._noted(path.resolve().relative_to(self._folder).as_posix(), path.read_bytes())
+
+    def _noted(self, name: str, content: bytes) -> bytes:
+        """Note the enumerations of a file, which zeep does not keep, and leave out imports of XML Schema itself."""
+        self.digests[name] = hashlib.sha256(content).hexdigest()
+        try:
+            root = etree.fromstring(content, etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False))
+        except etree.XMLSyntaxError:
+            return content  # zeep says what is wrong with it
+        for schema in root.iter(f"{{{XSD}}}schema"):
+            for simple in schema.iter(f"{{{XSD}}}simpleType"):
+                if simple.find(f"{{{XSD}}}restriction/{{{XSD}}}enumeration") is not None:
+                    parent = simple.getparent()  # the element, of a type without a name
+                    named = simple.get("name") or ("" if parent is None else parent.get("name") or "")
+                    self.enumerations.add((schema.get("targetNamespace") or "", named))
+        # Mono writes it; every parser knows the namespace already.
+        stray = list(root.iter(f"{{{XSD}}}import"))
+        stray = [each for each in stray if each.get("namespace") == XSD]
+        for each in stray:
+            each.getparent().remove(each)
+        return etree.tostring(root) if stray else content
+
+    def _is_inside(self, path: Path) -> bool:
+        try:
+            return path.resolve().is_relative_to(self._folder)
+        except (OSError, ValueError, RuntimeError):  # a NUL, or a loop of links
+            return False
+
+
+def _known_operations() -> set[str]:
+    """Names of the operations of the bundled contract."""
+    return set(re.findall(r'<(?:\w+:)?operation\s+name="(\w+)"', contract_path().read_text(encoding="utf-8")))
+
+
+class RawExchange(Protocol):
+    """What `zeep_client` needs of a driver: one HTTP exchange with this client's credentials."""
+
+    def __call__(self, url: str, body: bytes, headers: Mapping[str, str], /) -> Any:
+        """Send *body* and return a requests-like response."""
+
+
+class _DriverTransport(zeep.transports.Transport):  # type: ignore[misc] # zeep ships no types
+    """A zeep transport that sends through our driver: its credentials, timeouts and pool, and none of zeep's logs."""
+
+    def __init__(self, exchange: RawExchange) -> None:
+        # zeep's own __init__ makes a requests session and sets its headers; ours has one already.
+        self._exchange = exchange
+        self._close_session = False
+        self.cache = None
+        self.load_timeout = self.operation_timeout = None
+
+    def load(self, url: str) -> bytes:
+        raise ContractError(f"nothing is loaded over the network: {url}")
+
+    def get(self, address: Any, params: Any, headers: Any) -> Any:  # noqa: ARG002 - zeep's interface
+        raise ContractError("the service speaks SOAP over POST only")
+
+    def post(self, address: str, message: bytes, headers: Mapping[str, str]) -> Any:
+        return self._exchange(address, message, headers)
+
+    def post_xml(self, address: str, envelope: Any, headers: Mapping[str, str]) -> Any:
+        return self._exchange(address, etree.tostring(envelope, xml_declaration=True, encoding="utf-8"), headers)
+
+
+class _EndpointClient(zeep.Client):  # type: ignore[misc] # zeep ships no types
+    """A zeep client whose default service is our endpoint, whatever the WSDL's soap:address says."""
+
+    def __init__(self, contract: ZeepDocument, endpoint: str, exchange: RawExchange) -> None:
+        super().__init__(contract.document, transport=_DriverTransport(exchange))
+        self._default_service = self.create_service(contract.binding_name, endpoint)
+
+
+def zeep_client(contract: ZeepDocument, endpoint: str, exchange: RawExchange) -> zeep.Client:
+    """A zeep client on *contract* that sends to *endpoint* through *exchange*."""
+    return _EndpointClient(contract, endpoint, exchange)
