@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from octopus_soap.errors import ApiStatusError, AuthenticationError, ProtocolError
 from octopus_soap.models.base import WireModel
 from octopus_soap.models.replies import Nothing, OneOf, Reads, RowsOf, ScalarOf
+from octopus_soap.wire.arriving_rows import ArrivingRows
 from octopus_soap.wire.decode import Decoded, Decoder, refuse_too_many
 from octopus_soap.wire.encode import EnvelopeParts, RequestEncoder
 from octopus_soap.wire.fast_rows import FastRows
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from octopus_soap.contracts.compiled import Shape
     from octopus_soap.contracts.wsdl import Contract
     from octopus_soap.wire.decode import ReadList
-    from octopus_soap.wire.fast_rows.arriving import ArrivingRows
     from octopus_soap.wire.readers import Row
     from octopus_soap.wire.redact import Redactor
 
@@ -155,7 +155,8 @@ class Codec:
 
     def arriving_rows(self, operation: str, reply: Reply, reads: RowsOf, most: int) -> ArrivingRows:
         """What reads the parts of a reply, before anything is masked."""
-        return self._fast_rows.arriving(
+        return ArrivingRows(
+            self._fast_rows.contexts,
             self._decoder.readers.of(reads.model),
             self._operation(operation).response_name,
             most=most,

@@ -20,7 +20,8 @@ from handwritten import assert_same, broken_pages, new_codec, read, tree_codec  
 
 from benchmarks.handwritings import HANDS  # noqa: E402 - as above
 from octopus_soap.errors import OctopusError  # noqa: E402 - as above
-from octopus_soap.wire.fast_rows import FastRows, forms  # noqa: E402 - as above
+from octopus_soap.wire import row_forms  # noqa: E402 - as above
+from octopus_soap.wire.fast_rows import FastRows  # noqa: E402 - as above
 
 WORK = ROOT / "build" / "fuzz"
 PAGES = 100_000
@@ -29,7 +30,7 @@ ROUND = 60
 
 def main(pages: int = PAGES, seed: int = 0) -> None:
     """Read *pages* broken pages both ways."""
-    forms.SLOW_ROWS = 3
+    row_forms.SLOW_ROWS = 3
     chance, tree, seen = random.Random(seed), tree_codec(), Counter[str]()
     fast = counted(FastRows)
     for hand in itertools.cycle(HANDS):

@@ -12,7 +12,7 @@ from benchmarks.handwritings import HANDS, write
 from octopus_soap.errors import OctopusError
 from octopus_soap.models import InventoryItem
 from octopus_soap.models.replies import RowsOf
-from octopus_soap.wire.fast_rows import forms
+from octopus_soap.wire import row_forms
 from octopus_soap.wire.faults import Reply
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ EVERY_HAND = pytest.mark.parametrize("hand", HANDS)
 
 @pytest.fixture(autouse=True)
 def _learn_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forms, "SLOW_ROWS", 2)
+    monkeypatch.setattr(row_forms, "SLOW_ROWS", 2)
 
 
 def arrive(codec: Codec, parts: Iterable[bytes], *, raw: bool = False, most: int = 10**7) -> Decoded | OctopusError:

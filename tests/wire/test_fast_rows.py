@@ -21,9 +21,8 @@ from octopus_soap.errors import OctopusError
 from octopus_soap.models import OrderResponseItem, QuantityInfoResponse
 from octopus_soap.models.base import WireModel, member
 from octopus_soap.models.scalars import Int32, Text
-from octopus_soap.wire import fast_rows
-from octopus_soap.wire.fast_rows import forms, rows, tags
-from octopus_soap.wire.fast_rows.records import is_plain
+from octopus_soap.wire import fast_rows, row_forms
+from octopus_soap.wire.row_forms import is_plain
 from tests.every import every
 
 EVERY_HAND = pytest.mark.parametrize("hand", HANDS)
@@ -33,7 +32,7 @@ TREE = tree_codec()
 @pytest.fixture(autouse=True)
 def _learn_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Expressions are compiled after the first two rows, so that small pages are read with them."""
-    monkeypatch.setattr(forms, "SLOW_ROWS", 2)
+    monkeypatch.setattr(row_forms, "SLOW_ROWS", 2)
 
 
 def counted(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> list[int]:
@@ -68,13 +67,13 @@ def test_no_row_of_any_handwriting_needs_the_tree(hand: str, monkeypatch: pytest
 
 @every("hand", [name for name in HANDS if name not in {"shuffled", "unknown-members", "member-ids"}])
 def test_rows_of_one_handwriting_are_read_by_one_expression(hand: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forms, "SLOW_ROWS", 60)
+    monkeypatch.setattr(row_forms, "SLOW_ROWS", 60)
     codec, body = new_codec(), write(rows_of(payloads.item_reply(60)), HANDS[hand])
     read(codec, body)
-    general = counted(monkeypatch, rows, "read_members")
+    general = counted(monkeypatch, fast_rows, "read_members")
     assert_same(read(codec, body), read(TREE, body))
     assert not general
-    assert codec._fast_rows._contexts.compiled == 1
+    assert codec._fast_rows.contexts.compiled == 1
 
 
 @every("hand", HANDS)
@@ -114,7 +113,7 @@ def test_rows_of_a_hundred_shapes_are_read_alike() -> None:
     body = write(rows, HANDS["wcf"])
     for _ in range(3):
         assert_same(read(codec, body), read(TREE, body))
-    assert codec._fast_rows._contexts.compiled <= 12
+    assert codec._fast_rows.contexts.compiled <= 12
 
 
 # -- broken pages ----------------------------------------------------------------------------------------------------
@@ -151,7 +150,7 @@ def learned() -> Any:
     """A codec that has compiled an expression for ROW."""
     codec = new_codec()
     read(codec, page(ROWS))
-    assert codec._fast_rows._contexts.compiled == 1
+    assert codec._fast_rows.contexts.compiled == 1
     return codec
 
 
@@ -329,7 +328,7 @@ def test_quantities_read_alike(numbers: list[str]) -> None:
 
 def test_a_service_that_never_repeats_itself_cannot_grow_what_is_remembered():
     codec = new_codec()
-    contexts = codec._fast_rows._contexts
+    contexts = codec._fast_rows.contexts
     for number in range(300):
         row = f'<a:InventoryItem xmlns:n{number}="urn:n{number}"><a:X{number}>1</a:X{number}><a:Sku>A</a:Sku></a:InventoryItem>'
         row += "".join(
@@ -337,11 +336,11 @@ def test_a_service_that_never_repeats_itself_cannot_grow_what_is_remembered():
             for place in range(20)
         )
         assert len(read(codec, page(row)).rows) == 21
-        assert len(contexts._known) <= tags._CONTEXTS
+        assert len(contexts._known) <= fast_rows._CONTEXTS
         for context in contexts._known.values():
-            assert len(context._openings) <= tags._OPENINGS
-            assert all(len(table) <= tags._TAGS for table in context._tables.values())
-    assert contexts.compiled <= forms._COMPILED
+            assert len(context._openings) <= fast_rows._OPENINGS
+            assert all(len(table) <= fast_rows._TAGS for table in context._tables.values())
+    assert contexts.compiled <= row_forms._COMPILED
 
 
 def many(count: int) -> str:
@@ -382,11 +381,11 @@ def test_a_hostile_page_asks_lxml_no_more_than_its_length_allows(learned, hostil
     monkeypatch.undo()
     around = 600  # what stands around a row or a tag that is parsed by itself
     assert sum(sizes) <= 4 * len(body) + around * (len(sizes) + 1)
-    assert len(sizes) <= 2 * (hostile.count("<a:InventoryItem") + rows._QUESTIONS) + 10
+    assert len(sizes) <= 2 * (hostile.count("<a:InventoryItem") + fast_rows._QUESTIONS) + 10
 
 
 def test_a_page_of_ever_new_tags_is_left_to_the_tree_and_so_are_the_next_ones(learned, monkeypatch):
-    monkeypatch.setattr(rows, "_QUESTIONS", 20)
+    monkeypatch.setattr(fast_rows, "_QUESTIONS", 20)
     ever_new = page(f"<a:InventoryItem>{many(100)}</a:InventoryItem>" * 2)
     assert_same(read(learned, ever_new), read(TREE, ever_new))
     asked = counted(monkeypatch, fast_rows.Page, "of")

@@ -1,19 +1,126 @@
-"""One expression for all rows of a handwriting: what the general reader's rows teach, and what is compiled of it."""
+"""Raw forms: text between tags, one expression for all rows of a handwriting, and models built of what it reads.
+
+The parts of `fast_rows` that need no lxml. Its docstring holds the argument why rows may be read so.
+"""
 
 from __future__ import annotations
 
+import math
 import re
 from decimal import Decimal
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from octopus_soap.wire.fast_rows.text import FLAGS, SHORT, Unread, real, resolve
+from pydantic import BaseModel
+
+from octopus_soap.models.scalars import FORBIDDEN
+from octopus_soap.wire.values import read_bool, read_decimal, read_float, read_int, read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from octopus_soap.wire.fast_rows.tags import Tags
-    from octopus_soap.wire.readers import Reader
+    from octopus_soap.models.base import WireModel
+    from octopus_soap.wire.fast_rows import Tags
+    from octopus_soap.wire.readers import FieldReader, Reader
+
+# -- text ------------------------------------------------------------------------------------------------------------
+
+SPACE = " \t\r\n"
+
+
+class Unread(Exception):  # noqa: N818 - control flow inside this package
+    """This row cannot be read this way."""
+
+
+class Fallback(Exception):  # noqa: N818 - control flow inside this package
+    """This page must be parsed as a whole."""
+
+
+CANNOT = (Unread, ValueError, ArithmeticError, LookupError)
+"""What reading a row's text may raise; then the next reader takes the row. (pydantic raises a `ValueError`.)"""
+
+
+_CONTENT = re.compile(r"[^<]*+(?:<[^<>\"']*+(?:\"[^<\"]*+\"[^<>\"']*+|'[^<']*+'[^<>\"']*+)*+>[^<]*+)*+")
+"""Text and whole tags."""
+
+
+def without_sections(row: str) -> str:
+    """*row* with its CDATA as plain text and without its comments.
+
+    Raises:
+        Unread: one of them begins inside a tag or a reference, or does not end.
+    """
+    pieces, kept = [], 0
+    while (start := row.find("<!", kept)) >= 0:
+        reference = row.rfind("&", kept, start)
+        if _CONTENT.fullmatch(row, kept, start) is None or (reference >= 0 and ";" not in row[reference:start]):
+            raise Unread
+        pieces.append(row[kept:start])
+        if row.startswith("<!--", start):
+            end = row.find("--", start + 4)
+            if end < 0 or not row.startswith("-->", end):
+                raise Unread
+        elif row.startswith("<![CDATA[", start):
+            end = row.find("]]>", start)
+            if end < 0:
+                raise Unread
+            data = row[start + 9 : end]
+            pieces.append(data.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
+        else:
+            raise Unread
+        kept = end + 3
+    return "".join([*pieces, row[kept:]])
+
+
+_REFERENCE = re.compile(r"&(?:#x([0-9A-Fa-f]{1,6})|#([0-9]{1,7})|(lt|gt|amp|quot|apos));")
+_ENTITIES = {"lt": "<", "gt": ">", "amp": "&", "quot": '"', "apos": "'"}
+_LAST_CODE_POINT = 0x10FFFF
+
+
+def resolve(text: str) -> str:
+    """Text with its references resolved; raises `ValueError` for an `&` that begins none, or one XML forbids."""
+    resolved, found = _REFERENCE.subn(_character, text)
+    if found != text.count("&"):
+        raise ValueError("an & that begins no reference")
+    return resolved
+
+
+def _character(reference: re.Match[str]) -> str:
+    if reference[3]:
+        return _ENTITIES[reference[3]]
+    number = int(reference[1], 16) if reference[1] else int(reference[2])
+    if number > _LAST_CODE_POINT or FORBIDDEN.match(chr(number)):
+        raise ValueError("a reference to a character XML forbids")
+    return chr(number)
+
+
+def _decimal(text: str) -> Decimal | None:
+    return read_decimal(text) if text.strip("+-.0123456789") else Decimal(text)
+
+
+def real(text: str) -> float:
+    """Text that is a plain number as a float; raises `ValueError` if it is too large for one."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("too large for a float")
+    return value
+
+
+FLAGS: dict[str, bool | None] = {"true": True, "false": False, "": None}
+QUICK: dict[Any, Reader] = {read_decimal: _decimal}
+"""Readers that do the same for the usual text, and do it faster."""
+SHORT: dict[Any, tuple[str, str]] = {
+    read_text: ("[^<]*+", "{0}"),
+    _decimal: ("[-+.0-9]*+", "(Decimal({0}) if {0} else {1})"),
+    read_float: ("[-+.0-9]*+", "(real({0}) if {0} else {1})"),
+    read_bool: ("[a-z]*+", "flags[{0}]"),
+}
+"""By a scalar's reader: the characters it has nearly always, and the expression that reads them from a group, with the
+value of an empty one. Other text does not match, and what the expression refuses goes to the next reader."""
+
+
+# -- one expression for all rows of a handwriting --------------------------------------------------------------------
 
 SLOW_ROWS = 100
 """Rows that had to be read without an expression before one is compiled."""
@@ -329,3 +436,178 @@ class _Compiler:
 
 def _one_of(raws: list[str]) -> str:
     return re.escape(raws[0]) if len(raws) == 1 else f"(?:{'|'.join(map(re.escape, raws))})"
+
+
+# -- models, built directly ------------------------------------------------------------------------------------------
+
+_NAME_SETS = 500
+
+
+class SharedNames(set[str]):
+    """`model_fields_set` of many records at once; it refuses changes, which would be changes of all of them."""
+
+    __slots__ = ()
+
+    def _refuse(self, *_: Any) -> NoReturn:
+        raise TypeError("model_fields_set is shared by records alike; make a changed copy: replace, without")
+
+    add = discard = remove = update = difference_update = intersection_update = symmetric_difference_update = _refuse
+    clear = pop = __ior__ = __iand__ = __isub__ = __ixor__ = _refuse
+
+    def copy(self) -> set[str]:
+        """A set of its own."""
+        return set(self)
+
+    __copy__ = copy
+
+    def __reduce__(self) -> tuple[type[set[str]], tuple[list[str]]]:
+        return set, (list(self),)
+
+
+_set_dict, _set_names, _set_extra, _set_private = (
+    BaseModel.__dict__[name].__set__
+    for name in ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
+)
+
+
+@cache
+def maker(model: type[WireModel]) -> Callable[[dict[str, Any]], WireModel]:
+    """What makes a *model* of its members as pydantic would, if they have their types; see `is_plain`."""
+    fields = frozenset(model.model_fields)
+    defaults = dict.fromkeys(model.model_fields)
+    # By the members in their order: pages repeat that, too, and a tuple is made faster than a set.
+    known: dict[tuple[str, ...], tuple[SharedNames, tuple[str, ...]]] = {}
+    alike: dict[frozenset[str], SharedNames] = {}
+
+    def make(data: dict[str, Any]) -> WireModel:
+        order = tuple(data)
+        found = known.get(order)
+        if found is None:
+            if len(known) >= _NAME_SETS:
+                known.clear()
+                alike.clear()
+            names = alike.setdefault(frozenset(order), SharedNames(order))
+            found = known[order] = (names, tuple(name for name in order if name not in fields))
+        names, extra = found
+        record = model.__new__(model)
+        if extra:
+            _set_extra(record, {name: data.pop(name) for name in extra})
+        else:
+            _set_extra(record, {})
+        _set_dict(record, {**defaults, **data})
+        _set_names(record, names)
+        _set_private(record, None)
+        return record
+
+    return make
+
+
+_CONFIG = frozenset(
+    ["extra_fields_behavior", "validate_by_name", "validate_by_alias", "hide_input_in_errors", "ser_json_inf_nan"]
+)
+"""What a model's configuration may have besides its title, and still be built directly."""
+_TYPES: dict[str, dict[str, Any]] = {
+    "str": {},
+    "bool": {},
+    "decimal": {"allow_inf_nan": False},
+    "float": {"allow_inf_nan": False},
+    "datetime": {"tz_constraint": "aware", "microseconds_precision": "truncate"},
+    "int": {},
+}
+"""By type in pydantic's schema: the constraints that each reader of `values.py` fulfils."""
+_NOT_CHECKS = frozenset({"metadata", "serialization", "ref"})
+
+
+@cache
+def is_plain(model: type[WireModel]) -> bool:
+    """True if pydantic's strict validation of *model* checks types and ranges, and nothing else that we know of."""
+    return _plain_fields(model) is not None
+
+
+@cache
+def _plain_fields(model: type[WireModel]) -> Mapping[str, tuple[int, int] | None] | None:
+    """The fields of a plain model, with the range of whole numbers; None if the model is not plain."""
+    if not model.__pydantic_complete__:
+        model.model_rebuild()
+    schema: Any = model.__pydantic_core_schema__
+    shared: dict[str, Any] = {}
+    if schema["type"] == "definitions":
+        shared = {part["ref"]: part for part in schema["definitions"]}
+        schema = schema["schema"]
+    schema = _strict(schema, shared)
+    config = schema.get("config", {})
+    if (
+        schema["type"] != "model"
+        or schema.get("custom_init")
+        or schema.get("root_model")
+        or not schema.keys() <= {"type", "cls", "schema", "config", "custom_init", "root_model"} | _NOT_CHECKS
+        or not config.keys() <= _CONFIG | {"title"}
+        or config.get("extra_fields_behavior") != "allow"
+    ):
+        return None
+    inner = schema["schema"]
+    if inner["type"] != "model-fields" or inner.keys() - _NOT_CHECKS - {
+        "type",
+        "fields",
+        "model_name",
+        "computed_fields",
+    }:
+        return None
+    ranges: dict[str, tuple[int, int] | None] = {}
+    for name, field in inner["fields"].items():
+        default = field["schema"]
+        nullable = default.get("schema", {})
+        if (
+            default["type"] != "default"
+            or default.get("default", ...) is not None
+            or nullable.get("type") != "nullable"
+        ):
+            return None
+        checked = _strict(nullable["schema"], shared)
+        if not _is_type(checked, shared):
+            return None
+        ranges[name] = (checked["ge"], checked["le"]) if "ge" in checked else None
+    return ranges
+
+
+def _strict(schema: Any, shared: Mapping[str, Any]) -> Any:
+    """The part of a schema that validates what a reader made; *shared*: definitions by their names."""
+    while schema["type"] in {"lax-or-strict", "definition-ref"}:
+        schema = shared[schema["schema_ref"]] if schema["type"] == "definition-ref" else schema["strict_schema"]
+    return schema
+
+
+def _is_type(schema: Any, shared: Mapping[str, Any]) -> bool:
+    """True if *schema* checks what a reader guarantees."""
+    kind, checks = schema["type"], {name: value for name, value in schema.items() if name not in _NOT_CHECKS | {"type"}}
+    if kind == "list":
+        inner = _strict(checks.pop("items_schema", {"type": "any"}), shared)
+        return not checks.keys() - {"strict"} and inner["type"] == "model" and is_plain(inner["cls"])
+    if kind == "model":
+        return is_plain(schema["cls"])
+    if kind == "enum":  # a reader makes a member, which pydantic takes as it is
+        return checks.keys() <= {"cls", "members", "missing", "sub_type", "strict"}
+    if kind == "int" and checks.keys() >= {"ge", "le"}:
+        checks = {name: value for name, value in checks.items() if name not in {"ge", "le"}}
+    return kind in _TYPES and checks == {**_TYPES[kind], "strict": True}
+
+
+def bounded(model: type[WireModel], slot: FieldReader) -> Reader:
+    """The reader of a scalar member that also checks the range pydantic would check."""
+    assert slot.reader is not None  # noqa: S101 - the caller looked
+    fields = _plain_fields(model)
+    limits = None if fields is None else fields.get(slot.attribute)
+    return QUICK.get(slot.reader, slot.reader) if limits is None else _whole(*limits)
+
+
+@cache
+def _whole(least: int, most: int) -> Reader:
+    """A reader of whole numbers in a range."""
+
+    def read(text: str) -> int | None:
+        value = read_int(text)
+        if value is not None and not least <= value <= most:
+            raise ValueError("out of range")
+        return value
+
+    return read

@@ -2,7 +2,7 @@
 
 How it works. The text before the first row is kept. Rows are read from the text that follows, as many as are complete,
 and forgotten. What comes after the last row is kept again. At the end both are one document, with a mark where the rows
-were, and it is decoded like the rest of a page (see the package).
+were, and it is decoded like the rest of a page (see `fast_rows`).
 
 Invariants:
 
@@ -25,17 +25,16 @@ from lxml import etree
 
 from octopus_soap.errors import ProtocolError
 from octopus_soap.wire.decode import Decoded, not_well_formed, read_element, strict_parser, without_forbidden
-from octopus_soap.wire.fast_rows.page import BEFORE, BYTE_ORDER_MARKS, CONTROLS, DECLARATION, MARK, PAGE, first_row
-from octopus_soap.wire.fast_rows.rows import Rows
-from octopus_soap.wire.fast_rows.text import SPACE, Fallback
+from octopus_soap.wire.fast_rows import BEFORE, BYTE_ORDER_MARKS, CONTROLS, DECLARATION, MARK, PAGE, Rows, first_row
 from octopus_soap.wire.plain import has_references
 from octopus_soap.wire.readers import is_nil, local_name
+from octopus_soap.wire.row_forms import SPACE, Fallback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from octopus_soap.wire.decode import ReadList
-    from octopus_soap.wire.fast_rows.tags import Context, Contexts
+    from octopus_soap.wire.fast_rows import Context, Contexts
     from octopus_soap.wire.readers import Element, RecordReader, Row
 
 _HEAD = 1_000_000

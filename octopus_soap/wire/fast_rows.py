@@ -1,0 +1,712 @@
+"""Fast rows: the rows of a page are read from its text, whoever wrote it, and only the rest of the page is parsed.
+
+Purpose. Building lxml's tree of a page of 100 items and asking it for each member makes Python objects for every tag. A
+page repeats itself: a few hundred distinct tags make up thousands of elements. So each distinct tag is given to lxml
+once, and the text between tags is read without it. Three readers, each of which falls back to the next one:
+
+1. **One expression** per model and context, for all rows of one handwriting: every member is optional, in the order
+   and in the raw forms seen so far. It is compiled after 100 rows that had to be read otherwise, and at most 12 times
+   in a decoder's life.
+2. **The general reader** learns nothing and needs no order. It splits a row at its tags and looks up what each raw tag
+   means in its context: the namespaces bound there.
+3. **lxml**, for one row alone, inside the namespaces that its list binds; then the tree's reader reads it.
+
+If the page does not fit at all, `decode` returns None, and the caller parses all of it.
+
+Invariants. A page that is read here is read as the tree's reader would read it. One that lxml refuses is refused:
+
+* The rest of the page, with one mark in place of the rows, is parsed by lxml and decoded like every reply. The mark
+  must be a child of the list. So at that place a parser is in the list's content, not in a comment or another element.
+* What was taken out is a sequence of elements, with white space and comments between them. Each is well-formed by
+  itself in the namespaces bound at the list, so a parser reads all of them and is then in the state it was in before.
+* A row's raw opening tag, and every raw tag in it, was parsed by lxml in the context where it stands. lxml decided
+  whether it is well-formed, what its namespace is, whether it is nil, and what it binds for the tags inside it.
+* A row is opening tags, each followed by its closing tag, and empty tags. Outside leaves there is only white space.
+  A leaf's text has no `<` and no `]]>`, and each `&` in it begins a reference XML has, to a character it allows.
+* The page has no character that XML forbids, is not as long as the longest text libxml2 accepts, and line ends are
+  normalized as XML prescribes. CDATA and comments are replaced by plain text, only where no tag is open.
+* A member that comes twice, an unknown member with a structure, text in a wrong place, and a value that its type
+  refuses are never decided here: that row goes to lxml.
+
+Models are built directly if pydantic's strict schema of a model checks nothing but types and ranges that the readers
+guarantee (`_is_plain`). Otherwise pydantic validates. Records that have the same members share one set of names as
+their `model_fields_set`: one set per record would cost a third more memory.
+
+Bounds. Contexts, tags, expressions and sets of names are limited in number and length; a page may ask lxml about a
+limited number of tags. Each step reads a row once, so the time is linear in the page's length.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from functools import partial
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from xml.sax.saxutils import quoteattr
+
+from lxml import etree
+
+from octopus_soap.errors import OctopusError
+from octopus_soap.wire.decode import read_element, strict_parser, without_forbidden
+from octopus_soap.wire.readers import ROWS, FieldReader, Row, is_nil, local_name, yield_point
+from octopus_soap.wire.row_forms import (
+    CANNOT,
+    CLOSING,
+    EMPTY,
+    LEAF,
+    LIST,
+    RECORD,
+    REFUSED,
+    SPACE,
+    Fallback,
+    Learned,
+    Tag,
+    Unread,
+    bounded,
+    is_plain,
+    maker,
+    resolve,
+    without_sections,
+)
+from octopus_soap.wire.values import read_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from octopus_soap.wire.decode import Decoded, ReadList
+    from octopus_soap.wire.readers import Element, Reader, RecordReader
+
+_PASSED_OVER = 10
+"""Pages left to the tree after one that had more."""
+
+
+class FastRows:
+    """Reads pages of rows for one decoder."""
+
+    def __init__(self) -> None:
+        self.contexts = Contexts()
+        self._passed_over = 0
+        """Pages still to be left to the tree, after one with more distinct tags than may be asked about."""
+
+    def decode(
+        self, body: bytes, reader: RecordReader, decode_rest: Callable[[bytes, ReadList], Decoded]
+    ) -> Decoded | None:
+        """Decode *body*, a reply that lists rows of *reader*'s model; return None if all of it must be parsed.
+
+        Args:
+            body: the reply.
+            reader: how the rows are read.
+            decode_rest: decodes a reply whose list is read by the function it is given.
+        """
+        if self._passed_over > 0:
+            self._passed_over -= 1
+            return None
+        page = Page.of(body, reader)
+        if page is None:
+            return None
+        read = False
+
+        def read_list(container: Element, decoded: Decoded) -> None:
+            nonlocal read
+            for child in container:
+                if local_name(child.tag) == MARK:
+                    if read:
+                        raise Fallback
+                    read = True
+                    Rows(self.contexts, container, reader, decoded).read(page.rows)
+                elif (row := read_element(child, reader, decoded)) is not None:
+                    decoded.rows.append(row)
+
+        try:
+            decoded = decode_rest(page.rest, read_list)
+        except (Fallback, OctopusError):  # parsed as a whole, the page itself says what is wrong with it
+            if self.contexts.questions <= 0:
+                self._passed_over = _PASSED_OVER
+            return None
+        return decoded if read else None
+
+
+# -- the page --------------------------------------------------------------------------------------------------------
+
+MARK = "octopus-soap-rows"
+PAGE = 10_000_000
+"""Bytes of a page: libxml2 refuses a longer text, and decides that for whole pages."""
+DECLARATION = re.compile(
+    r"<\?xml version=(?:\"1\.0\"|'1\.0')(?: encoding=[\"']([\w.-]+)[\"'])?(?: standalone=[\"'](?:yes|no)[\"'])?\s*\?>"
+)
+_ASCII = frozenset({"us-ascii", "iso-8859-1", "windows-1252"})
+"""Encodings that mean the same as UTF-8 for a page of ASCII only."""
+BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
+BEFORE = b"\xef\xbb\xbf \t\r\n"
+"""What may stand before a reply; it is taken off every one."""
+CONTROLS = bytes(code for code in range(0x20) if chr(code) not in "\t\n\r")
+_LIST = re.compile(r"<(?:[^\s<>/:]+:)?ResultData(?:\s[^<>]*)?>(?:\s++|<!--[^<>]*-->)*+<([^\s<>/!?]+)[\s>]")
+_NO_ROW_NAMES = frozenset({"status", "resultdata", "messagecode"})
+
+
+class Page(NamedTuple):
+    """A page without its rows.
+
+    Attributes:
+        rest: what is to be parsed, with a mark in place of the rows.
+        rows: the text from the first row to the end of the last one.
+    """
+
+    rest: bytes
+    rows: str
+
+    @classmethod
+    def of(cls, body: bytes, reader: RecordReader) -> Page | None:
+        """Take the rows out of *body*; return None if its text is more than it seems, or no row was found."""
+        text = page_text(body)
+        if text is None or MARK in text:
+            return None
+        name = first_row(text, reader)
+        if name is None:
+            return None
+        start, closing = text.find(f"<{name}"), f"</{name}>"
+        end = text.rfind(closing) + len(closing)
+        if end < start + len(closing):
+            return None
+        encoding = "utf-16" if body.lstrip(BEFORE)[:2] in BYTE_ORDER_MARKS else "utf-8"
+        return cls(f"{text[:start]}<{MARK}/>{text[end:]}".encode(encoding), text[start:end])
+
+
+def page_text(body: bytes) -> str | None:
+    """Return *body* as text that a parser reads as it stands, or None if there may be more to it."""
+    body = body.lstrip(BEFORE)
+    try:
+        if len(body) < PAGE and body[:2] in BYTE_ORDER_MARKS:
+            text = body.decode("utf-16")
+            body, written = text.encode(), "utf-16"
+        else:
+            text, written = body.decode("utf-8"), "utf-8"
+    except UnicodeError:
+        return None
+    declared = DECLARATION.match(text)
+    encoding = (declared[1] or "").lower() if declared else ""
+    if (
+        len(body) >= PAGE
+        or (declared is None and (text.startswith("<?xml") or written != "utf-8"))
+        or not (encoding in ("", written) or (encoding in _ASCII and body.isascii() and written == "utf-8"))
+        or len(body.translate(None, CONTROLS)) != len(body)
+        or (b"\xef" in body and ("\ufffe" in text or "\uffff" in text))
+    ):
+        return None
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def first_row(text: str, reader: RecordReader) -> str | None:
+    """The raw name of the first row in *text*: the first child of ResultData, or an element named after the model."""
+    found = _LIST.search(text) if "ResultData" in text else None
+    if found is None:
+        model = re.escape(reader.name)
+        found = re.search(rf"<((?:[^\s<>/:]+:)?{model})[\s>]", text) if reader.name in text else None
+    if found is None or local_name(found[1].replace(":", "}")).casefold() in _NO_ROW_NAMES:
+        return None
+    return found[1]
+
+
+# -- contexts: what a raw tag means ----------------------------------------------------------------------------------
+
+_CONTEXTS = 32
+_TAGS = 2000
+"""Raw tags remembered per model and context."""
+_TAG_LENGTH = 400
+_OPENINGS = 500
+"""Opening tags of rows remembered per context."""
+_UNKNOWN = FieldReader("", reader=read_text)
+"""How a member is read that the model does not know."""
+_Bindings: TypeAlias = tuple[tuple[str, str], ...]
+_NAME = re.compile(f"[^{SPACE}/]+")
+
+
+def _bindings(element: Element) -> _Bindings:
+    """The namespaces bound inside *element*, by prefix."""
+    bound = [(prefix or "", uri or "") for prefix, uri in element.nsmap.items() if prefix != "xml" and (prefix or uri)]
+    return tuple(sorted(bound))
+
+
+def declarations(element: Element) -> str:
+    """The declarations of the namespaces bound inside *element*, in its own order."""
+    bound = ((prefix, uri or "") for prefix, uri in element.nsmap.items() if prefix != "xml")
+    return "".join(f" xmlns{':' if prefix else ''}{prefix or ''}={quoteattr(uri)}" for prefix, uri in bound)
+
+
+class Contexts:
+    """The contexts of one decoder."""
+
+    def __init__(self) -> None:
+        self._known: dict[_Bindings, Context] = {}
+        self.questions = 0
+        """How many more tags may be asked about. Threads may share the number: it only bounds work."""
+        self.compiled = 0
+        self.learning = Lock()
+        self.parser = strict_parser()
+
+    def inside(self, element: Element) -> Context:
+        """The context of *element*'s children."""
+        bound = _bindings(element)
+        context = self._known.get(bound)
+        if context is None:
+            if sum(len(prefix) + len(uri) for prefix, uri in bound) > 20 * _TAG_LENGTH:
+                raise Fallback
+            if len(self._known) >= _CONTEXTS:
+                self._known.clear()
+            context = self._known[bound] = Context(self, element)
+        return context
+
+
+class Opening(NamedTuple):
+    """What the raw opening tag of a row means.
+
+    Attributes:
+        closing: the piece of text that closes it: `/a:InventoryItem>`; empty for an empty tag.
+        nil: the row is nil.
+        context: that of its members.
+    """
+
+    closing: str
+    nil: bool
+    context: Context
+
+
+class Context:
+    """One set of namespaces in force, and what raw tags mean there."""
+
+    def __init__(self, contexts: Contexts, element: Element) -> None:
+        self.contexts = contexts
+        self._head = f"<_{declarations(element)}>"
+        self._tables: dict[tuple[RecordReader, bool], Tags] = {}
+        self._openings: dict[str, Opening] = {}
+
+    def element(self, raw: str) -> Element:
+        """The element of one raw opening or empty tag, as lxml reads it here; raises `Unread` if it does not."""
+        if len(raw) > _TAG_LENGTH or self.contexts.questions <= 0 or raw[:1] == "/":
+            raise Unread
+        self.contexts.questions -= 1
+        closing = "" if raw[-1:] == "/" else f"<{closing_tag(raw)}>"
+        try:
+            around = etree.fromstring(f"{self._head}<{raw}>{closing}</_>", self.contexts.parser)
+        except (etree.XMLSyntaxError, ValueError):
+            raise Unread from None
+        if len(around) != 1 or around.text or around[0].tail:
+            raise Unread
+        return around[0]
+
+    def tags(self, reader: RecordReader, *, direct: bool) -> Tags:
+        """What tags mean among the members of *reader*'s model; *direct*: models are built here, not by pydantic."""
+        tags = self._tables.get((reader, direct))
+        if tags is None:
+            tags = self._tables[reader, direct] = Tags(self, reader, direct=direct)
+        return tags
+
+    def opening(self, raw: str) -> Opening:
+        """What the raw opening tag of a row means; an empty one has no closing tag."""
+        opening = self._openings.get(raw)
+        if opening is None:
+            element = self.element(raw)
+            if len(self._openings) >= _OPENINGS:
+                self._openings.clear()
+            closing = "" if raw[-1:] == "/" else f"{closing_tag(raw)}>"
+            opening = self._openings[raw] = Opening(closing, is_nil(element), self.contexts.inside(element))
+        return opening
+
+
+def closing_tag(raw: str) -> str:
+    """The closing tag of a raw opening one, without its brackets; raises `Unread` if it has no name."""
+    name = _NAME.match(raw)
+    if name is None:
+        raise Unread
+    return f"/{name[0]}"
+
+
+class Tags(dict[str, Tag]):
+    """What each raw tag means among the members of one model, in one context."""
+
+    def __init__(self, context: Context, reader: RecordReader, *, direct: bool) -> None:
+        super().__init__()
+        self.context, self.reader, self.direct = context, reader, direct
+        self.make: Callable[[dict[str, Any]], Any] = maker(reader.model) if direct else _as_it_is
+        self.learned = Learned(self)
+
+    def at(self, context: Context) -> Tags:
+        """The tags of the same model in another context."""
+        return self if context is self.context else context.tags(self.reader, direct=self.direct)
+
+    def __missing__(self, raw: str) -> Tag:
+        if raw[:1] == "/":
+            return Tag(CLOSING)
+        element = self.context.element(raw)
+        if len(self) >= _TAGS:
+            self.clear()
+        try:
+            tag = self._tag(raw, element)
+        except Unread:
+            tag = Tag(REFUSED)
+        self[raw] = tag
+        return tag
+
+    def _tag(self, raw: str, element: Element) -> Tag:
+        slot, name, nil = self.reader.find(element.tag), local_name(element.tag), is_nil(element)
+        if slot is None:
+            if name in self.reader.model.model_fields:  # pydantic would take it for that field
+                raise Unread
+            slot, drift = _UNKNOWN._replace(attribute=name), f"{self.reader.name}.{name}"
+        else:
+            drift = ""
+        if raw[-1:] == "/":
+            return Tag(EMPTY, slot.attribute, empty=_nothing if nil else self._empty(slot), drift=drift, nil=nil)
+        tag = Tag(LEAF, slot.attribute, f"{closing_tag(raw)}>", drift=drift, nil=nil)
+        if slot.reader is not None:
+            reader = _ignored if drift and nil else bounded(self.reader.model, slot)
+            if nil and not drift:
+                reader = partial(_nil_or, reader)
+            return tag._replace(read=None if reader is read_text else reader, empty=None if nil else slot.reader(""))
+        inside = self.context.contexts.inside(element)
+        if slot.nested is not None:
+            return tag._replace(kind=RECORD, inner=inside.tags(slot.nested, direct=self.direct))
+        if slot.rows is not None:
+            inner = inside.tags(slot.rows, direct=self.direct)
+            return tag._replace(kind=LIST, inner=inner, opening=inside.opening)
+        raise Unread
+
+    def _empty(self, slot: FieldReader) -> Callable[[], Any]:
+        if slot.reader is not None:
+            value = slot.reader("")
+            return lambda: value
+        if slot.nested is not None:
+            make = self.context.tags(slot.nested, direct=self.direct).make
+            return lambda: make({})
+        return list
+
+
+def _nothing() -> None:
+    """The value of nil."""
+
+
+def _nil_or(read: Reader, text: str) -> Any:
+    """Read the text of a nil member, which may hold white space and is nil then."""
+    return read(text) if text.strip(SPACE) else None
+
+
+def _ignored(_: str) -> None:
+    """The value of an unknown member that is nil: its text does not count."""
+
+
+def _as_it_is(data: dict[str, Any]) -> dict[str, Any]:
+    return data
+
+
+def read_members(  # noqa: C901, PLR0912 - one loop over a row's tags: a call for each would double the time
+    tags: Tags, pieces: Iterator[str], closing: str, drift: list[str]
+) -> dict[str, Any]:
+    """Read members up to *closing*.
+
+    Args:
+        tags: what the tags mean here.
+        pieces: the row's text, split at each `<`: a raw tag, `>`, and the text after it.
+        closing: the piece that ends the members; what follows it there must be white space.
+        drift: unknown members are added to it.
+
+    Raises:
+        Exception: one of `CANNOT`.
+    """
+    data: dict[str, Any] = {}
+    for count, piece in enumerate(pieces):
+        raw, closed, text = piece.partition(">")
+        if not closed:
+            break
+        kind, attribute, ending, read, empty, unknown, nil, inner, opening = tags[raw]
+        if kind == LEAF:
+            closed = next(pieces, "")
+            if closed != ending and not _closes(closed, ending):
+                break
+            if not text:
+                data[attribute] = empty
+            else:
+                if "&" in text:
+                    text = resolve(text)
+                data[attribute] = text if read is None else read(text)
+        elif text and text.strip(SPACE):
+            break
+        elif kind == EMPTY:
+            data[attribute] = empty()
+        elif kind == CLOSING:
+            if len(data) != count or not _closes(piece, closing):
+                break
+            return data
+        elif kind == REFUSED or (nil and not _closes(next(pieces, ""), ending)):
+            break
+        elif nil:
+            data[attribute] = None
+        elif kind == RECORD:
+            data[attribute] = inner.make(read_members(inner, pieces, ending, drift))
+        else:
+            data[attribute] = _records(inner, opening, pieces, ending, drift)
+        if unknown:
+            drift.append(unknown)
+    raise Unread
+
+
+def _records(
+    tags: Tags, opening: Callable[[str], Opening], pieces: Iterator[str], closing: str, drift: list[str]
+) -> list[Any]:
+    """Read the records of a list inside a row; a nil one is no record."""
+    records: list[Any] = []
+    while not _closes(piece := next(pieces, ""), closing):
+        raw, closed, text = piece.partition(">")
+        if not closed or (text and text.strip(SPACE)):
+            raise Unread
+        opened = opening(raw)
+        inner = tags.at(opened.context)
+        data = read_members(inner, pieces, opened.closing, drift) if opened.closing else {}
+        if data or not opened.nil:
+            records.append(inner.make(data))
+    return records
+
+
+def _closes(piece: str, closing: str) -> bool:
+    return piece.startswith(closing) and not piece[len(closing) :].strip(SPACE)
+
+
+# -- rows ------------------------------------------------------------------------------------------------------------
+
+_QUESTIONS = 400
+"""Raw tags that a page may ask lxml about, besides one for each row."""
+_SPACES = re.compile(f"[{SPACE}]*+")
+
+
+class _Hints(NamedTuple):
+    """What occurs in a text at all: comments or CDATA, references, `]]>`."""
+
+    sections: bool
+    references: bool
+    forbidden: bool
+
+
+class Rows:
+    """Reads the rows of one list from text, and adds them to what was decoded.
+
+    Args:
+        contexts: what is known of the decoder's pages.
+        container: the list.
+        reader: how its rows are read.
+        decoded: takes the rows, and what was noticed.
+        whole_page: the page can still be parsed as a whole.
+        raw: every row is parsed by lxml, and keeps its XML.
+
+    Attributes:
+        position: where the text that was read ends.
+    """
+
+    def __init__(
+        self,
+        contexts: Contexts,
+        container: Element,
+        reader: RecordReader,
+        decoded: Decoded,
+        *,
+        whole_page: bool = True,
+        raw: bool = False,
+    ) -> None:
+        self._whole_page, self._raw = whole_page, raw
+        self.position = 0
+        self._contexts, self._reader, self._decoded = contexts, reader, decoded
+        self._outside = contexts.inside(container)
+        self._direct = is_plain(reader.model)
+        self._container = container
+        self._count = 0
+        self._hints = _Hints(sections=True, references=True, forbidden=True)
+        self._opening = self._closing = ""
+        """The last row's opening and closing tags, and what is known of such a row's members."""
+        self._tags: Tags | None = None
+
+    def read(self, text: str) -> None:
+        """Read *text*: rows, and what a list ignores between them.
+
+        Raises:
+            Fallback: at `position` it is something else.
+        """
+        position, end, rows = 0, len(text), self._decoded.rows
+        self._contexts.questions = _QUESTIONS
+        # The single characters are looked for at ten times the speed, and most pages do not have them.
+        self._hints = hints = _Hints("!" in text and "<!" in text, "&" in text, "]" in text and "]]>" in text)
+        while True:
+            if position < end and text[position] in SPACE:
+                position = _after_space(text, position)
+            if self._tags is not None and self._tags.learned.form is not None and not hints.sections:
+                position = self._by_expression(self._tags, text, position, hints)
+            self.position = position
+            if position >= end:
+                return
+            if text[position] != "<" or text[position + 1 : position + 2] in "!?":
+                position = _after_other(text, position)
+                continue
+            stop = _end_of_row(text, position)
+            row = self._row(text[position:stop])
+            if row is not None:
+                rows.append(row)
+            position = stop
+            self._pause()
+
+    def _pause(self) -> None:
+        self._count += 1
+        if not self._count % ROWS:
+            yield_point()
+
+    def _by_expression(self, tags: Tags, text: str, position: int, hints: _Hints) -> int:
+        """Read rows as long as they match, and return where they end."""
+        form, opening, closing = tags.learned.form, self._opening, self._closing
+        assert form is not None  # noqa: S101 - the caller looked
+        match_members, build, resolved, length, room = (
+            form.pattern.match,
+            form.build,
+            form.resolved,
+            len(opening),
+            len(closing),
+        )
+        rows, counted, record, end = self._decoded.rows, self._decoded.drift, self._record, len(text)
+        _, references, forbidden = hints
+        while text.startswith(opening, position):
+            match = match_members(text, position + length)
+            if match is None:
+                break
+            stop = match.end()
+            if not text.startswith(closing, stop) or (forbidden and text.find("]]>", position, stop) >= 0):
+                break
+            drift: list[str] = []
+            try:
+                groups: Sequence[Any] = match.groups()
+                if references and text.find("&", position, stop) >= 0:
+                    groups = resolved(groups)
+                row = record(tags, build(groups, drift))
+            except CANNOT:
+                break
+            rows.append(row)
+            for name in drift:
+                counted[name] += 1
+            position = stop + room
+            if position < end and text[position] in SPACE:
+                position = _after_space(text, position)
+            self._pause()
+        return position
+
+    def _record(self, tags: Tags, data: dict[str, Any]) -> Row:
+        if not self._direct:
+            return self._reader.record(data)
+        key = data.get(self._reader.model.key_field)
+        return Row(key if type(key) is str else self._reader.key(data), tags.make(data))
+
+    def _row(self, text: str) -> Row | None:
+        """Read the row that is *text*; return None if it is nil."""
+        self._contexts.questions += 1
+        if self._raw:
+            return self._alone(text)
+        drift: list[str] = []
+        try:
+            row = self._from_text(without_sections(text) if self._hints.sections else text, drift)
+        except CANNOT:
+            if self._contexts.questions <= 0 and self._whole_page:
+                raise Fallback from None
+            return self._alone(text)
+        for name in drift:
+            self._decoded.drift[name] += 1
+        return row
+
+    def _from_text(self, text: str, drift: list[str]) -> Row:
+        """Read the row that is *text*, in which a `<` always begins a tag; raises one of `CANNOT`."""
+        if (self._hints.sections or self._hints.forbidden) and "]]>" in text:
+            raise Unread
+        raw = text[1 : text.find(">")]
+        opened = self._outside.opening(raw)
+        if opened.nil:
+            raise Unread
+        tags = self._outside.tags(self._reader, direct=self._direct).at(opened.context)
+        if not opened.closing:
+            return self._record(tags, {})
+        self._opening, self._closing, self._tags = f"<{raw}>", f"<{opened.closing}", tags
+        if tags.learned.form is not None:
+            with suppress(*CANNOT):
+                return self._record(tags, tags.learned.form.read(text, raw, opened.closing, drift))
+            drift.clear()
+        pieces = text.split("<")
+        members = iter(pieces)
+        if next(members) or next(members)[len(raw) + 1 :].strip(SPACE):
+            raise Unread
+        row = self._record(tags, read_members(tags, members, opened.closing, drift))
+        if next(members, None) is not None:
+            raise Unread
+        tags.learned.note(pieces)
+        return row
+
+    def _alone(self, text: str) -> Row | None:
+        """Let lxml parse the row that is *text*, where it stands."""
+        depth = sum(1 for _ in self._container.iterancestors())  # as deep as it is: lxml limits that
+        head = "<_>" * depth + f"<_{declarations(self._container)}>"
+        try:
+            around = etree.fromstring(f"{head}{text}{'</_>' * (depth + 1)}", strict_parser())
+        except etree.XMLSyntaxError:
+            cleaned = text if self._whole_page else without_forbidden(text)
+            if cleaned == text:
+                raise Fallback from None
+            self._decoded.replaced = True
+            return self._alone(cleaned)
+        for _ in range(depth):
+            around = around[0]
+        if len(around) != 1 or around.text or around[0].tail:
+            raise Fallback
+        row = read_element(around[0], self._reader, self._decoded)
+        return row if row is None or not self._raw else row._replace(raw=etree.tostring(around[0]))
+
+
+def _after_space(text: str, position: int) -> int:
+    found = _SPACES.match(text, position)
+    return position if found is None else found.end()
+
+
+def _after_other(text: str, position: int) -> int:
+    """Where what is no row ends: a comment, a processing instruction, or text, which a list ignores between rows.
+
+    Raises:
+        Fallback: it does not end, or is not well-formed.
+    """
+    if text.startswith("<!--", position):
+        end = text.find("--", position + 4)
+        if end < 0 or not text.startswith("-->", end):
+            raise Fallback
+        return end + 3
+    if text[position] == "<":
+        instruction = _INSTRUCTION.match(text, position)
+        if instruction is None or instruction[1].casefold() == "xml":
+            raise Fallback
+        return instruction.end()
+    end = text.find("<", position)
+    try:
+        resolve(text[position:end])
+    except ValueError:
+        raise Fallback from None
+    if end < 0 or "]]>" in text[position:end]:
+        raise Fallback
+    return end
+
+
+_INSTRUCTION = re.compile(r"<\?([A-Za-z_][\w.-]*+)(?:\s[^?<>]*+)?\?>", re.ASCII)
+
+
+def _end_of_row(text: str, position: int) -> int:
+    """Where the element at *position* ends, as far as its raw tags say; raises `Fallback` if there is none."""
+    name, stop = _ROW.match(text, position), text.find(">", position)
+    if name is None or stop < 0:
+        raise Fallback
+    if text[stop - 1] == "/":
+        return stop + 1
+    closing = f"</{name[1]}>"
+    end = text.find(closing, stop)
+    if end < 0:
+        raise Fallback
+    return end + len(closing)
+
+
+_ROW = re.compile(f"<([^{SPACE}<>/!?]+)")
