@@ -23,7 +23,7 @@ from contextvars import copy_context
 from functools import partial
 from http.client import HTTPException
 from types import GeneratorType
-from typing import TYPE_CHECKING, Any, TypeVar, assert_never
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never, cast
 
 import requests
 import urllib3
@@ -109,7 +109,7 @@ class _OpenBody:
     ) -> None:
         self._response, self._until, self.left, self._release = response, until, left, release
         self._inflater = Inflater(response.headers.get("Content-Encoding", ""), _NO_LIMIT)
-        raw: Any = response.raw
+        raw = cast("Any", response.raw)
         here = raw is None or getattr(response, "_content_consumed", False)  # by a hook of the caller's session
         self._pieces: Iterator[bytes] = (
             iter((response.content,))
