@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import concurrent.futures.thread  # noqa: F401 - it cannot be imported once the main thread has returned
+import concurrent.futures.thread  # noqa: F401 # pyright: ignore[reportUnusedImport] - it cannot be imported once the main thread has returned
 import random
 import secrets
 import threading

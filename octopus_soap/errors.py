@@ -53,6 +53,7 @@ class SecretMask(Protocol):
 
     def text(self, value: str, /) -> str:
         """Return *value* with every secret masked."""
+        ...
 
 
 def register_mask(mask: SecretMask) -> None:

@@ -101,11 +101,6 @@ def as_model(value: Any, model: type[M], *, required: bool = False) -> tuple[Any
     return value, [Problem(f"expected a {model.__name__} or a dict, not {type(value).__name__}")]
 
 
-def _wrapped(account_id: SecretStr | str) -> SecretStr:
-    """The account id as it stays until it is encoded, so that no traceback's variables show it."""
-    return SecretStr(account_id) if isinstance(account_id, str) else account_id
-
-
 def check_call(
     context: Context, operation: str, declared: Safety, account_id: str | None, problems: list[Problem]
 ) -> SecretStr:
@@ -122,9 +117,11 @@ def check_call(
         InvalidInputError: an argument is refused.
         UnverifiedContractError: the operation writes, the contract is the bundled one, and the endpoint is real.
     """
-    account = _wrapped(context.account_id if account_id is None else account_id)
-    if problems := [*problems, *text_problems(account.get_secret_value(), "account_id", secret=True)]:
+    chosen: object = context.account_id if account_id is None else account_id
+    given = chosen.get_secret_value() if isinstance(chosen, SecretStr) else chosen
+    if problems := [*problems, *text_problems(given, "account_id", secret=True)]:
         raise InvalidInputError(problems)
+    account = SecretStr(str(given))  # as it stays until it is encoded, so that no traceback's variables show it
     if context.unverified and declared is not Safety.READ:
         raise unverified(operation)
     return account

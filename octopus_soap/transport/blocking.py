@@ -94,6 +94,14 @@ class _Beside:
         self.decoding = threading.Lock() if _ONE_AT_A_TIME else nullcontext()
 
 
+def _pieces_of(raw: Any) -> Iterator[bytes]:
+    """Return the undecoded parts of a body, as urllib3 or a mock of it gives them."""
+    if hasattr(raw, "stream"):
+        parts: Iterator[bytes] = raw.stream(_CHUNK, decode_content=False)
+        return parts
+    return iter(partial(raw.read, _CHUNK), b"")
+
+
 class _OpenBody:
     """A body that is received in parts, and holds its connection and its turn until it is closed.
 
@@ -111,13 +119,7 @@ class _OpenBody:
         self._inflater = Inflater(response.headers.get("Content-Encoding", ""), _NO_LIMIT)
         raw = cast("Any", response.raw)
         here = raw is None or getattr(response, "_content_consumed", False)  # by a hook of the caller's session
-        self._pieces: Iterator[bytes] = (
-            iter((response.content,))
-            if here
-            else raw.stream(_CHUNK, decode_content=False)
-            if hasattr(raw, "stream")
-            else iter(partial(raw.read, _CHUNK), b"")
-        )
+        self._pieces: Iterator[bytes] = iter((response.content,)) if here else _pieces_of(raw)
         self._plain = here
         self.ended = False
 

@@ -25,7 +25,6 @@ from tests.every import every
 NAIVE = datetime(2026, 1, 1, 12)  # noqa: DTZ001 - what is refused here
 
 WRONG_FIELDS: list[tuple[type[Any], dict[str, Any], str]] = [
-    (ItemQuantityAndPrice, {"price": 0.1}, "price"),
     (ItemQuantityAndPrice, {"price": 0.1 + 0.2}, "price"),
     (ItemQuantityAndPrice, {"price": float("nan")}, "price"),
     (ItemQuantityAndPrice, {"price": float("inf")}, "price"),
@@ -71,7 +70,7 @@ WRONG_FIELDS: list[tuple[type[Any], dict[str, Any], str]] = [
     (OrderItem, {"quantity": 2**31}, "quantity"),
     (OrderSubmit, {"order_date": NAIVE}, "order_date"),
     (OrderCriteria, {"order_id_list": [1, 2**31]}, "order_id_list"),
-    (OrderCriteria, {"payment_status_filter": "cleared"}, "payment_status_filter"),
+    (OrderCriteria, {"payment_status_filter": "clear"}, "payment_status_filter"),
 ]
 
 
@@ -128,7 +127,7 @@ def test_bad_items_are_refused_together(client, service):
         good,
         ItemQuantityAndPrice(sku="x" * 51),
         ItemQuantityAndPrice(stock=1),
-        {"sku": "B"},
+        {"sku": "B", "prise": "1"},
         InventoryItem(sku="C"),
     ]
     with pytest.raises(InvalidInputError) as caught:
@@ -136,11 +135,11 @@ def test_bad_items_are_refused_together(client, service):
     assert [(p.index, p.key) for p in caught.value.problems] == [
         (1, "x" * 51),
         (2, None),
-        (3, None),
+        (3, "B"),
         (4, None),
         (5, "A"),
     ]
-    assert "model_validate" in caught.value.problems[2].message
+    assert "did you mean 'price'" in caught.value.problems[2].message
     assert service.calls == []
 
 
@@ -183,7 +182,7 @@ def test_numbers_of_deletions_are_checked(wrong, client, service):
 
 def test_wrong_arguments_of_single_operations_are_refused(client, service):
     for method, argument in (
-        (client.update_item_quantity_and_price, {"sku": "A"}),
+        (client.update_item_quantity_and_price, {"sku": "A", "prise": "1"}),
         (client.update_item_quantity_and_price, ItemQuantityAndPrice(stock=1)),
         (client.upload_item, ItemQuantityAndPrice(sku="A")),
         (client.upload_item, None),
