@@ -21,10 +21,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from octopus_soap.client import OctopusClient
+    from octopus_soap.safety import OmittedValues
     from octopus_soap.settings import OctopusSettings
 
 P = ParamSpec("P")
 R = TypeVar("R")
+OmittedOption = Annotated[
+    str | None,
+    typer.Option(
+        "--omitted-values",
+        metavar="MODE|MEMBERS",
+        help="What to do about values left out that the service would read as 0: refuse, send or read_first; "
+        "or the members that may be left out, such as shipping_total,tax_total.",
+        show_default=False,
+    ),
+]
 _PANEL = "Connection (by default from OCTOPUS_* variables, .env or the profile file)"
 
 
@@ -57,16 +68,53 @@ class Connection:
             profile=self.profile,
         )
 
-    def client(self) -> OctopusClient:
+    def client(self, omitted_values: str | None = None) -> OctopusClient:
         """Return a client; close it, or use it as a context manager.
+
+        Args:
+            omitted_values: what was given for `--omitted-values`. It goes before the settings, for every operation.
 
         Raises:
             ConfigError: a setting is missing or not accepted.
+            typer.BadParameter: *omitted_values* is neither a mode nor names.
         """
+        chosen = None if omitted_values is None else _choice_of(omitted_values)
         settings = self.settings()  # first: what they refuse needs no client, which takes longer to import
         from octopus_soap.client import OctopusClient  # noqa: PLC0415 - heavy: only inside a command
 
-        return OctopusClient(settings=settings)
+        return OctopusClient(settings=settings, omitted_values=chosen)
+
+
+def _choice_of(text: str) -> OmittedValues | dict[str, OmittedValues | list[str]]:
+    """Return the mode, or the members, that a text names.
+
+    Raises:
+        typer.BadParameter: it names neither.
+    """
+    from octopus_soap.safety import OmittedValues  # noqa: PLC0415 - heavy: only inside a command
+
+    if text in set(OmittedValues):
+        return OmittedValues(text)
+    names = [name.strip() for name in text.split(",")]
+    known = _member_names()
+    if unknown := [name for name in names if name.replace("_", "").casefold() not in known]:
+        modes = ", ".join(OmittedValues)
+        raise typer.BadParameter(
+            f"{unknown[0]!r} is neither one of {modes}, nor a member of an item, an update or an order",
+            param_hint="--omitted-values",
+        )
+    return {"*": list(names)}
+
+
+def _member_names() -> set[str]:
+    """Return the members of what the commands write, spelt without underscores and in lower case."""
+    from octopus_soap import models  # noqa: PLC0415 - heavy: only inside a command
+
+    written = (
+        models.InventoryItem, models.StoreStockInfo, models.KitInfo, models.ItemQuantityAndPrice,
+        models.OrderSubmit, models.OrderItem,
+    )  # fmt: skip
+    return {name.replace("_", "") for model in written for name in model.model_fields}
 
 
 def profiles(incomplete: str) -> list[str]:

@@ -19,7 +19,7 @@ from octopus_soap.cli.calling import (
     show_unsent,
     show_update,
 )
-from octopus_soap.cli.connection import Connection, connected
+from octopus_soap.cli.connection import Connection, OmittedOption, connected
 from octopus_soap.cli.output import Output, OutputOption, as_data, as_row, notice, show_all, show_records
 from octopus_soap.cli.records import Records
 from octopus_soap.cli.selection import FieldsOption, NoNullsOption, Selection, WhereOption
@@ -129,6 +129,7 @@ def upload(
     connection: Connection,
     *,
     file: SourceArgument,
+    omitted_values: OmittedOption = None,
     output: OutputOption = Output.TABLE,
     dry_run: DryRunOption = False,
 ) -> None:
@@ -143,7 +144,7 @@ def upload(
     from octopus_soap.models import InventoryItem  # noqa: PLC0415 - heavy: only inside a command
 
     read = read_models(file, InventoryItem)
-    with connection.client() as client:
+    with connection.client(omitted_values) as client:
         try:
             if dry_run:
                 show_requests(client, output, client.upload_item_list, read.items)

@@ -21,7 +21,7 @@ from octopus_soap.cli.calling import (
     show_unsent,
     show_update,
 )
-from octopus_soap.cli.connection import Connection, connected
+from octopus_soap.cli.connection import Connection, OmittedOption, connected
 from octopus_soap.cli.job_options import (
     LEDGER,
     ChannelOption,
@@ -379,6 +379,7 @@ def submit(
     connection: Connection,
     *,
     file: SourceArgument,
+    omitted_values: OmittedOption = None,
     output: OutputOption = Output.TABLE,
     dry_run: DryRunOption = False,
 ) -> None:
@@ -392,7 +393,7 @@ def submit(
     from octopus_soap.models import OrderSubmit  # noqa: PLC0415 - heavy: only inside a command
 
     orders = read_models(file, OrderSubmit).items
-    with connection.client() as client:
+    with connection.client(omitted_values) as client:
         requests = [request for order in orders for request in client.submit_order.dry_run(order)]
         if dry_run:
             show_unsent(client, output, iter(requests), client.submit_order.operation.wire_name)

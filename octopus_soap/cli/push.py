@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from octopus_soap.cli.calling import progress_bar
-from octopus_soap.cli.connection import Connection, connected
+from octopus_soap.cli.connection import Connection, OmittedOption, connected
 from octopus_soap.cli.job_options import (
     LEDGER,
     ChannelOption,
@@ -97,6 +97,7 @@ def push(
     restore: Annotated[
         bool, typer.Option("--restore", help="With --reconcile: send stock again that the service has less of.")
     ] = False,
+    omitted_values: OmittedOption = None,
     output: ReportOption = ReportOutput.TEXT,
     every: EveryOption = None,
     place: LedgerOption = LEDGER,
@@ -122,7 +123,7 @@ def push(
         raise typer.BadParameter("--restore needs --reconcile")
     from octopus_soap.jobs import Ledger, StockPush  # noqa: PLC0415 - heavy: only inside a command
 
-    with connection.client() as client, Ledger(place, channel=channel) as ledger:
+    with connection.client(omitted_values) as client, Ledger(place, channel=channel) as ledger:
         job = StockPush(
             client,
             ledger,

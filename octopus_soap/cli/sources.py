@@ -60,7 +60,7 @@ class CsvItems(Generic[M]):
         """Return the same problems with the file's rows instead of positions."""
         from octopus_soap.tables.from_csv import CsvError  # noqa: PLC0415 - heavy: only inside a command
 
-        return CsvError(self.path, [self._located(problem) for problem in error.problems])
+        return CsvError(self.path, [self._located(problem) for problem in error.problems], remedy=error.remedy)
 
     def _located(self, problem: Problem) -> Problem:
         if problem.index is None:

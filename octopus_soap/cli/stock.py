@@ -8,7 +8,7 @@ import typer
 
 from octopus_soap.cli.application import Application
 from octopus_soap.cli.calling import DryRunOption, exit_for, in_full, show_requests, show_update
-from octopus_soap.cli.connection import Connection, connected
+from octopus_soap.cli.connection import Connection, OmittedOption, connected
 from octopus_soap.cli.output import Output, OutputOption, as_data, as_row, show_records
 from octopus_soap.cli.records import Records
 from octopus_soap.cli.sources import (
@@ -79,6 +79,7 @@ def set_(
     stock: Annotated[str | None, typer.Option(help="Pieces in stock.", metavar="COUNT")] = None,
     price: Annotated[str | None, typer.Option(help="The price, such as 19.90.", metavar="AMOUNT")] = None,
     cost: Annotated[str | None, typer.Option(help="The cost.", metavar="AMOUNT")] = None,
+    omitted_values: OmittedOption = None,
     output: OutputOption = Output.TABLE,
     dry_run: DryRunOption = False,
 ) -> None:
@@ -89,7 +90,7 @@ def set_(
     changes = {name: value for name, value in given.items() if value is not None}
     if not changes:
         raise typer.BadParameter("nothing to set: give at least one", param_hint="--stock, --price or --cost")
-    with connection.client() as client:
+    with connection.client(omitted_values) as client:
         _update(client, [ItemQuantityAndPrice(sku=sku, **changes)], output, dry_run=dry_run)
 
 
@@ -101,6 +102,7 @@ def push(
     file: SourceArgument,
     decimal: DecimalOption = None,
     thousands: ThousandsOption = None,
+    omitted_values: OmittedOption = None,
     output: OutputOption = Output.TABLE,
     dry_run: DryRunOption = False,
 ) -> None:
@@ -115,7 +117,7 @@ def push(
     from octopus_soap.models import ItemQuantityAndPrice  # noqa: PLC0415 - heavy: only inside a command
 
     read = read_models(file, ItemQuantityAndPrice, numbers_of(decimal, thousands))
-    with connection.client() as client:
+    with connection.client(omitted_values) as client:
         try:
             _update(client, read.items, output, dry_run=dry_run)
         except InvalidInputError as error:

@@ -34,14 +34,15 @@ _NOT_OURS = frozenset({"error_message"})  # the service's words, not the shop's
 class CsvError(InvalidInputError):
     """The file cannot be used; nothing was sent. Every problem is in `problems`, with its row in the file."""
 
-    def __init__(self, path: Path, problems: list[Problem]) -> None:
-        super().__init__(problems)
+    def __init__(self, path: Path, problems: list[Problem], *, remedy: str = "") -> None:
+        super().__init__(problems, remedy=remedy)
         self.path = path
 
     def __str__(self) -> str:
         count = len(self.problems)
         head = f"{self.path}: {count} {'problem' if count == 1 else 'problems'}, nothing was sent"
-        return "\n  ".join([head, *map(shown, self.problems)])
+        lines = "\n  ".join([head, *map(shown, self.problems)])
+        return f"{lines}\n{self.remedy}" if self.remedy else lines
 
 
 def shown(problem: Problem) -> str:
