@@ -62,7 +62,7 @@ def test_every_merchant_is_served_once_and_nothing_is_left(place: str) -> None:
         assert len(book.orders) == 16
         assert set(book.orders.values()) == {1}
         assert {job.outcome for job in fleet.status().jobs} <= {"ok", "interrupted", ""}
-        assert history(fleet.ledger, "shop-000")[0]["outcome"] == "ok"
+        assert "ok" in {run["outcome"] for run in history(fleet.ledger, "shop-000")}
 
 
 def test_a_merchant_that_hangs_and_one_that_is_refused_hold_up_nobody(place: str) -> None:
