@@ -121,7 +121,7 @@ class _Client(Operations, Surface):
                 partial(secrets.token_hex, 8),
                 self._credentials,
                 lambda reply: retry_after(reply.headers),
-                (self._stop or threading.Event()).is_set,  # without a stop, one that nobody sets
+                (self._stop or threading.Event()).is_set,  # without a stop, an event that is never set
                 self._observer,
             ),
             account_id=SecretStr(settings.sent_account_id),

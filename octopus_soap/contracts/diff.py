@@ -1,9 +1,9 @@
-"""What differs between two types in the same place of two contracts, and what it means for whoever calls.
+"""What differs between two types in the same place of two contracts, and what it means for the caller.
 
 What a difference means depends on how the type is used (`Role`): whether it is sent, and whether it is sent in an
 update of items, where a WCF server may read what is left out as 0.
 
-Comparing two contracts: every difference that matters on the wire, and what it means for whoever calls.
+Comparing two contracts: every difference that matters on the wire, and what it means for the caller.
 
 Theory. Types are not matched by name but by where they stand: from the parameters and the result of each operation
 downwards, member by member. So a type that was renamed, moved to another namespace or inlined is still compared with
@@ -34,7 +34,7 @@ _OMITTED = "omitted it would be read as 0: such writes are refused, see omitted_
 
 
 class Effect(StrEnum):
-    """What a difference asks of whoever uses the other contract with this library."""
+    """What a user of the other contract has to do about a difference."""
 
     BREAKS = "breaks"
     """Something cannot be called or sent."""

@@ -286,7 +286,7 @@ class BatchCall(Generic[T, R]):
         try:
             with bar:
                 yield
-        except GeneratorExit:  # the caller wants no more of a stream
+        except GeneratorExit:  # the caller has left the stream
             raise
         except BaseException as error:
             error.result = self.merged(parts, complete=False)  # type: ignore[attr-defined] # documented on the clients

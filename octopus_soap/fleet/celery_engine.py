@@ -28,7 +28,7 @@ _SUBMIT_SECONDS = 3
 
 
 def register(app: Any, run: Callable[[str, str, threading.Event], object]) -> Any:
-    """Add the fleet's task to a Celery application of yours, and return the task.
+    """Add the fleet's task to your Celery application, and return the task.
 
     Args:
         app: the Celery application.

@@ -1,4 +1,4 @@
-"""Confirming: the service is told that an order was downloaded, and asked whether it still lists it.
+"""Confirming: report an order as downloaded, and check that the service no longer lists it.
 
 Purpose. The confirmations answer nothing, and the service ignores an id that it does not take. So an order that was
 confirmed is listed once more by its id, and counts as confirmed only if it is no longer listed. That also settles a

@@ -56,7 +56,7 @@ class Counters:
         failures: requests that failed, by kind, as in `RequestFinished.failure`.
         batches: batches of list calls that ended.
         items: inputs of those batches by outcome, such as `{"ok": 98, "rejected": 2}`.
-        rejections: items the service said no to, in list calls and in calls of one item.
+        rejections: items the service rejected, in list calls and in calls of one item.
         drift: members of answers the models do not know, as `Type.Member`, with how often each came.
         sent_bytes: request bodies that left or may have left, each attempt counted.
         received_bytes: reply bodies, decompressed.

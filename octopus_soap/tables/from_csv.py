@@ -1,4 +1,4 @@
-"""Reading a CSV file row by row: text stays text, and what is wrong with a row is told with its number.
+"""Reading a CSV file row by row: text stays text, and each problem of a row is reported with its number.
 
 The first row names the columns: wire names or Python names, in any case (`Sku`, `sku`, `SUBDescription1`,
 `sub_description1`). An empty cell is a field left out, which the service leaves as it is. Columns are separated by

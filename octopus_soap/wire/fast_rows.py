@@ -1,4 +1,4 @@
-"""Fast rows: the rows of a page are read from its text, whoever wrote it, and only the rest of the page is parsed.
+"""Fast rows: the rows of a page are read from its text, of any writer, and only the rest of the page is parsed.
 
 Purpose. Building lxml's tree of a page of 100 items and asking it for each member makes Python objects for every tag. A
 page repeats itself: a few hundred distinct tags make up thousands of elements. So each distinct tag is given to lxml

@@ -2,7 +2,7 @@
 
 Masks whole messages, for files that leave the house: a recording attached to a bug report.
 
-Theory. What must not be shown cannot be listed: a service may send members nobody has seen. So text is shown only where
+Theory. What must not be shown cannot be listed: a service may send unknown members. So text is shown only where
 its element is known and harmless (items, quantities, order numbers, statuses); everything else is masked, and
 everything inside an address or a customer, whatever it is called. The tags stay: they are what a decoder trips over.
 Free text, such as an error message, is shown without the secrets, without the values masked elsewhere, and without what
