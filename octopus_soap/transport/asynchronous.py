@@ -178,14 +178,14 @@ class _Loop:
         self.http.headers.clear()
         _guard(self.http)
         # A loop that shuts down closes the asynchronous generators begun in it: so no socket outlives its loop, where
-        # nobody awaited `aclose`.
+        # `aclose` was not awaited.
         self._closing = _closes_with_its_loop(self.http)
         with contextlib.suppress(StopIteration):
             anext(self._closing).send(None)
 
     async def drop_idle(self) -> None:
         """Close the idle connections: one was found closed by the service, so the others may be closed too."""
-        # httpx shows its pool to nobody. Should it be elsewhere one day, each dead connection costs an attempt.
+        # httpx does not show its pool. Should it be elsewhere one day, each dead connection costs an attempt.
         transport = self.http._transport_for_url(self._endpoint)  # noqa: SLF001 - see above
         pooled: Any = getattr(getattr(transport, "_pool", None), "connections", [])
         for connection in list(pooled):
@@ -461,7 +461,7 @@ class AsyncDriver:
         Args:
             flow: the flow.
             opened: takes the bodies that are received in parts.
-            room: held for each of its exchanges, where others of its call run beside it.
+            room: held for each of its exchanges, if others of its call run at the same time.
         """
         tapped: Flow[T] = flow if self._connections.tap is None else self._connections.tap(flow)
         with contextlib.closing(tapped):
@@ -479,7 +479,7 @@ class AsyncDriver:
             answer, error = None, None
             match effect:
                 case Send():
-                    # The wait for room is nobody's limit: nothing of this request has begun.
+                    # The wait for room counts into no limit: nothing of this request has begun.
                     async with contextlib.nullcontext() if room is None else room:
                         over = room is not None and effect.unwanted()
                         if over:

@@ -5,10 +5,10 @@ Theory. A request needs two things before it may leave: one of the client's conn
 nobody else, so no request overtakes another. A moment is used up only when a request starts: one that leaves the line
 (cancelled, out of time) costs those behind it nothing.
 
-The pace has no burst: starts are at least `1 / per_second` seconds apart, and a moment nobody used is gone. So any
+The pace has no burst: starts are at least `1 / per_second` seconds apart, and an unused moment is gone. So any
 window of T seconds holds at most `T * per_second + 1` starts, however long the client was idle before.
 
-Nothing here waits or reads a clock. The drivers ask, wait as long as they are told, and ask again.
+Nothing here waits or reads a clock. The drivers ask, wait as long as the answer says, and ask again.
 
 Waiting for one's turn to send, in threads and in tasks; who is next and when is decided in `engine/pacing.py`.
 
@@ -104,7 +104,7 @@ class FairQueue:
         return len(self._waiting)
 
     def start_at_once(self, now: float) -> bool:
-        """Return True if nobody waits and the limits allow a start, which is then taken; `done` must follow."""
+        """Return True if no request waits and the limits allow a start, which is then taken; `done` must follow."""
         if self._waiting or self.under_way >= self.most or self.pace.reserve(now):
             return False
         self.under_way += 1

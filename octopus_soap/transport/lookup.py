@@ -443,13 +443,7 @@ if hasattr(os, "register_at_fork"):
 class AsyncLookup(_Lookups):
     """Look single SKUs up from many tasks of one event loop; look-ups that come together share a request.
 
-    Args:
-        client: the client to ask through. It is not closed.
-        ttl: seconds an answer is kept; 0 keeps none, and still joins look-ups that come together.
-        max_items: answers of each kind that are kept.
-        gather_seconds: how long a request waits for more SKUs before it leaves, in seconds.
-        parallel: requests of one kind at once.
-        account_id: the account; the client's by default.
+    The arguments are those of `Lookup`, with an `AsyncOctopusClient`.
 
     Raises:
         ConfigError: a number is out of range; or, from a look-up, another event loop is using it.

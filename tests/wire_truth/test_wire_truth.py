@@ -14,28 +14,12 @@ from answers import ANSWERS, NEXT, Answer, raw
 from octopus_soap import OctopusClient, OctopusError, OctopusSettings
 from octopus_soap.models import OrderDownloadSubmitRequest, OrderSubmit
 from tests.awaited import AwaitedClient
+from tests.faults.raw_servers import read_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CREDENTIALS = {"authtoken": "truth-token-1", "merchantname": "shop", "accessid": "truth-access-1"}
-
-
-def request_from(connection: socket.socket) -> bytes:
-    """One whole request; empty if the connection ended."""
-    data = b""
-    while b"\r\n\r\n" not in data:
-        piece = connection.recv(65536)
-        if not piece:
-            return b""
-        data += piece
-    head, _, body = data.partition(b"\r\n\r\n")
-    length = next(
-        int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")
-    )
-    while len(body) < length:
-        body += connection.recv(65536)
-    return data
 
 
 class Server:
@@ -65,7 +49,7 @@ class Server:
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, suppress(OSError):
-            while request_from(connection):
+            while read_request(connection):
                 first, self._first = self._first, False
                 connection.sendall(self._answer.sent if first else raw(NEXT))
                 if first and self._answer.closes:
