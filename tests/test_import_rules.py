@@ -45,7 +45,7 @@ ARROWS: dict[str, set[str]] = {
     "jobs": {"_http", "errors", "models", "results", "tables", "wire"},
     "emulator": {"contracts"},  # its leaf `bundled`, and nothing else: see the test below
     "fleet": {"client", "errors", "jobs", "settings"},
-    "gateway": {"_http", "_version", "client", "errors", "models", "operations", "results", "transport"},
+    "gateway": {"_http", "_version", "client", "errors", "models", "operations", "results", "transport", "wire"},
     "octopia": {"_http", "errors"},  # another API: it shares leaves with this one, and no flow code
     "demo": {"client", "emulator", "errors", "models", "operations", "settings"},
     "testing": {"_http", "_version", "client", "emulator", "engine", "errors", "models", "settings", "wire"},

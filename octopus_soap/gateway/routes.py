@@ -25,6 +25,7 @@ from octopus_soap.gateway.problems import PROBLEMS, of_error, problem
 from octopus_soap.models.base import WireModel
 from octopus_soap.operations import OPERATIONS
 from octopus_soap.results import BatchResult
+from octopus_soap.wire.redact import mask_cards
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,15 +87,22 @@ class Exists(BaseModel):
 
 
 def as_json(value: Any) -> Any:
-    """Return JSON of what a call gave: models by attribute, unset and secret members left out, amounts as text."""
+    """Return JSON of what a call gave: models by attribute, unset and secret members left out, amounts as text.
+
+    Cards are masked in members that the models do not know, and in free text.
+    """
+    return mask_cards(_plain(value))
+
+
+def _plain(value: Any) -> Any:
     if isinstance(value, WireModel):
         names = value.model_fields_set - value.secret_fields
-        shown = {name: as_json(getattr(value, name)) for name in type(value).model_fields if name in names}
-        return {**shown, **as_json(value.model_extra or {})}
+        shown = {name: _plain(getattr(value, name)) for name in type(value).model_fields if name in names}
+        return {**shown, **_plain(value.model_extra or {})}
     if isinstance(value, dict):
-        return {str(key): as_json(inner) for key, inner in value.items()}
+        return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [as_json(inner) for inner in value]
+        return [_plain(inner) for inner in value]
     return to_jsonable_python(value, inf_nan_mode="strings")
 
 

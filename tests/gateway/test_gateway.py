@@ -17,7 +17,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from octopus_soap.errors import ConfigError, OctopusError
 from octopus_soap.gateway import create_app
 from octopus_soap.gateway.problems import KINDS
-from octopus_soap.gateway.routes import arguments_of
+from octopus_soap.gateway.routes import arguments_of, as_json
 from octopus_soap.operations import OPERATIONS
 from octopus_soap.testing import Fault, Reset, Status, make_order
 
@@ -85,6 +85,15 @@ def test_orders_go_in_come_out_without_the_card_and_are_confirmed(
     confirmed = post(http, gateway, "set_download_order_confirm", orders=[{"order_id": found["key"]}])
     assert (confirmed.status_code, confirmed.json()["value"]) == (200, None)
     assert post(http, gateway, "get_order_list").json()["outcomes"] == []
+
+
+def test_cards_in_members_the_models_do_not_know_are_masked_and_codes_of_items_are_not() -> None:
+    card, upc = "4111111111111111", "4006381333931"
+    shown = as_json(
+        {"CreditCardNumber": card, "Payment": {"Card": {"Number": card}}, "note": f"paid by {card}", "upc": upc}
+    )
+    assert card not in json.dumps(shown)
+    assert shown["upc"] == upc
 
 
 @pytest.mark.parametrize(
