@@ -219,7 +219,7 @@ def test_a_service_that_is_down_ends_the_run_and_the_next_one_goes_on(
     report = feed.run(copies)
     assert report.exit_code == 2
     asked = len([call for call in service.calls if call.operation == "DeleteTblItem"])
-    assert asked in {5, 6}, "three in vain are enough, and one may be under way"
+    assert 5 <= asked < 8, "three in vain are enough; what a thread had begun by then may still go out, and not all do"
     service.script.clear()
     clock.forward(hours=1)
     assert feed.run(copies).exit_code == 0
