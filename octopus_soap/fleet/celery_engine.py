@@ -10,6 +10,8 @@ may lose what waits when it restarts; both are covered by the schedule, which ha
 
 from __future__ import annotations
 
+import os
+import secrets
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -137,6 +139,8 @@ def work(broker: str, run: Callable[[str, str, threading.Event], object], *, que
     app.worker_main(
         [
             "worker",
+            # Two workers of one name on one host lock each other out of the broker.
+            f"--hostname=octopus-{os.getpid()}-{secrets.token_hex(3)}@%h",
             "--pool=threads",
             f"--concurrency={slots}",
             "--without-gossip",

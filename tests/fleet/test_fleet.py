@@ -178,11 +178,12 @@ def test_killed_again_and_again_nothing_is_lost_and_a_handed_over_order_is_known
         assert open_orders(service) == 0
         assert all(stock_of(service, name) == {"7"} for name in names(6))
         handed = [line.split() for line in journal.read_text().splitlines()]
-        first = {(name, key) for name, key, redelivered in handed if redelivered == "False"}
-        assert len(first) == 18
-        assert len([1 for *_, redelivered in handed if redelivered == "False"]) == 18, (
-            "a second time says that it is one"
-        )
+        # A kill between the note that an order is handed over and the handler leaves an order whose first hand-over
+        # already says that there may have been one before.
+        assert len({(name, key) for name, key, _ in handed}) == 18
+        fresh = [(name, key) for name, key, redelivered in handed if redelivered == "False"]
+        assert len(fresh) == len(set(fresh)), "a second time says that it is one"
+        assert len(fresh) >= 18 - 4 * 4, "at most one order of each slot is under way at a kill"
 
 
 def test_the_users_functions_are_loaded_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
