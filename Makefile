@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 ENGINE ?= local
 MERCHANTS ?= 200
-.PHONY: fleet-demo help demo test mutants check format interop bench contract soak crash fuzz docs dist clean
+.PHONY: fleet-demo help demo test mutants check format interop bench contract soak crash fuzz docs dist release clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -27,7 +27,7 @@ $(VENV)/.run: pyproject.toml $(VENV)/.base
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.base
-	$(BIN)/python -m pip install --quiet --group dev --editable '.[all]'
+	$(BIN)/python -m pip install --quiet --group dev --editable '.[all,arrow,polars]'
 	@touch $@ $(VENV)/.run
 
 demo: $(VENV)/.run  ## run the main job against the embedded service (RETAIL=file.csv for your own data)
@@ -89,6 +89,10 @@ dist: $(VENV)/.release  ## build the distributions, check them, install and run 
 	rm -rf dist
 	$(BIN)/python -m build
 	$(BIN)/python tests/release/check_release.py
+
+release: $(VENV)/.dev $(VENV)/.release  ## set the version and build it, checked: make release VERSION=1.0.0rc1 (publishes nothing)
+	$(BIN)/python tests/release/new_version.py $(VERSION)
+	$(MAKE) contract dist
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

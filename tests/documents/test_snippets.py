@@ -59,6 +59,8 @@ def test_what_a_document_shows_is_what_happens(
 def test_the_readme_shows_values() -> None:
     shown = "\n".join(block.source for block in PAGES["README.md"] if block.language == "python")
     assert shown.count("  # ") >= 4
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if len(line) > 79] == [], "it is read in terminals of 80 columns too"
 
 
 @pytest.mark.parametrize("name", [n for n, blocks in PAGES.items() if any(b.reason for b in blocks)])

@@ -1,15 +1,17 @@
 """Checks what `make dist` built, as those who install it will have it: `python tests/release/check_release.py`.
 
 Contents of both files; installed in an empty environment on every Python the package says it runs on, with the demo run
-from there; and the tests against the wheel with the oldest dependencies it accepts and with the newest. What cannot be
-checked here (a Python that is not there) is said, not skipped in silence. Exit code 1: something is wrong.
+from there; the size of the extra `all`, with a bill of materials (CycloneDX) and a list of licences of what it installs,
+written next to the wheel; and the tests against the wheel with the oldest dependencies it accepts and with the newest.
+What cannot be checked here (a Python that is not there) is named `absent`. Exit code 1: something is wrong.
 
-Needs the dependency group `release` (build, twine, uv).
+Needs the dependency group `release` (build, twine, uv, cyclonedx-bom, pip-licenses).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -29,6 +31,9 @@ CORE = ["tests/wire", "tests/models", "tests/contract", "tests/emulator", "tests
 
 QUICKER = ["--ignore-glob=*crash*"]
 """Killing the jobs at hundreds of moments takes minutes and meets no dependency the others do not."""
+
+MOST_MEGABYTES = 400
+"""What `pip install 'octopus-soap[all]'` may take, compiled files included."""
 
 FROM_WHEEL = """
 import octopus_soap, sys
@@ -91,6 +96,29 @@ class Releases:
                 self.report("absent", f"python {version}", "none on PATH, in pyenv, uv, mise, asdf, /usr or /opt")
             else:
                 self._try(f"python {version}", lambda python=python, version=version: self._demo(python, version))
+
+    def bill_of_materials(self) -> None:
+        """What the extra `all` installs, its licences and its size."""
+        self._try("extra all", self._materials)
+
+    def _materials(self) -> str:
+        programs = self._environment("all", sys.executable)
+        python = programs / "python"
+        run(self.uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python, f"{self.wheel}[all]")
+        size = sum(p.stat().st_size for p in programs.parent.rglob("*") if p.is_file()) / 1e6
+        own = Path(sys.executable).parent
+        stem = self.wheel.name.split("-py3", maxsplit=1)[0]
+        bill = self.wheel.with_name(f"{stem}.cdx.json")
+        run(own / "cyclonedx-py", "environment", "--output-reproducible", "--mc-type", "library",
+            "--pyproject", ROOT / "pyproject.toml", "--output-file", bill, python)  # fmt: skip
+        listed: list[dict[str, str]] = json.loads(run(own / "pip-licenses", f"--python={python}", "--format=json"))
+        rows = [f"| {one['Name']} | {one['Version']} | {one['License']} |" for one in listed]
+        head = ["| Package | Version | Licence |", "|---|---|---|"]
+        self.wheel.with_name(f"{stem}.licences.md").write_text("\n".join([*head, *rows, ""]), encoding="utf-8")
+        unknown = [one["Name"] for one in listed if one["License"] == "UNKNOWN"]
+        if unknown or size > MOST_MEGABYTES:
+            raise RuntimeError(f"{size:.0f} MB (at most {MOST_MEGABYTES}); no licence known of: {unknown}")
+        return f"{len(listed)} packages, {size:.0f} MB; {bill.name}, {stem}.licences.md"
 
     def with_dependencies(self, resolution: str) -> None:
         """The core of the tests passes against the wheel with these dependencies, on the Python that runs this."""
@@ -167,6 +195,7 @@ def main() -> int:
         releases = Releases(options.dist.resolve(), Path(scratch), report)
         releases.contents()
         releases.on_every_python()
+        releases.bill_of_materials()
         if not options.without_tests:
             releases.with_dependencies("lowest-direct")
             releases.with_dependencies("newest")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from check_release import CORE, Report, main
 from contents import CONTRACT, IN_SOURCE, ROOT, modules, source_problems, wheel_problems
+from new_version import set_version
 from pythons import WANTED, candidates, find
 
 if TYPE_CHECKING:
@@ -112,3 +113,26 @@ def test_only_what_is_wrong_counts(capsys: pytest.CaptureFixture[str]) -> None:
     report("WRONG", "c", "why")
     assert report.wrong == 1
     assert "absent  b" in capsys.readouterr().out
+
+
+def test_a_new_version_is_written_everywhere_or_refused(tmp_path: Path) -> None:
+    (tmp_path / "octopus_soap").mkdir()
+    names = ("octopus_soap/_version.py", "CHANGELOG.md", "CITATION.cff")
+
+    def reset(log: str) -> None:
+        for name, text in zip(names, ('__version__ = "0.9.0"\n', log, "type: software\nlicense: MIT\n"), strict=True):
+            (tmp_path / name).write_text(text)
+
+    reset("# Changelog\n\n## Unreleased\n\n- new\n")
+    set_version(tmp_path, "1.0.0rc1", "2026-01-02")
+    assert (tmp_path / names[0]).read_text() == '__version__ = "1.0.0rc1"\n'
+    assert (tmp_path / names[1]).read_text() == "# Changelog\n\n## Unreleased\n\n## 1.0.0rc1 (2026-01-02)\n\n- new\n"
+    assert (tmp_path / names[2]).read_text() == (
+        "type: software\nversion: 1.0.0rc1\ndate-released: 2026-01-02\nlicense: MIT\n"
+    )
+    with pytest.raises(ValueError, match="nothing under"):
+        set_version(tmp_path, "1.0.0", "2026-01-03")
+    reset("## Unreleased\n- new\n")
+    for wrong, why in (("one", "no version"), ("0.9.0", "not newer"), ("0.9.0rc1", "not newer")):
+        with pytest.raises(ValueError, match=why):
+            set_version(tmp_path, wrong, "2026-01-02")
