@@ -15,19 +15,16 @@ It is `profiles.toml` in the user's configuration folder (`octopus-soap doctor` 
 
 from __future__ import annotations
 
+import json
 import os
 import re
-import tomllib
 from datetime import UTC
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 from urllib.parse import SplitResult, urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from platformdirs import user_config_dir
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from octopus_soap._http import fits_header, is_loopback
 from octopus_soap._version import __version__
@@ -36,13 +33,15 @@ from octopus_soap.errors import ConfigError
 from octopus_soap.safety import OmittedValues, Safety
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable, Mapping
     from datetime import tzinfo
 
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 _PREFIX = "OCTOPUS_"
 _UNFIT = re.compile(r"[\x00-\x20\x7f-\xa0\ud800-\udfff\u2028\u2029]")
 _SECRETS = ("authtoken", "accessid", "account_id")
+_TABLES = {"batch_sizes": '{"UploadItemList": 20}', "safety": '{"UploadItem": "unsafe"}', "omitted_values": ""}
+"""Settings that are tables, which a variable gives as JSON, with an example."""
 _YES = frozenset({"1", "true", "yes", "on", "t", "y"})
 HTTP_HEADER_FIELDS = ("authtoken", "merchantname", "accessid")
 """The credentials, named as the HTTP headers that carry them (vendor's page, Authorization)."""
@@ -50,8 +49,11 @@ HTTP_HEADER_FIELDS = ("authtoken", "merchantname", "accessid")
 
 def profiles_file() -> Path:
     """Return the path of the profile file."""
-    named = os.environ.get("OCTOPUS_PROFILES_FILE")
-    return Path(named).expanduser() if named else Path(user_config_dir("octopus-soap")) / "profiles.toml"
+    if named := os.environ.get("OCTOPUS_PROFILES_FILE"):
+        return Path(named).expanduser()
+    from platformdirs import user_config_dir  # noqa: PLC0415 - only where no variable names the file
+
+    return Path(user_config_dir("octopus-soap")) / "profiles.toml"
 
 
 def server_of(url: str) -> tuple[str, int]:
@@ -69,16 +71,13 @@ def _is_server(parts: SplitResult) -> bool:
     return port != 0
 
 
-class OctopusSettings(BaseSettings):
+class OctopusSettings(BaseModel):
     """The settings of a client.
 
     Secrets are `SecretStr`: their values appear in no repr, log or error.
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix=_PREFIX,
-        env_file=".env",
-        env_file_encoding="utf-8",
+    model_config = ConfigDict(
         extra="forbid",
         frozen=True,
         hide_input_in_errors=True,
@@ -162,27 +161,16 @@ class OctopusSettings(BaseSettings):
 
         def __init__(self, **given: Any) -> None:
             """Build settings from *given* and the other sources; raises `ConfigError` naming every wrong field."""
+            values = self._completed(given)
             try:
-                super().__init__(**given)
+                super().__init__(**values)
             except ValidationError as error:
                 raise ConfigError(_explain(error)) from None
-            except SettingsError as error:  # a variable that should be JSON; the text names it without its value
-                raise ConfigError(f"{error}: it must be JSON") from None
 
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the base class's interface
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments, then environment, then .env, then the profile file."""
-        environment, dotenv = _Variables(settings_cls, env_settings), _Variables(settings_cls, dotenv_settings)
-        given = (init_settings, environment, dotenv)
-        profile = _ProfileSource(settings_cls, given)
-        return (*given, profile, _NoRedirection(settings_cls, (init_settings, environment), dotenv, profile))
+    def _completed(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Return *given*, completed from the other sources."""
+        return _merged(values for _, values in settings_sources(given))
 
     @classmethod
     def load(cls, **given: Any) -> Self:
@@ -217,6 +205,8 @@ class OctopusSettings(BaseSettings):
     @field_validator("server_timezone")
     @classmethod
     def _is_a_zone(cls, value: str) -> str:
+        from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # noqa: PLC0415 - most services are in UTC
+
         try:
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -288,7 +278,11 @@ class OctopusSettings(BaseSettings):
     @property
     def server_zone(self) -> tzinfo:
         """`server_timezone` as a tzinfo."""
-        return UTC if self.server_timezone == "UTC" else ZoneInfo(self.server_timezone)
+        if self.server_timezone == "UTC":
+            return UTC
+        from zoneinfo import ZoneInfo  # noqa: PLC0415 - most services are in UTC
+
+        return ZoneInfo(self.server_timezone)
 
     @property
     def sent_account_id(self) -> str:
@@ -317,76 +311,102 @@ class IsolatedSettings(OctopusSettings):
     """Settings from arguments only: a demo or a test must not send a real account id, nor use a real contract."""
 
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Return the arguments, and no other source."""
-        del settings_cls, env_settings, dotenv_settings, file_secret_settings
-        return (init_settings,)
+    def _completed(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return given
 
 
-class _Variables(PydanticBaseSettingsSource):
-    """The variables of the environment, or the lines of a .env file, that are ours; other programs have theirs there.
+def settings_sources(given: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the name and the values of each source of settings, the strongest first; the first is *given*.
 
-    They are looked at once, and only where there is one: looking for thirty fields is most of what a further client
-    costs.
+    Raises:
+        ConfigError: a source cannot be read, or a `.env` would send credentials from another source to its own address.
     """
-
-    def __init__(self, settings_cls: type[BaseSettings], source: PydanticBaseSettingsSource) -> None:
-        super().__init__(settings_cls)
-        self._source = source
-        self._found: dict[str, Any] | None = None
-
-    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
-        return self._source.get_field_value(field, field_name)
-
-    def __call__(self) -> dict[str, Any]:
-        if self._found is None:
-            ours = _PREFIX.lower()
-            named = any(name.lower().startswith(ours) for name in getattr(self._source, "env_vars", [_PREFIX]))
-            known = self.settings_cls.model_fields
-            # What begins like ours and is not known stays, and is refused by name: a typo.
-            self._found = {
-                name: value
-                for name, value in (self._source() if named else {}).items()
-                if name in known or name.startswith(ours)
-            }
-        return self._found
+    environment = _variables(os.environ, "the environment")
+    lines = _variables(_env_file(), ".env", keep_unknown=True)
+    named = next((source["profile"] for source in (given, environment, lines) if "profile" in source), None)
+    profile = _profile(named)
+    _refuse_redirection({**environment, **given}, lines, profile)
+    label = f"profile {named or 'default'}"
+    return [("arguments", given), ("environment", environment), (".env", lines), (label, profile)]
 
 
-class _ProfileSource(PydanticBaseSettingsSource):
-    """The profile file's table."""
+def _merged(sources: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Return the values of *sources*, the strongest first; tables of several sources complete each other."""
+    found: dict[str, Any] = {}
+    for values in sources:
+        for name, value in values.items():
+            above = found.get(name, value)
+            found[name] = {**value, **above} if isinstance(above, dict) and isinstance(value, dict) else above
+    return found
 
-    def __init__(self, settings_cls: type[BaseSettings], before: tuple[Callable[[], dict[str, Any]], ...]) -> None:
-        super().__init__(settings_cls)
-        self._before = before
 
-    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - the base class's interface; __call__ gives the whole table
-        return None, field_name, False
+def _variables(variables: Mapping[str, str | None], where: str, *, keep_unknown: bool = False) -> dict[str, Any]:
+    """Return our settings among *variables*, whose names may be in any case; other programs have theirs there.
 
-    def __call__(self) -> dict[str, Any]:
-        named = next((name for source in self._before if (name := source().get("profile"))), None)
-        path = profiles_file()
-        try:
-            tables = tomllib.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            tables = {}
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise ConfigError(f"cannot read the profile file {path}: {error}") from None
-        table = tables.get(named or "default")
-        if table is None:
-            if named and named != "default":
-                known = ", ".join(sorted(tables)) or "none"
-                raise ConfigError(f"no profile {named!r} in {path}; profiles there: {known}")
-            return {}
-        if not isinstance(table, dict):
-            raise ConfigError(f"{path}: {named or 'default'!r} must be a table")
-        return _with_keyring({str(name): value for name, value in table.items()}, named or "default")
+    *keep_unknown* keeps the name of a variable that begins like ours and is not known, so that it is refused: a typo.
+    """
+    found: dict[str, Any] = {}
+    for variable, text in variables.items():
+        name = variable.lower()
+        if text is None or not name.startswith(_PREFIX.lower()):
+            continue
+        field = name.removeprefix(_PREFIX.lower())
+        if field not in OctopusSettings.model_fields:
+            if keep_unknown and text:
+                found[name] = text
+        elif (value := _from_text(field, text, where)) is not None:
+            found[field] = value
+    return found
+
+
+def _from_text(field: str, text: str, where: str) -> Any:
+    if field not in _TABLES:
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:  # raised below, where the parser's error with the text in it is gone
+        pass
+    if field == "omitted_values":
+        return text  # one of its modes
+    raise ConfigError(f"{field}: {_PREFIX}{field.upper()} in {where} must be JSON, such as {_TABLES[field]}")
+
+
+def _env_file() -> dict[str, str | None]:
+    path = Path(".env")
+    if not (path.is_file() or path.is_fifo()):
+        return {}
+    from dotenv import dotenv_values  # noqa: PLC0415 - most processes have no such file
+
+    try:
+        return dotenv_values(path, encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path.resolve()}: {error}") from None
+
+
+def _profile(named: str | None) -> dict[str, Any]:
+    """Return the table *named* of the profile file, or its default one."""
+    path = profiles_file()
+    try:
+        tables = _tables(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        tables = {}
+    except (OSError, ValueError) as error:  # not UTF-8, or not TOML: both are ValueErrors
+        raise ConfigError(f"cannot read the profile file {path}: {error}") from None
+    table = tables.get(named or "default")
+    if table is None:
+        if named and named != "default":
+            known = ", ".join(sorted(tables)) or "none"
+            raise ConfigError(f"no profile {named!r} in {path}; profiles there: {known}")
+        return {}
+    if not isinstance(table, dict):
+        raise ConfigError(f"{path}: {named or 'default'!r} must be a table")
+    return _with_keyring({str(name): value for name, value in table.items()}, named or "default")
+
+
+def _tables(text: str) -> dict[str, Any]:
+    import tomllib  # noqa: PLC0415 - most processes have no such file
+
+    return tomllib.loads(text)
 
 
 def system_keyring() -> Any:
@@ -416,39 +436,21 @@ def _with_keyring(table: dict[str, Any], profile: str) -> dict[str, Any]:
     return {**table, **{name: value for name, value in found.items() if value is not None}}
 
 
-class _NoRedirection(PydanticBaseSettingsSource):
-    """Gives no value: refuses a `.env` that would send credentials from another source to an address of its own.
+def _refuse_redirection(above: dict[str, Any], lines: dict[str, Any], below: dict[str, Any]) -> None:
+    """Refuse *lines* of a `.env` that would send credentials from another source to an address of their own.
 
     Otherwise anyone who can put a file into a working folder could collect the credentials used there.
     """
-
-    def __init__(
-        self,
-        settings_cls: type[BaseSettings],
-        above: tuple[Callable[[], dict[str, Any]], ...],
-        dotenv: Callable[[], dict[str, Any]],
-        below: Callable[[], dict[str, Any]],
-    ) -> None:
-        super().__init__(settings_cls)
-        self._above, self._dotenv, self._below = above, dotenv, below
-
-    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - the base class's interface
-        return None, field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        local = self._dotenv()
-        above = {name: value for source in reversed(self._above) for name, value in source().items()}
-        if "endpoint" not in local or "endpoint" in above:
-            return {}
-        others = {**self._below(), **above}
-        held = [name for name in _SECRETS if name in others and (name in above or name not in local)]
-        if held and str(others.get("trust_env_file", "")).lower() not in _YES:
-            raise ConfigError(
-                f"{Path('.env').resolve()} names the endpoint, but {' and '.join(held)} come from another source: that "
-                "file would decide who gets them. Set OCTOPUS_ENDPOINT in the environment or pass endpoint=..., put "
-                "the credentials into the same file, or allow it with OCTOPUS_TRUST_ENV_FILE=1 in the environment"
-            )
-        return {}
+    if "endpoint" not in lines or "endpoint" in above:
+        return
+    others = {**below, **above}
+    held = [name for name in _SECRETS if name in others and (name in above or name not in lines)]
+    if held and str(others.get("trust_env_file", "")).lower() not in _YES:
+        raise ConfigError(
+            f"{Path('.env').resolve()} names the endpoint, but {' and '.join(held)} come from another source: that "
+            "file would decide who gets them. Set OCTOPUS_ENDPOINT in the environment or pass endpoint=..., put "
+            "the credentials into the same file, or allow it with OCTOPUS_TRUST_ENV_FILE=1 in the environment"
+        )
 
 
 def _explain(error: ValidationError) -> str:

@@ -94,7 +94,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "typer": ("cli",),
     "rich": ("cli", "display"),
     "pytest": ("testing",),
-    "pydantic_settings": ("settings", "cli"),
+    "dotenv": ("settings",),
     "pandas": ("tables",),
     "polars": ("tables",),
     "pyarrow": ("tables",),

@@ -165,6 +165,28 @@ def test_structured_settings_come_from_the_environment_as_json(monkeypatch: pyte
     assert settings.omitted_values is OmittedValues.READ_FIRST
 
 
+def test_variables_are_found_in_any_case_and_tables_of_two_sources_complete_each_other(
+    own_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (own_folder / ".env").write_text(
+        'export octopus_batch_sizes=\'{"UploadItemList": 20, "GetItemList": 5}\'  # a comment\nOCTOPUS_SAFETY\n'
+    )
+    monkeypatch.setenv("octopus_batch_sizes", '{"GetItemList": 7}')
+    monkeypatch.setenv("Octopus_Omitted_Values", '{"*": ["price"]}')
+    settings = OctopusSettings.load(**GIVEN)
+    assert settings.batch_sizes == {"UploadItemList": 20, "GetItemList": 7}
+    assert settings.omitted_values == {"*": ["price"]}
+    assert settings.safety == {}
+
+
+@pytest.mark.parametrize("text", [b"OCTOPUS_USER_AGENT=\xff\n", b"OCTOPUS_SAFETY=" + TOKEN.encode()])
+def test_an_env_file_that_cannot_be_read_is_a_config_error_without_its_text(text: bytes, own_folder: Path) -> None:
+    (own_folder / ".env").write_bytes(text)
+    with pytest.raises(ConfigError, match=r"\.env") as caught:
+        OctopusSettings.load(**GIVEN)
+    assert_hides_secrets(caught.value, caught.value.__cause__, vars(caught.value.__context__ or caught.value))
+
+
 # -- errors --------------------------------------------------------------------------------------------------------
 
 
@@ -248,7 +270,7 @@ def test_a_wrong_value_in_the_environment_is_refused_without_showing_it(monkeypa
     given = {name: value for name, value in GIVEN.items() if name != "authtoken"}
     with pytest.raises(ConfigError) as caught:
         OctopusSettings.load(**given)
-    assert "batch_sizes" in str(caught.value)
+    assert 'OCTOPUS_BATCH_SIZES in the environment must be JSON, such as {"UploadItemList": 20}' in str(caught.value)
     assert_hides_secrets(caught.value)
     monkeypatch.delenv("OCTOPUS_BATCH_SIZES")
     with pytest.raises(ConfigError, match="authtoken") as caught:

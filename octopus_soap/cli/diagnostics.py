@@ -14,7 +14,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
-from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource, InitSettingsSource
 
 from octopus_soap._http import is_loopback
 from octopus_soap.client import OctopusClient
@@ -22,7 +21,7 @@ from octopus_soap.contracts.diff import compare
 from octopus_soap.contracts.pin import pinned_files, tried_contract
 from octopus_soap.contracts.wsdl import load_contract
 from octopus_soap.errors import ConfigError, OctopusError
-from octopus_soap.settings import OctopusSettings, profiles_file, server_of
+from octopus_soap.settings import OctopusSettings, profiles_file, server_of, settings_sources
 from octopus_soap.transport import probes
 from octopus_soap.transport.fetch import ContractFetcher
 from octopus_soap.wire.redact import Redactor
@@ -249,17 +248,12 @@ class Diagnostics:
 
 def origins(connection: Connection, settings: OctopusSettings) -> list[tuple[str, str, str]]:
     """Return name, value and source of every setting that is not at its default; secrets are left out."""
-    kind = OctopusSettings
     names = ("endpoint", "authtoken", "merchantname", "accessid", "profile")
     given = {name: value for name in names if (value := getattr(connection, name)) is not None}
-    arguments = InitSettingsSource(kind, init_kwargs=given)
-    sources = kind.settings_customise_sources(
-        kind, arguments, EnvSettingsSource(kind), DotEnvSettingsSource(kind), arguments
-    )
-    labels = ("command line", "environment", ".env", f"profile {settings.profile}")
-    found = [(label, source()) for label, source in zip(labels, sources, strict=False)]  # the last gives no values
+    found = settings_sources(given)
+    found[0] = ("command line", given)
     rows: list[tuple[str, str, str]] = []
-    for name in kind.model_fields:
+    for name in OctopusSettings.model_fields:
         where = next((label for label, values in found if name in values), None)
         if where is not None:
             chosen: Any = getattr(settings, name)
