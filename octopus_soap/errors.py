@@ -33,6 +33,8 @@ a secret of a living client (whatever part of the answer echoed it), and none ho
 
 from __future__ import annotations
 
+import sys
+import warnings
 import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -77,6 +79,18 @@ def safe_text(text: str, limit: int = 2048, *, lines: bool = False) -> str:
         if (mask := known()) is not None:
             text = mask.text(text)
     return clip("\n".join(map(one_line, text.split("\n"))) if lines else one_line(text), limit)
+
+
+class OddTextWarning(UserWarning):
+    """A table has texts where numbers belong; they are in a column of their own."""
+
+
+def warn_caller(message: str, category: type[Warning]) -> None:
+    """Warn at the line that called this package, without secrets and on one line."""
+    depth, frame = 2, sys._getframe(1)  # noqa: SLF001 - what `warnings` itself counts frames with
+    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).startswith("octopus_soap."):
+        depth, frame = depth + 1, frame.f_back
+    warnings.warn(safe_text(message, _MESSAGE_LIMIT), category, stacklevel=depth)
 
 
 _MESSAGE_LIMIT = 800  # leaves room for the call's facts; the whole text stays under 1 kB

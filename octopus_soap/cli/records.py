@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from octopus_soap.models.base import WireModel
     from octopus_soap.tables.columns import Kind
+    from octopus_soap.tables.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +117,21 @@ def as_parquet(records: Records) -> bytes:
     known = kinds_of(records.model) if records.model else {}
     table = Table({}, {})
     for name in records.columns(flat, all_of_model=True):
-        table.add(name, *_column([row.get(name) for row in flat], known.get(name)))
+        _add(table, name, [row.get(name) for row in flat], known.get(name))
     return parquet_file(table, "--output parquet")
+
+
+def _add(table: Table, name: str, values: list[Any], declared: Kind | None) -> None:
+    """Add a column; counts as numbers, and those that are no number in a column of their own."""
+    from octopus_soap.tables.columns import Kind, counted, text_column  # noqa: PLC0415 - only for this format
+
+    if declared is not Kind.COUNT or not all(value is None or isinstance(value, str) for value in values):
+        table.add(name, *_column(values, None if declared is Kind.COUNT else declared))
+        return
+    kind, numbers, odd = counted(values)
+    table.add(name, kind, numbers)
+    if any(text is not None for text in odd):
+        table.add(text_column(name), Kind.TEXT, odd)
 
 
 def _column(values: list[Any], declared: Kind | None) -> tuple[Kind, list[Any]]:

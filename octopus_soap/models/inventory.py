@@ -7,10 +7,13 @@ derived from, so only the SKU's length is enforced, before a call is sent.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from octopus_soap.models.base import WireModel, member
-from octopus_soap.models.scalars import Amount, Count, Flag, Int32, Moment, Real, Text
+from octopus_soap.models.scalars import Amount, Count, Flag, Int32, Moment, Real, Text, number_of, refused
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 
 class StoreStockInfo(WireModel):
@@ -89,7 +92,8 @@ class InventoryItem(WireModel):
     """An item of the shop's catalogue.
 
     `applicable_stock`, `stock` and `form_quantity` are text here, as the page says, and numbers in
-    `QuantityInfoResponse`. `blank` and `none` stand in the page's table and may not be real members.
+    `QuantityInfoResponse`; `stock_quantity` and its like read them as numbers, and so do tables.
+    `blank` and `none` stand in the page's table and may not be real members.
     """
 
     key_field: ClassVar[str] = "sku"
@@ -162,6 +166,42 @@ class InventoryItem(WireModel):
     field_locks: Locks | None = member("FieldLocks")
 
     @property
+    def stock_quantity(self) -> int | Decimal | None:
+        """The stock as a number, a Decimal if it is not whole; None where the service sent none.
+
+        Raises:
+            ValueError: `stock` is a text that is no number.
+        """
+        return self._number("stock")
+
+    @property
+    def applicable_stock_quantity(self) -> int | Decimal | None:
+        """The applicable stock as a number, as in `stock_quantity`.
+
+        Raises:
+            ValueError: `applicable_stock` is a text that is no number.
+        """
+        return self._number("applicable_stock")
+
+    @property
+    def form_quantity_number(self) -> int | Decimal | None:
+        """`form_quantity` as a number, as in `stock_quantity`.
+
+        Raises:
+            ValueError: `form_quantity` is a text that is no number.
+        """
+        return self._number("form_quantity")
+
+    def _number(self, name: str) -> int | Decimal | None:
+        text: str | None = getattr(self, name)
+        if text is None or not text.strip():
+            return None
+        number = number_of(text)
+        if number is None:
+            raise refused(f"{name} of {self.sku!r} is the text {text[:60]!r}, which is no number; read .{name} instead")
+        return number
+
+    @property
     def stores(self) -> list[StoreStockInfo]:
         """Store stock, empty where the service sent none."""
         return self.store_stock_info_list or []
@@ -203,6 +243,11 @@ class QuantityInfoResponse(WireModel):
     stock: Int32 | None = member("Stock")
     form_quantity: Int32 | None = member("FormQuantity")
     error_message: Text | None = member("ErrorMessage")
+
+    @property
+    def stock_quantity(self) -> int | None:
+        """`stock`, under the name that it has as a number in `InventoryItem` too."""
+        return self.stock
 
 
 class IsSkuExistResponse(WireModel):

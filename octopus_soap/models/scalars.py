@@ -15,7 +15,7 @@ import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self, get_args
 
 from pydantic import Field
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
@@ -105,9 +105,13 @@ def _decimal(value: Any) -> Decimal:
         raise refused("expected a Decimal, an int, or text such as '19.99'")
     if not number.is_finite():
         raise refused("NaN and Infinity are not amounts")
-    if len(number.as_tuple().digits) > _DOTNET_DIGITS or abs(number.adjusted()) > _DOTNET_DIGITS:
+    if not _fits(number):
         raise refused(f"more than {_DOTNET_DIGITS} digits do not fit the service's decimal type")
     return number
+
+
+def _fits(number: Decimal) -> bool:
+    return len(number.as_tuple().digits) <= _DOTNET_DIGITS and abs(number.adjusted()) <= _DOTNET_DIGITS
 
 
 def _exact(value: float) -> Decimal:
@@ -121,8 +125,26 @@ def _exact(value: float) -> Decimal:
     return written
 
 
+def number_of(text: str) -> int | Decimal | None:
+    """Return the number that *text* is written as, an int if it is whole; None if it is no number.
+
+    Only the forms of xs:decimal count, with spaces around them: `7`, `-3`, `7.0000`, `2.5`.
+    """
+    stripped = text.strip()
+    if stripped.isdigit() and stripped.isascii() and len(stripped) <= _DOTNET_DIGITS:
+        return int(stripped)
+    if not _DECIMAL.fullmatch(stripped) or not _fits(number := Decimal(stripped)):
+        return None
+    return int(number) if number == number.to_integral_value() else number
+
+
 def _count(value: Any) -> str:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
+        return _text(value)
+    if isinstance(value, int):
+        return str(value)
+    number = _decimal(value)
+    return str(int(number)) if number == number.to_integral_value() else format(number, "f")
 
 
 def _flag_text(value: Any) -> str:
@@ -190,7 +212,13 @@ Text = Annotated[str, _Scalar(_text, core_schema.str_schema(strict=True))]
 """Text XML can carry; never stripped."""
 
 Count = Annotated[str, _Scalar(_count, core_schema.str_schema(strict=True))]
-"""A whole number the page types as text; an int is written as one."""
+"""A number of pieces that the page types as text; an int is written as one. `number_of` reads it."""
+
+
+def is_count(annotation: Any) -> bool:
+    """Return whether *annotation* is `Count`, or `Count | None`."""
+    return annotation == Count or Count in get_args(annotation)
+
 
 FlagText = Annotated[str, _Scalar(_flag_text, core_schema.str_schema(strict=True))]
 """A flag the page types as text; a bool is written as true or false."""

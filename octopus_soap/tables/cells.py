@@ -118,7 +118,6 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, excel: bo
 MISSING = object()
 """The cell holds nothing: None, NaN, NaT or NA."""
 
-_COUNTS = frozenset({"stock", "applicable_stock", "form_quantity"})  # text on the page, whole numbers in every table
 _WRITTEN_FLAGS = {"True": "true", "False": "false"}  # as to_csv writes them
 _WRITTEN_MOMENT = re.compile(r"^(\d{4}-\d\d-\d\d) (\d\d:)")  # as to_csv writes it
 _NOTHING = frozenset({"NAType", "NaTType"})  # pandas' own, told by name: polars users need no pandas
@@ -136,7 +135,7 @@ def cell(value: Any, column: Column, money_digits: int | None = None) -> Any:
         return MISSING
     kind = column.kind
     if kind is Kind.TEXT:
-        return _text(value, column.path[-1])
+        return _text(value)
     if kind is Kind.INTEGER:
         return _integer(value)
     if kind is Kind.FLAG and isinstance(value, str):
@@ -161,9 +160,7 @@ def _rounded(value: float, digits: int) -> Decimal:
         raise ValueError("too large for an amount") from None
 
 
-def _text(value: Any, member: str) -> str:
-    if member in _COUNTS and not isinstance(value, bool) and isinstance(_integer(value), int):
-        return str(_integer(value))
+def _text(value: Any) -> str:
     if not isinstance(value, str):
         kind = type(value).__name__
         raise ValueError(f"expected text, not {kind}; read the column as text (dtype=str), so that no zero is lost")  # noqa: TRY004 - collected as a problem

@@ -13,10 +13,11 @@ from datetime import datetime
 from decimal import Decimal
 from enum import Enum, StrEnum
 from functools import cache
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Any, cast, get_args, get_origin
 
 from octopus_soap.models.base import WireModel, inner_type
 from octopus_soap.models.orders import OrderResponseItem
+from octopus_soap.models.scalars import INT64_MAX, INT64_MIN, is_count, number_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,6 +32,8 @@ class Kind(StrEnum):
 
     TEXT = "text"
     INTEGER = "integer"
+    COUNT = "count"
+    """A number of pieces that the page types as text; a table holds it as a number (see `counted`)."""
     FLAG = "flag"
     REAL = "real"
     AMOUNT = "amount"
@@ -97,6 +100,8 @@ class TableSchema:
 
 def kind_of(annotation: Any) -> Kind:
     """What a column of values of the type *annotation* holds."""
+    if is_count(annotation):
+        return Kind.COUNT
     inner = inner_type(annotation)
     if get_origin(inner) is list:
         return Kind.JSON
@@ -121,8 +126,30 @@ def table_schema(model: type[WireModel], *, secrets: bool = False) -> TableSchem
                 for part in table_schema(inner, secrets=secrets).columns
             ]
         else:
-            columns.append(Column(name, kind_of(inner), (name,)))
+            columns.append(Column(name, kind_of(field.annotation), (name,)))
     return TableSchema(model, tuple(columns), spread)
+
+
+def text_column(name: str) -> str:
+    """Return the name of the column for what is no number among the counts of the column *name*."""
+    return f"{name}_text"
+
+
+def counted(texts: list[str | None]) -> tuple[Kind, list[int | None] | list[Decimal | None], list[str | None]]:
+    """Return a column of counts as numbers: its kind, its values, and the texts that are no number.
+
+    The numbers are integers, or all of them decimals if one is not whole. Nothing and empty text are None.
+    """
+    read = {text: number_of(text) for text in {*texts} if text is not None}
+    numbers = [None if text is None else read[text] for text in texts]
+    odd = [
+        text if number is None and text and text.strip() else None for text, number in zip(texts, numbers, strict=True)
+    ]
+    if all(
+        number is None or (isinstance(number, int) and INT64_MIN <= number <= INT64_MAX) for number in read.values()
+    ):
+        return Kind.INTEGER, cast("list[int | None]", numbers), odd
+    return Kind.AMOUNT, [None if number is None else Decimal(number) for number in numbers], odd
 
 
 def plain(value: Any) -> Any:

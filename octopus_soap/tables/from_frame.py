@@ -17,7 +17,7 @@ from octopus_soap.errors import InvalidInputError, Problem
 from octopus_soap.models.base import WireModel, inner_type
 from octopus_soap.models.inventory import InventoryItem
 from octopus_soap.tables.cells import MISSING, cell
-from octopus_soap.tables.columns import Column, Kind, Spread, TableSchema, table_schema
+from octopus_soap.tables.columns import Column, Kind, Spread, TableSchema, table_schema, text_column
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,6 +141,8 @@ class _Reader:
                 spread.setdefault(target.label, {})[outer] = value
             elif inner:
                 record.nested.setdefault(outer, {})[inner[0]] = value
+            elif outer in record.own:
+                self._mark(row, name, f"{outer} has a value in this row too; keep one of them")
             else:
                 record.own[outer] = value
         by_store = self._layout.spread is not None and self._layout.spread.by_store
@@ -259,6 +261,10 @@ def _contents(frame: Any) -> tuple[list[Any], dict[Any, list[Any]], list[Any]]:
 def _accepted(shape: TableSchema) -> dict[str, _Target]:
     """Every name a column may have, with where it goes."""
     accepted = {column.name: _Target(column) for column in shape.columns}
+    for column in shape.columns:
+        if column.kind is Kind.COUNT:  # what a table holds of it that is no number
+            name = text_column(column.name)
+            accepted[name] = _Target(Column(name, Kind.TEXT, column.path))
     if shape.spread is not None:
         text = Column(shape.spread.attribute, Kind.JSON, (shape.spread.attribute,))
         accepted[text.name] = _Target(text)

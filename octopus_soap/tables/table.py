@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from octopus_soap.errors import InvalidInputError, Problem
+from octopus_soap.errors import InvalidInputError, OddTextWarning, Problem, warn_caller
 from octopus_soap.models.base import WireModel
-from octopus_soap.tables.columns import Column, Kind, kind_of, table_schema, used
+from octopus_soap.tables.columns import Column, Kind, counted, kind_of, table_schema, text_column, used
 
 if TYPE_CHECKING:
     from octopus_soap.results import BatchResult
@@ -117,10 +117,33 @@ def _values(keyed: list[tuple[str, Any]], stores: Stores, *, everything: bool, s
     if shape.spread is not None and stores == "rows":
         owners, nested = _spread_rows(values, shape.spread)
     for column, found in _kept(shape.columns, values, model.key_field, everything=everything).items():
-        table.add(column.name, column.kind, found if nested is None else [found[owner] for owner in owners])
+        for name, kind, cells in _as_numbers(column, found, keyed):
+            table.add(name, kind, cells if nested is None else [cells[owner] for owner in owners])
     if shape.spread is not None:
         _add_nested(table, values, nested, shape.spread, stores, everything=everything)
     return table
+
+
+def _as_numbers(
+    column: Column, found: list[Any], keyed: list[tuple[str, Any]]
+) -> Iterator[tuple[str, Kind, list[Any]]]:
+    """Yield a column as it is; one of counts as numbers, with what is no number in a column of its own."""
+    if column.kind is not Kind.COUNT:
+        yield column.name, column.kind, found
+        return
+    kind, numbers, odd = counted(found)
+    yield column.name, kind, numbers
+    strange = [position for position, text in enumerate(odd) if text is not None]
+    if strange:
+        yield text_column(column.name), Kind.TEXT, odd
+        keys = [getattr(value, value.key_field, None) or key for key, value in (keyed[at] for at in strange[:3])]
+        shown = ", ".join(f"{odd[at]!r} of {key!r}"[:80] for at, key in zip(strange, keys, strict=False))
+        warn_caller(
+            f"{column.name}: {len(strange)} of {len(found)} values are texts that are no number ({shown}"
+            f"{', …' if len(strange) > len(keys) else ''}). They are in the column {text_column(column.name)!r}, and "
+            f"{column.name!r} has no value there",
+            OddTextWarning,
+        )
 
 
 def _kept(columns: tuple[Column, ...], records: list[Any], key: str, *, everything: bool) -> dict[Column, list[Any]]:

@@ -20,6 +20,7 @@ from octopus_soap import (
     InventoryItem,
     ItemOutcome,
     ItemQuantityAndPrice,
+    OddTextWarning,
     OrderItem,
     OrderResponseItem,
     OutcomeStatus,
@@ -27,6 +28,7 @@ from octopus_soap import (
     VariationInfo,
 )
 from octopus_soap.models import WireModel
+from octopus_soap.models.scalars import is_count, number_of
 from octopus_soap.tables import items_from_frame, to_arrow, to_frame, to_records
 from tests.wire.model_strategies import MODELS, instances
 
@@ -70,6 +72,10 @@ def filled(model: WireModel) -> WireModel:
         if isinstance(value, list):
             value = [filled(v) if isinstance(v, WireModel) else v for v in value]
             value = [v for v in value if not isinstance(v, WireModel) or v.model_fields_set] or None
+        if is_count(type(model).model_fields[name].annotation) and value is not None:
+            number = number_of(value)  # a table holds the number, not how it was written
+            value = str(number) if isinstance(number, int) else format(number, "f") if number is not None else value
+            value = value if value.strip() else None
         if value is not None:
             kept[name] = value
     return type(model)(**kept)
@@ -92,6 +98,7 @@ KEYED = [model for model in MODELS if model.key_field]
 @pytest.mark.parametrize("backend", ["pandas", "polars"])
 @pytest.mark.parametrize("stores", ["rows", "columns", "json"])
 @given(data=st.data())
+@pytest.mark.filterwarnings("ignore::octopus_soap.errors.OddTextWarning")
 def test_what_goes_through_a_frame_comes_back_the_same(data: st.DataObject, backend: str, stores: str) -> None:
     model = data.draw(st.sampled_from(KEYED))
     models = distinct(data.draw(st.lists(instances(model), min_size=1, max_size=4)))
@@ -101,6 +108,7 @@ def test_what_goes_through_a_frame_comes_back_the_same(data: st.DataObject, back
 
 
 @given(data=st.data())
+@pytest.mark.filterwarnings("ignore::octopus_soap.errors.OddTextWarning")
 def test_arrow_and_records_hold_the_same_values(data: st.DataObject) -> None:
     model = data.draw(st.sampled_from(KEYED))
     models = distinct(data.draw(st.lists(instances(model), min_size=1, max_size=4)))
@@ -125,6 +133,39 @@ def test_csv_keeps_leading_zeros_when_read_as_text(tmp_path) -> None:
 def test_parquet_comes_back_the_same(tmp_path) -> None:
     to_frame([ITEM], backend="polars").write_parquet(tmp_path / "items.parquet")
     assert items_from_frame(pl.read_parquet(tmp_path / "items.parquet")) == [ITEM]
+
+
+def test_stock_that_the_page_types_as_text_is_a_number_in_every_table_and_what_is_none_is_kept_and_warned_of() -> None:
+    texts = ["7", " 3 ", "12.0000", "-1", "", None]
+    items = [InventoryItem(sku=str(n), stock=text, form_quantity="1") for n, text in enumerate(texts)]
+    frame = to_frame(items)
+    assert str(frame.stock.dtype) == "Int64"
+    assert frame.stock.tolist() == [7, 3, 12, -1, pd.NA, pd.NA]
+    assert int(frame.stock.sum()) == 21
+    assert frame[frame.stock < 0].sku.tolist() == ["3"]
+    assert "stock_text" not in frame
+    assert to_frame(items, backend="polars").schema["stock"] == pl.Int64()
+    assert [row["stock"] for row in to_records(items)] == [7, 3, 12, -1, None, None]
+    assert [item.stock_quantity for item in items] == [7, 3, 12, -1, None, None]
+    assert items[0].form_quantity_number == 1
+    assert items[0].applicable_stock_quantity is None
+
+    odd = [*items, InventoryItem(sku="A-1", stock="12 pcs"), InventoryItem(sku="A-2", stock="2.5")]
+    with pytest.warns(OddTextWarning) as warned:
+        frame = to_frame(odd)
+    assert str(warned[0].message) == (
+        "stock: 1 of 8 values are texts that are no number ('12 pcs' of 'A-1'). They are in the column 'stock_text', "
+        "and 'stock' has no value there"
+    )
+    assert warned[0].filename == __file__
+    assert frame.stock.dropna().tolist() == [Decimal(n) for n in ("7", "3", "12", "-1", "2.5")]
+    assert frame[frame.stock_text.notna()].sku.tolist() == ["A-1"]
+    assert [item.stock for item in items_from_frame(frame)] == ["7", "3", "12", "-1", None, None, "12 pcs", "2.5"]
+    with pytest.raises(ValueError, match=r"stock of 'A-1' is the text '12 pcs', which is no number; read \.stock"):
+        _ = odd[6].stock_quantity
+    frame.loc[6, "stock"] = 12
+    [problem] = problems(frame, InventoryItem)
+    assert problem == "[6] 'A-1' stock_text: stock has a value in this row too; keep one of them (got '12 pcs')"
 
 
 # -- columns -----------------------------------------------------------------------------------------------------------
