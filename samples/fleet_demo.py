@@ -14,6 +14,7 @@ import gzip
 import json
 import os
 import random
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,7 @@ from pathlib import Path
 
 from octopus_soap.emulator import Emulator, Merchant
 from octopus_soap.fleet import Fleet
+from octopus_soap.fleet.celery_engine import delete_queues
 from octopus_soap.fleet.vault import KEYS_VARIABLE, new_key
 
 FUNCTIONS = '''
@@ -116,17 +118,19 @@ def main() -> int:
         (folder / "fleet_functions.py").write_text(FUNCTIONS)
         sys.path.insert(0, str(folder))
         place = folder / "fleet.db"
-        with Fleet(place) as fleet:
+        with Fleet(place) as enrolled:
             for name in names:
                 one = service.settings(name)
-                fleet.registry.add(name, every={"push": 20, "orders": 20}, **one)
+                enrolled.registry.add(name, every={"push": 20, "orders": 20}, **one)
         print(f"{len(names)} merchants, {sum(map(len, sold.values()))} items, {3 * len(names)} orders", flush=True)
         started = time.monotonic()
         common = ["--ledger", str(place)]
         commands = [["run", "--module", "fleet_functions"]]
         if given.engine == "celery":
-            worker = ["worker", "--module", "fleet_functions", "--broker", given.broker]
-            commands = [["tick", "--broker", given.broker, "--workers", "2"], worker, worker]
+            fleet = f"demo-{secrets.token_hex(4)}"
+            there = ["--broker", given.broker, "--fleet-name", fleet]
+            worker = ["worker", "--module", "fleet_functions", *there]
+            commands = [["tick", "--workers", "2", *there], worker, worker]
         environment = os.environ | {"PYTHONPATH": str(folder)}
         workers = [
             subprocess.Popen([sys.executable, "-m", "octopus_soap", "fleet", *words, *common], env=environment)  # noqa: S603 - our own commands
@@ -139,6 +143,8 @@ def main() -> int:
             process.terminate()
         for process in workers:
             process.wait(60)
+        if given.engine == "celery":
+            delete_queues(given.broker, name=fleet)
         found = differences(service, sold, folder)
         print(f"{time.monotonic() - started:.0f} s with the engine {given.engine}")
     print(*(found[:20] or ["no differences"]), sep="\n")

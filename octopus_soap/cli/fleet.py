@@ -60,6 +60,18 @@ Module = Annotated[
         help="Dotted name of the module with your functions stock, orders and changes.",
     ),
 ]
+Broker = Annotated[
+    str, typer.Option("--broker", envvar="OCTOPUS_FLEET_BROKER", metavar="URL", help="amqp://user@host// or redis://")
+]
+FleetName = Annotated[
+    str,
+    typer.Option(
+        "--fleet-name",
+        envvar="OCTOPUS_FLEET_NAME",
+        metavar="NAME",
+        help="The queues at the broker begin with it: two fleets on one broker need two names.",
+    ),
+]
 _MODULE = '''"""The functions of the fleet: fill in those you need, and delete the others."""
 
 
@@ -325,9 +337,7 @@ def _fleet(place: str, module: str, broker: str | None, **options: Any) -> Fleet
     if broker is not None:
         from octopus_soap.fleet.celery_engine import CeleryEngine  # noqa: PLC0415 - an extra
 
-        options["engine"] = CeleryEngine(broker, workers=options.pop("workers", 1))
-    else:
-        options.pop("workers", None)
+        options["engine"] = CeleryEngine(broker, workers=options.pop("workers"), name=options.pop("name"))
     functions = load_functions(module) if module else {}
     return Fleet(place, **functions, **options)
 
@@ -355,33 +365,43 @@ def run(
 @app.command("tick")
 def tick(
     *,
-    broker: Annotated[
-        str, typer.Option(envvar="OCTOPUS_FLEET_BROKER", metavar="URL", help="amqp://user@host// or redis://")
-    ],
+    broker: Broker,
     workers: Annotated[int, typer.Option(min=1, metavar="COUNT", help="How many workers there are.")] = 1,
+    fleet_name: FleetName = "octopus",
     place: PlaceOption = PLACE,
 ) -> None:
     """Hand due runs to Celery's workers. Any number of tickers may run."""
-    with _fleet(place, "", broker, workers=workers) as fleet:
+    from octopus_soap.fleet.celery_engine import make_app, reach  # noqa: PLC0415 - an extra
+
+    if why := reach(make_app(broker, name=fleet_name)):
+        notice(f"the broker is away, and waited for: {why}")
+    with _fleet(place, "", broker, workers=workers, name=fleet_name) as fleet:
         fleet.run(stop=_stop())
 
 
 @app.command("worker")
 def worker(
     *,
-    broker: Annotated[
-        str, typer.Option(envvar="OCTOPUS_FLEET_BROKER", metavar="URL", help="amqp://user@host// or redis://")
-    ],
+    broker: Broker,
     module: Module,
     queues: Annotated[str, typer.Option(metavar="LIST", help="orders,push,changes,slow; all by default.")] = "",
     slots: Annotated[int, typer.Option(min=1, metavar="COUNT", help="Threads; they mostly wait.")] = 32,
+    fleet_name: FleetName = "octopus",
     place: PlaceOption = PLACE,
 ) -> None:
     """Run a Celery worker. SIGTERM finishes the runs under way."""
     from octopus_soap.fleet.celery_engine import work  # noqa: PLC0415 - an extra
 
     with _fleet(place, module, None) as fleet:
-        work(broker, fleet.deliver, queues=queues, slots=slots)
+        work(broker, fleet.deliver, queues=queues, slots=slots, name=fleet_name)
+
+
+@app.command("delete-queues")
+def delete_queues(*, broker: Broker, fleet_name: FleetName = "octopus") -> None:
+    """Delete a fleet's queues at the broker, after it was renamed. Runs that wait there are found by a tick."""
+    from octopus_soap.fleet.celery_engine import delete_queues as delete  # noqa: PLC0415 - an extra
+
+    notice(f"deleted {delete(broker, name=fleet_name)} queues of the fleet {fleet_name}")
 
 
 @app.command("status")

@@ -6,67 +6,105 @@ results, schedule and priorities. A message holds the merchant's name and the jo
 RabbitMQ redelivers a run as soon as the dead worker's connection closes. Redis does after its visibility timeout, and
 may lose what waits when it restarts; both are covered by the schedule, which hands lost runs over again after
 `lost_seconds`.
+
+A fleet has a name, and its queues begin with it (`octopus.push`): two fleets on one broker need two names.
 """
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import secrets
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from octopus_soap.errors import ConfigError
-from octopus_soap.fleet.engines import SLOTS
+from octopus_soap.fleet.engines import FLEET_NAME, SLOTS
 from octopus_soap.fleet.schedule import QUEUES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Generator, Mapping
 
     from octopus_soap.fleet.schedule import Due
 
-TASK = "octopus_soap.fleet.run"
+log = logging.getLogger("octopus_soap.fleet")
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _VISIBILITY_SECONDS = 300
-_SUBMIT_SECONDS = 3
+_REACH_SECONDS = 4
 
 
-def register(app: Any, run: Callable[[str, str, threading.Event], object]) -> Any:
+def task_name(name: str) -> str:
+    """Return the name of a fleet's task in Celery."""
+    return f"{name}.run"
+
+
+def queue_name(name: str, queue: str) -> str:
+    """Return the name at the broker of a fleet's queue.
+
+    Raises:
+        ConfigError: the fleet's name cannot be part of one.
+    """
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"the fleet's name {name[:60]!r}: give 1 to 40 letters, digits, - and _; its queues begin with it"
+        )
+    return f"{name}.{queue}"
+
+
+def register(app: Any, run: Callable[[str, str, threading.Event], object], *, name: str = FLEET_NAME) -> Any:
     """Add the fleet's task to your Celery application, and return the task.
 
     Args:
         app: the Celery application.
         run: `Fleet.deliver`.
+        name: the fleet's name.
+
+    Raises:
+        ConfigError: the name cannot be used, or another fleet of this name is registered.
     """
+    queue_name(name, "push")
+    if task_name(name) in app.tasks:
+        raise ConfigError(f"a fleet {name!r} is registered with this Celery application already; give it another name")
     stop = threading.Event()
     from celery.signals import worker_shutting_down  # type: ignore[import-untyped] # noqa: PLC0415 - no types; an extra
 
     worker_shutting_down.connect(lambda **_: stop.set(), weak=False)
 
-    def octopus_fleet_run(name: str, job: str) -> None:
-        run(name, job, stop)
+    def octopus_fleet_run(merchant: str, job: str) -> None:
+        run(merchant, job, stop)
 
     options = {"acks_late": True, "reject_on_worker_lost": True, "ignore_result": True, "max_retries": 0}
-    return app.task(name=TASK, **options)(octopus_fleet_run)
+    return app.task(name=task_name(name), **options)(octopus_fleet_run)
 
 
-def make_app(broker: str) -> Any:
+def make_app(broker: str, *, name: str = FLEET_NAME) -> Any:
     """Return a Celery application for the fleet alone.
 
     Args:
         broker: URL of the broker, such as `amqp://guest:guest@127.0.0.1//`.
+        name: the fleet's name.
 
     Raises:
-        ConfigError: Celery is not installed.
+        ConfigError: Celery is not installed, or the name cannot be used.
     """
+    names = [queue_name(name, queue) for queue in QUEUES]
     try:
         from celery import Celery  # type: ignore[import-untyped] # noqa: PLC0415 - no types; an extra
-        from kombu.entity import Queue  # noqa: PLC0415 - as above
+        from kombu.entity import Exchange, Queue  # noqa: PLC0415 - as above
     except ModuleNotFoundError:
         raise ConfigError("the Celery engine needs the extra `fleet`: pip install 'octopus-soap[fleet]'") from None
-    make_queue: Any = Queue  # it has no types
-    app = Celery("octopus-soap-fleet", broker=broker, set_as_current=False)
+    make_queue: Any = Queue  # they have no types
+    make_exchange: Any = Exchange
+    exchange = make_exchange(name, type="direct", durable=True)
+    app = Celery(f"{name}-fleet", broker=broker, set_as_current=False)
     app.conf.update(
-        task_queues=[make_queue(f"octopus.{name}", durable=True) for name in QUEUES],
-        task_default_queue="octopus.push",
+        task_queues=[make_queue(queue, exchange, routing_key=queue, durable=True) for queue in names],
+        task_default_queue=queue_name(name, "push"),
+        task_default_exchange=name,
+        task_create_missing_queues=False,
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         worker_prefetch_multiplier=1,
@@ -76,10 +114,79 @@ def make_app(broker: str) -> Any:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options=(
-            {"visibility_timeout": _VISIBILITY_SECONDS} if broker.startswith("redis") else {"confirm_publish": True}
+            {"visibility_timeout": _VISIBILITY_SECONDS, "global_keyprefix": f"{name}."}
+            if broker.startswith("redis")
+            else {"confirm_publish": True}
         ),
     )
     return app
+
+
+def reach(app: Any) -> str:
+    """Connect to an application's broker once, and return why it cannot be reached; empty if it can.
+
+    Raises:
+        ConfigError: the broker refused the user, the password or the virtual host, or no library speaks its protocol.
+    """
+    with _shown_errors(app), app.connection_for_write(connect_timeout=_REACH_SECONDS) as connection:
+        try:
+            connection.connect()
+        except (OSError, *connection.recoverable_connection_errors) as error:
+            if type(error).__name__ == "AuthenticationError":  # of Redis' client, a kind of ConnectionError there
+                raise
+            return f"{connection.as_uri()}: {getattr(error, 'strerror', None) or error}"
+    return ""
+
+
+@contextmanager
+def _shown_errors(app: Any) -> Generator[None]:
+    """Turn what a broker's client raises into a ConfigError; each client has classes of its own."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - see above
+        raise ConfigError(f"the broker {_shown(app)} cannot be used: {_reason(error)}") from None
+
+
+def _shown(app: Any) -> str:
+    """Return the broker's URL without its password."""
+    from kombu.utils.url import maybe_sanitize_url  # noqa: PLC0415 - an extra
+
+    return str(maybe_sanitize_url(app.conf.broker_url))
+
+
+def _reason(error: Exception) -> str:
+    if "redis" in str(error).casefold() and isinstance(error, AttributeError | ImportError):
+        return "Redis needs its client: pip install 'octopus-soap[fleet-redis]'"
+    return str(getattr(error, "reply_text", None) or error) or type(error).__name__
+
+
+def delete_queues(broker: str, *, name: str = FLEET_NAME) -> int:
+    """Delete a fleet's queues at the broker, and return how many there were; a tick finds the runs that waited there.
+
+    Args:
+        broker: URL of the broker.
+        name: the fleet's name.
+
+    Raises:
+        ConfigError: Celery is not installed, the name cannot be used, or the broker cannot be reached.
+    """
+    app = make_app(broker, name=name)
+    deleted = 0
+    if why := reach(app):
+        raise ConfigError(f"the broker {why}")
+    with _shown_errors(app), app.connection_for_write() as connection:
+        for queue in app.conf.task_queues:
+            channel = connection.channel()  # a queue that is not there ends the channel
+            try:
+                queue(channel).queue_declare(passive=True)
+                queue(channel).delete()
+                deleted += 1
+            except connection.channel_errors:
+                continue
+        if not broker.startswith("redis"):
+            connection.channel().exchange_delete(name)
+    app.close()
+    return deleted
 
 
 class CeleryEngine:
@@ -89,12 +196,19 @@ class CeleryEngine:
         broker: URL of the broker.
         workers: how many workers there are, each with `slots`.
         slots: of each queue and worker.
+        name: the fleet's name, with which its queues begin.
+
+    Raises:
+        ConfigError: Celery is not installed, or the name cannot be used.
     """
 
     own = False
 
-    def __init__(self, broker: str, *, workers: int = 1, slots: Mapping[str, int] = SLOTS) -> None:
-        self.app = make_app(broker)
+    def __init__(
+        self, broker: str, *, workers: int = 1, slots: Mapping[str, int] = SLOTS, name: str = FLEET_NAME
+    ) -> None:
+        self.app = make_app(broker, name=name)
+        self.name = name
         self.slots: Mapping[str, int] = {name: most * workers for name, most in slots.items()}
 
     def start(self, run: Callable[[str, str, threading.Event], object]) -> None:
@@ -103,9 +217,9 @@ class CeleryEngine:
     def submit(self, due: Due) -> None:
         """Send a run to its queue."""
         self.app.send_task(
-            TASK,
+            task_name(self.name),
             (due.name, due.job),
-            queue=f"octopus.{due.queue}",
+            queue=queue_name(self.name, due.queue),
             retry=False,
             expires=None,
             delivery_mode=2,
@@ -119,7 +233,14 @@ class CeleryEngine:
         self.app.close()
 
 
-def work(broker: str, run: Callable[[str, str, threading.Event], object], *, queues: str = "", slots: int = 32) -> None:
+def work(
+    broker: str,
+    run: Callable[[str, str, threading.Event], object],
+    *,
+    queues: str = "",
+    slots: int = 32,
+    name: str = FLEET_NAME,
+) -> None:
     """Run a Celery worker in this process until it is stopped: SIGTERM finishes the runs under way.
 
     Args:
@@ -127,26 +248,29 @@ def work(broker: str, run: Callable[[str, str, threading.Event], object], *, que
         run: `Fleet.deliver`.
         queues: comma-separated, such as `orders,push`; all by default.
         slots: threads.
+        name: the fleet's name.
 
     Raises:
-        ConfigError: a queue does not exist.
+        ConfigError: a queue does not exist, or the broker refuses the user, the password or the virtual host.
     """
-    wanted = [name.strip() for name in queues.split(",") if name.strip()] or list(QUEUES)
+    wanted = [queue.strip() for queue in queues.split(",") if queue.strip()] or list(QUEUES)
     if unknown := sorted(set(wanted) - set(QUEUES)):
         raise ConfigError(f"there is no queue {', '.join(unknown)}; there are {', '.join(QUEUES)}")
-    app = make_app(broker)
-    register(app, run)
+    app = make_app(broker, name=name)
+    register(app, run, name=name)
+    if why := reach(app):
+        log.warning("the broker is away, and waited for: %s", why)
     app.worker_main(
         [
             "worker",
             # Two workers of one name on one host lock each other out of the broker.
-            f"--hostname=octopus-{os.getpid()}-{secrets.token_hex(3)}@%h",
+            f"--hostname={name}-{os.getpid()}-{secrets.token_hex(3)}@%h",
             "--pool=threads",
             f"--concurrency={slots}",
             "--without-gossip",
             "--without-mingle",
             "--loglevel=WARNING",
             "-Q",
-            ",".join(f"octopus.{name}" for name in wanted),
+            ",".join(queue_name(name, queue) for queue in wanted),
         ]
     )

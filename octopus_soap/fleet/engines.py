@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("octopus_soap.fleet")
 
+FLEET_NAME = "octopus"
+"""The name of a fleet that was given none: its queues at a broker begin with it."""
+
 SLOTS: Mapping[str, int] = {"orders": 10, "push": 12, "changes": 6, "slow": 4}
 """How many runs of each queue one worker runs at once. They mostly wait for the service, so slots are cheap."""
 

@@ -16,6 +16,7 @@ Invariants:
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from octopus_soap.jobs.ledger import Ledger
+
+log = logging.getLogger("octopus_soap.fleet")
 
 SLOW = "slow"
 QUEUES = ("orders", "push", "changes", SLOW)
@@ -196,7 +199,14 @@ class Schedule:
                 .join(MERCHANT, MERCHANT.c.name == SCHEDULE.c.name)
                 .where(mine)
             ).one_or_none()
-            if row is None or row.enqueued_at is None:
+            if row is None:
+                log.warning(
+                    "a run of %r, %s was delivered, and there is none in %s: it was removed, or two fleets share a "
+                    "broker under one name; then give each its own: OCTOPUS_FLEET_NAME=...",
+                    name, job, self._ledger.shown,
+                )  # fmt: skip
+                return None
+            if row.enqueued_at is None:
                 return None
             if row.state != ACTIVE:
                 connection.execute(update(SCHEDULE).where(mine).values(enqueued_at=None, enqueued_by=None))

@@ -16,9 +16,21 @@ from octopus_soap.fleet.vault import Vault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 CANARY = "canary-token-"
 SLOTS = {"orders": 4, "push": 4, "changes": 2, "slow": 2}
+
+
+FUNCTIONS = """
+def stock(merchant):
+    return [{"sku": f"SKU-{index}", "stock": 7} for index in range(3)]
+
+def orders(merchant, order, delivery):
+    with open("journal", "a") as file:
+        file.write(f"{merchant.name} {delivery.key}\\n")
+"""
+"""The user's module: the stock is 7, and orders are written to the file journal."""
 
 
 def names(number: int) -> list[str]:
@@ -76,3 +88,21 @@ def fleet_of(place: str, book: Book, **options: Any) -> Iterator[Fleet]:
     options.setdefault("vault", Vault(Fernet.generate_key().decode()))
     with Fleet(place, stock=book.desired, orders=book.order, tick_seconds=0.05, **options) as made:
         yield made
+
+
+def merchants_csv(folder: Path, service: Emulator) -> None:
+    lines = ["name,endpoint,merchantname,authtoken,accessid,push_every,orders_every"]
+    for merchant in service.merchants:
+        given = service.settings(merchant.name)
+        lines.append(
+            ",".join(
+                [merchant.name, *(given[k] for k in ("endpoint", "merchantname", "authtoken", "accessid")), "1", "1"]
+            )
+        )
+    (folder / "merchants.csv").write_text("\n".join(lines))
+
+
+def finished(service: Emulator) -> bool:
+    whole = names(len(service.merchants))
+    stock = all({item["Stock"] for item in service.store.items(merchant=n).values()} == {"7"} for n in whole)
+    return stock and all(order.confirmed for n in whole for order in service.store.orders(merchant=n).values())

@@ -1,10 +1,9 @@
-"""The fleet from the shell: enrol, schedule, run, look, rotate; and Celery where a broker answers."""
+"""The fleet from the shell: enrol, schedule, run, look, rotate."""
 
 from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -19,23 +18,11 @@ from octopus_soap.cli.commands import run
 from octopus_soap.fleet.pages import _Quiet, pages
 from octopus_soap.fleet.vault import new_key
 from octopus_soap.jobs import Ledger
-from tests.fleet.fleet_stage import CANARY, names, shops
+from tests.fleet.fleet_stage import CANARY, FUNCTIONS, finished, merchants_csv, shops
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from octopus_soap.emulator import Emulator
-
-BROKER = os.environ.get("OCTOPUS_TEST_BROKER", "amqp://guest:guest@127.0.0.1:5672//")
-FUNCTIONS = """
-def stock(merchant):
-    return [{"sku": f"SKU-{index}", "stock": 7} for index in range(3)]
-
-def orders(merchant, order, delivery):
-    with open("journal", "a") as file:
-        file.write(f"{merchant.name} {delivery.key}\\n")
-"""
 
 
 @pytest.fixture
@@ -55,24 +42,6 @@ def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
         return printed
 
     return ran
-
-
-def merchants_csv(folder: Path, service: Emulator) -> None:
-    lines = ["name,endpoint,merchantname,authtoken,accessid,push_every,orders_every"]
-    for merchant in service.merchants:
-        given = service.settings(merchant.name)
-        lines.append(
-            ",".join(
-                [merchant.name, *(given[k] for k in ("endpoint", "merchantname", "authtoken", "accessid")), "1", "1"]
-            )
-        )
-    (folder / "merchants.csv").write_text("\n".join(lines))
-
-
-def finished(service: Emulator) -> bool:
-    whole = names(len(service.merchants))
-    stock = all({item["Stock"] for item in service.store.items(merchant=n).values()} == {"7"} for n in whole)
-    return stock and all(order.confirmed for n in whole for order in service.store.orders(merchant=n).values())
 
 
 def test_a_fleet_from_the_shell(tmp_path: Path, shell: Callable[..., str]) -> None:
@@ -133,46 +102,3 @@ def test_metrics_and_health_have_no_series_per_merchant(tmp_path: Path, shell: C
             urlopen(f"{base}/healthz", timeout=30)
         server.shutdown()
         thread.join()
-
-
-def why_no_broker() -> str:
-    try:
-        socket.create_connection(("127.0.0.1", 5672), timeout=2).close()
-    except OSError as error:
-        return f"no RabbitMQ at 127.0.0.1:5672: {error.strerror}"
-    return ""
-
-
-@pytest.mark.long
-def test_celery_workers_run_the_fleet_and_survive_a_kill(tmp_path: Path, shell: Callable[..., str]) -> None:
-    if "OCTOPUS_TEST_BROKER" not in os.environ and (why := why_no_broker()):
-        pytest.skip(why)
-    keys = {"OCTOPUS_FLEET_KEYS": new_key(), "OCTOPUS_FLEET_BROKER": BROKER, "OCTOPUS_FLEET_MODULE": "fleet_functions"}
-    (tmp_path / "fleet_functions.py").write_text(FUNCTIONS)
-    environment = os.environ | {"PYTHONPATH": str(tmp_path)} | keys
-
-    def start(*words: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "octopus_soap", "fleet", *words]
-        return subprocess.Popen(
-            command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-
-    with shops(6) as service:
-        merchants_csv(tmp_path, service)
-        shell("import", "merchants.csv", **keys)
-        running = [start("tick"), start("worker", "--slots", "8"), start("worker", "--slots", "8")]
-        try:
-            service.wait_for_calls(1, seconds=60)
-            running[1].kill()
-            for _ in range(900):
-                if finished(service):
-                    break
-                threading.Event().wait(0.1)
-            assert finished(service), shell("status", code=None)
-        finally:
-            for process in running:
-                process.terminate()
-            for process in running:
-                process.wait(30)
-        handed = (tmp_path / "journal").read_text().splitlines()
-        assert len(set(handed)) == 12

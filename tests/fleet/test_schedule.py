@@ -230,6 +230,13 @@ def test_a_run_that_was_not_taken_is_due_at_once(desk: Desk) -> None:
     assert desk.take() == [due]
 
 
+def test_a_run_of_an_unknown_merchant_is_skipped_and_the_log_names_the_likely_cause(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert desk.schedule.start("of-another-fleet", "push") is None
+    assert "OCTOPUS_FLEET_NAME" in caplog.text
+
+
 def test_a_removed_merchants_run_ends_without_a_word(desk: Desk) -> None:
     desk.add("a")
     desk.later(61)
