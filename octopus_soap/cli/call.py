@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from octopus_soap.cli.application import Application, Group
-from octopus_soap.cli.output import Output, OutputOption, show_records
-from octopus_soap.cli.records import Records
+from octopus_soap.cli.output import Output, OutputOption, Records, show_records
 from octopus_soap.cli.tables import show_table
 from octopus_soap.contracts.bundled import operation_names
 

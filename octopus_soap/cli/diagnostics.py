@@ -29,7 +29,7 @@ from octopus_soap.wire.redact import Redactor
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from octopus_soap.cli.connection import Connection
+    from octopus_soap.cli.calling import Connection
     from octopus_soap.contracts.wsdl import Contract
 
 NAME_SECONDS = 3.0

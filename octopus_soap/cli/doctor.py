@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from octopus_soap.cli.connection import Connection, connected
-from octopus_soap.cli.output import Output, OutputOption, show_records
-from octopus_soap.cli.records import Records
+from octopus_soap.cli.calling import Connection, connected
+from octopus_soap.cli.output import Output, OutputOption, Records, show_records
 from octopus_soap.cli.tables import terminal
 
 if TYPE_CHECKING:

@@ -33,6 +33,18 @@ HINTS = {
     "BatchError": "the output above lists what is done; run the command again for the rest",
     "ProtocolError": "is the endpoint the service itself, not a web page? octopus-soap doctor checks it",
 }
+EXTRAS = {
+    "cryptography": "fleet",
+    "celery": "fleet",
+    "fastapi": "gateway",
+    "httpx": "async",
+    "psutil": "jobs",
+    "psycopg": "postgres",
+    "sqlalchemy": "jobs",
+    "starlette": "emulator",
+    "uvicorn": "emulator",
+}
+"""The extra that brings a module, if the command's own extra is not enough to know it: `orders pull` needs `jobs`."""
 _SECRET_VARIABLES = ("OCTOPUS_AUTHTOKEN", "OCTOPUS_ACCESSID", "OCTOPUS_ACCOUNT_ID")
 _SECRET_OPTIONS = ("--authtoken", "--accessid", "--account-id")
 
@@ -73,6 +85,7 @@ def _one_line(error: BaseException, extra: str) -> str:
     if explain is not None:
         return _usage(error, explain())
     if isinstance(error, ImportError) and error.name and not error.name.startswith("octopus_soap"):
+        extra = extra or EXTRAS.get(error.name.partition(".")[0], "")
         needed = f"'octopus-soap[cli,{extra}]'" if extra else "'octopus-soap[cli]'"
         return f"the module {error.name} is missing. Hint: pip install {needed}"
     if _is_ours(error):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from octopus_soap.cli.application import Application
-from octopus_soap.cli.job_options import seconds_of
+from octopus_soap.cli.jobs import seconds_of
 from octopus_soap.cli.output import notice, show_json
 from octopus_soap.cli.tables import show_table
 

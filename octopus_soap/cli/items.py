@@ -9,9 +9,12 @@ import typer
 
 from octopus_soap.cli.application import Application
 from octopus_soap.cli.calling import (
+    Connection,
     DryRunOption,
+    OmittedOption,
     YesOption,
     confirmed,
+    connected,
     exit_for,
     in_full,
     one_by_one,
@@ -19,10 +22,20 @@ from octopus_soap.cli.calling import (
     show_unsent,
     show_update,
 )
-from octopus_soap.cli.connection import Connection, OmittedOption, connected
-from octopus_soap.cli.output import Output, OutputOption, as_data, as_row, notice, show_all, show_records
-from octopus_soap.cli.records import Records
-from octopus_soap.cli.selection import FieldsOption, NoNullsOption, Selection, WhereOption
+from octopus_soap.cli.output import (
+    FieldsOption,
+    NoNullsOption,
+    Output,
+    OutputOption,
+    Records,
+    Selection,
+    WhereOption,
+    as_data,
+    as_row,
+    notice,
+    show_all,
+    show_records,
+)
 from octopus_soap.cli.sources import SkuFile, Skus, SourceArgument, read_models, skus_of
 from octopus_soap.cli.tables import show_table
 

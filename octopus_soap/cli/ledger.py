@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from octopus_soap.cli.application import Application
-from octopus_soap.cli.job_options import LEDGER, ChannelOption, LedgerOption, seconds_of
-from octopus_soap.cli.output import Output, OutputOption, notice, show_records
-from octopus_soap.cli.records import Records
+from octopus_soap.cli.jobs import LEDGER, ChannelOption, LedgerOption, seconds_of
+from octopus_soap.cli.output import Output, OutputOption, Records, notice, show_records
 from octopus_soap.cli.tables import show_table
 
 if TYPE_CHECKING:

@@ -22,10 +22,8 @@ from typer.main import get_command_from_info
 from typer.models import CommandInfo
 
 from octopus_soap.cli.application import Command
-from octopus_soap.cli.calling import DryRunOption, in_full, show_requests
-from octopus_soap.cli.connection import Connection, connected
-from octopus_soap.cli.output import Output, OutputOption, as_data, as_row, show_all, show_json, show_records
-from octopus_soap.cli.records import Records
+from octopus_soap.cli.calling import Connection, DryRunOption, connected, in_full, show_requests
+from octopus_soap.cli.output import Output, OutputOption, Records, as_data, as_row, show_all, show_json, show_records
 from octopus_soap.cli.sources import STDIN, CsvItems, parse_models, read_models, sku_lines
 from octopus_soap.errors import InvalidInputError
 from octopus_soap.models.base import WireModel, inner_type

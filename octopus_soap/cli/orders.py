@@ -12,7 +12,10 @@ import typer
 
 from octopus_soap.cli.application import Application
 from octopus_soap.cli.calling import (
+    Connection,
     DryRunOption,
+    OmittedOption,
+    connected,
     exit_for,
     in_full,
     one_by_one,
@@ -21,8 +24,7 @@ from octopus_soap.cli.calling import (
     show_unsent,
     show_update,
 )
-from octopus_soap.cli.connection import Connection, OmittedOption, connected
-from octopus_soap.cli.job_options import (
+from octopus_soap.cli.jobs import (
     LEDGER,
     ChannelOption,
     EveryOption,
@@ -31,12 +33,12 @@ from octopus_soap.cli.job_options import (
     ReportOutput,
     run_job,
 )
-from octopus_soap.cli.output import Output, OutputOption, as_data, as_row, notice, show_json, show_records
-from octopus_soap.cli.records import Records
+from octopus_soap.cli.output import Output, OutputOption, Records, as_data, as_row, notice, show_json, show_records
 from octopus_soap.cli.sources import SourceArgument, lines_of, read_models, read_source
 from octopus_soap.cli.tables import show_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from threading import Event
 
     from octopus_soap.jobs.reports import Report
@@ -53,6 +55,10 @@ PAYMENTS = ("NotSubmitted", "Submitted", "Deposited", "Cleared", "Failed")
 SHIPMENTS = ("Unshipped", "PendingShipment", "PartiallyShipped", "Shipped")
 
 
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
+
+
 def payments_like(incomplete: str) -> list[str]:
     """Return the payment statuses that begin as typed."""
     return [status for status in PAYMENTS if status.casefold().startswith(incomplete.casefold())]
@@ -61,6 +67,18 @@ def payments_like(incomplete: str) -> list[str]:
 def shipments_like(incomplete: str) -> list[str]:
     """Return the shipping statuses that begin as typed."""
     return [status for status in SHIPMENTS if status.casefold().startswith(incomplete.casefold())]
+
+
+SinceOption = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Created at or after: 7d, yesterday, a date (UTC), or a time with its zone."),
+]
+PaymentOption = Annotated[
+    str | None, typer.Option(help=f"Only {_listed(PAYMENTS)}.", metavar="STATUS", autocompletion=payments_like)
+]
+ShippingOption = Annotated[
+    str | None, typer.Option(help=f"Only {_listed(SHIPMENTS)}.", metavar="STATUS", autocompletion=shipments_like)
+]
 
 
 class Format(StrEnum):
@@ -84,30 +102,13 @@ class OnChange(StrEnum):
 def list_orders(
     connection: Connection,
     *,
-    since: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="Created at or after: 7d, yesterday, a date (UTC), or a time with its zone."),
-    ] = None,
+    since: SinceOption = None,
     until: Annotated[
         str | None, typer.Option(metavar="TIME", help="Created at or before. Default if --since is given: now.")
     ] = None,
     store: Annotated[str | None, typer.Option(metavar="ID", help="Only orders of the store with this id.")] = None,
-    payment: Annotated[
-        str | None,
-        typer.Option(
-            help="NotSubmitted, Submitted, Deposited, Cleared or Failed.",
-            metavar="STATUS",
-            autocompletion=payments_like,
-        ),
-    ] = None,
-    shipping: Annotated[
-        str | None,
-        typer.Option(
-            help="Unshipped, PendingShipment, PartiallyShipped or Shipped.",
-            metavar="STATUS",
-            autocompletion=shipments_like,
-        ),
-    ] = None,
+    payment: PaymentOption = None,
+    shipping: ShippingOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """List the orders that are not confirmed yet."""
@@ -196,34 +197,15 @@ def pull(
             help="jsonl: one line of JSON; json: a document; csv: one row per line of the order; excel: CSV for Excel.",
         ),
     ] = Format.JSONL,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME", help="Skip orders created before: 7d, yesterday, a date (UTC), or a time with its zone."
-        ),
-    ] = None,
+    since: SinceOption = None,
     store: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="Only this store's part of the orders. Can be repeated.")
     ] = None,
     confirm: Annotated[
         bool, typer.Option("--confirm/--no-confirm", help="Confirm the orders that are written.")
     ] = True,
-    payment: Annotated[
-        str | None,
-        typer.Option(
-            metavar="STATUS",
-            help="Only orders with this payment status, such as Cleared.",
-            autocompletion=payments_like,
-        ),
-    ] = None,
-    shipping: Annotated[
-        str | None,
-        typer.Option(
-            metavar="STATUS",
-            help="Only orders with this shipping status, such as Unshipped.",
-            autocompletion=shipments_like,
-        ),
-    ] = None,
+    payment: PaymentOption = None,
+    shipping: ShippingOption = None,
     on_change: Annotated[
         OnChange,
         typer.Option(

@@ -2,25 +2,39 @@
 
 Results go to stdout, notices and progress to stderr, so that a pipe holds nothing but the result. Colours are for
 terminals only; rich honours NO_COLOR.
+
+In the formats for programs nothing is lost or guessed. Ids are text and stay text. Amounts are exact: texts in JSON (a
+JSON number is read as a float by most readers), plain decimals in CSV, decimals in Parquet. Times are in UTC. A member
+the service did not send is left out of JSON and empty in a table. CSV and Parquet are flat: a record inside a record
+becomes columns such as `ship.city`, a list becomes JSON in its cell.
+
+`--where` takes `COLUMN OPERATOR VALUE` with `=`, `!=`, `<`, `<=`, `>`, `>=` or `~` (contains, in any case). Numbers are
+compared as numbers, everything else as text; a column without a value meets only `!=`. All conditions must hold.
 """
 
 from __future__ import annotations
 
+import re
 import sys
-from decimal import Decimal
+from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from octopus_soap._http import one_line
-from octopus_soap.cli.records import Records, as_csv, as_json_lines, as_parquet
 from octopus_soap.cli.tables import show_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
+    from octopus_soap.models.base import WireModel
     from octopus_soap.results import ItemOutcome
+    from octopus_soap.tables.columns import Kind
+    from octopus_soap.tables.table import Table
 
 
 class Output(StrEnum):
@@ -137,3 +151,233 @@ def as_row(outcome: ItemOutcome[Any], key: str, **more: object) -> dict[str, obj
 def as_data(model: Any) -> Any:
     """Return a model as data under the Python names, without secrets such as a card's number."""
     return model.model_dump(exclude_unset=True, exclude=set(model.secret_fields))
+
+
+# -- records, and their formats ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """The result of a command, one row per record.
+
+    Attributes:
+        rows: as JSON shows them.
+        nested: the member of a row that is a record; flat formats show its fields as columns of the row.
+        model: the type of that record, for the columns that no row has a value for.
+    """
+
+    rows: Sequence[Mapping[str, Any]]
+    nested: str = ""
+    model: type[WireModel] | None = None
+
+    def flat(self) -> list[dict[str, Any]]:
+        """Return the rows with the fields of their records as columns."""
+        return [self._opened(row) for row in self.rows]
+
+    def _opened(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        cells: dict[str, Any] = {}
+        for name, value in row.items():
+            inner = _cells(value) if name == self.nested and isinstance(value, dict) else {}
+            if name == self.nested and (inner or value is None):
+                cells.update({column: cell for column, cell in inner.items() if column not in row})
+            else:
+                cells.update(_cells({name: value}))
+        return cells
+
+    def columns(self, flat: Sequence[Mapping[str, Any]], *, all_of_model: bool = False) -> list[str]:
+        """Return the columns of *flat* that are not empty, and the keys; those of the model in its order.
+
+        Args:
+            flat: the flat rows.
+            all_of_model: include all columns of the model.
+        """
+        seen = dict.fromkeys(name for row in flat for name, cell in row.items() if cell is not None)
+        own = list(dict.fromkeys(name for row in self.rows for name in row))
+        known = [name for name in (kinds_of(self.model) if self.model else ()) if name not in own]
+        extra = [name for name in seen if name not in known and name not in own]
+        at = own.index(self.nested) if self.nested in own else len(own)
+        placed = [*own[: at + 1], *known, *extra, *own[at + 1 :]]
+        key = own[:1] or ([self.model.key_field] if self.model else [])  # names, also if there are no rows
+        return [name for name in placed if name in seen or name in key or (all_of_model and name in known)]
+
+
+def _cells(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    cells: dict[str, Any] = {}
+    for name, value in record.items():
+        if isinstance(value, dict):
+            cells.update(_cells(value, f"{prefix}{name}."))
+        else:
+            cells[f"{prefix}{name}"] = value
+    return cells
+
+
+@cache
+def kinds_of(model: type[WireModel]) -> dict[str, Kind]:
+    """Return the kind of each flat column of *model*, in its order; lists of records come last, as JSON."""
+    from octopus_soap.tables.columns import Kind, table_schema  # noqa: PLC0415 - heavy: only inside a command
+
+    shape = table_schema(model)
+    kinds = {column.name: column.kind for column in shape.columns}
+    return kinds if shape.spread is None else {**kinds, shape.spread.attribute: Kind.JSON}
+
+
+def as_json_lines(records: Records) -> str:
+    """Return one JSON object per line."""
+    from octopus_soap.tables.cells import as_json  # noqa: PLC0415 - heavy: only to print
+
+    return "".join(f"{as_json(row, indent=None)}\n" for row in records.rows)
+
+
+def as_csv(records: Records, *, excel: bool = False) -> str:
+    """Return CSV with a first row of names; empty columns are left out."""
+    from octopus_soap.tables.cells import csv_text  # noqa: PLC0415 - heavy: only to print
+
+    flat = records.flat()
+    columns = records.columns(flat)
+    return csv_text(columns, ([row.get(name) for name in columns] for row in flat), excel=excel)
+
+
+def as_parquet(records: Records) -> bytes:
+    """Return a Parquet file with all columns of the model; amounts have as many decimal places as the longest.
+
+    Raises:
+        ConfigError: pyarrow is not installed.
+    """
+    from octopus_soap.tables.export import parquet_file  # noqa: PLC0415 - only for this format
+    from octopus_soap.tables.table import Table  # noqa: PLC0415 - only for this format
+
+    flat = records.flat()
+    known = kinds_of(records.model) if records.model else {}
+    table = Table({}, {})
+    for name in records.columns(flat, all_of_model=True):
+        _add(table, name, [row.get(name) for row in flat], known.get(name))
+    return parquet_file(table, "--output parquet")
+
+
+def _add(table: Table, name: str, values: list[Any], declared: Kind | None) -> None:
+    """Add a column; counts as numbers, and those that are no number in a column of their own."""
+    from octopus_soap.tables.columns import Kind, counted, text_column  # noqa: PLC0415 - only for this format
+
+    if declared is not Kind.COUNT or not all(value is None or isinstance(value, str) for value in values):
+        table.add(name, *_typed(values, None if declared is Kind.COUNT else declared))
+        return
+    kind, numbers, odd = counted(values)
+    table.add(name, kind, numbers)
+    if any(text is not None for text in odd):
+        table.add(text_column(name), Kind.TEXT, odd)
+
+
+def _typed(values: list[Any], declared: Kind | None) -> tuple[Kind, list[Any]]:
+    """Return a column and its kind: text if it has none, or if a value is of another kind."""
+    from octopus_soap.tables.cells import as_cell  # noqa: PLC0415 - only for this format
+    from octopus_soap.tables.columns import Kind, kind_of  # noqa: PLC0415 - only for this format
+
+    found = {kind_of(type(value)) for value in values if value is not None and not isinstance(value, list)}
+    kind = declared or (found.pop() if len(found) == 1 else Kind.TEXT)
+    if kind in {Kind.TEXT, Kind.JSON} or found - {kind}:
+        return Kind.TEXT, [None if value is None else as_cell(value) for value in values]
+    return kind, values
+
+
+# -- which records, and which of their columns -------------------------------------------------------------------------
+
+
+_CONDITION = re.compile(r"\s*([A-Za-z_][\w.\[\]-]*)\s*(<=|>=|!=|==|=|<|>|~)\s*(.*?)\s*")
+
+WhereOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where", metavar="CONDITION", help="Only these, such as 'stock = 0' or 'price > 9.99'. Can be repeated."
+    ),
+]
+FieldsOption = Annotated[
+    str | None,
+    typer.Option("--fields", metavar="LIST", help="Only these columns, in this order, such as sku,stock,price."),
+]
+NoNullsOption = Annotated[bool, typer.Option("--no-nulls", help="Leave out members without a value.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What was asked for.
+
+    Attributes:
+        where: the conditions.
+        fields: the columns, separated by commas.
+        no_nulls: whether members without a value are left out.
+    """
+
+    where: Sequence[str] | None = None
+    fields: str | None = None
+    no_nulls: bool = False
+
+    def kept(self, records: Records) -> list[bool]:
+        """Return for each record whether it meets every condition.
+
+        Raises:
+            typer.BadParameter: a condition is not one, or names a column there is none of.
+        """
+        tests = [_test(text, records) for text in self.where or ()]
+        return [all(test(row) for test in tests) for row in records.flat()]
+
+    def shown(self, records: Records) -> Records:
+        """Return the records with the columns that were asked for.
+
+        Raises:
+            typer.BadParameter: there is no such column.
+        """
+        if self.fields is not None:
+            names = [_column(name.strip(), records, "--fields") for name in self.fields.split(",") if name.strip()]
+            rows: list[Mapping[str, Any]] = [{name: row.get(name) for name in names} for row in records.flat()]
+            records = Records(rows)
+        return replace(records, rows=[_without_nulls(row) for row in records.rows]) if self.no_nulls else records
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nulls(part) for name, part in value.items() if part is not None}
+    return [_without_nulls(part) for part in value] if isinstance(value, list) else value
+
+
+def _column(name: str, records: Records, option: str) -> str:
+    known = [
+        *(kinds_of(records.model) if records.model else ()),
+        *dict.fromkeys(k for row in records.flat() for k in row),
+    ]
+    if name in known or not known:
+        return name
+    meant = records.model.nearest(name) if records.model else next(iter(get_close_matches(name, known, n=1)), "")
+    hint = f"did you mean {meant}?" if meant else f"there are {', '.join(known[:12])}, …"
+    raise typer.BadParameter(f"no column {name!r}; {hint}", param_hint=option)
+
+
+def _test(text: str, records: Records) -> Callable[[Mapping[str, Any]], bool]:
+    match = _CONDITION.fullmatch(text)
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is not a condition such as 'stock = 0'", param_hint="--where")
+    name, operator, wanted = _column(match[1], records, "--where"), match[2], match[3].strip("'\"")
+
+    def holds(row: Mapping[str, Any]) -> bool:
+        cell = row.get(name)
+        if cell is None:
+            return operator == "!="
+        if operator == "~":
+            return wanted.casefold() in str(cell).casefold()
+        left, right = _comparable(cell, wanted)
+        found: dict[str, bool] = {
+            "=": left == right, "==": left == right, "!=": left != right,
+            "<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right,
+        }  # fmt: skip
+        return found[operator]
+
+    return holds
+
+
+def _comparable(cell: Any, wanted: str) -> tuple[Any, Any]:
+    """Return both sides as numbers if both are, otherwise as text; a truth value is `true` or `false`."""
+    text = str(cell).lower() if isinstance(cell, bool) else str(cell)
+    try:
+        left, right = Decimal(text), Decimal(wanted)
+    except InvalidOperation:
+        return text, wanted
+    return (left, right) if left.is_finite() and right.is_finite() else (text, wanted)

@@ -19,9 +19,8 @@ import typer
 
 from octopus_soap.cli.application import Application
 from octopus_soap.cli.calling import YesOption, confirmed
-from octopus_soap.cli.connection import profiles as known_profiles
-from octopus_soap.cli.output import Output, OutputOption, notice, show_records
-from octopus_soap.cli.records import Records
+from octopus_soap.cli.calling import profiles as known_profiles
+from octopus_soap.cli.output import Output, OutputOption, Records, notice, show_records
 from octopus_soap.cli.tables import show_table
 
 app = Application()

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from octopus_soap.cli.calling import progress_bar
-from octopus_soap.cli.connection import Connection, OmittedOption, connected
-from octopus_soap.cli.job_options import (
+from octopus_soap.cli.calling import Connection, OmittedOption, connected, progress_bar
+from octopus_soap.cli.jobs import (
     LEDGER,
     ChannelOption,
     EveryOption,

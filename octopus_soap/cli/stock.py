@@ -7,10 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from octopus_soap.cli.application import Application
-from octopus_soap.cli.calling import DryRunOption, exit_for, in_full, show_requests, show_update
-from octopus_soap.cli.connection import Connection, OmittedOption, connected
-from octopus_soap.cli.output import Output, OutputOption, as_data, as_row, show_records
-from octopus_soap.cli.records import Records
+from octopus_soap.cli.calling import (
+    Connection,
+    DryRunOption,
+    OmittedOption,
+    connected,
+    exit_for,
+    in_full,
+    show_requests,
+    show_update,
+)
+from octopus_soap.cli.output import Output, OutputOption, Records, as_data, as_row, show_records
 from octopus_soap.cli.sources import (
     DecimalOption,
     SkuFile,

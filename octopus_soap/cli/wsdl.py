@@ -14,9 +14,8 @@ import typer
 
 from octopus_soap._http import one_line
 from octopus_soap.cli.application import Application
-from octopus_soap.cli.connection import Connection, connected
-from octopus_soap.cli.output import Output, OutputOption, show_json, show_records
-from octopus_soap.cli.records import Records
+from octopus_soap.cli.calling import Connection, connected
+from octopus_soap.cli.output import Output, OutputOption, Records, show_json, show_records
 from octopus_soap.cli.tables import show_table
 
 if TYPE_CHECKING:

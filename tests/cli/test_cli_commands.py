@@ -132,7 +132,7 @@ def test_secrets_are_masked_even_in_the_traceback_of_a_bug(shell, monkeypatch, g
     def breaks(self):
         raise KeyError(self.authtoken)
 
-    monkeypatch.setattr("octopus_soap.cli.connection.Connection.client", breaks)
+    monkeypatch.setattr("octopus_soap.cli.calling.Connection.client", breaks)
     ran = shell("items", "get", "A", *given, "--debug")
     assert ran.code == 2
     assert "unexpected KeyError" in ran.err
@@ -148,18 +148,23 @@ def test_ctrl_c_is_one_line_and_130(shell, monkeypatch):
     def interrupted(self):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("octopus_soap.cli.connection.Connection.client", interrupted)
+    monkeypatch.setattr("octopus_soap.cli.calling.Connection.client", interrupted)
     ran = shell("items", "get", "A")
     assert ran.code == 130
     assert "Traceback" not in ran.err
 
 
-def test_a_missing_emulator_extra_is_named():
-    done = python(
-        "import sys; sys.modules['uvicorn'] = None; from octopus_soap.cli.commands import run; sys.exit(run(['serve']))"
-    )
-    assert done.returncode == 2
-    assert "uvicorn is missing. Hint: pip install 'octopus-soap[cli,emulator]'" in done.stderr
+def test_a_missing_extra_is_named_after_the_module_and_the_command():
+    account = "'--endpoint', 'http://127.0.0.1:1/x', '--authtoken', 'a', '--merchantname', 'b', '--accessid', 'c'"
+    for module, words, extra in (
+        ("uvicorn", "'serve'", "emulator"),
+        ("sqlalchemy", f"'orders', 'pull', '--to', 'x', {account}", "jobs"),
+    ):
+        done = python(
+            f"import sys; sys.modules[{module!r}] = None; from octopus_soap.cli.commands import run; sys.exit(run([{words}]))"
+        )
+        assert done.returncode == 2
+        assert f"{module} is missing. Hint: pip install 'octopus-soap[cli,{extra}]'" in done.stderr
 
 
 def test_a_missing_cli_extra_is_named():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 import typer
 
-from octopus_soap.cli.job_options import run_job
+from octopus_soap.cli.jobs import run_job
 from octopus_soap.jobs import Ledger, Report
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
 
 from octopus_soap._version import __version__
-from octopus_soap.cli.output import Output, OutputOption, show_records
-from octopus_soap.cli.records import Records
+from octopus_soap.cli.output import Output, OutputOption, Records, show_records
 from octopus_soap.cli.tables import show_table
 
 _PACKAGES = {
