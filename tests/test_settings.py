@@ -400,7 +400,34 @@ def test_every_operation_may_have_its_own_batch_size_and_safety(name: str) -> No
 
 
 def test_every_setting_is_documented() -> None:
-    assert [name for name, field in OctopusSettings.model_fields.items() if not field.description] == []
+    described = OctopusSettings.descriptions()
+    assert [*described] == [*OctopusSettings.model_fields]
+    shown = OctopusSettings.model_json_schema()["properties"]
+    assert {name: field["description"] for name, field in shown.items()} == described
+
+
+def test_settings_of_texts_alone_are_those_that_pydantic_makes() -> None:
+    """A process's first client takes a shorter way; `changed` always takes pydantic's."""
+    cases: list[dict[str, Any]] = [
+        {},
+        {"account_id": ACCOUNT, "user_agent": "shop/1", "utc_suffix": False, "accept_unverified_contract": True},
+        {"endpoint": "http://10.0.0.1/", "allow_insecure": True},
+        {"merchantname": "x" * 300, "trust_env_file": True},
+    ]
+    for more in cases:
+        made = OctopusSettings(**{**GIVEN, **more})
+        checked = made.changed(**{**GIVEN, **more})
+        assert made == checked
+        assert made.model_fields_set == {*GIVEN, *more}
+        assert (repr(made), made.model_dump(), made.credentials()) == (
+            repr(checked),
+            checked.model_dump(),
+            checked.credentials(),
+        )
+        assert pickle.loads(pickle.dumps(made)) == copy.deepcopy(made) == made
+    given = {**GIVEN, "authtoken": type("Text", (str,), {})(TOKEN), "utc_suffix": "no", "max_attempts": "4"}
+    loose = OctopusSettings.load(**given)
+    assert (loose.utc_suffix, loose.max_attempts, loose.credentials()["authtoken"]) == (False, 4, TOKEN)
 
 
 # -- sources of one trust ------------------------------------------------------------------------------------------

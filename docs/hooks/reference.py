@@ -326,13 +326,14 @@ def settings_page() -> str:
         "Secrets are `SecretStr`: no repr, log or error shows them.",
         "",
     ]
+    descriptions = OctopusSettings.descriptions()
     for name, info in OctopusSettings.model_fields.items():
         default = "required" if info.is_required() else f"default {_code(_default(info))}"
         annotation = str(get_annotations(OctopusSettings)[name])
         lines += [
             f"### {name}",
             "",
-            _unwrapped(info.description or ""),
+            _unwrapped(descriptions[name]),
             "",
             f"`OCTOPUS_{name.upper()}` · {_code(_setting_kind(annotation))} · {default}",
             "",
