@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from http.cookiejar import CookieJar
 
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
-_NUMBER = re.compile(r"\d{1,9}(\.\d+)?", re.ASCII)
+_NUMBER = re.compile(r"\d{1,300}(\.\d+)?", re.ASCII)
+_LONGEST_PAUSE = 999_999_999.0
+"""Seconds; 31 years, which still is a date."""
 _LINE_ENDS = re.compile(r"[ ]*[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+[ ]*")
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
@@ -104,7 +106,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     if not value:
         return None
     if _NUMBER.fullmatch(value):
-        return float(value)
+        return min(float(value), _LONGEST_PAUSE)
     until, now = http_date(value), http_date(headers.get("date", "")) or datetime.now(UTC)
     return None if until is None else max(0.0, (until - now).total_seconds())
 

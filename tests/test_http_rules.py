@@ -99,6 +99,7 @@ def test_an_empty_body_needs_no_compressed_form() -> None:
         ({"retry-after": " 1.5 "}, 1.5),
         ({"retry-after": "soon"}, None),
         ({"retry-after": "-3"}, None),
+        ({"retry-after": "9" * 200}, 999_999_999.0),
         ({"retry-after": "\u0663"}, None),
         ({"retry-after": "Wed, 21 Oct 2026 07:28:09 GMT", "date": "Wed, 21 Oct 2026 07:28:00 GMT"}, 9.0),
         ({"retry-after": "Wed, 21 Oct 2026 07:27:00 GMT", "date": "Wed, 21 Oct 2026 07:28:00 GMT"}, 0.0),

@@ -39,12 +39,13 @@ _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\x00-\x08\x0a-\x1f\x7f]*)?
 _DIGITS = re.compile(rb"[0-9]{1,15}")
 _MOST_HEAD = 100 * 1024
 """Bytes of one block of headers, as h11 limits it; http.client allows 100 lines of 64 kB."""
-_MOST_LINES = 100
-"""Header lines of one block, as http.client limits them; h11 has no such limit."""
+_MOST_LINES = 99
+"""Header lines of one block, as http.client limits them, which counts the blank one too; h11 has no such limit."""
 _MOST_LINE = 8 * 1024
 """Bytes of a chunk's size with its extensions."""
 _MOST_INTERIM = 32
-_LONGEST = 64 * 1024
+_LONGEST = 64 * 1024 - 1
+"""Bytes of a line without its LF, as http.client limits them."""
 _OF_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection"})
 
 
@@ -121,6 +122,7 @@ class Framing:
             return -1
         _refuse(end > _MOST_HEAD, "the headers are longer than 100 kB")
         lines = data[:end].rstrip(b"\r\n").split(b"\n")
+        _refuse(len(lines[0]) > _LONGEST, "its status line is longer than 64 kB")
         found = _STATUS_LINE.fullmatch(lines[0])
         if found is None:
             raise FramingError("the answer is not valid HTTP: it does not begin with a status line of HTTP/1")
@@ -141,8 +143,10 @@ class Framing:
         _refuse(codings not in {b"", b"chunked"}, "its Transfer-Encoding is not chunked")
         _refuse(len(lengths) > 1, "it names two lengths")
         _refuse(any(not _DIGITS.fullmatch(length) for length in lengths), "its Content-Length is no number")
-        # Both together are how one answer is smuggled in behind another; what follows is not trusted.
-        self._closes = b"close" in wishes or (minor == 0 and b"keep-alive" not in wishes) or bool(codings and lengths)
+        # Both together are how one answer is smuggled in behind another, and HTTP/1.0 has no chunks: nothing that
+        # follows is trusted.
+        untrusted = bool(codings) and (bool(lengths) or minor == 0)
+        self._closes = b"close" in wishes or (minor == 0 and b"keep-alive" not in wishes) or untrusted
         if status in {204, 304} or (self._connecting and status < 300):  # noqa: PLR2004 - they have no body
             self.ended = True
         elif codings:
@@ -222,7 +226,7 @@ def _end_of_head(data: bytes) -> int:
 
 
 def _headers(lines: list[bytes]) -> dict[bytes, list[bytes]]:
-    _refuse(len(lines) > _MOST_LINES, "it has more than 100 header lines")
+    _refuse(len(lines) > _MOST_LINES, "it has more than 99 header lines")
     found: dict[bytes, list[bytes]] = {}
     last = b""
     for line in lines:

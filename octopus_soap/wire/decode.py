@@ -160,18 +160,23 @@ def _parse(body: bytes) -> Element:
 
 
 def body_of(root: Element) -> Element | None:
-    """The first element in the SOAP body; None where the body is empty.
+    """The element in the SOAP body; None where the body is empty.
 
     Raises:
-        ProtocolError: *root* is no SOAP envelope.
+        ProtocolError: *root* is no SOAP envelope, or there are several answers in it.
     """
     if local_name(root.tag) != "Envelope":
         raise ProtocolError(f"the reply is a <{local_name(root.tag)[:40]}> document, not a SOAP envelope")
-    for child in root:
-        if local_name(child.tag) == "Body":
-            # A value that others refer to, written next to the answer, is marked as no root.
-            return next((part for part in child if part.get(_ROOT) != "0"), None)
-    raise ProtocolError("the SOAP envelope has no Body")
+    bodies = [child for child in root if local_name(child.tag) == "Body"]
+    if len(bodies) != 1:
+        raise ProtocolError(f"the SOAP envelope has {len(bodies) or 'no'} {'bodies' if bodies else 'Body'}")
+    # A value that others refer to may be written next to the answer: it is marked as no root, or has an id.
+    parts = [part for part in bodies[0] if part.get(_ROOT) != "0"]
+    answers = [part for part in parts if part.get("id") is None] if len(parts) > 1 else parts
+    if len(answers) > 1:
+        names = " and ".join(f"<{local_name(part.tag)[:40]}>" for part in answers[:2])
+        raise ProtocolError(f"the SOAP body has {len(answers)} answers, such as {names}: which one counts is open")
+    return (answers or parts or [None])[0]
 
 
 class Decoder:
@@ -224,9 +229,13 @@ class Decoder:
     def _envelope(self, result: Element, decoded: Decoded) -> Element | None:
         """Read the APIResult members, if *result* is one; return the element that holds the value."""
         _whole(result)
-        members = {local_name(child.tag).casefold(): child for child in result}
+        members: dict[str, Element] = {}
+        for child in result:
+            members.setdefault(local_name(child.tag).casefold(), child)
         if not _ENVELOPE_MEMBERS & members.keys():
             return result
+        for child in result:
+            _refuse_another(members[local_name(child.tag).casefold()], child)
         decoded.enveloped = True
         decoded.status = _leaf(members.get("status"))
         decoded.message = _leaf(members.get("message")) or ""
@@ -331,10 +340,17 @@ def _result_of(response: Element) -> Element | None:
         return response[0]
     if _ENVELOPE_MEMBERS & {local_name(child.tag).casefold() for child in response}:
         return response  # the envelope's members stand directly in the response
-    for child in response:
-        if local_name(child.tag).endswith("Result"):
-            return child
-    return response[0] if len(response) else None
+    results = [child for child in response if local_name(child.tag).endswith("Result")]
+    for child in results[1:]:
+        if child.tag == results[0].tag:
+            _refuse_another(results[0], child)
+    return next(iter(results), response[0] if len(response) else None)
+
+
+def _refuse_another(first: Element, child: Element) -> None:
+    """Refuse a member that comes twice, unless it is a single value and the same both times."""
+    if first is not child and (len(first) or len(child) or first.text != child.text):
+        raise ProtocolError(f"<{local_name(child.tag)[:60]}> comes twice in the reply: which one counts is open")
 
 
 def _whole(element: Element) -> None:

@@ -157,6 +157,8 @@ def _identifiers(element: Any) -> Iterator[tuple[str, str]]:
 
 
 _PARAMETER = re.compile(r";\s*([^\s;=\"]+)\s*=\s*(\"(?:[^\"\\]|\\.)*\"|[^;]*)")
+_HEADERS = re.compile(r",\s*(?=[\w.+-]+/[\w.+-]+\s*(?:[;,]|$))")
+"""Between two media types: both libraries join headers of one name by a comma."""
 _DECLARATION = re.compile(rb"\s*+<\?xml(?=\s)[^>]*+>")
 _ENCODING = re.compile(rb"[\s\"']encoding\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
 _MARKS = (  # the longer ones first: the mark of UTF-32 begins with that of UTF-16
@@ -242,10 +244,11 @@ def _declared(body: bytes) -> str:
 
 
 def _charset(content_type: str) -> str:
-    """The charset parameter; empty if there is none."""
+    """The charset parameter; empty if there is none. Of a header that came several times, those of all."""
     named = [
         value.strip().strip("\"'").strip()
-        for name, value in _PARAMETER.findall(f";{content_type.partition(';')[2]}")
+        for header in _HEADERS.split(content_type)
+        for name, value in _PARAMETER.findall(f";{header.partition(';')[2]}")
         if name.lower() == "charset"
     ]
     named = [name for name in named if name]

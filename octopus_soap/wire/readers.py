@@ -222,8 +222,8 @@ class RecordReader:
                 data.setdefault(local_name(tag), generic(child))
                 continue
             attribute, reader = slot.attribute, slot.reader
-            if attribute in data:  # the first one counts
-                findings.drift[f"{self.name}.{local_name(tag)} repeated"] += 1
+            if attribute in data:
+                self._again(child, slot, data[attribute], findings)
                 continue
             text = child.text
             if text is None or reader is None or len(child) or (text.isspace() and is_nil(child)):
@@ -234,6 +234,19 @@ class RecordReader:
             except ValueError as error:
                 self._problem(findings, attribute, str(error), text)
         return data
+
+    def _again(self, child: Element, slot: FieldReader, known: Any, findings: Findings) -> None:
+        """Note a member that comes a second time. The first one counts, unless the second contradicts it."""
+        findings.drift[f"{self.name}.{local_name(child.tag)} repeated"] += 1
+        text = child.text or ""
+        if slot.reader is None or known is None or not text.strip():
+            return
+        try:
+            contradicts = slot.reader(text) != known
+        except ValueError:
+            contradicts = True
+        if contradicts:
+            self._problem(findings, slot.attribute, f"comes twice, with different values: {known!r:.60}, and", text)
 
     def _other(self, child: Element, slot: FieldReader, findings: Findings, depth: int) -> Any:
         """A member that is empty, nested or a list."""

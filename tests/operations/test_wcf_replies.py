@@ -371,11 +371,20 @@ def test_a_renamed_key_loses_the_row_and_says_so(client: OctopusClient, wire: Wi
     assert any("not asked for" in note for note in result.calls[0].warnings)
 
 
-def test_a_member_that_comes_twice_counts_once_and_is_reported(client: OctopusClient, wire: Wire) -> None:
-    wire.answers(BY_NAME["GetItemList"].body.replace("<a:Sku>A</a:Sku>", "<a:Sku>A</a:Sku><a:Price>0</a:Price>"))
+@pytest.mark.parametrize("again", ["44.92", "", " "])
+def test_a_member_that_comes_twice_counts_once_and_is_reported(client: OctopusClient, wire: Wire, again: str) -> None:
+    twice = f"<a:Sku>A</a:Sku><a:Price>{again}</a:Price>"
+    wire.answers(BY_NAME["GetItemList"].body.replace("<a:Sku>A</a:Sku>", twice))
     result = client.get_item_list(["A", "B"])
     assert result[0].price == Decimal("44.9200")
     assert result.calls[0].drift == {"InventoryItem.Price repeated": 1}
+
+
+def test_a_member_that_comes_twice_with_two_values_fails_its_record(client: OctopusClient, wire: Wire) -> None:
+    wire.answers(BY_NAME["GetItemList"].body.replace("<a:Sku>A</a:Sku>", "<a:Sku>A</a:Sku><a:Price>0</a:Price>"))
+    with pytest.raises(BatchError, match=r"price.*comes twice, with different values.*44\.92.*'0'") as caught:
+        client.get_item_list(["A", "B"])
+    assert [outcome.status.value for outcome in caught.value.result.outcomes] == ["failed", "ok"]
 
 
 def test_nil_rows_are_dropped_and_counted(client: OctopusClient, wire: Wire) -> None:
