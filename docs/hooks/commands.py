@@ -28,7 +28,8 @@ def commands_page() -> str:
         "",
         (
             "`octopus-soap` comes with the extra `cli`. What follows is each command's own `--help`. Exit codes: 0 "
-            "fine, 1 some items rejected, unknown or different, 2 failed, 130 Ctrl-C."
+            "fine, 1 some items rejected, unknown or different, 2 failed, 3 the same job is running, 130 and 143 ended "
+            "by Ctrl-C or SIGTERM."
         ),
         "",
         *_block([]),

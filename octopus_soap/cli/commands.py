@@ -102,7 +102,8 @@ def _application(chosen: str) -> typer.Typer:
     application = Application(
         name=PROGRAM,
         help="24SevenCommerce's Octopus Channel API in the terminal.",
-        epilog="Exit codes: 0 fine, 1 some items rejected, unknown or different, 2 failed.",
+        epilog="Exit codes: 0 fine; 1 some items rejected, unknown or different; 2 failed; 3 the same job is running; "
+        "130, 143 ended by Ctrl-C or SIGTERM.",
         invoke_without_command=True,  # for --version; no words at all became --help
         no_args_is_help=False,
     )

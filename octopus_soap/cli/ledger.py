@@ -29,16 +29,22 @@ class Job(StrEnum):
 JobOption = Annotated[Job | None, typer.Option("--job", metavar="NAME", help="Only push, orders or changes.")]
 
 
-def _opened(place: str, channel: str) -> Ledger:
-    """Return the ledger, which must exist: looking into it does not create one."""
+def _opened(place: str, channel: str | None) -> Ledger:
+    """Return the ledger, which must exist and have the channel, if one is named: looking into it creates neither."""
     from octopus_soap.errors import LedgerError  # noqa: PLC0415 - heavy: only inside a command
-    from octopus_soap.jobs import Ledger  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.jobs import Ledger, inspection  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.jobs.ledger import file_of  # noqa: PLC0415 - as above
 
     file = file_of(place)
     if file is not None and not file.exists():
         raise LedgerError(f"no ledger at {place}; name it with --ledger or OCTOPUS_LEDGER")
-    return Ledger(place, channel=channel)
+    ledger = Ledger(place, channel=channel or "main")
+    known = inspection.channels(ledger)
+    if channel is not None and channel not in known:
+        ledger.close()
+        there = f"channels there: {', '.join(map(repr, known))}" if known else "it is empty"
+        raise LedgerError(f"no channel {channel!r} in the ledger {place}; {there}")
+    return ledger
 
 
 @app.command("status")
@@ -52,14 +58,11 @@ def status(
     """Show the state of each job. Exit code 1: a row is rejected, quarantined or not confirmed."""
     from octopus_soap.jobs import inspection  # noqa: PLC0415 - heavy: only inside a command
 
-    with _opened(place, channel) as ledger:
-        known = inspection.channels(ledger)
-        names = known if everything else [channel]
+    with _opened(place, None if everything else channel) as ledger:
+        names = inspection.channels(ledger) if everything else [channel]
         found = [
             (name, inspection.status(shop := ledger.for_channel(name)), inspection.running(shop)) for name in names
         ]
-
-    others = f"channels there: {', '.join(map(repr, known))}" if known else "the ledger is empty"
 
     def table() -> None:
         for name, jobs, runs in found:
@@ -70,7 +73,7 @@ def status(
             if rows:
                 show_table(name if everything else "", ["Job", "Table", "Rows", "#Due", "#Leased"], rows)
             else:
-                typer.echo(f"nothing in channel {name!r}; {others}")
+                typer.echo(f"nothing in channel {name!r}")
             for run in runs:
                 typer.echo(f"{run.job} is running: {run.holder}, since {run.since:%Y-%m-%d %H:%M:%S} UTC")
 

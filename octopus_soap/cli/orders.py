@@ -132,6 +132,9 @@ def _criteria(since: str | None, until: str | None, payment: str | None, shippin
     if since:
         given["order_creation_filter_begin_time_gmt"] = moment_of(since, "--since")
         given["order_creation_filter_end_time_gmt"] = moment_of(until, "--until") if until else datetime.now(UTC)
+        begin, end = (given[f"order_creation_filter_{name}_time_gmt"] for name in ("begin", "end"))
+        if begin > end:
+            raise typer.BadParameter(f"{since!r} is later than {until or 'now'!r}", param_hint="--since")
     if payment:
         given["payment_status_filter"] = payment
     if shipping:
@@ -230,6 +233,8 @@ def pull(
     from octopus_soap.jobs.order_files import OrderFiles  # noqa: PLC0415 - heavy: only inside a command
 
     begin = moment_of(since, "--since") if since else None
+    if begin is not None and begin > datetime.now(UTC):
+        raise typer.BadParameter(f"{since!r} is in the future: no order would be downloaded", param_hint="--since")
     statuses = _criteria(None, None, payment, shipping)
     files = OrderFiles(to, kind.value)
     with connection.client() as client, Ledger(place, channel=channel) as ledger:

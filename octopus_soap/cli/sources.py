@@ -73,16 +73,20 @@ def read_source(source: str) -> tuple[str, Path]:
     """Return the text of a file, or of standard input for `-`, and its name for errors.
 
     Raises:
-        CsvError: the file is not UTF-8.
+        CsvError: the file is not UTF-8, or was changed while it was read.
         OSError: the file cannot be read.
     """
-    path = _STDIN_NAME if source == STDIN else Path(source)
-    content = sys.stdin.buffer.read() if source == STDIN else path.read_bytes()
+    from octopus_soap.tables.from_csv import not_utf8, unchanged  # noqa: PLC0415 - heavy: only inside a command
+
+    if source == STDIN:
+        path, content = _STDIN_NAME, sys.stdin.buffer.read()
+    else:
+        path = Path(source)
+        with path.open("rb") as file, unchanged(path, file):
+            content = file.read()
     try:
         return content.decode(), path
     except UnicodeDecodeError as error:
-        from octopus_soap.tables.from_csv import not_utf8  # noqa: PLC0415 - heavy: only inside a command
-
         raise not_utf8(path, error) from None
 
 
@@ -124,7 +128,9 @@ def skus_of(words: Sequence[str] | None, file: Path | None) -> list[str]:
         found += lines_of(read_source(STDIN)[0]) if word == STDIN else [word]
     if file is not None:
         found += sku_lines(str(file))
-    if not found and not (words or file):
+    if file is not None and not found:
+        raise typer.BadParameter(f"{file} has no SKU", param_hint="--from")
+    if not found and not words:
         raise typer.BadParameter("no SKU given: name SKUs, or - to read a pipe, or --from FILE", param_hint="SKU")
     return found
 
@@ -160,14 +166,22 @@ def parse_models(text: str, path: Path, model: type[M], numbers: Numbers | None 
     """Read *text* (JSON array, JSON lines or CSV) as items.
 
     Raises:
-        CsvError: some of it is not accepted; every problem is listed.
+        CsvError: some of it is not accepted, and every problem is listed; or it has no rows.
     """
-    from octopus_soap.errors import InvalidInputError  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.errors import Problem  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.tables.from_csv import CsvError  # noqa: PLC0415 - heavy: only inside a command
 
     opening = text.removeprefix(_BYTE_ORDER_MARK).lstrip()[:1]
-    if opening not in {"[", "{"}:
-        return parse_items(text, path, model, numbers=numbers)
+    read = _parse_json(text, path, model) if opening in {"[", "{"} else parse_items(text, path, model, numbers=numbers)
+    if not read.items:
+        raise CsvError(path, [Problem("it has no rows")])
+    return read
+
+
+def _parse_json(text: str, path: Path, model: type[M]) -> CsvItems[M]:
+    from octopus_soap.errors import InvalidInputError  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.tables.from_csv import CsvError  # noqa: PLC0415 - heavy: only inside a command
+
     items: list[M] = []
     rows: list[int] = []
     problems: list[Problem] = []

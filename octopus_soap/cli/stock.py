@@ -120,10 +120,13 @@ def push(
     the value as it is. JSON or JSON lines: objects with the same names.
     Nothing is sent unless every row is accepted.
     """
-    from octopus_soap.errors import InvalidInputError  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.errors import InvalidInputError, Problem  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.models import ItemQuantityAndPrice  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.tables.from_csv import CsvError  # noqa: PLC0415 - heavy: only inside a command
 
     read = read_models(file, ItemQuantityAndPrice, numbers_of(decimal, thousands))
+    if not any(item.model_fields_set - {"sku"} for item in read.items):
+        raise CsvError(read.path, [Problem("no row has a stock, a price or another value")])
     with connection.client(omitted_values) as client:
         try:
             _update(client, read.items, output, dry_run=dry_run)

@@ -421,6 +421,17 @@ class SeenRows:
     def __len__(self) -> int:
         return self._count
 
+    def find(self, key: str) -> tuple[int, int] | None:
+        """Return the first row that has a key, and its digest; None if none has it."""
+        slot = self._slot(_hash(key))
+        found = self._rows[slot]
+        return (found >> 32, found & _HALF) if self._keys[slot] else None
+
+    @staticmethod
+    def digest(digest: int) -> int:
+        """Return a digest as `find` returns it."""
+        return digest & _HALF
+
     def add(self, key: str, row: int, digest: int) -> tuple[bool, int, bool]:
         """Note a row; return whether its key is new, and else the first row that has it, and whether they are equal."""
         # As `_slot`, written out: a million rows come here.

@@ -296,7 +296,9 @@ class Download:
             known = _known(connection, self._ledger.channel, self._store, sorted(ids), nameless)
             fresh, again = pair(orders, known)
             unwanted = [row.key for row, order in again if not self._options.wants(order) and _never_handled(row)]
+            others = len(fresh)
             fresh = [order for order in fresh if self._options.wants(order)]
+            others -= len(fresh)
             fresh.sort(key=lambda order: order.placed or EARLIEST)
             # Due one microsecond after the other, so that what is due first is the oldest order.
             rows = [self._row(order, now - (len(fresh) - at) * _MICROSECOND) for at, order in enumerate(fresh)]
@@ -317,6 +319,7 @@ class Download:
             self._ledger.reach("orders.storing")
         self._ledger.reach("orders.stored")
         report.add("downloaded", len(rows))
+        report.add("other_status", others + len(unwanted))
         report.add("same_id", sum(1 for row in rows if _ANOTHER in row["key"]))
 
     def _this(self, key: str) -> tuple[ColumnElement[bool], ...]:

@@ -168,8 +168,10 @@ class InboxOptions:
         return self.payment is not None or self.shipping is not None
 
     def wants(self, order: OrderRecord) -> bool:
-        """Return True unless the order has another status than the one asked for."""
-        return order.payment in {"", self.payment or order.payment} and order.shipping in {
-            "",
-            self.shipping or order.shipping,
-        }
+        """Return True unless the order has another status than the one asked for, in whatever case it is written."""
+        asked = ((order.payment, self.payment), (order.shipping, self.shipping))
+        return all(wanted is None or _plain(status) in {"", _plain(wanted)} for status, wanted in asked)
+
+
+def _plain(status: str) -> str:
+    return status.strip().casefold()

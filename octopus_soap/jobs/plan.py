@@ -9,8 +9,9 @@ Invariants:
 * A push that is refused, fails at its last row, or is killed while it reads has changed nothing.
 * The newest observation of a SKU wins, within one input and across runs. Values an older one gives and the newer one
   leaves unset are kept, if both are of one input. An older one that differs from what is known is a problem.
-* A state without a time is newer than all that is known of its SKU, whatever its clock. Two such states of one
-  SKU in one input that differ are a problem: they are often the stock of two locations.
+* A state without a time is newer than all that is known of its SKU, whatever its clock. Two states of one SKU in one
+  input that differ are a problem if one of them has no time: they are often the stock of two locations.
+* A row without a value changes nothing, and is not sent.
 * A time ahead of the ledger's clock is refused, as everything later would be older than it. One that is stored already
   counts for nothing.
 """
@@ -68,6 +69,7 @@ MOST_AHEAD = timedelta(minutes=15)
 """How far ahead of the ledger's clock a time may be."""
 _SHOWN_CHANGES = 10_000
 _NAMED = 5
+_NO_TIME = "and no time that shows which is newer"
 
 _STAGE = text(
     "INSERT INTO stock_plan (channel, sku, wanted, observed_at, kind, zeroed, actual, cheaper) "
@@ -116,10 +118,10 @@ class PlannedChange:
 class PushReport(Report):
     """What a push did, or would do.
 
-    `counts` has `read`, `unchanged`, `stale` (older than what is known, and different), `invalid`, `new`, `changed`,
-    `zeroed`, `cheaper`, `absent` (acknowledged, and not in the input), `acknowledged`, `rejected`, `forgotten`, `left`
-    (still to be sent), `calls`, `drifted`, `listed` (drifted, and not sent) and `lease_lost` (taken over by another
-    worker).
+    `counts` has `read`, `empty` (rows without a value), `unchanged`, `stale` (older than what is known, and different),
+    `invalid`, `new`, `changed`, `zeroed`, `cheaper`, `absent` (acknowledged, and not in the input), `acknowledged`,
+    `rejected`, `forgotten`, `left` (still to be sent), `calls`, `drifted`, `listed` (drifted, and not sent) and
+    `lease_lost` (taken over by another worker).
 
     Attributes:
         plan: the changes of a dry run, 10,000 at most; `counts` has them all.
@@ -196,6 +198,7 @@ class Plan:
         self._now, self._latest = _number(self._observed_at), started + MOST_AHEAD
         self._newest_believed = _number(self._latest)
         self._contradicted: set[str] = set()
+        self._any_timed = False
         self.seen = SeenRows()
         self.known = 0
         """How many SKUs of the input the service has acknowledged something of."""
@@ -262,29 +265,37 @@ class Plan:
 
     def _contradicts(self, wish: Desired, problems: list[KeyProblem], first_seen: list[str]) -> bool:
         """Note a row; return True if an earlier row of the input has its SKU, and no time shows which one is true."""
-        if wish.observed_at is None and "stores" not in wish.values:  # as a million rows are
+        timed = wish.observed_at is not None
+        if not timed and not self._any_timed and "stores" not in wish.values:  # as a million rows are
             new, _, same = self.seen.add(wish.sku, wish.row, hash(frozenset(wish.values.items())))
             if new:
                 first_seen.append(wish.sku)
                 return False
             if same or self._options.last_row_wins:
                 return wish.sku in self._contradicted
-        timed, new_sku, contradicted = wish.observed_at is not None, False, False
+        self._any_timed = self._any_timed or timed
+        if not self.had(wish.sku):
+            first_seen.append(wish.sku)
         for key, digest in _parts(wish):
-            # Rows with different times do not contradict each other, so the time is part of the key.
-            new, row, same = self.seen.add(f"{key}\0{wish.observed_at}" if timed else key, wish.row, digest)
-            new_sku = new_sku or (new and key == wish.sku)
-            contradicted = contradicted or not (new or same or self._options.last_row_wins)
-            if contradicted:
+            other = self._other_row(key, wish, digest)
+            if other is not None and not self._options.last_row_wins:
                 if wish.sku not in self._contradicted:
-                    problems.append(KeyProblem(wish.sku, "invalid", _contradiction(row, wish, timed=timed)))
+                    problems.append(KeyProblem(wish.sku, "invalid", _contradiction(*other, wish)))
                 self._contradicted.add(wish.sku)
                 break
-        if timed:
-            new_sku, *_ = self.seen.add(_timed(wish.sku), wish.row, 0)
-        if new_sku:
-            first_seen.append(wish.sku)
         return wish.sku in self._contradicted
+
+    def _other_row(self, key: str, wish: Desired, digest: int) -> tuple[int, str] | None:
+        """Note a part of a row; return an earlier row that contradicts it, and why no time shows which is true."""
+        timed = wish.observed_at is not None
+        # Rows with different times do not contradict each other, so the time is part of the key.
+        _, row, same = self.seen.add(f"{key}\0{wish.observed_at}" if timed else key, wish.row, digest)
+        if not same:
+            return row, "at the same time" if timed else _NO_TIME
+        if timed:
+            self.seen.add(_timed(key), wish.row, digest)
+        mixed = self.seen.find(key if timed else _timed(key)) if self._any_timed else None
+        return (mixed[0], _NO_TIME) if mixed is not None and mixed[1] != SeenRows.digest(digest) else None
 
     def _over(self, before: Desired, wish: Desired) -> Desired:
         """Both observations of one SKU, the newer one over the older; of equals, and without a time, the later one."""
@@ -333,7 +344,7 @@ class Plan:
         else:
             wanted, text = wish.values, as_text(wish.values)
             needless = acknowledged is not None and (text == acknowledged or covers(from_text(acknowledged), wanted))
-        if needless:
+        if needless or not wish.values:
             report.add("unchanged")
             newer = timed and known is not None and self._number_of(wish) > (known.observed or 0)
             return self._row(wish, "", "seen", None, {}) if newer else None
@@ -556,8 +567,7 @@ def _timed(sku: str) -> str:
     return f"{sku}\0@"
 
 
-def _contradiction(row: int, wish: Desired, *, timed: bool) -> str:
-    why = "at the same time" if timed else "and no time that shows which is newer"
+def _contradiction(row: int, why: str, wish: Desired) -> str:
     advice = "send one of them, or use --last-row-wins, or --store-column if each is the stock of a store"
     return f"rows {row} and {wish.row} have different values {why}; {advice}"
 

@@ -208,8 +208,8 @@ class StockPush:
                 self._carry_out(lock, plan, report, dry_run=dry_run, force=force, stop=stop, progress=progress)
             report.problems += problems
             report.problem_count += report.counts.get("invalid", 0) + report.counts.get("stale", 0)
-            if not report.counts.get("read") and isinstance(desired, (str, PathLike)) and not report.interrupted:
-                report.error = f"{fspath(desired)} has no rows, so nothing was compared"
+            if not report.interrupted:
+                report.error = report.error or _nothing_in(desired, report)
         return report
 
     def full_reconcile(
@@ -255,6 +255,8 @@ class StockPush:
             report.incomplete = report.interrupted
             if not report.interrupted:
                 self._carry_out(lock, plan, report, dry_run=dry_run, force=force, stop=stop, progress=progress)
+            if not report.counts.get("read") and not report.interrupted:
+                report.error = report.error or f"nothing of channel {self._ledger.channel!r} was ever acknowledged"
         return report
 
     def work(
@@ -312,8 +314,10 @@ class StockPush:
                 report.interrupted = True
                 break
             wrong = [row for row in chunk if not isinstance(row, Desired)]
-            wrong += plan.stage([row for row in chunk if isinstance(row, Desired)], report)
+            right = [row for row in chunk if isinstance(row, Desired)]
+            wrong += plan.stage(right, report)
             report.add("read", len(chunk))
+            report.add("empty", sum(1 for row in right if not row.values))
             report.add("invalid", sum(problem.state == "invalid" for problem in wrong))
             problems += wrong[: _NAMED_INVALID - len(problems)]
             if reading is not None:
@@ -376,6 +380,17 @@ class StockPush:
             self._client, self._ledger, batch_size=self._size, seconds=self._seconds, stop=stop, progress=progress
         )
         sender.run(report)
+
+
+def _nothing_in(desired: Any, report: PushReport) -> str:
+    """Return why an input is no success although nothing of it failed; empty if it is one."""
+    name = fspath(desired) if isinstance(desired, (str, PathLike)) else "the input"
+    read = report.counts.get("read", 0)
+    if not read:
+        return f"{name} has no rows, so nothing was compared" if isinstance(desired, (str, PathLike)) else ""
+    if report.counts.get("empty") == read:
+        return f"no row of {name} has a stock, a price or another value, so nothing was compared"
+    return ""
 
 
 # -- reconciliation -------------------------------------------------------------------------------------------------

@@ -40,6 +40,7 @@ ALL_DONE, SOME_HELD, FAILED, BUSY, INCOMPLETE = 0, 1, 2, 3, 130
 under way; a signal came before the input was read (130 as for Ctrl-C, and 143 of a command that SIGTERM ended)."""
 
 _SHOWN_PROBLEMS = 20
+_SHOWN_KEY = 200  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,8 @@ class Report:
 
 
 def shown_key(key: str) -> str:
-    """Return a key as a person sees it: quoted if it has blanks at its ends, or what does not show."""
+    """Return a key as a person sees it: quoted if it has blanks at its ends, or what does not show; a long one cut."""
+    key = clip(key, _SHOWN_KEY)
     return key if key == key.strip() and key.isprintable() and key else repr(key)
 
 

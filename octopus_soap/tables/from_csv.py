@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
+import stat
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from difflib import get_close_matches
+from itertools import chain
 from pathlib import Path  # noqa: TC003 - typer and dataclasses of callers read the annotations
-from typing import TYPE_CHECKING, Annotated, Any, Generic, TextIO, TypeVar, get_args, get_origin
+from typing import IO, TYPE_CHECKING, Annotated, Any, Generic, TextIO, TypeVar, get_args, get_origin
 
 from octopus_soap._http import one_line
 from octopus_soap.errors import InvalidInputError, Problem
@@ -23,7 +27,7 @@ from octopus_soap.models import WireModel
 from octopus_soap.tables.cells import BYTE_ORDER_MARK, from_excel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
 
 
 M = TypeVar("M", bound=WireModel)
@@ -53,9 +57,11 @@ def shown(problem: Problem) -> str:
     return one_line(": ".join([", ".join(where), problem.message] if where else [problem.message]))
 
 
-_GROUPED = re.compile(r"[+-]?\d{1,3}(?:[.,]\d{3})+")
+_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+")
 _WITH_COMMA = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+),\d+")
 _WHOLE = re.compile(r"([+-]?\d+)\.0+")
+_NAMED = 1_000
+"""Cells that could be read in two ways, named at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +124,9 @@ class _NumberCells:
     def __init__(self, kinds: dict[str, bool], columns: dict[str, str], numbers: Numbers | None) -> None:
         self._kinds, self._columns, self._numbers = kinds, columns, numbers
         self._read = (numbers or Numbers()).read
-        self.commas: list[int] = []
-        self.unclear: list[tuple[int, str, str]] = []
+        self._points = False
+        self._commas: list[int] = []
+        self._unclear: list[tuple[int, str, str]] = []
 
     def read(self, row: int, given: dict[str, str], key: str) -> list[Problem]:
         """Write the numbers of a row as the wire does; return what is wrong with them."""
@@ -130,6 +137,8 @@ class _NumberCells:
             if self._numbers is None:
                 if "," in cell or cell[-4:-3] == ".":
                     self._note(row, self._columns[attribute], cell)
+                elif not self._points and "." in cell:
+                    self._points = True
                 if not whole or "." not in cell:
                     continue  # it is written as the wire does
             try:
@@ -140,19 +149,28 @@ class _NumberCells:
 
     def _note(self, row: int, column: str, cell: str) -> None:
         if _WITH_COMMA.fullmatch(cell):
-            self.commas.append(row)
-        elif "." in cell and _GROUPED.fullmatch(cell):
-            self.unclear.append((row, column, cell))
+            self._commas += [row] if len(self._commas) < 4 else []  # noqa: PLR2004 - three are named
+        elif _GROUPED.fullmatch(cell):
+            self._unclear += [(row, column, cell)] if len(self._unclear) < _NAMED else []
+        elif "." in cell:
+            self._points = True
 
     def problems(self) -> list[Problem]:
-        """Return what keeps the file from being read: cells that mean one number or another."""
-        if not self.commas or self._numbers is not None:
+        """Return what keeps the file from being read: cells that mean one number or another.
+
+        `1.299` is a thousand or one and a bit. A cell with a decimal comma in the same file shows that it is a
+        thousand, and one such as `19.90` that it is not. A file with neither does not show it.
+        """
+        if self._numbers is not None or (self._points and not self._commas):
             return []
-        rows = ", ".join(map(str, self.commas[:3])) + (" and others" if len(self.commas) > 3 else "")  # noqa: PLR2004 - a readable line
-        advice = f"rows with decimal commas ({rows}) mean the first: --decimal , --thousands . reads it"
+        if self._commas:
+            rows = ", ".join(map(str, self._commas[:3])) + (" and others" if len(self._commas) > 3 else "")  # noqa: PLR2004 - a readable line
+            advice = f"rows with decimal commas ({rows}) mean the first: --decimal , --thousands . reads it"
+        else:
+            advice = "no other number shows it: --decimal , --thousands . means the first, --decimal . the second"
         return [
             Problem(f"is it {cell.replace('.', '')} or {cell}? {advice}", row, field=column, value=repr(cell))
-            for row, column, cell in self.unclear
+            for row, column, cell in self._unclear
         ]
 
 
@@ -184,14 +202,29 @@ def csv_rows(
 
     Raises:
         CsvError: the file as a whole cannot be used: no CSV, a column that is not known, or, at its end, numbers that
-            mean one thing or another.
+            mean one thing or another, or a file that was changed meanwhile.
         OSError: the file cannot be opened.
     """
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8", newline="") as file, unchanged(path, file):
         try:
             yield from rows_of(file, path, model, also=also, numbers=numbers)
         except UnicodeDecodeError as error:
             raise not_utf8(path, error) from None
+
+
+@contextmanager
+def unchanged(path: Path, file: IO[Any]) -> Generator[None]:
+    """Refuse what the block read if *file* was changed meanwhile, as by a program that is still writing it.
+
+    Raises:
+        CsvError: it was changed. A pipe, which cannot be looked at, passes.
+    """
+    before = os.fstat(file.fileno())
+    yield
+    after = os.fstat(file.fileno())
+    if stat.S_ISREG(after.st_mode) and (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        advice = "write it under another name, and rename it when it is complete"
+        raise CsvError(path, [Problem(f"it was changed while it was read, and may be half a file; {advice}")])
 
 
 def rows_of(
@@ -206,26 +239,24 @@ def rows_of(
     """Read an open *file* row by row. See `csv_rows`.
 
     Args:
-        file: text that can be read again from its beginning. Where it opens with a byte order mark, cells such as
-            `="00123"` are read as what Excel shows for them.
+        file: text. Where it opens with a byte order mark, cells such as `="00123"` are read as what Excel shows for
+            them.
         path: what errors call it.
         model: what a row is.
         also: columns a row may have next to the model's.
         others_ignored: read the key's column alone, whatever else there is.
-        numbers: how it writes numbers; as the wire does by default. Then a file with decimal commas is refused if it
-            has a cell such as `1.299` too.
+        numbers: how it writes numbers; as the wire does by default. Then a file with a cell such as `1.299` is refused
+            if it has decimal commas too, or no number that shows what the point means.
 
     Raises:
         CsvError: the file as a whole cannot be used.
     """
     head = file.readline()
     excel = head.startswith(BYTE_ORDER_MARK)
-    file.seek(0)
-    if excel:
-        file.read(1)
     separator = max(_SEPARATORS, key=head.count)
     try:
-        cells = _cells(csv.reader(file, delimiter=separator, strict=True), excel=excel)
+        lines: Iterable[str] = chain([head.removeprefix(BYTE_ORDER_MARK)], file)  # a pipe is read once
+        cells = _cells(csv.reader(lines, delimiter=separator, strict=True), excel=excel)
         rows = _only_key(cells, model) if others_ignored else cells
         _, names = next(rows, (1, []))
         columns = _columns(path, names, model, also)

@@ -7,18 +7,19 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import typer
 
 from octopus_soap.cli.jobs import run_job
 from octopus_soap.jobs import Ledger, Report
+from octopus_soap.jobs.plan import Plan
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable
     from pathlib import Path
 
@@ -209,6 +210,65 @@ def test_a_rejected_sku_with_a_blank_is_quoted_and_can_be_forgotten(shell, stock
     assert shell("ledger", "forget", "S1 ").code == 1
 
 
-def test_an_empty_channel_names_those_there_are(shell, stock: Path) -> None:
+def test_a_channel_that_is_not_there_is_an_error_that_names_those_there_are(shell, stock: Path) -> None:
     shell("push", str(stock), "--channel", "shop")
-    assert "nothing in channel 'shp'; channels there: 'shop'" in shell("ledger", "status", "--channel", "shp").out
+    for words in (("status",), ("quarantine",), ("retry", "--all"), ("purge", "--older-than", "90d")):
+        ran = shell("ledger", *words, "--channel", "shp")
+        assert ran.code == 2
+        assert "no channel 'shp' in the ledger octopus-ledger.db; channels there: 'shop'" in ran.err
+    assert shell("ledger", "status", "--channel", "shop").code == 0
+    ran = shell("push", "--reconcile", "--channel", "shp")
+    assert (ran.code, "nothing of channel 'shp' was ever acknowledged" in ran.err) == (2, True)
+
+
+NOTHING = [
+    (f"{HEAD}\n", "no rows"),
+    ("", "no column sku"),
+    ("sku\nS0\nS1\n", "no row"),
+    (f"{HEAD}\nS0,,\nS1,,\n", "no row"),
+    ("sku;stock\nS0;1.000\nS1;5\n", "is it 1000 or 1.000?"),
+    ("sku;price\nS0;1.299\n", "is it 1299 or 1.299?"),
+]
+"""Files that a spreadsheet or an export that failed leaves behind, and what is said of them."""
+
+
+@pytest.mark.parametrize("command", ["push", "stock push"])
+def test_a_file_that_has_nothing_or_could_mean_two_things_is_no_success(
+    shell, service: Emulator, stock: Path, command: str
+) -> None:
+    for text, said in NOTHING:
+        stock.write_text(text)
+        ran = shell(*command.split(), str(stock))
+        assert (ran.code, said in ran.err, service.calls) == (2, True, []), text
+    stock.write_text("sku\n")
+    assert shell("items", "exists", "--from", str(stock)).code == 2
+    stock.write_text("sku;stock;price\nS0;1.000;1.299\nS1;5;0.499\n")
+    assert shell(*command.split(), str(stock)).code == 0, "0.499 shows what the point means"
+    assert service.store.item("S0")["Stock"] == "1"
+    stock.write_text(f"{HEAD}\nS0,,\nS1,5,\n")
+    assert shell(*command.split(), str(stock)).code == 0, "an empty cell leaves the value as it is"
+
+
+def test_a_pipe_is_pushed_and_a_file_that_grows_while_it_is_read_is_refused(
+    shell, service: Emulator, stock: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=["\ufeffsku,stock\nS0,4\n".encode()])
+    writer.start()
+    assert shell("push", str(pipe)).code == 0
+    writer.join()
+    assert service.store.item("S0")["Stock"] == "4"
+    calls = len(service.calls)
+    stage = Plan.stage
+
+    def grow(plan: Plan, *given: Any) -> Any:
+        with stock.open("a") as file:
+            file.write("S9,0\n")
+        return stage(plan, *given)
+
+    monkeypatch.setattr("octopus_soap.jobs.push.CHUNK", 5)
+    monkeypatch.setattr(Plan, "stage", grow)
+    ran = shell("push", str(stock))
+    assert (ran.code, len(service.calls)) == (2, calls)
+    assert "changed while it was read, and may be half a file" in ran.err

@@ -170,8 +170,13 @@ def test_a_service_that_ignores_the_filter_hands_over_no_unpaid_order(
             return unfiltered(criteria.model_copy(update={"payment_status_filter": None}), **given)
 
     inbox._client = Ignoring()  # type: ignore[assignment] # enough of a client
-    assert inbox.run(handled).exit_code == 0
+    report = inbox.run(handled)
+    assert (report.exit_code, report.counts["other_status"]) == (0, 1)
     assert (handled.came, states(ledger)) == ([], {})
+    paid = sell(service, 2)
+    with service._state.transaction():
+        service._state._db.execute("UPDATE orders SET payment = ' CLEARED' WHERE id = ?", (paid,))
+    assert inbox.run(handled).counts["handled"] == 1, "a status is one in any case"
 
 
 def test_an_order_that_waits_is_looked_at_again_before_it_is_handed_over(

@@ -121,6 +121,21 @@ def test_a_sku_in_two_rows_that_differ_is_a_problem_with_both_rows(
     assert sent == ({"S001"} if known else {"S001", "S002"})
 
 
+def test_a_row_with_a_time_and_one_without_contradict_each_other(shop: Emulator, push: StockPush, clock: Clock) -> None:
+    at = clock.now
+    rows = [
+        *(wish("S001", 1), wish("S001", 2, observed_at=at)),
+        *(wish("S002", 1, observed_at=at), wish("S002", 2)),
+        *(wish("S003", 1), wish("S003", 1, observed_at=at), wish("S003", 1)),
+        wish("S004", 1, observed_at=at - timedelta(hours=1)),
+        wish("S004", 2, observed_at=at),
+    ]
+    report = push.run(rows)
+    assert [(p.key, p.state) for p in report.problems] == [("S001", "invalid"), ("S002", "invalid")]
+    assert "rows 0 and 1 have different values and no time that shows which is newer" in report.problems[0].message
+    assert [stock(shop, f"S00{i}") for i in range(1, 5)] == ["0", "0", "1", "2"]
+
+
 def test_rows_of_stores_belong_together_if_the_column_is_named(
     service: Emulator, client: OctopusClient, ledger: Ledger, tmp_path: Path
 ) -> None:
@@ -233,6 +248,7 @@ def test_prices_that_fall_by_more_than_they_may_are_refused(
     [
         ('S000,3.00,"12,50"\nS001,4,1.299\n', None, None),
         ("S000,3.00,12.50\nS001,4,1.299\n", None, ["12.5", "1.299"]),
+        ("S000,3,1.299\nS001,4,1.299\n", Numbers("."), ["1.299", "1.299"]),
         ('S000,"3,00","12,50"\nS001,4,1.299\n', Numbers(",", "."), ["12.5", "1299"]),
         ('S000,3,"1,299.50"\nS001,4,7\n', Numbers(".", ","), ["1299.5", "7"]),
     ],
