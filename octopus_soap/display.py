@@ -219,11 +219,23 @@ def text(value: Any, limit: int = MOST_CHARACTERS) -> str:
     return words if len(words) <= limit else f"{words[: limit - 1]}…"
 
 
-def html(view: View) -> str:
+_PAGE = (
+    '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="color-scheme" content="light dark">'
+    '<meta name="viewport" content="width=device-width"><title>{title}</title>'
+    "<style>body{{font-family:system-ui,sans-serif;margin:2em}}</style></head><body>{body}</body></html>"
+)
+
+
+def page(view: View, *, most_bytes: int = MOST_BYTES) -> str:
+    """The view as an HTML document of its own, for light and dark screens."""
+    return _PAGE.format(title=escape(text(view.title, _LONG)), body=html(view, most_bytes=most_bytes))
+
+
+def html(view: View, *, most_bytes: int = MOST_BYTES) -> str:
     """The view as HTML, every text escaped, never longer than the cap."""
     parts = [f'<div class="octopus-soap"><style>{_STYLE}</style>', _paragraph(view.title, strong=True)]
     parts += [_paragraph(line) for line in view.lines]
-    room = MOST_BYTES - sum(len(part.encode()) for part in parts) - 2_000
+    room = most_bytes - sum(len(part.encode()) for part in parts) - 2_000
     for grid in view.grids:
         made = _html_grid(grid, room)
         room -= len(made.encode())

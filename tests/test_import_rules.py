@@ -29,7 +29,7 @@ ARROWS: dict[str, set[str]] = {
     "safety": set(),
     "models": {"display", "errors"},
     "contracts": {"_version", "errors", "models"},
-    "tables": {"_http", "errors", "extras", "models"},
+    "tables": {"_http", "display", "errors", "extras", "models"},
     "results": {"display", "errors", "tables"},
     "progress": {"errors", "extras"},
     "settings": {"_http", "_version", "contracts", "errors", "safety"},

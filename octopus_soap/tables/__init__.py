@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from octopus_soap.tables.cells import csv_text
+from octopus_soap.tables.comparison import Change, Comparison, compare
 from octopus_soap.tables.export import Decimals, arrow_table, pandas_frame, polars_frame, with_amounts
 from octopus_soap.tables.from_frame import items_from_frame
 from octopus_soap.tables.table import Columns, Stores, Which, check_choice, table_of
@@ -27,10 +28,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Backend",
+    "Change",
     "Columns",
+    "Comparison",
     "Decimals",
     "Stores",
     "Which",
+    "compare",
     "items_from_frame",
     "to_arrow",
     "to_csv",

@@ -131,7 +131,7 @@ def cell(value: Any, column: Column, money_digits: int | None = None) -> Any:
     """
     if type(value).__module__ == "numpy":
         value = value.item()
-    if _missing(value):
+    if missing(value):
         return MISSING
     kind = column.kind
     if kind is Kind.TEXT:
@@ -147,7 +147,8 @@ def cell(value: Any, column: Column, money_digits: int | None = None) -> Any:
     return _nested(value) if kind is Kind.JSON else value
 
 
-def _missing(value: Any) -> bool:
+def missing(value: Any) -> bool:
+    """Return whether a cell of a DataFrame holds nothing."""
     if value is None or type(value).__name__ in _NOTHING:
         return True
     return isinstance(value, (float, Decimal)) and value != value  # noqa: PLR0124 - NaN is not equal to itself

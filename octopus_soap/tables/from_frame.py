@@ -73,7 +73,7 @@ class _Reader:
         self._model, self._layout, self._digits = model, table_schema(model, secrets=True), money_digits
         self._problems: list[Problem] = []
         self._marked: set[tuple[int, Any]] = set()  # cells that have a problem
-        names, self._cells, self._labels = _contents(frame)
+        names, self._cells, self._labels = contents_of(frame)
         self._targets = self._known(names)
         self._key_column = next((n for n, t in self._targets.items() if t.column.name == model.key_field), None)
         self._names = {(t.spread, t.label, t.column.name): name for name, t in self._targets.items()}
@@ -244,8 +244,8 @@ def _at_path(record: _Record, path: tuple[str, ...]) -> Any:
     return record.own.get(path[0]) if len(path) == 1 else record.nested.get(path[0], {}).get(path[1])
 
 
-def _contents(frame: Any) -> tuple[list[Any], dict[Any, list[Any]], list[Any]]:
-    """Column names as they stand, the cells of each, and the rows' labels."""
+def contents_of(frame: Any) -> tuple[list[Any], dict[Any, list[Any]], list[Any]]:
+    """Return column names as they stand, the cells of each, and the rows' labels."""
     library = type(frame).__module__.partition(".")[0]
     if library == "pandas" and hasattr(frame, "columns"):
         names = frame.columns.tolist()
