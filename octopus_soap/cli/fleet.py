@@ -6,7 +6,9 @@ Exit codes of `status`: 0 nothing needs a person, 1 there are alarms. Of the wor
 from __future__ import annotations
 
 import signal
+import sys
 import threading
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,10 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from octopus_soap.fleet import Fleet, Merchant, Registry
+    from octopus_soap.fleet.config import FleetConfig
 
 app = Application()
 
 PLACE = "octopus-fleet.db"
+_TICKER_CONNECTIONS = 5
+_SPARE_CONNECTIONS = 10
 PlaceOption = Annotated[
     str,
     typer.Option(
@@ -88,11 +93,64 @@ def orders(merchant, order, delivery):
 def changes(merchant, change):
     """Take over a changed item; change.item is None if it was deleted."""
 '''
-_TOML = """# The fleet's settings. Everything here may be a variable instead: OCTOPUS_FLEET, OCTOPUS_FLEET_MODULE, ...
-ledger = "octopus-fleet.db"        # or postgresql://jobs@db.example.com/shops
-module = "fleet_functions"         # the module next to this file
-# broker = "amqp://guest:guest@127.0.0.1//"   # for workers on Celery
+_TOML = """# The fleet's settings. An option or a variable (OCTOPUS_FLEET, OCTOPUS_FLEET_MODULE, ...) comes first.
+ledger = "octopus-fleet.db"     # or postgresql://jobs@db.example.com/shops
+module = "fleet_functions"      # the module next to this file
+# name = "octopus"              # queues at the broker begin with it: two fleets on one broker need two names
+# broker = "amqp://guest:guest@127.0.0.1//"    # for workers on Celery
+# workers = 2                   # how many workers there are on Celery
+# budget = 60                   # seconds after which a run begins no further request
+# tick_seconds = 2              # how often to look for due runs
+
+# [slots]                       # how many runs of each queue one worker runs at once; they mostly wait
+# orders = 10
+# push = 12
+# changes = 6
+# slow = 4                      # merchants whose last run timed out
 """
+
+
+@app.callback()
+def read_settings(
+    context: typer.Context,
+    *,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="OCTOPUS_FLEET_CONFIG", metavar="FILE", help="Settings; fleet.toml in this folder by default."
+        ),
+    ] = None,
+) -> None:
+    """Run the jobs of many merchants."""
+    context.obj = read = cache(partial(_read, config))
+    names = {command.name or "" for command in app.registered_commands} - {"init", "new-key"}
+    context.default_map = {name: _Defaults(read) for name in names}
+
+
+class _Defaults(dict[str, Any]):
+    """The settings as defaults of a command's options, read when the first one is asked for."""
+
+    def __init__(self, read: Callable[[], FleetConfig]) -> None:
+        super().__init__()
+        self._read = read
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the value for an option; *default* if the settings have none."""
+        found = getattr(self._read(), _SHARED[key]) if key in _SHARED else None
+        return default if found is None else found
+
+
+_SHARED = {"place": "ledger", "module": "module", "broker": "broker", "fleet_name": "name", "workers": "workers"}
+"""Options and the settings they take their defaults from."""
+
+
+def _read(config: Path | None) -> FleetConfig:
+    from octopus_soap.fleet.config import FILE, FleetConfig, read_config  # noqa: PLC0415 - heavy: only inside a command
+
+    path = config or Path(FILE)
+    if "--help" in sys.argv or not (config or path.exists()):  # the help does not depend on a file
+        return FleetConfig()
+    return read_config(path)
 
 
 def _registry(place: str) -> tuple[Any, Registry]:
@@ -330,15 +388,18 @@ def init(
         notice(f"wrote {folder / name}")
 
 
-def _fleet(place: str, module: str, broker: str | None, **options: Any) -> Fleet:
-    from octopus_soap.fleet import Fleet  # noqa: PLC0415 - heavy: only inside a command
+def _fleet(config: FleetConfig, place: str, module: str, **options: Any) -> Fleet:
+    from octopus_soap.fleet import Fleet, LocalEngine  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.fleet.fleet import load_functions  # noqa: PLC0415 - as above
 
-    if broker is not None:
-        from octopus_soap.fleet.celery_engine import CeleryEngine  # noqa: PLC0415 - an extra
-
-        options["engine"] = CeleryEngine(broker, workers=options.pop("workers"), name=options.pop("name"))
+    folder = str(config.folder or Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)  # the module is next to fleet.toml
     functions = load_functions(module) if module else {}
+    options.setdefault("engine", LocalEngine(config.slots))
+    for name in ("budget", "tick_seconds"):
+        if getattr(config, name) is not None:
+            options[name] = getattr(config, name)
     return Fleet(place, **functions, **options)
 
 
@@ -351,19 +412,21 @@ def _stop() -> threading.Event:
 
 @app.command("run")
 def run(
+    context: typer.Context,
     *,
     module: Module,
     once: Annotated[bool, typer.Option("--once", help="End when nothing is due any more.")] = False,
     place: PlaceOption = PLACE,
 ) -> None:
     """Run the fleet in this process: no broker. Ends in order on SIGINT or SIGTERM."""
-    with _fleet(place, module, None) as fleet:
+    with _fleet(context.obj(), place, module) as fleet:
         notice(f"running {len(fleet.registry.all())} merchants of {fleet.ledger.shown}; Ctrl-C stops it")
         fleet.run(stop=_stop(), once=once)
 
 
 @app.command("tick")
 def tick(
+    context: typer.Context,
     *,
     broker: Broker,
     workers: Annotated[int, typer.Option(min=1, metavar="COUNT", help="How many workers there are.")] = 1,
@@ -371,29 +434,35 @@ def tick(
     place: PlaceOption = PLACE,
 ) -> None:
     """Hand due runs to Celery's workers. Any number of tickers may run."""
-    from octopus_soap.fleet.celery_engine import make_app, reach  # noqa: PLC0415 - an extra
+    from octopus_soap.fleet.celery_engine import CeleryEngine, reach  # noqa: PLC0415 - an extra
 
-    if why := reach(make_app(broker, name=fleet_name)):
+    engine = CeleryEngine(broker, workers=workers, slots=context.obj().slots, name=fleet_name)
+    if why := reach(engine.app):
         notice(f"the broker is away, and waited for: {why}")
-    with _fleet(place, "", broker, workers=workers, name=fleet_name) as fleet:
+    with _fleet(context.obj(), place, "", engine=engine, connections=_TICKER_CONNECTIONS) as fleet:
         fleet.run(stop=_stop())
 
 
 @app.command("worker")
 def worker(
+    context: typer.Context,
     *,
     broker: Broker,
     module: Module,
     queues: Annotated[str, typer.Option(metavar="LIST", help="orders,push,changes,slow; all by default.")] = "",
-    slots: Annotated[int, typer.Option(min=1, metavar="COUNT", help="Threads; they mostly wait.")] = 32,
+    slots: Annotated[
+        int | None, typer.Option(min=1, metavar="COUNT", help="Threads, which mostly wait; those of its queues.")
+    ] = None,
     fleet_name: FleetName = "octopus",
     place: PlaceOption = PLACE,
 ) -> None:
     """Run a Celery worker. SIGTERM finishes the runs under way."""
     from octopus_soap.fleet.celery_engine import work  # noqa: PLC0415 - an extra
 
-    with _fleet(place, module, None) as fleet:
-        work(broker, fleet.deliver, queues=queues, slots=slots, name=fleet_name)
+    chosen = [queue.strip() for queue in queues.split(",") if queue.strip()]
+    threads = slots or sum(most for queue, most in context.obj().slots.items() if queue in chosen or not chosen) or 1
+    with _fleet(context.obj(), place, module, connections=threads + _SPARE_CONNECTIONS) as fleet:
+        work(broker, fleet.deliver, queues=chosen, slots=threads, name=fleet_name)
 
 
 @app.command("delete-queues")

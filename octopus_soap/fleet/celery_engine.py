@@ -25,7 +25,7 @@ from octopus_soap.fleet.engines import FLEET_NAME, SLOTS
 from octopus_soap.fleet.schedule import QUEUES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from octopus_soap.fleet.schedule import Due
 
@@ -237,7 +237,7 @@ def work(
     broker: str,
     run: Callable[[str, str, threading.Event], object],
     *,
-    queues: str = "",
+    queues: Sequence[str] = (),
     slots: int = 32,
     name: str = FLEET_NAME,
 ) -> None:
@@ -246,14 +246,14 @@ def work(
     Args:
         broker: URL of the broker.
         run: `Fleet.deliver`.
-        queues: comma-separated, such as `orders,push`; all by default.
+        queues: such as `["orders", "push"]`; all by default.
         slots: threads.
         name: the fleet's name.
 
     Raises:
         ConfigError: a queue does not exist, or the broker refuses the user, the password or the virtual host.
     """
-    wanted = [queue.strip() for queue in queues.split(",") if queue.strip()] or list(QUEUES)
+    wanted = list(queues or QUEUES)
     if unknown := sorted(set(wanted) - set(QUEUES)):
         raise ConfigError(f"there is no queue {', '.join(unknown)}; there are {', '.join(QUEUES)}")
     app = make_app(broker, name=name)

@@ -36,6 +36,7 @@ log = logging.getLogger("octopus_soap.fleet")
 TICK_SECONDS = 2.0
 RUN_SECONDS = 30.0
 """How long the lock of a run outlives a worker on another machine that died, in seconds."""
+_SPARE_CONNECTIONS = 10
 _PURGE_EVERY = 3_600.0
 
 
@@ -53,6 +54,7 @@ class Fleet:
         tick_seconds: how often to look for due runs.
         on_event: called as `on_event(merchant_name, event)` with the events of all clients, from many threads.
         ledger: a ledger to use instead of opening one.
+        connections: the most connections to the database; 10 more than there are slots by default.
 
     Raises:
         LedgerError: the database cannot be used.
@@ -71,11 +73,12 @@ class Fleet:
         tick_seconds: float = TICK_SECONDS,
         on_event: Callable[[str, Event], object] | None = None,
         ledger: Ledger | None = None,
+        connections: int | None = None,
     ) -> None:
         self.engine: Engine = engine or LocalEngine()
-        slots = sum(self.engine.slots.values())
+        most = connections or sum(self.engine.slots.values()) + _SPARE_CONNECTIONS
         self._own = ledger is None
-        self.ledger = ledger or Ledger(place, channel="fleet", run_seconds=RUN_SECONDS, connections=slots + 10)
+        self.ledger = ledger or Ledger(place, channel="fleet", run_seconds=RUN_SECONDS, connections=most)
         prepare(self.ledger)
         self.registry = Registry(self.ledger, vault)
         self.schedule = Schedule(self.ledger)

@@ -322,12 +322,12 @@ class Registry:
             ConfigError: there is no such merchant.
         """
         with self._ledger.reading() as connection:
-            return _merchant(self._known(connection, name))
+            return merchant_of(self._known(connection, name))
 
     def all(self) -> list[Merchant]:
         """Return all merchants, by name."""
         with self._ledger.reading() as connection:
-            return [_merchant(row) for row in connection.execute(select(MERCHANT).order_by(MERCHANT.c.name))]
+            return [merchant_of(row) for row in connection.execute(select(MERCHANT).order_by(MERCHANT.c.name))]
 
     def settings_of(self, name: str) -> tuple[Merchant, OctopusSettings]:
         """Return a merchant, and the settings of its client with its secrets read.
@@ -337,7 +337,7 @@ class Registry:
         """
         with self._ledger.reading() as connection:
             row = self._known(connection, name)
-        merchant = _merchant(row)
+        merchant = merchant_of(row)
         secrets = {key: self._vault.read(name, key, value) for key, value in json.loads(row.secrets).items()}
         from octopus_soap.settings import IsolatedSettings  # noqa: PLC0415 - a worker's own variables are not a merchant's
 
@@ -378,7 +378,8 @@ def _check(name: str, endpoint: str, merchantname: str, settings: Mapping[str, A
         raise ConfigError(f"{name}: {error.message}") from None
 
 
-def _merchant(row: Row[Any]) -> Merchant:
+def merchant_of(row: Row[Any]) -> Merchant:
+    """Return the merchant of a row of `fleet_merchant`, without its secrets."""
     return Merchant(
         row.name,
         row.endpoint,

@@ -1,19 +1,22 @@
-"""How the fleet is: one row for each merchant, worst first; totals, alarms, and metrics in aggregate.
+"""How the fleet is: its merchants and their jobs, worst first; totals, alarms, and metrics in aggregate.
 
-Everything is read from the schedule's rows. Metrics have no series per merchant: thousands of them would cost more
-than the jobs. The worst ones are in the status.
+Everything is read from the schedule's rows, but for what is held, which is in the ledger. Metrics have no series per
+merchant: thousands of them would cost more than the jobs. The worst ones are in the status.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from octopus_soap.fleet.registry import ACTIVE, REFUSED
+from octopus_soap.errors import ConfigError
+from octopus_soap.fleet.registry import ACTIVE, PAUSED, REFUSED, Merchant, merchant_of
 from octopus_soap.fleet.tables import MERCHANT, RUN, SCHEDULE, TICKER
+from octopus_soap.jobs import inspection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 TICK_ALARM = timedelta(seconds=30)
 _PERIODS = 3
+_REFUSED = "the service refuses the credentials; fix them, then: octopus-soap fleet resume"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ class JobStatus:
         duration: seconds of the last run.
         running: a run is under way.
         slow: it runs in the queue `slow`.
+        next_at: when it is next due.
         alarm: why it needs a person; empty if it does not.
     """
 
@@ -62,7 +67,67 @@ class JobStatus:
     duration: float | None
     running: bool
     slow: bool
+    next_at: datetime
     alarm: str
+
+
+@dataclass(frozen=True, slots=True)
+class MerchantStatus:
+    """One merchant with its jobs.
+
+    Attributes:
+        merchant: who it is, without its secrets.
+        jobs: its jobs, worst first.
+        alarm: why it needs a person; empty if it does not.
+    """
+
+    merchant: Merchant
+    jobs: list[JobStatus] = field(default_factory=list[JobStatus])
+    alarm: str = ""
+
+    @property
+    def late(self) -> float:
+        """Seconds by which its most overdue job is overdue."""
+        return max((job.late for job in self.jobs), default=0.0)
+
+    @property
+    def failures(self) -> int:
+        """Runs that failed since one last ended well, of the job that fails most."""
+        return max((job.failures for job in self.jobs), default=0)
+
+    @property
+    def backlog(self) -> int:
+        """Keys left to be done."""
+        return sum(job.backlog for job in self.jobs)
+
+    @property
+    def held(self) -> int:
+        """Keys rejected or quarantined, at the end of the last runs."""
+        return sum(job.held for job in self.jobs)
+
+    @property
+    def last_success_at(self) -> datetime | None:
+        """When a run of any job last ended well."""
+        return max((job.last_success_at for job in self.jobs if job.last_success_at is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldKey:
+    """A key of a merchant that waits for a fix.
+
+    Attributes:
+        job: such as `push`.
+        key: SKU or order id.
+        state: such as `rejected` or `quarantined`.
+        message: why: the service's or the handler's message.
+        attempts: how often it was tried.
+    """
+
+    job: str
+    key: str
+    state: str
+    message: str
+    attempts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +185,8 @@ def status(ledger: Ledger, names: Iterable[str] | None = None) -> FleetStatus:
         rows = connection.execute(select(SCHEDULE)).all()
         ticks = [at for (at,) in connection.execute(select(TICKER.c.at))]
     jobs = [_job(row, states.get(row.name, ACTIVE), now) for row in rows if wanted is None or row.name in wanted]
-    jobs.sort(key=lambda job: (not job.alarm, -job.failures, -job.late, -job.held, job.name, job.job))
-    counts: dict[str, int] = dict.fromkeys((ACTIVE, "paused", REFUSED), 0)
+    jobs.sort(key=_worst_first)
+    counts: dict[str, int] = dict.fromkeys((ACTIVE, PAUSED, REFUSED), 0)
     for state in states.values():
         counts[state] = counts.get(state, 0) + 1
     last = max(ticks, default=None)
@@ -130,6 +195,79 @@ def status(ledger: Ledger, names: Iterable[str] | None = None) -> FleetStatus:
         since = "ever" if last is None else f"for {(now - last).total_seconds():.0f} s"
         alarms.insert(0, f"no tick {since}: start octopus-soap fleet run, or fleet tick")
     return FleetStatus(now, jobs, counts, last, alarms)
+
+
+def _worst_first(job: JobStatus) -> tuple[Any, ...]:
+    return (not job.alarm, -job.failures, -job.late, -job.held, job.name, job.job)
+
+
+def merchants(
+    ledger: Ledger, *, find: str = "", state: str = "", most: int | None = None, start: int = 0
+) -> tuple[list[MerchantStatus], int]:
+    """Return merchants with their jobs, worst first, and how many there are in all.
+
+    Args:
+        ledger: any ledger on the database.
+        find: only those with this text in the name, in a label or in the header `merchantname`, in any case.
+        state: only those in this state.
+        most: how many to return; all by default.
+        start: how many to leave out before.
+    """
+    wanted = find.casefold()
+    with ledger.reading() as connection:
+        now = ledger.now(connection)
+        query = select(MERCHANT).where(MERCHANT.c.state == state) if state else select(MERCHANT)
+        known = [merchant_of(row) for row in connection.execute(query)]
+        rows: dict[str, list[Any]] = {}
+        for row in connection.execute(select(SCHEDULE)):
+            rows.setdefault(row.name, []).append(row)
+    found = [
+        _merchant(merchant, rows.get(merchant.name, []), now)
+        for merchant in known
+        if not wanted or wanted in _searched(merchant)
+    ]
+    found.sort(key=lambda one: (not one.alarm, -one.failures, -one.late, -one.held, one.merchant.name))
+    return list(islice(found, start, None if most is None else start + most)), len(found)
+
+
+def merchant(ledger: Ledger, name: str) -> MerchantStatus:
+    """Return a merchant with its jobs.
+
+    Raises:
+        ConfigError: there is no such merchant.
+    """
+    with ledger.reading() as connection:
+        now = ledger.now(connection)
+        row = connection.execute(select(MERCHANT).where(MERCHANT.c.name == name)).one_or_none()
+        rows = list(connection.execute(select(SCHEDULE).where(SCHEDULE.c.name == name)))
+    if row is None:
+        raise ConfigError(f"there is no merchant {name[:80]!r}; octopus-soap fleet list shows those there are")
+    return _merchant(merchant_of(row), rows, now)
+
+
+def held(ledger: Ledger, name: str, *, most: int = 200) -> list[HeldKey]:
+    """Return the keys of a merchant that wait for a fix, with the reasons, as they are in the ledger now.
+
+    `octopus-soap ledger retry --channel NAME` lets them be tried again.
+
+    Args:
+        ledger: any ledger on the database.
+        name: the merchant.
+        most: how many to return.
+    """
+    found = inspection.held(ledger.for_channel(name))
+    return [HeldKey(job, one.key, one.state, one.message, one.attempts) for job, one in islice(found, most)]
+
+
+def _searched(merchant: Merchant) -> str:
+    words = [merchant.name, merchant.merchantname, *(f"{key}={value}" for key, value in merchant.labels.items())]
+    return "\n".join(words).casefold()
+
+
+def _merchant(merchant: Merchant, rows: Iterable[Any], now: datetime) -> MerchantStatus:
+    jobs = sorted((_job(row, merchant.state, now) for row in rows), key=_worst_first)
+    alarm = next((job.alarm for job in jobs if job.alarm), _REFUSED if merchant.state == REFUSED else "")
+    return MerchantStatus(merchant, jobs, alarm)
 
 
 def _job(row: Any, state: str, now: datetime) -> JobStatus:
@@ -150,13 +288,14 @@ def _job(row: Any, state: str, now: datetime) -> JobStatus:
         row.duration,
         row.started_at is not None,
         bool(row.slow),
+        row.next_at,
         _alarm(row, state, late, now),
     )
 
 
 def _alarm(row: Any, state: str, late: float, now: datetime) -> str:
     if state == REFUSED:
-        return "the service refuses the credentials; fix them, then: octopus-soap fleet resume"
+        return _REFUSED
     if state != ACTIVE:
         return ""
     if late > 2 * row.every:

@@ -15,7 +15,7 @@ import pytest
 from octopus_soap.emulator import Emulator, Merchant
 from octopus_soap.errors import ConfigError
 from octopus_soap.fleet.fleet import load_functions
-from octopus_soap.fleet.status import FleetMetrics, history
+from octopus_soap.fleet.status import FleetMetrics, held, history
 from octopus_soap.fleet.vault import Vault, new_key
 from octopus_soap.testing import Hang
 from tests.fleet.fleet_stage import CANARY, Book, enrol, fleet_of, names, shops
@@ -63,6 +63,22 @@ def test_every_merchant_is_served_once_and_nothing_is_left(place: str) -> None:
         assert set(book.orders.values()) == {1}
         assert {job.outcome for job in fleet.status().jobs} <= {"ok", "interrupted", ""}
         assert "ok" in {run["outcome"] for run in history(fleet.ledger, "shop-000")}
+
+
+def test_what_is_held_is_listed_with_the_reasons(place: str) -> None:
+    book = Book()
+
+    def broken(merchant: Any, order: Any, delivery: Any) -> None:
+        raise ValueError(f"no warehouse for {delivery.key}")
+
+    with shops(1) as service, fleet_of(place, book) as fleet:
+        fleet._runner._orders = broken
+        enrol(fleet, service, every={"orders": 1})
+        run_until(fleet, lambda: len(held(fleet.ledger, "shop-000")) == 2)
+        first, _ = held(fleet.ledger, "shop-000")
+        assert (first.job, first.key, first.state, first.attempts) == ("orders", "100001", "quarantined", 1)
+        assert "no warehouse for 100001" in first.message
+        assert len(held(fleet.ledger, "shop-000", most=1)) == 1
 
 
 def test_a_merchant_that_hangs_and_one_that_is_refused_hold_up_nobody(place: str) -> None:

@@ -44,18 +44,22 @@ def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
     return ran
 
 
-def test_a_fleet_from_the_shell(tmp_path: Path, shell: Callable[..., str]) -> None:
+def test_a_fleet_from_the_shell(tmp_path: Path, shell: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
     keys = {"OCTOPUS_FLEET_KEYS": shell("new-key").strip()}
     shell("init", ".")
+    assert "no merchants" in shell("status"), "what init writes can be read"
     (tmp_path / "fleet_functions.py").write_text(FUNCTIONS)
+    (tmp_path / "fleet.toml").write_text('ledger = "shops.db"\nmodule = "fleet_functions"\ntick_seconds = 0.2\n')
     with shops(3) as service:
         merchants_csv(tmp_path, service)
         assert "3 merchants" in shell("import", "merchants.csv", **keys)
         assert "no tick ever" in shell("status", code=1)
         time_up = threading.Event()
-        command = [sys.executable, "-m", "octopus_soap", "fleet", "run", "--module", "fleet_functions"]
-        environment = os.environ | {"PYTHONPATH": str(tmp_path)} | keys
-        with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as worker:
+        config = str(tmp_path / "fleet.toml")
+        command = [sys.executable, "-m", "octopus_soap", "fleet", "--config", config, "run"]
+        with subprocess.Popen(
+            command, cwd=tmp_path, env=os.environ | keys, stderr=subprocess.PIPE, text=True
+        ) as worker:
             for _ in range(1_200):
                 if finished(service):
                     break
@@ -82,6 +86,10 @@ def test_a_fleet_from_the_shell(tmp_path: Path, shell: Callable[..., str]) -> No
     shell("remove", "shop-001", "--purge", "--yes")
     assert "shop-001" not in shell("list")
     assert "'shop-001'" in shell("pause", "shop-001", code=2)
+    (tmp_path / "fleet.toml").write_text("slot = 3")
+    assert "did you mean slots?" in shell("status", code=2)
+    monkeypatch.setattr(sys, "argv", ["octopus-soap", "fleet", "status", "--help"])
+    assert "Usage" in shell("status", "--help")
 
 
 def test_metrics_and_health_have_no_series_per_merchant(tmp_path: Path, shell: Callable[..., str]) -> None:

@@ -10,9 +10,10 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import text
 
+from octopus_soap.errors import ConfigError
 from octopus_soap.fleet import Registry
 from octopus_soap.fleet.schedule import REFUSALS, WAITING_PER_SLOT, Due, Ended, Schedule
-from octopus_soap.fleet.status import history, status
+from octopus_soap.fleet.status import history, merchant, merchants, status
 from octopus_soap.fleet.vault import Vault
 from octopus_soap.jobs import Ledger
 
@@ -274,6 +275,36 @@ def test_alarms_name_what_needs_a_person_and_worst_comes_first(desk: Desk) -> No
     assert any("late push: overdue" in alarm for alarm in now.alarms)
     desk.later(31)
     assert "no tick for" in status(desk.ledger).alarms[0]
+
+
+def test_merchants_come_worst_first_and_are_found_by_name_label_and_state(desk: Desk) -> None:
+    for name in ("fine", "refused", "failing", "paused"):
+        desk.add(name, every=60)
+    desk.registry.schedule("fine", "orders", every=60)
+    desk.registry.set("fine", labels={"region": "North"})
+    desk.registry.pause("paused", "stocktaking")
+    for _ in range(REFUSALS):
+        desk.later(3_700)
+        for due in desk.take():
+            kind = {"refused": "refused", "failing": "failed"}.get(due.name, "held")
+            desk.run(due, Ended(kind, "why", backlog=2, held=3))
+    found, count = merchants(desk.ledger)
+    assert ([one.merchant.name for one in found], count) == (["failing", "refused", "fine", "paused"], 4)
+    assert [one.merchant.reason for one in found if one.merchant.name == "paused"] == ["stocktaking"]
+    assert "octopus-soap fleet resume" in found[1].alarm
+    fine = merchant(desk.ledger, "fine")
+    assert (fine.backlog, fine.held, fine.failures, len(fine.jobs)) == (4, 6, 0, 2)
+    assert fine.last_success_at is not None
+    assert "env:T" in fine.merchant.secrets.values()
+    for options, names in (
+        ({"find": "REGION=north"}, ["fine"]),
+        ({"find": "AI"}, ["failing"]),
+        ({"state": "paused"}, ["paused"]),
+        ({"most": 2, "start": 1}, ["refused", "fine"]),
+    ):
+        assert [one.merchant.name for one in merchants(desk.ledger, **options)[0]] == names
+    with pytest.raises(ConfigError, match="fleet list"):
+        merchant(desk.ledger, "nobody")
 
 
 def test_the_history_is_kept_for_seven_days(desk: Desk) -> None:
