@@ -7,8 +7,8 @@ A flow is a generator that runs one call, or one batch of a list call. It does n
 * `Receive(more)` asks for the next part of a reply that was sent for in parts. The driver answers with bytes, with none
   at the reply's end, or with a `SendFailure`.
 * `Sleep(seconds)` asks for a pause.
-* `Compute(work, size)` asks for a pure function to be run, perhaps off the event loop. The driver answers with its
-  result, or throws its error into the flow.
+* `Compute(work, size, limit)` asks for a pure function to be run, perhaps off the event loop. The driver answers with
+  its result, or throws its error into the flow; one that takes too long is broken off at its next yield point.
 
 Invariants:
 
@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
@@ -88,11 +89,13 @@ class Sleep:
 class Compute:
     """Ask for *work* to be run; it handles *size* bytes, so a driver can tell a small job from a big one.
 
-    The driver sets *elapsed* to the seconds the work took: they count into the total limit.
+    The driver sets *elapsed* to the seconds the work took: they count into the total limit. Work that takes more than
+    *limit* seconds ends in a `TimedOutError`.
     """
 
     work: Callable[[], Any]
     size: int
+    limit: float = inf
     elapsed: float = 0.0
 
 

@@ -199,12 +199,12 @@ def read_current(
     """Read the current item of each SKU in *keys*, from the account the write goes to."""
     found: dict[str, Current] = {}
     calls: list[CallInfo] = []
-    request = request_for(context, READING, Safety.READ, RowsOf(InventoryItem))
     for start in range(0, len(keys), _PER_CALL):
         chunk = list(keys[start : start + _PER_CALL])
         if context.config.stopped():
             stopped = ConnectFailedError("stopped before the current item was read; nothing was sent")
             return found | dict.fromkeys(keys[start:], Current(error=stopped)), calls
+        request = request_for(context, READING, Safety.READ, RowsOf(InventoryItem, asked=len(chunk)))
         body = context.codec.encode(READING, {"accountID": account_id, "skuList": chunk})
         end = yield from perform(replace(request, body=body), context.config)
         calls.append(end.info)

@@ -8,7 +8,8 @@ Invariants:
 * Every request that began is reported to the observer once as started and once as finished, whatever ended it: a
   reply, an error, a cancelled task, Ctrl-C or an abandoned stream.
 * `CallInfo` counts all attempts of a request: their number, seconds and pauses.
-* No attempt begins after the total time limit, or after the caller asked the call to stop.
+* No attempt begins after the total time limit, or after the caller asked the call to stop. Decoding counts into the
+  limit, and is broken off at it.
 * Whether an answer may have been lost is never forgotten: `lost_answers` counts the attempts whose answer did not
   arrive although the service may have carried the request out.
 
@@ -268,6 +269,9 @@ _MAYBE_DONE = frozenset(
 )
 """Failures after which the request may have been carried out."""
 
+_LEAST_DECODING = 1.0
+"""Seconds an answer may be decoded in, however late it came; a tenth of the total limit if that is less."""
+
 _NEVER_LEFT = frozenset([FailureKind.NOT_SENT, FailureKind.BUSY])
 """Failures before the first byte of a request was sent."""
 
@@ -328,7 +332,8 @@ def attempts(trace: RequestTrace, request: Request, config: CallConfig) -> Flow[
         if isinstance(answer, SendFailure):
             error, kind = answer.error, answer.kind
         else:
-            decoding = Compute(partial(request.decode, answer), len(answer.body))
+            left = max(policy.total - info.elapsed, min(_LEAST_DECODING, policy.total / 10))
+            decoding = Compute(partial(request.decode, answer), len(answer.body), left)
             try:
                 decoded: Decoded = yield decoding
             except OctopusError as failed:

@@ -149,7 +149,7 @@ class RowStream(Generic[T]):
             trace.received += len(part)
             trace.info = replace(trace.info, received_bytes=trace.received)
             try:
-                yield Compute(partial(arriving.feed, part), len(part))
+                yield Compute(partial(arriving.feed, part), len(part), self._context.config.policy.total)
             except OctopusError as error:
                 failed = error
 

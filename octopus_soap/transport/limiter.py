@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from octopus_soap.engine.effects import SendFailure
 from octopus_soap.engine.retry import FailureKind
 from octopus_soap.errors import ConnectFailedError, TimedOutError
+from octopus_soap.wire.readers import yield_hook
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -40,11 +41,27 @@ if TYPE_CHECKING:
 
 
 def timed(effect: Compute) -> Any:
-    """Run the work of *effect*, and note how long it took."""
-    started = time.monotonic()
+    """Run the work of *effect*, and note how long it took.
+
+    Raises:
+        TimedOutError: it took too long, and was broken off at a yield point.
+    """
+    started, give_way = time.monotonic(), yield_hook.get()
+    until = started + effect.limit
+
+    def go_on() -> None:
+        if time.monotonic() > until:
+            raise TimedOutError(
+                f"the answer came, and decoding it ({effect.size} bytes) took longer than the {effect.limit:.3g} s "
+                "left of the total limit (total_timeout)"
+            )
+        give_way()
+
+    token = yield_hook.set(go_on)
     try:
         return effect.work()
     finally:
+        yield_hook.reset(token)
         effect.elapsed = time.monotonic() - started
 
 

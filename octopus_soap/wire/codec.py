@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 _OK = 200
 _DECLARED = (b"?", b"\0", b"")
 """What follows the first `<` of a reply whose charset has to be looked at."""
-_MANY = 20_000
-"""Bytes of a reply that may hold more rows than is good."""
 _CHARSET = re.compile(r"charset=.*[a-z]", re.IGNORECASE)
 
 
@@ -91,7 +89,7 @@ class Codec:
         if body[:1] != b"<" or body[1:2] in _DECLARED or reply.headers.get("content-type", "") not in PLAIN_TYPES:
             reply = readable(reply, self._redactor)
             body = reply.body
-        if len(body) > _MANY and isinstance(reads, RowsOf):
+        if isinstance(reads, RowsOf):
             refuse_too_many(body, reads)
         if (
             isinstance(reads, RowsOf)

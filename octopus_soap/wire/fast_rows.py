@@ -47,7 +47,7 @@ from xml.sax.saxutils import quoteattr
 
 from lxml import etree
 
-from octopus_soap.errors import OctopusError
+from octopus_soap.errors import OctopusError, TimedOutError
 from octopus_soap.wire.decode import read_element, strict_parser, without_forbidden
 from octopus_soap.wire.readers import ROWS, FieldReader, Row, is_nil, local_name, yield_point
 from octopus_soap.wire.row_forms import (
@@ -120,11 +120,17 @@ class FastRows:
 
         try:
             decoded = decode_rest(page.rest, read_list)
-        except (Fallback, OctopusError):  # parsed as a whole, the page itself says what is wrong with it
-            if self.contexts.questions <= 0:
-                self._passed_over = _PASSED_OVER
+        except (Fallback, OctopusError) as error:  # parsed as a whole, the page itself says what is wrong with it
+            self._pass_over(error)
             return None
         return decoded if read else None
+
+    def _pass_over(self, error: Fallback | OctopusError) -> None:
+        """Leave a page to the tree, unless the time for it is over."""
+        if isinstance(error, TimedOutError):
+            raise error
+        if self.contexts.questions <= 0:
+            self._passed_over = _PASSED_OVER
 
 
 # -- the page --------------------------------------------------------------------------------------------------------

@@ -38,11 +38,11 @@ def _none() -> None:
 
 
 yield_hook: ContextVar[Callable[[], object]] = ContextVar("octopus_soap_yield", default=_none)
-"""Called at a yield point. The driver that decodes in a thread sets it there."""
+"""Called at a yield point. Drivers set it: to let other threads run, and to break off what takes too long."""
 
 
 def yield_point() -> None:
-    """Let other threads run, if that was asked for."""
+    """Let other threads run, if that was asked for, and end here what took too long."""
     yield_hook.get()()
 
 
@@ -235,6 +235,11 @@ class RecordReader:
                 self._problem(findings, attribute, str(error), text)
         return data
 
+    def read_nested(self, element: Element, findings: Findings, depth: int) -> dict[str, Any]:
+        """Read a record inside another one, of which there may be as many as fit into a reply."""
+        yield_point()
+        return self.read(element, findings, depth)
+
     def _again(self, child: Element, slot: FieldReader, known: Any, findings: Findings) -> None:
         """Note a member that comes a second time. The first one counts, unless the second contradicts it."""
         findings.drift[f"{self.name}.{local_name(child.tag)} repeated"] += 1
@@ -264,7 +269,7 @@ class RecordReader:
             return None
         rows = [row for row in child if len(row) or not is_nil(row)]
         if slot.rows is not None:
-            return [slot.rows.read(row, findings, depth + 1) for row in rows]
+            return [slot.rows.read_nested(row, findings, depth + 1) for row in rows]
         return [self._value(row, slot, findings) for row in rows]
 
     def _value(self, row: Element, slot: FieldReader, findings: Findings) -> Any:
