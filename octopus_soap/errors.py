@@ -426,6 +426,10 @@ class BatchError(OctopusError):
 
     Attributes:
         result: the whole result, one outcome per input: finished work is not lost.
+        causes: what the items failed with, each error once, in the order of the items; empty if a stop came first.
+        retryable: repeating may finish some of the items and does no harm: a cause is retryable, or a stop came first.
+            Of an unsafe write it is true only if nothing was done; `.result.retry_inputs()` is always safe to send.
+        retry_after: seconds to wait before that, the longest that a cause names; None if none does.
     """
 
     hint = "`.result` has every outcome; send `.result.retry_inputs()` again, and look at `.result.unknown` first"
@@ -433,6 +437,15 @@ class BatchError(OctopusError):
     def __init__(self, message: str, *, result: BatchResult[Any], info: CallInfo | None = None) -> None:
         super().__init__(message, info=info)
         self.result = result
+        unfinished = result.unfinished
+        self.causes: tuple[OctopusError, ...] = tuple(
+            {id(o.error): o.error for o in unfinished if o.error is not None}.values()
+        )
+        named = [seconds for cause in self.causes if (seconds := getattr(cause, "retry_after", None)) is not None]
+        self.retry_after: float | None = max(named, default=None)
+        worth = any(o.status == "not_sent" if o.error is None else o.error.retryable for o in unfinished)
+        harmless = result.repeatable or all(o.status in {"failed", "not_sent"} for o in result.outcomes)
+        self.retryable = worth and harmless
 
 
 class LedgerError(OctopusError):

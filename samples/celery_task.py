@@ -84,11 +84,11 @@ def push_stock(self: Task, skus: list[str]) -> dict[str, str]:
     try:
         result = shop().update_item_quantity_and_price_list(numbers_of(skus))
     except BatchError as error:  # part of it is done; the rest is worth another task, unless the service said no to it
-        if not any(outcome.error is not None and outcome.error.retryable for outcome in error.result.unfinished):
+        if not error.retryable:
             raise
         left = [item.sku for item in error.result.retry_inputs()]
         log.warning("%d of %d SKUs are left: %s", len(left), len(skus), error.message)
-        raise self.retry(args=[left], exc=error, countdown=PAUSE) from error
+        raise self.retry(args=[left], exc=error, countdown=error.retry_after or PAUSE) from error
     except RateLimitedError as error:
         raise self.retry(exc=error, countdown=error.retry_after or PAUSE) from error
     except OctopusError as error:

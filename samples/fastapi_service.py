@@ -97,7 +97,7 @@ def told(error: OctopusError) -> Told:
 
 def cause_of(error: OctopusError) -> OctopusError:
     """What broke a list call, which is reported as one `BatchError` for all its batches."""
-    return error.__cause__ if isinstance(error, BatchError) and isinstance(error.__cause__, OctopusError) else error
+    return error.causes[0] if isinstance(error, BatchError) and error.causes else error
 
 
 def problem(status: int, title: str, **more: Any) -> JSONResponse:

@@ -437,7 +437,7 @@ def _final_error(
             retry_after=retry_after,
             body_excerpt=getattr(error, "body_excerpt", ""),
         )
-    if info.elapsed >= config.policy.total and not isinstance(error, TimedOutError):
+    if kind is not FailureKind.BUSY and info.elapsed >= config.policy.total and not isinstance(error, TimedOutError):
         late = TimedOutError(
             f"the total limit of {config.policy.total:g} s (total_timeout) passed; last error: {error.message[:400]}"
         )

@@ -118,7 +118,7 @@ def cause_of(error: OctopusError) -> OctopusError:
     """Return what broke a list call: `BatchError` reports all its batches together."""
     if not isinstance(error, BatchError):
         return error
-    found = [outcome.error for outcome in error.result.unfinished if outcome.error is not None]
+    found = [*error.causes]
     if isinstance(error.__cause__, OctopusError):
         found.append(error.__cause__)
     return next((e for kind in KINDS for e in found if isinstance(e, kind) and kind is not OctopusError), error)
