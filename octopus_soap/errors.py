@@ -15,7 +15,7 @@ OctopusError
 ├── ProtocolError                     an answer that is not the SOAP reply it should be (truncated, HTML, wrong shape)
 ├── FaultError                        a SOAP fault; .fault_code, .detail
 ├── ApiStatusError                    an APIResult envelope that is not Success; .status, .message_code
-│   └── RejectedError                 the service examined this one item and said no
+│   └── RejectedError                 the service rejected this one item
 ├── AuthenticationError               the service did not accept the credentials; .certain
 ├── OutcomeUnknownError               an unsafe write may or may not have happened: look before you repeat it
 ├── BatchError                        some items of a list call are failed, unknown or not sent; .result has them all
@@ -366,7 +366,7 @@ class ApiStatusError(OctopusError):
 
 
 class RejectedError(ApiStatusError):
-    """The service examined this one item and said no.
+    """The service rejected this one item.
 
     Attributes:
         key: the item's SKU or order id.

@@ -574,7 +574,7 @@ class Operations:
 
         Raises:
             InvalidInputError: refused before anything was sent, every offending index listed.
-            BatchError: some are failed, unknown or not sent; its `result` tells which.
+            BatchError: some are failed, unknown or not sent; its `result` has which.
             UnverifiedContractError: the bundled contract against a real endpoint.
 
         Vendor's page: SetDownloadOrderConfirm.
@@ -604,7 +604,7 @@ class Operations:
 
         Raises:
             InvalidInputError: refused before anything was sent, every offending index listed.
-            BatchError: some are failed, unknown or not sent; its `result` tells which.
+            BatchError: some are failed, unknown or not sent; its `result` has which.
             UnverifiedContractError: the bundled contract against a real endpoint.
 
         Vendor's page: SetDownloadSplitOrderConfirm.
@@ -675,7 +675,7 @@ class Operations:
         Raises:
             InvalidInputError: refused before anything was sent, every offending index listed.
             RejectedError: the service answered with an error message instead of "true".
-            BatchError: some are failed, unknown or not sent; its `result` tells which.
+            BatchError: some are failed, unknown or not sent; its `result` has which.
             UnverifiedContractError: the bundled contract against a real endpoint.
 
         Vendor's page: CustomFieldMapping ("It will return true or error message").

@@ -1,7 +1,7 @@
 """Charts of results, for notebooks and reports; extra `notebook` (matplotlib).
 
 Each takes what a call returned (a `BatchResult`, a list of models) or a DataFrame made of it, draws on *ax* or on a
-figure of its own, and returns the Axes. Nothing is shown, saved or set globally. What is told apart is told apart by
+figure of its own, and returns the Axes. Nothing is shown, saved or set globally. Series are distinguished by
 marker, hatch and label, so that a grey print reads as well as the screen.
 """
 

@@ -186,7 +186,7 @@ def _shows_table_options(method: M) -> M:
 
 
 class BatchResult(Sequence[T]):
-    """The good values of a list call, in input order, with one outcome per input beside them.
+    """The good values of a list call, in input order, with one outcome per input.
 
     Iterating, indexing and `len` see the good values. `.outcomes` sees everything: it has exactly one entry per
     input (per row for a page), in input order.

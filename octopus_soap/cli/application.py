@@ -42,7 +42,7 @@ class Group(TyperGroup):
 
 
 class Application(typer.Typer):
-    """A group whose commands look alike. Without a command it shows its help, unless told otherwise."""
+    """A group whose commands look alike. Without a command it shows its help by default."""
 
     def __init__(self, **options: Any) -> None:
         options.setdefault("cls", Group)

@@ -5,7 +5,7 @@ StockCode, Description, Quantity, InvoiceDate, UnitPrice, CustomerID and Country
 
 * Every line ends in exactly one bucket: sold, or the first reason of `Reason` that applies to it, in the order they
   stand there. `Reading.check` proves that the buckets add up. A line's further reasons stand in the report too.
-* Nothing is mended: codes and descriptions stay as they are, spaces, case and leading zeros included.
+* Nothing is corrected: codes and descriptions stay as they are, spaces, case and leading zeros included.
 * A time without a zone is the retailer's, so UK local time. In the hour that the clocks repeat in autumn it is taken as
   the first of the two.
 * A line is numbered as an editor numbers it: the column names are line 1.

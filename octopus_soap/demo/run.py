@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 Watch = Callable[[str, int, int], object]
-"""Told where a step stands: its name, what is done, of how much."""
+"""Called with the progress of a step: its name, what is done, of how much."""
 
 WINDOW = timedelta(days=7)
 """Creation window of one GetOrderList: the operation has no paging, so windows keep its answers small."""

@@ -144,8 +144,8 @@ def _row_verdict(
 
 
 def _refused(refusal: OctopusError, *, reading: bool, in_doubt: bool) -> ItemVerdict[Any]:
-    # The page: an update's Status is Failure if not one SKU succeeded. Only the message tells that from a failure of
-    # the service.
+    # The page: an update's Status is Failure if not one SKU succeeded. Only the message distinguishes that from a
+    # failure of the service.
     if not reading and "all update requests failed" in refusal.message.casefold():
         return ItemVerdict(OutcomeStatus.REJECTED, None, refusal.message)
     return ItemVerdict(unknown_if(OutcomeStatus.FAILED, in_doubt=in_doubt and not reading), error=refusal)

@@ -14,7 +14,7 @@ Invariants:
   arrive although the service may have carried the request out.
 
 On failure: `perform` passes a `RequestFailure` on, and never raises one itself. What the function it was given raises
-goes to the caller, after the observer was told.
+goes to the caller, after the observer was called.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ NULL_OBSERVER: Observer = _NullObserver()
 
 
 class CredentialState:
-    """Whether the service ever accepted this client's credentials, which tells a refusal from an outage."""
+    """Whether the service ever accepted this client's credentials, which distinguishes a refusal from an outage."""
 
     __slots__ = ("proven",)
 

@@ -247,7 +247,7 @@ Moment = Annotated[datetime, _Scalar(_utc, core_schema.datetime_schema(strict=Tr
 
 
 class OpenEnum(StrEnum):
-    """An enumeration that keeps texts it does not know: `.known` tells them apart."""
+    """An enumeration that keeps texts it does not know: `.known` is False for those."""
 
     @classmethod
     def _missing_(cls, value: object) -> Self | None:

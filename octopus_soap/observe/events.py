@@ -1,4 +1,4 @@
-"""Events: what a client tells while it works, one small frozen record each, passed to its `on_event`.
+"""Events: what a client reports while it works, one small frozen record each, passed to its `on_event`.
 
 ```python
 def hook(event: Event) -> None:
@@ -12,8 +12,8 @@ A hook is called where the work is done: in the caller's thread, in the worker t
 several at once), or on the event loop. It must not wait. What it raises is logged once and breaks no call.
 
 Of one request, `RequestStarted` comes first, then a `RetryScheduled` per repeat, then `RequestFinished`, and
-`DriftSeen` where its answer had members nobody knows. `RequestFinished` comes whatever ends the request, a cancelled
-task and Ctrl-C included. Of one batch of a list call, `ItemRejected` comes per item the service said no to, then
+`DriftSeen` if its answer had members the models do not have. `RequestFinished` comes however the request ends, also by
+a cancelled task or Ctrl-C. Of one batch of a list call, `ItemRejected` comes per item the service rejected, then
 `BatchDone`. No event holds a secret; `ItemRejected` alone names an item.
 """
 
@@ -167,7 +167,7 @@ def combine(*hooks: Callable[[Event], object]) -> Callable[[Event], None]:
         for each in hooks:
             try:
                 each(event)
-            except Exception as error:  # noqa: BLE001 - raised below, once the others were told
+            except Exception as error:  # noqa: BLE001 - raised below, after the others were called
                 raised = raised or error
         if raised is not None:
             raise raised

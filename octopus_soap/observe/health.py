@@ -1,6 +1,6 @@
-"""`Health`: what one ping found, told apart by the layer that failed.
+"""`Health`: what one ping found, by the layer that failed.
 
-The ping asks `IsSkuExistList` about one SKU that nobody has. It is the cheapest read whose answer proves something: it
+The ping asks `IsSkuExistList` about one SKU that no shop has. It is the cheapest read whose answer proves something: it
 needs the credentials, changes nothing, and its answer, of a few hundred bytes, has a row about the SKU that was asked.
 `IsSkuExist` would answer with a bare false, which a service may also say to credentials it refuses.
 """

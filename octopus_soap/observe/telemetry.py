@@ -15,7 +15,7 @@ account ids or texts of the service; those of metrics have few values.
 | | `http.response.status_code`, `octopus_soap.request_id`, `octopus_soap.attempts` |
 | its events | `retry`: `octopus_soap.failure`, `octopus_soap.attempt`, `octopus_soap.pause` (seconds) |
 
-| metric | unit | attributes beside `rpc.method` |
+| metric | unit | attributes next to `rpc.method` |
 |---|---|---|
 | `rpc.client.call.duration`, histogram | s | `rpc.system.name`, `server.address`, `server.port`, `error.type` |
 | `octopus_soap.retries` | {retry} | `octopus_soap.failure` |
@@ -96,8 +96,10 @@ class OpenTelemetryEvents:
         )
         self._retries = meter.create_counter("octopus_soap.retries", "{retry}", "Repeats of requests.")
         self._items = meter.create_counter("octopus_soap.items", "{item}", "Inputs of list calls, by outcome.")
-        self._rejections = meter.create_counter("octopus_soap.rejections", "{item}", "Items the service said no to.")
-        self._drift = meter.create_counter("octopus_soap.drift", "{member}", "Members of answers nobody knows.")
+        self._rejections = meter.create_counter("octopus_soap.rejections", "{item}", "Items the service rejected.")
+        self._drift = meter.create_counter(
+            "octopus_soap.drift", "{member}", "Members of answers that the models do not have."
+        )
         self._open: dict[str, _Open] = {}
         self._lock = threading.Lock()
 

@@ -3,7 +3,7 @@
 What this module knows (the authentication and credentials pages, [C] unless marked; see docs/octopia.md):
 
 * The REST API needs a client id, a client secret and a seller id. The kinds differ in who owns which.
-* `_RULES` tells the kinds apart by the *names* of the values; a secret is never looked at, only carried. Since some
+* `_RULES` recognises the kinds by the *names* of the values; a secret is never looked at, only carried. Since some
   connectors call a REST pair "login" and "password", two values alone stay uncertain.
 * `GUIDANCE` holds what to do with each kind. A name that is no part of a credential is explained by `_EXPLAINED`.
 """

@@ -253,7 +253,7 @@ class BlockingDriver:
                 for chunk in response.iter_stream():
                     exchange.add(chunk)
             return exchange.reply()
-        except Exception as error:  # noqa: BLE001 - told apart, and raised again if it is none of the known
+        except Exception as error:  # noqa: BLE001 - sorted out below, and raised again if it is none of the known
             failure = exchange.failure(error)
         finally:
             _deadline.reset(before)
@@ -296,7 +296,7 @@ class AsyncioDriver:
                 async for chunk in response.aiter_stream():
                     exchange.add(chunk)
             return exchange.reply()
-        except Exception as error:  # noqa: BLE001 - told apart, and raised again if it is none of the known
+        except Exception as error:  # noqa: BLE001 - sorted out below, and raised again if it is none of the known
             failure = exchange.failure(error)
         raise failure
 

@@ -43,9 +43,9 @@ RETIRED_HOSTS: Mapping[str, str] = {
 }
 
 _TLS_OFF = (
-    "TLS verification cannot be turned off: the client secret and every token would go to whoever answers. The Octopia "
-    "pages' tip to disable SSL is about a desktop tool and is the wrong answer here. If your network inspects TLS, set "
-    "`verify` (or OCTOPIA_CA_BUNDLE) to the path of the CA bundle that holds your proxy's root certificate."
+    "TLS verification cannot be turned off: the client secret and every token would go to any server that answers. The "
+    "Octopia pages' tip to disable SSL is about a desktop tool and is the wrong answer here. If your network inspects "
+    "TLS, set `verify` (or OCTOPIA_CA_BUNDLE) to the path of the CA bundle that holds your proxy's root certificate."
 )
 
 

@@ -80,7 +80,7 @@ class TokenKey:
 
     url: str
     client_id: str
-    secret_mark: bytes = field(repr=False)  # tells secrets apart in this process
+    secret_mark: bytes = field(repr=False)  # distinguishes secrets within this process
     name: str = field(repr=False, compare=False)  # the same in every process, for a `TokenStore`
 
     @classmethod

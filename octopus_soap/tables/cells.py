@@ -120,7 +120,7 @@ MISSING = object()
 
 _WRITTEN_FLAGS = {"True": "true", "False": "false"}  # as to_csv writes them
 _WRITTEN_MOMENT = re.compile(r"^(\d{4}-\d\d-\d\d) (\d\d:)")  # as to_csv writes it
-_NOTHING = frozenset({"NAType", "NaTType"})  # pandas' own, told by name: polars users need no pandas
+_NOTHING = frozenset({"NAType", "NaTType"})  # pandas' own, recognised by name: polars users need no pandas
 
 
 def cell(value: Any, column: Column, money_digits: int | None = None) -> Any:

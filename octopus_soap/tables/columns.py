@@ -79,7 +79,7 @@ class Spread:
 
     @property
     def by_store(self) -> bool:
-        """True for store stock, whose records are told apart by store id; order lines are by position."""
+        """True for store stock, whose records differ by store id; order lines differ by position."""
         return "store_id" in self.model.model_fields
 
     def rows(self, record: Any) -> list[Any]:

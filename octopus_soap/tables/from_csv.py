@@ -80,7 +80,7 @@ class Numbers:
     thousands: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be told apart."""
+        """Refuse records that cannot be distinguished."""
         if self.decimal not in {".", ","}:
             raise InvalidInputError([Problem("expected . or ,", field="decimal", value=repr(self.decimal))])
         if self.thousands not in {"", ".", ",", " ", "'", "\u00a0", "\u202f"} or self.thousands == self.decimal:

@@ -106,7 +106,9 @@ class _Reader:
         self._problems += [Problem("more than one column holds it; keep one", field=name) for name in doubles]
         key = self._model.key_field
         if key and not any(t.column.name == key and not t.spread for t in targets.values()):
-            self._problems.append(Problem("the column is missing: it tells which is which", field=key))
+            self._problems.append(
+                Problem("the column is missing: without it the records cannot be distinguished", field=key)
+            )
         return targets
 
     # -- rows --------------------------------------------------------------------------------------------------

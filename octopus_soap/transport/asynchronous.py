@@ -136,7 +136,7 @@ OFF_LOOP = 32 * 1024
 
 
 class _Trace:
-    """What httpx tells of one exchange: whether the connection was new, the request had left, an answer had begun."""
+    """What httpx reports of one exchange: whether the connection was new, the request had left, an answer had begun."""
 
     def __init__(self) -> None:
         self.fresh = self.sent = self.answered = False

@@ -83,7 +83,7 @@ class _Beside:
         parallel: exchanges at once.
 
     Attributes:
-        abandoned: once set, nobody wants the answers any more.
+        abandoned: once set, the answers are no longer wanted.
         room: held for an exchange.
         decoding: held to decode.
     """
@@ -191,7 +191,7 @@ class BlockingDriver:
         Args:
             exchange: what is sent.
             limit: seconds.
-            abandoned: once set, nobody wants the answer any more.
+            abandoned: once set, the answer is no longer wanted.
             opened: takes a body that is to be received in parts; without it the whole body is read.
 
         Raises:
@@ -350,7 +350,7 @@ class BlockingDriver:
                     elif beside is None:
                         answer = self.exchange(effect.attempt, effect.limit)
                     else:
-                        with beside.room:  # the wait for it is nobody's limit: nothing of this request has begun
+                        with beside.room:  # the wait for it counts to no limit: nothing of this request has begun
                             if beside.abandoned.is_set():
                                 raise CancelledError
                             answer = (
@@ -438,8 +438,8 @@ class BlockingDriver:
             if refused is not None:
                 raise refused
         finally:
-            # After Ctrl-C, an error or an abandoned stream the caller must not wait for answers nobody reads, and the
-            # flows still running must not go on with repeats and halves.
+            # After Ctrl-C, an error or an abandoned stream the caller must not wait for answers that are not read, and
+            # the flows still running must not go on with repeats and halves.
             beside.abandoned.set()
             self._connections.turns.wake_all()
             pool.shutdown(wait=False, cancel_futures=True)

@@ -13,7 +13,7 @@ Nothing here waits or reads a clock. The drivers ask, wait as long as the answer
 Waiting for one's turn to send, in threads and in tasks; who is next and when is decided in `engine/pacing.py`.
 
 A request that cannot have its turn within its total limit fails before it is sent: at once where the pace alone makes
-that certain, so that nobody waits for nothing.
+that certain, so that no call waits for nothing.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ class _Limiter:
     def _steps(
         self, woken: threading.Event | asyncio.Event, limit: float, unwanted: Callable[[], bool]
     ) -> Generator[_Wait, None, float | SendFailure]:
-        """Wait in the line as told; the end gives the seconds waited, or why there is no turn."""
+        """Wait in the line; the end gives the seconds waited, or why there is no turn."""
         started = self._clock()
         with self._lock:
             ahead = len(self.line)
@@ -285,7 +285,7 @@ class ThreadLimiter(_Limiter):
         Args:
             limit: most seconds to wait.
             stop: once set, no turn is wanted.
-            abandoned: the same; whoever sets it calls `wake_all`.
+            abandoned: the same; the code that sets it calls `wake_all`.
 
         Returns:
             The seconds waited, or why there is no turn.
@@ -306,7 +306,7 @@ class ThreadLimiter(_Limiter):
                     woken.wait(wait.seconds)
                 elif stop is None:
                     self._pause(woken, wait.seconds)
-                else:  # a stop wakes nobody in the line; who abandons does
+                else:  # a stop wakes no waiter; abandoning does
                     self._pause(stop, wait.seconds if abandoned is None else min(wait.seconds, POLL_SECONDS))
 
 

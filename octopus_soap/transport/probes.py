@@ -67,7 +67,7 @@ def resolve(host: str, port: int, seconds: float) -> list[str]:
 
     Raises:
         ConnectFailed: there is no such name.
-        TimedOut: nobody answered in time.
+        TimedOut: no answer came in time.
     """
     answer: list[list[str] | OSError] = []
 
