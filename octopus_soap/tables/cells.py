@@ -16,6 +16,7 @@ import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from math import isfinite
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from octopus_soap.tables.columns import Kind
@@ -37,7 +38,8 @@ BYTE_ORDER_MARK = "\ufeff"
 def plain(value: Any) -> str:
     """A value JSON has no type for, as text: exact decimals, times in UTC."""
     if isinstance(value, Decimal):
-        return format(value, "f")
+        text = str(value)
+        return format(value, "f") if "E" in text else text
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     return str(value)
@@ -110,9 +112,23 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, excel: bo
     out = io.StringIO()
     written = csv.writer(out, lineterminator="\r\n" if excel else "\n")
     written.writerow(columns)
-    for row in rows:
-        written.writerow([as_excel_cell(v, key=not at) if excel else as_cell(v) for at, v in enumerate(row)])
+    by_column = enumerate(zip(*rows, strict=True))
+    cells = [_excel_cells(values, key=not at) if excel else _cells(values) for at, values in by_column]
+    written.writerows(zip(*cells, strict=True))
     return (BYTE_ORDER_MARK if excel else "") + out.getvalue()
+
+
+_AS_THEY_ARE = frozenset({str, int, NoneType})
+"""What a csv writer writes as `as_cell` does."""
+
+
+def _cells(values: Sequence[Any]) -> Iterable[Any]:
+    """A column as CSV cells."""
+    return values if set(map(type, values)) <= _AS_THEY_ARE else map(as_cell, values)
+
+
+def _excel_cells(values: Sequence[Any], *, key: bool) -> Iterable[str]:
+    return (as_excel_cell(value, key=key) for value in values)
 
 
 MISSING = object()
@@ -121,6 +137,28 @@ MISSING = object()
 _WRITTEN_FLAGS = {"True": "true", "False": "false"}  # as to_csv writes them
 _WRITTEN_MOMENT = re.compile(r"^(\d{4}-\d\d-\d\d) (\d\d:)")  # as to_csv writes it
 _NOTHING = frozenset({"NAType", "NaTType"})  # pandas' own, recognised by name: polars users need no pandas
+
+
+_EXACT_TYPES = {Kind.TEXT: str, Kind.INTEGER: int, Kind.FLAG: bool, Kind.AMOUNT: Decimal, Kind.MOMENT: datetime}
+"""The type of a value that a member of each kind takes as it is."""
+
+
+def column_values(
+    cells: list[Any], column: Column, money_digits: int | None = None
+) -> tuple[list[Any], dict[int, str]]:
+    """The values of a column's cells, MISSING where one holds none; and what is wrong with some, by position."""
+    exact = _EXACT_TYPES.get(column.kind)
+    kinds = set(map(type, cells)) - {exact}
+    if all(kind is NoneType or kind.__name__ in _NOTHING for kind in kinds):
+        return [value if type(value) is exact and value == value else MISSING for value in cells], {}  # noqa: PLR0124 - a NaN is not equal to itself
+    values, wrong = [], {}
+    for position, value in enumerate(cells):
+        try:
+            values.append(cell(value, column, money_digits))
+        except ValueError as error:
+            values.append(MISSING)
+            wrong[position] = str(error)
+    return values, wrong
 
 
 def cell(value: Any, column: Column, money_digits: int | None = None) -> Any:

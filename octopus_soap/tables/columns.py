@@ -13,6 +13,8 @@ from datetime import datetime
 from decimal import Decimal
 from enum import Enum, StrEnum
 from functools import cache
+from operator import attrgetter, itemgetter
+from types import NoneType
 from typing import TYPE_CHECKING, Any, cast, get_args, get_origin
 
 from octopus_soap.models.base import WireModel, inner_type
@@ -20,7 +22,7 @@ from octopus_soap.models.orders import OrderResponseItem
 from octopus_soap.models.scalars import INT64_MAX, INT64_MIN, is_count, number_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
 
 SPREADABLE = ("store_stock_info_list", "order_items")
@@ -58,15 +60,13 @@ class Column:
     kind: Kind
     path: tuple[str, ...]
 
-    def of(self, record: Any) -> Any:
-        """The value in *record*, None where there is none."""
-        for attribute in self.path:
-            if record is None:
-                return None
-            record = getattr(record, attribute)
+    def shown(self, values: list[Any]) -> list[Any]:
+        """What stands in the column for *values* of the member, None where there is none."""
         if self.kind is Kind.JSON:
-            return None if record is None else json.dumps(plain(record), ensure_ascii=False)
-        return record.value if isinstance(record, Enum) else record
+            return [None if value is None else json.dumps(plain(value), ensure_ascii=False) for value in values]
+        if any(issubclass(kind, Enum) for kind in set(map(type, values))):
+            return [value.value if isinstance(value, Enum) else value for value in values]
+        return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,48 @@ def plain(value: Any) -> Any:
     return value.value if isinstance(value, Enum) else value
 
 
-def used(columns: Iterable[Column], records: list[Any], keep: str) -> dict[Column, list[Any]]:
-    """The values of each column, columns without any left out, but for the one named *keep*."""
-    found = {column: [column.of(record) for record in records] for column in columns}
-    return {c: values for c, values in found.items() if c.name == keep or any(v is not None for v in values)}
+_ABSENT: Any = type("_Absent", (dict,), {"__missing__": lambda *_: None})()
+"""The members of a record that is not there."""
+
+
+class Members:
+    """The members of many records of one model, which may be None, looked up one member at a time.
+
+    Most members of most records are unset, and an unset one is None. So only those are looked at that are set in some
+    record.
+    """
+
+    def __init__(self, records: Sequence[WireModel | None]) -> None:
+        there = [record for record in records if record is not None]
+        # Rows of a reply share their sets, so there are few of them.
+        sets = {id(names): names for names in map(attrgetter("__pydantic_fields_set__"), there)}
+        self._set: set[str] = set().union(*sets.values())
+        self._nothing: list[Any] = [None] * len(records)
+        self._held = [_ABSENT if record is None else record.__dict__ for record in records]
+        self._inside: dict[str, Members] = {}
+
+    def column(self, column: Column) -> list[Any] | None:
+        """What stands in *column*, one value per record; None if no record has a value."""
+        values = self.values(column.path)
+        return None if values is None else column.shown(values)
+
+    def all_of(self, column: Column) -> list[Any]:
+        """What stands in *column*, one value per record."""
+        values = self.column(column)
+        return self._nothing if values is None else values
+
+    def values(self, path: tuple[str, ...]) -> list[Any] | None:
+        """The values at *path*, one per record; None if no record has one."""
+        first, *rest = path
+        if first not in self._set:
+            return None
+        if rest and first in self._inside:
+            return self._inside[first].values(tuple(rest))
+        values = list(map(itemgetter(first), self._held))
+        if set(map(type, values)) <= {NoneType}:
+            self._set.discard(first)
+            return None
+        if not rest:
+            return values
+        self._inside[first] = Members(values)
+        return self._inside[first].values(tuple(rest))

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 from octopus_soap.errors import InvalidInputError, Problem
 from octopus_soap.models.base import WireModel, inner_type
 from octopus_soap.models.inventory import InventoryItem
-from octopus_soap.tables.cells import MISSING, cell
+from octopus_soap.tables.cells import MISSING, column_values
 from octopus_soap.tables.columns import Column, Kind, Spread, TableSchema, table_schema, text_column
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 M = TypeVar("M", bound=WireModel)
@@ -77,6 +77,14 @@ class _Reader:
         self._targets = self._known(names)
         self._key_column = next((n for n, t in self._targets.items() if t.column.name == model.key_field), None)
         self._names = {(t.spread, t.label, t.column.name): name for name, t in self._targets.items()}
+        outer = {target.column.path[0] for target in self._targets.values() if not target.spread}
+        self._kinds = {name: inner_type(model.model_fields[name].annotation) for name in outer}
+        self._lists = {
+            name: record
+            for name, kind in self._kinds.items()
+            if get_origin(kind) is list and issubclass(record := get_args(kind)[0], WireModel)
+        }
+        """Members that are lists of records, with their models."""
 
     def models(self) -> list[Any]:
         if self._problems:  # a column that is not known: what its cells mean is not known either
@@ -116,42 +124,43 @@ class _Reader:
     def _records(self) -> Iterator[_Record]:
         gathered: dict[Any, _Record] = {}
         gathering = any(t.spread and t.label is None for t in self._targets.values())
-        for row in range(len(self._labels)):
-            record, spread = self._row(row)
+        for record, spread in self._rows():
             key = record.own.get(self._model.key_field)
-            if self._model.key_field and not key and (row, self._key_column) not in self._marked:
-                self._problem(row, self._model.key_field, "every row needs one", spread=False)
-            record.spread += [(row, members) for members in spread]
-            first = gathered.setdefault(key if gathering and key else row, record)
+            if self._model.key_field and not key and (record.row, self._key_column) not in self._marked:
+                self._problem(record.row, self._model.key_field, "every row needs one", spread=False)
+            record.spread += [(record.row, members) for members in spread]
+            first = gathered.setdefault(key if gathering and key else record.row, record)
             if first is not record:
                 self._join(first, record)
         yield from gathered.values()
 
-    def _row(self, row: int) -> tuple[_Record, list[dict[str, Any]]]:
-        record = _Record(row)
-        spread: dict[str | None, dict[str, Any]] = {}
+    def _rows(self) -> Iterable[tuple[_Record, Iterable[dict[str, Any]]]]:
+        """What each row brought, and the records of its stores or lines: filled column by column."""
+        records = [_Record(row) for row in range(len(self._labels))]
+        spreads: list[dict[str | None, dict[str, Any]]] = [{} for _ in records]
         for name, target in self._targets.items():
-            try:
-                value = cell(self._cells[name][row], target.column, self._digits)
-            except ValueError as error:
-                self._mark(row, name, str(error))
-                continue
-            if value is MISSING:
-                continue
+            values, wrong = column_values(self._cells[name], target.column, self._digits)
+            for row, message in wrong.items():
+                self._mark(row, name, message)
             outer, *inner = target.column.path
-            if target.spread:
-                spread.setdefault(target.label, {})[outer] = value
-            elif inner:
-                record.nested.setdefault(outer, {})[inner[0]] = value
-            elif outer in record.own:
-                self._mark(row, name, f"{outer} has a value in this row too; keep one of them")
-            else:
-                record.own[outer] = value
-        by_store = self._layout.spread is not None and self._layout.spread.by_store
-        for label, members in spread.items():
-            if label is not None and by_store:
-                members["store_id"] = label
-        return record, [spread[label] for label in spread]
+            member = inner[0] if inner else outer
+            for record, spread, value in zip(records, spreads, values, strict=True):
+                if value is MISSING:
+                    continue
+                if target.spread:
+                    members = spread.setdefault(target.label, {})
+                else:
+                    members = record.nested.setdefault(outer, {}) if inner else record.own
+                if members is record.own and member in members:
+                    self._mark(record.row, name, f"{member} has a value in this row too; keep one of them")
+                else:
+                    members[member] = value
+        if self._layout.spread is not None and self._layout.spread.by_store:
+            labelled = ((label, members) for spread in spreads for label, members in spread.items())
+            for label, members in labelled:
+                if label is not None:
+                    members["store_id"] = label
+        return ((record, spread.values()) for record, spread in zip(records, spreads, strict=True))
 
     def _join(self, first: _Record, record: _Record) -> None:
         """Rows of one key differ in their store or line only."""
@@ -165,12 +174,12 @@ class _Reader:
     # -- models ------------------------------------------------------------------------------------------------
 
     def _made(self, record: _Record) -> Any:
-        own: dict[str, Any] = {}
-        for name, value in record.own.items():
-            own[name] = self._listed(record.row, name, value)
+        own = record.own
+        for name, kind in self._lists.items():
+            if isinstance(own.get(name), list):
+                own[name] = self._listed(record.row, name, kind, own[name])
         for outer, members in record.nested.items():
-            kind = inner_type(self._model.model_fields[outer].annotation)
-            if (made := self._built(kind, members, record.row, prefix=f"{outer}.")) is not None:
+            if (made := self._built(self._kinds[outer], members, record.row, prefix=f"{outer}.")) is not None:
                 own[outer] = made
         spread = self._layout.spread
         if spread is not None and record.spread:
@@ -178,12 +187,8 @@ class _Reader:
             own[spread.attribute] = [one for one in built if one is not None]
         return self._built(self._model, own, record.row)
 
-    def _listed(self, row: int, name: str, value: Any) -> Any:
+    def _listed(self, row: int, name: str, kind: type[WireModel], value: list[Any]) -> list[Any]:
         """A list that came as JSON: its records are made one by one, so that a problem names the right one."""
-        inner = inner_type(self._model.model_fields[name].annotation)
-        kind = get_args(inner)[0] if get_origin(inner) is list else None
-        if not (isinstance(kind, type) and issubclass(kind, WireModel)) or not isinstance(value, list):
-            return value
         made: list[Any] = []
         for position, each in enumerate(value):
             try:

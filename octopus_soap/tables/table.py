@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from octopus_soap.errors import InvalidInputError, OddTextWarning, Problem, warn_caller
 from octopus_soap.models.base import WireModel
-from octopus_soap.tables.columns import Column, Kind, counted, kind_of, table_schema, text_column, used
+from octopus_soap.tables.columns import Column, Kind, Members, counted, kind_of, table_schema, text_column
 
 if TYPE_CHECKING:
     from octopus_soap.results import BatchResult
@@ -34,7 +34,7 @@ class Table:
 
     def chosen(self, names: Iterable[str]) -> Table:
         """These columns only, in this order; one that no row has a value for is empty text."""
-        wanted, length = list(names), len(next(iter(self.data.values()), []))
+        wanted, length = list(names), max(map(len, self.data.values()), default=0)
         empty: list[Any] = [None] * length
         return Table(
             {name: self.kinds.get(name, Kind.TEXT) for name in wanted},
@@ -73,7 +73,8 @@ def table_of(
         table = _outcomes(outcomes)
     else:
         keyed = [(o.key, o.value) for o in outcomes if o.ok] if outcomes is not None else [("", v) for v in source]
-        table = _values(keyed, stores, everything=columns != "used", secrets=secrets)
+        named = None if isinstance(columns, str) else frozenset(columns)
+        table = _values(keyed, _Choice(stores, columns == "all", named), secrets=secrets)
     return table if isinstance(columns, str) else _picked(table, list(columns))
 
 
@@ -99,7 +100,21 @@ def _outcomes(outcomes: Sequence[Any]) -> Table:
     return table
 
 
-def _values(keyed: list[tuple[str, Any]], stores: Stores, *, everything: bool, secrets: bool) -> Table:
+class _Choice(NamedTuple):
+    """What a table shows.
+
+    Attributes:
+        stores: how the list it may be spread over is shown.
+        everything: all columns, not only those that have a value.
+        named: these columns are filled; the others are there and hold nothing.
+    """
+
+    stores: Stores
+    everything: bool = False
+    named: frozenset[str] | None = None
+
+
+def _values(keyed: list[tuple[str, Any]], choice: _Choice, *, secrets: bool) -> Table:
     values = [value for _, value in keyed]
     table = Table({}, {})
     if not values:
@@ -113,14 +128,16 @@ def _values(keyed: list[tuple[str, Any]], stores: Stores, *, everything: bool, s
             sent="no table",
         )
     shape = table_schema(model, secrets=secrets)
-    owners, nested = list(range(len(values))), None
-    if shape.spread is not None and stores == "rows":
+    owners: list[int] = []
+    nested: list[Any] | None = None
+    if shape.spread is not None and choice.stores == "rows":
         owners, nested = _spread_rows(values, shape.spread)
-    for column, found in _kept(shape.columns, values, model.key_field, everything=everything).items():
+    for column, found in _kept(shape.columns, values, choice, model.key_field).items():
         for name, kind, cells in _as_numbers(column, found, keyed):
-            table.add(name, kind, cells if nested is None else [cells[owner] for owner in owners])
+            spread_out = bool(cells) and len(owners) > len(values)
+            table.add(name, kind, list(map(cells.__getitem__, owners)) if spread_out else cells)
     if shape.spread is not None:
-        _add_nested(table, values, nested, shape.spread, stores, everything=everything)
+        _add_nested(table, values, nested, shape.spread, choice)
     return table
 
 
@@ -146,10 +163,18 @@ def _as_numbers(
         )
 
 
-def _kept(columns: tuple[Column, ...], records: list[Any], key: str, *, everything: bool) -> dict[Column, list[Any]]:
-    if everything:
-        return {column: [column.of(record) for record in records] for column in columns}
-    return used(columns, records, key)
+def _kept(columns: tuple[Column, ...], records: list[Any], choice: _Choice, key: str = "") -> dict[Column, list[Any]]:
+    """What stands in the columns chosen; one that is only named, and not chosen, holds nothing."""
+    members, kept = Members(records), {}
+    for column in columns:
+        if choice.named is not None:
+            asked = column.name in choice.named or text_column(column.name) in choice.named
+            kept[column] = members.all_of(column) if asked else []
+        elif choice.everything or column.name == key:
+            kept[column] = members.all_of(column)
+        elif (values := members.column(column)) is not None:
+            kept[column] = values
+    return kept
 
 
 def _spread_rows(values: list[Any], spread: Spread) -> tuple[list[int], list[Any]]:
@@ -163,37 +188,27 @@ def _spread_rows(values: list[Any], spread: Spread) -> tuple[list[int], list[Any
     return owners, nested
 
 
-def _add_nested(
-    table: Table, values: list[Any], nested: list[Any] | None, spread: Spread, stores: Stores, *, everything: bool
-) -> None:
-    if nested is not None:
-        for column, found in _kept(spread.columns, nested, "", everything=everything).items():
-            table.add(column.name, column.kind, found)
-    elif stores == "json":
-        text = Column(spread.attribute, Kind.JSON, (spread.attribute,))
-        found = [text.of(value) for value in values]
-        if everything or any(one is not None for one in found):
-            table.add(text.name, text.kind, found)
-    else:
+def _add_nested(table: Table, values: list[Any], nested: list[Any] | None, spread: Spread, choice: _Choice) -> None:
+    if choice.stores == "columns":
         _add_labelled(table, values, spread)
+        return
+    columns: tuple[Column, ...] = spread.columns
+    if nested is None:
+        columns = (Column(spread.attribute, Kind.JSON, (spread.attribute,)),)
+    for column, found in _kept(columns, values if nested is None else nested, choice).items():
+        table.add(column.name, column.kind, found)
 
 
 def _add_labelled(table: Table, values: list[Any], spread: Spread) -> None:
     """One column per member and store (or per member and position of an order's line)."""
-    found: dict[tuple[str, str], list[Any]] = {}
-    kinds = {column.name: column.kind for column in spread.columns}
-    labels: dict[str, None] = {}
+    labels: dict[str, list[Any]] = {}
     for position, value in enumerate(values):
         for label, record in _labelled(value, position, spread):
-            labels.setdefault(label)
-            for column in spread.columns:
-                one = column.of(record)
-                if one is not None and not (spread.by_store and column.name == "store_id"):
-                    found.setdefault((column.name, label), [None] * len(values))[position] = one
-    for label in labels:
-        for name, kind in kinds.items():
-            if (name, label) in found:
-                table.add(f"{name}[{label}]", kind, found[name, label])
+            labels.setdefault(label, [None] * len(values))[position] = record
+    for label, records in labels.items():
+        for column, found in _kept(spread.columns, records, _Choice("columns")).items():
+            if not (spread.by_store and column.name == "store_id"):
+                table.add(f"{column.name}[{label}]", column.kind, found)
 
 
 def _labelled(value: Any, position: int, spread: Spread) -> list[tuple[str, Any]]:
