@@ -24,7 +24,6 @@ from octopus_soap.engine.request import CallConfig, CredentialState
 from octopus_soap.engine.retry import RetryPolicy
 from octopus_soap.errors import ClientClosedError
 from octopus_soap.extras import needed
-from octopus_soap.observe.health import ping
 from octopus_soap.observe.observer import ClientObserver, Tally
 from octopus_soap.operations import OPERATIONS, Operations
 from octopus_soap.safety import Safety
@@ -184,6 +183,8 @@ class _Client(Operations, Surface):
         """Give a view a driver that keeps its own limits, over the same connections."""
 
     def _pinging(self, timeout: float | None) -> Flow[Health]:
+        from octopus_soap.observe.health import ping  # noqa: PLC0415 - calls do not need it
+
         settings = self.settings if timeout is None else self.settings.changed(ping_timeout=timeout)
         context = self._context
         once = replace(context.config.policy, max_attempts=1, total=settings.ping_timeout)

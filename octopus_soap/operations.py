@@ -11,29 +11,31 @@ names another, as in the page's sample.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from octopus_soap import models
 from octopus_soap.engine import inputs, outcomes
 from octopus_soap.engine.inputs import BatchRule, ListCall
 from octopus_soap.engine.operation import OPERATIONS, SingleCall, confirming, listing, page, single
 from octopus_soap.errors import Problem
-from octopus_soap.models import (
-    CustomFieldMapping,
-    InventoryItem,
-    IsSkuExistResponse,
-    ItemQuantityAndPrice,
-    OrderCriteria,
-    OrderDownloadSubmitRequest,
-    OrderResponseItem,
-    OrderSubmit,
-    QuantityInfoResponse,
-    StoreStockInfo,
-    SubmitOrderResponseItem,
-    UpdateItemResponse,
-)
 from octopus_soap.models.replies import Nothing, OneOf, RowsOf, ScalarOf
 from octopus_soap.results import BatchResult, Progress, Removal
 from octopus_soap.safety import OmittedChoice, Safety
+
+if TYPE_CHECKING:  # for annotations alone: `Operation.body` gives them to those who read them at run time
+    from octopus_soap.models import (
+        CustomFieldMapping,
+        InventoryItem,
+        ItemQuantityAndPrice,
+        OrderCriteria,
+        OrderDownloadSubmitRequest,
+        OrderResponseItem,
+        OrderSubmit,
+        QuantityInfoResponse,
+        StoreStockInfo,
+        SubmitOrderResponseItem,
+        UpdateItemResponse,
+    )
 
 __all__ = ["OPERATIONS", "Operations"]
 
@@ -92,7 +94,7 @@ class Operations:
         Vendor's page: IsSkuExistList ("Limited to a MAX of 500 SKUs at a time").
         """
         return ListCall(
-            skus, inputs.sku, RowsOf(IsSkuExistResponse), outcomes.exists, None, account_id, batch_size, progress
+            skus, inputs.sku, RowsOf(models.IsSkuExistResponse), outcomes.exists, None, account_id, batch_size, progress
         )
 
     # -- items -------------------------------------------------------------------------------------------------
@@ -115,7 +117,7 @@ class Operations:
 
         Vendor's page: GetItemTblList.
         """
-        return SingleCall({}, RowsOf(InventoryItem), outcomes.collect_rows, account_id)
+        return SingleCall({}, RowsOf(models.InventoryItem), outcomes.collect_rows, account_id)
 
     @listing("GetItemList", Safety.READ, BatchRule("skuList", 100, documented=True))
     def get_item_list(
@@ -143,7 +145,7 @@ class Operations:
 
         Vendor's page: GetItemList ("Limited to a maximum of 100 SKUs at a time").
         """
-        return ListCall(skus, inputs.sku, RowsOf(InventoryItem), None, None, account_id, batch_size, progress)
+        return ListCall(skus, inputs.sku, RowsOf(models.InventoryItem), None, None, account_id, batch_size, progress)
 
     # -- quantities --------------------------------------------------------------------------------------------
 
@@ -187,7 +189,7 @@ class Operations:
         """
         return SingleCall(
             {"sku": sku},
-            OneOf(QuantityInfoResponse),
+            OneOf(models.QuantityInfoResponse),
             outcomes.quantity_info(sku),
             account_id,
             inputs.sku_problems(sku, "sku"),
@@ -220,7 +222,14 @@ class Operations:
         Vendor's page: GetItemQuantityList ("Limited to a MAX of 100 SKUs at a time").
         """
         return ListCall(
-            skus, inputs.sku, RowsOf(QuantityInfoResponse), outcomes.quantity, None, account_id, batch_size, progress
+            skus,
+            inputs.sku,
+            RowsOf(models.QuantityInfoResponse),
+            outcomes.quantity,
+            None,
+            account_id,
+            batch_size,
+            progress,
         )
 
     @single("UpdateItemQuantityAndPrice", Safety.IDEMPOTENT)
@@ -250,7 +259,7 @@ class Operations:
 
         Vendor's page: UpdateItemQuantityAndPrice.
         """
-        checked = inputs.item(ItemQuantityAndPrice)(item)
+        checked = inputs.item(models.ItemQuantityAndPrice)(item)
         return SingleCall(
             {"iQP": checked.value},
             ScalarOf(bool),
@@ -297,11 +306,11 @@ class Operations:
 
         Vendor's page: UpdateItemQuantityAndPriceList ("Limited to a maximum of 1000 items at a time").
         """
-        check = inputs.item(ItemQuantityAndPrice)
+        check = inputs.item(models.ItemQuantityAndPrice)
         return ListCall(
             items,
             check,
-            RowsOf(UpdateItemResponse),
+            RowsOf(models.UpdateItemResponse),
             outcomes.updated,
             None,
             account_id,
@@ -339,7 +348,7 @@ class Operations:
 
         Vendor's page: UploadItem.
         """
-        checked = inputs.item(InventoryItem)(item)
+        checked = inputs.item(models.InventoryItem)(item)
         return SingleCall(
             {"inventoryItem": checked.value},
             ScalarOf(int),
@@ -379,11 +388,11 @@ class Operations:
 
         Vendor's page: UploadItemList.
         """
-        check = inputs.item(InventoryItem)
+        check = inputs.item(models.InventoryItem)
         return ListCall(
             items,
             check,
-            RowsOf(UpdateItemResponse),
+            RowsOf(models.UpdateItemResponse),
             outcomes.updated,
             None,
             account_id,
@@ -641,11 +650,11 @@ class Operations:
 
         Vendor's page: SubmitOrder.
         """
-        made, problems = inputs.as_model(order, OrderSubmit, required=True)
+        made, problems = inputs.as_model(order, models.OrderSubmit, required=True)
         finish = outcomes.submitted(getattr(made, "order_id", None) or "")
         return SingleCall(
             {"orderSubmit": made},
-            OneOf(SubmitOrderResponseItem),
+            OneOf(models.SubmitOrderResponseItem),
             finish,
             account_id,
             problems,
@@ -680,7 +689,7 @@ class Operations:
 
         Vendor's page: CustomFieldMapping ("It will return true or error message").
         """
-        check = inputs.keyed(CustomFieldMapping, "text")
+        check = inputs.keyed(models.CustomFieldMapping, "text")
         return ListCall(mappings, check, ScalarOf(str), None, outcomes.mapped, account_id, batch_size, progress)
 
 
@@ -699,7 +708,7 @@ def _deletion(
         message = "names no store, which would delete the item everywhere; use delete_item for that"
         problems.append(Problem(message, field="store_stock"))
     for index, store in enumerate((stores or {}).get("StorStock", ())):
-        made, wrong = inputs.as_model(store, StoreStockInfo, required=True)
+        made, wrong = inputs.as_model(store, models.StoreStockInfo, required=True)
         problems += [Problem(p.message, index=index, field="store_stock") for p in wrong]
         if stores is not None and not wrong:
             stores["StorStock"][index] = made
@@ -711,5 +720,5 @@ def _orders(
     criteria: OrderCriteria | None,
     keep_raw: bool,  # noqa: FBT001 - private
 ) -> tuple[dict[str, Any], RowsOf, list[Problem]]:
-    chosen, problems = inputs.as_model(OrderCriteria() if criteria is None else criteria, OrderCriteria)
-    return {"orderCriteria": chosen}, RowsOf(OrderResponseItem, raw=keep_raw), problems
+    chosen, problems = inputs.as_model(models.OrderCriteria() if criteria is None else criteria, models.OrderCriteria)
+    return {"orderCriteria": chosen}, RowsOf(models.OrderResponseItem, raw=keep_raw), problems

@@ -320,7 +320,15 @@ LOADS = {
     "from octopus_soap import OctopusError, BatchResult": HEAVY,
     "from octopus_soap import InventoryItem": [name for name in HEAVY if name != "pydantic"],
     # zeep itself loads httpx, and with it rich, where they are installed.
-    "from octopus_soap import OctopusClient": ["pandas", "typer", "starlette", "uvicorn"],
+    "from octopus_soap import OctopusClient": [
+        "asyncio",
+        "octopus_soap.models.inventory",
+        "octopus_soap.models.orders",
+        "pandas",
+        "typer",
+        "starlette",
+        "uvicorn",
+    ],
 }
 
 

@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from pydantic import SecretStr
 
+from octopus_soap import models
 from octopus_soap.engine.omitted import omission_problem
 from octopus_soap.errors import InvalidInputError, Problem, UnverifiedContractError
-from octopus_soap.models import InventoryItem, ItemQuantityAndPrice, OrderDownloadSubmitRequest
 from octopus_soap.models.base import WireModel
 from octopus_soap.models.scalars import FORBIDDEN, INT32_MAX, INT32_MIN, SKU_LENGTH
 from octopus_soap.safety import Safety
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from octopus_soap.engine.context import Context
     from octopus_soap.engine.omitted import OmissionGuard
     from octopus_soap.engine.outcomes import ItemVerdict
+    from octopus_soap.models import InventoryItem, ItemQuantityAndPrice
     from octopus_soap.models.replies import Reads
     from octopus_soap.results import Progress
     from octopus_soap.safety import OmittedChoice
@@ -181,7 +182,7 @@ def keyed(model: type[WireModel], attribute: str) -> Callable[[Any], CheckedInpu
 
 def confirmation(value: Any) -> CheckedInput:
     """Check one confirmation of an order."""
-    checked = keyed(OrderDownloadSubmitRequest, "order_id")(value)
+    checked = keyed(models.OrderDownloadSubmitRequest, "order_id")(value)
     value = checked.value
     if checked.problems or not value.store_id:
         return checked
@@ -455,7 +456,7 @@ class BatchInputs:
 
 def merged_stores(one: Any, other: Any) -> Any:
     """Return two rows for one SKU that differ in their stores as one; None if they differ in anything else."""
-    if type(one) is not type(other) or not isinstance(one, (ItemQuantityAndPrice, InventoryItem)):
+    if type(one) is not type(other) or not isinstance(one, (models.ItemQuantityAndPrice, models.InventoryItem)):
         return None
     rows, more = one.store_stock_info_list or [], other.store_stock_info_list or []
     if not rows or not more or {row.store_id for row in rows} & {row.store_id for row in more}:

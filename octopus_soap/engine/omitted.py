@@ -27,6 +27,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from octopus_soap import models
 from octopus_soap._http import clip
 from octopus_soap.engine.outcomes import match_rows
 from octopus_soap.engine.request import RequestResult, perform, request_for
@@ -39,8 +40,6 @@ from octopus_soap.errors import (
     ProtocolError,
 )
 from octopus_soap.models.base import WireModel, inner_type
-from octopus_soap.models.inventory import InventoryItem, ItemQuantityAndPrice, StoreStockInfo
-from octopus_soap.models.orders import OrderCriteria
 from octopus_soap.models.replies import RowsOf
 from octopus_soap.safety import OmittedValues, Safety
 
@@ -51,19 +50,23 @@ if TYPE_CHECKING:
 
     from octopus_soap.engine.context import Context
     from octopus_soap.engine.effects import Flow
+    from octopus_soap.models import InventoryItem, ItemQuantityAndPrice, StoreStockInfo
     from octopus_soap.results import CallInfo
     from octopus_soap.safety import OmittedChoice
     from octopus_soap.wire.codec import Codec
 
 READING = "GetItemList"
-FILLABLE = (InventoryItem, ItemQuantityAndPrice)
-"""What the service's current item can complete."""
 _PER_CALL = 100  # the page's limit of GetItemList
 _MOST_NAMES = 6  # of a message
 _STORES = "store_stock_info_list"
 _DATES = frozenset({"salestartdate", "saleenddate"})
 _WINDOW = ("order_creation_filter_begin_time_gmt", "order_creation_filter_end_time_gmt")
 _PART = re.compile(r"([^.\[]+)(?:\[(\d+)\])?\.")
+
+
+def _fillable() -> tuple[type[WireModel], ...]:
+    """Return the models that the service's current item can complete."""
+    return models.InventoryItem, models.ItemQuantityAndPrice
 
 
 # -- the choice --------------------------------------------------------------------------------------------------------
@@ -96,9 +99,9 @@ class OmissionGuard:
         """Return the paths of what *value* may not leave out; empty if it may be sent, or will be completed."""
         if self.mode is OmittedValues.SEND or not isinstance(value, WireModel):
             return []
-        if self.mode is OmittedValues.READ_FIRST and isinstance(value, FILLABLE):
+        if self.mode is OmittedValues.READ_FIRST and isinstance(value, _fillable()):
             return []
-        if isinstance(value, OrderCriteria):  # a filter: only half of a window means something else than it says
+        if isinstance(value, models.OrderCriteria):  # a filter: only half of a window means something else than it says
             given = [name for name in _WINDOW if getattr(value, name) is not None]
             return [n for n in self.omitted(value) if len(given) == 1 and _attribute(type(value), n) in _WINDOW]
         return self.omitted(value)
@@ -107,13 +110,13 @@ class OmissionGuard:
         """Return True if *value* is to be completed from the service's current item before it is sent."""
         if self.mode is not OmittedValues.READ_FIRST:
             return False
-        if isinstance(value, InventoryItem):  # an upload may replace the whole row, its texts and lists too
+        if isinstance(value, models.InventoryItem):  # an upload may replace the whole row, its texts and lists too
             return not type(value).model_fields.keys() <= value.model_fields_set
-        return isinstance(value, FILLABLE) and bool(self.omitted(value))
+        return isinstance(value, _fillable()) and bool(self.omitted(value))
 
     def remedy(self, model: type[WireModel], names: Iterable[str]) -> str:
         """Return what to do about omitted members, as lines that can be pasted."""
-        if issubclass(model, FILLABLE):
+        if issubclass(model, _fillable()):
             return (
                 "Set them, or let each write be completed from the service's current item, with "
                 "omitted_values='read_first' on the call or for all calls: export OCTOPUS_OMITTED_VALUES=read_first"
@@ -204,7 +207,7 @@ def read_current(
         if context.config.stopped():
             stopped = ConnectFailedError("stopped before the current item was read; nothing was sent")
             return found | dict.fromkeys(keys[start:], Current(error=stopped)), calls
-        request = request_for(context, READING, Safety.READ, RowsOf(InventoryItem, asked=len(chunk)))
+        request = request_for(context, READING, Safety.READ, RowsOf(models.InventoryItem, asked=len(chunk)))
         body = context.codec.encode(READING, {"accountID": account_id, "skuList": chunk})
         end = yield from perform(replace(request, body=body), context.config)
         calls.append(end.info)
@@ -246,14 +249,14 @@ def complete(guard: OmissionGuard, value: WireModel, current: Current) -> Comple
         raise current.error
     item = current.item
     if item is None:
-        if isinstance(value, ItemQuantityAndPrice):
+        if isinstance(value, models.ItemQuantityAndPrice):
             return None
         names = guard.omitted(value)
         return Completed(_with_zeros(value, names), tuple(names))
     wanted = guard.omitted(value)
     known: WireModel = item
     unset = set(type(value).model_fields) - value.model_fields_set
-    if isinstance(value, ItemQuantityAndPrice):
+    if isinstance(value, models.ItemQuantityAndPrice):
         known, unset = _as_update(item), {_attribute(type(value), name) for name in wanted}
     changes = {name: found for name in unset if name and (found := getattr(known, name, None)) is not None}
     changes |= _nested_changes(value, item, known)
@@ -290,7 +293,7 @@ def _nested_changes(value: WireModel, item: InventoryItem, known: WireModel) -> 
     if given:
         by_store = {store.store_id: store for store in item.stores}
         changes[_STORES] = [_merged(store, by_store.pop(store.store_id, None)) for store in given]
-        if isinstance(value, InventoryItem):  # a list that replaces the service's would lose the others
+        if isinstance(value, models.InventoryItem):  # a list that replaces the service's would lose the others
             changes[_STORES] += by_store.values()
     for name in ("variation_info", "field_locks"):
         mine, theirs = getattr(value, name, None), getattr(known, name, None)
@@ -309,7 +312,7 @@ def _merged(mine: Any, theirs: Any) -> Any:
 def _with_unknown_members(filled: WireModel, value: WireModel, item: InventoryItem) -> WireModel:
     """Add the current item's members that the model does not know: an upload would lose them like the others."""
     unknown = item.model_extra or {}
-    if not isinstance(value, InventoryItem) or not unknown:
+    if not isinstance(value, models.InventoryItem) or not unknown:
         return filled
     return filled.with_received({name: found for name, found in unknown.items() if name not in filled.model_fields_set})
 
@@ -352,7 +355,7 @@ def _zero(kind: type[Any]) -> Any:
 
 def _as_update(item: InventoryItem) -> ItemQuantityAndPrice:
     locks = item.field_locks
-    return ItemQuantityAndPrice(
+    return models.ItemQuantityAndPrice(
         sku=item.sku,
         stock=_whole(item.stock),
         price=item.price,

@@ -24,6 +24,7 @@ from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
+from octopus_soap import models
 from octopus_soap.engine.batch import BatchCall
 from octopus_soap.engine.effects import Flow, first_attempt
 from octopus_soap.engine.inputs import check_call
@@ -261,11 +262,18 @@ class Operation:
     def __init__(self, wire_name: str, safety: Safety, body: Callable[..., Any]) -> None:
         self.wire_name = wire_name
         self.safety = safety
-        self.body = body
+        self._body = body
         self.name = body.__name__
         self.__doc__ = body.__doc__
-        self.__wrapped__ = body
         OPERATIONS[wire_name] = self
+
+    @property
+    def body(self) -> Callable[..., Any]:
+        """Return the row's function, for those who read its signature: the models it names are loaded."""
+        self._body.__globals__.update(models.named_in(self._body.__annotations__.values()))
+        return self._body
+
+    __wrapped__ = body
 
     @property
     def rule(self) -> BatchRule | None:
@@ -280,11 +288,11 @@ class Operation:
     @cached_property
     def signature(self) -> inspect.Signature:
         """Return the parameters and the result of a blocking call."""
-        declared = inspect.signature(self.body)
+        declared = inspect.signature(self._body)
         return declared.replace(parameters=list(declared.parameters.values())[1:], return_annotation=self._returns())
 
     def _returns(self) -> str:
-        annotation = str(self.body.__annotations__.get("return", ""))
+        annotation = str(self._body.__annotations__.get("return", ""))
         return annotation.removeprefix("SingleCall[").removesuffix("]")
 
     def explained(self, error: TypeError, given: dict[str, Any]) -> TypeError:
@@ -356,7 +364,7 @@ class SingleOperation(Operation, Generic[P, T]):
             UnverifiedContractError: the operation writes, under a contract that was never compared with the live one.
         """
         try:
-            call: SingleCall[T] = self.body(client, *args, **kwargs)
+            call: SingleCall[T] = self._body(client, *args, **kwargs)
         except TypeError as error:
             raise self.explained(error, kwargs) from None
         guard = self._guard(call, context) if call.guarded else None
@@ -428,7 +436,7 @@ class PageOperation(SingleOperation[P, BatchResult[T]], Generic[P, T]):
             InvalidInputError: an argument is refused.
         """
         plain = first_attempt(self.flow(client, context.unobserved(), *args, **kwargs))
-        reads = self.body(client, *args, **kwargs).reads
+        reads = self._body(client, *args, **kwargs).reads
         assert isinstance(reads, RowsOf)  # noqa: S101 - so the row declares it
         return RowStream(self.wire_name, self.safety, reads, plain.body, context)
 
@@ -502,7 +510,7 @@ class ListOperation(Operation, Generic[P, T, R]):
         return self._rule
 
     def _returns(self) -> str:
-        annotation = str(self.body.__annotations__.get("return", ""))
+        annotation = str(self._body.__annotations__.get("return", ""))
         inner = annotation.removeprefix("ListCall[").removesuffix("]")
         return "None" if inner == "None" else f"BatchResult[{inner}]"
 
@@ -528,7 +536,7 @@ class ListOperation(Operation, Generic[P, T, R]):
             UnverifiedContractError: the operation writes, under a contract that was never compared with the live one.
         """
         try:
-            asked = self.body(client, *args, **kwargs)
+            asked = self._body(client, *args, **kwargs)
         except TypeError as error:
             raise self.explained(error, kwargs) from None
         return BatchCall(self, asked, context, streaming=False)
@@ -536,7 +544,7 @@ class ListOperation(Operation, Generic[P, T, R]):
     def stream(self, client: object, context: Context, /, *args: P.args, **kwargs: P.kwargs) -> BatchCall[T, R]:
         """Return one call whose inputs are checked batch by batch, as they come."""
         try:
-            asked = self.body(client, *args, **kwargs)
+            asked = self._body(client, *args, **kwargs)
         except TypeError as error:
             raise self.explained(error, kwargs) from None
         return BatchCall(self, asked, context, streaming=True)

@@ -1,32 +1,64 @@
-"""The service's data contracts as pydantic models, by domain."""
+"""The service's data contracts as pydantic models, by domain; each is loaded when it is first used."""
 
 from __future__ import annotations
 
-from octopus_soap.models.base import WireModel
-from octopus_soap.models.inventory import (
-    AttributeInfo,
-    InventoryItem,
-    IsSkuExistResponse,
-    ItemQuantityAndPrice,
-    KitInfo,
-    Locks,
-    QuantityInfoResponse,
-    StoreStockInfo,
-    UpdateItemResponse,
-    VariationInfo,
-)
-from octopus_soap.models.mapping import CustomFieldMapping
-from octopus_soap.models.orders import (
-    AddressInfo,
-    OrderCriteria,
-    OrderDownloadSubmitRequest,
-    OrderItem,
-    OrderResponseItem,
-    OrderSubmit,
-    PaymentStatusCode,
-    ShippingStatusCode,
-    SubmitOrderResponseItem,
-)
+import re
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from octopus_soap.models.answers import IsSkuExistResponse, QuantityInfoResponse, UpdateItemResponse
+    from octopus_soap.models.base import WireModel
+    from octopus_soap.models.inventory import (
+        AttributeInfo,
+        InventoryItem,
+        ItemQuantityAndPrice,
+        KitInfo,
+        Locks,
+        StoreStockInfo,
+        VariationInfo,
+    )
+    from octopus_soap.models.mapping import CustomFieldMapping
+    from octopus_soap.models.orders import (
+        AddressInfo,
+        OrderCriteria,
+        OrderDownloadSubmitRequest,
+        OrderItem,
+        OrderResponseItem,
+        OrderSubmit,
+        PaymentStatusCode,
+        ShippingStatusCode,
+        SubmitOrderResponseItem,
+    )
+
+_HOMES = {
+    "answers": ["IsSkuExistResponse", "QuantityInfoResponse", "UpdateItemResponse"],
+    "base": ["WireModel"],
+    "inventory": [
+        "AttributeInfo",
+        "InventoryItem",
+        "ItemQuantityAndPrice",
+        "KitInfo",
+        "Locks",
+        "StoreStockInfo",
+        "VariationInfo",
+    ],
+    "mapping": ["CustomFieldMapping"],
+    "orders": [
+        "AddressInfo",
+        "OrderCriteria",
+        "OrderDownloadSubmitRequest",
+        "OrderItem",
+        "OrderResponseItem",
+        "OrderSubmit",
+        "PaymentStatusCode",
+        "ShippingStatusCode",
+        "SubmitOrderResponseItem",
+    ],
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AddressInfo",
@@ -51,3 +83,21 @@ __all__ = [
     "VariationInfo",
     "WireModel",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def named_in(annotations: Iterable[str]) -> dict[str, object]:
+    """Return the models that *annotations* name."""
+    words = {word for annotation in annotations for word in re.findall(r"\w+", annotation)}
+    return {word: __getattr__(word) for word in words & _HOME_OF.keys()}
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -23,7 +23,7 @@ from octopus_soap.errors import (
     RateLimitedError,
     TransportError,
 )
-from octopus_soap.models import IsSkuExistResponse
+from octopus_soap.models.answers import IsSkuExistResponse
 from octopus_soap.models.replies import RowsOf
 from octopus_soap.results import CallInfo
 from octopus_soap.safety import Safety

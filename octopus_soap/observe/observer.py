@@ -15,14 +15,6 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from octopus_soap.errors import ConfigError
-from octopus_soap.observe.events import (
-    BatchDone,
-    DriftSeen,
-    ItemRejected,
-    RequestFinished,
-    RequestStarted,
-    RetryScheduled,
-)
 from octopus_soap.results import OutcomeStatus
 from octopus_soap.settings import server_of
 
@@ -239,12 +231,16 @@ class ClientObserver:
         """A request begins."""
         self.tally.started()
         if self._hook is not None:
+            from octopus_soap.observe.events import RequestStarted  # noqa: PLC0415 - only a hook needs events
+
             self._hook(RequestStarted(info.operation, info.request_id, info.sent_bytes, *self._server))
 
     def retrying(self, info: CallInfo, kind: FailureKind, pause: float, /) -> None:
         """A repeat was decided on."""
         self.tally.retried()
         if self._hook is not None:
+            from octopus_soap.observe.events import RetryScheduled  # noqa: PLC0415 - only a hook needs events
+
             self._hook(RetryScheduled(info.operation, info.request_id, info.attempts, kind.value, pause, info.elapsed))
 
     def finished(self, trace: RequestTrace, /) -> None:
@@ -256,6 +252,8 @@ class ClientObserver:
         )
         if self._hook is None:
             return
+        from octopus_soap.observe.events import DriftSeen, RequestFinished  # noqa: PLC0415 - only a hook needs events
+
         error = None if trace.error is None or trace.abandoned else type(trace.error).__name__
         self._hook(RequestFinished(info.operation, info.request_id, info, failure, error))
         if info.drift:
@@ -266,6 +264,8 @@ class ClientObserver:
         """A call of one item was answered with a no."""
         self.tally.rejected()
         if self._hook is not None:
+            from octopus_soap.observe.events import ItemRejected  # noqa: PLC0415 - only a hook needs events
+
             self._hook(ItemRejected(info.operation, None, error.key, self._redact(error.message)))
 
     def batch(
@@ -276,6 +276,8 @@ class ClientObserver:
         self.tally.batch(counts)
         if self._hook is None:
             return
+        from octopus_soap.observe.events import BatchDone, ItemRejected  # noqa: PLC0415 - only a hook needs events
+
         if "rejected" in counts:
             for outcome in outcomes:
                 if outcome.status is OutcomeStatus.REJECTED:

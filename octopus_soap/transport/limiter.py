@@ -18,7 +18,6 @@ that certain, so that no call waits for nothing.
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections import deque
@@ -31,6 +30,7 @@ from octopus_soap.errors import ConnectFailedError, TimedOutError
 from octopus_soap.wire.readers import yield_hook
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable, Generator
 
     from octopus_soap.engine.effects import Compute
@@ -311,6 +311,8 @@ class ThreadLimiter(_Limiter):
 
 
 async def _woken(event: asyncio.Event, seconds: float) -> None:
+    import asyncio  # noqa: PLC0415 - threads do not need it, and it is slow to load
+
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()
@@ -351,6 +353,8 @@ class TaskLimiter(_Limiter):
         with self._lock:
             if self.line.start_at_once(self._clock()):
                 return 0.0
+        import asyncio  # noqa: PLC0415 - see `_woken`
+
         woken = asyncio.Event()
         with closing(self._steps(woken, limit, lambda: stop is not None and stop.is_set())) as steps:
             while True:

@@ -280,7 +280,7 @@ def test_without_a_hook_no_event_is_made(monkeypatch: pytest.MonkeyPatch) -> Non
     made = context()
     quiet = replace(made, config=replace(made.config, observer=ClientObserver(tally, "http://localhost:1/", str)))
     for name in ["BatchDone", "DriftSeen", "ItemRejected", "RequestFinished", "RequestStarted", "RetryScheduled"]:
-        monkeypatch.setattr(f"octopus_soap.observe.observer.{name}", None)
+        monkeypatch.setattr(f"octopus_soap.observe.events.{name}", None)
     run_list("GetItemList", ["A"], [reset(), drifted("Colour")], quiet)
     assert tally.snapshot().requests == 1
 

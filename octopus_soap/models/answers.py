@@ -1,0 +1,48 @@
+"""Answers about single items: quantities, whether a SKU exists, what became of an update (vendor's page, Data Models).
+
+Apart from `inventory.py`, so that a process that asks for nothing else does not build the large models.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from octopus_soap.models.base import WireModel, member
+from octopus_soap.models.scalars import Amount, Flag, Int32, Text
+
+
+class QuantityInfoResponse(WireModel):
+    """Quantities of one item."""
+
+    key_field: ClassVar[str] = "sku"
+
+    sku: Text | None = member("Sku")
+    applicable_stock: Amount | None = member("Applicablestock")
+    stock: Int32 | None = member("Stock")
+    form_quantity: Int32 | None = member("FormQuantity")
+    error_message: Text | None = member("ErrorMessage")
+
+    @property
+    def stock_quantity(self) -> int | None:
+        """`stock`, under the name that it has as a number in `InventoryItem` too."""
+        return self.stock
+
+
+class IsSkuExistResponse(WireModel):
+    """Whether one SKU exists."""
+
+    key_field: ClassVar[str] = "sku"
+
+    sku: Text | None = member("Sku")
+    result: Flag | None = member("Result")
+    error_message: Text | None = member("ErrorMessage")
+
+
+class UpdateItemResponse(WireModel):
+    """What became of one item of an update or upload."""
+
+    key_field: ClassVar[str] = "sku"
+
+    sku: Text | None = member("Sku")
+    result: Flag | None = member("Result")
+    error_message: Text | None = member("ErrorMessage")
