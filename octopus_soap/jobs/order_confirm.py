@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from octopus_soap.errors import AuthenticationError, BatchError, ConfigError, InvalidInputError, OctopusError
-from octopus_soap.jobs.order_download import list_orders
+from octopus_soap.jobs.order_listing import list_orders
 from octopus_soap.models import OrderCriteria, OrderDownloadSubmitRequest
 from octopus_soap.models.scalars import is_int32
 
@@ -146,7 +146,7 @@ class OrderConfirmer:
     def _listed(self, asked: dict[str, Confirmation]) -> set[str]:
         criteria = OrderCriteria(order_id_list=[int(order_id) for order_id in asked])
         listed: set[str] = set()
-        for outcome in list_orders(self._client, self._store, criteria).outcomes:
+        for outcome in list_orders(self._client, self._store, criteria, keep_raw=False):
             one = asked.get(outcome.key)
             if one is None:
                 continue

@@ -12,7 +12,8 @@ from octopus_soap._http import clip
 from octopus_soap.errors import OctopusError
 from octopus_soap.jobs.handlers import FREE, HandlerRunner
 from octopus_soap.jobs.leases import lock_in_order
-from octopus_soap.jobs.order_download import CHANGED_AFTERWARDS, list_orders
+from octopus_soap.jobs.order_download import CHANGED_AFTERWARDS
+from octopus_soap.jobs.order_listing import list_orders
 from octopus_soap.jobs.order_records import OrderRecord, order_of, record_of
 from octopus_soap.jobs.reports import reason_of
 from octopus_soap.jobs.tables import CHANGED, HANDLED, KEPT, ORDERS, QUARANTINED, WAITING
@@ -214,9 +215,7 @@ class OrderDeliverer:
         reason = row.message or NOT_READABLE
         if is_int32(row.order_id):
             try:
-                outcomes = list_orders(
-                    self._client, row.store, OrderCriteria(order_id_list=[int(row.order_id)])
-                ).outcomes
+                outcomes = list_orders(self._client, row.store, OrderCriteria(order_id_list=[int(row.order_id)]))
                 rows = [record_of(outcome, row.store, self._options.redactor) for outcome in outcomes]
                 found = next((order for order in rows if order.key == row.key), None)
             except OctopusError as error:

@@ -6,6 +6,9 @@ clock nor a wrong time zone of up to the overlap hides an order. A *sweep* reads
 then: orders with an older time than some that came earlier. Both are cheap, as the service lists only what is not
 confirmed.
 
+A service may list fewer orders than it says match. Then the watermark stays where it is, so that the next listing, when
+these are confirmed, has the others.
+
 A window that fails is cut smaller only if the service answers another question: if it does not, the service
 is down, and no window would do. A second that cannot be listed is a gap: written down, read around, tried again later.
 """
@@ -21,16 +24,17 @@ from sqlalchemy import and_, delete, or_, select, update
 
 from octopus_soap.errors import (
     AuthenticationError,
-    BatchError,
     ConfigError,
     ConnectFailedError,
     HttpStatusError,
     InvalidInputError,
+    LedgerError,
     OctopusError,
     RateLimitedError,
 )
 from octopus_soap.jobs.leases import lock_in_order
-from octopus_soap.jobs.order_records import NAMELESS, OrderRecord, record_of
+from octopus_soap.jobs.order_listing import Listing, list_orders, listing_of
+from octopus_soap.jobs.order_records import NAMELESS, OrderRecord
 from octopus_soap.jobs.reports import reason_of
 from octopus_soap.jobs.tables import (
     CHANGED,
@@ -49,6 +53,7 @@ from octopus_soap.models import OrderCriteria
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from sqlalchemy import ColumnElement, Connection, Row
 
@@ -56,8 +61,6 @@ if TYPE_CHECKING:
     from octopus_soap.jobs.ledger import Ledger
     from octopus_soap.jobs.order_records import InboxOptions
     from octopus_soap.jobs.reports import Report
-    from octopus_soap.models import OrderResponseItem
-    from octopus_soap.results import BatchResult
 
 CHANGED_AFTERWARDS = (
     "it was changed on the service after it was handled; octopus-soap ledger retry hands the newer version over, "
@@ -75,17 +78,10 @@ _ANOTHER = "~"
 """What the keys of orders have that share their id with another one."""
 _AT_ONCE = 500
 """Keys in one statement, far under what a database takes."""
+_MOST_LOCKED = 10_000
 _SERVER_ERROR = 500
-
-
-def list_orders(client: OctopusClient, store: str, criteria: OrderCriteria) -> BatchResult[OrderResponseItem]:
-    """List the whole account's orders, or a store's; rows that cannot be read are failed outcomes, not an error."""
-    try:
-        if store:
-            return client.get_order_list_store(store, criteria, keep_raw=True)
-        return client.get_order_list(criteria, keep_raw=True)
-    except BatchError as error:
-        return error.result
+_KNOWN = [column for column in ORDERS.c if column.name not in {"raw", "typed"}]
+"""What is read of orders that a listing shows again; of long listings that is nearly all."""
 
 
 class Download:
@@ -107,6 +103,8 @@ class Download:
         self._since = options.since or EARLIEST
         self._nameless: set[str] = set()
         self._new_gaps = False
+        self.short: tuple[int, int] | None = None
+        """How many orders a listing of this run had, and how many match, if the service left some out."""
         self._mine = (ORDER_CURSORS.c.channel == ledger.channel, ORDER_CURSORS.c.store == store)
         self._filters: dict[str, Any] = {}
         if options.payment is not None:
@@ -120,6 +118,7 @@ class Download:
         Raises:
             OctopusError: the service does not answer, or not to us; what was read until then is stored.
         """
+        self.short = None
         cursor, gaps = self._opened()
         watermark, width = cursor.watermark, None if cursor.width is None else timedelta(seconds=cursor.width)
         begin = self._since
@@ -132,12 +131,12 @@ class Download:
         late = watermark is not None and pause is not None and not now - pause < cursor.swept_at <= now
         if late and begin > self._since and not self._stopped():
             self._read(Windows(self._since, begin, width, gaps), report)
-        if (late or watermark is None) and not self._stopped():
+        if (late or watermark is None) and not self._stopped() and self.short is None:
             with self._ledger.transaction() as connection:
                 connection.execute(update(ORDER_CURSORS).where(*self._mine).values(swept_at=now))
         if gaps or self._new_gaps:
             self._read_gaps(report)
-        if late and not self._stopped():
+        if late and not self._stopped() and self.short is None:
             self._forget_nameless()
 
     def _opened(self) -> tuple[Row[Any], list[Window]]:
@@ -160,7 +159,9 @@ class Download:
         width = windows.width
         while (window := windows.current) is not None and not self._stopped():
             try:
-                found = self._list(window)
+                found = self._read_window(window, report)
+            except LedgerError:
+                raise
             except OctopusError as error:
                 if not self._fault_of_window(error):
                     raise
@@ -169,21 +170,29 @@ class Download:
                 if gap is not None:
                     self._note_gap(gap, error)
                 continue
-            self._ledger.reach("orders.listed")
-            self._store_page(found, report)
             report.add("windows")
-            windows.read(len(found))
+            windows.read(found)
         if windows.width != width:
             self._note_width(windows.width)
 
-    def _list(self, window: Window, client: OctopusClient | None = None) -> list[OrderRecord]:
-        criteria = OrderCriteria(
+    def _read_window(self, window: Window, report: Report) -> int:
+        """List a window and store what is in it; return how many orders that was."""
+        with self._listing(self._client, self._criteria(window)) as listing:
+            self._ledger.reach("orders.listed")
+            self._keep(listing, report)
+            if listing.short:
+                self.short = (len(listing.orders), listing.matches)
+            return len(listing.orders)
+
+    def _criteria(self, window: Window) -> OrderCriteria:
+        return OrderCriteria(
             order_creation_filter_begin_time_gmt=window.begin,
             order_creation_filter_end_time_gmt=window.end,
             **self._filters,
         )
-        result = list_orders(client or self._client, self._store, criteria)
-        return [record_of(outcome, self._store, self._options.redactor) for outcome in result.outcomes]
+
+    def _listing(self, client: OctopusClient, criteria: OrderCriteria) -> AbstractContextManager[Listing]:
+        return listing_of(list_orders(client, self._store, criteria), self._store, self._options.redactor)
 
     def look_again(self, order_ids: Sequence[str], report: Report) -> None:
         """List orders by their ids, whatever their status, and note which of them are no longer listed.
@@ -196,9 +205,8 @@ class Download:
             OctopusError: the service does not answer.
         """
         criteria = OrderCriteria(order_id_list=[int(order_id) for order_id in order_ids])
-        result = list_orders(self._client, self._store, criteria)
-        found = [record_of(outcome, self._store, self._options.redactor) for outcome in result.outcomes]
-        self._store_page(found, report, looked_for=order_ids)
+        with self._listing(self._client, criteria) as listing:
+            self._keep(listing, report, looked_for=order_ids)
 
     def _fault_of_window(self, error: OctopusError) -> bool:
         """Return True if a smaller window may do better; ask the service something small to find out."""
@@ -214,7 +222,8 @@ class Download:
         seconds = max(_PROBE_SECONDS, self._client.settings.read_timeout / 20)
         quick = self._client.with_options(read_timeout=seconds, total_timeout=2 * seconds, max_attempts=1)
         try:
-            self._list(_EMPTY_WINDOW, quick)
+            for _ in list_orders(quick, self._store, self._criteria(_EMPTY_WINDOW)):
+                pass
         except OctopusError:
             return False
         return True
@@ -257,7 +266,9 @@ class Download:
             this = (ORDER_GAPS.c.channel == self._ledger.channel, ORDER_GAPS.c.key == gap.key)
             window = Window(gap.begins, gap.ends)
             try:
-                found = self._list(window)
+                self._read_window(window, report)
+            except LedgerError:
+                raise
             except OctopusError as error:
                 if not self._fault_of_window(error):
                     raise
@@ -267,8 +278,6 @@ class Download:
                     changed = update(ORDER_GAPS).where(*this)
                     connection.execute(changed.values(message=reason_of(error, self._options.redactor), **values))
                 continue
-            self._ledger.reach("orders.listed")
-            self._store_page(found, report)
             with self._ledger.transaction() as connection:
                 connection.execute(delete(ORDER_GAPS).where(*this))
 
@@ -285,9 +294,9 @@ class Download:
                 for key in set(known) - self._nameless:
                     connection.execute(delete(ORDERS).where(*mine, ORDERS.c.key == key))
 
-    def _store_page(self, found: Sequence[OrderRecord], report: Report, looked_for: Sequence[str] = ()) -> None:
+    def _keep(self, listing: Listing, report: Report, looked_for: Sequence[str] = ()) -> None:
         """Store what a window brought, and the watermark with it, in one transaction."""
-        orders = merge_equal(found)
+        orders = merge_equal(listing.orders)
         self._nameless.update(order.key for order in orders if not order.order_id)
         with self._ledger.transaction() as connection:
             now = self._ledger.now(connection)
@@ -300,27 +309,33 @@ class Download:
             fresh = [order for order in fresh if self._options.wants(order)]
             others -= len(fresh)
             fresh.sort(key=lambda order: order.placed or EARLIEST)
-            # Due one microsecond after the other, so that what is due first is the oldest order.
-            rows = [self._row(order, now - (len(fresh) - at) * _MICROSECOND) for at, order in enumerate(fresh)]
-            if rows:
+            for start in range(0, len(fresh), _AT_ONCE):
+                # Due one microsecond after the other, so that what is due first is the oldest order.
+                due = now - (len(fresh) - start) * _MICROSECOND
+                some = enumerate(fresh[start : start + _AT_ONCE])
+                rows = [self._row(listing, order, now, due + at * _MICROSECOND) for at, order in some]
                 connection.execute(ORDERS.insert(), rows)
             for row, order in again:
                 if row.key not in unwanted:
-                    self._seen_again(connection, row, order, report, now)
+                    values = self._seen_again(row, order, listing, now)
+                    afterwards = row.state not in {WAITING, QUARANTINED} and order.content != row.handled_content
+                    report.add("changed", int(afterwards and order.content != row.content))
+                    if values:
+                        connection.execute(update(ORDERS).where(*self._this(row.key)).values(values))
             listed = [row.key for row, _ in again]
             self._note_listed(connection, listed, {"listed_at": now, "notice": None})
-            if looked_for:
+            if looked_for and not listing.short:
                 gone = [row.key for row in known if row.key not in set(listed) and _never_handled(row)]
                 self._note_listed(connection, gone, {"listed_at": now, "notice": NOT_LISTED})
             for key in unwanted:  # no longer as asked for: it stays on the service, which lists it when it is
                 connection.execute(delete(ORDERS).where(*self._this(key), ORDERS.c.leased_by.is_(None)))
-            if not looked_for:
-                self._move_watermark(connection, found, now)
+            if not looked_for and not listing.short:  # what was left out lies at any time
+                self._move_watermark(connection, listing.orders, now)
             self._ledger.reach("orders.storing")
         self._ledger.reach("orders.stored")
-        report.add("downloaded", len(rows))
+        report.add("downloaded", len(fresh))
         report.add("other_status", others + len(unwanted))
-        report.add("same_id", sum(1 for row in rows if _ANOTHER in row["key"]))
+        report.add("same_id", sum(1 for order in fresh if _ANOTHER in order.key))
 
     def _this(self, key: str) -> tuple[ColumnElement[bool], ...]:
         return ORDERS.c.channel == self._ledger.channel, ORDERS.c.key == key
@@ -330,21 +345,22 @@ class Download:
             some = ORDERS.c.key.in_(keys[start : start + _AT_ONCE])
             connection.execute(update(ORDERS).where(ORDERS.c.channel == self._ledger.channel, some).values(values))
 
-    def _row(self, order: OrderRecord, now: datetime) -> dict[str, Any]:
+    def _row(self, listing: Listing, order: OrderRecord, now: datetime, due: datetime) -> dict[str, Any]:
+        raw, typed = listing.texts(order)
         return {
             "channel": self._ledger.channel,
             "key": order.key,
             "order_id": order.order_id,
             "store": self._store,
             "placed": order.placed,
-            "raw": order.raw,
-            "typed": order.typed,
+            "raw": raw,
+            "typed": typed,
             "content": order.content,
             "first_seen_at": now,
             "stores": json.dumps(order.stores),
             "listed_at": now,
             "state": QUARANTINED if order.problem else WAITING,
-            "due_at": now + self._options.backoff.after(1) if order.problem else now,
+            "due_at": now + self._options.backoff.after(1) if order.problem else due,
             "attempts": int(bool(order.problem)),
             "message": order.problem,
         }
@@ -358,20 +374,18 @@ class Download:
         behind = (ORDER_CURSORS.c.watermark.is_(None)) | (ORDER_CURSORS.c.watermark < mark)
         connection.execute(update(ORDER_CURSORS).where(*self._mine, behind).values(watermark=mark))
 
-    def _seen_again(
-        self, connection: Connection, row: Row[Any], order: OrderRecord, report: Report, now: datetime
-    ) -> None:
-        """Record what a listing has of an order that is stored already."""
+    def _seen_again(self, row: Row[Any], order: OrderRecord, listing: Listing, now: datetime) -> dict[str, Any]:
+        """Return the values of a row whose order a listing has again."""
         stores = json.loads(row.stores)
         values: dict[str, Any] = {}
         if new := [store for store in order.stores if store not in stores]:
             values["stores"] = json.dumps([*stores, *new])
         if order.content != row.content:
-            values |= {"raw": order.raw, "typed": order.typed, "content": order.content, "placed": order.placed}
+            raw, typed = listing.texts(order)
+            values |= {"raw": raw, "typed": typed, "content": order.content, "placed": order.placed}
         if row.state in {WAITING, QUARANTINED}:
             values |= self._fixed(row, order, now) if order.content != row.content else {}
         elif order.content != row.handled_content:
-            report.add("changed", int(order.content != row.content))
             if self._options.deliver_changes and not order.problem:
                 values |= {"state": WAITING, "due_at": now, "attempts": 0, "message": ""}
             elif row.state != CHANGED or order.content != row.content:
@@ -379,8 +393,7 @@ class Download:
         elif row.state in {CONFIRMED, CHANGED} or (row.state == KEPT and self._options.confirm):
             # It is listed, so it is not confirmed, whatever was answered; or it is again as it was handled.
             values |= {"state": HANDLED, "due_at": now, "attempts": 0, "message": ""}
-        if values:
-            connection.execute(update(ORDERS).where(*self._this(row.key)).values(values))
+        return values
 
     def _fixed(self, row: Row[Any], order: OrderRecord, now: datetime) -> dict[str, Any]:
         """Return the values that give a new version of an order that waits another chance at once."""
@@ -463,11 +476,13 @@ def _known(
     """Return the stored rows with these ids, and those with these keys; they are locked on PostgreSQL."""
     mine = and_(ORDERS.c.channel == channel, ORDERS.c.store == store)
     found: list[Row[Any]] = []
-    if ids or nameless:  # all at once, as databases order keys otherwise than Python does
+    if len(ids) > _MOST_LOCKED:  # more than a statement takes
+        lock_in_order(connection, ORDERS, mine)
+    elif ids or nameless:  # all at once, as databases order keys otherwise than Python does
         named = or_(ORDERS.c.order_id.in_(ids), ORDERS.c.key.in_(nameless)) if nameless else ORDERS.c.order_id.in_(ids)
         lock_in_order(connection, ORDERS, and_(mine, named))
     for column, names in ((ORDERS.c.order_id, ids), (ORDERS.c.key, nameless)):
         for start in range(0, len(names), _AT_ONCE):
             some = names[start : start + _AT_ONCE]
-            found += connection.execute(select(ORDERS).where(mine, column.in_(some)).order_by(ORDERS.c.key)).all()
+            found += connection.execute(select(*_KNOWN).where(mine, column.in_(some)).order_by(ORDERS.c.key)).all()
     return found

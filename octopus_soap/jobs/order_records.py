@@ -52,6 +52,7 @@ class OrderRecord:
         problem: why it cannot be delivered; empty if it can.
         payment: its payment status; empty if the service sent none.
         shipping: its shipping status; empty if the service sent none.
+        place: of an order in a `Listing`, where that keeps `raw` and `typed`, which are empty here.
     """
 
     key: str
@@ -64,6 +65,7 @@ class OrderRecord:
     problem: str
     payment: str = ""
     shipping: str = ""
+    place: tuple[int, int, int] = (0, 0, -1)
 
 
 def record_of(outcome: ItemOutcome[OrderResponseItem], store: str, redactor: Redactor) -> OrderRecord:

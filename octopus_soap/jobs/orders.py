@@ -52,7 +52,7 @@ from octopus_soap.jobs.order_confirm import STILL_LISTED, Confirmation, OrderCon
 from octopus_soap.jobs.order_delivery import OrderDeliverer, OrderDelivery, OrderHandler
 from octopus_soap.jobs.order_download import Download
 from octopus_soap.jobs.order_records import InboxOptions
-from octopus_soap.jobs.reports import Backoff, Report, reason_of, report_held
+from octopus_soap.jobs.reports import Backoff, KeyProblem, Report, reason_of, report_held
 from octopus_soap.jobs.tables import (
     CHANGED,
     CONFIRMED,
@@ -217,8 +217,7 @@ class OrderInbox:
         with self._ledger.run_lock(JOB):
             run = self._begun(handler, stop, progress)
             if not self._ledger.keeps_pause(run.report):
-                run.download()
-                run.work(alone=True)
+                run.all_of_it()
             return self._ended(run)
 
     def work(
@@ -330,6 +329,22 @@ class _Run:
             self.stop.wait(_IDLE_SECONDS)
 
     # -- downloading -------------------------------------------------------------------------------------------
+
+    def all_of_it(self) -> None:
+        """Download, hand over and confirm; again if the service left orders out that it lists once these are gone."""
+        confirmed = -1
+        while self.report.counts.get("confirmed", 0) > confirmed:
+            confirmed = self.report.counts.get("confirmed", 0)
+            self.download()
+            self.work(alone=True)
+            if self.stop.is_set() or not any(download.short for download in self._downloads.values()):
+                return
+        for store, download in self._downloads.items():
+            if download.short is not None:
+                message = f"the service listed {download.short[0]} orders and says that {download.short[1]} match"
+                name = f"orders of store {store}" if store else "orders"
+                self.report.problems.append(KeyProblem(name, "left out", message))
+                self.report.problem_count += 1
 
     def download(self) -> None:
         """Download for the whole account, or for each store."""

@@ -94,3 +94,32 @@ class Garbled(InjectedFault):
         amount = re.compile(rb"(<\w+:%s>)[^<]*<" % self.member)
         marked = [amount.sub(rb"\1not a number<", row) if f">{self.key}</".encode() in row else row for row in rows]
         return replace(reply, body=self.row.join(marked))
+
+
+@dataclass(frozen=True)
+class BreaksOff(InjectedFault):
+    """Sends no more than so many bytes of a reply."""
+
+    most: int = 0
+
+    def apply(self, exchange: Any, reply: Any, plan: Any) -> Any:
+        """Cut what is longer."""
+        del exchange
+        plan.announced = len(reply.body)
+        return replace(reply, body=reply.body[: self.most])
+
+
+@dataclass(frozen=True)
+class LeavesOut(InjectedFault):
+    """Lists no more than so many orders."""
+
+    most: int = 0
+
+    def apply(self, exchange: Any, reply: Any, plan: Any) -> Any:
+        """Take the others out of the reply."""
+        del exchange, plan
+        rows = re.findall(rb"<a:OrderResponseItem>.*?</a:OrderResponseItem>", reply.body, re.DOTALL)
+        body = reply.body
+        for row in rows[self.most :]:
+            body = body.replace(row, b"", 1)
+        return replace(reply, body=body)

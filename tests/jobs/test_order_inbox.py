@@ -17,7 +17,7 @@ from octopus_soap.jobs.tables import ORDER_CURSORS, ORDERS
 from tests.conftest import SECRETS
 from tests.inside import execute
 from tests.jobs.databases import KINDS, why_no_postgres
-from tests.jobs.shops import START, Clock, Garbled, book, bookings, confirmed, open_books, sell, states
+from tests.jobs.shops import START, BreaksOff, Clock, Garbled, book, bookings, confirmed, open_books, sell, states
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -254,12 +254,12 @@ def test_orders_before_since_are_left_alone(service: Emulator, client: OctopusCl
 
 
 def test_replies_that_are_too_big_are_asked_for_in_smaller_windows(
-    service: Emulator, make_client: Callable[..., OctopusClient], ledger: Ledger
+    service: Emulator, client: OctopusClient, ledger: Ledger
 ) -> None:
     sold = [sell(service, number, at=START + timedelta(minutes=17 * number)) for number in range(120)]
-    small = make_client(max_reply_bytes=30_000)
+    service.script.on("GetOrderList").do(BreaksOff(most=30_000))
     handled = Handled()
-    report = OrderInbox(small, ledger, since=START - timedelta(days=3)).run(handled)
+    report = OrderInbox(client, ledger, since=START - timedelta(days=3)).run(handled)
     assert handled.ids == sold
     assert report.exit_code == 0
     assert report.counts["windows_cut"] > 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import tracemalloc
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,15 +14,18 @@ import pytest
 from octopus_soap import OrderDownloadSubmitRequest
 from octopus_soap.emulator.faults import Hang, InjectedFault
 from octopus_soap.jobs import DestinationError, OrderInbox, inspection
-from tests.jobs.shops import START, Clock, confirmed, sell, states
+from octopus_soap.jobs.order_listing import listing_of
+from octopus_soap.models import OrderResponseItem
+from octopus_soap.results import ItemOutcome, OutcomeStatus
+from octopus_soap.wire.redact import Redactor
+from tests.jobs.shops import START, BreaksOff, Clock, LeavesOut, confirmed, sell, states
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from octopus_soap import OctopusClient
     from octopus_soap.emulator import Emulator
     from octopus_soap.jobs import Ledger, OrderDelivery
-    from octopus_soap.models import OrderResponseItem
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,10 @@ class Handled:
         if self.error is not None:
             raise self.error
         self.came.append((delivery.key, order.reference or "", delivery.notice))
+
+    @property
+    def keys(self) -> list[str]:
+        return [key for key, _, _ in self.came]
 
 
 @pytest.fixture
@@ -154,7 +163,7 @@ def test_a_service_that_ignores_the_filter_hands_over_no_unpaid_order(
     handled = Handled()
     sell(service, 1)
     inbox = OrderInbox(client, ledger, payment="Cleared", shipping=None)
-    unfiltered = client.get_order_list
+    unfiltered = client.get_order_list.stream
 
     class Ignoring:
         """A client whose service knows no filter."""
@@ -166,7 +175,11 @@ def test_a_service_that_ignores_the_filter_hands_over_no_unpaid_order(
             del given
             return self
 
-        def get_order_list(self, criteria: Any, **given: Any) -> Any:
+        @property
+        def get_order_list(self) -> Any:
+            return self
+
+        def stream(self, criteria: Any, **given: Any) -> Any:
             return unfiltered(criteria.model_copy(update={"payment_status_filter": None}), **given)
 
     inbox._client = Ignoring()  # type: ignore[assignment] # enough of a client
@@ -286,3 +299,67 @@ def test_a_hung_service_holds_a_run_for_one_read_limit(
     service.script.clear()
     assert inbox.run(handled).exit_code == 0
     assert confirmed(service) == set(sold)
+
+
+# -- long listings, and listings that are not whole ----------------------------------------------------------------
+
+
+def test_a_listing_is_read_in_bounded_memory() -> None:
+    count, size = 2_000, 20_000
+    before = "<OrderResponseItem><OrderID>{}</OrderID>"
+
+    def outcomes() -> Iterator[ItemOutcome[OrderResponseItem]]:
+        for number in range(count):
+            order = OrderResponseItem(order_id=str(number), web_comment="x" * size)
+            raw = (before.format(number) + "x" * size).encode()
+            yield ItemOutcome(number, str(number), OutcomeStatus.OK, order, raw=raw)
+
+    tracemalloc.start()
+    try:
+        with listing_of(outcomes(), "", Redactor([])) as listing:
+            kept, peak = tracemalloc.get_traced_memory()
+            raw, typed = listing.texts(listing.orders[777])
+    finally:
+        tracemalloc.stop()
+    assert len(listing.orders) == count
+    assert raw.startswith(before.format(777))
+    assert json.loads(typed or "")["order_id"] == "777"
+    assert kept < 8_000_000
+    assert peak < 12_000_000, "of 80 MB of texts, those of one part and what needs no file"
+
+
+def test_a_listing_that_is_cut_short_confirms_nothing_and_loses_nothing(
+    service: Emulator, client: OctopusClient, ledger: Ledger
+) -> None:
+    sold = {sell(service, number, WebComment="x" * 3_000) for number in range(40)}
+    handled = Handled()
+    service.script.on("GetOrderList").do(BreaksOff(most=400))  # the small question is not answered either
+    report = OrderInbox(client, ledger).run(handled)
+    assert report.exit_code == 2
+    service.script.clear()
+    service.script.on("GetOrderList").do(BreaksOff(most=70_000))
+    report = OrderInbox(client, ledger).run(handled)
+    assert (report.exit_code, report.counts["windows_cut"] > 0) == (0, True)
+    assert confirmed(service) == sold == set(handled.keys)
+    assert len(handled.keys) == len(sold)
+
+
+@pytest.mark.parametrize("confirm", [True, False])
+def test_orders_that_a_service_leaves_out_are_asked_for_until_it_lists_all(
+    service: Emulator, client: OctopusClient, ledger: Ledger, confirm: bool
+) -> None:
+    # The newest are listed first: a mark that moved would hide the others.
+    sold = {sell(service, number, at=START - timedelta(days=3 * number)) for number in range(23)}
+    handled = Handled()
+    service.script.on("GetOrderList").do(LeavesOut(most=10))
+    report = OrderInbox(client, ledger, confirm=confirm, sweep=None).run(handled)
+    if confirm:
+        assert (report.exit_code, report.counts["handled"]) == (0, 23)
+        assert confirmed(service) == sold == set(handled.keys)
+        return
+    assert report.exit_code == 1
+    assert [(p.key, p.state) for p in report.problems] == [("orders", "left out")]
+    assert "the service listed 10 orders and says that 23 match" in report.problems[0].message
+    service.script.clear()
+    assert OrderInbox(client, ledger, confirm=False, sweep=None).run(handled).exit_code == 0
+    assert sold == set(handled.keys)
