@@ -47,10 +47,11 @@ ARROWS: dict[str, set[str]] = {
     "fleet": {"client", "errors", "jobs", "settings"},
     "gateway": {"_http", "_version", "client", "errors", "models", "operations", "results", "transport", "wire"},
     "octopia": {"_http", "errors"},  # another API: it shares leaves with this one, and no flow code
+    "console": {"_version", "emulator", "errors", "extras", "testing", "wire"},
     "demo": {"client", "emulator", "errors", "models", "operations", "settings"},
     "testing": {"_http", "_version", "client", "emulator", "engine", "errors", "models", "settings", "wire"},
     "cli": {
-        "_http", "_version", "client", "contracts", "demo", "emulator", "errors", "fleet", "gateway", "jobs", "models", "octopia", "operations",
+        "_http", "_version", "client", "console", "contracts", "demo", "emulator", "errors", "fleet", "gateway", "jobs", "models", "octopia", "operations",
         "results", "safety", "settings", "tables", "transport", "wire",
     },
     "__init__": {"_version"},  # everything else is loaded when it is first used
@@ -89,7 +90,9 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "celery": ("fleet",),
     "kombu": ("fleet",),
     "cryptography": ("fleet",),
-    "starlette": ("emulator", "gateway"),
+    "jinja2": ("console",),
+    "markupsafe": ("console",),
+    "starlette": ("console", "emulator", "gateway"),
     "uvicorn": ("cli", "emulator"),
     "typer": ("cli",),
     "rich": ("cli", "display"),
@@ -104,7 +107,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "sqlalchemy": ("fleet", "jobs"),
     "opentelemetry": ("observe.telemetry",),
 }
-FOR_TYPES = {("client", "requests"), ("client", "zeep")}
+FOR_TYPES = {("cli.serve", "starlette"), ("client", "requests"), ("client", "zeep")}
 """Imports outside those places that only type checkers see."""
 
 MOST_LINES = 600

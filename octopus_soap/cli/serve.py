@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+from importlib.util import find_spec
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,11 +18,17 @@ import typer
 from octopus_soap.cli.jobs import seconds_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from starlette.types import ASGIApp
+
     from octopus_soap.emulator import Emulator
 
 DEFAULT_PORT = 8765
 GATEWAY_PORT = 8766
-_KEEP_CALLS = 200  # of a service that runs for days; a call on 500 SKUs is 35 KB
+_KEEP_CALLS = 500  # of a service that runs for days; a call on 500 SKUs is 35 KB
+_KEEP_BYTES = 16_000_000
+_LEAST_TOKEN = 16
 
 
 def serve(
@@ -64,13 +71,29 @@ def serve(
             min=0, metavar="COUNT", help="Invent this many items and a tenth as many orders, if there are none."
         ),
     ] = 0,
+    console: Annotated[
+        bool, typer.Option("--console/--no-console", help="Serve the web console at the server's root.")
+    ] = True,
+    open_it: Annotated[bool, typer.Option("--open", help="Open the web console in a browser.")] = False,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            "--token",
+            metavar="TEXT",
+            envvar="OCTOPUS_CONSOLE_TOKEN",
+            help="What the web console asks for, 16 characters or more. Without it the console answers to localhost "
+            "only. Other users can see command-line arguments; prefer the variable.",
+        ),
+    ] = None,
 ) -> None:
     """Run a local fake Octopus server until Ctrl-C. It speaks real SOAP and needs no account.
 
-    Its invented credentials are printed as variables to paste into another terminal.
+    Its invented credentials are printed as variables to paste into another terminal. In a browser its root shows
+    every call while it comes, what the server holds, and switches for faults.
     """
-    from octopus_soap.emulator import Emulator, Latency, Profile  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.emulator import Emulator, Profile  # noqa: PLC0415 - heavy: only inside a command
 
+    _check_token(token)
     late = seconds_of(latency, "--latency", least=0.0)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -80,9 +103,11 @@ def serve(
         state=":memory:" if state is None else state,
         wsdl=wsdl,
         profile=Profile.strict() if strict else None,
-        keep_bodies=False,
+        keep_bodies=console,
         keep_calls=_KEEP_CALLS,
+        keep_bytes=_KEEP_BYTES if console else None,
         allowed_hosts=allow_host or (),
+        pages=(lambda served: _console(served, token)) if console else None,
     )
     try:
         emulator.start()
@@ -90,24 +115,56 @@ def serve(
         emulator.close()
         raise OSError(error.errno, f"{error.strerror}; --port 0 uses any free port", f"127.0.0.1:{port}") from None
     with emulator:
-        if seed and emulator.store.items():  # from a kept state
-            seed = 0
-        elif seed:
-            emulator.store.seed(items=seed, orders=-(-seed // 10))
-        for nth, rule in enumerate(fault or ()):
-            try:
-                emulator.script.add(rule, latency=late, seed=nth)
-            except ValueError as error:
-                raise typer.BadParameter(str(error), param_hint="--fault") from None
-        if late:
-            emulator.script.on("*").do(Latency(late))
-        _announce(emulator, seed)
+        seed = _prepare(emulator, seed, fault or (), late)
+        _announce(emulator, seed, console=console)
+        if open_it and console:
+            import webbrowser  # noqa: PLC0415 - seldom asked for
+
+            webbrowser.open(_root(emulator))
         while not stop.wait(1):  # on Windows, signals are not handled during a wait without limit
             pass
     typer.echo("stopped", err=True)
 
 
-def _announce(emulator: Emulator, seed: int) -> None:
+def _check_token(token: str | None) -> None:
+    if token is not None and len(token) < _LEAST_TOKEN:
+        raise typer.BadParameter(
+            f"it has {len(token)} characters, and needs {_LEAST_TOKEN}: "
+            "export OCTOPUS_CONSOLE_TOKEN=$(openssl rand -hex 24)",
+            param_hint="--token",
+        )
+
+
+def _prepare(emulator: Emulator, seed: int, faults: Iterable[str], late: float) -> int:
+    """Invent items and orders if there are none, and put the faults into force; return how many items were invented."""
+    from octopus_soap.emulator import Latency  # noqa: PLC0415 - heavy: only inside a command
+
+    if seed and emulator.store.items():  # from a kept state
+        seed = 0
+    elif seed:
+        emulator.store.seed(items=seed, orders=-(-seed // 10))
+    for nth, rule in enumerate(faults):
+        try:
+            emulator.script.add(rule, latency=late, seed=nth)
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--fault") from None
+    if late:
+        emulator.script.on("*").do(Latency(late))
+    return seed
+
+
+def _console(emulator: Emulator, token: str | None) -> ASGIApp:
+    """Return the web console; it is made when a browser first asks for it."""
+    from octopus_soap.console import emulator_console  # noqa: PLC0415 - loaded only if somebody looks
+
+    return emulator_console(emulator, token=token)
+
+
+def _root(emulator: Emulator) -> str:
+    return emulator.url.rpartition("/")[0] + "/"
+
+
+def _announce(emulator: Emulator, seed: int, *, console: bool) -> None:
     # The lines can be pasted and eval'ed: every line that is not an assignment is a comment.
     form = '$env:{}="{}"' if os.name == "nt" else "export {}={}"
     typer.echo(f"# octopus-soap: serving {emulator.url} (its contract: ?wsdl). Ctrl-C stops it.")
@@ -118,6 +175,10 @@ def _announce(emulator: Emulator, seed: int) -> None:
         typer.echo(f"# It has items DEMO-0001 to DEMO-{seed:04d}. Try: octopus-soap items get DEMO-0001")
     elif not emulator.store.items():
         typer.echo("# It has no items. --seed 100 invents some; octopus-soap items upload FILE adds yours.")
+    if console and find_spec("jinja2") is None:
+        typer.echo("# The web console needs jinja2: pip install 'octopus-soap[console]'")
+    elif console:
+        typer.echo(f"# In a browser, its calls while they come: {_root(emulator)}")
     sys.stdout.flush()  # into a file or pipe too: the process that started it waits for these lines
 
 

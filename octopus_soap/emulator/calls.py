@@ -15,6 +15,8 @@ from .rendering import Outcome
 from .scalars import canonical_date, text_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .contract import Contract, Operation, Wire, WireRecord
     from .profile import Profile
     from .records import LintWhat
@@ -59,6 +61,9 @@ LENGTHS: dict[str, dict[str, int]] = {
 }
 
 
+_NOTHING = (None, "0", "false")
+
+
 class RefusedError(Exception):
     """The operation was not carried out; carries what is answered."""
 
@@ -78,6 +83,7 @@ class Call:
     contract: Contract
     profile: Profile
     notes: list[LintNote] = field(default_factory=list[LintNote])
+    _omitted: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
 
     @property
     def zero(self) -> bool:
@@ -132,6 +138,25 @@ class Call:
     def skus(self) -> list[str | None]:
         """Return the SKUs of a list parameter; nil items stay None."""
         return [row if isinstance(row, str) else None for row in self.rows("skuList")]
+
+    def note_omitted(self, row: WireRecord, item: WireRecord, names: Iterable[str]) -> None:
+        """Keep the values of the item that a row of a write leaves out; :meth:`close_notes` makes the notes.
+
+        What is 0 already is not lost.
+        """
+        for name in names:
+            if row.get(name) is None and item.get(name) not in _NOTHING:
+                self._omitted.setdefault(name, []).append(str(row.get("Sku") or ""))
+
+    def close_notes(self) -> None:
+        """Note what was left out, once for each member."""
+        for name, skus in self._omitted.items():
+            rows = f"of {skus[0]}" if len(skus) == 1 else f"of {len(skus)} rows, the first is {skus[0]}"
+            if self.zero:
+                self.note(name, "omitted", f"{name} {rows} is left out, and read as 0")
+            else:
+                text = f"{name} {rows} is left out: kept here, and read as 0 by a service with plain value types"
+                self.note(name, "may-be-zero", text)
 
     def note(self, path: str, what: LintWhat, detail: str) -> None:
         """Add a lint note."""

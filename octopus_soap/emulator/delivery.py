@@ -87,7 +87,7 @@ class ResponseWriter:
         if plan.hang or (plan.delay and not await self._pause(plan.delay)):
             await self._hang(plan)
         elif reply.dropped or plan.reset in {"before", "after"}:
-            self._noted(None, b"")
+            self._noted(reply, None, b"")
             self.connection.seize()
             if reply.dropped:
                 self.connection.close()
@@ -110,7 +110,7 @@ class ResponseWriter:
         self.connection.close()
 
     async def _plain(self, reply: Reply, plan: Delivery) -> None:
-        self._noted(reply.status, reply.body)
+        self._noted(reply, reply.status, reply.body)
         self.connection.stale = plan.after == "close-on-reuse"
         headers = _headers(reply, None if plan.chunked else len(reply.body))
         raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
@@ -124,21 +124,21 @@ class ResponseWriter:
             self.connection.close()
 
     def _raw(self, reply: Reply, plan: Delivery) -> None:
-        self._noted(reply.status, reply.body)
+        self._noted(reply, reply.status, reply.body)
         transport = self.connection.seize()
         transport.write(_head(reply, plan) + (_chunk(reply.body) if plan.chunked else reply.body))
         self.connection.close()
 
     async def _reset_mid(self, reply: Reply, plan: Delivery) -> None:
         part = reply.body[: int(len(reply.body) * plan.reset_at)]
-        self._noted(reply.status, part)
+        self._noted(reply, reply.status, part)
         transport = self.connection.seize()
         transport.write(_head(reply, plan) + (_chunk(part) if plan.chunked else part))
         await self._pause(_SETTLE)
         self.connection.reset()
 
     async def _drip(self, reply: Reply, plan: Delivery) -> None:
-        self._noted(reply.status, reply.body)
+        self._noted(reply, reply.status, reply.body)
         transport = self.connection.seize()
         head = _head(reply, plan)
         waiting = reply.body
@@ -164,9 +164,10 @@ class ResponseWriter:
                 task.cancel()
         return not done
 
-    def _noted(self, status: int | None, body: bytes) -> None:
+    def _noted(self, reply: Reply, status: int | None, body: bytes) -> None:
         if self.record is not None:
-            self.journal.sending(self.record, status, body)
+            headers = {name.lower(): value for name, value in (("Content-Type", reply.content_type), *reply.headers)}
+            self.journal.sending(self.record, status, body, headers)
 
 
 def _headers(reply: Reply, length: int | None) -> list[tuple[str, str]]:

@@ -17,9 +17,11 @@ from .state import State
 from .store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from os import PathLike
     from types import TracebackType
+
+    from starlette.types import ASGIApp
 
 
 class Emulator:
@@ -45,6 +47,8 @@ class Emulator:
         allowed_hosts: Names besides ``localhost`` and loopback addresses that a request's Host header may give, such as
             ``host.docker.internal``. Others are refused: a page in a browser could otherwise reach the emulator under
             a name of its own that resolves to this machine.
+        pages: Returns the ASGI application that answers every path but the service's own, such as the console's. It is
+            called at the first request for such a path, on a thread of its own. None: those paths are answered 404.
     """
 
     def __init__(
@@ -59,25 +63,43 @@ class Emulator:
         keep_calls: int | None = None,
         keep_bytes: int | None = None,
         allowed_hosts: Collection[str] = (),
+        pages: Callable[[Emulator], ASGIApp] | None = None,
     ) -> None:
         self.profile = profile if profile is not None else Profile()
         self.merchants = tuple(merchants) if merchants is not None else (Merchant(),)
         names = [merchant.name for merchant in self.merchants]
         if not names or len(set(names)) != len(names):
             raise ValueError("merchants need names of their own, and there must be at least one")
-        self._contract = contract = contracts.load(
-            Path(wsdl) if wsdl is not None else contract_path(),
-            bare_lists=self.profile.bare_lists,
-            nillable_values=self.profile.nillable_values,
-        )
+        self._wsdl = Path(wsdl) if wsdl is not None else contract_path()
+        contract = self._load()
         self._port = port
         self._journal = Journal(keep_bodies=keep_bodies, keep_calls=keep_calls, keep_bytes=keep_bytes)
         self._state = State(str(state))
         self.script = Script()
         self.store = Store(self._state, contract, self.profile, names)
+        self.allowed_hosts = frozenset(allowed_hosts)
         self._server = HttpServer(
-            Service(contract, self.profile, self.merchants, self._state, self._journal), self.script, allowed_hosts
+            Service(contract, self.profile, self.merchants, self._state, self._journal),
+            self.script,
+            allowed_hosts,
+            None if pages is None else lambda: pages(self),
         )
+
+    def _load(self) -> contracts.Contract:
+        self._contract = contracts.load(
+            self._wsdl, bare_lists=self.profile.bare_lists, nillable_values=self.profile.nillable_values
+        )
+        return self._contract
+
+    def use_profile(self, profile: Profile) -> None:
+        """Behave by another profile from the next request on; state, calls and faults stay.
+
+        The served WSDL follows, where the profile decides what it declares.
+        """
+        self.profile = profile
+        contract = self._load()
+        self.store.use(contract, profile)
+        self._server.use(Service(contract, profile, self.merchants, self._state, self._journal))
 
     def __repr__(self) -> str:
         """Show where it is, never its credentials."""
@@ -118,6 +140,10 @@ class Emulator:
         """Wipe state, calls, lint log and script; the service goes on running."""
         self.script.clear()
         self._state.clear()
+        self._journal.clear()
+
+    def clear_calls(self) -> None:
+        """Forget calls and lint log; the state and the script stay."""
         self._journal.clear()
 
     @property
@@ -162,9 +188,30 @@ class Emulator:
         }
 
     @property
+    def operations(self) -> tuple[str, ...]:
+        """The names of the contract's operations."""
+        return tuple(self._contract.operations)
+
+    @property
     def calls(self) -> list[CallRecord]:
         """The SOAP requests so far, oldest first, those still under way included; requests for metadata are apart."""
         return self._journal.snapshot()[0]
+
+    def call(self, sequence: int) -> CallRecord | None:
+        """Return a call by its number; None if it is not kept."""
+        return self._journal.call(sequence)
+
+    def watch(self, woken: Callable[[], object]) -> Callable[[], None]:
+        """Call *woken* once, at the next change of the calls.
+
+        Args:
+            woken: Runs on the thread that makes the change, so it must not block.
+
+        Returns:
+            A function that takes it off if it was not called yet.
+        """
+        key = self._journal.watch(woken)
+        return lambda: self._journal.unwatch(key)
 
     def wait_for_calls(self, count: int = 1, *, executed: bool = False, seconds: float = 30.0) -> None:
         """Wait until the service has got *count* SOAP requests since its start or its last reset.

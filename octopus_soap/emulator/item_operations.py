@@ -157,6 +157,7 @@ def _apply_update(call: Call, item: WireRecord, row: WireRecord) -> None:
     lock member sets the lock, and false lets the same row through unless the profile's ``own_lock`` is off.
     """
     record = call.contract.record("ItemQuantityAndPrice")
+    call.note_omitted(row, item, ("Cost", "Price", "Stock"))
     if call.zero:
         row = zero_filled(row, record)
     kept = item.get("FieldLocks")
@@ -216,6 +217,7 @@ def _upload(call: Call, rows: list[Wire]) -> list[str | None]:
         complaints.append(complaint)
         if complaint is None and sku is not None and isinstance(row, dict):
             kept: WireRecord = items.get(sku, {}) if call.profile.uploads == "merge" else {}
+            call.note_omitted(row, kept, (member.name for member in record.members if member.is_value))
             items[sku] = changed[sku] = merged(call, kept, row, record)
     call.state.save_items(call.merchant, changed)
     call.state.mark_changed(call.merchant, list(changed))

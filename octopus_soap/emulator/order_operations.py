@@ -81,6 +81,7 @@ def _listed(call: Call, stores: list[str] | None) -> Outcome:
     if criteria is None:
         raise RefusedError(UNEXPECTED, "No order criteria were specified!")
     rows = call.state.open_orders(call.merchant, _query(call, criteria, stores))
+    call.state.listed.update(row.id for row in rows)
     return Outcome([_response_item(call, row, stores, len(rows)) for row in rows])
 
 

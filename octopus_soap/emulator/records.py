@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 SECRET_HEADERS = frozenset({"authtoken", "accessid", "authorization", "proxy-authorization", "cookie"})
 _MASK = "***"
@@ -21,6 +23,8 @@ LintWhat: TypeAlias = Literal[
     "stray-text",  # text between members: ignored
     "schema",  # the XSD validator's complaint
     "ignored-confirm",  # an order confirmation that named no open order
+    "omitted",  # a value left out of a write: read as 0
+    "may-be-zero",  # the same on a service with plain value types; a hint of the call alone, not in the lint log
     "too-long",  # a text longer than the page's table allows; what the service does with it is unknown
 ]
 
@@ -61,6 +65,10 @@ class CallRecord:
         executed: Whether the operation was carried out, whatever the reply was.
         fault: The injected faults, as text; None if none.
         error: An error of the emulator itself; always None unless the emulator has a bug.
+        notes: What a WCF service would have passed over in silence in this request.
+        at: When its reading ended.
+        seconds: Until the reply was written, or the connection was cut; None while it is under way.
+        reply_headers: Headers of the reply that say what its body is, by lower-case name.
     """
 
     sequence: int
@@ -79,6 +87,11 @@ class CallRecord:
     error: str | None = None
     request_size: int = 0
     reply_size: int = 0
+    notes: tuple[LintNote, ...] = field(default=(), repr=False)
+    at: datetime = field(default_factory=lambda: datetime.now(UTC), repr=False)
+    seconds: float | None = None
+    reply_headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    _began: float = field(default_factory=time.monotonic, repr=False)
 
     @property
     def key_set(self) -> frozenset[str]:
@@ -119,6 +132,7 @@ class Journal:
         self._counts: dict[str, int] = {}
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
+        self._watchers: dict[object, Callable[[], object]] = {}
 
     def __repr__(self) -> str:
         """Show the sizes only."""
@@ -157,12 +171,46 @@ class Journal:
                 self._with_bodies.append(record)
                 self._count_bytes(len(request))
             self._changed.notify_all()
+            self._wake_watchers()
             return record
 
     def snapshot(self) -> tuple[list[CallRecord], list[LintNote], list[str]]:
         """Return copies of the calls, lint notes and metadata requests."""
         with self._lock:
             return list(self.calls), list(self.lint), list(self.metadata_requests)
+
+    def call(self, sequence: int) -> CallRecord | None:
+        """Return a call by its number; None if it is not kept (any longer)."""
+        with self._lock:
+            return next((call for call in reversed(self.calls) if call.sequence == sequence), None)
+
+    def watch(self, woken: Callable[[], object]) -> object:
+        """Call *woken* at the next change, once; it runs on the thread that makes the change, so it must not block.
+
+        Returns:
+            What :meth:`unwatch` takes.
+        """
+        with self._lock:
+            key = object()
+            self._watchers[key] = woken
+            return key
+
+    def unwatch(self, key: object) -> None:
+        """Take a watcher off that was not called yet."""
+        with self._lock:
+            self._watchers.pop(key, None)
+
+    def _wake_watchers(self) -> None:
+        if self._watchers:
+            woken, self._watchers = list(self._watchers.values()), {}
+            for wake in woken:
+                wake()
+
+    def ended(self, record: CallRecord) -> None:
+        """Note that the reply was written, or that there will be none."""
+        with self._lock:
+            record.seconds = time.monotonic() - record._began  # noqa: SLF001 - the journal makes the records
+            self._wake_watchers()
 
     def _count_bytes(self, added: int) -> None:
         """Count bytes that were kept, and drop the bodies of the oldest calls while there are too many."""
@@ -185,10 +233,13 @@ class Journal:
                 lambda: sum(call.executed or not executed for call in self.calls) >= count, seconds
             )
 
-    def sending(self, record: CallRecord, status: int | None, body: bytes) -> None:
+    def sending(
+        self, record: CallRecord, status: int | None, body: bytes, headers: Mapping[str, str] | None = None
+    ) -> None:
         """Note what is about to be sent; before the first byte, so that the caller never sees more than the journal."""
         with self._lock:
             record.status = status
+            record.reply_headers = headers or {}
             self.bytes_sent += len(body) - record.reply_size
             record.reply_size = len(body)
             if self.keep_bodies and (self._keep_bytes is None or record.request):  # its bodies were not dropped yet
@@ -202,10 +253,11 @@ class Journal:
         with self._lock:
             self.metadata_requests.append(query)
 
-    def note(self, notes: list[LintNote]) -> None:
-        """Append lint notes."""
+    def note(self, record: CallRecord, notes: list[LintNote]) -> None:
+        """Append lint notes of a call."""
         with self._lock:
-            self.lint.extend(notes)
+            record.notes = tuple(notes)
+            self.lint.extend(note for note in notes if note.what != "may-be-zero")
 
     def clear(self) -> None:
         """Forget everything and count from 1 again."""
@@ -216,3 +268,4 @@ class Journal:
             self._with_bodies.clear()
             self._counts.clear()
             self._body_bytes = self._opened = self.bytes_received = self.bytes_sent = self.stale_closes = 0
+            self._wake_watchers()

@@ -182,6 +182,12 @@ class Script:
             due[0].hits += 1
             return due[0].faults
 
+    def remove(self, rule: Rule) -> None:
+        """Remove a rule; does nothing if it is not in force."""
+        with self._lock:
+            if rule in self._rules:
+                self._rules.remove(rule)
+
     def clear(self) -> None:
         """Remove all rules."""
         with self._lock:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
@@ -31,10 +31,11 @@ from .replies import Reply, Request, empty_reply, fault_reply, html_reply
 from .soapfaults import SoapFaultError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from starlette.requests import Request as StarletteRequest
-    from starlette.types import Receive, Scope, Send
+    from starlette.routing import BaseRoute
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from .script import Script
     from .service import Service
@@ -130,7 +131,12 @@ class Endpoint:
         else:
             record = None
             reply, plan = self._metadata(request)
-        await ResponseWriter(connection, send, self.closing, self.service.journal, record).deliver(reply, plan)
+        journal = self.service.journal
+        try:
+            await ResponseWriter(connection, send, self.closing, journal, record).deliver(reply, plan)
+        finally:
+            if record is not None:
+                journal.ended(record)
 
     def _is_own_host(self, host: str) -> bool:
         """Return whether the Host header names this machine; a request of HTTP/1.0 may have none."""
@@ -198,6 +204,26 @@ class Endpoint:
         )
 
 
+class LatePages:
+    """The pages at every other address: an ASGI application that is made at the first request for one of them.
+
+    It is made in a thread, because its imports would hold up the calls.
+    """
+
+    def __init__(self, make: Callable[[], ASGIApp]) -> None:
+        self._make = make
+        self._made: ASGIApp | None = None
+        self._making = asyncio.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        async with self._making:
+            if self._made is None:
+                self._made = await asyncio.to_thread(self._make)
+            made = self._made
+        await made(scope, receive, send)
+
+
 async def _not_found(request: StarletteRequest, error: Exception) -> Response:
     del request, error
     page = html_reply(
@@ -227,9 +253,17 @@ async def _hang_up(server_state: ServerState) -> None:
 class HttpServer:
     """Serves one endpoint on loopback until stopped."""
 
-    def __init__(self, service: Service, script: Script, allowed_hosts: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        service: Service,
+        script: Script,
+        allowed_hosts: Collection[str] = (),
+        pages: Callable[[], ASGIApp] | None = None,
+    ) -> None:
         self._service = service
         self._script = script
+        self._pages = pages
+        self._endpoint: Endpoint | None = None
         self._allowed_hosts = allowed_hosts
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -237,6 +271,12 @@ class HttpServer:
         self._ready = threading.Event()
         self._error: BaseException | None = None
         self.port = 0
+
+    def use(self, service: Service) -> None:
+        """Answer by another service from the next request on; requests under way end as they began."""
+        self._service = service
+        if self._endpoint is not None:
+            self._endpoint.service = service
 
     @property
     def running(self) -> bool:
@@ -289,9 +329,14 @@ class HttpServer:
 
     async def _serve(self, listener: socket.socket) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        endpoint = Endpoint(self._service, self._script, f"http://127.0.0.1:{self.port}{PATH}", self._allowed_hosts)
+        endpoint = self._endpoint = Endpoint(
+            self._service, self._script, f"http://127.0.0.1:{self.port}{PATH}", self._allowed_hosts
+        )
+        routes: list[BaseRoute] = [Route(PATH, endpoint)]
+        if self._pages is not None:
+            routes.append(Mount("/", LatePages(self._pages)))
         config = uvicorn.Config(
-            Starlette(routes=[Route(PATH, endpoint)], exception_handlers={404: _not_found}),
+            Starlette(routes=routes, exception_handlers={404: _not_found}),
             http=Connection,
             ws="none",
             lifespan="off",

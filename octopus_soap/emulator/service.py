@@ -174,7 +174,7 @@ class Exchange:
             logger.exception("the emulator failed in %s (call %d)", self.record.operation, self.record.sequence)
             return fault_reply(SoapFaultError("internal"))
         finally:
-            self.service.journal.note(self.notes)
+            self.service.journal.note(self.record, self.notes)
 
     def _execute(self) -> Reply:
         refusal = self._http_refusal()
@@ -247,6 +247,7 @@ class Exchange:
         try:
             with call.state.transaction():
                 outcome = handler(call)
+            call.close_notes()
             self.service.journal.executed(self.record)
         except RefusedError as refusal:
             outcome = refusal.outcome

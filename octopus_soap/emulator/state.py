@@ -79,6 +79,7 @@ class State:
     def __init__(self, location: str) -> None:
         self._lock = threading.RLock()
         self._depth = 0
+        self.listed: set[int] = set()  # ids of orders that a caller was given; only for show, so it is not stored
         _make_private(location)
         # One connection, guarded by the lock: the server's thread and the test's both use it.
         self._db = sqlite3.connect(location, check_same_thread=False, isolation_level=None)
@@ -119,6 +120,7 @@ class State:
             for table in _TABLES:
                 self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - the table names are constants
             self._db.execute("DELETE FROM sqlite_sequence")
+            self.listed.clear()
             self._number()
 
     def _number(self) -> None:
@@ -147,6 +149,30 @@ class State:
         """Return every item in the order they were first added."""
         rows = self._db.execute("SELECT sku, body FROM items WHERE merchant = ? ORDER BY id", (merchant,))
         return {sku: json.loads(body) for sku, body in rows}
+
+    def find_items(self, merchant: str, text: str, most: int, skip: int) -> tuple[int, dict[str, WireRecord]]:
+        """Return how many items have the text in their SKU or description, and one page of them."""
+        where, values = "merchant = ?", cast("list[object]", [merchant])
+        if text:
+            like = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+            where += r" AND (sku LIKE ? ESCAPE '\' OR json_extract(body, '$.Description') LIKE ? ESCAPE '\')"
+            values += [like, like]
+        (count,) = self._db.execute(f"SELECT count(*) FROM items WHERE {where}", values).fetchone()  # noqa: S608 - placeholders only
+        page = f"SELECT sku, body FROM items WHERE {where} ORDER BY id LIMIT ? OFFSET ?"  # noqa: S608 - as above
+        rows = self._db.execute(page, [*values, most, skip])
+        return count, {sku: json.loads(body) for sku, body in rows}
+
+    def counts(self, merchant: str) -> dict[str, int]:
+        """Return how many items, changes, orders and open orders there are."""
+        counts = {
+            table: self._db.execute(f"SELECT count(*) FROM {table} WHERE merchant = ?", (merchant,)).fetchone()[0]  # noqa: S608 - the table names are constants
+            for table in ("items", "changes", "orders")
+        }
+        open_ones = (
+            "SELECT count(DISTINCT o.id) FROM orders o JOIN order_stores s ON s.order_id = o.id "
+            "WHERE o.merchant = ? AND s.confirmed = 0"
+        )
+        return {**counts, "open": self._db.execute(open_ones, (merchant,)).fetchone()[0]}
 
     def save_items(self, merchant: str, bodies: Mapping[str, WireRecord]) -> None:
         """Insert or replace items."""
@@ -230,9 +256,12 @@ class State:
             return rows
         return [row for row in rows if any(row.stores.get(store) is False for store in query.stores)]
 
-    def all_orders(self, merchant: str) -> list[OrderRow]:
-        """Return every order, confirmed ones too."""
-        return self._orders("merchant = ?", [merchant])
+    def all_orders(self, merchant: str, newest: int | None = None) -> list[OrderRow]:
+        """Return every order, confirmed ones too; or only those that were placed last."""
+        if newest is None:
+            return self._orders("merchant = ?", [merchant])
+        last = "o.id IN (SELECT id FROM orders WHERE merchant = ? ORDER BY placed DESC, id DESC LIMIT ?)"
+        return self._orders(last, [merchant, newest])
 
     def _orders(self, where: str, values: Sequence[object]) -> list[OrderRow]:
         query = (

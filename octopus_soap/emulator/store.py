@@ -40,6 +40,7 @@ class StoredOrder:
         shipping_status: Such as ``Shipped``.
         stores: Store ids ("" for an order of no store) and whether the order was confirmed there.
         third_party: The ``ThirdPartyOrderNumber`` of the last confirmation.
+        listed: Whether a caller was given it since the emulator started.
     """
 
     id: int
@@ -50,6 +51,7 @@ class StoredOrder:
     shipping_status: str
     stores: dict[str, bool]
     third_party: str | None
+    listed: bool = False
 
     @property
     def confirmed(self) -> bool:
@@ -65,6 +67,10 @@ class Store:
         self._contract = contract
         self._profile = profile
         self._merchants = tuple(merchants)
+
+    def use(self, contract: Contract, profile: Profile) -> None:
+        """Read and write by another contract and profile."""
+        self._contract, self._profile = contract, profile
 
     def __repr__(self) -> str:
         """Show the merchants' names."""
@@ -117,6 +123,27 @@ class Store:
             found = self._state.all_items(self._merchant(merchant))
         return {sku: from_wire(body, record) for sku, body in found.items()}
 
+    def find_items(
+        self, text: str = "", *, merchant: str | None = None, most: int = 50, skip: int = 0
+    ) -> tuple[int, dict[str, dict[str, Any]]]:
+        """Return how many items have *text* in their SKU or description, and some of them by SKU.
+
+        Args:
+            text: What to look for, in any case; empty: every item.
+            merchant: Whose items.
+            most: How many to return.
+            skip: How many to leave out first.
+        """
+        record = self._contract.record("InventoryItem")
+        with self._state.transaction():
+            count, found = self._state.find_items(self._merchant(merchant), text, most, skip)
+        return count, {sku: from_wire(body, record) for sku, body in found.items()}
+
+    def counts(self, *, merchant: str | None = None) -> dict[str, int]:
+        """Return how many items, changes and orders there are, and how many orders are not confirmed everywhere."""
+        with self._state.transaction():
+            return self._state.counts(self._merchant(merchant))
+
     def remove_item(self, sku: str, *, merchant: str | None = None) -> bool:
         """Delete an item; return whether it was there."""
         with self._state.transaction():
@@ -168,11 +195,16 @@ class Store:
                 body=body,
             )
 
-    def orders(self, *, merchant: str | None = None) -> dict[int, StoredOrder]:
-        """Return every order by id, confirmed ones too, oldest first."""
+    def orders(self, *, merchant: str | None = None, newest: int | None = None) -> dict[int, StoredOrder]:
+        """Return every order by id, confirmed ones too, oldest first.
+
+        Args:
+            merchant: Whose orders.
+            newest: Only so many, those that were placed last.
+        """
         record = self._contract.record("OrderSubmit")
         with self._state.transaction():
-            rows = self._state.all_orders(self._merchant(merchant))
+            rows = self._state.all_orders(self._merchant(merchant), newest)
         made: dict[int, StoredOrder] = {}
         for row in rows:
             members = from_wire(row.body, record)
@@ -185,6 +217,7 @@ class Store:
                 shipping_status=row.shipping,
                 stores=row.stores,
                 third_party=row.third_party,
+                listed=row.id in self._state.listed,
             )
         return made
 

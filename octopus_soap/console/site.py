@@ -1,0 +1,157 @@
+"""What all pages of a console have in common: templates, static files, answers."""
+
+from __future__ import annotations
+
+import hashlib
+from decimal import Decimal
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from octopus_soap._version import __version__
+from octopus_soap.console.security import SIGN_IN, csrf_of, form_of
+from octopus_soap.extras import needed
+
+with needed("the console", "console", "jinja2"):
+    import jinja2
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from datetime import datetime
+
+    from starlette.requests import Request
+
+_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+
+
+class Site:
+    """The pages' frame.
+
+    Args:
+        title: The name of the console in its head.
+        navigation: Addresses and words of its pages.
+        head: Returns what the head of every page shows, by name.
+    """
+
+    def __init__(
+        self, title: str, navigation: Sequence[tuple[str, str]], head: Callable[[], dict[str, Any]] | None = None
+    ) -> None:
+        self._files = _static_files()
+        self._head = head or dict
+        digest = hashlib.sha256(b"".join(body for body, _ in self._files.values())).hexdigest()[:12]
+        self._environment = jinja2.Environment(
+            loader=jinja2.PackageLoader("octopus_soap.console"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        filters: dict[str, Any] = self._environment.filters
+        filters.update(clock=clock, moment=moment, duration=duration, size=size, count=count, money=money)
+        shared: dict[str, Any] = self._environment.globals
+        shared.update(title=title, navigation=navigation, version=__version__)
+        shared["static"] = lambda name: f"/static/{digest}/{name}"
+
+    def routes(self) -> list[Route]:
+        """Return the routes of static files and of the page to sign in."""
+        return [
+            Route("/static/{digest}/{name}", self._static),
+            Route(SIGN_IN, lambda request: self.page(request, "sign_in.html"), methods=["GET"]),
+        ]
+
+    def page(self, request: Request, template: str, /, *, status: int = 200, **context: Any) -> HTMLResponse:
+        """Return a page."""
+        shown = {"csrf": csrf_of(request.scope), "path": request.url.path, **self._head(), **context}
+        return HTMLResponse(self._environment.get_template(template).render(shown), status)
+
+    def part(self, template: str, /, **context: Any) -> str:
+        """Return a piece of a page."""
+        return self._environment.get_template(template).render(context)
+
+    def refusal(self, status: int, why: str) -> Response:
+        """Return the page of a request that is refused."""
+        return HTMLResponse(self._environment.get_template("refused.html").render(status=status, why=why), status)
+
+    def _static(self, request: Request) -> Response:
+        found = self._files.get(request.path_params["name"])
+        if found is None:
+            return PlainTextResponse("no such file", 404)
+        body, kind = found
+        return Response(body, media_type=kind, headers={"Cache-Control": "public, max-age=31536000, immutable"})
+
+
+def _static_files() -> dict[str, tuple[bytes, str]]:
+    folder = resources.files("octopus_soap.console") / "static"
+    return {
+        entry.name: (entry.read_bytes(), _TYPES[f".{entry.name.rpartition('.')[2]}"])
+        for entry in folder.iterdir()
+        if f".{entry.name.rpartition('.')[2]}" in _TYPES
+    }
+
+
+def back(request: Request, path: str) -> Response:
+    """Return the answer to a change: the page to see next, which may be named in the form if it is of this console."""
+    wanted = form_of(request.scope).get("next", "")
+    own = wanted.startswith("/") and not wanted.startswith(("//", "/\\"))
+    return RedirectResponse(wanted if own else path, 303)
+
+
+def event(name: str, data: str, number: int | None = None) -> str:
+    """Return a server-sent event; a browser that comes back names the *number* of the last one it got."""
+    first = "" if number is None else f"id: {number}\n"
+    return "".join([first, f"event: {name}\n", *(f"data: {line}\n" for line in data.splitlines() or [""]), "\n"])
+
+
+def event_stream(events: AsyncIterator[str]) -> Response:
+    """Return a response that sends events until the browser goes away."""
+    from starlette.responses import StreamingResponse  # noqa: PLC0415 - only where something is live
+
+    return StreamingResponse(events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+# -- how values are shown ------------------------------------------------------------------------------------------
+
+
+def clock(at: datetime) -> str:
+    """Return a time of today's as this machine's clock shows it."""
+    return f"{at.astimezone():%H:%M:%S}.{at.microsecond // 1000:03d}"
+
+
+def moment(at: datetime | None) -> str:
+    """Return a date and time; a dash for none."""
+    return "-" if at is None else f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def duration(seconds: float | None) -> str:
+    """Return a duration in the unit that fits it."""
+    if seconds is None:
+        return "…"
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms" if seconds >= 0.01 else f"{seconds * 1000:.1f} ms"  # noqa: PLR2004 - of a unit
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"  # noqa: PLR2004 - of a unit
+
+
+def size(number: int) -> str:
+    """Return a number of bytes in the unit that fits it."""
+    for unit, length in (("MB", 1_000_000), ("kB", 1_000)):
+        if number >= length:
+            return f"{number / length:.1f} {unit}"
+    return f"{number} B"
+
+
+def money(value: object) -> str:
+    """Return an amount with two decimals, or with as many as it needs."""
+    if not isinstance(value, Decimal) or not value.is_finite():
+        return "-" if value is None else str(value)
+    cents = value.quantize(Decimal("0.01"))
+    return f"{cents:,}" if cents == value else f"{value.normalize():,f}"
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """Return a number and its noun."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
