@@ -588,7 +588,7 @@ class Operations:
 
         Vendor's page: SetDownloadOrderConfirm.
         """
-        return ListCall(orders, inputs.confirmation, Nothing(), None, None, account_id, batch_size, progress)
+        return ListCall(orders, inputs.confirmation(), Nothing(), None, None, account_id, batch_size, progress)
 
     @confirming(
         "SetDownloadSplitOrderConfirm",
@@ -618,7 +618,7 @@ class Operations:
 
         Vendor's page: SetDownloadSplitOrderConfirm.
         """
-        return ListCall(orders, inputs.confirmation, Nothing(), None, None, account_id, batch_size, progress)
+        return ListCall(orders, inputs.confirmation(), Nothing(), None, None, account_id, batch_size, progress)
 
     @single("SubmitOrder", Safety.UNSAFE)
     def submit_order(

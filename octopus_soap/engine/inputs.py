@@ -28,8 +28,8 @@ from pydantic import SecretStr
 from octopus_soap import models
 from octopus_soap.engine.omitted import omission_problem
 from octopus_soap.errors import InvalidInputError, Problem, UnverifiedContractError
-from octopus_soap.models.base import WireModel
-from octopus_soap.models.scalars import FORBIDDEN, INT32_MAX, INT32_MIN, SKU_LENGTH
+from octopus_soap.models.base import OTHER_NAMES, WireModel
+from octopus_soap.models.scalars import FORBIDDEN, INT32_MAX, INT32_MIN, SKU_LENGTH, own_form
 from octopus_soap.safety import Safety
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def text_problems(value: Any, name: str, *, secret: bool = False) -> list[Proble
         secret: True if the value must not be shown.
     """
     if not isinstance(value, str):
-        message = f"expected text, not {type(value).__name__}"
+        message = f"expected text, not {type(value).__name__}{_instead_of_text(value)}"
     elif not value:
         return [Problem("must not be empty", field=name)]
     elif found := FORBIDDEN.search(value):
@@ -70,6 +70,27 @@ def text_problems(value: Any, name: str, *, secret: bool = False) -> list[Proble
     else:
         return []
     return [Problem(message, field=name, value="" if secret else repr(value)[:_SHOWN])]
+
+
+def _instead_of_text(value: Any) -> str:
+    """Return what to pass where a SKU or an id belongs and something else came; empty if there is no advice."""
+    if isinstance(value, WireModel):
+        return f"; pass its {value.key_field}" if value.key_field else ""
+    if _is_table(value):
+        return "; pass one of its values, or use the list form of the call with df['sku']"
+    if _is_missing(value):
+        return "; it holds nothing: leave such rows out, as df['sku'].dropna() does"
+    if isinstance(own_form(value), (int, float)) and not isinstance(value, bool):
+        return "; read the column as text (dtype=str), so that no leading zero is lost"
+    return ""
+
+
+def _is_table(value: Any) -> bool:
+    return (hasattr(value, "dtype") and hasattr(value, "shape") and value.shape != ()) or hasattr(value, "columns")
+
+
+def _is_missing(value: Any) -> bool:
+    return type(value).__name__ in {"NAType", "NaTType"} or (isinstance(value, float) and value != value)  # noqa: PLR0124 - NaN
 
 
 def sku_problems(value: Any, name: str = "") -> list[Problem]:
@@ -155,39 +176,56 @@ def sku(value: Any) -> CheckedInput:
     return CheckedInput(value if isinstance(value, str) else "", value, sku_problems(value))
 
 
-def item(model: type[InventoryItem | ItemQuantityAndPrice]) -> Callable[[Any], CheckedInput]:
+@dataclass(frozen=True, slots=True)
+class ModelCheck:
+    """Checks one input that is a model: of the right type, with its key set.
+
+    Attributes:
+        model: what it has to be.
+        attribute: its key.
+        problems_of_key: returns what is wrong with the key, given its value and name.
+    """
+
+    model: type[WireModel]
+    attribute: str
+    problems_of_key: Callable[[Any, str], list[Problem]]
+
+    def __call__(self, value: Any) -> CheckedInput:
+        """Check one input."""
+        value, problems = as_model(value, self.model, required=True)
+        if problems:
+            return CheckedInput("", value, problems)
+        key = getattr(value, self.attribute) or ""
+        return CheckedInput(key, value, self.problems_of_key(key, f"{self.model.__name__}.{self.attribute}"))
+
+
+def item(model: type[InventoryItem | ItemQuantityAndPrice]) -> ModelCheck:
     """Return a check for items: the right model, with a valid SKU."""
-
-    def check(value: Any) -> CheckedInput:
-        value, problems = as_model(value, model, required=True)
-        if problems:
-            return CheckedInput("", value, problems)
-        return CheckedInput(value.sku or "", value, sku_problems(value.sku or "", f"{model.__name__}.sku"))
-
-    return check
+    return ModelCheck(model, "sku", sku_problems)
 
 
-def keyed(model: type[WireModel], attribute: str) -> Callable[[Any], CheckedInput]:
+def keyed(model: type[WireModel], attribute: str) -> ModelCheck:
     """Return a check for anything with a key: the right *model*, with *attribute* set."""
-
-    def check(value: Any) -> CheckedInput:
-        value, problems = as_model(value, model, required=True)
-        if problems:
-            return CheckedInput("", value, problems)
-        key = getattr(value, attribute) or ""
-        return CheckedInput(key, value, text_problems(key, f"{model.__name__}.{attribute}"))
-
-    return check
+    return ModelCheck(model, attribute, text_problems)
 
 
-def confirmation(value: Any) -> CheckedInput:
-    """Check one confirmation of an order."""
-    checked = keyed(models.OrderDownloadSubmitRequest, "order_id")(value)
-    value = checked.value
-    if checked.problems or not value.store_id:
-        return checked
-    # A split order is confirmed once per store, so the store is part of what makes two confirmations different.
-    return checked._replace(key=f"{value.order_id}@{value.store_id}")
+@dataclass(frozen=True, slots=True)
+class _ConfirmationCheck(ModelCheck):
+    """Checks one confirmation of an order."""
+
+    def __call__(self, value: Any) -> CheckedInput:
+        """Check one input."""
+        checked = ModelCheck.__call__(self, value)
+        value = checked.value
+        if checked.problems or not value.store_id:
+            return checked
+        # A split order is confirmed once per store, so the store is part of what makes two confirmations different.
+        return checked._replace(key=f"{value.order_id}@{value.store_id}")
+
+
+def confirmation() -> ModelCheck:
+    """Return a check for confirmations of orders."""
+    return _ConfirmationCheck(models.OrderDownloadSubmitRequest, "order_id", text_problems)
 
 
 # -- list calls --------------------------------------------------------------------------------------------------------
@@ -236,6 +274,11 @@ class ListCall(Generic[T]):
     guarded: bool = False
     omitted_values: OmittedChoice | None = None
 
+    @property
+    def model(self) -> type[WireModel] | None:
+        """Return what an input is; None for a SKU."""
+        return self.check.model if isinstance(self.check, ModelCheck) else None
+
 
 @dataclass(slots=True)
 class BatchItem:
@@ -264,26 +307,51 @@ def batch_size(operation: str, rule: BatchRule, wanted: int | None, context: Con
     Raises:
         InvalidInputError: the number is no int, below 1 or above a documented limit.
     """
-    size = context.batch_sizes.get(operation, rule.limit) if wanted is None else wanted
+    size = context.batch_sizes.get(operation, rule.limit) if wanted is None else own_form(wanted)
     if type(size) is not int or size < 1 or (rule.documented and size > rule.limit):
         most = f"to {rule.limit}, the documented limit of {operation}" if rule.documented else "up"
         raise InvalidInputError([Problem(f"must be from 1 {most}", field="batch_size", value=repr(size)[:_SHOWN])])
     return size
 
 
-def check_iterable(inputs: Any, name: str) -> Iterable[Any]:
-    """Return *inputs*, or refuse one item passed where a list of items belongs.
+def check_iterable(inputs: Any, name: str, model: type[WireModel] | None = None) -> Iterable[Any]:
+    """Return *inputs*, or refuse one item or a table passed where a list of items belongs.
+
+    Args:
+        inputs: as the caller gave them.
+        name: wire name of the parameter.
+        model: what an item is; None for a SKU.
 
     Raises:
-        InvalidInputError: it is one item, or cannot be iterated.
+        InvalidInputError: it is one item, a table or a column of something else, or cannot be iterated.
     """
+    kind, advice = type(inputs).__name__, ""
+    column = getattr(inputs, "name", None) if hasattr(inputs, "dtype") else None
+    if hasattr(inputs, "columns") and hasattr(inputs, "shape"):  # a DataFrame: iterating gives its column names
+        if model is not None:
+            advice = f"pass items_from_frame(df, {model.__name__}), of octopus_soap.tables"
+        else:
+            found = [str(each) for each in inputs.columns if is_sku_name(str(each))] or ["sku"]
+            advice = f"pass df[{found[0]!r}]"
+    elif model is None and isinstance(column, str) and column and not is_sku_name(column):
+        kind, advice = f"{kind} of the column {column!r}", "pass df['sku'], or list(series) if it holds SKUs"
     # A model is iterable too: over its fields.
-    if isinstance(inputs, (str, bytes, dict, WireModel)) or not isinstance(inputs, Iterable):
-        kind = type(inputs).__name__
-        raise InvalidInputError(
-            [Problem(f"expected an iterable of items, not a {kind}; for one item pass [item]", field=name)]
-        )
-    return inputs
+    elif isinstance(inputs, dict) and model is None:
+        advice = "pass list(d) for its keys, or [d['sku']] for one item"
+    elif isinstance(inputs, WireModel) and model is None:
+        advice = f"pass [item.{inputs.key_field or 'sku'}]"
+    elif isinstance(inputs, (str, bytes, dict, WireModel)) or not isinstance(inputs, Iterable):
+        advice = "for one SKU pass [sku]" if model is None else "for one item pass [item]"
+    else:
+        return inputs
+    what = "SKUs" if model is None else "items"
+    raise InvalidInputError([Problem(f"expected an iterable of {what}, not a {kind}; {advice}", field=name)])
+
+
+def is_sku_name(column: str) -> bool:
+    """Return whether a column of this name holds SKUs, as far as its name says."""
+    folded = column.casefold().replace("_", "").replace(" ", "").replace("-", "")
+    return "sku" in folded or "sku" in OTHER_NAMES.get(folded, ())
 
 
 _ROW = attrgetter("row")
@@ -331,7 +399,7 @@ class BatchInputs:
         self._head, self._tail = context.codec.frame(operation, {"accountID": account_id}, rule.listed)
         self._around = len(self._head) + len(self._tail)
         self._write_row = context.codec.row_writer(operation, rule.listed)
-        inputs = check_iterable(call.inputs, rule.listed)
+        inputs = check_iterable(call.inputs, rule.listed, call.model)
         self._items = self._as_they_come(inputs) if streaming else self._all_checked(inputs)
 
     def batches(self) -> Iterator[list[BatchItem]]:

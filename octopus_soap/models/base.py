@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
 from octopus_soap.errors import InvalidInputError, Problem
-from octopus_soap.models.scalars import refused
+from octopus_soap.models.scalars import own_form, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -269,7 +269,7 @@ def _problem(model: type[WireModel], details: ErrorDetails, key: str | None) -> 
     message = details["msg"].removeprefix("Value error, ")
     field = ".".join(str(part) for part in details["loc"])
     named = {model.wire_names().get(str(part), part) for part in details["loc"]}
-    shown = repr(details["input"]) if field and named.isdisjoint(model.secret_fields) else ""
+    shown = repr(own_form(details["input"])) if field and named.isdisjoint(model.secret_fields) else ""
     return Problem(
         message=message,
         key=key,

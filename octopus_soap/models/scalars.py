@@ -48,6 +48,36 @@ def refused(message: str) -> PydanticCustomError:
     return PydanticCustomError("value_refused", "{message}", {"message": message})
 
 
+def own_form(value: Any) -> Any:
+    """Return a scalar of numpy or pandas as Python's own, for a message; what cannot be shown so as it is."""
+    try:
+        return python_value(value)
+    except ValueError:
+        return value
+
+
+_PYTHONS_OWN = frozenset({str, int, float, bool, Decimal, datetime, type(None)})
+
+
+def python_value(value: Any) -> Any:
+    """Return a scalar of numpy or pandas as Python's own, which the same rules then apply to; others as they are.
+
+    Raises:
+        ValueError: it holds nothing (NA, NaT), or more than Python's own can (nanoseconds).
+    """
+    kind = type(value)
+    if kind in _PYTHONS_OWN:
+        return value
+    if kind.__name__ in {"NAType", "NaTType"}:  # pandas' own, known by name: nobody needs pandas for this
+        raise refused(f"{value!r} holds nothing; leave the member out, or give None, which is sent as null")
+    if getattr(value, "nanosecond", 0):
+        raise refused("has nanoseconds, and the service's time ends at microseconds; use value.floor('us')")
+    if kind.__module__ == "numpy" and getattr(value, "shape", None) == ():
+        return value.item()
+    to_datetime = getattr(value, "to_pydatetime", None)
+    return value if to_datetime is None else to_datetime()
+
+
 def is_int32(text: str) -> bool:
     """Whether *text* is an xs:int of 0 or more, written without leading zeros: then the number says as much as it."""
     short = text.isascii() and text.isdigit() and len(text) <= len(str(INT32_MAX))  # int() refuses very long texts
@@ -104,7 +134,7 @@ def _decimal(value: Any) -> Decimal:
     else:
         raise refused("expected a Decimal, an int, or text such as '19.99'")
     if not number.is_finite():
-        raise refused("NaN and Infinity are not amounts")
+        raise refused("NaN and Infinity are not amounts; leave the member out if there is none")
     if not _fits(number):
         raise refused(f"more than {_DOTNET_DIGITS} digits do not fit the service's decimal type")
     return number
@@ -156,6 +186,8 @@ def _integer(value: Any) -> int:
         return value
     if isinstance(value, str) and _INTEGER.fullmatch(value.strip()):
         return int(value)
+    if isinstance(value, float) and value.is_integer():
+        raise refused(f"expected an int, or text such as '12'; int({value!r}) makes one of a float")
     raise refused("expected an int, or text such as '12'")
 
 
@@ -201,8 +233,9 @@ class _Scalar:
         self._parse, self._typed = parse, typed
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        given = core_schema.no_info_before_validator_function(self._parse, handler(source))
-        return core_schema.lax_or_strict_schema(lax_schema=given, strict_schema=self._typed)
+        parse = self._parse
+        own = core_schema.no_info_before_validator_function(lambda value: parse(python_value(value)), handler(source))
+        return core_schema.lax_or_strict_schema(lax_schema=own, strict_schema=self._typed)
 
 
 _INT32 = core_schema.int_schema(strict=True, ge=INT32_MIN, le=INT32_MAX)
