@@ -51,6 +51,7 @@ OmittedOption = Annotated[
         help="What to do about values left out that the service would read as 0: refuse, send or read_first; "
         "or the members that may be left out, such as shipping_total,tax_total.",
         show_default=False,
+        autocompletion=lambda incomplete: [m for m in ("refuse", "send", "read_first") if m.startswith(incomplete)],
     ),
 ]
 _PANEL = "Connection (by default from OCTOPUS_* variables, .env or the profile file)"

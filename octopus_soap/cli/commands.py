@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from octopus_soap._version import __version__
+from octopus_soap.cli import pager
 from octopus_soap.cli.application import Application, words_typed
 from octopus_soap.cli.failures import PROGRAM, report
 
@@ -71,9 +72,13 @@ SUB_COMMANDS = {
 }
 
 
+_ANYWHERE = {"--debug", "--no-pager"}
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run the command line *arguments* and return the exit code."""
-    words, debug = _without_debug(arguments)
+    words, given = _without_flags(arguments)
+    pager.enabled = "--no-pager" not in given
     completing = bool(os.environ.get("_OCTOPUS_SOAP_COMPLETE"))
     chosen = next((word for word in (words_typed() if completing else words) if not word.startswith("-")), "")
     try:
@@ -85,16 +90,16 @@ def run(arguments: Sequence[str]) -> int:
         raise
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every failure becomes one line and an exit code
         extra = SUB_COMMANDS[chosen].extra if chosen in SUB_COMMANDS else ""
-        return report(error, extra=extra, debug=debug, words=words)
+        return report(error, extra=extra, debug="--debug" in given, words=words)
     return code if isinstance(code, int) else 0
 
 
-def _without_debug(arguments: Sequence[str]) -> tuple[list[str], bool]:
-    """Take `--debug` out anywhere before `--`, as people add it afterwards, at the end of the line."""
+def _without_flags(arguments: Sequence[str]) -> tuple[list[str], set[str]]:
+    """Take out `--debug` and `--no-pager`, which people add at the end of the line, anywhere before `--`."""
     words = list(arguments)
     end = words.index("--") if "--" in words else len(words)
-    kept = [word for word in words[:end] if word != "--debug"]
-    return kept + words[end:], len(kept) < end
+    kept = [word for word in words[:end] if word not in _ANYWHERE]
+    return kept + words[end:], _ANYWHERE & set(words[:end])
 
 
 def _application(chosen: str) -> typer.Typer:
@@ -133,8 +138,11 @@ def _root(
     *,
     version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error; accepted anywhere.")] = False,
+    no_pager: Annotated[
+        bool, typer.Option("--no-pager", help="Do not show long output in $PAGER (or less); accepted anywhere.")
+    ] = False,
 ) -> None:
-    del debug  # taken out of the arguments before they are parsed; declared for the help
+    del debug, no_pager  # taken out of the arguments before they are parsed; declared for the help
     if version:
         typer.echo(f"{PROGRAM} {__version__}")
         raise typer.Exit

@@ -89,12 +89,17 @@ def _one_line(error: BaseException, extra: str) -> str:
         needed = f"'octopus-soap[cli,{extra}]'" if extra else "'octopus-soap[cli]'"
         return f"the module {error.name} is missing. Hint: pip install {needed}"
     if _is_ours(error):
-        cause = type(error.__cause__).__name__  # the cause of a failed batch explains more than the batch
-        return _hinted(str(error), HINTS.get(cause) or HINTS.get(name, ""))
+        return in_words(error)
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror or error}"
     return f"unexpected {name}: {error}. Hint: this is a bug; please report it with the output of --debug"
+
+
+def in_words(error: BaseException) -> str:
+    """Return an error of this package with the hint for a shell."""
+    cause = type(error.__cause__).__name__  # the cause of a failed batch explains more than the batch
+    return _hinted(str(error), HINTS.get(cause) or HINTS.get(type(error).__name__, ""))
 
 
 def _usage(error: Any, message: str) -> str:

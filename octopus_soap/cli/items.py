@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import compress
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,97 +24,257 @@ from octopus_soap.cli.calling import (
     show_unsent,
     show_update,
 )
+from octopus_soap.cli.jobs import ChannelOption, opened_ledger
 from octopus_soap.cli.output import (
-    FieldsOption,
-    NoNullsOption,
     Output,
     OutputOption,
     Records,
     Selection,
-    WhereOption,
     as_data,
     as_row,
     notice,
-    show_all,
+    selecting,
     show_records,
 )
-from octopus_soap.cli.sources import SkuFile, Skus, SourceArgument, read_models, skus_of
+from octopus_soap.cli.sources import LEDGER, SkuFile, Skus, SourceArgument, read_models, sku_lines, skus_of
 from octopus_soap.cli.tables import show_table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from octopus_soap.client import OctopusClient
     from octopus_soap.models import InventoryItem
-    from octopus_soap.results import BatchResult
+    from octopus_soap.results import BatchResult, ItemOutcome, Progress
 
 app = Application()
 _NAMED = 5  # SKUs in a question
+_LONGEST_SKU = 50
+_NO_CHANGES = "no recent changes; octopus-soap items list --all shows all known items, items get SKU... one by its SKU"
+
+StoresOption = Annotated[bool, typer.Option("--stores", help="A row per item and store.")]
+KnownOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ledger",
+        envvar="OCTOPUS_LEDGER",
+        metavar="FILE|URL",
+        help=f"The ledger of push, which knows SKUs. Default: {LEDGER}, if it exists.",
+        show_default=False,
+    ),
+]
 
 
 @app.command("get")
 @connected
+@selecting("InventoryItem")
 def get(
     connection: Connection,
     *,
     skus: Skus = None,
     file: SkuFile = None,
-    where: WhereOption = None,
-    fields: FieldsOption = None,
-    no_nulls: NoNullsOption = False,
-    output: OutputOption = Output.TABLE,
+    stores: StoresOption = False,
+    selection: Selection,
 ) -> None:
     """Show items. Exit code 1: the service does not know some of them."""
-    wanted, selection = skus_of(skus, file), Selection(where, fields, no_nulls)
+    wanted = skus_of(skus, file)
     with connection.client() as client:
         exit_for(
             in_full(
                 "reading",
                 lambda progress: client.get_item_list(wanted, progress=progress),
-                lambda result: _show(result, output, selection),
+                lambda result: _show(result, selection, stores=stores),
             )
         )
 
 
 @app.command("list")
 @connected
+@selecting("InventoryItem")
 def list_items(
     connection: Connection,
     *,
-    where: WhereOption = None,
-    fields: FieldsOption = None,
-    no_nulls: NoNullsOption = False,
-    output: OutputOption = Output.TABLE,
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--all/--recent", help="All items that can be found, or those that changed recently.", show_default="recent"
+        ),
+    ] = False,
+    file: SkuFile = None,
+    stores: StoresOption = False,
+    place: KnownOption = None,
+    channel: ChannelOption = "main",
+    selection: Selection,
 ) -> None:
-    """List the items that changed recently; the service has no list of all items.
+    """List the items that changed recently, or all that can be found.
 
-    To take an item off the list: octopus-soap call DeleteTblItem --sku SKU
+    The service has no list of all items. --all reads its list of recent changes,
+    the SKUs that push has recorded in the ledger, and those of --from FILE.
+    To take an item off the list of changes:
+    octopus-soap call DeleteTblItem --sku SKU
     """
-    selection = Selection(where, fields, no_nulls)
+    known = _known(file, place, channel) if everything or file is not None else None
     with connection.client() as client:
         result = in_full(
-            "reading", lambda _: client.get_item_tbl_list(), lambda result: _show(result, output, selection)
+            "reading",
+            lambda progress: _recent_and(client, known.skus if known else [], progress),
+            lambda result: _show(result, selection, stores=stores, empty=_NO_CHANGES if known is None else "no items"),
         )
-    if not result and output is Output.TABLE:
-        notice("no recent changes; octopus-soap items get SKU... shows an item by its SKU")
+    if known is not None:
+        notice(f"searched: {known.words}. The service has no list of all items")
+        exit_for(result)
 
 
-def _show(result: BatchResult[InventoryItem], output: Output, selection: Selection) -> None:
+@app.command("search")
+@connected
+@selecting("InventoryItem")
+def search(
+    connection: Connection,
+    *,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="Part of a SKU, UPC or description, in any case.")],
+    everything: Annotated[
+        bool, typer.Option("--all", help="Read the descriptions of all known SKUs too, 100 per request.")
+    ] = False,
+    file: SkuFile = None,
+    stores: StoresOption = False,
+    place: KnownOption = None,
+    channel: ChannelOption = "main",
+    selection: Selection,
+) -> None:
+    """Find items by a part of their SKU, UPC or description. Exit code 1: none.
+
+    The service cannot search. This reads its list of recent changes, the item
+    whose SKU is TEXT, and of the SKUs in the ledger and in --from FILE those that
+    contain TEXT, or all of them with --all.
+    """
+    known = _known(file, place, channel)
+    asked = [sku for sku in known.skus if everything or text.casefold() in sku.casefold()]
+    if text.strip() == text and 0 < len(text) <= _LONGEST_SKU and text not in asked:
+        asked.append(text)
+
+    def found(result: BatchResult[InventoryItem]) -> BatchResult[InventoryItem]:
+        from octopus_soap.results import BatchResult  # noqa: PLC0415 - heavy: only inside a command
+
+        return BatchResult([o for o in result.outcomes if _matches(o, text)], result.calls)
+
+    with connection.client() as client:
+        result = found(
+            in_full(
+                "searching",
+                lambda progress: _recent_and(client, asked, progress),
+                lambda result: _show(found(result), selection, stores=stores, empty=f"no item with {text!r}"),
+            )
+        )
+    how = " (those by SKU; --all reads their descriptions too)" if known.skus and not everything else ""
+    notice(f"searched: {known.words}{how}. The service itself cannot search")
+    if not result:
+        raise typer.Exit(1)
+
+
+def _matches(outcome: ItemOutcome[InventoryItem], text: str) -> bool:
+    """True if the item has the text, or if it is not known whether it has."""
+    if outcome.value is None:
+        return outcome.status.value != "missing"
+    cells = (outcome.key, outcome.value.upc, outcome.value.description)
+    return any(text.casefold() in cell.casefold() for cell in cells if cell)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """SKUs that are known besides the list of recent changes, and where from."""
+
+    skus: list[str]
+    words: str
+
+
+def _known(file: Path | None, place: str | None, channel: str) -> _Known:
+    """Return the SKUs of a file, and those that `push` recorded in the ledger, if there is one."""
+    found: dict[str, None] = {}
+    words = ["recent changes"]
+    if file is not None:
+        lines = sku_lines(str(file))
+        found.update(dict.fromkeys(lines))
+        words.append(f"{len(lines):,} SKUs of {file}")
+    if place is None and not Path(LEDGER).exists():
+        words.append(f"no ledger at {LEDGER}")
+    else:
+        with opened_ledger(place or LEDGER, channel) as ledger:
+            from octopus_soap.jobs import inspection  # noqa: PLC0415 - heavy: only inside a command
+
+            pushed = inspection.pushed_skus(ledger)
+        found.update(dict.fromkeys(pushed))
+        words.append(f"{len(pushed):,} SKUs of the ledger, channel {channel!r}")
+    return _Known(list(found), ", ".join(words))
+
+
+def _recent_and(
+    client: OctopusClient, skus: Sequence[str], progress: Callable[[Progress], None]
+) -> BatchResult[InventoryItem]:
+    """Read the recent changes, and those of *skus* that are not among them."""
+    from octopus_soap.errors import BatchError  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.results import BatchResult  # noqa: PLC0415 - heavy: only inside a command
+
+    recent = client.get_item_tbl_list()
+    listed = {outcome.key for outcome in recent.outcomes}
+    others = [sku for sku in skus if sku not in listed]
+    if not others:
+        return recent
+
+    def joined(result: BatchResult[InventoryItem]) -> BatchResult[InventoryItem]:
+        return BatchResult([*recent.outcomes, *result.outcomes], [*recent.calls, *result.calls])
+
+    try:
+        return joined(client.get_item_list(others, progress=progress))
+    except BatchError as error:
+        error.result = joined(error.result)
+        raise
+
+
+def _show(result: BatchResult[InventoryItem], selection: Selection, *, stores: bool, empty: str = "no items") -> None:
     from octopus_soap.models import InventoryItem  # noqa: PLC0415 - heavy: only inside a command
 
-    rows = [as_row(o, "sku", item=as_data(o.value) if o.value else None) for o in result.outcomes]
-    kept = selection.kept(Records(rows, "item", InventoryItem))
-    outcomes = list(compress(result.outcomes, kept))
-    records = selection.shown(Records(list(compress(rows, kept)), "item", InventoryItem))
-    if selection.fields is not None:
-        show_records(records, output, lambda: show_all(records))
+    outcomes = list(result.outcomes)
+    if stores:
+        _show_stores(outcomes, selection, empty)
         return
 
-    def table() -> None:
-        rows = [
-            (o.key, *((i.description, i.category, i.price, i.stock) if (i := o.value) else (f"({o.status.value})",)))
-            for o in outcomes
+    def by_item(kept: list[bool]) -> None:
+        cells = [
+            (o.key, _described(o), *((i.category, i.price, i.stock) if (i := o.value) else ()))
+            for o in compress(outcomes, kept)
         ]
-        show_table("", ["SKU", "?~Description", "?~Category", "#Price", "#Stock"], rows)
+        show_table("", ["SKU", "?~Description", "?~Category", "#Price", "#Stock"], cells)
 
-    show_records(records, output, table)
+    rows = [as_row(o, "sku", item=as_data(o.value) if o.value else None) for o in outcomes]
+    selection.show(Records(rows, "item", InventoryItem), by_item, empty=empty)
+
+
+def _show_stores(outcomes: Sequence[ItemOutcome[InventoryItem]], selection: Selection, empty: str) -> None:
+    """Print a row per item and store; one row for an item that has none."""
+    from octopus_soap.models import StoreStockInfo  # noqa: PLC0415 - heavy: only inside a command
+
+    rows: list[dict[str, object]] = []
+    cells: list[tuple[object, ...]] = []
+    for outcome in outcomes:
+        item = outcome.value
+        text = item.description if item else None
+        for store in (item.store_stock_info_list if item else None) or [StoreStockInfo()]:
+            rows.append(as_row(outcome, "sku", description=text, store=as_data(store)))
+            cells.append(
+                (outcome.key, store.store_id, _pieces(store.store_stock), store.store_price, _described(outcome))
+            )
+
+    def table(kept: list[bool]) -> None:
+        show_table("", ["SKU", "Store", "#Stock", "?#Price", "?~Description"], compress(cells, kept))
+
+    selection.show(Records(rows, "store", StoreStockInfo), table, empty=empty)
+
+
+def _pieces(stock: float | None) -> str | None:
+    return None if stock is None else f"{stock:g}"
+
+
+def _described(outcome: ItemOutcome[InventoryItem]) -> str | None:
+    return outcome.value.description if outcome.value else f"({outcome.status.value})"
 
 
 @app.command("exists")

@@ -28,19 +28,25 @@ from octopus_soap.cli.application import Application
 from octopus_soap.cli.calling import Connection, connected
 from octopus_soap.cli.failures import FAILED, HUNG_UP
 from octopus_soap.cli.output import notice
+from octopus_soap.cli.sources import LEDGER, channels_like
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from octopus_soap.errors import OctopusError
-    from octopus_soap.jobs import Change
+    from octopus_soap.jobs import Change, Ledger
     from octopus_soap.jobs.reports import Report
 
 changes_app = Application()
 init_app = Application()
 
-LEDGER = "octopus-ledger.db"
 _UNITS = {"ms": 0.001, "": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def pauses_like(incomplete: str) -> list[str]:
+    """Return pauses that begin as typed, as examples."""
+    return [pause for pause in ("30s", "60s", "5m", "15m", "1h", "1d") if pause.startswith(incomplete)]
+
 
 LedgerOption = Annotated[
     str,
@@ -51,10 +57,18 @@ LedgerOption = Annotated[
         help="Where progress is recorded: an SQLite file, or postgresql://user@host/database.",
     ),
 ]
-ChannelOption = Annotated[str, typer.Option("--channel", metavar="NAME", help="The shop's name in the ledger.")]
+ChannelOption = Annotated[
+    str,
+    typer.Option("--channel", metavar="NAME", help="The shop's name in the ledger.", autocompletion=channels_like),
+]
 EveryOption = Annotated[
     str | None,
-    typer.Option("--every", metavar="TIME", help="Repeat with a pause such as 60s, 5m or 1h, until SIGINT or SIGTERM."),
+    typer.Option(
+        "--every",
+        metavar="TIME",
+        help="Repeat with a pause such as 60s, 5m or 1h, until SIGINT or SIGTERM.",
+        autocompletion=pauses_like,
+    ),
 ]
 
 
@@ -81,6 +95,24 @@ def seconds_of(text: str, option: str = "--every", *, least: float = 0.001) -> f
     if found is None or float(found[1]) * _UNITS[found[2]] < least:
         raise typer.BadParameter(f"{text!r} is not a time such as 60s, 5m or 1h", param_hint=option)
     return float(found[1]) * _UNITS[found[2]]
+
+
+def opened_ledger(place: str, channel: str | None) -> Ledger:
+    """Return the ledger, which must exist and have the channel, if one is named: looking into it creates neither."""
+    from octopus_soap.errors import LedgerError  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.jobs import Ledger, inspection  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.jobs.ledger import file_of  # noqa: PLC0415 - as above
+
+    file = file_of(place)
+    if file is not None and not file.exists():
+        raise LedgerError(f"no ledger at {place}; name it with --ledger or OCTOPUS_LEDGER")
+    ledger = Ledger(place, channel=channel or "main")
+    known = inspection.channels(ledger)
+    if channel is not None and channel not in known:
+        ledger.close()
+        there = f"channels there: {', '.join(map(repr, known))}" if known else "it is empty"
+        raise LedgerError(f"no channel {channel!r} in the ledger {place}; {there}")
+    return ledger
 
 
 def run_job(

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from octopus_soap.cli.application import Application
-from octopus_soap.cli.jobs import LEDGER, ChannelOption, LedgerOption, seconds_of
+from octopus_soap.cli.jobs import ChannelOption, LedgerOption, opened_ledger, seconds_of
 from octopus_soap.cli.output import Output, OutputOption, Records, notice, show_records
+from octopus_soap.cli.sources import LEDGER, skus_like
 from octopus_soap.cli.tables import show_table
-
-if TYPE_CHECKING:
-    from octopus_soap.jobs.ledger import Ledger
 
 app = Application()
 
@@ -29,24 +27,6 @@ class Job(StrEnum):
 JobOption = Annotated[Job | None, typer.Option("--job", metavar="NAME", help="Only push, orders or changes.")]
 
 
-def _opened(place: str, channel: str | None) -> Ledger:
-    """Return the ledger, which must exist and have the channel, if one is named: looking into it creates neither."""
-    from octopus_soap.errors import LedgerError  # noqa: PLC0415 - heavy: only inside a command
-    from octopus_soap.jobs import Ledger, inspection  # noqa: PLC0415 - heavy: only inside a command
-    from octopus_soap.jobs.ledger import file_of  # noqa: PLC0415 - as above
-
-    file = file_of(place)
-    if file is not None and not file.exists():
-        raise LedgerError(f"no ledger at {place}; name it with --ledger or OCTOPUS_LEDGER")
-    ledger = Ledger(place, channel=channel or "main")
-    known = inspection.channels(ledger)
-    if channel is not None and channel not in known:
-        ledger.close()
-        there = f"channels there: {', '.join(map(repr, known))}" if known else "it is empty"
-        raise LedgerError(f"no channel {channel!r} in the ledger {place}; {there}")
-    return ledger
-
-
 @app.command("status")
 def status(
     *,
@@ -58,7 +38,7 @@ def status(
     """Show the state of each job. Exit code 1: a row is rejected, quarantined or not confirmed."""
     from octopus_soap.jobs import inspection  # noqa: PLC0415 - heavy: only inside a command
 
-    with _opened(place, None if everything else channel) as ledger:
+    with opened_ledger(place, None if everything else channel) as ledger:
         names = inspection.channels(ledger) if everything else [channel]
         found = [
             (name, inspection.status(shop := ledger.for_channel(name)), inspection.running(shop)) for name in names
@@ -106,7 +86,7 @@ def acknowledge(
         raise typer.BadParameter("name orders, or give --all")
     from octopus_soap.jobs import inspection  # noqa: PLC0415 - heavy: only inside a command
 
-    with _opened(place, channel) as ledger:
+    with opened_ledger(place, channel) as ledger:
         count = inspection.acknowledge(ledger, keys or None)
     typer.echo(f"acknowledged: {count}")
     if keys and not count:
@@ -115,7 +95,10 @@ def acknowledge(
 
 @app.command("forget")
 def forget(
-    skus: Annotated[list[str], typer.Argument(metavar="SKU...", help="SKUs, as the report quotes them.")],
+    skus: Annotated[
+        list[str],
+        typer.Argument(metavar="SKU...", help="SKUs, as the report quotes them.", autocompletion=skus_like),
+    ],
     *,
     place: LedgerOption = LEDGER,
     channel: ChannelOption = "main",
@@ -123,7 +106,7 @@ def forget(
     """Drop rejected SKUs that the shop no longer sends. Exit code 1: none of them is rejected."""
     from octopus_soap.jobs import inspection  # noqa: PLC0415 - heavy: only inside a command
 
-    with _opened(place, channel) as ledger:
+    with opened_ledger(place, channel) as ledger:
         count = inspection.forget(ledger, skus)
     typer.echo(f"forgotten: {count}")
     if not count:
@@ -148,14 +131,14 @@ def purge(
     from octopus_soap.jobs import inspection  # noqa: PLC0415 - heavy: only inside a command
 
     span = timedelta(seconds=seconds_of(older_than, "--older-than"))
-    with _opened(place, channel) as ledger:
+    with opened_ledger(place, channel) as ledger:
         count = inspection.purge(ledger, ledger.now() - span)
     typer.echo(f"orders emptied: {count}")
 
 
 @app.command("show")
 def show(
-    key: Annotated[str, typer.Argument(metavar="KEY", help="A SKU or an order's id.")],
+    key: Annotated[str, typer.Argument(metavar="KEY", help="A SKU or an order's id.", autocompletion=skus_like)],
     *,
     place: LedgerOption = LEDGER,
     channel: ChannelOption = "main",
@@ -164,7 +147,7 @@ def show(
     """Show what the ledger knows of one SKU or order. Exit code 1: nothing."""
     from octopus_soap.jobs import inspection  # noqa: PLC0415 - heavy: only inside a command
 
-    with _opened(place, channel) as ledger:
+    with opened_ledger(place, channel) as ledger:
         found = inspection.show(ledger, key)
 
     def table() -> None:
@@ -189,7 +172,7 @@ def quarantine(
     """List rows that are rejected, quarantined or not confirmed. Exit code 1: there are some."""
     from octopus_soap.jobs import inspection  # noqa: PLC0415 - heavy: only inside a command
 
-    with _opened(place, channel) as ledger:
+    with opened_ledger(place, channel) as ledger:
         found = list(inspection.held(ledger, job=job))
 
     def table() -> None:
@@ -221,7 +204,7 @@ def retry(
         raise typer.BadParameter("give keys, or --all")
     from octopus_soap.jobs import inspection  # noqa: PLC0415 - heavy: only inside a command
 
-    with _opened(place, channel) as ledger:
+    with opened_ledger(place, channel) as ledger:
         count = inspection.retry(ledger, keys or None, job=job)
     typer.echo(f"released for the next run: {count}")
     if keys and not count:

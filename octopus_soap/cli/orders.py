@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from itertools import compress
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
+from threading import Event
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,26 +26,40 @@ from octopus_soap.cli.calling import (
     show_unsent,
     show_update,
 )
+from octopus_soap.cli.failures import in_words
 from octopus_soap.cli.jobs import (
-    LEDGER,
     ChannelOption,
     EveryOption,
     LedgerOption,
     ReportOption,
     ReportOutput,
+    pauses_like,
     run_job,
+    seconds_of,
 )
-from octopus_soap.cli.output import Output, OutputOption, Records, as_data, as_row, notice, show_json, show_records
-from octopus_soap.cli.sources import SourceArgument, lines_of, read_models, read_source
-from octopus_soap.cli.tables import show_table
+from octopus_soap.cli.output import (
+    Output,
+    OutputOption,
+    Records,
+    Selection,
+    as_data,
+    as_row,
+    notice,
+    selecting,
+    show_json,
+    show_line,
+    show_records,
+)
+from octopus_soap.cli.sources import LEDGER, SourceArgument, lines_of, read_models, read_source
+from octopus_soap.cli.tables import show_table, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from threading import Event
+    from collections.abc import Callable, Sequence
 
+    from octopus_soap.client import OctopusClient
     from octopus_soap.jobs.reports import Report
     from octopus_soap.models import OrderCriteria, OrderResponseItem, OrderSubmit, SubmitOrderResponseItem
-    from octopus_soap.results import BatchResult
+    from octopus_soap.results import BatchResult, ItemOutcome
 
 app = Application()
 
@@ -61,17 +77,47 @@ def _listed(names: Sequence[str]) -> str:
 
 def payments_like(incomplete: str) -> list[str]:
     """Return the payment statuses that begin as typed."""
-    return [status for status in PAYMENTS if status.casefold().startswith(incomplete.casefold())]
+    return _spelt_like(PAYMENTS, incomplete)
 
 
 def shipments_like(incomplete: str) -> list[str]:
     """Return the shipping statuses that begin as typed."""
-    return [status for status in SHIPMENTS if status.casefold().startswith(incomplete.casefold())]
+    return _spelt_like(SHIPMENTS, incomplete)
+
+
+def statuses_like(incomplete: str) -> list[str]:
+    """Return the statuses of either kind that begin as typed."""
+    return _spelt_like((*PAYMENTS, *SHIPMENTS), incomplete)
+
+
+def _spelt_like(names: Sequence[str], incomplete: str) -> list[str]:
+    """Return the names in the case that was typed: a shell drops what does not begin so."""
+    spelt = [name.lower() if incomplete and incomplete.islower() else name for name in names]
+    return [name for name in spelt if name.startswith(incomplete)]
+
+
+def times_like(incomplete: str) -> list[str]:
+    """Return times that begin as typed, as examples."""
+    return [time for time in ("today", "yesterday", "1h", "24h", "7d", "4w") if time.startswith(incomplete)]
 
 
 SinceOption = Annotated[
     str | None,
-    typer.Option(metavar="TIME", help="Created at or after: 7d, yesterday, a date (UTC), or a time with its zone."),
+    typer.Option(
+        metavar="TIME",
+        help="Created at or after: 7d, yesterday, a date (UTC), or a time with its zone.",
+        autocompletion=times_like,
+    ),
+]
+StoreOption = Annotated[str | None, typer.Option(metavar="ID", help="Only orders of the store with this id.")]
+StatusOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--status",
+        metavar="STATUS",
+        help="Only orders with this payment or shipping status, such as cleared or unshipped. One of each.",
+        autocompletion=statuses_like,
+    ),
 ]
 PaymentOption = Annotated[
     str | None, typer.Option(help=f"Only {_listed(PAYMENTS)}.", metavar="STATUS", autocompletion=payments_like)
@@ -99,28 +145,53 @@ class OnChange(StrEnum):
 
 @app.command("list")
 @connected
+@selecting("OrderResponseItem")
 def list_orders(
     connection: Connection,
     *,
     since: SinceOption = None,
     until: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Created at or before. Default if --since is given: now.")
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Created at or before. Default if --since is given: now.", autocompletion=times_like
+        ),
     ] = None,
-    store: Annotated[str | None, typer.Option(metavar="ID", help="Only orders of the store with this id.")] = None,
+    store: StoreOption = None,
+    status: StatusOption = None,
     payment: PaymentOption = None,
     shipping: ShippingOption = None,
-    output: OutputOption = Output.TABLE,
+    selection: Selection,
 ) -> None:
     """List the orders that are not confirmed yet."""
-    criteria = _criteria(since, until, payment, shipping)
+    criteria = _criteria(since, until, *_statuses(status, payment, shipping))
     with connection.client() as client:
-        in_full(
-            "reading",
-            lambda _: (
-                client.get_order_list(criteria) if store is None else client.get_order_list_store(store, criteria)
-            ),
-            lambda result: _show(result, output),
-        )
+        in_full("reading", lambda _: _listed_orders(client, store, criteria), lambda result: _show(result, selection))
+
+
+def _listed_orders(client: OctopusClient, store: str | None, criteria: OrderCriteria) -> BatchResult[OrderResponseItem]:
+    return client.get_order_list(criteria) if store is None else client.get_order_list_store(store, criteria)
+
+
+def _statuses(
+    statuses: Sequence[str] | None, payment: str | None, shipping: str | None
+) -> tuple[str | None, str | None]:
+    """Return the payment status and the shipping status that were asked for.
+
+    Raises:
+        typer.BadParameter: a word is no status, or there are two of one kind.
+    """
+    for word in statuses or ():
+        if word.casefold() in {name.casefold() for name in PAYMENTS}:
+            if payment is not None:
+                raise typer.BadParameter(f"there is a payment status already: {payment}", param_hint="--status")
+            payment = word
+        elif word.casefold() in {name.casefold() for name in SHIPMENTS}:
+            if shipping is not None:
+                raise typer.BadParameter(f"there is a shipping status already: {shipping}", param_hint="--status")
+            shipping = word
+        else:
+            raise typer.BadParameter(f"{word!r} is none of {', '.join((*PAYMENTS, *SHIPMENTS))}", param_hint="--status")
+    return payment, shipping
 
 
 def _criteria(since: str | None, until: str | None, payment: str | None, shipping: str | None) -> OrderCriteria:
@@ -171,20 +242,97 @@ def moment_of(text: str, option: str) -> datetime:
     return moment
 
 
-def _show(result: BatchResult[OrderResponseItem], output: Output) -> None:
+def _show(result: BatchResult[OrderResponseItem], selection: Selection) -> None:
     from octopus_soap.models import OrderResponseItem  # noqa: PLC0415 - heavy: only inside a command
 
-    def table() -> None:
-        rows = [_row(o.value) if o.value else (o.key, f"({o.status.value})") for o in result.outcomes]
+    def table(kept: list[bool]) -> None:
+        rows = [_row(o.value) if o.value else (o.key, f"({o.status.value})") for o in compress(result.outcomes, kept)]
         show_table("", ["Order", "Placed, UTC", "?~Reference", "?#Lines", "#Total", "Payment", "Shipping"], rows)
 
     rows = [as_row(o, "order_id", order=as_data(o.value) if o.value else None) for o in result.outcomes]
-    show_records(Records(rows, "order", OrderResponseItem), output, table)
+    selection.show(Records(rows, "order", OrderResponseItem), table, empty="no unconfirmed orders")
 
 
 def _row(order: OrderResponseItem) -> tuple[object, ...]:
     placed = f"{order.placed:%Y-%m-%d %H:%M}" if order.placed else ""
     return order.id, placed, order.reference, len(order.lines), order.total, order.payment, order.delivery
+
+
+@app.command("tail")
+@connected
+def tail(
+    connection: Connection,
+    *,
+    every: Annotated[
+        str,
+        typer.Option(
+            "--every", metavar="TIME", help="Pause between two looks, such as 10s or 5m.", autocompletion=pauses_like
+        ),
+    ] = "30s",
+    last: Annotated[
+        int, typer.Option(min=0, metavar="COUNT", help="How many of the present orders to begin with.")
+    ] = 10,
+    store: StoreOption = None,
+    status: StatusOption = None,
+    payment: PaymentOption = None,
+    shipping: ShippingOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Print orders as they come, a line each, until Ctrl-C. It confirms nothing.
+
+    If the service cannot be reached, a line on stderr says so, and another one
+    that it is back; orders placed in between are printed then. Wrong credentials
+    end the command. With -o jsonl a line is JSON.
+    """
+    if output not in {Output.TABLE, Output.JSON, Output.JSONL}:
+        raise typer.BadParameter(f"{output.value} needs an end, and this has none: use table or jsonl", param_hint="-o")
+    pause, criteria = seconds_of(every), _criteria(None, None, *_statuses(status, payment, shipping))
+    with connection.client() as client:
+        _follow(lambda: _listed_orders(client, store, criteria), pause, last, as_json=output is not Output.TABLE)
+
+
+def _follow(look: Callable[[], BatchResult[OrderResponseItem]], pause: float, last: int, *, as_json: bool) -> None:
+    """Print new orders until the process ends. What is remembered is what is listed, so memory stays bounded."""
+    from octopus_soap.errors import AuthenticationError, BatchError, ConfigError, OctopusError  # noqa: PLC0415 - heavy
+
+    seen: set[str] | None = None
+    lost: datetime | None = None
+    while True:
+        wait, result = pause, None
+        try:
+            result = look()
+        except (ConfigError, AuthenticationError):
+            raise
+        except BatchError as error:  # some rows cannot be read, and the others can
+            result = error.result
+        except OctopusError as error:
+            wait = max(pause, getattr(error, "retry_after", None) or 0)
+            if lost is None:
+                lost = datetime.now(UTC)
+                notice(f"{lost:%H:%M:%S} UTC: {in_words(error)}. Looking again until it is back")
+        if result is not None:
+            if lost is not None:
+                now, lost = datetime.now(UTC), None
+                notice(f"{now:%H:%M:%S} UTC: the service answers again")
+            new = [outcome for outcome in result.outcomes if outcome.key not in (seen or ())]
+            for outcome in new if seen is not None else new[len(new) - min(last, len(new)) :]:
+                _print_line(outcome, as_json=as_json)
+            seen = {outcome.key for outcome in result.outcomes}
+        Event().wait(wait)
+
+
+def _print_line(outcome: ItemOutcome[OrderResponseItem], *, as_json: bool) -> None:
+    order = outcome.value
+    if as_json:
+        show_line(as_row(outcome, "order_id", order=as_data(order) if order else None))
+        return
+    if order is None:
+        words = [f"{outcome.key or '(no id)'} cannot be read: {outcome.error or outcome.message}"]
+    else:
+        count = f"{len(order.lines)} {'line' if len(order.lines) == 1 else 'lines'}"
+        facts = (order.id, order.total, count, order.payment, order.delivery, _address(order.ship))
+        words = [f"{order.placed:%Y-%m-%d %H:%M}" if order.placed else " " * 16, *(shown(f) for f in facts if f)]
+    show_line("  ".join(words))
 
 
 @app.command("pull")

@@ -14,19 +14,22 @@ compared as numbers, everything else as text; a column without a value meets onl
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from enum import StrEnum
-from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import cache, wraps
+from itertools import compress
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from octopus_soap._http import one_line
-from octopus_soap.cli.tables import show_table
+from octopus_soap.cli.pager import paged
+from octopus_soap.cli.tables import show_table, terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from octopus_soap.results import ItemOutcome
     from octopus_soap.tables.columns import Kind
     from octopus_soap.tables.table import Table
+
+R = TypeVar("R")
 
 
 class Output(StrEnum):
@@ -69,7 +74,24 @@ def show_json(rows: object) -> None:
     """Print *rows* as JSON."""
     from octopus_soap.tables.cells import as_json  # noqa: PLC0415 - heavy: only to print
 
-    _write(f"{as_json(rows)}\n")
+    with paged():
+        _write(f"{as_json(rows)}\n")
+
+
+def show_line(row: object) -> None:
+    """Print one line at once: a text, cut to the width of a terminal, or a record as JSON."""
+    from octopus_soap.tables.cells import as_json  # noqa: PLC0415 - heavy: only to print
+
+    if not isinstance(row, str):
+        _write(f"{as_json(row, indent=None)}\n")
+        return
+    text = one_line(row)
+    if _is_terminal():
+        from rich.cells import cell_len, set_cell_size  # noqa: PLC0415 - rich is loaded only to print
+
+        width = terminal().width
+        text = text if cell_len(text) <= width else f"{set_cell_size(text, width - 1).rstrip()}…"
+    _write(f"{text}\n")
 
 
 def show_records(records: Records, output: Output, table: Callable[[], object]) -> None:
@@ -85,13 +107,16 @@ def show_records(records: Records, output: Output, table: Callable[[], object]) 
     """
     match output:
         case Output.TABLE:
-            table()
+            with paged():
+                table()
         case Output.JSON:
             show_json(records.rows)
         case Output.JSONL:
-            _write(as_json_lines(records))
+            with paged():
+                _write(as_json_lines(records))
         case Output.CSV | Output.EXCEL:
-            _write(as_csv(records, excel=output is Output.EXCEL))
+            with paged():
+                _write(as_csv(records, excel=output is Output.EXCEL))
         case Output.PARQUET:
             if _is_terminal():
                 raise typer.BadParameter(
@@ -284,38 +309,47 @@ def _typed(values: list[Any], declared: Kind | None) -> tuple[Kind, list[Any]]:
 
 _CONDITION = re.compile(r"\s*([A-Za-z_][\w.\[\]-]*)\s*(<=|>=|!=|==|=|<|>|~)\s*(.*?)\s*")
 
-WhereOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--where", metavar="CONDITION", help="Only these, such as 'stock = 0' or 'price > 9.99'. Can be repeated."
-    ),
-]
-FieldsOption = Annotated[
-    str | None,
-    typer.Option("--fields", metavar="LIST", help="Only these columns, in this order, such as sku,stock,price."),
-]
-NoNullsOption = Annotated[bool, typer.Option("--no-nulls", help="Leave out members without a value.")]
-
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What was asked for.
+    """Which records a command prints, which of their columns, and how: the options that `selecting` adds.
 
     Attributes:
         where: the conditions.
         fields: the columns, separated by commas.
         no_nulls: whether members without a value are left out.
+        output: the format.
     """
 
     where: Sequence[str] | None = None
     fields: str | None = None
     no_nulls: bool = False
+    output: Output = Output.TABLE
+
+    def show(self, records: Records, table: Callable[[list[bool]], object], *, empty: str = "nothing to show") -> None:
+        """Print the records that meet the conditions.
+
+        Args:
+            records: all records.
+            table: prints the table for people; given for each record whether it is shown.
+            empty: the notice instead of a table without rows.
+
+        Raises:
+            typer.BadParameter: a condition is not one, or names a column that there is not.
+        """
+        kept = self.kept(records)
+        shown = self.shown(replace(records, rows=list(compress(records.rows, kept))))
+        if self.output is Output.TABLE and not shown.rows:
+            total = len(records.rows)
+            notice(f"none of {total} {'meets' if total == 1 else 'meet'} the conditions" if total else empty)
+            return
+        show_records(shown, self.output, lambda: table(kept) if self.fields is None else show_all(shown))
 
     def kept(self, records: Records) -> list[bool]:
         """Return for each record whether it meets every condition.
 
         Raises:
-            typer.BadParameter: a condition is not one, or names a column there is none of.
+            typer.BadParameter: a condition is not one, or names a column that there is not.
         """
         tests = [_test(text, records) for text in self.where or ()]
         return [all(test(row) for test in tests) for row in records.flat()]
@@ -381,3 +415,55 @@ def _comparable(cell: Any, wanted: str) -> tuple[Any, Any]:
     except InvalidOperation:
         return text, wanted
     return (left, right) if left.is_finite() and right.is_finite() else (text, wanted)
+
+
+def selecting(model: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """Add the options of a `Selection` to a command, and pass what was given as its argument `selection`.
+
+    Args:
+        model: the name of the model of a row, whose columns the Tab key completes.
+    """
+
+    def columns(incomplete: str) -> list[str]:
+        return columns_like(model, incomplete)
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    where = typer.Option(
+        "--where",
+        metavar="CONDITION",
+        help="Only these, such as 'stock = 0' or 'price > 9.99'. Can be repeated.",
+        autocompletion=columns,
+    )
+    fields = typer.Option(
+        "--fields",
+        metavar="LIST",
+        help="Only these columns, in this order, such as sku,stock,price.",
+        autocompletion=columns,
+    )
+    no_nulls = typer.Option("--no-nulls", help="Leave out members without a value.")
+    options = [
+        inspect.Parameter("where", keyword, default=None, annotation=Annotated[list[str] | None, where]),
+        inspect.Parameter("fields", keyword, default=None, annotation=Annotated[str | None, fields]),
+        inspect.Parameter("no_nulls", keyword, default=False, annotation=Annotated[bool, no_nulls]),
+        inspect.Parameter("output", keyword, default=Output.TABLE, annotation=OutputOption),
+    ]
+
+    def added(command: Callable[..., R]) -> Callable[..., R]:
+        @wraps(command)
+        def call(*positional: Any, **given: Any) -> R:
+            chosen = Selection(*(given.pop(option.name) for option in options))
+            return command(*positional, selection=chosen, **given)
+
+        own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "selection"]
+        call.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined] # what typer reads
+        return call
+
+    return added
+
+
+def columns_like(model: str, incomplete: str) -> list[str]:
+    """Return the columns of a model that begin as typed; of a list such as `sku,st` the last name is completed."""
+    from octopus_soap import models  # noqa: PLC0415 - heavy: only inside a command
+
+    before, comma, begun = incomplete.rpartition(",")
+    return [f"{before}{comma}{name}" for name in kinds_of(getattr(models, model)) if name.startswith(begun)]

@@ -10,7 +10,6 @@ import typer
 
 from octopus_soap.cli.calling import Connection, OmittedOption, connected, progress_bar
 from octopus_soap.cli.jobs import (
-    LEDGER,
     ChannelOption,
     EveryOption,
     LedgerOption,
@@ -19,7 +18,7 @@ from octopus_soap.cli.jobs import (
     run_job,
 )
 from octopus_soap.cli.output import notice
-from octopus_soap.cli.sources import DecimalOption, ThousandsOption, numbers_of
+from octopus_soap.cli.sources import LEDGER, DecimalOption, ThousandsOption, numbers_of
 from octopus_soap.cli.tables import show_table
 
 if TYPE_CHECKING:

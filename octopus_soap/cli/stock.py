@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import compress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,7 +18,7 @@ from octopus_soap.cli.calling import (
     show_requests,
     show_update,
 )
-from octopus_soap.cli.output import Output, OutputOption, Records, as_data, as_row, show_records
+from octopus_soap.cli.output import Output, OutputOption, Records, Selection, as_data, as_row, selecting
 from octopus_soap.cli.sources import (
     DecimalOption,
     SkuFile,
@@ -26,6 +27,7 @@ from octopus_soap.cli.sources import (
     ThousandsOption,
     numbers_of,
     read_models,
+    skus_like,
     skus_of,
 )
 from octopus_soap.cli.tables import show_table
@@ -42,9 +44,8 @@ app = Application()
 
 @app.command("get")
 @connected
-def get(
-    connection: Connection, *, skus: Skus = None, file: SkuFile = None, output: OutputOption = Output.TABLE
-) -> None:
+@selecting("QuantityInfoResponse")
+def get(connection: Connection, *, skus: Skus = None, file: SkuFile = None, selection: Selection) -> None:
     """Show quantities. Exit code 1: the service does not know some of the SKUs."""
     wanted = skus_of(skus, file)
     with connection.client() as client:
@@ -52,25 +53,25 @@ def get(
             in_full(
                 "reading",
                 lambda progress: client.get_item_quantity_list(wanted, progress=progress),
-                lambda result: _show(result, output),
+                lambda result: _show(result, selection),
             )
         )
 
 
-def _show(result: BatchResult[QuantityInfoResponse], output: Output) -> None:
+def _show(result: BatchResult[QuantityInfoResponse], selection: Selection) -> None:
     from octopus_soap.models import QuantityInfoResponse  # noqa: PLC0415 - heavy: only inside a command
 
-    def table() -> None:
+    def table(kept: list[bool]) -> None:
         rows = [
             (o.key, v.stock, _count(v.applicable_stock), v.form_quantity, None)
             if (v := o.value)
             else (o.key, None, None, None, f"({o.status.value})" if not o.message else o.message)
-            for o in result.outcomes
+            for o in compress(result.outcomes, kept)
         ]
         show_table("", ["SKU", "#Stock", "?#Applicable", "?#On forms", ""], rows)
 
     rows = [as_row(o, "sku", quantity=as_data(o.value) if o.value else None) for o in result.outcomes]
-    show_records(Records(rows, "quantity", QuantityInfoResponse), output, table)
+    selection.show(Records(rows, "quantity", QuantityInfoResponse), table)
 
 
 def _count(pieces: Decimal | None) -> str | None:
@@ -82,7 +83,7 @@ def _count(pieces: Decimal | None) -> str | None:
 def set_(
     connection: Connection,
     *,
-    sku: Annotated[str, typer.Argument(help="The SKU, exactly as it is.", metavar="SKU")],
+    sku: Annotated[str, typer.Argument(help="The SKU, exactly as it is.", metavar="SKU", autocompletion=skus_like)],
     stock: Annotated[str | None, typer.Option(help="Pieces in stock.", metavar="COUNT")] = None,
     price: Annotated[str | None, typer.Option(help="The price, such as 19.90.", metavar="AMOUNT")] = None,
     cost: Annotated[str | None, typer.Option(help="The cost.", metavar="AMOUNT")] = None,

@@ -110,8 +110,13 @@ def _cell(cell: object) -> Text:
 
     if isinstance(cell, Text):
         return cell
-    text = "" if cell is None else _amount(cell) if isinstance(cell, Decimal) else one_line(str(cell))
+    text = shown(cell)
     return Text(text, style=STYLES.get(text.strip("()"), ""))
+
+
+def shown(cell: object) -> str:
+    """Return a value as people read it, on one line."""
+    return "" if cell is None else _amount(cell) if isinstance(cell, Decimal) else one_line(str(cell))
 
 
 def _amount(number: Decimal) -> str:

@@ -228,6 +228,13 @@ def channels(ledger: Ledger) -> list[str]:
         return list(connection.execute(select(CHANNEL.c.channel).order_by(CHANNEL.c.channel)).scalars())
 
 
+def pushed_skus(ledger: Ledger) -> list[str]:
+    """Return the SKUs that pushes have recorded in the channel, in their order."""
+    wanted = select(STOCK_ITEM.c.sku).where(STOCK_ITEM.c.channel == ledger.channel).order_by(STOCK_ITEM.c.sku)
+    with ledger.reading() as connection:
+        return list(connection.execute(wanted).scalars())
+
+
 def _about(table: Table, keys: Collection[str]) -> ColumnElement[bool]:
     """Rows that one of *keys* names: by their key, or by the order's id, a part of the key where stores are read."""
     names = [name for name in (table.info["key"], "order_id") if name in table.c]

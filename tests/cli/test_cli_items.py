@@ -135,3 +135,65 @@ def test_orders_list_refuses_what_it_would_have_to_guess(shell, service, options
     assert ran.code == 2
     assert said in ran.err
     assert service.calls == []
+
+
+def test_list_and_search_say_what_is_searched_and_find_what_is_known(shell, service, tmp_path):
+    service.store.add_item("A-1", Description="Red mug", changed=True)
+    for sku, text in (("B-1", "Blue MUG"), ("MUG-2", "A cup"), ("C-1", "Plate"), ("D", "Mug, not in any list")):
+        service.store.add_item(sku, Description=text, StoreStockInfoList=[{"StoreID": "S1", "StoreStock": 2}])
+
+    def skus(ran):
+        return [row["sku"] for row in ran.data]
+
+    ran = shell("items", "search", "mug", "-o", "json")
+    assert (ran.code, skus(ran)) == (0, ["A-1"])
+    assert "recent changes, no ledger at octopus-ledger.db. The service itself cannot search" in ran.err
+    assert skus(shell("items", "list", "-o", "json")) == ["A-1"]
+    (tmp_path / "stock.csv").write_text("sku,stock\nB-1,1\nMUG-2,2\n")
+    assert shell("push", "stock.csv", "--force").code == 0
+    for sku in ("B-1", "MUG-2"):
+        shell("call", "DeleteTblItem", "--sku", sku)
+    ran = shell("items", "search", "mug", "-o", "json")
+    assert (skus(ran), "2 SKUs of the ledger" in ran.err) == (["A-1", "MUG-2"], True)
+    assert [call.operation for call in service.calls][-2:] == ["GetItemTblList", "GetItemList"]
+    assert skus(shell("items", "search", "mug", "--all", "-o", "json")) == ["A-1", "B-1", "MUG-2"]
+    assert skus(shell("items", "search", "C-1", "-o", "json")) == ["C-1"], "the SKU itself"
+    ran = shell("items", "search", "nothing")
+    assert (ran.code, ran.out, ran.err.startswith("no item with 'nothing'")) == (1, "", True)
+    (tmp_path / "skus.txt").write_text("C-1\nX\n")
+    ran = shell("items", "list", "--all", "--from", "skus.txt", "-o", "json")
+    assert (ran.code, skus(ran)) == (1, ["A-1", "C-1", "X", "B-1", "MUG-2"])
+    assert "2 SKUs of skus.txt, 2 SKUs of the ledger" in ran.err
+    assert shell("items", "list", "--all", "--ledger", "nowhere.db").code == 2
+    ran = shell(
+        "items", "list", "--all", "--stores", "--where", "store_stock > 1", "--fields", "sku,store_id", "-o", "csv"
+    )
+    assert ran.out == "sku,store_id\nB-1,S1\nMUG-2,S1\n"
+    assert "(missing)" in shell("items", "get", "B-1", "X", "--stores").out
+
+
+def test_a_search_that_fails_shows_what_was_found_and_ends_in_2(shell, service, tmp_path):
+    service.store.add_item("MUG-1", changed=True)
+    service.script.on("GetItemList").do(Status(503))
+    ran = shell("items", "search", "MUG", "-o", "json")
+    assert (ran.code, [(row["sku"], row["status"]) for row in ran.data]) == (2, [("MUG-1", "ok"), ("MUG", "failed")])
+
+
+def test_columns_and_conditions_of_stock_and_orders(shell, service):
+    service.store.seed(items=3, orders=2)
+    ran = shell(
+        "stock", "get", "DEMO-0001", "DEMO-0002", "--where", "stock >= 0", "--fields", "sku,stock", "-o", "json"
+    )
+    assert [sorted(row) for row in ran.data] == [["sku", "stock"]] * 2
+    ran = shell("orders", "list", "--where", "total < 0")
+    assert (ran.code, ran.out, ran.err) == (0, "", "none of 2 meet the conditions\n")
+    for words, found in (
+        (["--status", "NotSubmitted"], 2), (["--status", "cleared"], 0), (["--status", "unshipped", "--status", "notsubmitted"], 2)
+    ):  # fmt: skip
+        assert len(shell("orders", "list", *words, "-o", "json").data) == found
+    for words in (
+        ["--status", "gone"],
+        ["--status", "cleared", "--status", "failed"],
+        ["--status", "cleared", "--payment", "failed"],
+    ):
+        assert shell("orders", "list", *words).code == 2

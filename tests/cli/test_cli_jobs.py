@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -200,3 +201,37 @@ def test_pull_leaves_unpaid_orders_and_holds_changed_ones_until_they_are_acknowl
     assert shell(*pull).code == 0
     assert {str(number) for number, order in service.store.orders().items() if order.confirmed} == {paid}
     assert shell("ledger", "purge", "--older-than", "1s").code == 0
+
+
+def test_tail_prints_each_order_once_and_says_when_the_service_is_gone_and_back(
+    service: Emulator, shell: Callable[..., Any]
+) -> None:
+    def order(name: str) -> None:
+        service.store.add_order(OrderID=name, orderItems=[{"sku": "A", "Quantity": 1}], Ship={"FirstName": "Ada"})
+
+    for name in ("W1", "W2", "W3"):
+        order(name)
+    command = [sys.executable, "-c", "from octopus_soap.cli import main; main()", "orders", "tail", "--every", "20ms"]
+    with (
+        subprocess.Popen(
+            [*command, "--last", "2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=os.environ | {"OCTOPUS_MAX_ATTEMPTS": "1"},
+        ) as running,
+        ExitStack() as at_the_end,
+    ):  # fmt: skip
+        at_the_end.callback(running.kill)
+        assert running.stdout is not None
+        assert running.stderr is not None
+        lines = [running.stdout.readline() for _ in range(2)]
+        assert ["100002" in lines[0], "100003" in lines[1]] == [True, True]
+        assert "1 line  NotSubmitted  Unshipped  Ada" in lines[0]
+        order("W4")
+        assert "100004" in running.stdout.readline()
+        service.script.on("GetOrderList").do(faults.Status(503))
+        assert "503" in running.stderr.readline()
+        order("W5")
+        service.script.clear()
+        assert "the service answers again" in running.stderr.readline()
+        assert "100005" in running.stdout.readline()
+    assert shell("orders", "tail", "-o", "csv").code == 2
+    assert shell("orders", "tail", "--authtoken", "wrong").code == 2

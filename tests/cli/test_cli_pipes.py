@@ -132,6 +132,19 @@ def in_terminal(variables, tmp_path):
     return run
 
 
+def test_a_pager_shows_what_is_longer_than_the_screen_of_a_terminal_and_nothing_else(in_terminal, process, service):
+    service.store.seed(items=60, orders=0)
+    words, pager = ["items", "get", *(f"DEMO-{n:04d}" for n in range(1, 61))], {"PAGER": "sed s/^/PAGED/"}
+    assert in_terminal(*words, **pager).count("PAGED") == 64
+    assert in_terminal(*words, "-o", "jsonl", **pager).count("PAGED") == 60
+    for given in ([*words, "--no-pager"], words[:10], ["call", "IsSkuExist", "--sku", "A"]):
+        assert "PAGED" not in in_terminal(*given, **pager), given
+    for other in ({"PAGER": "cat"}, {"PAGER": "no-such-pager"}, {"PAGER": '"'}, {**pager, "TERM": "dumb"}):
+        seen = in_terminal(*words, **other)
+        assert ("DEMO-0060" in seen, "PAGED" in seen) == (True, False), other
+    assert b"PAGED" not in process(*words, **pager).stdout
+
+
 def test_colours_are_for_terminals_and_no_color_turns_them_off(in_terminal, process, service):
     service.store.add_item("A")
     words = ["call", "GetItemList", "--sku", "A", "--sku", "nope"]
@@ -197,7 +210,13 @@ def completed(monkeypatch, capsys):
     ("line", "offered"),
     [
         ("octopus-soap it", ["items"]),
-        ("octopus-soap items ", ["get", "list", "exists", "upload", "delete"]),
+        ("octopus-soap items ", ["get", "list", "search", "exists", "upload", "delete"]),
+        ("octopus-soap items list --fields sku,pri", ["sku,price", "sku,price_a", "sku,price_b", "sku,price_c"]),
+        ("octopus-soap items list --where stoc", ["stock"]),
+        ("octopus-soap orders list --since y", ["yesterday"]),
+        ("octopus-soap orders list --status u", ["unshipped"]),
+        ("octopus-soap orders pull --every 1", ["15m", "1h", "1d"]),
+        ("octopus-soap stock push x.csv --omitted-values r", ["refuse", "read_first"]),
         ("octopus-soap items get --prof", ["--profile"]),
         ("octopus-soap call ", sorted(OPERATIONS)),
         ("octopus-soap call GetItemL", ["GetItemList"]),
@@ -218,6 +237,18 @@ def test_profiles_are_completed_by_name(completed, monkeypatch, tmp_path):
     assert completed("octopus-soap items get --profile sh") == ["shop", "shop-test"]
     monkeypatch.setenv("OCTOPUS_PROFILES_FILE", str(tmp_path / "nowhere.toml"))
     assert completed("octopus-soap items get --profile sh") == []
+
+
+def test_skus_and_channels_are_completed_from_the_ledger(completed, shell, service, monkeypatch, tmp_path):
+    service.store.seed(items=3, orders=0)
+    (tmp_path / "stock.csv").write_text("sku,stock\nDEMO-0001,1\nDEMO-0002,2\n")
+    assert shell("push", "stock.csv", "--force", "--channel", "shop").code == 0
+    assert completed("octopus-soap items get DEMO-000") == ["DEMO-0001", "DEMO-0002"]
+    assert completed("octopus-soap ledger show demo") == []
+    (tmp_path / "octopus-ledger.db").rename(tmp_path / "other.db")
+    assert completed("octopus-soap items get D") == []
+    monkeypatch.setenv("OCTOPUS_LEDGER", "other.db")
+    assert completed("octopus-soap push --channel s") == ["shop"]
 
 
 def test_a_shell_asks_for_completion_in_a_process_of_its_own(process):

@@ -93,7 +93,7 @@ def test_orders_are_listed_since_a_time_from_now(shell, service):
 def test_the_statuses_that_complete_are_those_of_the_models():
     assert {*orders.PAYMENTS} == {*PaymentStatusCode} - {"NoChange"}
     assert {*orders.SHIPMENTS} == {*ShippingStatusCode} - {"NoChange"}
-    assert orders.payments_like("cl") == ["Cleared"]
+    assert orders.payments_like("cl") == ["cleared"]
     assert orders.shipments_like("P") == ["PendingShipment", "PartiallyShipped"]
 
 
