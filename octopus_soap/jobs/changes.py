@@ -19,7 +19,8 @@ Invariants:
 * An item that is as it was handed over last is not handed over again.
 * It does not matter whether the service lists an item once or once per change: all its rows are taken off before it is
   fetched.
-* An item that the service no longer has is an event of its own (`deleted`).
+* An item that the service no longer has is an event of its own (`deleted`). An answer without the item is no proof:
+  the service is asked whether it exists.
 
 On failure:
 
@@ -36,8 +37,8 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
-from threading import Event
+from dataclasses import dataclass, field, replace
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import and_, delete, select, tuple_, update
@@ -148,7 +149,26 @@ class ChangeDeliverer:
             if unanswered and not self._fault_of_items(result):
                 answered = {o.key: o for o in result.outcomes if o.key not in unanswered}
                 return answered, next(iter(unanswered.values()))
-        return {outcome.key: outcome for outcome in result.outcomes}, None
+        return self._without_doubts({outcome.key: outcome for outcome in result.outcomes})
+
+    def _without_doubts(
+        self, found: dict[str, ItemOutcome[InventoryItem]]
+    ) -> tuple[dict[str, ItemOutcome[InventoryItem]], OctopusError | None]:
+        """Ask whether items that did not come are gone: an answer that left them out is no deletion."""
+        missing = [key for key, outcome in found.items() if outcome.status is OutcomeStatus.MISSING]
+        if not missing:
+            return found, None
+        try:
+            answers = self._client.is_sku_exist_list(missing).outcomes
+        except (AuthenticationError, ConfigError):
+            raise
+        except OctopusError as error:
+            return {key: outcome for key, outcome in found.items() if key not in missing}, error
+        for answer in answers:
+            if answer.value is not False:
+                left_out = OctopusError("the service says that it exists, and answered without it")
+                found[answer.key] = replace(found[answer.key], status=OutcomeStatus.FAILED, error=left_out)
+        return found, None
 
     def _fault_of_items(self, result: BatchResult[InventoryItem]) -> bool:
         """Return True if the items without an answer were asked for, and the service is well otherwise."""
@@ -220,6 +240,7 @@ _NOTED = 50
 """Items whose removal is recorded in one transaction. A crash has them taken off once more, which does no harm."""
 _MOST_REFUSALS = 3
 """Requests without an answer, one after the other, before the service is taken to be down."""
+_NOT_SENT = OctopusError("it was not sent")
 
 
 class ChangeFeed:
@@ -233,7 +254,8 @@ class ChangeFeed:
             to end: the handler neither commits nor rolls back.
         handler_seconds: how long the handler may take.
         backoff: pauses between tries of what failed.
-        most_rounds: how often a run reads the list; items that keep changing are left to the next run.
+        most_rounds: how often a run reads a list that has no further SKU; items that keep changing are left to the next
+            run.
 
     Raises:
         InvalidInputError: an argument is not accepted.
@@ -313,15 +335,25 @@ class _Run:
     def __init__(self, client: OctopusClient, handlers: HandlerRunner, deliverer: ChangeDeliverer) -> None:
         self._client, self._handlers, self._deliverer = client, handlers, deliverer
         self._ledger, self._stop, self._report = handlers.ledger, handlers.stop, deliverer.report
+        self._listed: set[str] = set()
+        self._counting, self._refused = Lock(), 0
+        self._down: OctopusError | None = None
 
     def rounds(self, most: int) -> None:
-        """Go round until the list is empty, or nothing on it is new; what earlier runs left is done first."""
-        for at in range(most):
-            before = self._deliverer.handed_over
+        """Go round until the list is empty, or nothing on it is new; what earlier runs left is done first.
+
+        A round whose list has a SKU for the first time is not counted: a service may list a part of what has changed.
+        """
+        rounds, at = 0, 0
+        while rounds < most:
+            before, known = self._deliverer.handed_over, len(self._listed)
             self._take_off()
             self._deliverer.run()
+            self._report.incomplete = self._stop.is_set() and not at
             if self._stop.is_set() or (at and before == self._deliverer.handed_over) or not self._read_list():
                 return
+            rounds += len(self._listed) == known
+            at += 1
         self._take_off()
         self._deliverer.run()
 
@@ -347,6 +379,7 @@ class _Run:
             self._store_nameless(connection, nameless, now)
             waiting = self._store_skus(connection, named, now)
         self._ledger.reach("changes.stored")
+        self._listed.update(named)
         self._report.add("listed", len(named))
         return len(named) - waiting
 
@@ -394,19 +427,25 @@ class _Run:
     # -- taking off --------------------------------------------------------------------------------------------
 
     def _take_off(self) -> None:
-        """Take what is listed off the list, side by side over the client's connections: the order does not matter."""
-        refused = 0
+        """Take what is listed off the list, side by side over the client's connections: the order does not matter.
+
+        Raises:
+            OctopusError: the service is down: three requests in a row had no answer. None is begun after the third, and
+                those under way on other connections end.
+        """
         seconds = self._handlers.seconds
         with ThreadPoolExecutor(self._client.settings.max_connections, "octopus-changes") as pool:
-            while not self._stop.is_set():
+            while not self._stop.is_set() and self._down is None:
                 with self._handlers.claimed((LISTED,), _TAKEN, seconds=seconds) as lease:
                     if not lease:
                         return
                     with self._ledger.heartbeat(lease, seconds):
-                        refused = self._take_off_rows(pool, lease, refused)
+                        self._take_off_rows(pool, lease)
+                    if self._down is not None:
+                        raise self._down
 
-    def _take_off_rows(self, pool: ThreadPoolExecutor, lease: Lease, refused: int) -> int:
-        """Take the rows of a lease off the list; return how many requests in a row had no answer."""
+    def _take_off_rows(self, pool: ThreadPoolExecutor, lease: Lease) -> None:
+        """Take the rows of a lease off the list, and record which are."""
         noted: list[tuple[Row[Any], OctopusError | None]] = []
         under_way: dict[Future[OctopusError | None], Row[Any]] = {}
         try:
@@ -416,13 +455,11 @@ class _Run:
             for future in as_completed(under_way):
                 error = future.result()
                 row = under_way.pop(future)
+                if error is _NOT_SENT:
+                    continue
                 if error is None:
                     self._ledger.reach("changes.taken_off")
                 noted.append((row, error))
-                fault_of_item = isinstance(error, ApiStatusError | InvalidInputError)
-                refused = 0 if error is None or fault_of_item else refused + 1
-                if error is not None and refused >= _MOST_REFUSALS:
-                    raise error
                 if len(noted) >= _NOTED:
                     self._note_taken(lease, noted)
                     noted = []
@@ -430,20 +467,27 @@ class _Run:
             for future in under_way:
                 future.cancel()
             self._note_taken(lease, noted)
-        return refused
 
     def _taken_off(self, row: Row[Any]) -> OctopusError | None:
-        if self._stop.is_set():
-            return OctopusError("it was stopped before it was sent")
+        """Take one item off the list; return what kept it."""
+        if self._stop.is_set() or self._down is not None:
+            return _NOT_SENT
+        error: OctopusError | None = None
         try:
             for _ in range(row.listed_rows):
                 if self._client.delete_tbl_item(row.key) is Removal.NOT_FOUND:
                     break
-        except (AuthenticationError, ConfigError):
+        except (AuthenticationError, ConfigError) as refused:
+            self._down = refused
             raise
-        except OctopusError as error:
-            return error
-        return None
+        except OctopusError as failed:
+            error = failed
+        with self._counting:
+            fault_of_item = isinstance(error, ApiStatusError | InvalidInputError)
+            self._refused = 0 if error is None or fault_of_item else self._refused + 1
+            if error is not None and self._refused >= _MOST_REFUSALS and self._down is None:
+                self._down = error
+        return error
 
     def _note_taken(self, lease: Lease, rows: Sequence[tuple[Row[Any], OctopusError | None]]) -> None:
         """Record what became of some rows, in one transaction."""

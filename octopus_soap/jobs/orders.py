@@ -336,6 +336,7 @@ class _Run:
         while self.report.counts.get("confirmed", 0) > confirmed:
             confirmed = self.report.counts.get("confirmed", 0)
             self.download()
+            self.report.incomplete = self.stop.is_set()
             self.work(alone=True)
             if self.stop.is_set() or not any(download.short for download in self._downloads.values()):
                 return

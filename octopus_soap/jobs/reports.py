@@ -40,6 +40,11 @@ ALL_DONE, SOME_HELD, FAILED, BUSY, INCOMPLETE = 0, 1, 2, 3, 130
 under way; a signal came before the input was read (130 as for Ctrl-C, and 143 of a command that SIGTERM ended)."""
 
 _SHOWN_PROBLEMS = 20
+_NOTHING_TAKEN = " before all of the input was read: nothing of it was taken over"
+_INCOMPLETE = {
+    "orders": " before all orders were listed: the next run lists the others",
+    "changes": " before the list of changes was read: the next run reads it",
+}
 _SHOWN_KEY = 200  # bytes
 
 
@@ -72,7 +77,8 @@ class Report:
         problems: keys that are rejected or quarantined, those of earlier runs included, until they are fixed.
         problem_count: how many there are; `problems` has the first ones if there are very many.
         interrupted: the stop token was set before all was done.
-        incomplete: the stop token was set before all of the input was read, so nothing of it was taken over.
+        incomplete: the stop token was set before all of the input was read. Of a push nothing was taken over then;
+            orders and changes that were stored wait for the next run.
         error: why work that was due is not done; empty if nothing kept it.
         dry_run: nothing was sent or changed.
         not_before: when the service may be asked again, by the ledger's clock; None if it asked for no pause.
@@ -99,7 +105,7 @@ class Report:
         """The exit code of a command that did only this run.
 
         0: all is done, or what is left waits in the ledger. 1: some keys are rejected or quarantined. 2: it failed.
-        130: it was interrupted before its input was read.
+        130: it was interrupted before all of its input was read.
         """
         if self.error:
             return FAILED
@@ -111,7 +117,7 @@ class Report:
         seconds = f" in {(self.finished - self.started).total_seconds():.1f} s" if self.finished else ""
         ended = " (dry run, nothing was sent)" if self.dry_run else ""
         ended += ", interrupted" if self.interrupted else ""
-        ended += " before all of the input was read: nothing of it was taken over" if self.incomplete else ""
+        ended += _INCOMPLETE.get(self.job, _NOTHING_TAKEN) if self.incomplete else ""
         counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in self.counts.items() if count)
         lines = [f"{self.job}{seconds}{ended}: {counts or 'nothing to do'}"]
         if self.error:

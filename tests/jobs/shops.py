@@ -111,14 +111,15 @@ class BreaksOff(InjectedFault):
 
 @dataclass(frozen=True)
 class LeavesOut(InjectedFault):
-    """Lists no more than so many orders."""
+    """Lists no more than so many orders, or items."""
 
     most: int = 0
+    row: bytes = b"OrderResponseItem"
 
     def apply(self, exchange: Any, reply: Any, plan: Any) -> Any:
         """Take the others out of the reply."""
         del exchange, plan
-        rows = re.findall(rb"<a:OrderResponseItem>.*?</a:OrderResponseItem>", reply.body, re.DOTALL)
+        rows = re.findall(rb"<a:%s>.*?</a:%s>" % (self.row, self.row), reply.body, re.DOTALL)
         body = reply.body
         for row in rows[self.most :]:
             body = body.replace(row, b"", 1)

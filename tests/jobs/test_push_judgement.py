@@ -15,7 +15,7 @@ from octopus_soap.jobs import ChangeFeed, Ledger, OrderInbox, StockPush, every, 
 from octopus_soap.jobs.desired import SeenRows
 from octopus_soap.jobs.reports import Report
 from octopus_soap.tables.from_csv import Numbers
-from tests.jobs.shops import Clock
+from tests.jobs.shops import Clock, sell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -333,6 +333,22 @@ def test_a_stop_while_the_input_is_read_is_no_success(
     assert told == [(5, 20)]
     assert shop.calls == []
     assert push.run(wishes(20)).exit_code == 0
+
+
+def test_a_stop_before_orders_or_changes_were_listed_is_no_success(
+    service: Emulator, client: OctopusClient, make_ledger: Callable[..., Ledger]
+) -> None:
+    stop, came = threading.Event(), list[str]()
+    ledger = make_ledger(reach=lambda step: step == "orders.listed" and stop.set())
+    service.store.add_items([{"Sku": "A"}], changed=True)
+    sold = sell(service, 1)
+    report = OrderInbox(client, ledger).run(lambda order, _: came.append(order.id), stop=stop)
+    assert (report.exit_code, "interrupted before all orders were listed" in str(report), came) == (130, True, [])
+    report = ChangeFeed(client, ledger).run(lambda change: came.append(change.sku), stop=stop)
+    assert (report.exit_code, "before the list of changes was read" in str(report), came) == (130, True, [])
+    assert OrderInbox(client, make_ledger()).run(lambda order, _: came.append(order.id)).exit_code == 0
+    assert ChangeFeed(client, ledger).run(lambda change: came.append(change.sku)).exit_code == 0
+    assert came == [sold, "A"]
 
 
 @pytest.mark.parametrize("job", ["push", "orders", "changes"])
