@@ -94,7 +94,7 @@ def view_of_model(model: WireModel) -> View:
         if _is_model(value):
             rows += [[f"{name}.{inner}", text(_member(value, inner), _LONG)] for inner in _given(value)]
         elif isinstance(value, list) and value and _is_model(value[0]):
-            view.grids.append(_of_models(_HEADINGS.get(name, name), value))
+            view.grids.append(grid_of_models(_HEADINGS.get(name, name), value))
         elif value is not None:
             rows.append([name, text(_member(model, name), _LONG)])
     view.grids.insert(0, Grid("", ("member", "value"), rows))
@@ -113,7 +113,7 @@ def view_of_result(result: BatchResult[Any]) -> View:
         view.grids.append(Grid("not ok", ("outcome", "input", "key", "why"), rows, len(wrong) - len(rows)))
     good: list[tuple[str, Any]] = [(o.key, o.value) for o in result.outcomes if o.ok and o.value is not None]
     if good and _is_model(good[0][1]):
-        view.grids.append(_of_models("", [value for _, value in good]))
+        view.grids.append(grid_of_models("", [value for _, value in good]))
     elif good:
         rows = [list(pair) for pair in good[:MOST_ROWS]]
         view.grids.append(Grid("", ("key", "value"), rows, len(good) - len(rows)))
@@ -148,7 +148,8 @@ def view_of_error(error: OctopusError) -> View:
     return view
 
 
-def _of_models(heading: str, models: Sequence[WireModel]) -> Grid:
+def grid_of_models(heading: str, models: Sequence[WireModel]) -> Grid:
+    """Models of one type as a table: the members that one of them has, the most telling ones first."""
     shown = models[:MOST_ROWS]
     names = [n for n in type(models[0]).model_fields if any(_listed(m, n) is not None for m in shown)]
     ranks = {name: rank for rank, name in enumerate(_FIRST)}
@@ -299,6 +300,20 @@ def rich(view: View) -> Group:
             parts.append(Text(f"… and {grid.left_out:,} more", style="dim"))
     parts += [Text(text(line, 800), style="dim") for line in view.quiet]
     return Group(*parts)
+
+
+def plain(view: View) -> str:
+    """The view as plain text, for `print`."""
+    parts = [text(view.title, _LONG), *(text(line, 800) for line in view.lines)]
+    for grid in view.grids:
+        if grid.heading:
+            parts.append(f"{grid.heading}:")
+        parts.append(
+            columns_of_text([[text(name) for name in grid.columns], *([text(c) for c in row] for row in grid.rows)])
+        )
+        if grid.left_out:
+            parts.append(f"… and {grid.left_out:,} more")
+    return "\n".join([*parts, *(text(line, 800) for line in view.quiet)])
 
 
 def columns_of_text(rows: Iterable[Sequence[str]]) -> str:

@@ -31,7 +31,7 @@ from octopus_soap.cli.output import Output, Records, as_row, notice, show_record
 from octopus_soap.cli.tables import show_table, terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from octopus_soap.client import OctopusClient
     from octopus_soap.engine.effects import Attempt
@@ -358,7 +358,7 @@ def show_requests(client: OctopusClient, output: Output, call: Any, *arguments: 
     show_unsent(client, output, call.dry_run(*arguments, **more), call.operation.wire_name)
 
 
-def show_unsent(client: OctopusClient, output: Output, requests: Iterator[Attempt], operation: str) -> None:
+def show_unsent(client: OctopusClient, output: Output, requests: Iterable[Attempt], operation: str) -> None:
     """Show requests that are not sent.
 
     Args:
@@ -387,7 +387,7 @@ def show_unsent(client: OctopusClient, output: Output, requests: Iterator[Attemp
     show_records(Records(rows), output, lambda: None)
 
 
-def _print(client: OctopusClient, requests: Iterator[Attempt], operation: str, shown: Callable[[bytes], str]) -> int:
+def _print(client: OctopusClient, requests: Iterable[Attempt], operation: str, shown: Callable[[bytes], str]) -> int:
     from octopus_soap.wire.redact import MASK  # noqa: PLC0415 - heavy: only inside a command
 
     settings, number = client.settings, 0

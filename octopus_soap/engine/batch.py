@@ -151,6 +151,11 @@ class BatchCall(Generic[T, R]):
         """Return an iterator of one flow per batch; after a fatal error or a stop they send nothing."""
         return map(self._run, count(), self._inputs.batches())
 
+    @property
+    def checked(self) -> list[BatchItem]:
+        """Return the inputs that were checked before anything is sent, equal ones once; none for a stream."""
+        return self._inputs.checked
+
     def _is_over(self) -> bool:
         return self.fatal is not None or self._stopped_by_caller()
 

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, Ty
 
 from octopus_soap import models
 from octopus_soap.engine.batch import BatchCall
+from octopus_soap.engine.dry_run import DryRun
 from octopus_soap.engine.effects import Flow, first_attempt
 from octopus_soap.engine.inputs import check_call
 from octopus_soap.engine.omitted import (
@@ -53,7 +54,7 @@ from octopus_soap.results import Answer, BatchResult
 from octopus_soap.safety import OmittedValues, Safety
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 
     from octopus_soap.engine.context import Context
     from octopus_soap.engine.effects import Attempt
@@ -128,20 +129,31 @@ class _Bound(Generic[P, S, C]):
     def __repr__(self) -> str:
         return f"<{self.operation.name}{self.__signature__}>"
 
-    def dry_run(self, *args: P.args, **kwargs: P.kwargs) -> Iterator[Attempt]:
-        """Yield the requests a call would make, checked and encoded as the call's own; nothing is sent.
+    def dry_run(self, *args: P.args, **kwargs: P.kwargs) -> DryRun:
+        """Return the requests a call would make, checked and encoded as the call's own; nothing is sent.
 
-        A list operation has one request per batch. If `omitted_values="read_first"` reads items first, it is that
-        reading request: what follows depends on its answer. The bodies hold the account id, a secret; `wire.redact`
-        shows them without.
+        Print it to see what would be sent; `.changes(client.get_item_list(dry_run.keys))` compares that with the
+        current items, and `.message(0)` shows the first request, masked. A list operation has one request per batch.
+        If `omitted_values="read_first"` reads items first, it is that reading request: what follows depends on its
+        answer.
 
         Raises:
             InvalidInputError: the call would be refused; all its problems are listed.
             UnverifiedContractError: the call would be refused.
         """
-        call = self._begin(self._client, self._client._context.unobserved(), *args, **kwargs)
-        flows: Iterator[Flow[Any]] = call.flows() if isinstance(call, BatchCall) else iter((call,))
-        return map(first_attempt, flows)
+        context = self._client._context.unobserved()
+        call = self._begin(self._client, context, *args, **kwargs)
+        if isinstance(call, BatchCall):
+            inputs = list(call.checked)
+            return self._dry_run(map(first_attempt, call.flows()), [i.value for i in inputs], [i.key for i in inputs])
+        arguments = self.operation.body(self._client, *args, **kwargs).arguments
+        keys = [value for name, value in arguments.items() if name.casefold() == "sku"]
+        return self._dry_run(map(first_attempt, (call,)), list(arguments.values()), keys)
+
+    def _dry_run(self, requests: Iterable[Attempt], values: list[Any], keys: list[str]) -> DryRun:
+        models = [value for value in values if isinstance(value, WireModel)]
+        keys = keys or [_key(model) for model in models]
+        return DryRun(self.operation.wire_name, requests, models, keys, self._client._context.codec.shown)
 
 
 class BlockingCall(_Bound[P, BlockingSurface, Flow[Answer[T]]], Generic[P, T]):

@@ -240,6 +240,47 @@ def compare(
     )
 
 
+def planned_changes(current: BatchResult[Any] | Iterable[Any], planned: Sequence[WireModel]) -> Comparison:
+    """Compare items as they are with what a write would send of them; members that are not sent are not compared.
+
+    Raises:
+        InvalidInputError: a side is no items.
+    """
+    if not planned or "sku" not in type(planned[0]).model_fields:
+        raise _refused("the call writes no items; there is nothing to compare", "planned")
+    old, new = _Side(current, "current", ("sku",)), _Side(planned, "planned", ("sku",))
+    nils = {model.sku: _sent_as_null(model) for model in planned}  # type: ignore[attr-defined] # checked above
+    changed: list[Change] = []
+    unchanged = 0
+    for at, row in new.rows.items():
+        before = old.rows.get(at)
+        if before is None:
+            continue
+        sent = {name: value for name, value in row.items() if name not in _NOT_SENT and value is not None}
+        sent |= dict.fromkeys(nils[row["sku"]])
+        found = [(name, before.get(_AS_READ.get(name, name)), value) for name, value in sent.items()]
+        changes = [Change((row["sku"],), name, was, value) for name, was, value in found if not _same(was, value)]
+        changed += changes
+        unchanged += not changes
+    return Comparison(
+        ("sku",),
+        tuple(name for name in new.columns if name not in _NOT_SENT),
+        appeared=[row for at, row in new.rows.items() if at not in old.rows],
+        changed=changed,
+        unchanged=unchanged,
+    )
+
+
+_NOT_SENT = frozenset({"sku", "error_message"})
+_AS_READ = {name: f"field_locks.{name}" for name in ("lock_stock", "lock_cost", "lock_price")}
+"""Where an item as it is read has what an update calls otherwise."""
+
+
+def _sent_as_null(model: WireModel) -> list[str]:
+    names = [name for name in type(model).model_fields if name in model.model_fields_set]
+    return [name for name in names if name not in _NOT_SENT and getattr(model, name) is None]
+
+
 class _Side:
     """One of the two tables: its rows by key."""
 

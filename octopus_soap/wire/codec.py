@@ -58,6 +58,10 @@ class Codec:
         """True where the contract in force is the shipped reconstruction."""
         return self.contract.bundled
 
+    def shown(self, body: bytes) -> str:
+        """Return a request's body as it may be shown, with secrets masked."""
+        return self._redactor.body(body)
+
     def action(self, operation: str) -> str:
         """The SOAPAction of *operation*."""
         return self._operation(operation).action
