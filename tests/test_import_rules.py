@@ -33,7 +33,7 @@ ARROWS: dict[str, set[str]] = {
     "results": {"display", "errors", "tables"},
     "progress": {"errors", "extras"},
     "settings": {"_http", "_version", "contracts", "errors", "safety"},
-    "engine": {"_http", "display", "errors", "models", "progress", "results", "safety"},
+    "engine": {"_http", "display", "errors", "models", "progress", "results", "safety", "tables"},
     "wire": {"_http", "errors", "models"},
     "operations": {"engine", "errors", "models", "results", "safety"},
     "transport": {"_http", "contracts", "engine", "errors", "results", "settings", "wire"},

@@ -31,7 +31,7 @@ from octopus_soap.cli.output import Output, Records, as_row, notice, show_record
 from octopus_soap.cli.tables import show_table, terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
 
     from octopus_soap.client import OctopusClient
     from octopus_soap.engine.effects import Attempt
