@@ -16,6 +16,7 @@ from octopus_soap.emulator import Emulator, Merchant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 SHOP = Merchant("canary-shop", authtoken="canary-authtoken-5f2c81", accessid="0badc0de-0000-4000-8000-canary7d31aa")
 """The account of every test; its two secrets may turn up nowhere (see `no_secret_leaks`)."""
@@ -118,6 +119,14 @@ def _watching_records(make: Callable[..., logging.LogRecord]) -> Callable[..., l
         return record
 
     return factory
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that is its own authority, as (certificate, key) files."""
+    from tests.certificates import write_certificate
+
+    return write_certificate(tmp_path_factory.mktemp("tls"))
 
 
 class _WatchedWarning(warnings.WarningMessage):

@@ -28,6 +28,7 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from functools import lru_cache, partial
 from pathlib import Path
 from types import GeneratorType
@@ -57,6 +58,7 @@ from octopus_soap.errors import (
 )
 from octopus_soap.transport.framing import Framing, FramingError, oversized, unreadable
 from octopus_soap.transport.limiter import RateLimiter, TaskLimiter, stopped, timed, yield_gil
+from octopus_soap.transport.probes import through_proxy
 from octopus_soap.wire.faults import Reply
 from octopus_soap.wire.readers import yield_hook
 
@@ -67,22 +69,20 @@ if TYPE_CHECKING:
     from octopus_soap.settings import OctopusSettings
 
 
-def ssl_context(settings: OctopusSettings, *, trust_env: bool) -> ssl.SSLContext:
-    """The context for *settings*: of `ca_bundle`, or what httpx trusts by default.
+def ssl_context(settings: OctopusSettings) -> ssl.SSLContext:
+    """The context for *settings*: of `ca_bundle`, of the environment's, or what httpx trusts by default.
 
     One per process for the same certificates; a bundle that was changed on disk is read anew.
 
     Args:
         settings: endpoint, `ca_bundle`.
-        trust_env: whether httpx's own environment variables count.
 
     Raises:
         ConfigError: the certificates cannot be read.
     """
     if settings.endpoint.startswith("http:"):
         return _trusting_nobody()
-    named = "" if settings.ca_bundle is not None or not trust_env else ca_from_environment()
-    bundle = str(settings.ca_bundle or named)
+    bundle = str(settings.ca_bundle or ca_from_environment())
     return _trusting(bundle, _changed(Path(bundle)) if bundle else 0)
 
 
@@ -158,7 +158,7 @@ class _Loop:
         self.loop, self.pid = asyncio.get_running_loop(), os.getpid()
         self.turns = turns
         self._endpoint = httpx.URL(settings.endpoint)
-        verify = ssl_context(settings, trust_env=trust_env)
+        verify = ssl_context(settings)
         try:
             self.http = httpx.AsyncClient(
                 limits=httpx.Limits(
@@ -171,7 +171,8 @@ class _Loop:
             )
         except ImportError as error:
             raise ConfigError(
-                f"the proxy in {proxy_variables()} needs a package that is not installed: pip install 'httpx[socks]'"
+                f"the proxy in {proxy_variables()} needs a package that is not installed: "
+                "pip install 'octopus-soap[socks]'"
             ) from error
         except (ValueError, httpx.InvalidURL):  # its text may repeat a password
             raise ConfigError(f"{proxy_variables()}: not an address of a proxy or a host that httpx can use") from None
@@ -358,12 +359,17 @@ class AsyncDriver:
         if isinstance(waited, SendFailure):
             return waited
         started = time.monotonic() - waited
-        before = len(opened or ())
+        before, made = len(opened or ()), list[_Stream]()
+        token = _made_here.set(made)
         try:
             answer = await self._within(here, exchange, limit, started, opened)
         finally:
+            _made_here.reset(token)
             if len(opened or ()) == before:  # an open body gives its turn back when it is closed
                 here.turns.release()
+        if isinstance(answer, SendFailure):
+            for stream in made:  # httpcore forgets one that a SOCKS proxy refused
+                await stream.aclose()
         if isinstance(answer, SendFailure) and answer.kind is FailureKind.STALE:
             await here.drop_idle()
         return answer
@@ -385,7 +391,8 @@ class AsyncDriver:
                 kind, TimedOutError(f"no complete answer within the total limit of {limit:.3g} s"), elapsed
             )
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, FramingError, OSError) as error:
-            return failure_of(error, trace, time.monotonic() - started, self._settings.read_timeout)
+            failure = failure_of(error, trace, time.monotonic() - started, self._settings.read_timeout)
+            return through_proxy(failure, self._settings.endpoint)
         except BodyTooLongError:
             return oversized(self._settings.max_reply_bytes, time.monotonic() - started)
         except BodyCodingError as error:
@@ -607,6 +614,17 @@ class _Stream(httpcore.AsyncNetworkStream):
         return self._inner.get_extra_info(info)
 
 
+_made_here: ContextVar[list[_Stream] | None] = ContextVar("octopus_soap_made_here", default=None)
+"""Takes the connections made for the exchange of this task."""
+
+
+def _noted(inner: httpcore.AsyncNetworkStream) -> _Stream:
+    stream, made = _Stream(inner), _made_here.get()
+    if made is not None:
+        made.append(stream)
+    return stream
+
+
 class _Backend(httpcore.AsyncNetworkBackend):
     """Makes connections whose answers pass `Framing`."""
 
@@ -615,7 +633,7 @@ class _Backend(httpcore.AsyncNetworkBackend):
 
     async def connect_tcp(self, host: str, port: int, *args: Any, **kwargs: Any) -> httpcore.AsyncNetworkStream:
         try:
-            return _Stream(await self._inner.connect_tcp(host, port, *args, **kwargs))
+            return _noted(await self._inner.connect_tcp(host, port, *args, **kwargs))
         except RuntimeError as error:
             # asyncio looks names up in a thread, and Python starts none once the main one has returned.
             if "shutdown" not in str(error):
@@ -627,7 +645,7 @@ class _Backend(httpcore.AsyncNetworkBackend):
             raise httpcore.ConnectError(str(error)) from error
         for entry in addresses:
             try:
-                return _Stream(await self._inner.connect_tcp(str(entry[4][0]), port, *args, **kwargs))
+                return _noted(await self._inner.connect_tcp(str(entry[4][0]), port, *args, **kwargs))
             except httpcore.ConnectError as error:
                 failed = error
         raise failed

@@ -43,6 +43,7 @@ from octopus_soap.transport.connections import (
 )
 from octopus_soap.transport.framing import oversized, unreadable
 from octopus_soap.transport.limiter import POLL_SECONDS, stopped, timed, yield_gil
+from octopus_soap.transport.probes import through_proxy
 from octopus_soap.wire.faults import Reply
 from octopus_soap.wire.readers import yield_hook
 
@@ -58,6 +59,7 @@ _PART = 64 * 1024
 """Least size of a part of a reply, unless it is the last one."""
 _NO_LIMIT = 1 << 62
 _OK = 200
+_LOGINS = frozenset({401, 407})
 _ONE_AT_A_TIME: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 """Threads of this interpreter take turns; a free-threaded one decodes as many pages at once as it has processors."""
 
@@ -231,7 +233,7 @@ class BlockingDriver:
             failure = failure_of(error, elapsed, limit, silence, connecting=connecting, handled=handled)
             if failure.kind is FailureKind.STALE:
                 self._connections.drop_idle()
-            return failure
+            return through_proxy(failure, self._settings.endpoint) if own else failure
         except BodyTooLongError:
             return oversized(self._settings.max_reply_bytes, time.monotonic() - started)
         except BodyCodingError as error:
@@ -264,9 +266,18 @@ class BlockingDriver:
         prepared = self._prepared(session, body, headers, target)
         options = merged_options(session, settings, target)
         timeout = (min(settings.connect_timeout, left), min(settings.read_timeout, left))
+        until = time.monotonic() + left
         response: requests.Response = session.get_adapter(target).send(prepared, timeout=timeout, **options)
         for hook in prepared.hooks.get("response", ()):  # such as the second leg of a gateway's login
-            response = hook(response, timeout=timeout, **options) or response
+            if response.status_code in _LOGINS and response.raw is not None:
+                # The hook reads the body before it answers, and knows neither our limits nor a bomb.
+                response._content = self._read_raw(response, until)  # noqa: SLF001 - where requests keeps a body that was read
+                response._content_consumed = True  # type: ignore[attr-defined] # noqa: SLF001 - as above
+                response.raw.release_conn()
+            left = max(0.001, until - time.monotonic())
+            timeout = (min(settings.connect_timeout, left), min(settings.read_timeout, left))
+            another = hook(response, timeout=timeout, **options)
+            response = response if another is None else another  # one with a status of an error is falsy
         return response
 
     def _prepared(

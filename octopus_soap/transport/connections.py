@@ -6,7 +6,8 @@ ever. The classes here stand between the socket and http.client.
 Invariants, directly and through an HTTP, HTTPS or SOCKS proxy:
 
 * The connect limit is one limit for the name look-up, all addresses and the TLS handshake: each address gets its share
-  of what is left. A resolver that hangs cannot be stopped; its thread is left behind and ends with the process.
+  of what is left. A resolver that hangs cannot be stopped, nor can a SOCKS proxy that drips: the thread that waits for
+  it is left behind and ends with the process.
 * Each read and write gets only the time that is left of the total limit, the answer of a proxy to CONNECT included.
 * Every byte of an answer passes `Framing` first. A connection whose answer is not complete, or has bytes behind it, is
   closed and never used again; so is one that was idle for longer than `idle_timeout`.
@@ -26,12 +27,13 @@ import socket
 import sys
 import threading
 import time
+from concurrent.futures import Future, wait
 from contextvars import ContextVar
 from functools import partial
 from http.client import HTTPResponse
 from io import BufferedReader, RawIOBase
 from queue import Empty
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -57,10 +59,13 @@ from octopus_soap.transport.framing import Framing
 from octopus_soap.transport.limiter import ThreadLimiter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from octopus_soap.engine.effects import Tap
     from octopus_soap.settings import OctopusSettings
+
+
+T = TypeVar("T")
 
 
 class MovingDeadline(float):
@@ -211,7 +216,7 @@ class Connections:
 def merged_options(session: requests.Session, settings: OctopusSettings, url: str) -> Any:
     """Return what requests sends with: proxies and certificates of the session, the settings and the environment."""
     verify = None if settings.ca_bundle is None else str(settings.ca_bundle)
-    if verify is None and session.trust_env and session.verify is True:
+    if verify is None and session.verify is True and (session.trust_env or is_loopback(settings.endpoint)):
         verify = ca_from_environment() or None
     return session.merge_environment_settings(url, {}, stream=True, verify=verify, cert=None)
 
@@ -300,7 +305,7 @@ def failure_of(
     # What requests raises itself, of certificates it cannot find, is a bare OSError.
     if names & _NEVER_SENT or (connecting and not sent and ("SSLError" in names or type(error) is OSError)):
         return SendFailure(
-            FailureKind.NOT_SENT, ConnectFailedError(f"could not connect: {reason}{_from(names)}"), elapsed
+            FailureKind.NOT_SENT, ConnectFailedError(f"could not connect: {reason}{_from(names, reason)}"), elapsed
         )
     if any(isinstance(part, TimeoutError) for part in chain) or names & {"ReadTimeoutError", "ReadTimeout"}:
         late = elapsed >= limit - 0.05  # timers and clocks differ by a little
@@ -313,8 +318,10 @@ def failure_of(
     return SendFailure(FailureKind.AMBIGUOUS, TransportError(f"the answer broke off: {reason}"), elapsed)
 
 
-def _from(names: set[str]) -> str:
+def _from(names: set[str], reason: str) -> str:
     """The variables that a failure is about, which came before any connection; empty if it is about none."""
+    if "InvalidSchema" in names and reason.endswith("for SOCKS support."):
+        return f" (from {proxy_variables()}): pip install 'octopus-soap[socks]'"
     if names & _PROXY_REFUSED:
         return f" (from {proxy_variables()})"
     if names == {"OSError"}:  # requests' own, of certificates that are not there
@@ -489,6 +496,56 @@ class _SharedConnectMixin(_DeadlineMixin):
         return sock
 
 
+class _LimitedConnectMixin(_DeadlineMixin):
+    """Connections that another library makes, with a limit for each read only: ours holds for all of them."""
+
+    def _new_conn(self) -> Any:
+        limit = self.timeout if isinstance(self.timeout, (int, float)) else None
+        ends = [end for end in (deadline.get(), None if limit is None else time.monotonic() + limit) if end is not None]
+        connect: Callable[[], Any] = super()._new_conn  # type: ignore[misc] # urllib3's connection stands behind this mixin
+        try:
+            return _ended_by(min(ends, default=None), connect, "octopus-soap-socks", lambda late: late.close())
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, "the proxy did not connect in time") from error
+
+
+def _ended_by(
+    until: float | None, work: Callable[[], T], name: str, too_late: Callable[[T], object] | None = None
+) -> T:
+    """Return what *work* returns, at *until* (monotonic) the latest.
+
+    It has no limit of its own: it goes on in a daemon thread, and what it makes then is given to *too_late*.
+
+    Raises:
+        TimeoutError: It took too long.
+        Exception: What it raises.
+    """
+    if until is None:
+        return work()
+    ended: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            made = work()
+        except Exception as error:  # noqa: BLE001 - raised in the thread that waits
+            if ended.set_running_or_notify_cancel():
+                ended.set_exception(error)
+            return
+        if ended.set_running_or_notify_cancel():
+            ended.set_result(made)
+        elif too_late is not None:
+            too_late(made)
+
+    try:
+        threading.Thread(target=run, name=name, daemon=True).start()
+    except RuntimeError:  # the interpreter shuts down, or has as many threads as it may have
+        run()
+    wait([ended], max(0.0, until - time.monotonic()))
+    if ended.cancel():
+        raise TimeoutError("it took too long")
+    return ended.result()
+
+
 def resolve(host: str, port: int, until: float | None = None) -> list[Any]:
     """Return the addresses of *host*, as `socket.getaddrinfo` does, at *until* (monotonic) the latest.
 
@@ -499,28 +556,10 @@ def resolve(host: str, port: int, until: float | None = None) -> list[Any]:
     look_up = partial(socket.getaddrinfo, host.strip("[]"), port, allowed_gai_family(), socket.SOCK_STREAM)
     if until is None or _is_address(host):
         return look_up()
-    found: list[Any] = []
-
-    def ask() -> None:
-        try:
-            found.append(look_up())
-        except (OSError, UnicodeError) as error:
-            found.append(error)
-
-    thread = threading.Thread(target=ask, name="octopus-soap-dns", daemon=True)
     try:
-        thread.start()
-    except RuntimeError:  # the interpreter shuts down, or has as many threads as it may have
-        ask()
-    else:
-        thread.join(max(0.0, until - time.monotonic()))
-    if not found:
-        raise TimeoutError(f"no answer about {host} in time")
-    if isinstance(found[0], UnicodeError):
-        raise socket.gaierror(socket.EAI_NONAME, "not a host name")
-    if isinstance(found[0], OSError):
-        raise found[0]
-    return list(found[0])
+        return _ended_by(until, look_up, "octopus-soap-dns")
+    except UnicodeError:
+        raise socket.gaierror(socket.EAI_NONAME, "not a host name") from None
 
 
 def _is_address(host: str) -> bool:
@@ -649,11 +688,11 @@ def _empty(queue: Any) -> None:
 
 
 def _socks_pools() -> tuple[type[Any], type[Any]]:
-    """Pools of connections through a SOCKS proxy; their connecting is the SOCKS library's."""
+    """Pools of connections through a SOCKS proxy; their connecting is the SOCKS library's, within our limit."""
     from urllib3.contrib import socks  # noqa: PLC0415 - needs PySocks
 
     def pool(base: type[Any], connection: type[Any]) -> type[Any]:
-        made = type(connection.__name__, (_DeadlineMixin, connection), {})
+        made = type(connection.__name__, (_LimitedConnectMixin, connection), {})
         return type(base.__name__, (_PoolMixin, base), {"ConnectionCls": made})
 
     return (

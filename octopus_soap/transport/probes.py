@@ -15,12 +15,14 @@ from urllib.parse import urlsplit
 import requests
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 
-from octopus_soap._http import is_loopback
+from octopus_soap._http import is_loopback, proxy_variables
+from octopus_soap.engine.retry import FailureKind
 from octopus_soap.errors import ConnectFailedError, TimedOutError
 from octopus_soap.settings import server_of
 from octopus_soap.transport.connections import merged_options
 
 if TYPE_CHECKING:
+    from octopus_soap.engine.effects import SendFailure
     from octopus_soap.settings import OctopusSettings
 
 
@@ -60,6 +62,17 @@ def proxy_for(endpoint: str) -> str:
     except ValueError:  # it repeats what it could not read, which may be a part of the password
         return _UNREADABLE
     return f"{parts.hostname}{port}" if parts.hostname else _UNREADABLE
+
+
+def through_proxy(failure: SendFailure, endpoint: str) -> SendFailure:
+    """Name the proxy in a *failure* to connect to *endpoint*, if the environment has one for it; return the failure."""
+    if (
+        failure.kind is FailureKind.NOT_SENT
+        and "(from " not in failure.error.message
+        and (proxy := proxy_for(endpoint))
+    ):
+        failure.error.message += f" (through the proxy {proxy}, from {proxy_variables()})"
+    return failure
 
 
 def resolve(host: str, port: int, seconds: float) -> list[str]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections import Counter
 from functools import cache
 from html import escape, unescape
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -150,11 +151,8 @@ class Redactor:
                 value = pattern.sub(MASK, value)
                 lowered = value.lower()
         for secret, start in self._starts:
-            while (place := lowered.find(start)) >= 0 and len(lowered) == len(value):
-                end = place + len(start)
-                while end < len(lowered) and end - place < len(secret) and lowered[end] == secret[end - place]:
-                    end += 1
-                value = value[:place] + MASK + value[end:]
+            if start in lowered:
+                value = _without_beginnings(value, secret, start)
                 lowered = value.lower()
         return value
 
@@ -165,6 +163,21 @@ class Redactor:
         text = (value if limit is None else value[: limit * 4]).decode("utf-8", "replace")
         text = self.text("".join(_without_secret_members(text)))
         return text if limit is None else text[:limit]
+
+
+def _without_beginnings(value: str, secret: str, start: str) -> str:
+    """Return *value* with every piece masked that begins like *secret*, with at least *start* of it."""
+    lowered = value.lower()
+    if len(lowered) != len(value):  # a letter whose small form is two
+        lowered = "".join(low if len(low := letter.lower()) == 1 else letter for letter in value)
+    pieces, at = list[str](), 0
+    while (place := lowered.find(start, at)) >= 0:
+        end = place + len(start)
+        while end < len(lowered) and end - place < len(secret) and lowered[end] == secret[end - place]:
+            end += 1
+        pieces += value[at:place], MASK
+        at = end
+    return "".join([*pieces, value[at:]])
 
 
 def _without_secret_members(text: str) -> Iterator[str]:
@@ -366,8 +379,9 @@ def _end_of_tag(text: str, at: int, missing: set[str]) -> int:
 
 def _end_of_doctype(text: str, at: int) -> int:
     """Where the DOCTYPE at *at* ends, its internal subset included; negative if it does not."""
-    end, subset = text.find(">", at), text.find("[", at)
-    if 0 <= subset < end:
+    end = text.find(">", at)
+    subset = text.find("[", at, max(at, end))
+    if subset >= 0:
         closing = text.find("]", subset)
         end = text.find(">", closing) if closing >= 0 else -1
     return end + 1 if end >= 0 else -1
@@ -380,6 +394,8 @@ class _Masking:
         self._masker = masker
         self._tokens = list(_tokens(text))
         self._open: list[tuple[str, bool]] = []
+        self._names = Counter[str]()
+        """Names of the open elements."""
         first = next((token.raw for token in self._tokens if token.kind == "tag"), "")
         self._message = _name_of(first) == "envelope"
         self._shown = shown_members()
@@ -418,13 +434,16 @@ class _Masking:
         attributes = inner.removesuffix("/")
         local = _name_of(tag)
         if closing:
-            if any(local == known for known, _ in self._open):
-                while self._open.pop()[0] != local:
-                    pass
+            while self._names[local]:
+                known = self._open.pop()[0]
+                self._names[known] -= 1
+                if known == local:
+                    break
             return f"</{name}>"
         if not empty:
             inside = bool(self._open) and self._open[-1][1]
             self._open.append((local, inside or _hides(local)))
+            self._names[local] += 1
         kept = "".join(
             f" {key}={value if _SAFE_ATTRIBUTE.fullmatch(key) else repr(MASK)}"
             for key, value in _ATTRIBUTE.findall(attributes)

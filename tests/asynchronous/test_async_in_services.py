@@ -227,12 +227,12 @@ def test_clients_that_trust_the_same_share_one_tls_context(service: Emulator, tm
     bundle.write_bytes(Path(certifi.where()).read_bytes())
     secure = {"endpoint": "https://shop.example/x.svc"}
     default, own = settings(service, **secure), settings(service, **secure, ca_bundle=bundle)
-    assert ssl_context(default, trust_env=True) is ssl_context(default, trust_env=True)
-    assert ssl_context(own, trust_env=True) is ssl_context(own, trust_env=True)
-    assert ssl_context(own, trust_env=True) is not ssl_context(default, trust_env=True)
-    before = ssl_context(own, trust_env=True)
+    assert ssl_context(default) is ssl_context(default)
+    assert ssl_context(own) is ssl_context(own)
+    assert ssl_context(own) is not ssl_context(default)
+    before = ssl_context(own)
     os.utime(bundle, ns=(1, 1))
-    assert ssl_context(own, trust_env=True) is not before, "a bundle that was renewed is read again"
+    assert ssl_context(own) is not before, "a bundle that was renewed is read again"
 
 
 def test_certificates_that_cannot_be_read_are_a_config_error(service: Emulator, tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_an_order_is_certainly_not_sent_where_the_machines_certificates_are_miss
 
 @pytest.mark.parametrize("endpoint", ["https://shop.example/x.svc", "http://127.0.0.1:9/x.svc"])
 def test_every_tls_context_verifies(endpoint: str, service: Emulator) -> None:
-    context = ssl_context(settings(service, endpoint=endpoint), trust_env=False)
+    context = ssl_context(settings(service, endpoint=endpoint))
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import shutil
 import socket
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 
 from octopus_soap import (
     AsyncOctopusClient,
@@ -112,6 +114,11 @@ def test_relative_namespace_names_can_be_pinned() -> None:
     assert len(pinned_files({main.url: main, part.url: part}, "")) == 2
 
 
+def without_pysocks(*_: Any, **__: Any) -> None:
+    """What requests has in place of its manager if PySocks is not installed."""
+    raise requests.exceptions.InvalidSchema("Missing dependencies for SOCKS support.")
+
+
 PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 ENVIRONMENTS = {
     "socks without its library": {"ALL_PROXY": "socks5h://127.0.0.1:1"},
@@ -139,6 +146,9 @@ def test_a_proxy_no_client_can_use_is_an_error_of_ours_that_names_it(
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
+    if "ALL_PROXY" in environment:  # as where the libraries are not installed
+        monkeypatch.setitem(sys.modules, "socksio", None)
+        monkeypatch.setattr(requests.adapters, "SOCKSProxyManager", without_pysocks)
     arguments = ("A",) if method == "is_sku_exist" else ()
 
     async def ask() -> Any:
@@ -156,6 +166,7 @@ def test_a_proxy_no_client_can_use_is_an_error_of_ours_that_names_it(
             said = str(error)
         assert "pa55word" not in said
         assert "NO_PROXY" in environment or next(iter(environment)) in said
+        assert ("pip install 'octopus-soap[socks]'" in said) is ("ALL_PROXY" in environment)
 
 
 def test_certificates_that_are_not_there_are_named_with_their_variable(

@@ -1,4 +1,4 @@
-"""Connections of both clients: one connect limit, idle age, proxies, origins, logins, certificates, threads after main."""
+"""Connections of both clients: one connect limit, idle age, proxies, origins, threads after main."""
 
 from __future__ import annotations
 
@@ -118,21 +118,6 @@ def test_the_total_limit_holds_through_a_proxy_that_drips(
                 client.is_sku_exist("A")
         finally:
             client.close()
-
-
-@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
-@pytest.mark.parametrize("kind", ["blocking", "async"])
-def test_both_clients_obey_the_same_variables_about_certificates(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Any, kind: str, name: str
-) -> None:
-    asked: list[str] = []
-    for other in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
-        monkeypatch.delenv(other, raising=False)
-    monkeypatch.setenv(name, str(tmp_path / "ca.pem"))
-    from octopus_soap._http import ca_from_environment
-
-    asked.append(ca_from_environment())
-    assert asked == [str(tmp_path / "ca.pem")], kind
 
 
 AFTER_MAIN = """
