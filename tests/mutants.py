@@ -285,6 +285,27 @@ FAULTS = [
         _BOUNDARIES,
         "a stream sends two different prices for one SKU",
     ),
+    Fault(
+        "engine/inputs.py",
+        "sum(1 for size in room if size <= most)",
+        "sum(1 for size in room if size < most)",
+        ("engine/test_inputs.py",),
+        "a batch cut by bytes has one item less than fits",
+    ),
+    Fault(
+        "engine/inputs.py",
+        "or len(set(inputs)) < len(inputs):",
+        "or len(set(inputs)) < 0:",
+        ("engine/test_inputs.py",),
+        "equal SKUs are asked twice, and the answer's one row belongs to the last",
+    ),
+    Fault(
+        "engine/outcomes.py",
+        "if key != entry.key or problems or len(entry.indices) != 1:",
+        "if problems or len(entry.indices) != 1:",
+        ("engine/test_matching.py",),
+        "a row is the answer to the input in its place, whatever SKU it names",
+    ),
     # -- rows and inputs -----------------------------------------------------------------------------------------
     Fault(
         "engine/outcomes.py",

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
@@ -254,7 +255,7 @@ class ListCall(Generic[T]):
         inputs: what the caller passed.
         check: checks one input.
         reads: what the reply is decoded to; rows are matched to the inputs by key.
-        judge_row: says what a row means for its input; None if the row is the answer.
+        judge_row: says what a row means for its input; None, or a verdict of None, if the row is the answer.
         judge_reply: says what a reply without rows means for every input; None if its arrival is the answer.
         account_id: overrides the client's.
         batch_size: overrides the rule's limit, downwards or (if the limit is ours) upwards.
@@ -266,7 +267,7 @@ class ListCall(Generic[T]):
     inputs: Iterable[Any]
     check: Callable[[Any], CheckedInput]
     reads: Reads
-    judge_row: Callable[[Any], ItemVerdict[T]] | None = None
+    judge_row: Callable[[Any], ItemVerdict[T] | None] | None = None
     judge_reply: Callable[[Decoded], ItemVerdict[T]] | None = None
     account_id: str | None = field(default=None, repr=False)
     batch_size: int | None = None
@@ -400,10 +401,29 @@ class BatchInputs:
         self._around = len(self._head) + len(self._tail)
         self._write_row = context.codec.row_writer(operation, rule.listed)
         inputs = check_iterable(call.inputs, rule.listed, call.model)
-        self._items = self._as_they_come(inputs) if streaming else self._all_checked(inputs)
+        self._items = self._as_they_come(inputs) if streaming else iter(())
+        if not streaming:
+            given = list(inputs)
+            self.total = len(given)
+            self.checked = self._all_plain(given, rule.listed) or self._all_checked(given)
 
     def batches(self) -> Iterator[list[BatchItem]]:
         """Yield the items, batch by batch, each as large as is known to work when it is taken."""
+        return self._as_they_are_taken() if self.total is None else self._cut(self.checked)
+
+    def _cut(self, items: list[BatchItem]) -> Iterator[list[BatchItem]]:
+        """Cut items whose keys all differ."""
+        start, most = 0, self._context.max_request_bytes - self._around
+        while start < len(items):
+            batch = items[start : start + self._context.memory.rows(self._operation, self._size)]
+            sizes = [len(entry.row) for entry in batch]
+            if len(batch) > 1 and sum(sizes) > most:
+                room = accumulate(sizes)
+                del batch[max(1, sum(1 for size in room if size <= most)) :]
+            start += len(batch)
+            yield batch
+
+    def _as_they_are_taken(self) -> Iterator[list[BatchItem]]:
         pending: BatchItem | None = None
         while True:
             batch, pending = self._next_batch(pending)
@@ -440,17 +460,30 @@ class BatchInputs:
             located = [replace(p, index=entry.indices[0], key=entry.key) for p in error.problems]
             raise InvalidInputError(located) from None
 
-    def _all_checked(self, inputs: Iterable[Any]) -> Iterator[BatchItem]:
+    def _all_plain(self, inputs: list[Any], listed: str) -> list[BatchItem] | None:
+        """Return the items of *inputs* if they are SKUs that differ and need no second look; None otherwise.
+
+        Lists of SKUs are long, and nearly all are so. Whatever is found here, they are then looked at one by one.
+        """
+        if self._call.check is not sku or self._guard is not None or set(map(type, inputs)) != {str}:
+            return None
+        if not all(inputs) or max(map(len, inputs)) > SKU_LENGTH or len(set(inputs)) < len(inputs):
+            return None
+        rows = self._context.codec.text_rows(self._operation, listed)(inputs)
+        if rows is None:
+            return None
+        return [
+            BatchItem(key, key, key, (index,), row) for index, (key, row) in enumerate(zip(inputs, rows, strict=True))
+        ]
+
+    def _all_checked(self, inputs: list[Any]) -> list[BatchItem]:
         entries: dict[str, BatchItem] = {}
         problems: list[Problem] = []
-        index = -1
         for index, given in enumerate(inputs):
             self._take(index, given, entries, problems)
-        self.total = index + 1
         if problems:
             raise InvalidInputError(problems, remedy=self._remedy())
-        self.checked = list(entries.values())
-        return iter(self.checked)
+        return list(entries.values())
 
     def _as_they_come(self, inputs: Iterable[Any]) -> Iterator[BatchItem]:
         for index, given in enumerate(inputs):

@@ -99,6 +99,8 @@ def outcomes_of(
         if verdict.status is OutcomeStatus.UNKNOWN:
             verdict = verdict._replace(error=ProtocolError(verdict.message, info=info))
         return same_for_all(batch, verdict), []
+    if refusal is None and (usual := _in_order(batch, decoded.rows, call.judge_row)) is not None:
+        return usual, []
     matched = match_rows(list(map(_KEY, batch)), decoded.rows)
     rows, contradicted = matched.rows, matched.contradicted
     row_is_answer = call.judge_row is None and refusal is None and not contradicted
@@ -119,6 +121,31 @@ def outcomes_of(
     return outcomes, matched.notes
 
 
+def _in_order(
+    batch: list[BatchItem], rows: list[Row], judge: Callable[[Any], ItemVerdict[Any] | None] | None
+) -> list[ItemOutcome[Any]] | None:
+    """Return the outcomes of *batch* if each of its items has one row, in their order, and each is ok.
+
+    That is how nearly every answer is, and then nothing has to be matched. None if it is otherwise.
+    """
+    if len(rows) != len(batch):
+        return None
+    ok = OutcomeStatus.OK
+    outcomes: list[ItemOutcome[Any]] = []
+    add = outcomes.append
+    for entry, (key, value, problems, _) in zip(batch, rows, strict=True):
+        if key != entry.key or problems or len(entry.indices) != 1:
+            return None
+        verdict = None if judge is None else judge(value)
+        if verdict is None:
+            add(ItemOutcome(entry.indices[0], key, ok, value, "", None, entry.input, None, entry.filled))
+        elif verdict[0] is ok:
+            add(ItemOutcome(entry.indices[0], key, ok, verdict[1], verdict[2], None, entry.input, None, entry.filled))
+        else:
+            return None
+    return outcomes
+
+
 def _row_verdict(
     row: Row | None, call: ListCall[T], info: CallInfo, *, reading: bool, rivals: list[Row] | None
 ) -> ItemVerdict[T]:
@@ -137,7 +164,7 @@ def _row_verdict(
     if row.problems:
         unreadable = ProtocolError(f"cannot read the row: {'; '.join(str(p) for p in row.problems[:3])}", info=info)
         return ItemVerdict(unsure, error=unreadable, raw=row.raw)
-    verdict = ItemVerdict(OutcomeStatus.OK, row.value) if call.judge_row is None else call.judge_row(row.value)
+    verdict = (call.judge_row and call.judge_row(row.value)) or ItemVerdict(OutcomeStatus.OK, row.value)
     if verdict.status is OutcomeStatus.UNKNOWN:
         return ItemVerdict(unsure, error=ProtocolError(verdict.message, info=info))
     return verdict
@@ -255,24 +282,29 @@ def _fold(key: str) -> str:
 # -- the meaning of a row, by operation --------------------------------------------------------------------------------
 
 
+_EXISTS = {answer: ItemVerdict(OutcomeStatus.OK, answer) for answer in (True, False)}
+
+
 def exists(row: IsSkuExistResponse) -> ItemVerdict[bool]:
     """Judge one row of an existence check."""
+    if not row.error_message and row.result is not None:
+        return _EXISTS[row.result]
     if row.result is None:
         message = row.error_message or "the row has no result"
         return ItemVerdict(OutcomeStatus.REJECTED if row.error_message else OutcomeStatus.UNKNOWN, None, message)
     return ItemVerdict(OutcomeStatus.OK, row.result, row.error_message or "")
 
 
-def quantity(row: QuantityInfoResponse) -> ItemVerdict[QuantityInfoResponse]:
-    """Judge one row of a quantity list."""
-    if row.error_message:
-        return ItemVerdict(OutcomeStatus.REJECTED, None, row.error_message)
-    return ItemVerdict(OutcomeStatus.OK, row)
+def quantity(row: QuantityInfoResponse) -> ItemVerdict[QuantityInfoResponse] | None:
+    """Judge one row of a quantity list; None if it is the answer."""
+    return ItemVerdict(OutcomeStatus.REJECTED, None, row.error_message) if row.error_message else None
 
 
-def updated(row: UpdateItemResponse) -> ItemVerdict[UpdateItemResponse]:
-    """Judge one row of an update or upload."""
+def updated(row: UpdateItemResponse) -> ItemVerdict[UpdateItemResponse] | None:
+    """Judge one row of an update or upload; None if it is the answer."""
     if row.result is True:
+        if not row.error_message:
+            return None
         return ItemVerdict(OutcomeStatus.OK, row, row.error_message or "")
     if row.result is None:
         return ItemVerdict(OutcomeStatus.UNKNOWN, None, row.error_message or "the row has no result")

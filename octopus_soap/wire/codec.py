@@ -78,6 +78,10 @@ class Codec:
         """What encodes one row of a list call."""
         return self._encoder(operation).row_writer(listed)
 
+    def text_rows(self, operation: str, listed: str) -> Callable[[list[str]], list[bytes] | None]:
+        """What encodes rows of a list call that are texts, all at once; it returns None if they are not plain."""
+        return self._encoder(operation).text_rows(listed)
+
     def _make_encoder(self, operation: str) -> RequestEncoder:
         return RequestEncoder(self._operation(operation), self._utc_suffix)
 

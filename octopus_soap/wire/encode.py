@@ -73,6 +73,7 @@ class RequestEncoder:
         self._operation = operation
         self._steps = cache(self._argument_steps)
         self.row_writer = cache(self._row_writer)
+        self.text_rows = cache(self._text_rows)
         self._prefixes = _prefixes(operation.request)
         self._formats = scalar_formats(utc_suffix)
         self._writers: dict[int, Write] = {}
@@ -101,11 +102,7 @@ class RequestEncoder:
 
     def _row_writer(self, listed: str) -> Callable[[Any], bytes]:
         """Return what encodes one row of the list parameter *listed*; kept as `row_writer`."""
-        member = self._operation.parameter(listed)
-        repeated = member if member.many else member.shape.items
-        if repeated is None:
-            raise ContractError(f"the contract in force does not declare {member.name} as a list")
-        write = self._writer(repeated, one=True)
+        write = self._writer(self._repeated(listed), one=True)
 
         def row(value: Any) -> bytes:
             out: list[str] = []
@@ -113,6 +110,34 @@ class RequestEncoder:
             return "".join(out).encode()
 
         return row
+
+    def _text_rows(self, listed: str) -> Callable[[list[str]], list[bytes] | None]:
+        """Return what encodes many texts at once as rows of *listed*, each as `row_writer` would; kept as `text_rows`.
+
+        It returns None for texts that must be looked at one by one.
+        """
+        repeated = self._repeated(listed)
+        if not repeated.shape.scalar or self._formats.get(repeated.shape.scalar, _text) is not _text:
+            return lambda _: None
+        tag = self._tag(repeated)
+        between = f"</{tag}>{_ROWS}<{tag}>"
+
+        def rows(texts: list[str]) -> list[bytes] | None:
+            joined = "".join(texts)
+            plain = joined.isascii() and joined.isprintable() and not ("<" in joined or "&" in joined or ">" in joined)
+            if not plain and _SPECIAL.search(joined) is not None:
+                return None
+            return f"<{tag}>{between.join(texts)}</{tag}>".encode().split(_ROWS.encode())
+
+        return rows
+
+    def _repeated(self, listed: str) -> Member:
+        """Return the element that is repeated in the list parameter *listed*."""
+        member = self._operation.parameter(listed)
+        repeated = member if member.many else member.shape.items
+        if repeated is None:
+            raise ContractError(f"the contract in force does not declare {member.name} as a list")
+        return repeated
 
     def _argument_steps(self, names: tuple[str, ...], listed: str = "") -> list[tuple[str, Write]]:
         """Return the writers of the arguments *names*, in the contract's order; kept as `_steps`."""
