@@ -9,6 +9,8 @@ Invariants:
   the hidden file is. Then the file gets its name, and the ledger forgets the hidden one. Then the order is confirmed.
 * A reader may take a file away as soon as it sees it, and no crash brings it back.
 * A file's name matches `*.jsonl`, whatever the order's id is.
+* No other file is overwritten, as of another shop that writes to the same folder and has an order of that id. The order
+  stays in every report, and is not confirmed, until that file was taken away. Hidden names differ by channel.
 
 On failure:
 
@@ -21,9 +23,11 @@ On failure:
 from __future__ import annotations
 
 import errno
+import filecmp
 import hashlib
 import os
 import re
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, unquote
@@ -33,11 +37,12 @@ from sqlalchemy import select, update
 from octopus_soap._http import private_opener
 from octopus_soap.errors import ConfigError
 from octopus_soap.jobs.handlers import DestinationError
-from octopus_soap.jobs.tables import CHANGED, CONFIRMED, HANDLED, KEPT, ORDERS, WAITING
+from octopus_soap.jobs.tables import CHANGED, CHANNEL, CONFIRMED, HANDLED, KEPT, ORDERS, WAITING
 from octopus_soap.models import OrderResponseItem
 from octopus_soap.tables.cells import as_json, csv_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
     from os import PathLike
 
     from octopus_soap.jobs.ledger import Ledger
@@ -47,6 +52,7 @@ Kind = Literal["jsonl", "json", "csv", "excel"]
 KINDS: tuple[Kind, ...] = ("jsonl", "json", "csv", "excel")
 
 _PART = ".part"
+_TAG = re.compile(r"\.[0-9a-f]{8}$")
 _LONGEST = 150
 """Characters of a key in a file's name; what most file systems take with room to spare."""
 _NOT_THE_ORDERS_FAULT = frozenset(
@@ -108,7 +114,7 @@ class OrderFiles:
     def __init__(self, folder: str | PathLike[str], kind: Kind = "jsonl") -> None:
         if kind not in KINDS:
             raise ConfigError(f"orders are written as {', '.join(KINDS)}, not as {str(kind)[:40]!r}")
-        self.folder, self._kind = Path(folder), kind
+        self.folder, self._kind, self._tag = Path(folder), kind, ""
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def __call__(self, order: OrderResponseItem, delivery: OrderDelivery) -> None:
@@ -119,7 +125,8 @@ class OrderFiles:
                 file.write(self._content(order, delivery).encode())
                 file.flush()
                 os.fsync(file.fileno())
-            _to_disk(self.folder)
+            with _folder(self.folder) as to_disk:
+                to_disk()
         except OSError as error:
             if error.errno in _NOT_THE_ORDERS_FAULT:
                 raise DestinationError(f"cannot write {hidden}: {error.strerror or error}") from error
@@ -135,19 +142,21 @@ class OrderFiles:
         Returns:
             How many files were named.
         """
+        self._tag = _tag(ledger)
         named = 0
         for key, path in _unfinished(ledger):
             if path.exists():
-                _publish(path)
+                if not _named(path):
+                    continue
                 named += 1
             _finish(ledger, key, again=not path.parent.is_dir())
         hidden = [path for path in self.folder.iterdir() if path.name.startswith(".") and path.suffix == _PART]
-        states = _states(ledger, [_key(path) for path in hidden])
-        for path in hidden:
+        mine = [path for path in hidden if _tagged(path) in {"", self._tag}]
+        states = _states(ledger, [_key(path) for path in mine])
+        for path in mine:
             state = states.get(_key(path))
             if state in {HANDLED, CONFIRMED, KEPT, CHANGED}:
-                _publish(path)
-                named += 1
+                named += _named(path)
             elif state is not None:  # a file of another channel's order is left alone
                 path.unlink()
         return named
@@ -163,7 +172,7 @@ class OrderFiles:
     def _hidden(self, delivery: OrderDelivery) -> Path:
         ending = "csv" if self._kind == "excel" else self._kind
         version = f".r{delivery.revision}" if delivery.revision > 1 else ""
-        return self.folder / f".{_stem(delivery.key)}{version}.{ending}{_PART}"
+        return self.folder / f".{_stem(delivery.key)}{version}.{ending}{self._tag}{_PART}"
 
 
 def _stem(key: str) -> str:
@@ -177,12 +186,52 @@ def _stem(key: str) -> str:
 
 
 def _publish(hidden: Path) -> None:
-    hidden.replace(hidden.with_name(hidden.name.removeprefix(".").removesuffix(_PART)))
-    _to_disk(hidden.parent)
+    """Give a file its name.
+
+    Raises:
+        FileExistsError: another file has it.
+    """
+    final = hidden.with_name(_without_tag(hidden))
+    with _folder(hidden.parent) as to_disk:
+        if os.path.lexists(final) and not _equal(hidden, final):
+            message = "another file has this name; take it away, and the next run names this one"
+            raise FileExistsError(errno.EEXIST, message, str(final))
+        hidden.replace(final)
+        to_disk()
+
+
+def _named(hidden: Path) -> bool:
+    """Give a file its name if no other file has it."""
+    try:
+        _publish(hidden)
+    except FileExistsError:  # the order stays in the reports with the reason
+        return False
+    return True
+
+
+def _equal(one: Path, other: Path) -> bool:
+    return other.is_file() and filecmp.cmp(one, other, shallow=False)
+
+
+def _tag(ledger: Ledger) -> str:
+    """Return what the hidden names of a channel end with, so that it tells its own from those of others."""
+    with ledger.reading() as connection:
+        mine = select(CHANNEL.c.account_hash).where(CHANNEL.c.channel == ledger.channel)
+        salted = connection.execute(mine).scalar_one_or_none()
+    return "" if salted is None else f".{hashlib.sha256(salted.encode()).hexdigest()[:8]}"
+
+
+def _tagged(hidden: Path) -> str:
+    found = _TAG.search(hidden.name.removesuffix(_PART))
+    return found[0] if found is not None else ""
+
+
+def _without_tag(hidden: Path) -> str:
+    return _TAG.sub("", hidden.name.removeprefix(".").removesuffix(_PART))
 
 
 def _key(hidden: Path) -> str:
-    stem = hidden.name.removeprefix(".").removesuffix(_PART).rpartition(".")[0]
+    stem = _without_tag(hidden).rpartition(".")[0]
     return unquote(re.sub(r"\.r\d+$", "", stem))
 
 
@@ -214,13 +263,19 @@ def _states(ledger: Ledger, keys: list[str]) -> dict[str, str]:
     return found
 
 
-def _to_disk(folder: Path) -> None:
-    """Force a folder's names to the disk, if the system can."""
+@contextmanager
+def _folder(folder: Path) -> Generator[Callable[[], None]]:
+    """Keep others from naming files in a folder; yield what forces its names to the disk, if the system can."""
     if os.name != "posix":
+        yield lambda: None
         return
+    import fcntl  # noqa: PLC0415 - not on every system
+
     handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        with suppress(OSError):  # a network share may not have it
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield lambda: os.fsync(handle)
     finally:
         os.close(handle)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import io
 import json
 import os
 import shutil
@@ -91,6 +92,40 @@ def test_what_a_crash_left_is_named_if_the_order_is_handled_and_thrown_away_if_n
     assert OrderFiles(tmp_path).recover(ledger) == 1
     left = [name for name in names(tmp_path) if "ledger" not in name]
     assert left == [".999.jsonl.part", f"{handled}.jsonl"], "the other one is of another channel"
+
+
+def test_a_file_of_another_shop_is_not_overwritten_and_the_order_waits_until_it_is_taken_away(
+    service: Emulator, client: OctopusClient, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sold, folder = sell(service, 1), tmp_path / "orders"
+    other = ledger.for_channel("other shop")
+    shops = [(OrderFiles(folder), OrderInbox(client, channel)) for channel in (other, ledger)]
+    other.bind(client)
+    ledger.bind(client)
+    with monkeypatch.context() as patched:
+        patched.setattr(order_files, "_publish", lambda _: 1 / 0)
+        for (files, inbox), channel in zip(shops, (other, ledger), strict=True):
+            files.recover(channel)
+            assert inbox.run(files).exit_code == 1
+    assert len(names(folder)) == 2, "hidden files of two channels have two names"
+    shops[0][0].recover(other)
+    theirs = folder / f"{sold}.jsonl"
+    theirs.write_text("the other shop's order")
+    files, inbox = shops[1]
+    for _ in range(2):
+        assert files.recover(ledger) == 0
+        report = inbox.run(files)
+        assert (report.exit_code, [p.key for p in report.problems]) == (1, [sold])
+        assert theirs.read_text() == "the other shop's order"
+    assert not service.store.orders()[int(sold)].confirmed
+    theirs.unlink()
+    assert files.recover(ledger) == 1
+    assert inbox.run(files).exit_code == 0
+    assert (names(folder), service.store.orders()[int(sold)].confirmed) == ([f"{sold}.jsonl"], True)
+    late = sell(service, 2)
+    (folder / f"{late}.jsonl").mkdir()
+    report = inbox.run(files)
+    assert (report.exit_code, "another file has this name; take it away" in report.problems[0].message) == (1, True)
 
 
 def test_a_file_without_its_name_is_named_in_its_own_folder_before_its_order_is_confirmed(
@@ -197,8 +232,10 @@ def rows_of(order: OrderResponseItem, folder: Path, kind: Any) -> list[dict[str,
     OrderFiles(folder / kind, kind)(order, delivery)
     for call in delivery._afterwards:
         call()
-    with (folder / kind / "1.csv").open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file))
+    path = folder / kind / "1.csv"
+    text = path.read_text(encoding="utf-8-sig")
+    path.unlink()
+    return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
 def test_a_file_that_cannot_be_written_leaves_its_order_unconfirmed(
