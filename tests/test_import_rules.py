@@ -47,7 +47,7 @@ ARROWS: dict[str, set[str]] = {
     "fleet": {"client", "errors", "jobs", "settings"},
     "gateway": {"_http", "_version", "client", "errors", "models", "operations", "results", "transport", "wire"},
     "octopia": {"_http", "errors"},  # another API: it shares leaves with this one, and no flow code
-    "console": {"_version", "emulator", "errors", "extras", "testing", "wire"},
+    "console": {"_version", "emulator", "errors", "extras", "fleet", "jobs", "testing", "wire"},
     "demo": {"client", "emulator", "errors", "models", "operations", "settings"},
     "testing": {"_http", "_version", "client", "emulator", "engine", "errors", "models", "settings", "wire"},
     "cli": {

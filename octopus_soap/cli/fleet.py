@@ -519,6 +519,53 @@ def status(
         raise typer.Exit(1)
 
 
+@app.command("console")
+def console(
+    *,
+    port: Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help="Port on the address.")] = 9809,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Address to listen on; another machine's needs a token.")
+    ] = "127.0.0.1",
+    allow_actions: Annotated[
+        bool, typer.Option("--allow-actions", help="Let it pause and resume merchants, and try held keys again.")
+    ] = False,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            envvar="OCTOPUS_CONSOLE_TOKEN",
+            help="What it asks for, 16 characters or more. Other users can see command-line arguments; prefer the "
+            "variable.",
+        ),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="A name besides localhost that browsers reach it by; with a token. Repeatable."
+        ),
+    ] = None,
+    place: PlaceOption = PLACE,
+) -> None:
+    """Serve the fleet's web console until Ctrl-C: merchants worst first, their runs, what is held. It only shows."""
+    import uvicorn  # noqa: PLC0415 - heavy: only inside a command
+
+    from octopus_soap.console import fleet_console  # noqa: PLC0415 - as above
+    from octopus_soap.errors import ConfigError  # noqa: PLC0415 - as above
+
+    if token is None and host not in {"127.0.0.1", "localhost", "::1"}:
+        raise ConfigError(
+            f"--host {host} lets other machines look: set a token, export OCTOPUS_CONSOLE_TOKEN=$(openssl rand -hex 24)"
+        )
+    ledger, registry = _registry(place)
+    with ledger:
+        hosts = [*(allow_host or ()), host]
+        app = fleet_console(ledger, registry, allow_actions=allow_actions, token=token, hosts=hosts)
+        config = uvicorn.Config(app, host=host, port=port, server_header=False, log_level="warning")
+        listener = config.bind_socket()
+        notice(f"the fleet's console is at http://{host}:{listener.getsockname()[1]}/; Ctrl-C stops it")
+        uvicorn.Server(config).run([listener])
+
+
 @app.command("metrics")
 def metrics(
     *,

@@ -3,7 +3,7 @@
 * A request must name this machine in its Host header. A page in a browser could otherwise reach a console under a name
   of its own that resolves to 127.0.0.1 (DNS rebinding). Other names need a token.
 * With a token, a browser signs in once. Its cookie is made from the token, so it outlives a restart and dies with the
-  token.
+  token. A monitor sends the token as `Authorization: Bearer`.
 * A change is a POST that carries a token of this process in its form, and comes from a page of this console as its
   Origin says. No GET changes anything.
 * Every answer forbids scripts and styles of other origins and inline ones, framing, and caching.
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SIGN_IN = "/sign-in"
-OPEN_PATHS = ("/static/", "/healthz")
+OPEN_PATHS = ("/static/",)
 _LEAST_TOKEN = 16
 _MOST_FORM = 65_536
 _FORM = "octopus_soap.form"
@@ -109,6 +109,7 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
+            await self._app(scope, receive, send)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         scope[_CSRF] = self._csrf
@@ -179,6 +180,9 @@ class Guard:
         given = jar[name].value if name in jar else ""
         if hmac.compare_digest(given.encode(), value.encode()):
             return None
+        bearer = headers.get("authorization", "")
+        if method != "POST" and hmac.compare_digest(bearer.encode(), f"Bearer {self._token}".encode()):
+            return None  # of monitors, which read /metrics and /healthz
         if path != SIGN_IN:
             return RedirectResponse(SIGN_IN, 303) if method == "GET" else self._refusal(403, "Sign in first.")
         if method != "POST":

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
-from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client import CollectorRegistry, generate_latest, make_wsgi_app
 
 from octopus_soap.fleet.status import FleetMetrics, status
 
@@ -30,21 +30,34 @@ def pages(ledger: Ledger) -> Callable[[dict[str, Any], Callable[..., Any]], Iter
     """
     registry = CollectorRegistry(auto_describe=False)
     registry.register(FleetMetrics(ledger))
-    metrics: Any = make_wsgi_app(registry)
+    measured: Any = make_wsgi_app(registry)
 
     def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
         if path == "/metrics":
-            found: Iterable[bytes] = metrics(environ, start)
+            found: Iterable[bytes] = measured(environ, start)
             return found
         if path != "/healthz":
             start("404 Not Found", [("Content-Type", "text/plain")])
             return [b"/metrics or /healthz\n"]
-        now = status(ledger)
-        start("200 OK" if now.healthy else "503 Service Unavailable", [("Content-Type", "application/json")])
-        return [json.dumps({"healthy": now.healthy, "merchants": now.merchants, "alarms": now.alarms[:20]}).encode()]
+        now = health(ledger)
+        start("200 OK" if now["healthy"] else "503 Service Unavailable", [("Content-Type", "application/json")])
+        return [json.dumps(now).encode()]
 
     return answer
+
+
+def health(ledger: Ledger) -> dict[str, Any]:
+    """Return what `/healthz` shows: whether nothing needs a person, and the first alarms."""
+    now = status(ledger)
+    return {"healthy": now.healthy, "merchants": now.merchants, "alarms": now.alarms[:20]}
+
+
+def metrics(ledger: Ledger) -> bytes:
+    """Return what `/metrics` shows, in Prometheus' text form."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(FleetMetrics(ledger))
+    return generate_latest(registry)
 
 
 def serve(ledger: Ledger, host: str, port: int, stop: threading.Event) -> None:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from octopus_soap.errors import ConfigError
 from octopus_soap.fleet.registry import ACTIVE, PAUSED, REFUSED, Merchant, merchant_of
@@ -28,6 +28,17 @@ if TYPE_CHECKING:
 
 TICK_ALARM = timedelta(seconds=30)
 _PERIODS = 3
+_NAMED_AT_ONCE = 500  # far under what a database takes in one statement
+_RANKED = select(
+    SCHEDULE.c.name,
+    SCHEDULE.c.every,
+    SCHEDULE.c.next_at,
+    SCHEDULE.c.started_at,
+    SCHEDULE.c.last_success_at,
+    SCHEDULE.c.failures,
+    SCHEDULE.c.held,
+    SCHEDULE.c.message,
+)
 _REFUSED = "the service refuses the credentials; fix them, then: octopus-soap fleet resume"
 
 
@@ -191,10 +202,25 @@ def status(ledger: Ledger, names: Iterable[str] | None = None) -> FleetStatus:
         counts[state] = counts.get(state, 0) + 1
     last = max(ticks, default=None)
     alarms = [f"{job.name} {job.job}: {job.alarm}" for job in jobs if job.alarm]
-    if rows and (last is None or now - last > TICK_ALARM):
-        since = "ever" if last is None else f"for {(now - last).total_seconds():.0f} s"
-        alarms.insert(0, f"no tick {since}: start octopus-soap fleet run, or fleet tick")
+    if rows and (alarm := _tick_alarm(last, now)):
+        alarms.insert(0, alarm)
     return FleetStatus(now, jobs, counts, last, alarms)
+
+
+def tick_alarm(ledger: Ledger) -> str:
+    """Return the alarm that no ticker looks for due runs; empty if one does, or if no job is scheduled."""
+    with ledger.reading() as connection:
+        if connection.execute(select(SCHEDULE.c.name).limit(1)).first() is None:
+            return ""
+        last = connection.execute(select(func.max(TICKER.c.at))).scalar_one()
+        return _tick_alarm(last, ledger.now(connection))
+
+
+def _tick_alarm(last: datetime | None, now: datetime) -> str:
+    if last is not None and now - last <= TICK_ALARM:
+        return ""
+    since = "ever" if last is None else f"for {(now - last).total_seconds():.0f} s"
+    return f"no tick {since}: start octopus-soap fleet run, or fleet tick"
 
 
 def _worst_first(job: JobStatus) -> tuple[Any, ...]:
@@ -202,7 +228,7 @@ def _worst_first(job: JobStatus) -> tuple[Any, ...]:
 
 
 def merchants(
-    ledger: Ledger, *, find: str = "", state: str = "", most: int | None = None, start: int = 0
+    ledger: Ledger, *, find: str = "", state: str = "", only: str = "", most: int | None = None, start: int = 0
 ) -> tuple[list[MerchantStatus], int]:
     """Return merchants with their jobs, worst first, and how many there are in all.
 
@@ -210,6 +236,7 @@ def merchants(
         ledger: any ledger on the database.
         find: only those with this text in the name, in a label or in the header `merchantname`, in any case.
         state: only those in this state.
+        only: only those with a job that is `late` by more than its period, `failing`, or that has something `held`.
         most: how many to return; all by default.
         start: how many to leave out before.
     """
@@ -217,17 +244,77 @@ def merchants(
     with ledger.reading() as connection:
         now = ledger.now(connection)
         query = select(MERCHANT).where(MERCHANT.c.state == state) if state else select(MERCHANT)
-        known = [merchant_of(row) for row in connection.execute(query)]
-        rows: dict[str, list[Any]] = {}
-        for row in connection.execute(select(SCHEDULE)):
-            rows.setdefault(row.name, []).append(row)
-    found = [
-        _merchant(merchant, rows.get(merchant.name, []), now)
-        for merchant in known
-        if not wanted or wanted in _searched(merchant)
-    ]
-    found.sort(key=lambda one: (not one.alarm, -one.failures, -one.late, -one.held, one.merchant.name))
-    return list(islice(found, start, None if most is None else start + most)), len(found)
+        known = [row for row in connection.execute(query) if not wanted or wanted in _searched(merchant_of(row))]
+        ranks = {row.name: _Rank(row.state) for row in known}
+        for row in connection.execute(_RANKED):  # whole rows of thousands of merchants would take a second
+            if row.name in ranks:
+                ranks[row.name].count(row, now)
+        found = sorted(
+            (row for row in known if not only or getattr(ranks[row.name], only)),
+            key=lambda row: ranks[row.name].place(row.name),
+        )
+        page = list(islice(found, start, None if most is None else start + most))
+        names = [row.name for row in page]
+        jobs = select(SCHEDULE)
+        if len(names) <= _NAMED_AT_ONCE:
+            jobs = jobs.where(SCHEDULE.c.name.in_(names))
+        rows: dict[str, list[Any]] = {name: [] for name in names}
+        for row in connection.execute(jobs):
+            if row.name in rows:
+                rows[row.name].append(row)
+    return [_merchant(merchant_of(row), rows[row.name], now) for row in page], len(found)
+
+
+class _Rank:
+    """How bad a merchant is."""
+
+    __slots__ = ("alarm", "failing", "held", "late", "overdue", "state")
+
+    def __init__(self, state: str) -> None:
+        self.state = state
+        self.alarm = state == REFUSED
+        self.late = False
+        self.failing = self.held = 0
+        self.overdue = 0.0
+
+    def count(self, row: Any, now: datetime) -> None:
+        """Add a job."""
+        late = _late(row, self.state, now)
+        self.alarm = self.alarm or bool(_alarm(row, self.state, late, now))
+        self.late = self.late or late > row.every
+        self.failing = max(self.failing, row.failures)
+        self.held += row.held
+        self.overdue = max(self.overdue, late)
+
+    def place(self, name: str) -> tuple[Any, ...]:
+        """Return what sorts the worst first."""
+        return (not self.alarm, -self.failing, -self.overdue, -self.held, name)
+
+
+def counts(ledger: Ledger) -> dict[str, int]:
+    """Return how many merchants are in each state, and how many are `late`, `failing`, and have something `held`."""
+    jobs = SCHEDULE.c
+    with ledger.reading() as connection:
+        now = ledger.now(connection)
+        states = dict.fromkeys((ACTIVE, PAUSED, REFUSED), 0)
+        states.update(
+            (state, number)
+            for state, number in connection.execute(select(MERCHANT.c.state, func.count()).group_by(MERCHANT.c.state))
+        )
+        late = {
+            row.name
+            for row in connection.execute(
+                select(jobs.name, jobs.next_at, jobs.every, jobs.started_at, MERCHANT.c.state)
+                .join(MERCHANT, MERCHANT.c.name == jobs.name)
+                .where(jobs.next_at < now)
+            )
+            if _late(row, row.state, now) > row.every
+        }
+        some = {
+            what: connection.execute(select(func.count(jobs.name.distinct())).where(column > 0)).scalar_one()
+            for what, column in (("failing", jobs.failures), ("held", jobs.held))
+        }
+    return {**states, "late": len(late), **some}
 
 
 def merchant(ledger: Ledger, name: str) -> MerchantStatus:
@@ -271,8 +358,7 @@ def _merchant(merchant: Merchant, rows: Iterable[Any], now: datetime) -> Merchan
 
 
 def _job(row: Any, state: str, now: datetime) -> JobStatus:
-    active = state == ACTIVE
-    late = max(0.0, (now - row.next_at).total_seconds()) if active and row.started_at is None else 0.0
+    late = _late(row, state, now)
     return JobStatus(
         row.name,
         row.job,
@@ -291,6 +377,12 @@ def _job(row: Any, state: str, now: datetime) -> JobStatus:
         row.next_at,
         _alarm(row, state, late, now),
     )
+
+
+def _late(row: Any, state: str, now: datetime) -> float:
+    if state != ACTIVE or row.started_at is not None or row.next_at >= now:
+        return 0.0
+    return float((now - row.next_at).total_seconds())
 
 
 def _alarm(row: Any, state: str, late: float, now: datetime) -> str:
