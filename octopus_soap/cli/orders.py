@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import compress
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
@@ -64,9 +63,6 @@ if TYPE_CHECKING:
 app = Application()
 
 
-_DAYS = {"today": 0, "yesterday": 1}
-_AGO = re.compile(r"([1-9][0-9]{0,4})([mhdw])")
-_LENGTHS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 PAYMENTS = ("NotSubmitted", "Submitted", "Deposited", "Cleared", "Failed")
 SHIPMENTS = ("Unshipped", "PendingShipment", "PartiallyShipped", "Shipped")
 
@@ -219,27 +215,12 @@ def moment_of(text: str, option: str) -> datetime:
     A date, `today` and `yesterday` are its beginning in UTC; `7d`, `12h` and `30m` are that long ago; a time has its
     zone.
     """
-    from octopus_soap.models.scalars import from_iso  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.models import periods  # noqa: PLC0415 - heavy: only inside a command
 
-    now = datetime.now(UTC)
-    if text in _DAYS:
-        return now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=_DAYS[text])
-    if ago := _AGO.fullmatch(text):
-        return now - timedelta(**{_LENGTHS[ago[2]]: int(ago[1])})
     try:
-        if len(text) == len("2026-03-04"):
-            day = date.fromisoformat(text)
-            return datetime(day.year, day.month, day.day, tzinfo=UTC)
-        moment = from_iso(text)
-    except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is not a time such as 7d, yesterday, 2026-03-04 or 2026-03-04T10:00:00Z", param_hint=option
-        ) from None
-    if moment.utcoffset() is None:
-        raise typer.BadParameter(
-            f"{text!r} has no time zone; append Z for UTC, or an offset such as +01:00", param_hint=option
-        )
-    return moment
+        return periods.moment_of(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None
 
 
 def _show(result: BatchResult[OrderResponseItem], selection: Selection) -> None:

@@ -7,16 +7,19 @@ kept in `model_extra`, and the properties (`id`, `placed`, `lines`, …) read wh
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import BeforeValidator, ValidationError, model_validator
 
+from octopus_soap.errors import InvalidInputError, Problem
 from octopus_soap.models.base import WireModel, member
+from octopus_soap.models.periods import moment_of
 from octopus_soap.models.scalars import Amount, Flag, Int32, Moment, OpenEnum, Text, refused
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import date, timedelta
 
 M = TypeVar("M", bound=WireModel)
 
@@ -72,6 +75,43 @@ class OrderCriteria(WireModel):
     shipping_status_filter: Annotated[ShippingStatusCode, _filter(ShippingStatusCode)] | None = member(
         "ShippingStatusFilter"
     )
+
+    @classmethod
+    def since(
+        cls,
+        when: str | date | timedelta,
+        until: str | date | timedelta | None = None,
+        *,
+        status: PaymentStatusCode | str | None = None,
+        shipping: ShippingStatusCode | str | None = None,
+    ) -> Self:
+        """Return the criteria of orders that were created since a moment, such as `OrderCriteria.since("7d")`.
+
+        Args:
+            when: `7d`, `4w`, `12h`, `30m` or a timedelta: that long ago; `today`, `yesterday` or a date: its beginning
+                in UTC; or a time with its zone.
+            until: the same, for the end; now by default.
+            status: payment status, in any case.
+            shipping: shipping status, in any case.
+
+        Raises:
+            InvalidInputError: a time or a status is none, or *when* is after *until*.
+        """
+        now = datetime.now(UTC)
+        problems: list[Problem] = []
+        members: dict[str, Any] = {}
+        for name, field, given in (("when", "begin", when), ("until", "end", now if until is None else until)):
+            try:
+                members[f"order_creation_filter_{field}_time_gmt"] = moment_of(given, now)
+            except ValueError as error:
+                problems.append(Problem(str(error), field=name))
+        if problems:
+            raise InvalidInputError(problems)
+        if status is not None:
+            members["payment_status_filter"] = status
+        if shipping is not None:
+            members["shipping_status_filter"] = shipping
+        return cls(**members)
 
     @model_validator(mode="after")
     def _times_in_order(self) -> Self:

@@ -9,12 +9,13 @@ A `BatchResult` has `to_frame`, `to_records` and `to_arrow` of its own; the func
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from octopus_soap.tables.cells import csv_text
 from octopus_soap.tables.comparison import Change, Comparison, compare
 from octopus_soap.tables.export import Decimals, arrow_table, pandas_frame, polars_frame, with_amounts
 from octopus_soap.tables.from_frame import items_from_frame
+from octopus_soap.tables.summaries import Backend, OrderGroup, low_stock, margin, orders_by, out_of_stock
 from octopus_soap.tables.table import Columns, Stores, Which, check_choice, table_of
 
 if TYPE_CHECKING:
@@ -32,17 +33,20 @@ __all__ = [
     "Columns",
     "Comparison",
     "Decimals",
+    "OrderGroup",
     "Stores",
     "Which",
     "compare",
     "items_from_frame",
+    "low_stock",
+    "margin",
+    "orders_by",
+    "out_of_stock",
     "to_arrow",
     "to_csv",
     "to_frame",
     "to_records",
 ]
-
-Backend = Literal["pandas", "polars"]
 
 
 def __dir__() -> list[str]:
