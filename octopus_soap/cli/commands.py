@@ -53,7 +53,7 @@ class SubCommand:
 SUB_COMMANDS = {
     "demo": SubCommand("demo", "demo", "Run a shop's whole sync against a local fake server.", "emulator"),
     "serve": SubCommand("serve", "serve", "Run a local fake Octopus server; needs no account.", "emulator"),
-    "items": SubCommand("items", "app", "Look up, list, upload and delete items."),
+    "items": SubCommand("items", "app", "Look up, search, compare, upload and delete items."),
     "stock": SubCommand("stock", "app", "Look up and set stock and prices."),
     "push": SubCommand("push", "push", "Push a shop's stock and prices, differences only.", "jobs"),
     "orders": SubCommand("orders", "app", "List, pull, show, confirm and submit orders."),

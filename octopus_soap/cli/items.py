@@ -1,11 +1,13 @@
-"""`octopus-soap items`: look up, list, upload and delete items."""
+"""`octopus-soap items`: look up, list, search, compare, upload and delete items."""
 
 from __future__ import annotations
 
+import os
+import shlex
 from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +22,7 @@ from octopus_soap.cli.calling import (
     exit_for,
     in_full,
     one_by_one,
+    progress_bar,
     show_requests,
     show_unsent,
     show_update,
@@ -32,15 +35,16 @@ from octopus_soap.cli.output import (
     Selection,
     as_data,
     as_row,
+    columns_like,
     notice,
     selecting,
     show_records,
 )
-from octopus_soap.cli.sources import LEDGER, SkuFile, Skus, SourceArgument, read_models, sku_lines, skus_of
+from octopus_soap.cli.sources import LEDGER, SkuFile, Skus, SourceArgument, read_models, sku_lines, skus_like, skus_of
 from octopus_soap.cli.tables import show_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from octopus_soap.client import OctopusClient
     from octopus_soap.models import InventoryItem
@@ -367,3 +371,137 @@ def delete(
             lambda result: show_update(result, output, "deleted"),
         )
     exit_for(result)
+
+
+# -- snapshots ---------------------------------------------------------------------------------------------------------
+
+
+@app.command("snapshot")
+@connected
+def snapshot(
+    connection: Connection,
+    *,
+    to: Annotated[Path, typer.Argument(metavar="FILE", help="File to write, a line of JSON per item.")],
+    skus: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SKU]...", help="Only these. - reads a pipe.", autocompletion=skus_like),
+    ] = None,
+    file: SkuFile = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace the file if there is one.")] = False,
+    place: KnownOption = None,
+    channel: ChannelOption = "main",
+) -> None:
+    """Write items as they are now to a file, to compare them later.
+
+    Without SKUs: all that can be found, as items list --all does. The file is
+    written as a whole or not at all. Exit code 1: the service does not know some
+    of the SKUs; they are not in the file.
+    """
+    if to.exists() and not replace:
+        raise typer.BadParameter(f"{to} exists; choose another name, or give --replace", param_hint="FILE")
+    if to.suffix.casefold() in {".csv", ".tsv", ".xlsx", ".parquet"}:
+        raise typer.BadParameter(
+            f"a snapshot is JSON lines, such as {to.with_suffix('.jsonl')}; "
+            f"for a table: octopus-soap items list --all -o csv > {shlex.quote(str(to))}",
+            param_hint="FILE",
+        )
+    wanted = skus_of(skus, file) if skus or file else None
+    known = _known(None, place, channel) if wanted is None else None
+    with connection.client() as client, progress_bar("reading") as progress:
+        if known is None:
+            result = client.get_item_list(wanted or [], progress=progress)
+        else:
+            result = _recent_and(client, known.skus, progress)
+    # An error has left no file: a part of the items would show the others as gone.
+    _write_whole(to, [_as_snapshot(item) for item in result])
+    searched = f" Searched: {known.words}" if known else ""
+    notice(f"wrote {len(result):,} items to {to}.{searched}")
+    for outcome in result.missing[:_NAMED]:
+        notice(f"not known to the service: {outcome.key}")
+    if len(result.missing) > _NAMED:
+        notice(f"and {len(result.missing) - _NAMED:,} more")
+    exit_for(result)
+
+
+def _as_snapshot(item: InventoryItem) -> dict[str, Any]:
+    """Return an item as it is read back: without members that the models do not know."""
+    return {name: value for name, value in as_data(item).items() if name not in (item.model_extra or {})}
+
+
+def _write_whole(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    from octopus_soap.tables.cells import as_json  # noqa: PLC0415 - heavy: only to print
+
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            file.writelines(f"{as_json(row, indent=None)}\n" for row in rows)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@app.command("compare")
+@connected
+def compare(
+    connection: Connection,
+    *,
+    before: Annotated[Path, typer.Argument(metavar="BEFORE", help="A snapshot, or a CSV file with a column sku.")],
+    after: Annotated[
+        Path | None,
+        typer.Argument(metavar="[AFTER]", help="Another one. Default: the same SKUs as the service has them now."),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            help="Compare only these columns, such as stock,price.",
+            autocompletion=lambda incomplete: columns_like("InventoryItem", incomplete),
+        ),
+    ] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show which items appeared, went or changed. Exit code 0: none, 1: some.
+
+    Numbers are compared as numbers: 19.9 is 19.90. Of a CSV file the columns that
+    it has are compared. Without AFTER the items are read from the service, which
+    cannot say what appeared.
+    """
+    from octopus_soap.tables import compare as compared  # noqa: PLC0415 - heavy: only inside a command
+
+    first, narrow = _read_items(before)
+    if after is not None:
+        second, other = _read_items(after)
+        narrow = [name for name in narrow if name in other] if narrow and other else narrow or other
+    else:
+        with connection.client() as client, progress_bar("reading") as progress:
+            second = list(client.get_item_list([item.sku or "" for item in first], progress=progress))
+    names = [name.strip() for name in columns.split(",")] if columns else narrow
+    found = compared(first, second, columns=names or None)
+    counts = ", ".join(f"{count:,} {what}" for what, count in found.counts.items() if count)
+
+    def table() -> None:
+        if not found:
+            typer.echo(f"no differences: {counts or 'no items'}")
+            return
+        cells = [(c["sku"], c["change"], c["column"], c["before"], c["after"]) for c in rows]
+        show_table("", ["SKU", "Change", "?Column", "~Before", "~After"], cells)
+        by_column = ", ".join(f"{name} {count:,}" for name, count in found.by_column.items())
+        typer.echo(f"{counts}{f' ({by_column})' if by_column else ''}")
+
+    rows = found.to_records()
+    show_records(Records(rows), output, table)
+    if found:
+        raise typer.Exit(1)
+
+
+def _read_items(path: Path) -> tuple[list[InventoryItem], list[str]]:
+    """Return the items of a file, and the columns of a CSV file; of a snapshot every column counts."""
+    from octopus_soap.models import InventoryItem  # noqa: PLC0415 - heavy: only inside a command
+
+    items = read_models(str(path), InventoryItem).items
+    if path.suffix.casefold() not in {".csv", ".tsv"}:
+        return items, []
+    given = {name for item in items for name in item.model_fields_set if getattr(item, name) is not None}
+    return items, [name for name in InventoryItem.model_fields if name in given and name != "sku"]

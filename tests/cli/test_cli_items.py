@@ -197,3 +197,37 @@ def test_columns_and_conditions_of_stock_and_orders(shell, service):
         ["--status", "cleared", "--payment", "failed"],
     ):
         assert shell("orders", "list", *words).code == 2
+
+
+def test_a_snapshot_compares_with_a_later_one_with_a_csv_file_and_with_the_service(shell, service, tmp_path):
+    service.store.seed(items=4, orders=0)
+    all_of_them = [f"DEMO-000{n}" for n in range(1, 5)]
+    ran = shell("items", "snapshot", "a.jsonl", *all_of_them, "nope")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err == "wrote 4 items to a.jsonl.\nnot known to the service: nope\n"
+    ran = shell("items", "compare", "a.jsonl")
+    assert (ran.code, ran.out) == (0, "no differences: 4 unchanged\n")
+    for words, said in (
+        (["a.jsonl", "DEMO-0001"], "a.jsonl exists"),
+        (["a.csv", "DEMO-0001"], "items list --all -o csv > a.csv"),
+    ):
+        ran = shell("items", "snapshot", *words)
+        assert (ran.code, said in ran.err) == (2, True)
+    price = Decimal(service.store.item("DEMO-0002")["Price"])
+    service.store.add_item("DEMO-0002", Price=price + 1, Stock="7")
+    service.store.add_item("DEMO-0005", Description="New")
+    service.store.remove_item("DEMO-0003")
+    assert shell("items", "snapshot", "b.jsonl", *all_of_them, "DEMO-0005").code == 1
+    ran = shell("items", "compare", "a.jsonl", "b.jsonl", "--columns", "price,stock", "-o", "json")
+    assert (ran.code, ran.err) == (1, "")
+    assert [(row["sku"], row["change"], row["column"], row["difference"]) for row in ran.data] == [
+        ("DEMO-0005", "appeared", None, None), ("DEMO-0003", "gone", None, None), ("DEMO-0002", "changed", "price", "1.0000"),
+        ("DEMO-0002", "changed", "stock", "-84"),
+    ]  # fmt: skip
+    ran = shell("items", "compare", "a.jsonl", "b.jsonl")
+    assert "1 appeared, 1 gone, 1 changed, 2 unchanged" in ran.out
+    (tmp_path / "shop.csv").write_text(f"sku,price,stock\nDEMO-0002,{price + 1:f},7\n")
+    assert shell("items", "compare", "shop.csv").out == "no differences: 1 unchanged\n"
+    service.script.on("GetItemList").do(Status(503))
+    assert shell("items", "snapshot", "c.jsonl", "DEMO-0001").code == 2
+    assert not (tmp_path / "c.jsonl").exists()

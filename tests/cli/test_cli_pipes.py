@@ -210,7 +210,7 @@ def completed(monkeypatch, capsys):
     ("line", "offered"),
     [
         ("octopus-soap it", ["items"]),
-        ("octopus-soap items ", ["get", "list", "search", "exists", "upload", "delete"]),
+        ("octopus-soap items ", ["get", "list", "search", "exists", "upload", "delete", "snapshot", "compare"]),
         ("octopus-soap items list --fields sku,pri", ["sku,price", "sku,price_a", "sku,price_b", "sku,price_c"]),
         ("octopus-soap items list --where stoc", ["stock"]),
         ("octopus-soap orders list --since y", ["yesterday"]),
