@@ -449,7 +449,14 @@ class BatchError(OctopusError):
 
 
 class LedgerError(OctopusError):
-    """The jobs' ledger cannot be opened, belongs to another account, or refused a statement."""
+    """The jobs' ledger cannot be opened, belongs to another account, or refused a statement.
+
+    `retryable` is true if the database was away, locked or full: later it may be there.
+    """
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable
 
 
 class JobRunningError(OctopusError):

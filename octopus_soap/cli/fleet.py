@@ -29,7 +29,7 @@ app = Application()
 
 PLACE = "octopus-fleet.db"
 _TICKER_CONNECTIONS = 5
-_SPARE_CONNECTIONS = 10
+_SPARE_CONNECTIONS = 6  # besides one for every second slot: a run is at the service most of its time
 PlaceOption = Annotated[
     str,
     typer.Option(
@@ -461,7 +461,7 @@ def worker(
 
     chosen = [queue.strip() for queue in queues.split(",") if queue.strip()]
     threads = slots or sum(most for queue, most in context.obj().slots.items() if queue in chosen or not chosen) or 1
-    with _fleet(context.obj(), place, module, connections=threads + _SPARE_CONNECTIONS) as fleet:
+    with _fleet(context.obj(), place, module, connections=threads // 2 + _SPARE_CONNECTIONS) as fleet:
         work(broker, fleet.deliver, queues=chosen, slots=threads, name=fleet_name)
 
 

@@ -17,10 +17,10 @@ import os
 import re
 import secrets
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from octopus_soap.errors import ConfigError
+from octopus_soap.errors import ConfigError, LedgerError, OctopusError
 from octopus_soap.fleet.engines import FLEET_NAME, SLOTS
 from octopus_soap.fleet.schedule import QUEUES
 
@@ -34,6 +34,10 @@ log = logging.getLogger("octopus_soap.fleet")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _VISIBILITY_SECONDS = 300
 _REACH_SECONDS = 4
+_HEARTBEAT_SECONDS = 10
+"""A broker that falls silent is noticed after about twice that."""
+_PAUSES = {"interval_start": 1.0, "interval_step": 1.0, "interval_max": 3.0}
+"""Seconds between two tries to reach a broker that is away; Celery's own grow to 30."""
 
 
 def task_name(name: str) -> str:
@@ -69,15 +73,25 @@ def register(app: Any, run: Callable[[str, str, threading.Event], object], *, na
     if task_name(name) in app.tasks:
         raise ConfigError(f"a fleet {name!r} is registered with this Celery application already; give it another name")
     stop = threading.Event()
-    from celery.signals import worker_shutting_down  # type: ignore[import-untyped] # noqa: PLC0415 - no types; an extra
+    _when_worker_stops(stop)
 
-    worker_shutting_down.connect(lambda **_: stop.set(), weak=False)
+    from celery.exceptions import Reject  # type: ignore[import-untyped] # noqa: PLC0415 - no types; an extra
 
     def octopus_fleet_run(merchant: str, job: str) -> None:
-        run(merchant, job, stop)
+        try:
+            run(merchant, job, stop)
+        except LedgerError as error:  # the worker stops, and the database is away: another worker's
+            raise Reject(error.message, requeue=error.retryable) from None
 
     options = {"acks_late": True, "reject_on_worker_lost": True, "ignore_result": True, "max_retries": 0}
     return app.task(name=task_name(name), **options)(octopus_fleet_run)
+
+
+def _when_worker_stops(stop: threading.Event) -> None:
+    """Set *stop* when a signal asks this process' worker to stop."""
+    from celery.signals import worker_shutting_down  # type: ignore[import-untyped] # noqa: PLC0415 - no types; an extra
+
+    worker_shutting_down.connect(lambda **_: stop.set(), weak=False)
 
 
 def make_app(broker: str, *, name: str = FLEET_NAME) -> Any:
@@ -100,6 +114,7 @@ def make_app(broker: str, *, name: str = FLEET_NAME) -> Any:
     make_exchange: Any = Exchange
     exchange = make_exchange(name, type="direct", durable=True)
     app = Celery(f"{name}-fleet", broker=broker, set_as_current=False)
+    app.amqp.Connection = _patient(app.amqp.Connection)
     app.conf.update(
         task_queues=[make_queue(queue, exchange, routing_key=queue, durable=True) for queue in names],
         task_default_queue=queue_name(name, "push"),
@@ -113,13 +128,25 @@ def make_app(broker: str, *, name: str = FLEET_NAME) -> Any:
         worker_send_task_events=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        broker_connection_timeout=_REACH_SECONDS,
+        broker_heartbeat=_HEARTBEAT_SECONDS,
         broker_transport_options=(
             {"visibility_timeout": _VISIBILITY_SECONDS, "global_keyprefix": f"{name}."}
-            if broker.startswith("redis")
+            if _is_redis(broker)
             else {"confirm_publish": True}
         ),
     )
     return app
+
+
+def _patient(connection: Any) -> Any:
+    """Return a class of connections that look for a broker that is away every few seconds."""
+
+    class Patient(connection):  # type: ignore[misc] # it has no types
+        def ensure_connection(self, *given: Any, **options: Any) -> Any:
+            return super().ensure_connection(*given, **{**_PAUSES, **options})
+
+    return Patient
 
 
 def reach(app: Any) -> str:
@@ -163,6 +190,8 @@ def _reason(error: Exception) -> str:
 def delete_queues(broker: str, *, name: str = FLEET_NAME) -> int:
     """Delete a fleet's queues at the broker, and return how many there were; a tick finds the runs that waited there.
 
+    With Redis all keys of the fleet are deleted, and counted.
+
     Args:
         broker: URL of the broker.
         name: the fleet's name.
@@ -171,22 +200,35 @@ def delete_queues(broker: str, *, name: str = FLEET_NAME) -> int:
         ConfigError: Celery is not installed, the name cannot be used, or the broker cannot be reached.
     """
     app = make_app(broker, name=name)
-    deleted = 0
     if why := reach(app):
         raise ConfigError(f"the broker {why}")
     with _shown_errors(app), app.connection_for_write() as connection:
-        for queue in app.conf.task_queues:
-            channel = connection.channel()  # a queue that is not there ends the channel
-            try:
-                queue(channel).queue_declare(passive=True)
-                queue(channel).delete()
-                deleted += 1
-            except connection.channel_errors:
-                continue
-        if not broker.startswith("redis"):
+        if _is_redis(broker):
+            client = (
+                connection.default_channel.client
+            )  # puts the prefix in front of what it deletes, not of what it looks for
+            keys = [key.decode() for key in client.scan_iter(match=f"{name}.*")]
+            deleted: int = sum(client.delete(key.removeprefix(f"{name}.")) for key in keys)
+        else:
+            deleted = sum(_deleted(connection, queue) for queue in app.conf.task_queues)
             connection.channel().exchange_delete(name)
     app.close()
     return deleted
+
+
+def _deleted(connection: Any, queue: Any) -> bool:
+    """Delete a queue, and return whether there was one."""
+    channel = connection.channel()  # a queue that is not there ends the channel
+    try:
+        queue(channel).queue_declare(passive=True)
+        queue(channel).delete()
+    except connection.channel_errors:
+        return False
+    return True
+
+
+def _is_redis(broker: str) -> bool:
+    return broker.startswith(("redis", "sentinel"))
 
 
 class CeleryEngine:
@@ -252,6 +294,7 @@ def work(
 
     Raises:
         ConfigError: a queue does not exist, or the broker refuses the user, the password or the virtual host.
+        OctopusError: the worker ended, and no signal asked for it.
     """
     wanted = list(queues or QUEUES)
     if unknown := sorted(set(wanted) - set(QUEUES)):
@@ -260,17 +303,25 @@ def work(
     register(app, run, name=name)
     if why := reach(app):
         log.warning("the broker is away, and waited for: %s", why)
-    app.worker_main(
-        [
-            "worker",
-            # Two workers of one name on one host lock each other out of the broker.
-            f"--hostname={name}-{os.getpid()}-{secrets.token_hex(3)}@%h",
-            "--pool=threads",
-            f"--concurrency={slots}",
-            "--without-gossip",
-            "--without-mingle",
-            "--loglevel=WARNING",
-            "-Q",
-            ",".join(queue_name(name, queue) for queue in wanted),
-        ]
-    )
+    asked = threading.Event()
+    _when_worker_stops(asked)
+    with suppress(SystemExit):
+        app.worker_main(
+            [
+                "worker",
+                # Two workers of one name on one host lock each other out of the broker.
+                f"--hostname={name}-{os.getpid()}-{secrets.token_hex(3)}@%h",
+                "--pool=threads",
+                f"--concurrency={slots}",
+                "--without-gossip",
+                "--without-mingle",
+                "--loglevel=WARNING",
+                "-Q",
+                ",".join(queue_name(name, queue) for queue in wanted),
+            ]
+        )
+    if not asked.is_set():
+        raise OctopusError(
+            "the worker ended by itself, as Celery's does if Redis goes away at the wrong moment; let the service "
+            "manager start it again (systemd: Restart=always)"
+        )

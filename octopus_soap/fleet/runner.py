@@ -3,6 +3,8 @@
 * Every end is recorded, also that of a handler that raises anything. Only the death of the process leaves a row
   without an end, and the next tick finds it.
 * A run has a budget: after it no new request begins, and what is left waits for the next run.
+* A database that is away is waited for, with the run in its slot: no other run could do more. What it cut off is no
+  failure of the merchant, and goes on soon.
 * If the merchant's settings bound its requests per second, its jobs run one after another on all machines, since two
   clients do not share that limit.
 """
@@ -13,14 +15,16 @@ import logging
 import threading
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from octopus_soap.client import OctopusClient
 from octopus_soap.errors import (
     AuthenticationError,
     BatchError,
     JobRunningError,
+    LedgerError,
     OctopusError,
     RateLimitedError,
     TimedOutError,
@@ -48,7 +52,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("octopus_soap.fleet")
 
+T = TypeVar("T")
+
 BUDGET_SECONDS = 60.0
+_AGAIN_SECONDS = 1.0
 _RATE_LOCK = "fleet-rate"
 
 
@@ -114,19 +121,36 @@ class Runner:
         """Run a job of a merchant that an engine delivered, and return how it ended; it raises nothing of the job's.
 
         Raises:
-            LedgerError: the database is away. The run is delivered or found again.
+            LedgerError: the database is away, and the worker stops. The run is delivered or found again.
         """
-        started = self._schedule.start(name, job)
+        started = self._patiently(lambda: self._schedule.start(name, job), stop)
         if started is None:
             return Ended("skipped")
+        began = time.monotonic()
         ended = self._run(name, job, StopToken(stop, self._budget))
-        self._schedule.end(name, job, started, ended)
+        ended = replace(ended, seconds=time.monotonic() - began)
+        self._patiently(lambda: self._schedule.end(name, job, started, ended), stop)
         log.log(
             logging.INFO if ended.outcome in {"ok", "held", "busy", "interrupted"} else logging.WARNING,
             "%s %s: %s%s", name, job, ended.outcome, f": {ended.message}" if ended.message else "",
             extra={"octopus_merchant": name, "octopus_job": job, "octopus_outcome": ended.outcome},
         )  # fmt: skip
         return ended
+
+    def _patiently(self, step: Callable[[], T], stop: threading.Event) -> T:
+        """Do *step*; while the database is away, try again until the worker stops."""
+        waited = False
+        while True:
+            last = stop.is_set()
+            try:
+                return step()
+            except LedgerError as error:
+                if last or not error.retryable:
+                    raise
+                if not waited:
+                    log.warning("waiting for the database: %s", error.message)
+            waited = True
+            stop.wait(_AGAIN_SECONDS)
 
     def _run(self, name: str, job: str, stop: StopToken) -> Ended:
         try:
@@ -140,10 +164,8 @@ class Runner:
                 report = self._job(job, merchant, client, ledger, stop)
         except JobRunningError as error:
             return Ended("busy", error.message)
-        except AuthenticationError as error:
-            return Ended("refused", error.message)
         except OctopusError as error:
-            return Ended("failed", error.message, _asked_wait(error), _timed_out(error))
+            return _after_error(error)
         except Exception as error:  # noqa: BLE001 - a user's source may raise anything: it is this merchant's failure alone
             return Ended("failed", f"{type(error).__name__} in the {job} source or handler")
         return Ended("ok") if report is None else _ended(report, stop)
@@ -174,6 +196,14 @@ def _ended(report: Report, stop: StopToken) -> Ended:
     if report.exit_code == FAILED:
         return Ended("failed", report.error, None, "limit" in report.error and "passed" in report.error, backlog, held)
     return Ended("ok" if report.exit_code == ALL_DONE else "held", "", None, False, backlog, held)
+
+
+def _after_error(error: OctopusError) -> Ended:
+    if isinstance(error, AuthenticationError):
+        return Ended("refused", error.message)
+    if isinstance(error, LedgerError) and error.retryable:
+        return Ended("interrupted", f"the database was away: {error.message}")
+    return Ended("failed", error.message, _asked_wait(error), _timed_out(error))
 
 
 def _causes(error: BaseException) -> list[BaseException]:

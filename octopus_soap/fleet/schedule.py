@@ -17,7 +17,7 @@ Invariants:
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,6 @@ from sqlalchemy import and_, case, delete, func, insert, or_, select, text, upda
 
 from octopus_soap.fleet.registry import ACTIVE, REFUSED, next_time
 from octopus_soap.fleet.tables import MERCHANT, RUN, SCHEDULE, TICKER
-from octopus_soap.jobs.leases import has_exited
 from octopus_soap.jobs.tables import RUN_LOCK, Moment
 
 if TYPE_CHECKING:
@@ -72,6 +71,7 @@ class Ended:
         timed_out: the service was too slow.
         backlog: keys left to be done.
         held: keys that are rejected or quarantined.
+        seconds: how long it took; None if only the record of its end says so.
     """
 
     outcome: str
@@ -80,6 +80,7 @@ class Ended:
     timed_out: bool = False
     backlog: int = 0
     held: int = 0
+    seconds: float | None = None
 
 
 class Schedule:
@@ -151,7 +152,7 @@ class Schedule:
             .select_from(SCHEDULE.outerjoin(RUN_LOCK, lock))
             .where(SCHEDULE.c.enqueued_at.is_not(None))
         )
-        exited = cache(has_exited)  # asks the system once for each worker
+        exited = cache(self._ledger.is_gone)  # asks the system once for each worker
         for row in connection.execute(rows).all():
             worker: str = row.enqueued_by or ""
             dead = bool(worker) and exited(worker)
@@ -190,13 +191,26 @@ class Schedule:
             connection.execute(update(SCHEDULE).where(mine).values(enqueued_at=None, enqueued_by=None))
 
     def start(self, name: str, job: str) -> datetime | None:
-        """Note that a run begins, and return when; None if the merchant is not active, or the run was recorded."""
+        """Note that a run begins, and return when.
+
+        None if there is nothing to run: the merchant is not active, the run was recorded, or it is under way (a broker
+        that lost the connection of a worker delivers its runs again, although they go on).
+        """
         with self._ledger.transaction() as connection:
             now = self._ledger.now(connection)
             mine = and_(SCHEDULE.c.name == name, SCHEDULE.c.job == job)
+            lock = and_(RUN_LOCK.c.channel == name, RUN_LOCK.c.job == job, RUN_LOCK.c.leased_until > now)
             row = connection.execute(
-                select(SCHEDULE.c.enqueued_at, SCHEDULE.c.next_at, MERCHANT.c.state)
+                select(
+                    SCHEDULE.c.enqueued_at,
+                    SCHEDULE.c.enqueued_by,
+                    SCHEDULE.c.started_at,
+                    SCHEDULE.c.next_at,
+                    MERCHANT.c.state,
+                    RUN_LOCK.c.leased_by,
+                )
                 .join(MERCHANT, MERCHANT.c.name == SCHEDULE.c.name)
+                .outerjoin(RUN_LOCK, lock)
                 .where(mine)
             ).one_or_none()
             if row is None:
@@ -208,6 +222,13 @@ class Schedule:
                 return None
             if row.enqueued_at is None:
                 return None
+            if row.started_at is not None:
+                recent = row.started_at > now - timedelta(seconds=self._ledger.run_seconds)
+                if any(
+                    worker and not self._ledger.is_gone(worker)
+                    for worker in (row.leased_by, recent and row.enqueued_by)
+                ):
+                    return None
             if row.state != ACTIVE:
                 connection.execute(update(SCHEDULE).where(mine).values(enqueued_at=None, enqueued_by=None))
                 return None
@@ -231,14 +252,18 @@ class Schedule:
                     update(SCHEDULE).where(same).values(outcome="busy", **_free(now + timedelta(seconds=5)))
                 )
                 return
+            if ended.seconds is None:
+                ended = replace(ended, seconds=(now - started).total_seconds())
             values = _after(row, ended, now)
+            if row.started_at is not None and row.started_at != started:  # it was taken for lost, and runs once more
+                values = {key: value for key, value in values.items() if key not in _free(now)}
             connection.execute(update(SCHEDULE).where(mine).values(values))
             connection.execute(
                 insert(RUN).values(
                     name=name,
                     job=job,
                     started_at=started,
-                    ended_at=now,
+                    ended_at=started + timedelta(seconds=ended.seconds or 0),
                     outcome=ended.outcome,
                     message=ended.message[:_MESSAGE],
                 )
@@ -294,7 +319,7 @@ def _after(row: Any, ended: Ended, now: datetime) -> dict[str, Any]:
         "message": ended.message[:_MESSAGE],
         "failures": failures,
         "refusals": row.refusals + 1 if ended.outcome == "refused" else 0,
-        "duration": (now - row.started_at).total_seconds() if row.started_at else None,
+        "duration": ended.seconds,
         "backlog": ended.backlog,
         "held": ended.held,
     }

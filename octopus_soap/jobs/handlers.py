@@ -18,7 +18,7 @@ On failure:
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -123,8 +123,11 @@ class HandlerRunner:
             finished = not self.stop.is_set()
         finally:
             if lease and not finished:
-                with suppress(LedgerError), ledger.transaction() as connection:
-                    ledger.release(connection, lease)
+                try:
+                    with ledger.transaction() as connection:
+                        ledger.release(connection, lease)
+                except LedgerError:
+                    ledger.give_up(lease.token)
 
     def begin(self, lease: Lease, row: Row[Any]) -> bool:
         """Note that the handler of *row* begins, and renew the whole lease; False if the row was lost."""

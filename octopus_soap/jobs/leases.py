@@ -17,6 +17,8 @@ On failure:
 
 * A process that was killed holds its rows until the lease runs out. If it ran on this machine, its end can be seen
   (`has_exited`), and its rows are free at once. On other machines the lease runs out.
+* A process that lives on and could not release its rows, because the database was away, gave them up
+  (`Leases.give_up`): they count as those of a process that exited.
 * A lease that ends later than any lease does was made by a clock that ran ahead and was set back. It counts as ended.
 """
 
@@ -212,6 +214,16 @@ class Leases(ABC):
 
     channel: str
     run_seconds: float
+    given_up: set[str]
+    """Tokens of this process that it no longer works under, and that it could not take off their rows."""
+
+    def give_up(self, token: str) -> None:
+        """Note that a lease or lock of this process could not be released; the next one of this process takes over."""
+        self.given_up.add(token)
+
+    def is_gone(self, token: str) -> bool:
+        """Return True if nothing works under a token any more, as far as this process can know."""
+        return token in self.given_up or has_exited(token)
 
     @property
     @abstractmethod
@@ -299,12 +311,12 @@ class Leases(ABC):
             heartbeat.stop()
 
     def reclaim_dead_leases(self, connection: Connection, table: Table) -> int:
-        """Release leases held by processes of this machine that have exited; return how many rows that freed.
+        """Release leases of processes of this machine that have exited, and given up ones; return how many rows.
 
         The rows keep the token of the process, so that the next claim can tell an interrupted row from a new one.
         """
         held = select(table.c.leased_by).where(table.c.channel == self.channel, table.c.leased_by.is_not(None))
-        gone = [token for (token,) in connection.execute(held.distinct()) if has_exited(token)]
+        gone = [token for (token,) in connection.execute(held.distinct()) if self.is_gone(token)]
         if not gone:
             return 0
         theirs = and_(table.c.channel == self.channel, table.c.leased_by.in_(gone))
@@ -369,7 +381,7 @@ class RunLock:
             if not connection.execute(_TAKE, given).rowcount:
                 row = connection.execute(select(RUN_LOCK).where(self._job_row).with_for_update()).one()
                 holder: str | None = row.leased_by
-                if holder is not None and now < row.leased_until <= longest and not has_exited(holder):
+                if holder is not None and now < row.leased_until <= longest and not self._ledger.is_gone(holder):
                     raise JobRunningError(self._job, describe_worker(holder), row.since)
                 connection.execute(update(RUN_LOCK).where(self._job_row).values(values))
         self._heartbeat.start()
@@ -393,12 +405,15 @@ class RunLock:
     def release(self) -> None:
         """Release the lock; does nothing if it was never held, or lost.
 
-        If the ledger is away, the lock runs out by itself: what the run did, or what ended it, matters more.
+        If the ledger is away, the lock is given up: what the run did, or what ended it, matters more.
         """
         self._heartbeat.stop()
-        with suppress(LedgerError), self._ledger.transaction() as connection:
-            free = {"leased_by": None, "leased_until": None, "since": None}
-            connection.execute(update(RUN_LOCK).where(self._own).values(free))
+        try:
+            with self._ledger.transaction() as connection:
+                free = {"leased_by": None, "leased_until": None, "since": None}
+                connection.execute(update(RUN_LOCK).where(self._own).values(free))
+        except LedgerError:
+            self._ledger.give_up(self._token)
 
     def _renew(self, connection: Connection) -> None:
         until = self._ledger.now(connection) + timedelta(seconds=self._seconds)

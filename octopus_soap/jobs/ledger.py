@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import Engine, create_engine, event, insert, make_url, or_, select, text, update
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from octopus_soap.errors import LedgerError
@@ -65,6 +65,10 @@ _MISTYPED = re.compile(r"(?:postgres(?:ql)?|psql|sqlite)(?:\+\w+)?:|[^@]*[^@/]:[
 """A URL without its `://`, or a password in what would be the name of a file."""
 _PATIENCE = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "tcp_user_timeout": 60_000}
 """So that a server that falls silent is noticed; seconds, the last one milliseconds. A URL may override them."""
+_NOTICES_DEATH = (
+    "SELECT set_config('tcp_keepalives_idle', '30', false), set_config('tcp_keepalives_interval', '10', false), "
+    "set_config('tcp_keepalives_count', '3', false)"
+)
 
 
 def utc_now() -> datetime:
@@ -156,6 +160,7 @@ class Ledger(Leases):
         self.url = _url(place)
         self.channel = channel
         self.run_seconds = run_seconds
+        self.given_up = set()  # shared with the ledgers of other channels
         self._clock, self._reach = clock, reach
         self._database, self._owner = _Database(self.url, connections, worker), True
         try:
@@ -239,10 +244,13 @@ class Ledger(Leases):
         except DBAPIError as error:
             # The driver's own message only: SQLAlchemy's message quotes the values of the statement.
             reason = _reason(self.url, error.orig)
-            raise LedgerError(f"{self.shown}: {reason}") from None
+            # The first two are a server or a file that is away, locked or full; other errors come again.
+            passing = error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+            raise LedgerError(f"{self.shown}: {reason}", retryable=passing) from None
         except PoolTimeout:
             raise LedgerError(
-                f"{self.shown}: more threads than connections; raise connections, or share it among fewer threads"
+                f"{self.shown}: more threads than connections; raise connections, or share it among fewer threads",
+                retryable=True,
             ) from None
 
     def now(self, connection: Connection | None = None) -> datetime:
@@ -438,15 +446,18 @@ def _engine(url: URL, connections: int) -> Engine:
             event.listen(engine, "connect", _prepare_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
             return engine
+        kept = max(5, connections // 2)  # the others are closed after use
         patience = {name: value for name, value in _PATIENCE.items() if name not in url.query}
         engine = create_engine(
             url,
             connect_args=patience,
             hide_parameters=True,
             pool_pre_ping=True,
-            max_overflow=max(0, connections - 5),
+            pool_size=kept,
+            max_overflow=max(0, connections - kept),
             isolation_level="READ COMMITTED",  # whatever the server's default: who waited for a row sees it as it is
         )
+        event.listen(engine, "connect", _prepare_postgresql)
     except ModuleNotFoundError as error:
         raise LedgerError(f"a ledger on PostgreSQL needs {error.name}: pip install 'octopus-soap[postgres]'") from None
     return engine
@@ -457,6 +468,13 @@ def _make_private(path: str) -> None:
     if path and path != ":memory:" and not path.startswith("file:"):
         with suppress(OSError):  # it is there, or SQLite says better why it cannot be made
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
+def _prepare_postgresql(connection: Any, record: Any) -> None:
+    """Let the server notice within a minute that this machine is gone, and release the rows it had locked."""
+    del record
+    connection.execute(_NOTICES_DEATH)
+    connection.commit()
 
 
 def _prepare_sqlite(connection: Any, record: Any) -> None:

@@ -148,13 +148,28 @@ class Sender:
                 outcomes = self._called(lease.rows, refused, report)
             self._ledger.reach("push.sent")
         except BaseException as error:
-            with suppress(LedgerError):  # the lease would run out by itself; what ended the call matters more
-                self._record(lease, _outcomes(getattr(error, "result", None)), refused, started, report)
+            with suppress(LedgerError):  # what ended the call matters more
+                self._keep(lease, _outcomes(getattr(error, "result", None)), refused, started, report)
             raise
-        self._record(lease, outcomes, refused, started, report)
+        self._keep(lease, outcomes, refused, started, report)
         if any(outcome.ok or outcome.status is OutcomeStatus.REJECTED for outcome in outcomes.values()) or refused:
             return True
         return not outcomes
+
+    def _keep(
+        self,
+        lease: Lease,
+        outcomes: dict[str, ItemOutcome[Any]],
+        refused: dict[str, str],
+        started: datetime,
+        report: PushReport,
+    ) -> None:
+        """Record a batch; if the ledger is away, give the rows up: the next run sends them again, as after a crash."""
+        try:
+            self._record(lease, outcomes, refused, started, report)
+        except LedgerError:
+            self._ledger.give_up(lease.token)
+            raise
 
     def _called(
         self, rows: Sequence[Row[Any]], refused: dict[str, str], report: PushReport

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 BROKER = os.environ.get("OCTOPUS_TEST_BROKER", "amqp://guest:guest@127.0.0.1:5672//")
 """A broker to make queues at. Read before the tests hide such variables from each other."""
+REDIS = os.environ.get("OCTOPUS_TEST_REDIS", "redis://127.0.0.1:6379/0")
 _LINES = 40
 
 
@@ -43,15 +44,20 @@ class Crew:
         own = {"OCTOPUS_FLEET_NAME": self.name, "OCTOPUS_FLEET_BROKER": broker, "PYTHONPATH": str(folder)}
         self._environment = os.environ | own | variables
         self._processes: dict[subprocess.Popen[bytes], Path] = {}
+        self._kept: dict[subprocess.Popen[bytes], tuple[str, ...]] = {}
         self._stack = ExitStack()
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
         """Start `octopus-soap fleet WORDS...`."""
         return self.start_python("-m", "octopus_soap", "fleet", *words)
 
+    def keep(self, *words: str) -> None:
+        """Start `octopus-soap fleet WORDS...`, and start it again if it fails, as a service manager does."""
+        self._kept[self.start(*words)] = words
+
     def start_python(self, *words: str) -> subprocess.Popen[bytes]:
         """Start Python with these arguments."""
-        path = self._folder / f"written-{len(self._processes)}.txt"
+        path = self._folder / f"written-{secrets.token_hex(4)}.txt"
         file = self._stack.enter_context(path.open("wb"))
         command = [sys.executable, *words]
         process = subprocess.Popen(command, cwd=self._folder, env=self._environment, stdout=file, stderr=file)
@@ -70,6 +76,9 @@ class Crew:
         for _ in range(int(seconds * 10)):
             if done():
                 return
+            for process in [process for process in self._kept if process.poll()]:
+                del self._processes[process]
+                self.keep(*self._kept.pop(process))
             ended = [process for process in self._processes if process.poll() is not None]
             assert not ended, f"a process ended by itself\n{self.written()}"
             pause.wait(0.1)

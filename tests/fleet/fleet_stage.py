@@ -28,7 +28,7 @@ def stock(merchant):
 
 def orders(merchant, order, delivery):
     with open("journal", "a") as file:
-        file.write(f"{merchant.name} {delivery.key}\\n")
+        file.write(f"{merchant.name} {delivery.key} {delivery.redelivered}\\n")
 """
 """The user's module: the stock is 7, and orders are written to the file journal."""
 
@@ -90,13 +90,17 @@ def fleet_of(place: str, book: Book, **options: Any) -> Iterator[Fleet]:
         yield made
 
 
-def merchants_csv(folder: Path, service: Emulator) -> None:
+def merchants_csv(folder: Path, service: Emulator, every: float = 1) -> None:
     lines = ["name,endpoint,merchantname,authtoken,accessid,push_every,orders_every"]
     for merchant in service.merchants:
         given = service.settings(merchant.name)
         lines.append(
             ",".join(
-                [merchant.name, *(given[k] for k in ("endpoint", "merchantname", "authtoken", "accessid")), "1", "1"]
+                [
+                    merchant.name,
+                    *(given[key] for key in ("endpoint", "merchantname", "authtoken", "accessid")),
+                    *[str(every)] * 2,
+                ]
             )
         )
     (folder / "merchants.csv").write_text("\n".join(lines))
@@ -106,3 +110,17 @@ def finished(service: Emulator) -> bool:
     whole = names(len(service.merchants))
     stock = all({item["Stock"] for item in service.store.items(merchant=n).values()} == {"7"} for n in whole)
     return stock and all(order.confirmed for n in whole for order in service.store.orders(merchant=n).values())
+
+
+def handed_over(folder: Path) -> tuple[set[tuple[str, str]], list[tuple[str, str]]]:
+    """Return the orders in the journal, and those handed over more than once without a word that it may be so."""
+    lines = [line.split() for line in (folder / "journal").read_text().splitlines()]
+    fresh = Counter((name, key) for name, key, redelivered in lines if redelivered == "False")
+    return {(name, key) for name, key, _ in lines}, [order for order, times in fresh.items() if times > 1]
+
+
+def import_merchants(folder: Path, service: Emulator, place: str, keys: str, every: float) -> None:
+    """Register every merchant of the service in the fleet at *place*."""
+    merchants_csv(folder, service, every)
+    with Fleet(place, vault=Vault(keys)) as fleet:
+        fleet.registry.import_csv(folder / "merchants.csv")

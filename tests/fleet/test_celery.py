@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-import os
+import threading
+from collections import deque
+from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import select
 
-from octopus_soap.cli.commands import run
 from octopus_soap.errors import ConfigError
 from octopus_soap.fleet.celery_engine import CeleryEngine, delete_queues, make_app, queue_name, register
 from octopus_soap.fleet.schedule import QUEUES, Due
+from octopus_soap.fleet.tables import RUN
 from octopus_soap.fleet.vault import new_key
-from tests.fleet.crew import BROKER, Crew, why_no_broker
-from tests.fleet.fleet_stage import CANARY, FUNCTIONS, finished, merchants_csv, shops
+from octopus_soap.jobs import Ledger
+from tests.fleet.crew import BROKER, REDIS, Crew, why_no_broker
+from tests.fleet.fleet_stage import CANARY, FUNCTIONS, finished, handed_over, import_merchants, names, shops
+from tests.fleet.proxy import Proxy
+from tests.jobs.databases import fresh_postgres, why_no_postgres
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from octopus_soap.emulator import Emulator
 
 
 @pytest.fixture(autouse=True)
@@ -71,22 +81,121 @@ def test_what_cannot_start_says_why_without_the_password() -> None:
         register(app, lambda *_: None)
 
 
+OWN_APP = """
+import os
+from celery import Celery
+import fleet_functions
+from octopus_soap.fleet import Fleet
+from octopus_soap.fleet.celery_engine import register
+
+app = Celery("own", broker=os.environ["OCTOPUS_FLEET_BROKER"])
+app.conf.update(worker_prefetch_multiplier=1, broker_connection_retry_on_startup=True)
+fleet = Fleet(os.environ["OCTOPUS_FLEET"], stock=fleet_functions.stock, orders=fleet_functions.orders)
+register(app, fleet.deliver, name=os.environ["OCTOPUS_FLEET_NAME"])
+"""
+
+
+@contextmanager
+def staffed(
+    folder: Path,
+    service: Emulator,
+    *,
+    broker: str = BROKER,
+    place: str | None = None,
+    through: str | None = None,
+    every: float = 1,
+) -> Iterator[Crew]:
+    """A crew for a fleet of the service's merchants; its database is reached *through* another URL if one is given."""
+    keys, where = new_key(), place or str(folder / "octopus-fleet.db")
+    (folder / "fleet_functions.py").write_text(FUNCTIONS)
+    (folder / "journal").touch()
+    (folder / "fleet.toml").write_text('module = "fleet_functions"\nworkers = 2\ntick_seconds = 0.5\n')
+    import_merchants(folder, service, where, keys, every)
+    with Crew(folder, {"OCTOPUS_FLEET_KEYS": keys, "OCTOPUS_FLEET": through or where}, broker=broker) as crew:
+        yield crew
+
+
 @pytest.mark.long
-def test_celery_workers_run_the_fleet_and_survive_a_kill(tmp_path: Path) -> None:
-    keys = new_key()
-    (tmp_path / "fleet_functions.py").write_text(FUNCTIONS)
-    variables = {"OCTOPUS_FLEET_KEYS": keys, "OCTOPUS_FLEET_MODULE": "fleet_functions"}
-    place = str(tmp_path / "octopus-fleet.db")
-    with shops(6) as service, Crew(tmp_path, {**variables, "OCTOPUS_FLEET": place}) as crew:
-        merchants_csv(tmp_path, service)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("OCTOPUS_FLEET_KEYS", keys)
-            assert run(["fleet", "import", os.fspath(tmp_path / "merchants.csv"), "--ledger", place]) == 0
-        crew.start("tick", "--workers", "2")
-        first = crew.start("worker", "--slots", "8")
-        crew.wait_until(lambda: any(call.merchant for call in service.calls))
-        crew.start("worker", "--slots", "8")
-        crew.kill(first)
+@pytest.mark.timeout(240)
+def test_a_celery_application_of_ones_own_runs_the_fleet_in_forked_processes(tmp_path: Path) -> None:
+    (tmp_path / "own_app.py").write_text(OWN_APP)
+    with shops(6) as service, staffed(tmp_path, service) as crew:
+        queues = ",".join(queue_name(crew.name, queue) for queue in QUEUES)
+        crew.start("tick")
+        worker = ["-A", "own_app", "worker", "-Q", queues, "--concurrency=3", f"--hostname={crew.name}@%h"]
+        crew.start_python("-m", "celery", *worker, "--without-gossip", "--without-mingle")
         crew.wait_until(lambda: finished(service))
-        assert len(set((tmp_path / "journal").read_text().splitlines())) == 12
+        orders, doubled = handed_over(tmp_path)
+        assert (len(orders), doubled) == (12, [])
+        assert CANARY not in crew.written()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(240)
+def test_redis_as_the_broker_and_workers_go_on_after_it_was_away(tmp_path: Path) -> None:
+    if why := why_no_broker(REDIS):
+        pytest.skip(f"no Redis to test on: {why}")
+    with shops(4) as service, Proxy(REDIS, 6379) as proxy, staffed(tmp_path, service, broker=proxy.url) as crew:
+        crew.start("tick")
+        crew.keep("worker", "--slots", "8")
+        crew.wait_until(lambda: finished(service))
+        proxy.cut()
+        for name in names(4):
+            service.store.add_order(merchant=name, OrderID=f"{name}-later")
+        threading.Event().wait(2)
+        proxy.restore()
+        crew.wait_until(lambda: finished(service))
+        orders, doubled = handed_over(tmp_path)
+        assert (len(orders), doubled) == (12, [])
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_kills_and_outages_of_broker_and_database_lose_and_double_nothing(tmp_path: Path) -> None:
+    """Thirty merchants, six kills of workers and tickers, the broker away, the database away; new orders in between."""
+    if why := why_no_postgres():
+        pytest.skip(why)
+    count = 30
+
+    def more_orders(word: str) -> None:
+        for name in names(count):
+            service.store.add_order(merchant=name, OrderID=f"{name}-{word}")
+
+    with ExitStack() as stack:
+        service = stack.enter_context(shops(count, orders=1))
+        place = stack.enter_context(fresh_postgres())
+        database = stack.enter_context(Proxy(place, 5432))
+        broker = stack.enter_context(Proxy(BROKER, 5672))
+        crew = stack.enter_context(
+            staffed(tmp_path, service, broker=broker.url, place=place, through=database.url, every=3)
+        )
+        ticker, workers = crew.start("tick"), deque(crew.start("worker") for _ in range(2))
+        pause = threading.Event()
+        for kill in range(6):
+            seen = len(service.calls)
+            more_orders(f"kill-{kill}")
+            crew.wait_until(lambda seen=seen: len(service.calls) > seen + 10)  # type: ignore[misc] # runs are under way
+            if kill % 3 == 2:
+                crew.kill(ticker)
+                ticker = crew.start("tick")
+            else:
+                crew.kill(workers.popleft())
+                workers.append(crew.start("worker"))
+        for part in (broker, database):
+            part.cut()
+            more_orders("away" if part is broker else "gone")
+            pause.wait(3)
+            part.restore()
+            crew.wait_until(lambda: finished(service))
+        orders, doubled = handed_over(tmp_path)
+        assert len(orders) == count * 9
+        assert doubled == []
+        with Ledger(place) as ledger, ledger.reading() as connection:
+            runs = connection.execute(select(RUN).order_by(RUN.c.name, RUN.c.job, RUN.c.started_at)).all()
+        overlapping = [
+            (one.name, one.job)
+            for one, later in pairwise(runs)
+            if (one.name, one.job) == (later.name, later.job) and later.started_at < one.ended_at
+        ]
+        assert overlapping == []
         assert CANARY not in crew.written()

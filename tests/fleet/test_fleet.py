@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +20,8 @@ from octopus_soap.fleet.status import FleetMetrics, held, history
 from octopus_soap.fleet.vault import Vault, new_key
 from octopus_soap.testing import Hang
 from tests.fleet.fleet_stage import CANARY, Book, enrol, fleet_of, names, shops
+from tests.fleet.proxy import Proxy
+from tests.jobs.databases import fresh_postgres, why_no_postgres
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,6 +117,29 @@ def test_a_source_that_raises_is_that_merchants_failure_and_says_nothing_of_its_
         assert bad.name == "shop-001"
         assert "RuntimeError" in bad.message
         assert "canary-customer-data" not in bad.message
+
+
+def test_a_database_that_was_away_is_waited_for_and_is_no_failure_of_the_merchant() -> None:
+    if why := why_no_postgres():
+        pytest.skip(why)
+    book, away = Book(), threading.Event()
+    with shops(2) as service, fresh_postgres() as place, Proxy(place, 5432) as proxy, ExitStack() as stack:
+        with fleet_of(place, book, vault=(vault := Vault(new_key()))) as direct:
+            enrol(direct, service, every={"push": 1, "orders": 1})
+
+        def cut_once(merchant: Any, order: Any, delivery: Any) -> None:
+            if not away.is_set():
+                away.set()
+                proxy.cut()
+                threading.Timer(1.5, proxy.restore).start()
+            book.order(merchant, order, delivery)
+
+        fleet = stack.enter_context(fleet_of(proxy.url, book, vault=vault))
+        fleet._runner._orders = cut_once
+        run_until(fleet, lambda: open_orders(service) == 0 and all(stock_of(service, n) == {"7"} for n in names(2)))
+        runs = [run for name in names(2) for run in history(fleet.ledger, name)]
+        assert {run["outcome"] for run in runs} <= {"ok", "interrupted"}
+        assert all(job.failures == 0 for job in fleet.status().jobs)
 
 
 def test_a_change_of_the_registry_reaches_running_workers(place: str) -> None:

@@ -195,19 +195,42 @@ def test_a_run_whose_process_died_is_due_again_when_its_lock_is_free(desk: Desk)
     assert len(desk.take()) == 1
 
 
-def test_a_second_delivery_ends_as_busy_and_changes_nothing_of_the_first(desk: Desk) -> None:
+def test_a_second_delivery_is_skipped_while_the_first_runs_and_a_run_elsewhere_ends_it_as_busy(desk: Desk) -> None:
     desk.add("a")
     desk.later(61)
-    (due,) = desk.take()
-    first = desk.schedule.start(due.name, due.job)
+    desk.take()
+    first = desk.schedule.start("a", "push")
     desk.later(1)
-    second = desk.schedule.start(due.name, due.job)
     assert first is not None
+    assert desk.schedule.start("a", "push") is None, "its process is there, and began it a second ago"
+    desk.later(30)
+    second = desk.schedule.start("a", "push")  # as if it was on a machine that is gone
     assert second is not None
-    desk.schedule.end(due.name, due.job, second, Ended("busy"))
-    desk.schedule.end(due.name, due.job, first, Ended("ok"))
+    desk.schedule.end("a", "push", second, Ended("busy"))
+    desk.schedule.end("a", "push", first, Ended("ok"))
     (job,) = status(desk.ledger).jobs
     assert (job.outcome, job.failures) == ("ok", 0)
+
+
+def test_the_late_record_of_a_run_taken_for_lost_leaves_the_second_one_under_way(desk: Desk) -> None:
+    desk.add("a")
+    desk.later(61)
+    desk.take()
+    first = desk.schedule.start("a", "push")
+    desk.later(31)
+    assert desk.schedule.take_due({}, own=False) == [], "found lost"
+    assert len(desk.take()) == 1
+    second = desk.schedule.start("a", "push")
+    assert first is not None
+    assert second is not None
+    desk.schedule.end("a", "push", first, Ended("ok", seconds=2))
+    (job,) = status(desk.ledger).jobs
+    assert (job.running, job.outcome, job.duration) == (True, "ok", 2)
+    assert desk.take() == []
+    desk.schedule.end("a", "push", second, Ended("ok"))
+    assert not status(desk.ledger).jobs[0].running
+    (_, run) = history(desk.ledger, "a")
+    assert (run["ended_at"] - run["started_at"]).total_seconds() == 2
 
 
 def test_paused_merchants_are_not_run_and_a_delivered_run_of_one_is_skipped(desk: Desk) -> None:
