@@ -24,6 +24,10 @@ def describe() -> dict[str, str]:
     }
     for name in ("octopus-soap", "lxml", "pydantic", "pydantic-core", "requests", "urllib3", "zeep"):
         found[name] = metadata.version(name)
+    try:  # zeep imports it if it is there, which makes its first call slower
+        found["httpx"] = metadata.version("httpx")
+    except metadata.PackageNotFoundError:
+        found["httpx"] = "not installed"
     script = "from importlib import metadata as m; print(m.version('xsdata'), m.version('suds-community'))"
     peers = _output(str(PYTHON), "-c", script).split()
     found["xsdata"], found["suds-community"] = peers if len(peers) == 2 else ("absent", "absent")

@@ -53,11 +53,12 @@ class Server(_Process):
         super().__init__([sys.executable, "-m", "benchmarks.server"])
         self.port = int(self._pipes[1].readline())
 
-    def url(self, latency: int = 0, stores: int | None = None) -> str:
-        """Its address, for an answer after *latency* ms whose items have *stores* stores."""
+    def url(self, latency: int = 0, stores: int | None = None, hand: str = "") -> str:
+        """Its address, for an answer after *latency* ms whose items have *stores* stores, written in *hand*."""
         wait = f"/latency-{latency}" if latency else ""
         having = f"/stores-{stores}" if stores is not None else ""
-        return f"http://127.0.0.1:{self.port}{wait}{having}/OctopusService.svc"
+        written = f"/hand-{hand}" if hand else ""
+        return f"http://127.0.0.1:{self.port}{wait}{having}{written}/OctopusService.svc"
 
 
 class Worker(_Process):

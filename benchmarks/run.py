@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import fresh, machine, payloads, table
+from benchmarks import fresh, machine, payloads, table, writers
 from benchmarks.peers import NAMES, Peer, set_up
 from benchmarks.processes import Server, Worker
 from benchmarks.workloads import LATENCY, SLOW, WORKLOADS, Workload, ideal
@@ -38,6 +38,7 @@ class Run:
         self._peers: dict[str, Peer] = {}
         self._workers: dict[str, Worker] = {}
         self.results: dict[str, dict[str, Any]] = {}
+        self._measured: dict[str, str] = {}
         for count in (100, 1000):
             (self._files / f"items-{count}.xml").write_bytes(payloads.item_reply(count))
         (self._files / "updates-1000.json").write_text(json.dumps(payloads.updates(1000)))
@@ -63,11 +64,14 @@ class Run:
         elif workload.kind == "memory":
             pairs = [fresh.memory(self._server) for _ in range(1 if self._quick else rounds)]
             records = {"ours": {"values": [many - few for few, many in pairs], "peaks": pairs}}
+        elif workload.kind == "writers":
+            records = writers.measure(self._asked, self._server, self._files, rounds=rounds)
         elif workload.kind == "derived":
             records = self._per_item(workload)
         else:
             records = self._cold(workload, rounds)
         self.results[workload.name] = records
+        self._measured[workload.name] = datetime.now(UTC).isoformat(timespec="seconds")
 
     def _by_workers(self, workload: Workload, rounds: int) -> dict[str, Any]:
         latency = LATENCY if workload.task["task"] == "bulk" else 0
@@ -91,6 +95,10 @@ class Run:
             records["ideal"] = {"values": [ideal(workload.task)]}
         return records
 
+    def _asked(self, name: str, task: dict[str, Any]) -> dict[str, Any]:
+        absent = self.peer(name).absent
+        return {"absent": absent} if absent else self._worker(name).ask(task, 1)
+
     def _ask(self, name: str, task: dict[str, Any]) -> dict[str, Any]:
         if name == "floor" and task["task"] == "decode":  # the parser alone is timed where our decoding is
             return self._worker("ours").ask({**task, "task": "parse"}, 1)
@@ -107,6 +115,7 @@ class Run:
         }
 
     def _cold(self, workload: Workload, rounds: int) -> dict[str, Any]:
+        fresh.compile_all()
         ways = fresh.measure(workload.name, self._server)
         records: dict[str, Any] = {}
         for name in ways:
@@ -129,10 +138,11 @@ class Run:
         targets = {
             workload.name: [found for _, found in table.judged(workload, self.results[workload.name]) if found]
             for workload in WORKLOADS
-            if workload.name in self.results
+            if workload.name in self.results and workload.kind != "writers"
         }
         return {
             "when": datetime.now(UTC).isoformat(timespec="seconds"),
+            "measured": self._measured,
             "quick": self._quick,
             "machine": description,
             "workloads": self.results,

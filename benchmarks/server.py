@@ -1,8 +1,9 @@
 """A canned service in a process of its own: keep-alive, answers by SOAPAction with bytes that lie ready.
 
-The path says how it answers: `/latency-50/stores-2/OctopusService.svc` waits 50 ms and gives each item 2 stores. Items
-and quantities come for the SKUs asked for; an answer is made once and kept, so that it costs next to nothing in a
-measurement. `python -m benchmarks.server` prints its port and serves until its standard input ends.
+The path says how it answers: `/latency-50/stores-2/OctopusService.svc` waits 50 ms and gives each item 2 stores,
+`/hand-mono/OctopusService.svc` writes items as Mono does (see `handwritings.py`). Items and quantities come for the
+SKUs asked for; an answer is made once and kept, so that it costs next to nothing in a measurement.
+`python -m benchmarks.server` prints its port and serves until its standard input ends.
 """
 
 from __future__ import annotations
@@ -14,27 +15,32 @@ import sys
 from functools import lru_cache
 
 from benchmarks import payloads
+from benchmarks.handwritings import HANDS, rows_of, write
 
 _LENGTH = re.compile(rb"content-length:\s*(\d+)", re.IGNORECASE)
 _ACTION = re.compile(rb'soapaction:\s*"?[^"\r\n]*?(\w+)"?\r\n', re.IGNORECASE)
 _SETTING = re.compile(rb"/(latency|stores)-(\d+)")
+_HAND = re.compile(rb"/hand-([\w-]+)/")
 _SKU = re.compile(rb"SKU-(\d{6})")
 
 
 @lru_cache(maxsize=4096)
-def answer(action: str, first: int, count: int, stores: int | None) -> bytes:
-    """The whole HTTP answer to *action* for *count* SKUs from number *first*."""
+def answer(action: str, first: int, count: int, stores: int | None, hand: str = "") -> bytes:
+    """The whole HTTP answer to *action* for *count* SKUs from number *first*; items are written in *hand*."""
     asked = [f"SKU-{number:06d}" for number in range(first, first + count)]
     if action == "GetItemList":
         rows = (payloads.inventory_item(number, stores) for number in range(first, first + count))
         body = payloads.envelope(action, "InventoryItem", rows)
+        if hand:
+            body = write(rows_of(body), HANDS[hand])
     elif action == "IsSkuExistList":
         body = payloads.exist_reply(asked)
     elif action == "GetItemQuantityList":
         body = payloads.quantity_reply(asked)
     else:
         return b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: text/xml; charset=utf-8\r\nContent-Length: {len(body)}\r\n\r\n"
+    charset = "utf-16" if hand and HANDS[hand].encoding == "utf-16" else "utf-8"
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: text/xml; charset={charset}\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
@@ -65,13 +71,14 @@ class Connection(asyncio.Protocol):
 
     def _answer(self, head: bytes, body: bytes) -> None:
         settings = {name.decode(): int(value) for name, value in _SETTING.findall(head.partition(b"\r\n")[0])}
-        action = _ACTION.search(head)
+        action, hand = _ACTION.search(head), _HAND.search(head)
         first = _SKU.search(body)
         reply = answer(
             action[1].decode() if action else "",
             int(first[1]) if first else 0,
             body.count(b"SKU-"),
             settings.get("stores"),
+            hand[1].decode() if hand else "",
         )
         latency = settings.get("latency", 0)
         if latency:

@@ -6,6 +6,7 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from benchmarks import writers
 from benchmarks.workloads import WORKLOADS
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def rows(results: dict[str, Any]) -> list[tuple[str, ...]]:
     lines: list[tuple[str, ...]] = []
     for workload in WORKLOADS:
         records = results.get(workload.name)
-        if not records:
+        if not records or workload.kind == "writers":
             continue
         ours = figure(records.get("ours", {"absent": ""}))
         targets = judged(workload, records)
@@ -134,9 +135,24 @@ def text(report: dict[str, Any]) -> str:
             lines.append(f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}  {row[8]}".rstrip())
         else:
             lines.append(_line(row, widths))
+    if found := report["workloads"].get("writers"):
+        lines += ["", "writers: processor milliseconds of a call of 100 items", *by_writer(found)]
+        lines += ["", *writers.targets(found)]
     about = {workload.name: workload.about for workload in WORKLOADS}
     lines += ["", *(f"{name}: {about[name]}." for name in report["workloads"])]
     return "\n".join(lines)
+
+
+def by_writer(found: dict[str, Any]) -> list[str]:
+    """One line for each writer."""
+    body = [writers.HEAD, *writers.lines(found)]
+    widths = [max(len(row[column]) for row in body) for column in range(len(writers.HEAD))]
+    return [
+        "  ".join(
+            f"{cell:>{w}}" if at else f"{cell:<{w}}" for at, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in body
+    ]
 
 
 def _line(row: tuple[str, ...], widths: list[int]) -> str:

@@ -5,7 +5,8 @@ The protocol is a line of JSON each way, the same for the workers in other langu
     {"task": "call", "runs": 3, "url": "http://…", "count": 100, "files": "…"}
     {"ms": [9.1, 9.0, 9.2], "cpu": [8.8, 8.7, 8.9], "bytes": 435717}
 
-`cpu` is the process's own processor time. A participant that has no such task answers {"absent": "reason"}. The first
+`cpu` is the process's own processor time. A task is a function, or one that prepares each run without being timed and
+returns what is (`Prepared`). A participant that has no such task answers {"absent": "reason"}. The first
 request for a task prepares it and warms it up; no time is taken of that.
 """
 
@@ -16,6 +17,8 @@ import sys
 import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from benchmarks.participants import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,8 +40,9 @@ class Absent(Exception):  # noqa: N818 - it is an answer, not a failure
 def _timed(work: Callable[[], Any], runs: int) -> dict[str, Any]:
     walls, cpus, size = [], [], None
     for _ in range(runs):
+        run = work.prepare() if isinstance(work, Prepared) else work
         cpu, wall = time.process_time(), time.perf_counter()
-        result = work()
+        result = run()
         walls.append((time.perf_counter() - wall) * 1000)
         cpus.append((time.process_time() - cpu) * 1000)
         size = len(result) if isinstance(result, bytes) else None

@@ -58,7 +58,7 @@ class Workload:
         rounds: A B C A B C …, so many times.
         unit: of its figures.
         targets: the figures to reach.
-        kind: who measures it: `workers`, or a module of its own (`cold`, `memory`, `derived`).
+        kind: who measures it: `workers`, or a module of its own (`writers`, `cold`, `memory`, `derived`).
     """
 
     name: str
@@ -104,6 +104,14 @@ WORKLOADS = (
         ALL,
         31,
         targets=(Target("zeep", 6, 8), Target("node-soap", 3.5, 5), Target("ext-soap", 1.5, 1.0, "within")),
+    ),
+    Workload(
+        "writers",
+        "call-100 with the page written as many toolkits write it: processor milliseconds, also of decoding alone and "
+        "of the first pages of a writer not met before",
+        participants=("ours", *PEERS[:1], "node-soap", "ext-soap"),
+        rounds=9,
+        kind="writers",
     ),
     Workload(
         "exist-500",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from lxml import etree
 
 from benchmarks import payloads
-from octopus_soap import OctopusClient, OctopusSettings
+from benchmarks.participants import Prepared
+from octopus_soap import AsyncOctopusClient, OctopusClient, OctopusSettings
 from octopus_soap.models import InventoryItem, ItemQuantityAndPrice, StoreStockInfo
 from octopus_soap.models.replies import RowsOf
 from octopus_soap.wire.faults import Reply
@@ -22,8 +24,12 @@ UPDATE = "UpdateItemQuantityAndPriceList"
 
 def client(url: str = "http://127.0.0.1:9/OctopusService.svc", **settings: Any) -> OctopusClient:
     """A client of the canned server."""
+    return OctopusClient(settings=_settings(url, **settings))
+
+
+def _settings(url: str, **settings: Any) -> OctopusSettings:
     given = {"endpoint": url, "authtoken": "token-1", "merchantname": "shop", "accessid": payloads.ACCOUNT}
-    return OctopusClient(settings=OctopusSettings.load(**given, **settings))
+    return OctopusSettings.load(**given, **settings)
 
 
 def _checked(result: Any, count: int) -> Any:
@@ -39,6 +45,19 @@ def decode(asked: dict[str, Any]) -> Callable[[], Any]:
         return _checked(codec.decode("GetItemList", Reply(200, {}, body), RowsOf(InventoryItem)).rows, count)
 
     return work
+
+
+def new_hand(asked: dict[str, Any]) -> Prepared:
+    """A page to models by a decoder that has read *seen* such pages, and nothing else."""
+    body = Path(asked["files"], asked["reply"]).read_bytes()
+
+    def prepare() -> Callable[[], Any]:
+        codec = client()._codec  # noqa: SLF001 - as above
+        for _ in range(asked["seen"]):
+            codec.decode("GetItemList", Reply(200, {}, body), RowsOf(InventoryItem))
+        return lambda: codec.decode("GetItemList", Reply(200, {}, body), RowsOf(InventoryItem))
+
+    return Prepared(prepare)
 
 
 def parse(asked: dict[str, Any]) -> Callable[[], Any]:
@@ -82,6 +101,17 @@ def call(asked: dict[str, Any]) -> Callable[[], Any]:
     return lambda: _checked(ours.get_item_list(skus), len(skus))
 
 
+def call_async(asked: dict[str, Any]) -> Callable[[], Any]:
+    """GetItemList over loopback, with the client for asyncio."""
+    runner, skus = asyncio.Runner(), payloads.skus(asked["count"])
+    ours = AsyncOctopusClient(settings=_settings(asked["url"]))
+    return lambda: _checked(runner.run(_awaited(ours, skus)), len(skus))
+
+
+async def _awaited(ours: AsyncOctopusClient, skus: list[str]) -> Any:
+    return await ours.get_item_list(skus)
+
+
 def exist(asked: dict[str, Any]) -> Callable[[], Any]:
     """IsSkuExistList over loopback."""
     ours, skus = client(asked["url"]), payloads.skus(asked["count"])
@@ -108,7 +138,9 @@ TASKS = {
     "decode": decode,
     "parse": parse,
     "encode": encode,
+    "new_hand": new_hand,
     "call": call,
+    "call_async": call_async,
     "exist": exist,
     "bulk": bulk,
     "construct": construct,
