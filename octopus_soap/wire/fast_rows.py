@@ -25,6 +25,9 @@ Invariants. A page that is read here is read as the tree's reader would read it.
   A leaf's text has no `<` and no `]]>`, and each `&` in it begins a reference XML has, to a character it allows.
 * The page has no character that XML forbids, is not as long as the longest text libxml2 accepts, and line ends are
   normalized as XML prescribes. CDATA and comments are replaced by plain text, only where no tag is open.
+* An attribute with another value in each tag is read without its value, if its name has no prefix: it declares nothing,
+  and means nothing to us. Members that the model does not know may be cut out of a row, each as a whole element between
+  two members, and the rest is read as if they were not there.
 * A member that comes twice, an unknown member with a structure, text in a wrong place, and a value that its type
   refuses are never decided here: that row goes to lxml.
 
@@ -40,42 +43,35 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from functools import partial
-from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
-from xml.sax.saxutils import quoteattr
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lxml import etree
 
 from octopus_soap.errors import OctopusError, TimedOutError
+from octopus_soap.wire.built_models import is_plain
 from octopus_soap.wire.decode import read_element, strict_parser, without_forbidden
-from octopus_soap.wire.readers import ROWS, FieldReader, Row, is_nil, local_name, yield_point
+from octopus_soap.wire.raw_tags import TAG_LENGTH, Contexts, declarations
+from octopus_soap.wire.readers import ROWS, Row, local_name, yield_point
 from octopus_soap.wire.row_forms import (
     CANNOT,
     CLOSING,
     EMPTY,
     LEAF,
-    LIST,
     RECORD,
     REFUSED,
     SPACE,
     Fallback,
-    Learned,
-    Tag,
     Unread,
-    bounded,
-    is_plain,
-    maker,
     resolve,
     without_sections,
 )
-from octopus_soap.wire.values import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from octopus_soap.wire.decode import Decoded, ReadList
-    from octopus_soap.wire.readers import Element, Reader, RecordReader
+    from octopus_soap.wire.raw_tags import Opening, Tags
+    from octopus_soap.wire.readers import Element, RecordReader
 
 _PASSED_OVER = 10
 """Pages left to the tree after one that had more."""
@@ -214,195 +210,7 @@ def first_row(text: str, reader: RecordReader) -> str | None:
     return found[1]
 
 
-# -- contexts: what a raw tag means ----------------------------------------------------------------------------------
-
-_CONTEXTS = 32
-_TAGS = 2000
-"""Raw tags remembered per model and context."""
-_TAG_LENGTH = 400
-_OPENINGS = 500
-"""Opening tags of rows remembered per context."""
-_UNKNOWN = FieldReader("", reader=read_text)
-"""How a member is read that the model does not know."""
-_Bindings: TypeAlias = tuple[tuple[str, str], ...]
-_NAME = re.compile(f"[^{SPACE}/]+")
-
-
-def _bindings(element: Element) -> _Bindings:
-    """The namespaces bound inside *element*, by prefix."""
-    bound = [(prefix or "", uri or "") for prefix, uri in element.nsmap.items() if prefix != "xml" and (prefix or uri)]
-    return tuple(sorted(bound))
-
-
-def declarations(element: Element) -> str:
-    """The declarations of the namespaces bound inside *element*, in its own order."""
-    bound = ((prefix, uri or "") for prefix, uri in element.nsmap.items() if prefix != "xml")
-    return "".join(f" xmlns{':' if prefix else ''}{prefix or ''}={quoteattr(uri)}" for prefix, uri in bound)
-
-
-class Contexts:
-    """The contexts of one decoder."""
-
-    def __init__(self) -> None:
-        self._known: dict[_Bindings, Context] = {}
-        self.questions = 0
-        """How many more tags may be asked about. Threads may share the number: it only bounds work."""
-        self.compiled = 0
-        self.learning = Lock()
-        self.parser = strict_parser()
-
-    def inside(self, element: Element) -> Context:
-        """The context of *element*'s children."""
-        bound = _bindings(element)
-        context = self._known.get(bound)
-        if context is None:
-            if sum(len(prefix) + len(uri) for prefix, uri in bound) > 20 * _TAG_LENGTH:
-                raise Fallback
-            if len(self._known) >= _CONTEXTS:
-                self._known.clear()
-            context = self._known[bound] = Context(self, element)
-        return context
-
-
-class Opening(NamedTuple):
-    """What the raw opening tag of a row means.
-
-    Attributes:
-        closing: the piece of text that closes it: `/a:InventoryItem>`; empty for an empty tag.
-        nil: the row is nil.
-        context: that of its members.
-    """
-
-    closing: str
-    nil: bool
-    context: Context
-
-
-class Context:
-    """One set of namespaces in force, and what raw tags mean there."""
-
-    def __init__(self, contexts: Contexts, element: Element) -> None:
-        self.contexts = contexts
-        self._head = f"<_{declarations(element)}>"
-        self._tables: dict[tuple[RecordReader, bool], Tags] = {}
-        self._openings: dict[str, Opening] = {}
-
-    def element(self, raw: str) -> Element:
-        """The element of one raw opening or empty tag, as lxml reads it here; raises `Unread` if it does not."""
-        if len(raw) > _TAG_LENGTH or self.contexts.questions <= 0 or raw[:1] == "/":
-            raise Unread
-        self.contexts.questions -= 1
-        closing = "" if raw[-1:] == "/" else f"<{closing_tag(raw)}>"
-        try:
-            around = etree.fromstring(f"{self._head}<{raw}>{closing}</_>", self.contexts.parser)
-        except (etree.XMLSyntaxError, ValueError):
-            raise Unread from None
-        if len(around) != 1 or around.text or around[0].tail:
-            raise Unread
-        return around[0]
-
-    def tags(self, reader: RecordReader, *, direct: bool) -> Tags:
-        """What tags mean among the members of *reader*'s model; *direct*: models are built here, not by pydantic."""
-        tags = self._tables.get((reader, direct))
-        if tags is None:
-            tags = self._tables[reader, direct] = Tags(self, reader, direct=direct)
-        return tags
-
-    def opening(self, raw: str) -> Opening:
-        """What the raw opening tag of a row means; an empty one has no closing tag."""
-        opening = self._openings.get(raw)
-        if opening is None:
-            element = self.element(raw)
-            if len(self._openings) >= _OPENINGS:
-                self._openings.clear()
-            closing = "" if raw[-1:] == "/" else f"{closing_tag(raw)}>"
-            opening = self._openings[raw] = Opening(closing, is_nil(element), self.contexts.inside(element))
-        return opening
-
-
-def closing_tag(raw: str) -> str:
-    """The closing tag of a raw opening one, without its brackets; raises `Unread` if it has no name."""
-    name = _NAME.match(raw)
-    if name is None:
-        raise Unread
-    return f"/{name[0]}"
-
-
-class Tags(dict[str, Tag]):
-    """What each raw tag means among the members of one model, in one context."""
-
-    def __init__(self, context: Context, reader: RecordReader, *, direct: bool) -> None:
-        super().__init__()
-        self.context, self.reader, self.direct = context, reader, direct
-        self.make: Callable[[dict[str, Any]], Any] = maker(reader.model) if direct else _as_it_is
-        self.learned = Learned(self)
-
-    def at(self, context: Context) -> Tags:
-        """The tags of the same model in another context."""
-        return self if context is self.context else context.tags(self.reader, direct=self.direct)
-
-    def __missing__(self, raw: str) -> Tag:
-        if raw[:1] == "/":
-            return Tag(CLOSING)
-        element = self.context.element(raw)
-        if len(self) >= _TAGS:
-            self.clear()
-        try:
-            tag = self._tag(raw, element)
-        except Unread:
-            tag = Tag(REFUSED)
-        self[raw] = tag
-        return tag
-
-    def _tag(self, raw: str, element: Element) -> Tag:
-        slot, name, nil = self.reader.find(element.tag), local_name(element.tag), is_nil(element)
-        if slot is None:
-            if name in self.reader.model.model_fields:  # pydantic would take it for that field
-                raise Unread
-            slot, drift = _UNKNOWN._replace(attribute=name), f"{self.reader.name}.{name}"
-        else:
-            drift = ""
-        if raw[-1:] == "/":
-            return Tag(EMPTY, slot.attribute, empty=_nothing if nil else self._empty(slot), drift=drift, nil=nil)
-        tag = Tag(LEAF, slot.attribute, f"{closing_tag(raw)}>", drift=drift, nil=nil)
-        if slot.reader is not None:
-            reader = _ignored if drift and nil else bounded(self.reader.model, slot)
-            if nil and not drift:
-                reader = partial(_nil_or, reader)
-            return tag._replace(read=None if reader is read_text else reader, empty=None if nil else slot.reader(""))
-        inside = self.context.contexts.inside(element)
-        if slot.nested is not None:
-            return tag._replace(kind=RECORD, inner=inside.tags(slot.nested, direct=self.direct))
-        if slot.rows is not None:
-            inner = inside.tags(slot.rows, direct=self.direct)
-            return tag._replace(kind=LIST, inner=inner, opening=inside.opening)
-        raise Unread
-
-    def _empty(self, slot: FieldReader) -> Callable[[], Any]:
-        if slot.reader is not None:
-            value = slot.reader("")
-            return lambda: value
-        if slot.nested is not None:
-            make = self.context.tags(slot.nested, direct=self.direct).make
-            return lambda: make({})
-        return list
-
-
-def _nothing() -> None:
-    """The value of nil."""
-
-
-def _nil_or(read: Reader, text: str) -> Any:
-    """Read the text of a nil member, which may hold white space and is nil then."""
-    return read(text) if text.strip(SPACE) else None
-
-
-def _ignored(_: str) -> None:
-    """The value of an unknown member that is nil: its text does not count."""
-
-
-def _as_it_is(data: dict[str, Any]) -> dict[str, Any]:
-    return data
+# -- the general reader ----------------------------------------------------------------------------------------------
 
 
 def read_members(  # noqa: C901, PLR0912 - one loop over a row's tags: a call for each would double the time
@@ -481,7 +289,11 @@ def _closes(piece: str, closing: str) -> bool:
 
 _QUESTIONS = 400
 """Raw tags that a page may ask lxml about, besides one for each row."""
+_MANY = _QUESTIONS // 2
+"""A page that has asked about so many repeats too few of its tags as they are."""
 _SPACES = re.compile(f"[{SPACE}]*+")
+_ATTRIBUTE = re.compile('<[^\\s<>/"\'=]++ (?!xmlns|href|ref)([A-Za-z_][\\w.-]*+)="[^"<>&]*+"[^<>]*+>', re.ASCII)
+"""A tag whose first attribute has no prefix: it is no declaration, and its value means nothing to us."""
 
 
 class _Hints(NamedTuple):
@@ -625,6 +437,13 @@ class Rows:
         """Read the row that is *text*, in which a `<` always begins a tag; raises one of `CANNOT`."""
         if (self._hints.sections or self._hints.forbidden) and "]]>" in text:
             raise Unread
+        changed = self._hints.sections
+        if self._contexts.varying and text.count("<") == text.count(">"):  # none of them is in a text
+            name = self._contexts.varying
+            attribute = f' {re.escape(name)}="[^"<>&]*+"(?=[^<>]{{0,{TAG_LENGTH}}}+>)'
+            text, found = re.subn(attribute, f' {name}=""', text)
+            changed = found > 0
+            self._contexts.varying = name if found else ""
         raw = text[1 : text.find(">")]
         opened = self._outside.opening(raw)
         if opened.nil:
@@ -632,19 +451,22 @@ class Rows:
         tags = self._outside.tags(self._reader, direct=self._direct).at(opened.context)
         if not opened.closing:
             return self._record(tags, {})
-        self._opening, self._closing, self._tags = f"<{raw}>", f"<{opened.closing}", tags
-        if tags.learned.form is not None:
+        start, closing = f"<{raw}>", f"<{opened.closing}"
+        tried = not changed and tags is self._tags and start == self._opening and not tags.learned.leaves_out
+        self._opening, self._closing, self._tags = start, closing, tags
+        if tags.learned.form is not None and not tried:
             with suppress(*CANNOT):
-                return self._record(tags, tags.learned.form.read(text, raw, opened.closing, drift))
+                return self._record(tags, tags.learned.form.read(text, len(start), closing, tags, drift))
             drift.clear()
-        pieces = text.split("<")
-        members = iter(pieces)
-        if next(members) or next(members)[len(raw) + 1 :].strip(SPACE):
+        pieces = iter(text.split("<"))
+        if next(pieces) or next(pieces)[len(raw) + 1 :].strip(SPACE):
             raise Unread
-        row = self._record(tags, read_members(tags, members, opened.closing, drift))
-        if next(members, None) is not None:
+        row = self._record(tags, read_members(tags, pieces, opened.closing, drift))
+        if next(pieces, None) is not None:
             raise Unread
-        tags.learned.note(pieces)
+        tags.learned.note(text)
+        if self._contexts.questions < _MANY and (tag := _ATTRIBUTE.search(text)) is not None:
+            self._contexts.varying = tag[1]
         return row
 
     def _alone(self, text: str) -> Row | None:

@@ -1,4 +1,4 @@
-"""Raw forms: text between tags, one expression for all rows of a handwriting, and models built of what it reads.
+"""Raw forms: text between tags, and one expression for all rows of a handwriting.
 
 The parts of `fast_rows` that need no lxml. Its docstring holds the argument why rows may be read so.
 """
@@ -7,22 +7,19 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
 from decimal import Decimal
-from functools import cache
 from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
-
-from pydantic import BaseModel
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from octopus_soap.models.scalars import FORBIDDEN
-from octopus_soap.wire.values import read_bool, read_decimal, read_float, read_int, read_text
+from octopus_soap.wire.values import read_bool, read_decimal, read_float, read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from octopus_soap.models.base import WireModel
-    from octopus_soap.wire.fast_rows import Tags
-    from octopus_soap.wire.readers import FieldReader, Reader
+    from octopus_soap.wire.raw_tags import Tags
+    from octopus_soap.wire.readers import Reader
 
 # -- text ------------------------------------------------------------------------------------------------------------
 
@@ -107,14 +104,20 @@ def real(text: str) -> float:
     return value
 
 
-FLAGS: dict[str, bool | None] = {"true": True, "false": False, "": None}
-QUICK: dict[Any, Reader] = {read_decimal: _decimal}
+class _Flags(dict[str, "bool | None"]):
+    def __missing__(self, text: str) -> bool | None:
+        return read_bool(text)
+
+
+FLAGS = _Flags({"true": True, "false": False, "": None})
+_flag = FLAGS.__getitem__
+QUICK: dict[Any, Reader] = {read_decimal: _decimal, read_bool: _flag}
 """Readers that do the same for the usual text, and do it faster."""
 SHORT: dict[Any, tuple[str, str]] = {
     read_text: ("[^<]*+", "{0}"),
     _decimal: ("[-+.0-9]*+", "(Decimal({0}) if {0} else {1})"),
     read_float: ("[-+.0-9]*+", "(real({0}) if {0} else {1})"),
-    read_bool: ("[a-z]*+", "flags[{0}]"),
+    _flag: ("[a-z]*+", "flags[{0}]"),
 }
 """By a scalar's reader: the characters it has nearly always, and the expression that reads them from a group, with the
 value of an empty one. Other text does not match, and what the expression refuses goes to the next reader."""
@@ -166,11 +169,23 @@ class _Unfit(Exception):  # noqa: N818 - control flow inside this module
 
 
 class _Member:
-    """One member as it was written: its raw forms, and the members seen directly before it."""
+    """One member as it was written: its raw forms, and the members seen directly before it.
+
+    Attributes:
+        forms: by raw tag, what it means, and what was seen inside.
+        before: members seen directly before it.
+        known_before: the same, as if members that the model does not know were not there.
+    """
 
     def __init__(self) -> None:
         self.forms: dict[str, tuple[Tag, _Shape]] = {}
         self.before: set[str] = set()
+        self.known_before: set[str] = set()
+
+    @property
+    def known(self) -> bool:
+        """True if the model knows it."""
+        return not any(tag.drift for tag, _ in self.forms.values())
 
 
 class _Shape:
@@ -180,11 +195,18 @@ class _Shape:
         self.members: dict[str, _Member] = {}
         self.records: dict[str, tuple[str, Tags]] = {}
 
-    def in_order(self) -> list[tuple[str, _Member]]:
-        """The members, each after those that were seen before it; raises `_Unfit` if there is no such order."""
+    def in_order(self, *, known: bool) -> list[tuple[str, _Member]]:
+        """The members, each after those that were seen before it; raises `_Unfit` if there is no such order.
+
+        Args:
+            known: leave out members that the model does not know.
+        """
+        if known:
+            graph = {name: member.known_before for name, member in self.members.items() if member.known}
+        else:
+            graph = {name: member.before for name, member in self.members.items()}
         try:
-            order = TopologicalSorter({name: member.before for name, member in self.members.items()}).static_order()
-            return [(name, self.members[name]) for name in order]
+            return [(name, self.members[name]) for name in TopologicalSorter(graph).static_order()]
         except CycleError:
             raise _Unfit from None
 
@@ -194,36 +216,46 @@ class Learned:
 
     def __init__(self, tags: Tags) -> None:
         self.form: Form | None = None
+        self.leaves_out = False
+        """Members that the model does not know come in no order, and the form leaves them out."""
         self._tags = tags
-        self._patience = SLOW_ROWS // 2
+        self._patience, self._stride = SLOW_ROWS, _LOOKED_AT
         self._forget()
 
     def _forget(self) -> None:
         self._shape = _Shape()
         self._spaced = self._changed = False
         self._slow = self._size = 0
-        self._patience *= 2
 
-    def note(self, pieces: list[str]) -> None:
-        """Learn from a row that the general reader has read; compile what is known when that pays."""
+    def note(self, row: str) -> None:
+        """Learn from the text of a row that the general reader has read; compile what is known when that pays."""
         contexts = self._tags.context.contexts
         if contexts.compiled >= _COMPILED or not contexts.learning.acquire(blocking=False):
             return
         try:
             self._slow += 1
-            if self._slow <= _LOOKED_AT or not self._slow % _LOOKED_AT:
-                members = iter(pieces)
+            if self._slow <= _LOOKED_AT or not self._slow % self._stride:
+                members = iter(row.split("<"))
                 next(members)
                 self._note_space(next(members).partition(">")[2])
                 self._note_members(self._shape, self._tags, members)
             if self._changed and self._slow >= self._patience:
                 contexts.compiled += 1
-                self.form = _Compiler(spaced=self._spaced).form(self._shape)
+                self._compile()
                 self._changed, self._slow = False, 0
-        except _Unfit:  # members in no order, or ever new ones: begin anew
+        except _Unfit:  # members in no order, or ever new ones: begin anew, and look less often
             self._forget()
+            self._patience, self._stride = self._patience * 2, min(self._stride * 2, self._patience)
         finally:
             contexts.learning.release()
+
+    def _compile(self) -> None:
+        self.leaves_out = False
+        with suppress(_Unfit):
+            self.form = _Compiler(spaced=self._spaced, known=False).form(self._shape)
+            return
+        self.form = _Compiler(spaced=self._spaced, known=True).form(self._shape)
+        self.leaves_out = True
 
     def _note_space(self, text: str) -> None:
         if text and not self._spaced:
@@ -231,15 +263,16 @@ class Learned:
 
     def _note_members(self, shape: _Shape, tags: Tags, pieces: Iterator[str]) -> None:
         """Note the members of a record. The general reader has read them, so they are as they must be."""
-        before = ""
+        before = known = ""
         for piece in pieces:
             raw, _, text = piece.partition(">")
             if raw[:1] == "/":
                 self._note_space(text)
                 return
             tag = tags[raw]
-            inner = self._note_form(shape, raw, tag, before)
+            inner = self._note_form(shape, raw, tag, before, known)
             before = tag.attribute
+            known = known if tag.drift else before
             if tag.kind != LEAF:
                 self._note_space(text)
             if tag.kind == LEAF or (tag.nil and tag.closing):
@@ -249,7 +282,7 @@ class Learned:
             elif tag.kind == LIST:
                 self._note_records(inner, tag, pieces)
 
-    def _note_form(self, shape: _Shape, raw: str, tag: Tag, before: str) -> _Shape:
+    def _note_form(self, shape: _Shape, raw: str, tag: Tag, before: str, known: str) -> _Shape:
         member = shape.members.get(tag.attribute)
         if member is None:
             member = shape.members[tag.attribute] = _Member()
@@ -261,6 +294,9 @@ class Learned:
             self._changed = True
         if before and before not in member.before:
             member.before.add(before)
+            self._changed = self._changed or not self.leaves_out
+        if known and known not in member.known_before:
+            member.known_before.add(known)
             self._changed = True
         return member.forms[raw][1]
 
@@ -279,6 +315,22 @@ class Learned:
                 self._changed = True
             self._note_members(shape, inner, pieces)
         self._note_space(piece[len(tag.closing) :])
+
+
+_MEMBER = re.compile("<([^<>]++)>(?:(?<!/>)([^<]*+)<(/[^<>]++>))?+")
+"""A leaf or an empty tag."""
+_LEFT_OUT = 8
+"""Members of a row that a form may leave out; a row with more goes to the general reader."""
+
+
+def _unknown(tag: Tag, text: str | None, closing: str | None) -> tuple[str, Any]:
+    """The name and the value of a member that the model does not know; raises `Unread` if it is something else."""
+    if not tag.drift or tag.nil or tag.kind not in {LEAF, EMPTY} or tag.closing != (closing or ""):
+        raise Unread
+    if tag.kind == EMPTY:
+        return tag.attribute, tag.empty()
+    text = resolve(text or "")
+    return tag.attribute, text if tag.read is None else tag.read(text)
 
 
 class Form(NamedTuple):
@@ -303,13 +355,29 @@ class Form(NamedTuple):
                 resolved[place] = resolve(text)
         return resolved
 
-    def read(self, row: str, raw: str, closing: str, drift: list[str]) -> dict[str, Any]:
-        """The members of *row*, which begins with the tag *raw*; raises one of `CANNOT`."""
-        match = self.pattern.match(row, len(raw) + 2)
-        if match is None or match.end() + len(closing) + 1 != len(row) or not row.startswith(closing, match.end() + 1):
+    def read(self, row: str, start: int, closing: str, tags: Tags, drift: list[str]) -> dict[str, Any]:
+        """The members of *row*, from *start* to *closing*, its end; raises one of `CANNOT`.
+
+        What the form leaves out is read by *tags*, and the rest of the row as if it were not there.
+        """
+        left_out: dict[str, Any] = {}
+        while (match := self.pattern.match(row, start)) is not None:
+            end = match.end()
+            if end + len(closing) == len(row):
+                break
+            member = _MEMBER.match(row, end)
+            if member is None or not tags.learned.leaves_out or len(left_out) >= _LEFT_OUT:
+                raise Unread
+            attribute, value = _unknown(tags[member[1]], *member.group(2, 3))
+            if attribute in left_out:
+                raise Unread
+            left_out[attribute] = value
+            drift.append(f"{tags.reader.name}.{attribute}")
+            row = row[:end] + row[member.end() :]
+        if match is None or not row.startswith(closing, match.end()):
             raise Unread
         groups = match.groups()
-        return self.build(self.resolved(groups) if "&" in row else groups, drift)
+        return self.build(self.resolved(groups) if "&" in row else groups, drift) | left_out
 
     def read_all(self, text: str, drift: list[str]) -> list[dict[str, Any]]:
         """Read the records of a list that fill *text*, which an expression has matched already."""
@@ -329,8 +397,8 @@ class _Compiler:
     Only names made here and quoted member names go into the source.
     """
 
-    def __init__(self, *, spaced: bool) -> None:
-        self._spaced = spaced
+    def __init__(self, *, spaced: bool, known: bool) -> None:
+        self._spaced, self._known = spaced, known
         self._space = "[ \\t\\n]*+" if spaced else ""
         self._groups = 0
         self._texts: list[int] = []
@@ -361,7 +429,7 @@ class _Compiler:
 
     def members(self, shape: _Shape, record: str, indent: str) -> str:
         """The expression of *shape*'s members, each optional; lines that put them into *record* are added."""
-        expression = [self._member(record, name, member, indent) for name, member in shape.in_order()]
+        expression = [self._member(record, name, member, indent) for name, member in shape.in_order(known=self._known)]
         return "".join(f"{self._space}(?:{member})?+" for member in expression) + self._space
 
     def _member(self, record: str, name: str, member: _Member, indent: str) -> str:
@@ -426,7 +494,7 @@ class _Compiler:
         if len({(closing, id(tags)) for closing, tags in shape.records.values()}) > 1:
             raise _Unfit
         closing, tags = next(iter(shape.records.values()))
-        inside = _Compiler(spaced=self._spaced)
+        inside = _Compiler(spaced=self._spaced, known=self._known)
         record = f"<{_one_of(list(shape.records))}>{inside.members(shape, 'd', '')}<{re.escape(closing)}"
         read_all = self._name(inside.finished(record, "d").read_all)
         make = self._name(tags.make)
@@ -436,178 +504,3 @@ class _Compiler:
 
 def _one_of(raws: list[str]) -> str:
     return re.escape(raws[0]) if len(raws) == 1 else f"(?:{'|'.join(map(re.escape, raws))})"
-
-
-# -- models, built directly ------------------------------------------------------------------------------------------
-
-_NAME_SETS = 500
-
-
-class SharedNames(set[str]):
-    """`model_fields_set` of many records at once; it refuses changes, which would be changes of all of them."""
-
-    __slots__ = ()
-
-    def _refuse(self, *_: Any) -> NoReturn:
-        raise TypeError("model_fields_set is shared by records alike; make a changed copy: replace, without")
-
-    add = discard = remove = update = difference_update = intersection_update = symmetric_difference_update = _refuse
-    clear = pop = __ior__ = __iand__ = __isub__ = __ixor__ = _refuse
-
-    def copy(self) -> set[str]:
-        """A set of its own."""
-        return set(self)
-
-    __copy__ = copy
-
-    def __reduce__(self) -> tuple[type[set[str]], tuple[list[str]]]:
-        return set, (list(self),)
-
-
-_set_dict, _set_names, _set_extra, _set_private = (
-    BaseModel.__dict__[name].__set__
-    for name in ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
-)
-
-
-@cache
-def maker(model: type[WireModel]) -> Callable[[dict[str, Any]], WireModel]:
-    """What makes a *model* of its members as pydantic would, if they have their types; see `is_plain`."""
-    fields = frozenset(model.model_fields)
-    defaults = dict.fromkeys(model.model_fields)
-    # By the members in their order: pages repeat that, too, and a tuple is made faster than a set.
-    known: dict[tuple[str, ...], tuple[SharedNames, tuple[str, ...]]] = {}
-    alike: dict[frozenset[str], SharedNames] = {}
-
-    def make(data: dict[str, Any]) -> WireModel:
-        order = tuple(data)
-        found = known.get(order)
-        if found is None:
-            if len(known) >= _NAME_SETS:
-                known.clear()
-                alike.clear()
-            names = alike.setdefault(frozenset(order), SharedNames(order))
-            found = known[order] = (names, tuple(name for name in order if name not in fields))
-        names, extra = found
-        record = model.__new__(model)
-        if extra:
-            _set_extra(record, {name: data.pop(name) for name in extra})
-        else:
-            _set_extra(record, {})
-        _set_dict(record, {**defaults, **data})
-        _set_names(record, names)
-        _set_private(record, None)
-        return record
-
-    return make
-
-
-_CONFIG = frozenset(
-    ["extra_fields_behavior", "validate_by_name", "validate_by_alias", "hide_input_in_errors", "ser_json_inf_nan"]
-)
-"""What a model's configuration may have besides its title, and still be built directly."""
-_TYPES: dict[str, dict[str, Any]] = {
-    "str": {},
-    "bool": {},
-    "decimal": {"allow_inf_nan": False},
-    "float": {"allow_inf_nan": False},
-    "datetime": {"tz_constraint": "aware", "microseconds_precision": "truncate"},
-    "int": {},
-}
-"""By type in pydantic's schema: the constraints that each reader of `values.py` fulfils."""
-_NOT_CHECKS = frozenset({"metadata", "serialization", "ref"})
-
-
-@cache
-def is_plain(model: type[WireModel]) -> bool:
-    """True if pydantic's strict validation of *model* checks types and ranges, and nothing else that we know of."""
-    return _plain_fields(model) is not None
-
-
-@cache
-def _plain_fields(model: type[WireModel]) -> Mapping[str, tuple[int, int] | None] | None:
-    """The fields of a plain model, with the range of whole numbers; None if the model is not plain."""
-    if not model.__pydantic_complete__:
-        model.model_rebuild()
-    schema: Any = model.__pydantic_core_schema__
-    shared: dict[str, Any] = {}
-    if schema["type"] == "definitions":
-        shared = {part["ref"]: part for part in schema["definitions"]}
-        schema = schema["schema"]
-    schema = _strict(schema, shared)
-    config = schema.get("config", {})
-    if (
-        schema["type"] != "model"
-        or schema.get("custom_init")
-        or schema.get("root_model")
-        or not schema.keys() <= {"type", "cls", "schema", "config", "custom_init", "root_model"} | _NOT_CHECKS
-        or not config.keys() <= _CONFIG | {"title"}
-        or config.get("extra_fields_behavior") != "allow"
-    ):
-        return None
-    inner = schema["schema"]
-    if inner["type"] != "model-fields" or inner.keys() - _NOT_CHECKS - {
-        "type",
-        "fields",
-        "model_name",
-        "computed_fields",
-    }:
-        return None
-    ranges: dict[str, tuple[int, int] | None] = {}
-    for name, field in inner["fields"].items():
-        default = field["schema"]
-        nullable = default.get("schema", {})
-        if (
-            default["type"] != "default"
-            or default.get("default", ...) is not None
-            or nullable.get("type") != "nullable"
-        ):
-            return None
-        checked = _strict(nullable["schema"], shared)
-        if not _is_type(checked, shared):
-            return None
-        ranges[name] = (checked["ge"], checked["le"]) if "ge" in checked else None
-    return ranges
-
-
-def _strict(schema: Any, shared: Mapping[str, Any]) -> Any:
-    """The part of a schema that validates what a reader made; *shared*: definitions by their names."""
-    while schema["type"] in {"lax-or-strict", "definition-ref"}:
-        schema = shared[schema["schema_ref"]] if schema["type"] == "definition-ref" else schema["strict_schema"]
-    return schema
-
-
-def _is_type(schema: Any, shared: Mapping[str, Any]) -> bool:
-    """True if *schema* checks what a reader guarantees."""
-    kind, checks = schema["type"], {name: value for name, value in schema.items() if name not in _NOT_CHECKS | {"type"}}
-    if kind == "list":
-        inner = _strict(checks.pop("items_schema", {"type": "any"}), shared)
-        return not checks.keys() - {"strict"} and inner["type"] == "model" and is_plain(inner["cls"])
-    if kind == "model":
-        return is_plain(schema["cls"])
-    if kind == "enum":  # a reader makes a member, which pydantic takes as it is
-        return checks.keys() <= {"cls", "members", "missing", "sub_type", "strict"}
-    if kind == "int" and checks.keys() >= {"ge", "le"}:
-        checks = {name: value for name, value in checks.items() if name not in {"ge", "le"}}
-    return kind in _TYPES and checks == {**_TYPES[kind], "strict": True}
-
-
-def bounded(model: type[WireModel], slot: FieldReader) -> Reader:
-    """The reader of a scalar member that also checks the range pydantic would check."""
-    assert slot.reader is not None  # noqa: S101 - the caller looked
-    fields = _plain_fields(model)
-    limits = None if fields is None else fields.get(slot.attribute)
-    return QUICK.get(slot.reader, slot.reader) if limits is None else _whole(*limits)
-
-
-@cache
-def _whole(least: int, most: int) -> Reader:
-    """A reader of whole numbers in a range."""
-
-    def read(text: str) -> int | None:
-        value = read_int(text)
-        if value is not None and not least <= value <= most:
-            raise ValueError("out of range")
-        return value
-
-    return read
