@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from pydantic import SecretStr
 
 from octopus_soap._http import is_loopback, retry_after
-from octopus_soap.engine.catalogue import Catalogue, meant
+from octopus_soap.engine.catalogue import Catalogue, NoSuchOperationError
 from octopus_soap.engine.context import Context, SizeMemory
 from octopus_soap.engine.inputs import unverified
 from octopus_soap.engine.operation import AsyncSurface, BlockingSurface, Surface
@@ -213,16 +213,12 @@ class _Client(Operations, Surface):
     if not TYPE_CHECKING:  # type checkers know every operation, and call a misspelt one by its name
 
         def __getattr__(self, name: str) -> Any:
-            hint = ""
-            if not name.startswith("_"):
-                if name == "zeep":
-                    raise AttributeError(
-                        f"{type(self).__name__} has no zeep client, which would block the event loop; for what the "
-                        "catalogue does not know, use OctopusClient(settings=client.settings).zeep in a thread"
-                    )
-                near = meant(name)
-                hint = f"; did you mean {near}?" if near else "; `.operations` lists what it has"
-            raise AttributeError(f"{type(self).__name__} has no {name!r}{hint}")
+            if name == "zeep":
+                raise AttributeError(
+                    f"{type(self).__name__} has no zeep client, which would block the event loop; for what the "
+                    "catalogue does not know, use OctopusClient(settings=client.settings).zeep in a thread"
+                )
+            raise NoSuchOperationError(type(self).__name__, name)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.settings.endpoint!r}, merchantname={self.settings.merchantname!r})"

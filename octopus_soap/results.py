@@ -404,7 +404,10 @@ class BatchResult(Sequence[T]):
         error = BatchError(f"{len(unfinished)} of {len(self.outcomes)} items are not done ({counts}){why}", result=self)
         if first.error and first.error.info:
             error.with_info(first.error.info)
-        raise error from cause or first.error
+        try:
+            raise error from cause or first.error
+        finally:
+            del error  # the traceback holds this frame, which must not hold the error
 
 
 class Removal(StrEnum):

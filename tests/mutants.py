@@ -216,8 +216,8 @@ FAULTS = [
     ),
     Fault(
         "engine/batch.py",
-        "            self.fatal = failed.error",
-        "            self.fatal = None",
+        "            self._is_over.fatal = failed.error",
+        "            self._is_over.fatal = None",
         _SPLIT,
         "refused credentials are tried again with every batch, until the account is locked",
     ),

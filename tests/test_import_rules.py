@@ -98,6 +98,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "rich": ("cli", "display"),
     "pytest": ("testing",),
     "dotenv": ("settings",),
+    "sniffio": ("transport",),
     "pandas": ("tables",),
     "polars": ("tables",),
     "pyarrow": ("tables",),

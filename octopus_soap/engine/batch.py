@@ -49,7 +49,7 @@ from octopus_soap.results import BatchResult, CallInfo, ItemOutcome, OutcomeStat
 from octopus_soap.safety import OmittedValues, Safety
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from octopus_soap.engine.context import Context
     from octopus_soap.engine.effects import Flow
@@ -90,6 +90,25 @@ class _Split:
         return self.dead_ends > (3 if self.succeeded else 1)
 
 
+class _Over:
+    """Whether a call is over, as its requests ask.
+
+    They hold this and not the call: it holds them, and a cycle would keep all inputs until the collector runs.
+
+    Attributes:
+        fatal: what ended the call for all of its batches; None so far.
+    """
+
+    __slots__ = ("_stopped_by_caller", "fatal")
+
+    def __init__(self, stopped_by_caller: Callable[[], bool]) -> None:
+        self.fatal: OctopusError | None = None
+        self._stopped_by_caller = stopped_by_caller
+
+    def __call__(self) -> bool:
+        return self.fatal is not None or self._stopped_by_caller()
+
+
 class BatchCall(Generic[T, R]):
     """One list call under way: hands out flows, takes back parts, and ends in its result or an error.
 
@@ -102,7 +121,6 @@ class BatchCall(Generic[T, R]):
     Attributes:
         parallel: batches under way at once.
         ahead: further batches that may be begun while answers are decoded.
-        fatal: what ended the call for all of its batches; None so far.
 
     Raises:
         InvalidInputError: inputs are refused (all of them are listed); nothing was sent.
@@ -113,7 +131,7 @@ class BatchCall(Generic[T, R]):
         self, operation: ListOperation[..., T, R], call: ListCall[T], context: Context, *, streaming: bool
     ) -> None:
         name = operation.wire_name
-        self._stopped_by_caller = context.config.stopped
+        self._is_over = _Over(context.config.stopped)
         context = replace(context, config=replace(context.config, stopped=self._is_over))
         self._operation, self._call, self._context = operation, call, context
         self._reading = operation.safety is Safety.READ
@@ -121,7 +139,6 @@ class BatchCall(Generic[T, R]):
         # While some batches are decoded, others have their requests under way. A stream takes no more than it must,
         # because what it has not taken costs no memory; a write goes no further than it must next to one that fails.
         self.ahead = self.parallel if self._reading and not streaming else 0
-        self.fatal: OctopusError | None = None
         self._reporter = None if call.progress is None or call.progress is False else Reporter(call.progress)
         self._account = check_call(context, name, operation.safety, call.account_id, [])
         self._guard: OmissionGuard | None = None
@@ -156,9 +173,6 @@ class BatchCall(Generic[T, R]):
         """Return the inputs that were checked before anything is sent, equal ones once; none for a stream."""
         return self._inputs.checked
 
-    def _is_over(self) -> bool:
-        return self.fatal is not None or self._stopped_by_caller()
-
     def _run(self, number: int, batch: list[BatchItem]) -> Flow[BatchPart]:
         split = _Split()
         self._under_way[number] = batch
@@ -167,7 +181,7 @@ class BatchCall(Generic[T, R]):
             pieces = self._inputs.resplit((yield from self._fill(batch, self._guard, split)))
         for piece in pieces:
             if self._is_over():
-                split.outcomes += same_for_all(piece, ItemVerdict(OutcomeStatus.NOT_SENT, error=self.fatal))
+                split.outcomes += same_for_all(piece, ItemVerdict(OutcomeStatus.NOT_SENT, error=self._is_over.fatal))
             else:
                 yield from self._send(piece, split)
         # A lost connection may mean a reply too large for the service; a poison item found explains it better.
@@ -202,7 +216,7 @@ class BatchCall(Generic[T, R]):
             except OctopusError as error:
                 dropped[entry.key] = ItemVerdict(OutcomeStatus.NOT_SENT, error=error)
                 if isinstance(error, AuthenticationError):
-                    self.fatal = error
+                    self._is_over.fatal = error
         for entry in wanting:
             if entry.key in dropped:
                 split.outcomes += same_for_all([entry], dropped[entry.key])
@@ -237,7 +251,9 @@ class BatchCall(Generic[T, R]):
         middle = len(batch) // 2
         for half in (batch[:middle], batch[middle:]):
             if self._is_over():
-                split.outcomes += same_for_all(half, self._undone(OutcomeStatus.NOT_SENT, self.fatal, in_doubt))
+                split.outcomes += same_for_all(
+                    half, self._undone(OutcomeStatus.NOT_SENT, self._is_over.fatal, in_doubt)
+                )
             elif split.hopeless():
                 split.outcomes += same_for_all(half, self._undone(OutcomeStatus.FAILED, failed.error, in_doubt))
             else:
@@ -249,9 +265,9 @@ class BatchCall(Generic[T, R]):
             split.poisoned += 1
         if isinstance(failed.error, AuthenticationError):
             # At once for the whole call: batches that follow may be begun before this one is taken back.
-            self.fatal = failed.error
+            self._is_over.fatal = failed.error
         if failed.kind is FailureKind.BUSY:
-            verdict = self._undone(OutcomeStatus.NOT_SENT, self.fatal or failed.error, in_doubt)
+            verdict = self._undone(OutcomeStatus.NOT_SENT, self._is_over.fatal or failed.error, in_doubt)
         else:
             verdict = self._undone(OutcomeStatus.FAILED, failed.error, in_doubt)
         split.outcomes += same_for_all(batch, verdict)
@@ -335,12 +351,12 @@ class BatchCall(Generic[T, R]):
             OctopusError: items are not done; its `result` has all outcomes.
         """
         result = parts[0] if len(parts) == 1 else self.merged(parts)
-        if self.fatal is not None:
+        if self._is_over.fatal is not None:
             self._raise_if_refused(result)
-        return self._operation.finish(result, self.fatal)
+        return self._operation.finish(result, self._is_over.fatal)
 
     def _raise_if_refused(self, result: BatchResult[T]) -> None:
-        fatal = self.fatal
+        fatal = self._is_over.fatal
         if isinstance(fatal, AuthenticationError) and len(result.unfinished) == len(result.outcomes):
             fatal.result = result  # type: ignore[attr-defined] # as on every exception that ends a list call
             raise fatal

@@ -88,6 +88,29 @@ def _row(operation: Operation, context: Context) -> CatalogueRow:
     )
 
 
+class NoSuchOperationError(AttributeError):
+    """A client has no such attribute.
+
+    The name that was probably meant is looked for when the message is shown: most of these errors are raised for
+    `hasattr` and its like, and never read.
+
+    Args:
+        kind: name of the client's class.
+        wanted: the attribute.
+    """
+
+    def __init__(self, kind: str, wanted: str) -> None:
+        super().__init__(kind, wanted)
+
+    def __str__(self) -> str:
+        kind, wanted = self.args
+        hint = ""
+        if not wanted.startswith("_"):
+            near = meant(wanted)
+            hint = f"; did you mean {near}?" if near else "; `.operations` lists what it has"
+        return f"{kind} has no {wanted!r}{hint}"
+
+
 def meant(name: str) -> str:
     """The method somebody probably meant by *name*: a wire name, another spelling, or near enough; empty if none."""
     folded = {operation.name.replace("_", ""): operation.name for operation in OPERATIONS.values()}

@@ -409,7 +409,11 @@ class SingleOperation(Operation, Generic[P, T]):
 
         def conclude(end: RequestEnd) -> Answer[T]:
             if isinstance(end, RequestFailure):
-                raise self._failed(end)
+                failed = self._failed(end)
+                try:
+                    raise failed
+                finally:
+                    del end, failed  # the traceback holds this frame, which must not hold the error
             if end.refusal is not None:
                 raise _refusal(end.refusal, end, _key(call.arguments.get(call.guarded))).with_info(end.info)
             try:

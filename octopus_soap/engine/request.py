@@ -293,6 +293,7 @@ def perform(request: Request, config: CallConfig, conclude: Callable[[RequestEnd
     """
     trace = RequestTrace(CallInfo(request.operation, request_id=config.new_id(), sent_bytes=len(request.body)))
     rejected: RejectedError | None = None
+    end: RequestEnd | None = None
     config.observer.started(trace.info)
     try:
         end = yield from attempts(trace, request, config)
@@ -316,6 +317,7 @@ def perform(request: Request, config: CallConfig, conclude: Callable[[RequestEnd
         config.observer.finished(trace)
         if rejected is not None:
             config.observer.rejected(trace.info, rejected)
+        del trace, end, rejected  # a raised error's traceback holds this frame, which must not hold the error
 
 
 def attempts(trace: RequestTrace, request: Request, config: CallConfig) -> Flow[RequestEnd]:
@@ -337,6 +339,7 @@ def attempts(trace: RequestTrace, request: Request, config: CallConfig) -> Flow[
             try:
                 decoded: Decoded = yield decoding
             except OctopusError as failed:
+                failed.__traceback__ = None  # frames of this very flow, which hold the error: garbage for the collector
                 trace.info = info = replace(info, elapsed=info.elapsed + decoding.elapsed)
                 error, kind, retry_after = failed, classify(failed), config.retry_after(answer)
             else:

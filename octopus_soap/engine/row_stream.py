@@ -113,12 +113,16 @@ class RowStream(Generic[T]):
             raise
         finally:
             config.observer.finished(trace)
+            del trace  # it holds the error, whose traceback holds this frame
 
     def _answered(self, trace: RequestTrace) -> _Steps:
         end = yield from attempts(trace, self._request, self._context.config)
         if isinstance(end, RequestFailure):
-            trace.kind = end.kind
-            raise end.error
+            trace.kind, failed = end.kind, end.error
+            try:
+                raise failed
+            finally:
+                del end, failed  # the traceback holds this frame, which must not hold the error
         decoded = end.decoded
         if self._arriving is None:
             for start in range(0, len(decoded.rows), _TOGETHER):

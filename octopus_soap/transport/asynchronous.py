@@ -229,10 +229,7 @@ class AsyncConnections:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            raise ConfigError(
-                "no asyncio event loop is running here: await the client's calls under asyncio.run; a forked process "
-                "needs an asyncio.run of its own"
-            ) from None
+            raise ConfigError(_no_loop()) from None
         known = self._loops.get(id(loop))
         if known is not None and known.loop is loop:
             if known.pid != os.getpid():
@@ -260,6 +257,21 @@ class AsyncConnections:
                 await known.http.aclose()
             elif known.loop.is_running():
                 asyncio.run_coroutine_threadsafe(known.http.aclose(), known.loop)
+
+
+def _no_loop() -> str:
+    from sniffio import AsyncLibraryNotFoundError, current_async_library  # noqa: PLC0415 - only an error asks
+
+    with contextlib.suppress(AsyncLibraryNotFoundError):
+        if (other := current_async_library()) != "asyncio":
+            return (
+                f"the client needs asyncio, and {other} runs here: call an OctopusClient in a thread "
+                "(trio.to_thread.run_sync), or choose asyncio as the backend of anyio"
+            )
+    return (
+        "no asyncio event loop is running here: await the client's calls under asyncio.run; a forked process needs an "
+        "asyncio.run of its own"
+    )
 
 
 _PART = 64 * 1024
@@ -483,7 +495,8 @@ class AsyncDriver:
             except StopIteration as end:
                 result: T = end.value
                 return result
-            answer, error = None, None
+            finally:
+                answer, error = None, None  # nor does this frame hold an error that is raised: it is in its traceback
             match effect:
                 case Send():
                     # The wait for room counts into no limit: nothing of this request has begun.

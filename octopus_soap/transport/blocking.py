@@ -233,7 +233,10 @@ class BlockingDriver:
             failure = failure_of(error, elapsed, limit, silence, connecting=connecting, handled=handled)
             if failure.kind is FailureKind.STALE:
                 self._connections.drop_idle()
-            return through_proxy(failure, self._settings.endpoint) if own else failure
+            try:
+                return through_proxy(failure, self._settings.endpoint) if own else failure
+            finally:
+                del failure  # its cause's traceback holds this frame, which must not hold it
         except BodyTooLongError:
             return oversized(self._settings.max_reply_bytes, time.monotonic() - started)
         except BodyCodingError as error:
@@ -342,7 +345,7 @@ class BlockingDriver:
         with closing(tapped):
             return self._run(tapped, beside, opened if tapped is flow else None)
 
-    def _run(  # noqa: C901 - one branch for each effect, and no call for each of them
+    def _run(  # noqa: C901, PLR0912 - one branch for each effect, and no call for each of them
         self, flow: Flow[T], beside: _Beside | None, opened: list[_OpenBody] | None
     ) -> T:
         answer: Any = None
@@ -353,7 +356,8 @@ class BlockingDriver:
             except StopIteration as end:
                 result: T = end.value
                 return result
-            answer, error = None, None
+            finally:
+                answer, error = None, None  # nor does this frame hold an error that is raised: it is in its traceback
             match effect:
                 case Send():
                     if not effect.whole:

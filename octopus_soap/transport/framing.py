@@ -72,7 +72,7 @@ class Framing:
         self._interim = 0
         self._held = b""
         self._left = 0
-        self._step: Callable[[bytes, int], int] = self._head
+        self._step: Callable[[Framing, bytes, int], int] = Framing._head
 
     @property
     def reusable(self) -> bool:
@@ -93,7 +93,7 @@ class Framing:
             if self.ended:
                 self.surplus = True
                 return
-            after = self._step(data, at)
+            after = self._step(self, data, at)
             if after < 0:  # more is needed to understand it
                 self._held = data[at:]
                 return
@@ -105,7 +105,7 @@ class Framing:
         Raises:
             FramingError: The answer had begun, and is not complete.
         """
-        if self._step == self._rest:
+        if self._step is Framing._rest:
             self.ended = True
         _refuse(self.begun and not self.ended, "it breaks off")
 
@@ -150,16 +150,15 @@ class Framing:
         if status in {204, 304} or (self._connecting and status < 300):  # noqa: PLR2004 - they have no body
             self.ended = True
         elif codings:
-            self._step = self._chunk
+            self._step = Framing._chunk
         elif lengths:
             self._left = int(lengths.pop())
             self.ended = not self._left
-            self._step = self._plain
+            self._step = Framing._plain
         else:
-            self._closes, self._step = True, self._rest
+            self._closes, self._step = True, Framing._rest
 
-    @staticmethod
-    def _rest(data: bytes, _: int) -> int:
+    def _rest(self, data: bytes, _: int) -> int:
         """Take everything: the answer ends where the connection does."""
         return len(data)
 
@@ -178,21 +177,21 @@ class Framing:
         if found is None:
             raise FramingError("the answer is not valid HTTP: the size of a chunk cannot be read")
         self._left = int(found[1], 16)
-        self._step = self._content if self._left else self._trailer
+        self._step = Framing._content if self._left else Framing._trailer
         return end
 
     def _content(self, data: bytes, at: int) -> int:
         taken = min(self._left, len(data) - at)
         self._left -= taken
         if not self._left:
-            self._step = self._after_chunk
+            self._step = Framing._after_chunk
         return at + taken
 
     def _after_chunk(self, data: bytes, at: int) -> int:
         _refuse(not b"\r\n".startswith(data[at : at + 2]), "a chunk is longer than its size says")
         if len(data) - at == 1:
             return -1
-        self._step = self._chunk
+        self._step = Framing._chunk
         return at + 2
 
     def _trailer(self, data: bytes, at: int) -> int:

@@ -12,11 +12,13 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 import respx
+from sniffio import current_async_library_cvar
 
 from octopus_soap import (
     AsyncOctopusClient,
@@ -193,6 +195,21 @@ def test_one_client_serves_several_event_loops_one_after_the_other(service: Emul
     stock(service, 3)
     words = [sys.executable, "-c", SEVERAL_LOOPS, json.dumps(service.settings())]
     assert subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout.strip() == "[0, 1, 2]"
+
+
+def test_without_an_event_loop_of_asyncio_the_error_names_what_runs_instead(service: Emulator) -> None:
+    def begin() -> None:
+        with closing(AsyncOctopusClient(settings=settings(service)).ping().__await__()) as steps:
+            next(steps)
+
+    with pytest.raises(ConfigError, match=r"no asyncio event loop is running here.*asyncio\.run"):
+        begin()
+    token = current_async_library_cvar.set("trio")  # as trio says of its own tasks
+    try:
+        with pytest.raises(ConfigError, match=r"needs asyncio, and trio runs here.*trio\.to_thread\.run_sync"):
+            begin()
+    finally:
+        current_async_library_cvar.reset(token)
 
 
 def test_after_aclose_the_client_says_so(service: Emulator) -> None:

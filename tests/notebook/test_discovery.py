@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from typing import TYPE_CHECKING
 
 import pytest
@@ -116,8 +117,14 @@ def test_operations_prints_a_table(live) -> None:
     ],
 )
 def test_a_misspelt_operation_names_the_one_that_was_meant(live, typed: str, meant: str) -> None:
-    with pytest.raises(AttributeError, match=f"did you mean {meant}\\?"):
+    with pytest.raises(AttributeError, match=f"did you mean {meant}\\?") as raised:
         getattr(live, typed)
+    assert str(pickle.loads(pickle.dumps(raised.value))) == str(raised.value)
+
+
+def test_hasattr_looks_for_no_other_name(live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("octopus_soap.engine.catalogue.meant", lambda _: pytest.fail("nobody reads it"))
+    assert not hasattr(live, "submit_orders")
 
 
 def test_a_name_far_from_all_points_to_the_catalogue(live) -> None:
