@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 _KINDS = {"str": "TEXT", "int": "NUMBER", "float": "NUMBER", "path": "PATH", "file": "FILE", "directory": "FOLDER"}
 _KIND = re.compile(r"<(?:list\[)?(.*?)\]?>")
@@ -92,3 +92,28 @@ def words_typed() -> list[str]:
     """Return the words after the program's name on the line that a shell completes."""
     line = os.environ.get("_TYPER_COMPLETE_ARGS") or os.environ.get("COMP_WORDS", "")
     return line.split()[1:]
+
+
+def command_under(found: Any, words: list[str], summary: str) -> Iterator[tuple[list[str], Any, Any]]:
+    """Yield every command of an application or a function: its words, the command, and a context to ask it with.
+
+    Args:
+        found: a typer application, or a function that is a command.
+        words: what is typed before.
+        summary: the help of a group without one.
+    """
+    if isinstance(found, typer.Typer):
+        made: Any = typer.main.get_command(found)
+        made.help = summary
+    else:
+        application = Application()
+        application.command(words[-1])(found)
+        made = typer.main.get_command(application)
+    yield from _walked(made, words)
+
+
+def _walked(command: Any, words: list[str]) -> Iterator[tuple[list[str], Any, Any]]:
+    context = command.context_class(command, info_name=" ".join(words))
+    yield words, command, context
+    for name in getattr(command, "commands", {}):
+        yield from _walked(command.commands[name], [*words, name])

@@ -50,6 +50,15 @@ class SubCommand:
         return getattr(import_module(self.path), self.attribute)
 
 
+EXIT_CODES = {
+    "0": "All fine.",
+    "1": "The service rejected some inputs or does not know them; there are differences; a job holds rows.",
+    "2": "Failed: wrong usage, settings, no connection, or items that are not done.",
+    "3": "Another run of the job is under way.",
+    "130, 143": "Ctrl-C or SIGTERM.",
+    "141": "The reader of the output closed it, as head does.",
+}
+
 SUB_COMMANDS = {
     "demo": SubCommand("demo", "demo", "Run a shop's whole sync against a local fake server.", "emulator"),
     "serve": SubCommand("serve", "serve", "Run a local fake Octopus server; needs no account.", "emulator"),
@@ -63,7 +72,8 @@ SUB_COMMANDS = {
     "login": SubCommand("profiles", "login", "Ask for credentials, try them, and store them as a profile."),
     "profiles": SubCommand("profiles", "app", "List, show and remove profiles."),
     "init": SubCommand("jobs", "init_app", "Write a cron line or systemd units for a job."),
-    "version": SubCommand("about", "version", "Show what is installed."),
+    "version": SubCommand("manual", "version", "Show what is installed."),
+    "man": SubCommand("manual", "man", "Show the manual: every command with its options."),
     "doctor": SubCommand("doctor", "doctor", "Check settings, connection, contract and credentials."),
     "wsdl": SubCommand("wsdl", "app", "Pin the live contract, compare contracts."),
     "fleet": SubCommand("fleet", "app", "Run the jobs of many merchants.", "fleet"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -76,3 +78,26 @@ def test_the_version_is_answered_without_typer() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == f"octopus-soap {__version__}\n[]\n"
+
+
+def test_the_manual_page_has_every_command_once_and_man_reads_it_without_a_warning(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "octopus_soap", "man"], capture_output=True, text=True, timeout=60, check=True
+    )
+    heads = [
+        line.removeprefix(".SS ").replace("\\-", "-") for line in done.stdout.splitlines() if line.startswith(".SS")
+    ]
+    assert len(heads) == len(set(heads))
+    hook = page()
+    for name in SUB_COMMANDS:
+        assert f"octopus-soap {name}" in heads
+        for words in hook._words(name):  # noqa: SLF001 - the reference's own list of commands
+            assert " ".join(["octopus-soap", *words]) in heads
+    assert done.stdout.count(".B \\-\\-profile NAME") == 3, "once for all, and those of login and gateway"
+    if program := shutil.which("man"):
+        path = tmp_path / "octopus-soap.1"
+        path.write_text(done.stdout, encoding="utf-8")
+        command = [program, "--warnings", "-l", str(path)] if sys.platform == "linux" else [program, str(path)]
+        read = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, env=os.environ | {"MANWIDTH": "80"})  # fmt: skip
+        assert read.stderr == ""
+        assert "octopus-soap items search" in read.stdout

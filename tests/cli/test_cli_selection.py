@@ -98,7 +98,9 @@ def test_the_statuses_that_complete_are_those_of_the_models():
 
 
 def test_version_names_what_is_installed(shell):
-    rows = {row["package"]: row["version"] for row in shell("version", "-o", "json").data}
-    assert rows["octopus-soap"] == __version__
-    assert rows["zeep"]
+    rows = {row["package"]: row for row in shell("version", "-o", "json").data}
+    assert rows["octopus-soap"]["version"] == __version__
+    assert (rows["zeep"]["version"] is not None, rows["zeep"]["extras"]) == (True, None)
+    assert rows["rich"]["extras"] == "cli"
+    assert {"jobs", "fleet", "postgres"} == set(rows["sqlalchemy"]["extras"].split(", "))
     assert "zeep" in shell("version").out
