@@ -16,7 +16,7 @@ import typer
 
 from octopus_soap.cli.application import Application
 from octopus_soap.cli.jobs import seconds_of
-from octopus_soap.cli.output import notice, show_json
+from octopus_soap.cli.output import Output, OutputOption, Records, notice, show_json, show_records
 from octopus_soap.cli.tables import show_table
 
 if TYPE_CHECKING:
@@ -278,18 +278,19 @@ def import_merchants(
 @app.command("list")
 def list_merchants(
     *,
-    json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+    output: OutputOption = Output.TABLE,
     place: PlaceOption = PLACE,
 ) -> None:
     """List the merchants."""
 
     def show(registry: Registry) -> None:
         merchants = registry.all()
-        if json:
-            show_json([_shown(merchant) for merchant in merchants])
-        else:
+
+        def table() -> None:
             rows = [(m.name, m.state, m.endpoint, " ".join(f"{k}={v}" for k, v in m.labels.items())) for m in merchants]
             show_table(f"{len(rows)} merchants", ["Name", "State", "?Endpoint", "?Labels"], rows)
+
+        show_records(Records([_shown(merchant) for merchant in merchants]), output, table)
 
     _with_registry(place, show)
 
@@ -476,7 +477,7 @@ def delete_queues(*, broker: Broker, fleet_name: FleetName = "octopus") -> None:
 @app.command("status")
 def status(
     *,
-    json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+    output: OutputOption = Output.TABLE,
     watch: Annotated[bool, typer.Option("--watch", help="Again every 2 seconds, until Ctrl-C.")] = False,
     most: Annotated[int, typer.Option(min=1, metavar="COUNT", help="How many jobs to show, worst first.")] = 30,
     place: PlaceOption = PLACE,
@@ -489,8 +490,10 @@ def status(
     with ledger:
         while True:
             now = read(ledger)
-            if json:
+            if output is Output.JSON:
                 show_json(now.as_dict(most))
+            elif output is not Output.TABLE:
+                show_records(Records(now.as_dict(most)["jobs"]), output, lambda: None)
             else:
                 rows = [
                     (

@@ -11,13 +11,14 @@ from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from octopus_soap._http import one_line
 from octopus_soap.cli.application import Application
+from octopus_soap.cli.output import Output, OutputOption, Records, show_records
 from octopus_soap.octopia import (
     CredentialKind,
     Identification,
@@ -161,33 +162,44 @@ _STEPS: tuple[tuple[str, Callable[[OctopiaClient], tuple[bool, str]]], ...] = (
 
 
 @app.command()
-def sellers() -> None:
+def sellers(output: OutputOption = Output.TABLE) -> None:
     """Make the first call: print the seller's profile. Reads OCTOPIA_CLIENT_ID, _CLIENT_SECRET and _SELLER_ID."""
     with _reported(), OctopiaClient.from_env() as client:
         profile = client.seller()
-    table = Table("Field", "Value", title="Seller", title_justify="left")
-    for name, value in profile.model_dump(exclude_none=True).items():
-        table.add_row(_cell(name), _cell(value))
-    Console().print(table)
+
+    def show() -> None:
+        table = Table("Field", "Value", title="Seller", title_justify="left")
+        for name, value in profile.model_dump(exclude_none=True).items():
+            table.add_row(_cell(name), _cell(value))
+        Console().print(table)
+
+    show_records(_records([profile]), output, show)
 
 
 @app.command()
-def orders(status: Status = None, limit: Limit = 20) -> None:
+def orders(status: Status = None, limit: Limit = 20, output: OutputOption = Output.TABLE) -> None:
     """Print the first orders."""
     with _reported(), OctopiaClient.from_env() as client:
         which = OrderFilter(status=tuple(status or ()))
         found = list(islice(client.orders(which, page_size=min(limit, 100)), limit))
     rows = ((o.order_id, o.status, o.created_at, o.currency_code, len(o.lines)) for o in found)
-    _print_rows("Orders", ("Order", "Status", "Created", "Currency", "Lines"), rows)
+    columns = ("Order", "Status", "Created", "Currency", "Lines")
+    show_records(_records(found), output, lambda: _print_rows("Orders", columns, rows))
 
 
 @app.command()
-def offers(channel: Channel = "CDISFR", limit: Limit = 20) -> None:
+def offers(channel: Channel = "CDISFR", limit: Limit = 20, output: OutputOption = Output.TABLE) -> None:
     """Print the first offers on a sales channel."""
     with _reported(), OctopiaClient.from_env() as client:
         found = list(islice(client.offers(channel, page_size=min(limit, 1000)), limit))
     rows = ((o.seller_external_reference, o.offer_id, o.offer_state, o.updated_at) for o in found)
-    _print_rows("Offers", ("Reference", "Offer", "State", "Updated"), rows)
+    columns = ("Reference", "Offer", "State", "Updated")
+    show_records(_records(found), output, lambda: _print_rows("Offers", columns, rows))
+
+
+def _records(models: Iterable[BaseModel]) -> Records:
+    """Return models as records, with every member that has a value."""
+    return Records([model.model_dump(exclude_none=True) for model in models])
 
 
 @contextmanager

@@ -70,9 +70,11 @@ def test_a_fleet_from_the_shell(tmp_path: Path, shell: Callable[..., str], monke
         assert CANARY not in errors
         assert finished(service)
         assert len(set((tmp_path / "journal").read_text().splitlines())) == 6
-    shown = json.loads(shell("status", "--json", code=None))
+    shown = json.loads(shell("status", "-o", "json", code=None))
     assert {job["outcome"] for job in shown["jobs"]} <= {"ok", "interrupted", "failed"}
     assert "active" in shell("list")
+    assert shell("list", "-o", "csv").startswith("name,state,")
+    assert len(shell("status", "-o", "jsonl", code=None).splitlines()) == len(shown["jobs"])
     assert json.loads(shell("show", "shop-001"))["secrets"] == {
         "authtoken": "encrypted",
         "accessid": "encrypted",

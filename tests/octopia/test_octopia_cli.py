@@ -128,6 +128,8 @@ def test_the_first_calls_print_tables(run, env):
     assert "Shop 55501" in run("sellers", env=env).output
     orders = run("orders", "--status", "WaitingAcceptance", "--limit", "3", env=env).output
     assert orders.count("WaitingAcceptance") == 3
+    listed = run("orders", "--limit", "3", "-o", "jsonl", env=env).output.splitlines()
+    assert [line.startswith('{"order_id": "') for line in listed] == [True] * 3
     assert "SKU-2" in run("offers", "CDISFR", "--limit", "2", env=env).output
 
 
