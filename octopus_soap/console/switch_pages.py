@@ -173,7 +173,7 @@ class SwitchPages:
             "faults.html",
             status=400 if problem else 200,
             switches=SWITCHES,
-            on=self._on,
+            states=self._on,
             others=others,
             problem=problem,
             units={"share": "% of calls", "seconds": "seconds", "sku": "SKU", "none": ""},
