@@ -5,6 +5,7 @@ Names are loaded when first used, so that importing the package costs next to no
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -245,6 +246,8 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value: object = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
     globals()[name] = value
+    if "IPython" in sys.modules and f"{__name__}.notebook" not in sys.modules:
+        import_module(f"{__name__}.notebook").complete_here()
     return value
 
 

@@ -33,7 +33,9 @@ a secret of a living client (whatever part of the answer echoed it), and none ho
 
 from __future__ import annotations
 
+import linecache
 import sys
+import traceback
 import warnings
 import weakref
 from dataclasses import dataclass
@@ -136,6 +138,13 @@ class OctopusError(Exception):
 
         return display.html(display.view_of_error(self))
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows instead of a traceback: where the caller's code was, the error and its hint."""
+        lines = _lines_of_the_caller(self)
+        hints = list(getattr(self, "__notes__", ()))
+        whole = "the whole traceback: import sys, traceback; traceback.print_exception(sys.last_value)"
+        return [*lines, f"{type(self).__name__}: {self}", *hints, whole]
+
     def __rich__(self) -> Any:
         from octopus_soap import display  # noqa: PLC0415 - only rich asks
 
@@ -146,6 +155,20 @@ class OctopusError(Exception):
         if self.info is None:
             self.info = info
         return self
+
+
+def _lines_of_the_caller(error: BaseException) -> list[str]:
+    """Return where the code is that called this package: a line of a cell, or of a file."""
+    lines: list[str] = []
+    for frame, number in traceback.walk_tb(error.__traceback__):
+        module = str(frame.f_globals.get("__name__", ""))
+        if module.startswith("octopus_soap."):
+            break
+        if not module.startswith(("IPython.", "ipykernel.", "asyncio.", "concurrent.")):
+            name = frame.f_code.co_filename
+            where = f"line {number} of the cell" if "ipykernel" in name or name[0] == "<" else f"{name}, line {number}"
+            lines.append(f"{where}: {linecache.getline(name, number).strip()}")
+    return lines
 
 
 def _blank(cls: type[OctopusError], message: str) -> OctopusError:

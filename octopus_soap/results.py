@@ -6,10 +6,11 @@ import inspect
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
+from decimal import Decimal
+from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, overload
 
-from octopus_soap.errors import BatchError, OctopusError, RejectedError
+from octopus_soap.errors import BatchError, InvalidInputError, OctopusError, Problem, RejectedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -185,6 +186,29 @@ def _shows_table_options(method: M) -> M:
     return method
 
 
+class _NoValueError(KeyError):
+    """A key that has no value; shown as a sentence, where a plain KeyError would show its repr."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def _matches(value: Any, name: str, wanted: Any) -> bool:
+    """Return whether the member *name* of *value* is *wanted*."""
+    if not hasattr(value, name):
+        near = value.nearest(name) if hasattr(value, "nearest") else ""
+        hint = f"; did you mean {near!r}?" if near else "; give a function for anything else"
+        problem = Problem(f"{type(value).__name__} has no member {name!r}{hint}", field="where")
+        raise InvalidInputError([problem], sent="nothing was selected")
+    found = getattr(value, name)
+    if found == wanted or found is None or wanted is None:
+        return bool(found == wanted)
+    try:  # texts that are numbers, as the stock of an item, and numbers given as text
+        return Decimal(str(found).strip()) == Decimal(str(wanted).strip())
+    except ArithmeticError:
+        return str(found).casefold() == str(wanted).casefold() if isinstance(found, Enum) else False
+
+
 class BatchResult(Sequence[T]):
     """The good values of a list call, in input order, with one outcome per input.
 
@@ -209,12 +233,56 @@ class BatchResult(Sequence[T]):
         self._values: list[T] = [o.value for o in self.outcomes if o.status is OutcomeStatus.OK]  # type: ignore[misc] # ok outcomes hold a T
 
     @overload
-    def __getitem__(self, index: int) -> T: ...
+    def __getitem__(self, index: int | str) -> T: ...
     @overload
-    def __getitem__(self, index: slice) -> list[T]: ...
-    def __getitem__(self, index: int | slice) -> T | list[T]:
-        """The good value (or values) at *index* among the good ones."""
-        return self._values[index]
+    def __getitem__(self, index: slice) -> BatchResult[T]: ...
+    def __getitem__(self, index: int | str | slice) -> T | BatchResult[T]:
+        """Return the good value at a position among the good ones, or of a SKU or order id; of a slice, a result.
+
+        Raises:
+            KeyError: there is no good value of that key, or there are several that differ.
+        """
+        if isinstance(index, slice):
+            return self._of(self._good()[index])
+        return self._at_key(index) if isinstance(index, str) else self._values[index]
+
+    def _at_key(self, key: str) -> T:
+        found = [outcome for outcome in self.outcomes if outcome.key == key]
+        values = [outcome.value for outcome in found if outcome.ok]
+        if not values:
+            if not found:
+                raise _NoValueError(f"no input or row has the key {key!r}")
+            first = found[0]
+            why = first.message or (first.error.message if first.error is not None else "")
+            raise _NoValueError(f"{key!r} is {first.status.value}{': ' if why else ''}{why}; see .outcomes")
+        if any(value != values[0] for value in values):
+            raise _NoValueError(f"{len(values)} rows have the key {key!r}, and they differ; see .outcomes")
+        return values[0]  # type: ignore[return-value] # ok outcomes hold a T
+
+    def _good(self) -> list[ItemOutcome[T]]:
+        return [outcome for outcome in self.outcomes if outcome.ok]
+
+    def _of(self, outcomes: Iterable[ItemOutcome[T]]) -> BatchResult[T]:
+        return BatchResult(outcomes, self.calls, repeatable=self.repeatable)
+
+    def where(self, condition: Callable[[T], object] | None = None, /, **members: Any) -> BatchResult[T]:
+        """Return the good values that meet a condition, as a result with its views and tables.
+
+        Args:
+            condition: called with each value; those for which it returns something true are kept.
+            members: the value that a member must have, such as `stock=0` or `payment="Cleared"`; texts that are
+                numbers compare as numbers.
+
+        Raises:
+            InvalidInputError: the values have no such member.
+        """
+        kept = self._good() if condition is None else [o for o in self._good() if condition(o.value)]  # type: ignore[arg-type] # ok outcomes hold a T
+        for name, wanted in members.items():
+            kept = [o for o in kept if _matches(o.value, name, wanted)]
+        return self._of(kept)
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(dict.fromkeys(outcome.key for outcome in self.outcomes if outcome.ok))
 
     def __len__(self) -> int:
         return len(self._values)

@@ -41,6 +41,7 @@ ARROWS: dict[str, set[str]] = {
     "client": {
         "_http", "contracts", "engine", "errors", "extras", "observe", "operations", "safety", "settings", "transport", "wire",
     },
+    "notebook": {"models", "safety", "tables"},
     "plots": {"errors", "extras", "results", "tables"},
     "jobs": {"_http", "errors", "models", "results", "tables", "wire"},
     "emulator": {"contracts"},  # its leaf `bundled`, and nothing else: see the test below

@@ -179,6 +179,10 @@ class WireModel(BaseModel):
         near = get_close_matches(folded, names, n=1)
         return names[near[0]] if near else ""
 
+    def __dir__(self) -> list[str]:
+        """Return the names for completion: without pydantic's own, which can be used all the same."""
+        return [n for n in super().__dir__() if n.startswith("__") or (n not in _PLUMBING and not n.startswith("_"))]
+
     @classmethod
     def wire_names(cls) -> dict[str, str]:
         """Wire name of each member, with the attribute that holds it."""
@@ -243,6 +247,13 @@ class WireModel(BaseModel):
         # WCF sends every member it has no value for as nil; those would bury the rest.
         given = {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
         return [(name, "…" if name in self.secret_fields else value) for name, value in given.items()]
+
+
+_PLUMBING = frozenset(
+    {name for name in dir(BaseModel) if not name.startswith("_")}
+    | {"key_field", "nearest", "read_aliases", "secret_fields", "wire_names", "with_received"}
+)
+"""What a model has besides the members and methods of its data contract."""
 
 
 def inner_type(annotation: Any) -> Any:

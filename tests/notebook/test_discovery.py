@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import re
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,14 +14,24 @@ from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 from jedi import Interpreter
 
-from octopus_soap import AsyncOctopusClient, OctopusSettings
+from octopus_soap import (
+    AsyncOctopusClient,
+    BatchResult,
+    InventoryItem,
+    ItemOutcome,
+    OctopusClient,
+    OctopusSettings,
+    OrderCriteria,
+    OutcomeStatus,
+    StoreStockInfo,
+    tables,
+)
+from octopus_soap.notebook import load_ipython_extension
 from octopus_soap.operations import OPERATIONS
 from tests.catalogue import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from octopus_soap import OctopusClient
 
 
 @pytest.fixture(params=["blocking", "asynchronous"])
@@ -73,6 +86,68 @@ def test_the_question_mark_of_ipython_shows_signature_and_docstring(client) -> N
     shown = shell.object_inspect_text("client.get_item_list")
     assert "skus: 'Iterable[str]'" in shown.replace("\x1b[0m", "")
     assert "Vendor's page: GetItemList" in shown
+
+
+ITEM = InventoryItem(sku="A", price="1.50", stock="3", store_stock_info_list=[StoreStockInfo(store_id="S1")])
+RESULT = BatchResult(
+    [ItemOutcome(0, "A", OutcomeStatus.OK, ITEM), ItemOutcome(1, "B-2", OutcomeStatus.OK, ITEM.replace(sku="B-2"))]
+)
+
+
+def completed(shell: InteractiveShell, text: str) -> list[str]:
+    with provisionalcompleter():
+        return [each.text.lstrip(".") for each in shell.Completer.completions(text, len(text))]
+
+
+@pytest.mark.parametrize("jedi", [True, False])
+def test_items_of_a_result_their_keys_and_values_of_arguments_complete_in_ipython(jedi: bool) -> None:
+    shell = InteractiveShell()
+    shell.Completer.use_jedi = jedi
+    shell.push({"items": RESULT, "OrderCriteria": OrderCriteria, "plain": [ITEM], "low_stock": tables.low_stock})
+    load_ipython_extension(shell)
+    load_ipython_extension(shell)  # twice does no harm
+    assert len(shell.Completer.custom_matchers) == 2
+    for text, expected in {
+        "items[0].pri": ["price", "price_a", "price_b", "price_c"],
+        'items["A"].stock_q': ["stock_quantity"],
+        "print(items[-1].stores[0].store_i": ["store_id"],
+        "items.outcomes[0].stat": ["status"],
+        "plain[0].stock_q": ["stock_quantity"],
+        'items["': ["A", "B-2"],
+        "items.to_frame(stores='": ["columns", "json", "rows"],
+        'items.to_frame("polars", which="o': ["outcomes"],
+        "OrderCriteria.since('7d', status='cl": ["Cleared"],
+        'OrderCriteria(payment_status_filter="F': ["Failed"],
+        'low_stock(items, backend="po': ["polars"],
+    }.items():
+        assert sorted(completed(shell, text)) == expected, text
+    assert "rows" not in completed(shell, "other(stores='ro")
+
+
+def test_completion_of_a_model_has_its_members_and_not_pydantics() -> None:
+    found = {each.name for each in Interpreter("item.", [{"item": ITEM}]).complete()} | set(dir(ITEM))
+    public = {name for name in found if not name.startswith("_")}
+    assert {"sku", "price", "stock_quantity", "stores", "replace", "without"} <= public
+    assert not {name for name in public if name.startswith(("model_", "parse_", "construct", "schema", "validate"))}
+    assert ITEM.model_dump()["sku"] == "A", "what is not shown can be used all the same"
+
+
+def test_ipython_shows_where_the_callers_code_was_the_error_and_the_whole_traceback_on_demand(live) -> None:
+    shell = InteractiveShell()
+    shell.push({"client": live, "asyncio": asyncio})
+    shell.run_line_magic("xmode", "Verbose")
+    call = "client.get_item_list(['x' * 51])"
+    with redirect_stdout(StringIO()) as shown:
+        shell.run_cell(f"1\n{call}" if isinstance(live, OctopusClient) else f"1\nasyncio.run({call})")
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", shown.getvalue()).strip().splitlines()
+    assert any(line.startswith("line 2 of the cell: ") for line in lines), lines
+    assert lines[-3].startswith("InvalidInputError: nothing was sent: [0] ")
+    assert lines[-2].startswith("Next: `.problems` lists each one")
+    assert lines[-1] == "the whole traceback: import sys, traceback; traceback.print_exception(sys.last_value)"
+    assert len(lines) <= 12
+    with redirect_stderr(StringIO()) as whole:
+        shell.run_cell(lines[-1].partition(": ")[2])
+    assert "engine/inputs.py" in whole.getvalue()
 
 
 # -- the catalogue -----------------------------------------------------------------------------------------------------
