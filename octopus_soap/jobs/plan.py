@@ -23,18 +23,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import (
-    BigInteger,
     Row,
-    Select,
-    Table,
     and_,
-    bindparam,
     delete,
     func,
     or_,
     select,
     text,
-    type_coerce,
     update,
 )
 
@@ -71,9 +66,9 @@ _SHOWN_CHANGES = 10_000
 _NAMED = 5
 _NO_TIME = "and no time that shows which is newer"
 
-_STAGE = text(
-    "INSERT INTO stock_plan (channel, sku, wanted, observed_at, kind, zeroed, actual, cheaper) "
-    "VALUES (:channel, :sku, :wanted, :observed_at, :kind, :zeroed, :actual, :cheaper) "
+_Staged = tuple[str, str, str, int, str, int, str | None, int]
+_STAGE = (
+    "INSERT INTO stock_plan (channel, sku, wanted, observed_at, kind, zeroed, actual, cheaper) VALUES ({}) "
     "ON CONFLICT (channel, sku) DO UPDATE SET wanted = excluded.wanted, observed_at = excluded.observed_at, "
     "kind = excluded.kind, zeroed = excluded.zeroed, "
     "actual = excluded.actual, cheaper = excluded.cheaper"
@@ -88,15 +83,9 @@ _ACCEPT = text(
 _MOMENT = Moment()
 
 
-def _of_skus(table: Table, *columns: str) -> Select[Any]:
-    cells = [table.c[name] for name in columns]
-    ours = (table.c.channel == bindparam("mine"), table.c.sku.in_(bindparam("skus", expanding=True)))
-    # The time as it is kept: a million of them are compared and none is shown.
-    return select(*cells, type_coerce(table.c.observed_at, BigInteger).label("observed")).where(*ours)
-
-
-_KNOWN = _of_skus(STOCK_ITEM, "sku", "acknowledged", "wanted")
-_STAGED = _of_skus(STOCK_PLAN, "sku", "wanted", "kind")
+_KNOWN = "SELECT sku, acknowledged, wanted, observed_at AS observed FROM stock_item WHERE channel = {} AND sku IN ({})"
+_STAGED = "SELECT sku, wanted, kind, observed_at AS observed FROM stock_plan WHERE channel = {} AND sku IN ({})"
+# Written out, with the times as they are kept: a million rows are read and compared, and none is shown.
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +188,8 @@ class Plan:
         self._newest_believed = _number(self._latest)
         self._contradicted: set[str] = set()
         self._any_timed = False
+        self._texts: dict[str, str] = {}
+        """The states of the chunk that is staged, as the ledger stores them."""
         self.seen = SeenRows()
         self.known = 0
         """How many SKUs of the input the service has acknowledged something of."""
@@ -220,11 +211,12 @@ class Plan:
         """Compare a chunk with the ledger and keep the differences; return what is wrong with it."""
         problems: list[KeyProblem] = []
         newest, first_seen = self._newest(chunk, problems)
-        rows: list[dict[str, Any]] = []
+        rows: list[_Staged] = []
         dropped: list[str] = []
         with self._ledger.reading() as connection:
-            known = self._rows(connection, _KNOWN, newest)
-            staged = self._rows(connection, _STAGED, newest) if self.staged else {}
+            known = self._rows(connection, _KNOWN, list(newest))
+            earlier = newest.keys() - set(first_seen) if self.staged else ()
+            staged = self._rows(connection, _STAGED, list(earlier)) if earlier else {}
         self.known += sum(1 for sku in first_seen if sku in known and known[sku].acknowledged is not None)
         for sku, wish in newest.items():
             before = staged.get(sku)
@@ -243,14 +235,16 @@ class Plan:
         """Return True if the input has *sku*."""
         return sku in self.seen or _timed(sku) in self.seen
 
-    def _rows(self, connection: Connection, wanted: Select[Any], skus: Iterable[str]) -> dict[str, Row[Any]]:
-        rows = connection.execute(wanted, {"mine": self._ledger.channel, "skus": list(skus)})
-        return {row[0]: row for row in rows}
+    def _rows(self, connection: Connection, wanted: str, skus: Sequence[str]) -> dict[str, Row[Any]]:
+        mark = _mark(connection)
+        statement = wanted.format(mark, ", ".join([mark] * len(skus)))
+        return {row[0]: row for row in connection.exec_driver_sql(statement, (self._ledger.channel, *skus))}
 
     def _newest(self, chunk: Iterable[Desired], problems: list[KeyProblem]) -> tuple[dict[str, Desired], list[str]]:
         """Return the newest state of each SKU of a chunk, and the SKUs that no earlier chunk had."""
         found: dict[str, Desired] = {}
         first_seen: list[str] = []
+        self._texts = {}
         for wish in chunk:
             if wish.observed_at is not None and wish.observed_at > self._latest:
                 problems.append(KeyProblem(wish.sku, "invalid", f"row {wish.row}: {self._ahead(wish.observed_at)}"))
@@ -259,15 +253,18 @@ class Plan:
                 found.pop(wish.sku, None)
                 found[wish.sku] = wish  # so that what an earlier chunk staged is dropped
                 continue
-            before = found.get(wish.sku)
-            found[wish.sku] = wish if before is None else self._over(before, wish)
+            if (before := found.get(wish.sku)) is not None:
+                self._texts.pop(wish.sku, None)
+                wish = self._over(before, wish)  # noqa: PLW2901 - the row over the earlier one
+            found[wish.sku] = wish
         return found, first_seen
 
     def _contradicts(self, wish: Desired, problems: list[KeyProblem], first_seen: list[str]) -> bool:
         """Note a row; return True if an earlier row of the input has its SKU, and no time shows which one is true."""
         timed = wish.observed_at is not None
         if not timed and not self._any_timed and "stores" not in wish.values:  # as a million rows are
-            new, _, same = self.seen.add(wish.sku, wish.row, hash(frozenset(wish.values.items())))
+            text = self._texts[wish.sku] = as_text(wish.values)
+            new, _, same = self.seen.add(wish.sku, wish.row, hash(text))
             if new:
                 first_seen.append(wish.sku)
                 return False
@@ -321,12 +318,13 @@ class Plan:
         staged: Row[Any] | None,
         report: Report,
         problems: list[KeyProblem],
-    ) -> dict[str, Any] | None:
+    ) -> _Staged | None:
         """Return the row to stage; None if the SKU needs nothing."""
         acknowledged, waiting = (None, None) if known is None else (known.acknowledged, known.wanted)
         if staged is not None and staged.kind != "seen":
             before = wish._replace(values=from_text(staged.wanted) or {}, observed_at=_moment(staged.observed))
             wish = self._over(before, wish)
+            self._texts.pop(wish.sku, None)
         elif (floor := self._latest_known(known, staged)) is not None and self._number_of(wish) < floor:
             if self._given or wish.observed_at is not None:
                 if covers(merged(from_text(acknowledged), from_text(waiting) or {}), wish.values):
@@ -342,15 +340,16 @@ class Plan:
             text = as_text(wanted)
             needless = text == waiting
         else:
-            wanted, text = wish.values, as_text(wish.values)
+            wanted, text = wish.values, self._texts.get(wish.sku) or as_text(wish.values)
             needless = acknowledged is not None and (text == acknowledged or covers(from_text(acknowledged), wanted))
         if needless or not wish.values:
             report.add("unchanged")
             newer = timed and known is not None and self._number_of(wish) > (known.observed or 0)
             return self._row(wish, "", "seen", None, {}) if newer else None
         before_it = from_text(acknowledged)
-        kind = "new" if before_it is None else "change"
-        return self._row(wish, text, kind, before_it, merged(before_it, wanted))
+        if before_it is None:
+            return self._row(wish, text, "new", None, wanted)
+        return self._row(wish, text, "change", before_it, merged(before_it, wanted))
 
     def _latest_known(self, known: Row[Any] | None, staged: Row[Any] | None) -> int | None:
         """Return the newest time known of a SKU, as the ledger stores times; one ahead of the clock is not believed."""
@@ -372,25 +371,19 @@ class Plan:
 
     def _row(
         self, wish: Desired, wanted: str, kind: str, before: Values | None, after: Values, *, actual: str | None = None
-    ) -> dict[str, Any]:
+    ) -> _Staged:
         fall = self._options.max_price_fall
-        return {
-            "channel": self._ledger.channel,
-            "sku": wish.sku,
-            "wanted": wanted,
-            "observed_at": self._number_of(wish),
-            "kind": kind,
-            "zeroed": int(bool(after) and zeroes(before, after)),
-            "actual": actual,
-            "cheaper": int(fall is not None and cheapens(before, after, fall)),
-        }
+        zeroed = int(bool(after) and zeroes(before, after))
+        cheaper = int(fall is not None and cheapens(before, after, fall))
+        return self._ledger.channel, wish.sku, wanted, self._number_of(wish), kind, zeroed, actual, cheaper
 
-    def _keep(self, rows: list[dict[str, Any]], unchanged: list[str]) -> None:
+    def _keep(self, rows: list[_Staged], unchanged: list[str]) -> None:
         with self._ledger.transaction() as connection:
             if unchanged:
                 connection.execute(delete(STOCK_PLAN).where(self._mine, STOCK_PLAN.c.sku.in_(unchanged)))
             if rows:
-                connection.execute(_STAGE, rows)
+                marks = ", ".join([_mark(connection)] * 8)
+                connection.exec_driver_sql(_STAGE.format(marks), rows)
         self.staged = True
         self._ledger.reach("push.staged")
 
@@ -422,7 +415,7 @@ class Plan:
             if not rows:
                 return
             last = rows[-1].sku
-            found: list[dict[str, Any]] = []
+            found: list[_Staged] = []
             for row in rows:
                 known = merged(from_text(row.acknowledged), from_text(row.wanted) or {})
                 empty = None if self.had(row.sku) else without_stock(known)
@@ -557,10 +550,15 @@ def _parts(wish: Desired) -> list[tuple[str, int]]:
     """
     stores = wish.values.get("stores")
     if not isinstance(stores, dict):
-        return [(wish.sku, hash(frozenset(wish.values.items())))]
-    others = frozenset((name, value) for name, value in wish.values.items() if name != "stores")
-    each = ((f"{wish.sku}\0{store}", hash(frozenset(values.items()))) for store, values in stores.items())
-    return [(wish.sku, hash(others)), *each]
+        return [(wish.sku, hash(as_text(wish.values)))]
+    others = {name: value for name, value in wish.values.items() if name != "stores"}
+    each = ((f"{wish.sku}\0{store}", hash(as_text(values))) for store, values in stores.items())
+    return [(wish.sku, hash(as_text(others))), *each]
+
+
+def _mark(connection: Connection) -> str:
+    """Return the mark of a parameter in a statement that goes to the driver as it is."""
+    return "?" if connection.dialect.paramstyle == "qmark" else "%s"
 
 
 def _timed(sku: str) -> str:
