@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import sys
 import zlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -155,7 +156,8 @@ class Inflater:
         self._window = _CODINGS[named[0]] if named else 0
         self._limit, self._made = limit, 0
         self._member = zlib.decompressobj(self._window) if self._window else None
-        self._begun, self._first = False, b""
+        self._begun = False
+        self._waiting = b""
         self._ended = False  # a member is complete; what follows is another member, or padding
 
     def feed(self, piece: bytes) -> bytes:
@@ -168,26 +170,39 @@ class Inflater:
         if self._member is None:
             self._count(len(piece))
             return piece
-        if not self._begun:
-            piece = self._first = self._first + piece
-            if len(piece) < len(_ZLIB_HEAD):  # too short to tell whether the zlib wrapper is there
-                return b""
-        made: list[bytes] = []
-        while piece:
+        self.hold(piece)
+        return b"".join(iter(self.take, b""))
+
+    def hold(self, piece: bytes) -> None:
+        """Keep *piece* until `take` makes something of it."""
+        self._waiting += piece
+
+    def take(self, most: int = sys.maxsize) -> bytes:
+        """Return at most *most* bytes of the body, of what is held; none if that is used up.
+
+        Raises:
+            BodyTooLongError: The body is longer than the limit.
+            BodyCodingError: The compressed bytes are damaged.
+        """
+        made = b""
+        if self._member is None:
+            made, self._waiting = self._waiting[:most], self._waiting[most:]
+        while not made and self._member is not None and self._waiting:
             if self._ended:
-                piece = piece.lstrip(b"\0")
-                if not piece:
+                self._waiting = self._waiting.lstrip(b"\0")
+                if not self._waiting:
                     break
                 if self._window != _GZIP:
                     raise BodyCodingError("bytes follow the end of the compressed body")
                 self._member, self._ended = zlib.decompressobj(self._window), False
-            text = self._inflated(piece)
-            self._count(len(text))
-            made.append(text)
+            if not self._begun and len(self._waiting) < len(_ZLIB_HEAD):
+                break  # too short to tell whether the zlib wrapper is there
+            made = self._inflated(self._waiting, most)
             self._begun = True
             self._ended = self._member.eof
-            piece = self._member.unused_data if self._ended else self._member.unconsumed_tail
-        return b"".join(made)
+            self._waiting = self._member.unused_data if self._ended else self._member.unconsumed_tail
+        self._count(len(made))
+        return made
 
     def end(self) -> None:
         """Check that the body was complete.
@@ -195,18 +210,18 @@ class Inflater:
         Raises:
             BodyCodingError: It breaks off.
         """
-        if (self._begun or self._first) and not self._ended:
+        if (self._begun or self._waiting) and self._member is not None and not self._ended:
             raise BodyCodingError("the compressed body breaks off")
 
-    def _inflated(self, piece: bytes) -> bytes:
+    def _inflated(self, piece: bytes, most: int) -> bytes:
         assert self._member is not None  # noqa: S101 - the caller has looked
-        room = self._limit - self._made + 1
+        room = min(self._limit - self._made + 1, most)
         try:
             return self._member.decompress(piece, room)
         except zlib.error as error:
             if self._window == _CODINGS["deflate"] and not self._begun:  # many servers leave the zlib wrapper out
                 self._window, self._member = _RAW_DEFLATE, zlib.decompressobj(_RAW_DEFLATE)
-                return self._inflated(piece)
+                return self._inflated(piece, most)
             raise BodyCodingError(f"the compressed body is damaged: {error}") from None
 
     def _count(self, more: int) -> None:

@@ -23,6 +23,7 @@ from platformdirs import user_config_dir
 
 from octopus_soap.contracts.compiled import replace_file
 from octopus_soap.contracts.diff import examined
+from octopus_soap.contracts.standard_schemas import STANDARD, XSD, file_name, is_unused
 from octopus_soap.contracts.wsdl import compile_contract, load_contract
 from octopus_soap.errors import ContractError
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 
 WSDL = "http://schemas.xmlsoap.org/wsdl/"
-XSD = "http://www.w3.org/2001/XMLSchema"
 _REFERENCES = {
     f"{{{WSDL}}}import": "location",
     f"{{{XSD}}}import": "schemaLocation",
@@ -95,17 +95,23 @@ def parse_document(body: bytes, url: str) -> ContractDocument:
         raise ContractError(f"{url} is a <{etree.QName(root).localname[:40]}> document, not a WSDL 1.1 or a schema")
     for element in list(root.iter(f"{{{XSD}}}import")):
         # Mono's WCF imports the built-in types from an address that serves a page.
-        if element.get("namespace") == XSD and (parent := element.getparent()) is not None:
+        stray = element.get("namespace") == XSD or is_unused(element)
+        if stray and (parent := element.getparent()) is not None:
             parent.remove(element)
     return ContractDocument(url, kind, root)
 
 
 def _referring(root: Any) -> Iterator[tuple[Any, str]]:
-    """Elements that import another document, with the attribute that names it."""
+    """Elements that import another document of the service, with the attribute that names it."""
     for element in root.iter(*_REFERENCES):
         attribute = _REFERENCES[element.tag]
-        if element.get(attribute):
+        if element.get(attribute) and not _is_standard(element):
             yield element, attribute
+
+
+def _is_standard(element: Any) -> bool:
+    """True for the import of a schema that is shipped: it is never fetched."""
+    return element.tag == f"{{{XSD}}}import" and element.get("namespace") in STANDARD
 
 
 def resolved(url: str, location: str) -> str:
@@ -143,6 +149,10 @@ def pinned_files(documents: Mapping[str, ContractDocument], about: str) -> dict[
         digest.update(etree.tostring(document.root))  # not c14n, which refuses relative namespace names
     names = _names(documents, main, digest.hexdigest()[:8])
     files = {names[url]: _rewritten(document, names) for url, document in documents.items() if url != main}
+    for document in documents.values():
+        for element in filter(_is_standard, document.root.iter(f"{{{XSD}}}import")):
+            namespace = element.get("namespace")
+            files[file_name(namespace)] = STANDARD[namespace][1].encode()
     files[names[main]] = _rewritten(documents[main], names, about)
     return files
 
@@ -173,6 +183,8 @@ def _rewritten(document: ContractDocument, names: Mapping[str, str], about: str 
         if target not in names:
             raise ContractError(f"{document.url} refers to {target}, which was not fetched")
         element.set(attribute, names[target])
+    for element in filter(_is_standard, root.iter(f"{{{XSD}}}import")):
+        element.set("schemaLocation", file_name(element.get("namespace") or ""))
     if about:
         root.addprevious(etree.Comment(f" {re.sub('-(?=-)', '- ', about)} "))  # XML forbids two hyphens in a comment
     return etree.tostring(root.getroottree(), xml_declaration=True, encoding="utf-8")

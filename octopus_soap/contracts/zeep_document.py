@@ -20,12 +20,12 @@ from zeep.xsd.types.builtins import BuiltinType
 
 from octopus_soap.contracts.bundled import contract_path
 from octopus_soap.contracts.compiled import CompiledContract, Member, OperationContract, Shape
+from octopus_soap.contracts.standard_schemas import LOCATIONS, STANDARD, XSD, is_unused
 from octopus_soap.errors import ContractError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-XSD = "http://www.w3.org/2001/XMLSchema"
 _SCHEME = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]+:")  # of a URL; a drive of Windows is one letter
 _ZEEP_STUMBLES = (AttributeError, LookupError, NotImplementedError, TypeError, ValueError)
 """What zeep raises, besides its own errors, on a schema it does not understand."""
@@ -147,6 +147,8 @@ class _LocalFiles(zeep.transports.Transport):  # type: ignore[misc] # zeep ships
         self.digests: dict[str, str] = {}
 
     def load(self, url: str) -> bytes:
+        if url in LOCATIONS:
+            return LOCATIONS[url]
         if url == str(self._main):
             return self._noted(self._main.name, self._main.read_bytes())
         path = Path(url)
@@ -158,7 +160,7 @@ class _LocalFiles(zeep.transports.Transport):  # type: ignore[misc] # zeep ships
         return self._noted(path.resolve().relative_to(self._folder).as_posix(), path.read_bytes())
 
     def _noted(self, name: str, content: bytes) -> bytes:
-        """Note the enumerations of a file, which zeep does not keep, and leave out imports of XML Schema itself."""
+        """Note the enumerations of a file, which zeep does not keep; let it find the standard schemas here."""
         self.digests[name] = hashlib.sha256(content).hexdigest()
         try:
             root = etree.fromstring(content, etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False))
@@ -170,12 +172,17 @@ class _LocalFiles(zeep.transports.Transport):  # type: ignore[misc] # zeep ships
                     parent = simple.getparent()  # the element, of a type without a name
                     named = simple.get("name") or ("" if parent is None else parent.get("name") or "")
                     self.enumerations.add((schema.get("targetNamespace") or "", named))
-        # Mono writes it; every parser knows the namespace already.
-        stray = list(root.iter(f"{{{XSD}}}import"))
-        stray = [each for each in stray if each.get("namespace") == XSD]
-        for each in stray:
-            each.getparent().remove(each)
-        return etree.tostring(root) if stray else content
+        changed = False
+        for each in list(root.iter(f"{{{XSD}}}import")):
+            namespace = each.get("namespace")
+            if namespace == XSD or is_unused(each):  # Mono writes the first; every parser knows the namespace already
+                each.getparent().remove(each)
+            elif namespace in STANDARD:
+                each.set("schemaLocation", STANDARD[namespace][0])
+            else:
+                continue
+            changed = True
+        return etree.tostring(root) if changed else content
 
     def _is_inside(self, path: Path) -> bool:
         try:

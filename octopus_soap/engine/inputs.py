@@ -125,7 +125,7 @@ def as_model(value: Any, model: type[M], *, required: bool = False) -> tuple[Any
 
 
 def check_call(
-    context: Context, operation: str, declared: Safety, account_id: str | None, problems: list[Problem]
+    context: Context, operation: str, declared: Safety, account_id: SecretStr | str | None, problems: list[Problem]
 ) -> SecretStr:
     """Return the account a call goes to: the client's, unless the call names one.
 
@@ -140,14 +140,21 @@ def check_call(
         InvalidInputError: an argument is refused.
         UnverifiedContractError: the operation writes, the contract is the bundled one, and the endpoint is real.
     """
-    chosen: object = context.account_id if account_id is None else account_id
-    given = chosen.get_secret_value() if isinstance(chosen, SecretStr) else chosen
-    if problems := [*problems, *text_problems(given, "account_id", secret=True)]:
+    # It stays hidden until it is encoded, so that no traceback's variables show it.
+    account: SecretStr = _hidden(context.account_id if account_id is None else account_id)
+    if problems := [*problems, *text_problems(_revealed(account), "account_id", secret=True)]:
         raise InvalidInputError(problems)
-    account = SecretStr(str(given))  # as it stays until it is encoded, so that no traceback's variables show it
     if context.unverified and declared is not Safety.READ:
         raise unverified(operation)
     return account
+
+
+def _hidden(account: Any) -> Any:
+    return SecretStr(account) if isinstance(account, str) else account
+
+
+def _revealed(account: Any) -> Any:
+    return account.get_secret_value() if isinstance(account, SecretStr) else account
 
 
 def unverified(what: str) -> UnverifiedContractError:

@@ -24,6 +24,8 @@ from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
+from pydantic import SecretStr
+
 from octopus_soap import models
 from octopus_soap.engine.batch import BatchCall
 from octopus_soap.engine.dry_run import DryRun
@@ -37,7 +39,7 @@ from octopus_soap.engine.omitted import (
     omission_problem,
     read_current,
 )
-from octopus_soap.engine.request import RequestEnd, RequestFailure, RequestResult, perform, request_for
+from octopus_soap.engine.request import Request, RequestEnd, RequestFailure, RequestResult, perform, request_for
 from octopus_soap.engine.retry import FailureKind
 from octopus_soap.engine.row_stream import RowStream
 from octopus_soap.errors import (
@@ -105,6 +107,12 @@ class AsyncSurface(Surface):
     def _stream_rows(self, stream: RowStream[T]) -> AsyncGenerator[BatchResult[T]]: ...
 
 
+def _veil(given: Any) -> None:
+    """Hide the account among the arguments *given*: the variables in a traceback would show it."""
+    if isinstance(given.get("account_id"), str):
+        given["account_id"] = SecretStr(given["account_id"])
+
+
 # -- operations on a client --------------------------------------------------------------------------------------------
 
 
@@ -141,6 +149,7 @@ class _Bound(Generic[P, S, C]):
             InvalidInputError: the call would be refused; all its problems are listed.
             UnverifiedContractError: the call would be refused.
         """
+        _veil(kwargs)
         context = self._client._context.unobserved()
         call = self._begin(self._client, context, *args, **kwargs)
         if isinstance(call, BatchCall):
@@ -161,10 +170,12 @@ class BlockingCall(_Bound[P, BlockingSurface, Flow[Answer[T]]], Generic[P, T]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call it."""
+        _veil(kwargs)
         return self._client._run(self._begin(self._client, self._client._context, *args, **kwargs)).value
 
     def with_info(self, *args: P.args, **kwargs: P.kwargs) -> Answer[T]:
         """Call it, and return the value with the facts of the call (attempts, request id, sizes, drift)."""
+        _veil(kwargs)
         return self._client._run(self._begin(self._client, self._client._context, *args, **kwargs))
 
 
@@ -173,10 +184,12 @@ class AsyncCall(_Bound[P, AsyncSurface, Flow[Answer[T]]], Generic[P, T]):
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call it."""
+        _veil(kwargs)
         return (await self.with_info(*args, **kwargs)).value
 
     async def with_info(self, *args: P.args, **kwargs: P.kwargs) -> Answer[T]:
         """Call it, and return the value with the facts of the call (attempts, request id, sizes, drift)."""
+        _veil(kwargs)
         return await self._client._run(self._begin(self._client, self._client._context, *args, **kwargs))
 
 
@@ -195,6 +208,7 @@ class BlockingPage(BlockingCall[P, BatchResult[T]], Generic[P, T]):
         came before: they are right as records, but the list is not complete. `max_reply_bytes` limits what is kept of
         the reply at any time, `read_timeout` each silence, and `total_timeout` the time spent on receiving.
         """
+        _veil(kwargs)
         return self._client._stream_rows(self._begin_stream(self._client, self._client._context, *args, **kwargs))
 
 
@@ -213,6 +227,7 @@ class AsyncPage(AsyncCall[P, BatchResult[T]], Generic[P, T]):
         came before: they are right as records, but the list is not complete. `max_reply_bytes` limits what is kept of
         the reply at any time, `read_timeout` each silence, and `total_timeout` the time spent on receiving.
         """
+        _veil(kwargs)
         return self._client._stream_rows(self._begin_stream(self._client, self._client._context, *args, **kwargs))
 
 
@@ -227,6 +242,7 @@ class BlockingList(_BoundList[P, BlockingSurface, T, R], Generic[P, T, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call it with any number of inputs."""
+        _veil(kwargs)
         return self._client._run_batches(self._begin(self._client, self._client._context, *args, **kwargs))
 
     def stream(self, *args: P.args, **kwargs: P.kwargs) -> Generator[BatchResult[T]]:
@@ -235,6 +251,7 @@ class BlockingList(_BoundList[P, BlockingSurface, T, R], Generic[P, T, R]):
         Inputs are checked batch by batch; equal inputs are asked once within a batch. Nothing is raised for items:
         look at each result's outcomes. Refused credentials raise if nothing was done before.
         """
+        _veil(kwargs)
         return self._client._stream_batches(self._begin_stream(self._client, self._client._context, *args, **kwargs))
 
 
@@ -243,6 +260,7 @@ class AsyncList(_BoundList[P, AsyncSurface, T, R], Generic[P, T, R]):
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call it with any number of inputs."""
+        _veil(kwargs)
         return await self._client._run_batches(self._begin(self._client, self._client._context, *args, **kwargs))
 
     def stream(self, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[BatchResult[T]]:
@@ -251,6 +269,7 @@ class AsyncList(_BoundList[P, AsyncSurface, T, R], Generic[P, T, R]):
         Inputs are checked batch by batch; equal inputs are asked once within a batch. Nothing is raised for items:
         look at each result's outcomes. Refused credentials raise if nothing was done before.
         """
+        _veil(kwargs)
         return self._client._stream_batches(self._begin_stream(self._client, self._client._context, *args, **kwargs))
 
 
@@ -382,7 +401,9 @@ class SingleOperation(Operation, Generic[P, T]):
         guard = self._guard(call, context) if call.guarded else None
         account = check_call(context, self.wire_name, self.safety, call.account_id, call.problems)
         arguments = {"accountID": account, **call.arguments}
-        return self._flow(call, arguments, context.codec.encode(self.wire_name, arguments), guard, context)
+        plain = request_for(context, self.wire_name, self.safety, call.reads)
+        request = replace(plain, body=context.codec.encode(self.wire_name, arguments))
+        return self._flow(call, arguments, request, guard, context)
 
     def _failed(self, failure: RequestFailure) -> OctopusError:
         """Return the error to raise for a request that was not answered."""
@@ -397,15 +418,20 @@ class SingleOperation(Operation, Generic[P, T]):
         return guard
 
     def _flow(
-        self, call: SingleCall[T], arguments: dict[str, Any], body: bytes, guard: OmissionGuard | None, context: Context
+        self,
+        call: SingleCall[T],
+        arguments: dict[str, Any],
+        request: Request,
+        guard: OmissionGuard | None,
+        context: Context,
     ) -> Flow[Answer[T]]:
         filled: tuple[str, ...] = ()
         if guard is not None and guard.mode is OmittedValues.READ_FIRST:
             completed = yield from _read_first(guard, arguments, context)
             if completed is not None:
                 body = context.codec.encode(self.wire_name, {**arguments, call.guarded: completed.value})
-                filled = completed.members
-        request = replace(request_for(context, self.wire_name, self.safety, call.reads), body=body)
+                request, filled = replace(request, body=body), completed.members
+                del body  # no variable of a traceback shows it
 
         def conclude(end: RequestEnd) -> Answer[T]:
             if isinstance(end, RequestFailure):

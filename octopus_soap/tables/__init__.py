@@ -8,9 +8,9 @@ A `BatchResult` has `to_frame`, `to_records` and `to_arrow` of its own; the func
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from octopus_soap._http import private_opener
 from octopus_soap.tables.cells import csv_text
 from octopus_soap.tables.comparison import Change, Comparison, compare
 from octopus_soap.tables.export import Decimals, arrow_table, pandas_frame, polars_frame, with_amounts
@@ -107,7 +107,7 @@ def to_csv(
     excel: bool = False,
     **options: Unpack[TableOptions],
 ) -> None:
-    """Write a CSV file in UTF-8; times are in UTC.
+    """Write a CSV file in UTF-8; times are in UTC. Only its owner may read a new file: it may hold orders.
 
     Args:
         source: the result of a list call, or models of one type.
@@ -121,7 +121,8 @@ def to_csv(
     """
     table = _table(source, **options)
     text = csv_text(list(table.data), zip(*table.data.values(), strict=True), excel=excel)
-    Path(path).write_text(text, encoding="utf-8", newline="")
+    with open(path, "w", encoding="utf-8", newline="", opener=private_opener) as file:
+        file.write(text)
 
 
 def _table(

@@ -301,12 +301,15 @@ class _OpenBody:
         try:
             async with asyncio.timeout(max(0.001, self.left)):
                 while len(part) < _PART and not complete:
+                    if made := self._inflater.take(_PART):  # a few bytes may be megabytes: part by part, too
+                        part += made
+                        continue
                     piece = await anext(self._pieces, None)
                     complete = piece is None
                     if piece is None:
                         self._inflater.end()
                     else:
-                        part += self._inflater.feed(piece)
+                        self._inflater.hold(piece)
         except BaseException:
             await self.close()
             raise

@@ -118,11 +118,10 @@ class _OpenBody:
         self, response: requests.Response, until: MovingDeadline, left: float, release: Callable[[], object]
     ) -> None:
         self._response, self._until, self.left, self._release = response, until, left, release
-        self._inflater = Inflater(response.headers.get("Content-Encoding", ""), _NO_LIMIT)
         raw = cast("Any", response.raw)
         here = raw is None or getattr(response, "_content_consumed", False)  # by a hook of the caller's session
+        self._inflater = Inflater("" if here else response.headers.get("Content-Encoding", ""), _NO_LIMIT)
         self._pieces: Iterator[bytes] = iter((response.content,)) if here else _pieces_of(raw)
-        self._plain = here
         self.ended = False
 
     def receive(self) -> bytes:
@@ -131,11 +130,14 @@ class _OpenBody:
         self._until.until = began + self.left
         try:
             while len(part) < _PART and not complete:
+                if made := self._inflater.take(_PART):  # a few bytes may be megabytes: part by part, too
+                    part += made
+                    continue
                 piece = next(self._pieces, None)
                 complete = piece is None
                 if piece is not None:
-                    part += piece if self._plain else self._inflater.feed(piece)
-                elif not self._plain:
+                    self._inflater.hold(piece)
+                else:
                     self._inflater.end()
         except BaseException:
             self.close()

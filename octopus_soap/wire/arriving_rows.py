@@ -10,6 +10,8 @@ Invariants:
   what is kept must be a complete, well-formed document, and each row was well-formed by itself.
 * The rows are the result of the reply: at the end the mark must be in the list that the decoder finds, and that list
   must bind the namespaces in which the rows were read.
+* A row that another row may refer to (WCF's `z:Id`, SOAP's `id`), or that refers to one, is not read before the end,
+  nor is what follows it: then the list is limited by what may be kept.
 * What is kept may not be longer than the limit given, nor may a row be longer than a page.
 
 On failure: `feed` and `end` raise; `take` still returns the rows read before.
@@ -26,7 +28,7 @@ from lxml import etree
 from octopus_soap.errors import ProtocolError
 from octopus_soap.wire.decode import Decoded, not_well_formed, read_element, strict_parser, without_forbidden
 from octopus_soap.wire.fast_rows import BEFORE, BYTE_ORDER_MARKS, CONTROLS, DECLARATION, MARK, PAGE, Rows, first_row
-from octopus_soap.wire.plain import has_references
+from octopus_soap.wire.plain import has_identifiers, has_references
 from octopus_soap.wire.readers import is_nil, local_name
 from octopus_soap.wire.row_forms import SPACE, Fallback
 
@@ -155,7 +157,7 @@ class ArrivingRows:
         """Look for the first row, and for the list it is in."""
         text = self._readable(body)
         name = None if text is None else first_row(text, self._reader)
-        self._whole = text is None or "<!DOCTYPE" in text or MARK in text or has_references(body)
+        self._whole = text is None or "<!DOCTYPE" in text or MARK in text or self._is_tied(body, body)
         if text is None or name is None or self._whole:
             return
         start = text.find(f"<{name}")
@@ -173,6 +175,11 @@ class ArrivingRows:
         self._size = start
         self._rows = Rows(self._contexts, container, self._reader, self._decoded, whole_page=False, raw=self._raw)
         self._add(text[start:])
+
+    @staticmethod
+    def _is_tied(part: bytes, head: bytes) -> bool:
+        """True if *part* may refer to other parts of the reply, or they to it: then all from here on is kept."""
+        return has_references(part) or has_identifiers(part, head)
 
     def _readable(self, body: bytes) -> str | None:
         """The text of *body*; None if it is more than it seems."""
@@ -239,7 +246,7 @@ class ArrivingRows:
         last = self._text.rfind(self._closing, max(0, before - len(self._closing)))
         end = 0 if last < 0 else last + len(self._closing)
         # A parser says what is wrong with a forbidden character; what refers to another part is read with that at hand.
-        if end >= PAGE or "\ufffe" in text or "\uffff" in text or has_references(text.encode()):
+        if end >= PAGE or "\ufffe" in text or "\uffff" in text or self._is_tied(text.encode(), self._head.encode()):
             self._end_rows(0)
             return
         assert self._rows is not None  # noqa: S101 - made with the first row

@@ -41,6 +41,9 @@ BROKEN = "{urn:octopus-soap}broken"
 """Attribute of an element whose reference leads nowhere; its value is the reference."""
 
 _REFERS = re.compile(rb"(?<![A-Za-z0-9_.-])(?:Ref|ref|href)\s*=\s*[\"']")
+_WCF_ID = re.compile(rb"[\w.-]:Id\s*=\s*[\"']")
+_SOAP_ID = re.compile(rb"(?<![A-Za-z0-9_.-])id\s*=\s*[\"']")
+_ENCODED = (b"http://schemas.xmlsoap.org/soap/encoding/", b"http://www.w3.org/2003/05/soap-encoding")
 _IDS = (f"{_WCF}Id", "id", f"{_SOAP12}id")
 _MOST_WORK = 500_000
 """Elements made by copying, or looked at for it; a reply of the documented size has a tenth of it."""
@@ -49,6 +52,13 @@ _MOST_WORK = 500_000
 def has_references(body: bytes) -> bool:
     """True if an element of *body* may refer to another; a quick look, for which text may pass too."""
     return (b"ref" in body or b"Ref" in body) and _REFERS.search(body) is not None
+
+
+def has_identifiers(body: bytes, head: bytes) -> bool:
+    """True if an element of *body*, a part of a reply that began with *head*, may be referred to: a quick look."""
+    if b"Id" in body and _WCF_ID.search(body) is not None:
+        return True
+    return any(name in head for name in _ENCODED) and b"id" in body and _SOAP_ID.search(body) is not None
 
 
 def resolve_references(root: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import stat
+import os
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ import pytest
 from octopus_soap import ApiStatusError, FaultError, HttpStatusError, OctopusError, ProtocolError
 from octopus_soap.engine.effects import Attempt
 from octopus_soap.engine.request import Request
+from octopus_soap.models import OrderResponseItem
 from octopus_soap.safety import Safety
 from octopus_soap.wire.encode import EnvelopeParts
 from octopus_soap.wire.faults import Reply
@@ -194,13 +195,20 @@ def test_a_secret_cut_off_is_masked_wherever_it_stands_and_whatever_stands_befor
     assert Redactor([TOKEN]).text(f"\u0130 {cut} {cut}x {TOKEN.upper()}") == f"\u0130 {MASK} {MASK}x {MASK}"
 
 
-def test_private_files(tmp_path: Any) -> None:
+def test_files_that_may_hold_orders_are_their_owners_whatever_the_umask(tmp_path: Any) -> None:
     from octopus_soap._http import private_opener
     from octopus_soap.jobs import Ledger
+    from octopus_soap.tables import to_csv
 
-    path = tmp_path / "ledger.sqlite"
-    Ledger(path).close()
-    with open(tmp_path / "order", "w", opener=private_opener) as file:
-        file.write("x")
-    for made in (path, tmp_path / "order"):
-        assert stat.S_IMODE(made.stat().st_mode) == 0o600
+    before = os.umask(0)
+    try:
+        ledger = Ledger(tmp_path / "ledger.sqlite")
+        with open(tmp_path / "order", "w", opener=private_opener) as file:
+            file.write("x")
+        to_csv([OrderResponseItem(order_id="1")], tmp_path / "orders.csv")
+        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+        ledger.close()
+    finally:
+        os.umask(before)
+    assert modes.keys() >= {"ledger.sqlite", "ledger.sqlite-wal", "order", "orders.csv"}
+    assert set(modes.values()) == {0o600}, modes

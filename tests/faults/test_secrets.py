@@ -7,12 +7,14 @@ import logging
 import pickle
 import traceback
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
 import responses
 
+import octopus_soap
 from octopus_soap import (
     AsyncOctopusClient,
     BatchError,
@@ -102,6 +104,40 @@ def test_reprs_show_none(canaries):
             assert clean(repr(thing)), type(thing)
             assert clean(str(thing)), type(thing)
     assert isinstance(context_of(client), Context)
+
+
+PACKAGE = str(Path(octopus_soap.__file__).parent)
+
+
+def ours(error: BaseException) -> str:
+    """The variables of every function of the package that *error* came through."""
+    shown: list[str] = []
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        if (part := waiting.pop()) is not None:
+            waiting += [part.__cause__, part.__context__]
+            for frame, _ in traceback.walk_tb(part.__traceback__):
+                if frame.f_code.co_filename.startswith(PACKAGE):
+                    shown.append(f"{frame.f_code.co_qualname}: {frame.f_locals}")
+    return "\n".join(shown)
+
+
+@pytest.mark.parametrize("call", KINDS, ids=str)
+@pytest.mark.parametrize("way", ["a failure", "refused input"])
+def test_an_account_given_to_a_call_is_in_no_variable_of_ours(call, way, canaries):
+    """What a debugger or a traceback with variables shows. The caller's own variables are the caller's."""
+    canaries.script.on("*").do(Status(503))
+    with client_of(canaries.url, account_id=None, max_attempts=1) as client:
+        account = {"account_id": ACCOUNT if way == "a failure" else f"{ACCOUNT}\0"}
+        method = call.method(client)
+        with pytest.raises(OctopusError) as caught:
+            method(*call.arguments, **account)
+        assert "kwargs" in ours(caught.value)
+        assert clean(ours(caught.value))
+        if way == "refused input" and hasattr(method, "stream"):
+            with pytest.raises(InvalidInputError) as caught:
+                next(iter(method.stream(*call.arguments, **account)))
+            assert clean(ours(caught.value))
 
 
 @pytest.mark.parametrize("call", KINDS, ids=str)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import gzip
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -25,6 +27,7 @@ from octopus_soap import (
     TransportError,
 )
 from octopus_soap.emulator import Emulator
+from octopus_soap.wire.codec import ArrivingReply
 
 ROWS = 700
 
@@ -43,7 +46,7 @@ Body = Callable[[], Iterator[bytes]]
 
 
 @contextmanager
-def serving(body: Body, status: int = 200) -> Iterator[dict[str, Any]]:
+def serving(body: Body, status: int = 200, headers: dict[str, str] | None = None) -> Iterator[dict[str, Any]]:
     """Answer every request with *body*, chunk by chunk; gives the settings of a client."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -54,6 +57,8 @@ def serving(body: Body, status: int = 200) -> Iterator[dict[str, Any]]:
             self.send_response(status)
             self.send_header("Content-Type", "text/xml")
             self.send_header("Transfer-Encoding", "chunked")
+            for name, value in (headers or {}).items():
+                self.send_header(name, value)
             self.end_headers()
             try:
                 for part in body():
@@ -135,6 +140,37 @@ def test_the_plain_call_keeps_its_cap_and_names_the_stream(kind: str) -> None:
         with pytest.raises(ProtocolError, match="max_reply_bytes") as caught:
             asyncio.run(run()) if kind == "async" else OctopusClient(settings=loaded).get_item_tbl_list()
         assert "client.get_item_tbl_list.stream()" in caught.value.hint
+
+
+ROW = b"<a:InventoryItem><a:Sku>A</a:Sku></a:InventoryItem>"
+BOMBS = {
+    "before the rows": (lambda before, rows, after: before + b" " * 20_000_000 + rows + after, "max_reply_bytes"),
+    "among the rows": (lambda before, rows, after: before + rows + b" " * 20_000_000 + rows + after, ""),
+    "in a row": (
+        lambda before, rows, after: before + rows + b"<a:InventoryItem>" + b" " * 20_000_000 + rows + after,
+        "max_reply_bytes",
+    ),
+    "after the rows": (lambda before, rows, after: before + rows + after + b" " * 20_000_000, "max_reply_bytes"),
+}
+
+
+@BOTH
+@pytest.mark.parametrize("place", BOMBS)
+def test_a_streamed_bomb_is_inflated_part_by_part(kind: str, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """20 MB in 90 kB: none of it is held as a whole, whether it may be read or is refused."""
+    before, after = b"".join(reply(1)).split(next(itertools.islice(reply(1), 1, 2)))
+    make, refused = BOMBS[place]
+    body = gzip.compress(make(before, ROW * 200, after), compresslevel=1)
+    sizes: list[int] = []
+    feed = ArrivingReply.feed
+    monkeypatch.setattr(ArrivingReply, "feed", lambda self, part: (sizes.append(len(part)), feed(self, part))[1])
+    with serving(lambda: iter([body]), headers={"Content-Encoding": "gzip"}) as settings:
+        found, error = streamed(kind, settings, max_reply_bytes=1_000_000)
+    assert max(sizes) <= 2 * 64 * 1024
+    if refused:
+        assert refused in str(error)
+    else:
+        assert (error, len(found)) == (None, 400)
 
 
 def cut_short(count: int) -> Iterator[Any]:

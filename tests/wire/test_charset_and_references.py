@@ -126,6 +126,37 @@ def test_a_row_may_refer_to_another_row_and_to_parts_of_it() -> None:
     assert found[2].value.ship.city == "Oslo"
 
 
+PLAIN = "<OrderResponseItem><OrderID>2</OrderID></OrderResponseItem>" * 300
+ARRIVING = {
+    "rows that are referred to": f'<OrderResponseItem z:Id="o"><OrderID>1</OrderID>{BILL}</OrderResponseItem>{PLAIN}'
+    '<OrderResponseItem z:Ref="o"/>',
+    "parts of rows": f"<OrderResponseItem><OrderID>1</OrderID>{BILL}</OrderResponseItem>{PLAIN}"
+    '<OrderResponseItem><OrderID>1</OrderID><Bill z:Ref="i2" i:nil="true"/></OrderResponseItem>',
+    "that begin late": f"{PLAIN}<OrderResponseItem><OrderID>1</OrderID>{BILL}</OrderResponseItem>"
+    f'{PLAIN}<OrderResponseItem><OrderID>1</OrderID><Bill z:Ref="i2"/></OrderResponseItem>',
+    "of SOAP 1.2": '<OrderResponseItem e:id="o"><OrderID>1</OrderID><Bill><City>Oslo</City></Bill></OrderResponseItem>'
+    f'{PLAIN}<OrderResponseItem e:ref="o"/>',
+    "of SOAP 1.1": '<OrderResponseItem id="o"><OrderID>1</OrderID><Bill><City>Oslo</City></Bill></OrderResponseItem>'
+    f'{PLAIN}<OrderResponseItem href="#o"/>',
+}
+
+
+@pytest.mark.parametrize("name", ARRIVING)
+@pytest.mark.parametrize("size", [700, 5_000])
+def test_references_to_what_came_long_before_are_resolved_in_a_stream_too(name: str, size: int) -> None:
+    encoding = 'xmlns:c="http://schemas.xmlsoap.org/soap/encoding/" xmlns:z='
+    body = page(ARRIVING[name], "GetOrderList").replace("xmlns:z=", encoding).encode()
+    parts = [body[start : start + size] for start in range(0, len(body), size)]
+    codec = Codec(load_contract(), Redactor([]), UTC)
+    reply = codec.arriving("GetOrderList", Reply(200, {}, parts[0]), RowsOf(OrderResponseItem), 10**6)
+    found = reply.take()
+    for part in (*parts[1:], b""):
+        reply.feed(part)
+        found += reply.take()
+    billed = [row.value.bill.city for row in found if row.value.order_id == "1"]
+    assert (len(found), billed) == (ARRIVING[name].count("<OrderResponseItem"), ["Oslo", "Oslo"])
+
+
 LOST = {
     "nothing has the identifier": '<Ship z:Ref="i9" i:nil="true"/>',
     "another document": '<Ship href="http://elsewhere.example/a"/>',
