@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from octopus_soap.errors import OctopusError
     from octopus_soap.models import WireModel
+    from octopus_soap.observe.health import Health
     from octopus_soap.results import BatchResult, ItemOutcome
 
 MASK = "…"
@@ -125,6 +126,38 @@ def view_of_result(result: BatchResult[Any]) -> View:
             f"{result.calls[0].operation}: {len(result.calls)} {many}, {seconds:.2f} s, {size:,} bytes read"
         )
     return view
+
+
+def view_of_outcomes(outcomes: Sequence[ItemOutcome[Any]]) -> View:
+    """Some outcomes of a result: what became of each, and why."""
+    view = View(f"{len(outcomes)} outcome{'' if len(outcomes) == 1 else 's'}")
+    rows = [[o.status.value, o.index, o.key, _why(o)] for o in outcomes[:MOST_ROWS]]
+    view.grids.append(Grid("", ("outcome", "input", "key", "why"), rows, len(outcomes) - len(rows)))
+    return view
+
+
+def view_of_health(health: Health) -> View:
+    """What a ping found: the stage, what was seen, what to do."""
+    view = View(f"ping: {health.stage.value}", [health.message])
+    if health.advice:
+        view.lines.append(f"Next: {health.advice}")
+    if not health.certain:
+        view.lines.append("not certain: something else may look the same")
+    view.quiet.append(health.info.brief())
+    return view
+
+
+def view_of_members(title: str, thing: Any) -> View:
+    """The public members of a dataclass or of settings as a table; what is secret or empty is not shown."""
+    names = getattr(type(thing), "model_fields", None) or getattr(thing, "__dataclass_fields__", {})
+    rows: list[list[Any]] = []
+    for name in names:
+        value = getattr(thing, name)
+        if isinstance(value, dict):
+            value = ", ".join(f"{key}: {text(one)}" for key, one in value.items())
+        if value is not None and value != "":
+            rows.append([name, value if isinstance(value, (int, float)) else text(value, _LONG)])
+    return View(title, grids=[Grid("", ("name", "value"), rows)])
 
 
 def view_of_error(error: OctopusError) -> View:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -55,7 +56,7 @@ class Reporter:
         if self._make_bar is None:
             yield
             return
-        self._bar = self._make_bar(total=total, desc=operation, unit=" items", dynamic_ncols=True)
+        self._bar = self._make_bar(total=total, desc=operation, unit=" items", **_place(self._make_bar))
         try:
             yield
         finally:
@@ -69,6 +70,19 @@ class Reporter:
             self._bar.update(progress.done - self._bar.n)
         elif self._callback is not None:
             self._callback(progress)
+
+
+def _place(bar: Any) -> dict[str, Any]:
+    """Return where and how wide *bar* is drawn.
+
+    A notebook colours what is written to stderr like an error, so a bar of text goes to stdout there. With ipywidgets
+    the bar is a widget.
+    """
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    in_notebook = type(shell).__name__ == "ZMQInteractiveShell"
+    if in_notebook and not bar.__module__.startswith("tqdm.notebook"):
+        return {"file": sys.stdout, "ncols": 100}
+    return {"dynamic_ncols": True}
 
 
 def _tqdm() -> Any:

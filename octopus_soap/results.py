@@ -146,6 +146,22 @@ class ItemOutcome(Generic[T_co]):
         return self.status is OutcomeStatus.OK
 
 
+class Outcomes(list[ItemOutcome[T]]):
+    """Some outcomes of a result, such as the rejected ones: a list that a notebook shows as a table."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        from octopus_soap import display  # noqa: PLC0415 - only a notebook asks
+
+        return display.html(display.view_of_outcomes(self))
+
+    def __rich__(self) -> Any:
+        from octopus_soap import display  # noqa: PLC0415 - only rich asks
+
+        return display.rich(display.view_of_outcomes(self))
+
+
 class TableOptions(TypedDict, total=False):
     """Options of `to_records`, `to_frame`, `to_arrow` and `to_csv`.
 
@@ -311,36 +327,36 @@ class BatchResult(Sequence[T]):
 
         return display.rich(display.view_of_result(self))
 
-    def _with(self, *statuses: OutcomeStatus) -> list[ItemOutcome[T]]:
-        return [o for o in self.outcomes if o.status in statuses]
+    def _with(self, *statuses: OutcomeStatus) -> Outcomes[T]:
+        return Outcomes(o for o in self.outcomes if o.status in statuses)
 
     @property
-    def rejected(self) -> list[ItemOutcome[T]]:
+    def rejected(self) -> Outcomes[T]:
         """Outcomes the service said no to."""
         return self._with(OutcomeStatus.REJECTED)
 
     @property
-    def missing(self) -> list[ItemOutcome[T]]:
+    def missing(self) -> Outcomes[T]:
         """Outcomes of keys the service does not know."""
         return self._with(OutcomeStatus.MISSING)
 
     @property
-    def failed(self) -> list[ItemOutcome[T]]:
+    def failed(self) -> Outcomes[T]:
         """Outcomes that were not done or not readable."""
         return self._with(OutcomeStatus.FAILED)
 
     @property
-    def unknown(self) -> list[ItemOutcome[T]]:
+    def unknown(self) -> Outcomes[T]:
         """Outcomes that may or may not have been done."""
         return self._with(OutcomeStatus.UNKNOWN)
 
     @property
-    def not_sent(self) -> list[ItemOutcome[T]]:
+    def not_sent(self) -> Outcomes[T]:
         """Outcomes of inputs that never left."""
         return self._with(OutcomeStatus.NOT_SENT)
 
     @property
-    def unfinished(self) -> list[ItemOutcome[T]]:
+    def unfinished(self) -> Outcomes[T]:
         """Outcomes that are failed, unknown or not sent."""
         return self._with(*_UNFINISHED)
 
@@ -446,6 +462,25 @@ class BatchResult(Sequence[T]):
         from octopus_soap import tables  # noqa: PLC0415 - loads the models, which a result does not need
 
         tables.to_csv(self, path, excel=excel, **options)
+
+    @_shows_table_options
+    def to_excel(self, path: str | PathLike[str], **options: Unpack[TableOptions]) -> None:
+        """Write the good values as an Excel workbook (xlsx); extra `excel`.
+
+        SKUs stay text, amounts and stock are numbers with formats, times are in UTC, and the header stays in view.
+
+        Args:
+            path: the file; an existing one is overwritten.
+            options: see `TableOptions`.
+
+        Raises:
+            ConfigError: openpyxl is not installed.
+            InvalidInputError: an option is not known, or the table does not fit a sheet.
+            OSError: the file cannot be written.
+        """
+        from octopus_soap import tables  # noqa: PLC0415 - loads the models, which a result does not need
+
+        tables.to_excel(self, path, **options)
 
     def raise_for_rejected(self) -> BatchResult[T]:
         """Raise `RejectedError` naming the rejected items, or return self."""

@@ -338,6 +338,16 @@ class OctopusSettings(BaseModel):
         _check_endpoint(self.endpoint, insecure=self.allow_insecure)
         return self
 
+    def _repr_html_(self) -> str:
+        from octopus_soap import display  # noqa: PLC0415 - only a notebook asks
+
+        return display.html(display.view_of_members("OctopusSettings", self))
+
+    def __rich__(self) -> Any:
+        from octopus_soap import display  # noqa: PLC0415 - only rich asks
+
+        return display.rich(display.view_of_members("OctopusSettings", self))
+
     @property
     def server_zone(self) -> tzinfo:
         """`server_timezone` as a tzinfo."""

@@ -32,12 +32,12 @@ ARROWS: dict[str, set[str]] = {
     "tables": {"_http", "display", "errors", "extras", "models"},
     "results": {"display", "errors", "tables"},
     "progress": {"errors", "extras"},
-    "settings": {"_http", "_version", "contracts", "errors", "safety"},
+    "settings": {"_http", "_version", "contracts", "display", "errors", "safety"},
     "engine": {"_http", "display", "errors", "models", "progress", "results", "safety", "tables"},
     "wire": {"_http", "errors", "models"},
     "operations": {"engine", "errors", "models", "results", "safety"},
     "transport": {"_http", "contracts", "engine", "errors", "results", "settings", "wire"},
-    "observe": {"_version", "engine", "errors", "models", "results", "safety", "settings"},
+    "observe": {"_version", "display", "engine", "errors", "models", "results", "safety", "settings"},
     "client": {
         "_http", "contracts", "engine", "errors", "extras", "observe", "operations", "safety", "settings", "transport", "wire",
     },
@@ -61,7 +61,7 @@ ARROWS: dict[str, set[str]] = {
 
 # Arrows for type checkers only: they may point upward, since nothing runs along them.
 TYPING_ARROWS: dict[str, set[str]] = {
-    "display": {"errors", "models", "results"},
+    "display": {"errors", "models", "observe", "results"},
     "errors": {"results"},
     "tables": {"results"},
     "progress": {"results"},
@@ -104,6 +104,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "polars": ("tables",),
     "pyarrow": ("tables",),
     "matplotlib": ("plots",),
+    "openpyxl": ("tables",),
     "tqdm": ("progress",),
     "psutil": ("jobs",),
     "sqlalchemy": ("fleet", "jobs"),

@@ -335,7 +335,7 @@ def settings_page() -> str:
             "",
             _unwrapped(descriptions[name]),
             "",
-            f"`OCTOPUS_{name.upper()}` · {_code(_setting_kind(annotation))} · {default}",
+            f"`OCTOPUS_{name.upper()}` · `{_setting_kind(annotation)}` · {default}",
             "",
         ]
     return "\n".join(lines)
@@ -347,8 +347,10 @@ def _default(info: Any) -> str:
 
 
 def _setting_kind(annotation: str) -> str:
+    if annotation.endswith(" | None"):
+        return f"{_setting_kind(annotation.removesuffix(' | None'))}, or none"
     if match := re.fullmatch(r"Annotated\[(\w+), Field\((.*)\)\]", annotation):
-        bounds = re.findall(r"(ge|gt|le|lt)=([\d_]+)", match[2])
+        bounds = re.findall(r"(ge|gt|le|lt)=([\d_.]+)", match[2])
         words = {"ge": "from", "gt": "above", "le": "to", "lt": "below"}
         return f"{match[1]}, {' '.join(words[k] + ' ' + v.replace('_', ',') for k, v in bounds)}"
     return "seconds, above 0 to 86,400" if annotation == "Seconds" else annotation
@@ -363,7 +365,7 @@ def errors_page() -> str:
 
     lines = ["# Errors", "", _kept(inspect.getdoc(errors) or ""), ""]
     for name, found in vars(errors).items():
-        if inspect.isclass(found) and issubclass(found, errors.OctopusError):
+        if inspect.isclass(found) and issubclass(found, (errors.OctopusError, Warning)):
             lines += _exception(name, found)
     return "\n".join(lines)
 

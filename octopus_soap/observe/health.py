@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from octopus_soap.engine.request import RequestFailure, RequestResult, perform, request_for
 from octopus_soap.engine.retry import FailureKind, classify
@@ -97,6 +97,16 @@ class Health:
 
     def __bool__(self) -> bool:
         return self.ok
+
+    def _repr_html_(self) -> str:
+        from octopus_soap import display  # noqa: PLC0415 - only a notebook asks
+
+        return display.html(display.view_of_health(self))
+
+    def __rich__(self) -> Any:
+        from octopus_soap import display  # noqa: PLC0415 - only rich asks
+
+        return display.rich(display.view_of_health(self))
 
     def __str__(self) -> str:
         return f"{self.stage.value}: {self.message}" + (f" ({self.advice})" if self.advice else "")

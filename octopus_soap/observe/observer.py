@@ -66,6 +66,16 @@ class Counters:
     sent_bytes: int
     received_bytes: int
 
+    def _repr_html_(self) -> str:
+        from octopus_soap import display  # noqa: PLC0415 - only a notebook asks
+
+        return display.html(display.view_of_members("Counters", self))
+
+    def __rich__(self) -> Any:
+        from octopus_soap import display  # noqa: PLC0415 - only rich asks
+
+        return display.rich(display.view_of_members("Counters", self))
+
 
 class Tally:
     """Counts, from any thread, for one client and its views.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from octopus_soap._http import private_opener
 from octopus_soap.tables.cells import csv_text
 from octopus_soap.tables.comparison import Change, Comparison, compare
+from octopus_soap.tables.excel import excel_file
 from octopus_soap.tables.export import Decimals, arrow_table, pandas_frame, polars_frame, with_amounts
 from octopus_soap.tables.from_frame import items_from_frame
 from octopus_soap.tables.summaries import Backend, OrderGroup, low_stock, margin, orders_by, out_of_stock
@@ -44,6 +45,7 @@ __all__ = [
     "out_of_stock",
     "to_arrow",
     "to_csv",
+    "to_excel",
     "to_frame",
     "to_records",
 ]
@@ -123,6 +125,27 @@ def to_csv(
     text = csv_text(list(table.data), zip(*table.data.values(), strict=True), excel=excel)
     with open(path, "w", encoding="utf-8", newline="", opener=private_opener) as file:
         file.write(text)
+
+
+def to_excel(
+    source: BatchResult[Any] | Iterable[Any], path: str | PathLike[str], **options: Unpack[TableOptions]
+) -> None:
+    """Write an Excel workbook (xlsx) of one sheet; extra `excel`.
+
+    SKUs and ids are text, whatever they look like; amounts and stock are numbers with formats; times are in UTC. The
+    header stays in view, and has filters.
+
+    Args:
+        source: the result of a list call, or models of one type.
+        path: the file; an existing one is overwritten.
+        options: see `TableOptions`.
+
+    Raises:
+        ConfigError: openpyxl is not installed.
+        InvalidInputError: an option is not known, or the table does not fit a sheet; the message names the cell.
+        OSError: the file cannot be written.
+    """
+    excel_file(_table(source, **options), path)
 
 
 def _table(

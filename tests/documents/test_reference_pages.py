@@ -71,9 +71,16 @@ def test_every_setting_has_its_variable_and_a_description() -> None:
         assert f"`OCTOPUS_{name.upper()}`" in page
 
 
+def test_kinds_of_settings_are_written_as_a_reader_sees_them() -> None:
+    page = reference.settings_page()
+    assert "\\" not in page, "code shows a backslash as it is"
+    assert "`SecretStr, or none`" in page
+    assert "`float, from 0.001 to 10000, or none`" in page
+
+
 def test_every_error_has_a_section() -> None:
     found = re.findall(r"^## (\w+)", reference.errors_page(), re.MULTILINE)
-    real = {n for n, v in vars(errors).items() if isinstance(v, type) and issubclass(v, errors.OctopusError)}
+    real = {n for n, v in vars(errors).items() if isinstance(v, type) and issubclass(v, (errors.OctopusError, Warning))}
     assert set(found) == real
 
 
