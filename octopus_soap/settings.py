@@ -469,7 +469,10 @@ def _profile(named: str | None) -> dict[str, Any]:
     if table is None:
         if named and named != "default":
             known = ", ".join(sorted(tables)) or "none"
-            raise ConfigError(f"no profile {named!r} in {path}; profiles there: {known}")
+            raise ConfigError(
+                f"no profile {named!r} in {path}; profiles there: {known}. "
+                f"octopus-soap login --profile {named} writes one"
+            )
         return {}
     if not isinstance(table, dict):
         raise ConfigError(f"{path}: {named or 'default'!r} must be a table")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _KINDS = {"str": "TEXT", "int": "NUMBER", "float": "NUMBER", "path": "PATH", "file": "FILE", "directory": "FOLDER"}
 _KIND = re.compile(r"<(?:list\[)?(.*?)\]?>")
+_FRAMED = 60
+"""Columns that the frames of a help text need."""
 _BRACED = re.compile(r"\{([^{}]*)\}")
 
 
@@ -27,6 +30,11 @@ class Command(TyperCommand):
     def get_params(self, ctx: Any) -> list[Any]:
         """The parameters, each with the name its value has in the help."""
         return _labelled(super().get_params(ctx), ctx)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help: in frames, or plainly in a terminal too narrow for them."""
+        _plain_if_narrow(self)
+        super().format_help(ctx, formatter)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The line of usage in pieces, where a required argument is its bare name."""
@@ -40,6 +48,11 @@ class Group(TyperGroup):
         """The parameters, each with the name its value has in the help."""
         return _labelled(super().get_params(ctx), ctx)
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help: in frames, or plainly in a terminal too narrow for them."""
+        _plain_if_narrow(self)
+        super().format_help(ctx, formatter)
+
 
 class Application(typer.Typer):
     """A group whose commands look alike. Without a command it shows its help by default."""
@@ -52,6 +65,12 @@ class Application(typer.Typer):
     def command(self, name: str | None = None, **options: Any) -> Callable[..., Any]:
         """Register a command."""
         return super().command(name, cls=Command, **options)
+
+
+def _plain_if_narrow(command: Any) -> None:
+    """Give up the frames where they would cut the names of options, which people copy."""
+    if shutil.get_terminal_size().columns < _FRAMED:
+        command.rich_markup_mode = None
 
 
 def _labelled(parameters: Iterable[Any], context: Any) -> list[Any]:

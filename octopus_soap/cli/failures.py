@@ -83,7 +83,7 @@ def _one_line(error: BaseException, extra: str) -> str:
         return _usage(error, "no command given")
     explain = getattr(error, "format_message", None)  # click's errors, whose classes newer typers keep private
     if explain is not None:
-        return _usage(error, explain())
+        return _usage(error, explain().replace("Value error, ", ""))  # pydantic's words, of some versions of typer
     if isinstance(error, ImportError) and error.name and not error.name.startswith("octopus_soap"):
         extra = extra or EXTRAS.get(error.name.partition(".")[0], "")
         needed = f"'octopus-soap[cli,{extra}]'" if extra else "'octopus-soap[cli]'"

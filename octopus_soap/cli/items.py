@@ -150,9 +150,11 @@ def search(
     whose SKU is TEXT, and of the SKUs in the ledger and in --from FILE those that
     contain TEXT, or all of them with --all.
     """
+    if not text:
+        raise typer.BadParameter("an empty text is in every item; octopus-soap items list --all", param_hint="TEXT")
     known = _known(file, place, channel)
     asked = [sku for sku in known.skus if everything or text.casefold() in sku.casefold()]
-    if text.strip() == text and 0 < len(text) <= _LONGEST_SKU and text not in asked:
+    if text.strip() == text and len(text) <= _LONGEST_SKU and text not in asked:
         asked.append(text)
 
     def found(result: BatchResult[InventoryItem]) -> BatchResult[InventoryItem]:
@@ -242,8 +244,9 @@ def _show(result: BatchResult[InventoryItem], selection: Selection, *, stores: b
         return
 
     def by_item(kept: list[bool]) -> None:
+        # What became of an item without a value is with the numbers: that column is never left out.
         cells = [
-            (o.key, _described(o), *((i.category, i.price, i.stock) if (i := o.value) else ()))
+            (o.key, *((i.description, i.category, i.price, i.stock) if (i := o.value) else (None, None, _noted(o))))
             for o in compress(outcomes, kept)
         ]
         show_table("", ["SKU", "?~Description", "?~Category", "#Price", "#Stock"], cells)
@@ -262,10 +265,9 @@ def _show_stores(outcomes: Sequence[ItemOutcome[InventoryItem]], selection: Sele
         item = outcome.value
         text = item.description if item else None
         for store in (item.store_stock_info_list if item else None) or [StoreStockInfo()]:
+            where = store.store_id if item else _noted(outcome)
             rows.append(as_row(outcome, "sku", description=text, store=as_data(store)))
-            cells.append(
-                (outcome.key, store.store_id, _pieces(store.store_stock), store.store_price, _described(outcome))
-            )
+            cells.append((outcome.key, where, _pieces(store.store_stock), store.store_price, text))
 
     def table(kept: list[bool]) -> None:
         show_table("", ["SKU", "Store", "#Stock", "?#Price", "?~Description"], compress(cells, kept))
@@ -277,8 +279,8 @@ def _pieces(stock: float | None) -> str | None:
     return None if stock is None else f"{stock:g}"
 
 
-def _described(outcome: ItemOutcome[InventoryItem]) -> str | None:
-    return outcome.value.description if outcome.value else f"({outcome.status.value})"
+def _noted(outcome: ItemOutcome[InventoryItem]) -> str:
+    return f"({outcome.status.value})"
 
 
 @app.command("exists")
@@ -485,8 +487,8 @@ def compare(
         if not found:
             typer.echo(f"no differences: {counts or 'no items'}")
             return
-        cells = [(c["sku"], c["change"], c["column"], c["before"], c["after"]) for c in rows]
-        show_table("", ["SKU", "Change", "?Column", "~Before", "~After"], cells)
+        cells = [(c["sku"], c["column"] or f"({c['change']})", c["before"], c["after"]) for c in rows]
+        show_table("", ["SKU", "Column", "~Before", "~After"], cells)
         by_column = ", ".join(f"{name} {count:,}" for name, count in found.by_column.items())
         typer.echo(f"{counts}{f' ({by_column})' if by_column else ''}")
 

@@ -46,7 +46,7 @@ def version(*, output: OutputOption = Output.TABLE) -> None:
 
     def table() -> None:
         cells = [(row["package"], row["version"] or "(not installed)", row["extras"]) for row in rows]
-        show_table("", ["Package", "Version", "Comes with the extra"], cells)
+        show_table("", ["Package", "Version", "?Comes with the extra"], cells)
 
     show_records(Records(rows), output, table)
 

@@ -228,7 +228,7 @@ def _show(result: BatchResult[OrderResponseItem], selection: Selection) -> None:
 
     def table(kept: list[bool]) -> None:
         rows = [_row(o.value) if o.value else (o.key, f"({o.status.value})") for o in compress(result.outcomes, kept)]
-        show_table("", ["Order", "Placed, UTC", "?~Reference", "?#Lines", "#Total", "Payment", "Shipping"], rows)
+        show_table("", ["Order", "Placed, UTC", "#Total", "?Payment", "?Shipping", "?#Lines", "?~Reference"], rows)
 
     rows = [as_row(o, "order_id", order=as_data(o.value) if o.value else None) for o in result.outcomes]
     selection.show(Records(rows, "order", OrderResponseItem), table, empty="no unconfirmed orders")
@@ -236,7 +236,7 @@ def _show(result: BatchResult[OrderResponseItem], selection: Selection) -> None:
 
 def _row(order: OrderResponseItem) -> tuple[object, ...]:
     placed = f"{order.placed:%Y-%m-%d %H:%M}" if order.placed else ""
-    return order.id, placed, order.reference, len(order.lines), order.total, order.payment, order.delivery
+    return order.id, placed, order.total, order.payment, order.delivery, len(order.lines), order.reference
 
 
 @app.command("tail")
@@ -433,7 +433,7 @@ def _show_order(order: OrderResponseItem) -> None:
     show_table("", ["", ""], [(name, value) for name, value in facts if value is not None and value != ""])
     lines = [(line.sku, line.description, line.quantity, line.unit_price, line.item_tax, line.item_discount)
              for line in order.lines]  # fmt: skip
-    show_table("", ["SKU", "~Description", "#Quantity", "#Unit price", "?#Tax", "?#Discount"], lines)
+    show_table("", ["SKU", "?~Description", "#Quantity", "#Unit price", "?#Tax", "?#Discount"], lines)
 
 
 def _address(address: Any) -> str:

@@ -5,7 +5,7 @@ Marks before a column's name say how it gives way in a narrow terminal:
 * the first column is the key of a row and stays whole, and so does a column of numbers (`#Price`); `%Where` is a first
   column of words, which wraps;
 * `~Description` is shortened with an ellipsis;
-* `?Category` is left out, the last such column first;
+* `?Category` is left out, the last such column first, and also if it is empty in every row;
 * any other column wraps.
 
 A pipe or file has no width to fit, unless COLUMNS gives one.
@@ -56,6 +56,7 @@ class _Column:
     optional: bool
     key: bool
     width: int
+    filled: bool
 
     @property
     def least(self) -> int:
@@ -99,7 +100,7 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[objec
     for row in cells:
         table.add_row(*(row[position] if position < len(row) else Text() for position in kept))
     console.print(table, crop=False)
-    if left_out := [column.name for position, column in enumerate(made) if position not in kept]:
+    if left_out := [column.name for position, column in enumerate(made) if position not in kept and column.filled]:
         more = f" and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
         names = ", ".join(left_out[:_NAMED])
         typer.echo(f"no room for {names}{more}: a wider terminal or --output json shows them", err=True)
@@ -132,11 +133,14 @@ def _column(mark: str, position: int, cells: list[list[Text]]) -> _Column:
     marks = mark[: len(mark) - len(name)]
     widths = [cell_len(line) for row in cells if position < len(row) for line in row[position].plain.split("\n")]
     key = position == 0 and "%" not in marks
-    return _Column(name, "#" in marks, "~" in marks, "?" in marks and not key, key, max([cell_len(name), *widths]))
+    filled = any(widths) or not cells
+    return _Column(
+        name, "#" in marks, "~" in marks, "?" in marks and not key, key, max([cell_len(name), *widths]), filled
+    )
 
 
 def _fitting(columns: list[_Column], width: int) -> list[int]:
-    kept = list(range(len(columns)))
+    kept = [position for position, column in enumerate(columns) if column.filled or not column.optional]
     while sum(columns[position].least + _BETWEEN for position in kept) > width:
         optional = [position for position in kept if columns[position].optional]
         if not optional:

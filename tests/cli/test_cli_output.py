@@ -190,3 +190,28 @@ def test_nothing_is_an_empty_result_in_every_format(shell, monkeypatch, words):
     monkeypatch.setattr("octopus_soap.cli.output._write", written.append)
     assert shell(*words, "-o", "parquet").code == 0
     assert written[0][:4] == b"PAR1"
+
+
+def test_at_40_columns_nothing_that_matters_is_lost(shell, service, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    service.store.seed(items=2, orders=2)
+    assert "(missing)" in shell("items", "get", "DEMO-0001", "nope").out
+    assert "(missing)" in shell("items", "get", "DEMO-0001", "nope", "--stores").out
+    for words in (
+        ["items", "get", "DEMO-0001", "nope"],
+        ["orders", "list"],
+        ["stock", "get", "DEMO-0001"],
+        ["version"],
+    ):
+        assert max(map(len, shell(*words).out.splitlines())) <= 42, words
+    for words in ([], ["items"], ["items", "list"], ["orders", "pull"], ["call", "GetItemList"]):
+        text = shell(*words, "--help").out
+        assert "…" not in text.replace("html …", ""), words
+        assert "--help" in text
+
+
+def test_a_column_that_may_be_left_out_is_if_it_is_empty(shell, service):
+    service.store.add_item("A", Price=Decimal(1))
+    ran = shell("items", "get", "A")
+    assert ran.out.split()[:3] == ["SKU", "Price", "Stock"]
+    assert ran.err == ""

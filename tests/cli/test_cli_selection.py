@@ -102,5 +102,5 @@ def test_version_names_what_is_installed(shell):
     assert rows["octopus-soap"]["version"] == __version__
     assert (rows["zeep"]["version"] is not None, rows["zeep"]["extras"]) == (True, None)
     assert rows["rich"]["extras"] == "cli"
-    assert {"jobs", "fleet", "postgres"} == set(rows["sqlalchemy"]["extras"].split(", "))
+    assert {"jobs", "fleet", "postgres"} <= set(rows["sqlalchemy"]["extras"].split(", "))
     assert "zeep" in shell("version").out
