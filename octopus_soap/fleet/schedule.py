@@ -9,9 +9,11 @@ Invariants:
 * After an outage one run of a job is due, not all those that were missed.
 * A run that was handed over and never ended is due again: at once if its process on this machine exited, when the run
   lock ran out if it was on another, and after `lost_seconds` if the engine lost it before it started.
-* A job that fails waits `every` x 2^failures, at most an hour, and never less than the service asked for. Credentials
-  that are refused three times in a row end the merchant's runs until `resume`.
-* A merchant whose run timed out runs in the queue `slow`, with slots of its own, until a run is quick again.
+* A job that fails waits `every` x 2^failures, at most an hour, and never less than the service asked for.
+* Credentials that are refused three times in a row, over all jobs of the merchant, end its runs until `resume`. After
+  the first refusal its jobs run one at a time, so that there is no fourth.
+* A merchant whose run timed out runs in the queue `slow`, with slots of its own, until a run is quick again. No more of
+  them are handed to the engine than `slow` has slots: a worker's threads are not divided among the queues.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, case, delete, func, insert, or_, select, text, update
+from sqlalchemy import and_, bindparam, case, delete, func, insert, or_, select, text, update
 
 from octopus_soap.fleet.registry import ACTIVE, REFUSED, next_time
 from octopus_soap.fleet.tables import MERCHANT, RUN, SCHEDULE, TICKER
@@ -46,6 +48,7 @@ REFUSALS = 3
 """After so many refusals of the credentials in a row nothing more is sent."""
 LONGEST_PAUSE = timedelta(hours=1)
 HISTORY = timedelta(days=7)
+_ONE_AT_A_TIME_SECONDS = 5
 _MESSAGE = 400
 _DONE = frozenset({"ok", "held"})
 
@@ -111,10 +114,10 @@ class Schedule:
                 if most > 0:
                     due += self._select(connection, queue, most, now)
             worker = self._ledger.worker if own else None
-            for run in due:
-                mine = and_(SCHEDULE.c.name == run.name, SCHEDULE.c.job == run.job)
-                values = {"enqueued_at": now, "enqueued_by": worker, "started_at": None}
-                connection.execute(update(SCHEDULE).where(mine).values(values))
+            if due:
+                mine = and_(SCHEDULE.c.name == bindparam("whose"), SCHEDULE.c.job == bindparam("which"))
+                taken = update(SCHEDULE).where(mine).values(enqueued_at=now, enqueued_by=worker, started_at=None)
+                connection.execute(taken, [{"whose": run.name, "which": run.job} for run in due])
         return due
 
     def _select(self, connection: Connection, queue: str, most: int, now: datetime) -> list[Due]:
@@ -134,7 +137,10 @@ class Schedule:
         queue = case((SCHEDULE.c.slow == 1, SLOW), else_=SCHEDULE.c.job)
         waiting = select(queue, func.count()).where(SCHEDULE.c.enqueued_at.is_not(None)).group_by(queue)
         found: dict[str, int] = {row[0]: row[1] for row in connection.execute(waiting)}
-        return {name: number * WAITING_PER_SLOT - found.get(name, 0) for name, number in slots.items()}
+        return {
+            name: number * (1 if name == SLOW else WAITING_PER_SLOT) - found.get(name, 0)
+            for name, number in slots.items()
+        }
 
     def _free_lost(self, connection: Connection, now: datetime) -> None:
         """Let runs that were handed over and lost be due again."""
@@ -232,11 +238,25 @@ class Schedule:
             if row.state != ACTIVE:
                 connection.execute(update(SCHEDULE).where(mine).values(enqueued_at=None, enqueued_by=None))
                 return None
+            if self._refused_elsewhere(connection, name, job, now):
+                again = now + timedelta(seconds=_ONE_AT_A_TIME_SECONDS)
+                connection.execute(update(SCHEDULE).where(mine).values(_free(again)))
+                return None
             late = max(0.0, (now - row.next_at).total_seconds())
             connection.execute(
                 update(SCHEDULE).where(mine).values(started_at=now, enqueued_by=self._ledger.worker, lateness=late)
             )
         return now
+
+    @staticmethod
+    def _refused_elsewhere(connection: Connection, name: str, job: str, now: datetime) -> bool:
+        """Return True if the merchant's credentials were refused, and another of its jobs is trying them."""
+        rows = connection.execute(
+            select(SCHEDULE.c.job, SCHEDULE.c.started_at, SCHEDULE.c.refusals).where(SCHEDULE.c.name == name)
+        ).all()
+        if not any(row.refusals for row in rows):
+            return False
+        return any(row.job != job and row.started_at is not None and row.started_at <= now for row in rows)
 
     def end(self, name: str, job: str, started: datetime, ended: Ended) -> None:
         """Record how a run ended, and when the next is due."""
@@ -270,7 +290,10 @@ class Schedule:
             )
             if ended.timed_out != bool(row.slow):
                 connection.execute(update(SCHEDULE).where(SCHEDULE.c.name == name).values(slow=int(ended.timed_out)))
-            if values["refusals"] >= REFUSALS:
+            others = select(func.coalesce(func.sum(SCHEDULE.c.refusals), 0)).where(
+                SCHEDULE.c.name == name, SCHEDULE.c.job != job
+            )
+            if values["refusals"] and values["refusals"] + connection.execute(others).scalar_one() >= REFUSALS:
                 reason = f"the service refused the credentials {REFUSALS} times: {ended.message}"[:_MESSAGE]
                 connection.execute(
                     update(MERCHANT)

@@ -76,13 +76,17 @@ class Crew:
         for _ in range(int(seconds * 10)):
             if done():
                 return
-            for process in [process for process in self._kept if process.poll()]:
-                del self._processes[process]
-                self.keep(*self._kept.pop(process))
+            self.revive()
             ended = [process for process in self._processes if process.poll() is not None]
             assert not ended, f"a process ended by itself\n{self.written()}"
             pause.wait(0.1)
         raise AssertionError(f"not done\n{self.written()}")
+
+    def revive(self) -> None:
+        """Start what `keep` started and failed since again."""
+        for process in [process for process in self._kept if process.poll()]:
+            del self._processes[process]
+            self.keep(*self._kept.pop(process))
 
     def written(self) -> str:
         """Return the last lines of every process."""

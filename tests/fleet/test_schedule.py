@@ -58,7 +58,7 @@ class Desk:
     def wait(self, name: str) -> float:
         """Seconds until the next run."""
         with self.ledger.reading() as connection:
-            query = text("SELECT next_at FROM fleet_schedule WHERE name = :name")
+            query = text("SELECT MIN(next_at) FROM fleet_schedule WHERE name = :name")
             moment = connection.execute(query, {"name": name}).scalar_one()
         return moment / 1e6 - self.now.timestamp()
 
@@ -140,6 +140,25 @@ def test_refused_credentials_end_after_three_calls_until_resume(desk: Desk) -> N
     assert "fleet resume" in status(desk.ledger).alarms[-1]
     desk.registry.resume("a")
     assert len(desk.take()) == 1
+
+
+def test_refusals_count_over_all_jobs_and_after_the_first_they_run_one_at_a_time(desk: Desk) -> None:
+    desk.add("a", every=60)
+    desk.registry.schedule("a", "orders", every=60)
+    desk.later(61)
+    first = {due.job: due for due in desk.take()}
+    began = {job: desk.schedule.start("a", job) for job in first}
+    for job, started in began.items():
+        assert started is not None, "before the first refusal both jobs run"
+        desk.schedule.end("a", job, started, Ended("refused", "wrong token"))
+    desk.later(3_700)
+    assert len(desk.take()) == 2
+    started = desk.schedule.start("a", "push")
+    assert started is not None
+    assert desk.schedule.start("a", "orders") is None
+    assert desk.wait("a") <= 60
+    desk.schedule.end("a", "push", started, Ended("refused", "wrong token"))
+    assert desk.registry.get("a").state == "refused"
 
 
 def test_a_time_out_moves_both_jobs_to_the_slow_queue_until_a_quick_run(desk: Desk) -> None:
