@@ -70,6 +70,7 @@ class _Client(Operations, Surface):
         settings: OctopusSettings | None = None,
         omitted_values: OmittedSetting | None = None,
         on_event: Callable[[Event], object] | None = None,
+        client_label: str | None = None,
     ) -> None:
         from octopus_soap.contracts.wsdl import load_contract  # noqa: PLC0415 - lxml is loaded with the first client
 
@@ -82,8 +83,9 @@ class _Client(Operations, Surface):
             wsdl=wsdl,
             profile=profile,
         )
-        if omitted_values is not None:
-            self.settings = self.settings.changed(omitted_values=omitted_values)
+        changed = {"omitted_values": omitted_values, "client_label": client_label}
+        if given := {name: value for name, value in changed.items() if value is not None}:
+            self.settings = self.settings.changed(**given)
         self._stop: threading.Event | None = None
         self._memory = SizeMemory()
         self._credentials = CredentialState()
@@ -92,7 +94,8 @@ class _Client(Operations, Surface):
         contract = load_contract(self.settings.wsdl)
         self._codec = Codec(contract, redactor, self.settings.server_zone, utc_suffix)
         tally = Tally(partial(datetime.now, UTC))
-        self._observer = ClientObserver(tally, self.settings.endpoint, redactor.text).with_hook(on_event)
+        observer = ClientObserver(tally, self.settings.endpoint, redactor.text, label=self.settings.client_label)
+        self._observer = observer.with_hook(on_event)
         self._context = self._make_context()
         self._connect()
 
@@ -247,6 +250,7 @@ class OctopusClient(_Client, BlockingSurface):
         session: a requests session to send through. It is not changed and not closed.
         on_event: called with each `Event`; from worker threads too, and several at once, where a call has several
             batches. It must not wait; what it raises is logged once and breaks no call.
+        client_label: names this client in events, log records and spans; it is never sent to the service.
 
     Raises:
         ConfigError: something is missing or not accepted.
@@ -269,6 +273,7 @@ class OctopusClient(_Client, BlockingSurface):
         omitted_values: OmittedSetting | None = None,
         session: requests.Session | None = None,
         on_event: Callable[[Event], object] | None = None,
+        client_label: str | None = None,
     ) -> None:
         self._session = session
         super().__init__(
@@ -282,6 +287,7 @@ class OctopusClient(_Client, BlockingSurface):
             settings=settings,
             omitted_values=omitted_values,
             on_event=on_event,
+            client_label=client_label,
         )
 
     def _connect(self) -> None:
@@ -391,6 +397,7 @@ class AsyncOctopusClient(_Client, AsyncSurface):
             operations, or a mapping by wire name. See `OctopusSettings.omitted_values`.
         on_event: called with each `Event`, on the event loop. It must not wait; what it raises is logged once and
             breaks no call.
+        client_label: names this client in events, log records and spans; it is never sent to the service.
 
     Raises:
         ConfigError: something is missing or not accepted, or httpx is not installed.

@@ -178,6 +178,8 @@ class OctopusSettings(BaseModel):
     """Allow credentials over plain http to another machine."""
     user_agent: str = ""
     """Appended to the User-Agent header, such as `shop-sync/2.1`."""
+    client_label: Annotated[str, Field(max_length=60)] = ""
+    """Names the client in events, log records and spans, such as a merchant's name; never sent to the service."""
     profile: str = "default"
     """Table of the profile file."""
     trust_env_file: bool = False
@@ -278,6 +280,13 @@ class OctopusSettings(BaseModel):
         text = value.get_secret_value() if isinstance(value, SecretStr) else value
         if not fits_header(text):
             raise ValueError("must be printable ASCII text without spaces around it, to fit an HTTP header")
+        return value
+
+    @field_validator("client_label")
+    @classmethod
+    def _is_printable(cls, value: str) -> str:
+        if not value.isprintable():
+            raise ValueError("must be printable text on one line")
         return value
 
     @field_validator("server_timezone")

@@ -341,7 +341,8 @@ class Registry:
         secrets = {key: self._vault.read(name, key, value) for key, value in json.loads(row.secrets).items()}
         from octopus_soap.settings import IsolatedSettings  # noqa: PLC0415 - a worker's own variables are not a merchant's
 
-        given = {"endpoint": merchant.endpoint, "merchantname": merchant.merchantname, **secrets, **merchant.settings}
+        given = {"endpoint": merchant.endpoint, "merchantname": merchant.merchantname, "client_label": name}
+        given |= secrets | merchant.settings
         return merchant, IsolatedSettings.load(**given)
 
     def _row(self, connection: Connection, name: str) -> Row[Any] | None:

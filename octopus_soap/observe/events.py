@@ -14,7 +14,8 @@ several at once), or on the event loop. It must not wait. What it raises is logg
 Of one request, `RequestStarted` comes first, then a `RetryScheduled` per repeat, then `RequestFinished`, and
 `DriftSeen` if its answer had members the models do not have. `RequestFinished` comes however the request ends, also by
 a cancelled task or Ctrl-C. Of one batch of a list call, `ItemRejected` comes per item the service rejected, then
-`BatchDone`. No event holds a secret; `ItemRejected` alone names an item.
+`BatchDone`. No event holds a secret; `ItemRejected` alone names an item. Every event has the `client_label` of the
+settings, which tells the clients of a process apart, such as those of a fleet's merchants.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class RequestStarted:
         sent_bytes: size of its body.
         server_address: host of the endpoint.
         server_port: port of the endpoint.
+        client_label: the label of the client; empty if it has none.
     """
 
     operation: str
@@ -46,6 +48,7 @@ class RequestStarted:
     sent_bytes: int
     server_address: str
     server_port: int
+    client_label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class RetryScheduled:
         failure: what the failure says about the request, such as `ambiguous` or `throttled`.
         pause: seconds until the next attempt.
         elapsed: seconds spent on the request so far.
+        client_label: the label of the client; empty if it has none.
     """
 
     operation: str
@@ -67,6 +71,7 @@ class RetryScheduled:
     failure: str
     pause: float
     elapsed: float
+    client_label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,7 @@ class RequestFinished:
         failure: why it is not ok: the kind of its last failure, such as `ambiguous` or `refused`, or `abandoned` where
             the caller broke it off (a cancelled task, Ctrl-C, a stream closed under way); None where it is ok.
         error: class name of the exception it ended in; None where it is ok or abandoned.
+        client_label: the label of the client; empty if it has none.
     """
 
     operation: str
@@ -90,6 +96,7 @@ class RequestFinished:
     info: CallInfo
     failure: str | None = None
     error: str | None = None
+    client_label: str = ""
 
     @property
     def ok(self) -> bool:
@@ -105,11 +112,13 @@ class DriftSeen:
         operation: wire name.
         request_id: our id of the request.
         members: how often each came, by `Type.Member`.
+        client_label: the label of the client; empty if it has none.
     """
 
     operation: str
     request_id: str
     members: dict[str, int]
+    client_label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +130,14 @@ class ItemRejected:
         index: position in the inputs of a list call, counted from 0; None for a call of one item.
         key: SKU or order id.
         message: the service's words.
+        client_label: the label of the client; empty if it has none.
     """
 
     operation: str
     index: int | None
     key: str
     message: str
+    client_label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +150,7 @@ class BatchDone:
         counts: inputs by outcome, such as `{"ok": 98, "rejected": 2}`.
         requests: requests it took, those of its halves and of `read_first` included.
         elapsed: seconds these took in all.
+        client_label: the label of the client; empty if it has none.
     """
 
     operation: str
@@ -146,6 +158,7 @@ class BatchDone:
     counts: dict[str, int]
     requests: int
     elapsed: float
+    client_label: str = ""
 
 
 Event: TypeAlias = RequestStarted | RetryScheduled | RequestFinished | DriftSeen | ItemRejected | BatchDone
@@ -178,9 +191,9 @@ def combine(*hooks: Callable[[Event], object]) -> Callable[[Event], None]:
 def log_events(logger: logging.Logger | None = None, level: int = logging.INFO) -> Callable[[Event], None]:
     """A hook that writes one log record per event.
 
-    The message is the operation and what happened, and always the same for the same; the facts are fields of the
-    record (`extra`), each named `octopus_...`: a JSON formatter, or structlog's, writes them out. `octopus_event` is
-    the event's class name.
+    The message is the client's label if it has one, the operation and what happened, and always the same for the same.
+    The facts are fields of the record (`extra`), each named `octopus_...`: a JSON formatter, or structlog's, writes
+    them out. `octopus_event` is the event's class name.
 
     Requests and batches begun or ended well are logged at *level* and DEBUG: a finished request at *level*, its start
     and a finished batch at DEBUG. A failed request, a repeat, drift, a rejected item and a batch with inputs that are
@@ -196,7 +209,11 @@ def log_events(logger: logging.Logger | None = None, level: int = logging.INFO) 
         text, wanted = _worded(event, level)
         if to.isEnabledFor(wanted):
             facts = {f"octopus_{name}": value for name, value in _facts(event).items()}
-            to.log(wanted, "%s %s", event.operation, text, extra={"octopus_event": type(event).__name__, **facts})
+            extra = {"octopus_event": type(event).__name__, **facts}
+            if event.client_label:
+                to.log(wanted, "%s: %s %s", event.client_label, event.operation, text, extra=extra)
+            else:
+                to.log(wanted, "%s %s", event.operation, text, extra=extra)
 
     return hook
 
@@ -220,6 +237,8 @@ def _worded(event: Event, level: int) -> tuple[str, int]:
 
 def _facts(event: Event) -> dict[str, Any]:
     found = {field.name: getattr(event, field.name) for field in fields(event)}
+    if not event.client_label:
+        del found["client_label"]
     if isinstance(event, RequestFinished):
         info = found.pop("info")
         for name in ("attempts", "http_status", "fault_code", "elapsed", "sent_bytes", "received_bytes"):

@@ -217,16 +217,20 @@ class ClientObserver:
         endpoint: URL of the service.
         redact: masks the client's secrets in a text.
         hook: gets the events; None makes none.
+        label: the client's label, which every event has.
     """
 
-    __slots__ = ("_endpoint", "_hook", "_redact", "_server", "tally")
+    __slots__ = ("_endpoint", "_hook", "_label", "_redact", "_server", "tally")
 
-    def __init__(self, tally: Tally, endpoint: str, redact: Callable[[str], str], hook: Hook | None = None) -> None:
+    def __init__(
+        self, tally: Tally, endpoint: str, redact: Callable[[str], str], hook: Hook | None = None, label: str = ""
+    ) -> None:
         self.tally = tally
         self._endpoint = endpoint
         self._server = server_of(endpoint)
         self._redact = redact
         self._hook = hook
+        self._label = label
 
     def with_hook(self, call: Callable[[Event], object] | None) -> ClientObserver:
         """The same watch with another hook; with its own where *call* is None.
@@ -235,7 +239,7 @@ class ClientObserver:
             ConfigError: see `Hook`.
         """
         hook = self._hook if call is None else Hook(call)
-        return ClientObserver(self.tally, self._endpoint, self._redact, hook)
+        return ClientObserver(self.tally, self._endpoint, self._redact, hook, self._label)
 
     def started(self, info: CallInfo, /) -> None:
         """A request begins."""
@@ -243,7 +247,7 @@ class ClientObserver:
         if self._hook is not None:
             from octopus_soap.observe.events import RequestStarted  # noqa: PLC0415 - only a hook needs events
 
-            self._hook(RequestStarted(info.operation, info.request_id, info.sent_bytes, *self._server))
+            self._hook(RequestStarted(info.operation, info.request_id, info.sent_bytes, *self._server, self._label))
 
     def retrying(self, info: CallInfo, kind: FailureKind, pause: float, /) -> None:
         """A repeat was decided on."""
@@ -251,7 +255,8 @@ class ClientObserver:
         if self._hook is not None:
             from octopus_soap.observe.events import RetryScheduled  # noqa: PLC0415 - only a hook needs events
 
-            self._hook(RetryScheduled(info.operation, info.request_id, info.attempts, kind.value, pause, info.elapsed))
+            facts = (info.operation, info.request_id, info.attempts, kind.value, pause, info.elapsed)
+            self._hook(RetryScheduled(*facts, self._label))
 
     def finished(self, trace: RequestTrace, /) -> None:
         """A request ended."""
@@ -265,10 +270,10 @@ class ClientObserver:
         from octopus_soap.observe.events import DriftSeen, RequestFinished  # noqa: PLC0415 - only a hook needs events
 
         error = None if trace.error is None or trace.abandoned else type(trace.error).__name__
-        self._hook(RequestFinished(info.operation, info.request_id, info, failure, error))
+        self._hook(RequestFinished(info.operation, info.request_id, info, failure, error, self._label))
         if info.drift:
             members = {self._redact(name): times for name, times in info.drift.items()}
-            self._hook(DriftSeen(info.operation, info.request_id, members))
+            self._hook(DriftSeen(info.operation, info.request_id, members, self._label))
 
     def rejected(self, info: CallInfo, error: RejectedError, /) -> None:
         """A call of one item was answered with a no."""
@@ -276,7 +281,7 @@ class ClientObserver:
         if self._hook is not None:
             from octopus_soap.observe.events import ItemRejected  # noqa: PLC0415 - only a hook needs events
 
-            self._hook(ItemRejected(info.operation, None, error.key, self._redact(error.message)))
+            self._hook(ItemRejected(info.operation, None, error.key, self._redact(error.message), self._label))
 
     def batch(
         self, operation: str, index: int, outcomes: Sequence[ItemOutcome[Any]], calls: Sequence[CallInfo], /
@@ -291,8 +296,10 @@ class ClientObserver:
         if "rejected" in counts:
             for outcome in outcomes:
                 if outcome.status is OutcomeStatus.REJECTED:
-                    self._hook(ItemRejected(operation, outcome.index, outcome.key, self._redact(outcome.message)))
-        self._hook(BatchDone(operation, index, counts, len(calls), sum(call.elapsed for call in calls)))
+                    message = self._redact(outcome.message)
+                    self._hook(ItemRejected(operation, outcome.index, outcome.key, message, self._label))
+        elapsed = sum(call.elapsed for call in calls)
+        self._hook(BatchDone(operation, index, counts, len(calls), elapsed, self._label))
 
 
 def _counted(outcomes: Sequence[ItemOutcome[Any]]) -> dict[str, int]:

@@ -12,7 +12,7 @@ account ids or texts of the service; those of metrics have few values.
 | span | `OctopusService/GetItemList`, kind client, around all attempts of one request |
 |---|---|
 | its attributes | `rpc.system.name` (`soap`), `rpc.method`, `server.address`, `server.port`, `error.type`, |
-| | `http.response.status_code`, `octopus_soap.request_id`, `octopus_soap.attempts` |
+| | `http.response.status_code`, `octopus_soap.request_id`, `octopus_soap.attempts`, `octopus_soap.client_label` |
 | its events | `retry`: `octopus_soap.failure`, `octopus_soap.attempt`, `octopus_soap.pause` (seconds) |
 
 | metric | unit | attributes next to `rpc.method` |
@@ -130,6 +130,8 @@ class OpenTelemetryEvents:
         }
         span = self._tracer.start_span(method, kind=trace.SpanKind.CLIENT, attributes=attributes)
         span.set_attribute("octopus_soap.request_id", event.request_id)
+        if event.client_label:  # of spans only: a metric would have a series for each client
+            span.set_attribute("octopus_soap.client_label", event.client_label)
         token = context.attach(trace.set_span_in_context(span))
         with self._lock:
             self._open[event.request_id] = _Open(span, token, time.perf_counter(), attributes)

@@ -16,8 +16,17 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from octopus_soap import AsyncOctopusClient, ItemQuantityAndPrice, OctopusError, OctopusSettings
+from octopus_soap import (
+    AsyncOctopusClient,
+    ConfigError,
+    ItemQuantityAndPrice,
+    OctopusClient,
+    OctopusError,
+    OctopusSettings,
+    log_events,
+)
 from octopus_soap.emulator import ApiFailure, Fault, Hang, Html, Lie, Reset, Status, Truncate
+from octopus_soap.observe.events import combine
 from octopus_soap.observe.telemetry import OpenTelemetryEvents
 from tests.catalogue import BY_NAME
 from tests.conftest import SECRETS
@@ -92,6 +101,30 @@ def test_a_request_is_a_client_span_named_by_the_conventions(shop: Emulator, ote
     )
     assert point.sum == pytest.approx((span.end_time - span.start_time) / 1e9, abs=0.05)
     assert otel.sums("octopus_soap.items", "octopus_soap.outcome") == {"ok": 2}
+
+
+def test_a_clients_label_is_on_its_spans_events_and_log_lines_and_in_no_metric(
+    shop: Emulator, otel: Collected, watched, caplog
+) -> None:
+    shop.script.on("GetItemList", nth=1).do(Status(503))
+    shop.script.on("GetItemList", nth=2).do(Lie("reject"))
+    events: list[Any] = []
+    with caplog.at_level("DEBUG", "octopus_soap.events"):
+        client = watched(combine(otel.hook, log_events(), events.append), client_label="berlin")
+        client.get_item_list(["A", "B"])
+    assert {event.client_label for event in events} == {"berlin"}
+    assert {span.attributes["octopus_soap.client_label"] for span in otel.spans} == {"berlin"}
+    assert "berlin" not in str(otel.points())
+    lines = [record for record in caplog.records if record.name == "octopus_soap.events"]
+    assert len(lines) == len(events)
+    assert {(line.getMessage().partition(": ")[0], line.octopus_client_label) for line in lines} == {
+        ("berlin", "berlin")
+    }
+    assert not any("berlin" in str(call.headers) + str(call.request) for call in shop.calls)
+    with OctopusClient(**shop.settings(), client_label="hamburg") as one:
+        assert one.settings.client_label == "hamburg"
+    with pytest.raises(ConfigError, match="client_label"):
+        OctopusClient(**shop.settings(), client_label="a\nb")
 
 
 def test_all_attempts_of_a_request_are_one_span_with_its_repeats_as_events(shop: Emulator, otel, watched) -> None:
