@@ -232,20 +232,27 @@ def in_full(label: str, call: Callable[[Callable[[Progress], None]], T], show: C
 @contextmanager
 def progress_bar(label: str) -> Generator[Callable[[Progress], None]]:
     """Show a progress bar on stderr while the block runs, in a terminal only; yield the callback that moves it."""
+    with progress_bars(label) as (move,):
+        yield move
+
+
+@contextmanager
+def progress_bars(*labels: str) -> Generator[list[Callable[[Progress], None]]]:
+    """Show a progress bar for each phase of the block, each from its first step on; yield the callback of each."""
     if not sys.stderr.isatty():
-        yield lambda _: None
+        yield [lambda _: None for _ in labels]
         return
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - see below
     from rich.progress import Progress as Bar  # noqa: PLC0415 - costs as much as all of --help
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Bar(*columns, console=terminal(errors=True), transient=True) as bar:
-        task = bar.add_task(label, total=None)
 
-        def move(progress: Progress) -> None:
-            bar.update(task, completed=progress.done, total=progress.total)
+        def mover(label: str, *, visible: bool) -> Callable[[Progress], None]:
+            task = bar.add_task(label, total=None, visible=visible)
+            return lambda progress: bar.update(task, visible=True, completed=progress.done, total=progress.total)
 
-        yield move
+        yield [mover(label, visible=not at) for at, label in enumerate(labels)]
 
 
 def show_update(result: BatchResult[Any], output: Output, done: str, key: str = "sku") -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from octopus_soap.cli.calling import Connection, OmittedOption, connected, progress_bar
+from octopus_soap.cli.calling import Connection, OmittedOption, connected, progress_bar, progress_bars
 from octopus_soap.cli.jobs import (
     ChannelOption,
     EveryOption,
@@ -142,7 +142,7 @@ def push(
                         dry_run=dry_run, force=force, restore=restore, stop=stop, progress=progress
                     )
             else:
-                with progress_bar("reading") as reading, progress_bar("pushing") as progress:
+                with progress_bars("reading", "pushing") as (reading, progress):
                     report = job.run(
                         file,
                         dry_run=dry_run,

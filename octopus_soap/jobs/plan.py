@@ -236,6 +236,8 @@ class Plan:
         return sku in self.seen or _timed(sku) in self.seen
 
     def _rows(self, connection: Connection, wanted: str, skus: Sequence[str]) -> dict[str, Row[Any]]:
+        if not skus:
+            return {}
         mark = _mark(connection)
         statement = wanted.format(mark, ", ".join([mark] * len(skus)))
         return {row[0]: row for row in connection.exec_driver_sql(statement, (self._ledger.channel, *skus))}
