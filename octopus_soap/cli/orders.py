@@ -462,7 +462,8 @@ def confirm(
     """Mark orders as downloaded.
 
     A confirmed order is not listed again: confirm only orders that you have
-    stored. The service does not report ids that it does not know.
+    stored. The service reports no id that it does not know, so the orders are
+    listed before and afterwards. Exit code 1: some were not listed, or are still.
     """
     from octopus_soap.models import OrderDownloadSubmitRequest  # noqa: PLC0415 - heavy: only inside a command
 
@@ -474,19 +475,50 @@ def confirm(
         if dry_run:
             show_requests(client, output, call, orders)
             return
+        before = _still_listed(client, wanted, store)
         in_full(
             "confirming",
             lambda progress: call(orders, progress=progress),
-            lambda result: _show_confirmed(result, wanted, output),
+            lambda result: None if result is None else show_update(result, output, "confirmed", key="order_id"),
         )
+        after = _still_listed(client, wanted, store)
+    rows = [_confirmed_row(order_id, before, after) for order_id in wanted]
+    _show_confirmed(rows, output)
+    if any(row["status"] != "ok" for row in rows):
+        raise typer.Exit(1)
 
 
-def _show_confirmed(result: BatchResult[None] | None, wanted: list[str], output: Output) -> None:
-    if result is not None:  # some failed
-        show_update(result, output, "confirmed", key="order_id")
-        return
-    rows = [{"order_id": order_id, "status": "ok"} for order_id in wanted]
-    show_records(Records(rows), output, lambda: typer.echo(f"confirmed: {len(wanted)}"))
+def _still_listed(client: OctopusClient, order_ids: list[str], store: str | None) -> set[str]:
+    """Return which of these orders the service lists."""
+    from octopus_soap.models import OrderCriteria  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.models.scalars import is_int32  # noqa: PLC0415 - as above
+
+    numbers = [int(order_id) for order_id in order_ids if is_int32(order_id)]
+    criteria = OrderCriteria(order_id_list=numbers) if len(numbers) == len(order_ids) else OrderCriteria()
+    if store is None:
+        parts = client.get_order_list.stream(criteria)
+    else:
+        parts = client.get_order_list_store.stream(store, criteria)
+    return {outcome.key for part in parts for outcome in part.outcomes}
+
+
+def _confirmed_row(order_id: str, before: set[str], after: set[str]) -> dict[str, str]:
+    row = {"order_id": order_id, "status": "ok"}
+    if order_id not in before:
+        row |= {"status": "missing", "message": "it was not listed: there is no such order, or it was confirmed before"}
+    elif order_id in after:
+        row |= {"status": "listed", "message": "it is still listed; a split order is confirmed with --store, per store"}
+    return row
+
+
+def _show_confirmed(rows: list[dict[str, str]], output: Output) -> None:
+    def table() -> None:
+        bad = [(row["order_id"], row["status"], row["message"]) for row in rows if row["status"] != "ok"]
+        if bad:
+            show_table("not confirmed", ["Order", "Status", "Message"], bad)
+        typer.echo(f"confirmed: {len(rows) - len(bad)}")
+
+    show_records(Records(rows), output, table)
 
 
 @app.command("submit")

@@ -106,7 +106,21 @@ def test_a_part_of_a_split_order_is_confirmed_by_its_store(shell, service, order
     assert shell("orders", "confirm", order, "--store", "S1", "-o", "json").data == [
         {"order_id": order, "status": "ok"}
     ]
-    assert [call.operation for call in service.calls] == ["SetDownloadSplitOrderConfirm"]
+    asked = [call.operation for call in service.calls]
+    assert asked == ["GetOrderListStore", "SetDownloadSplitOrderConfirm", "GetOrderListStore"]
+
+
+def test_an_order_that_was_not_listed_or_still_is_is_not_confirmed(shell, service, order):
+    ran = shell("orders", "confirm", order, "999999", "-o", "json")
+    assert ran.code == 1
+    assert [(row["order_id"], row["status"]) for row in ran.data] == [(order, "ok"), ("999999", "missing")]
+    assert shell("orders", "confirm", order).code == 1, "it was confirmed before"
+    assert shell("orders", "confirm", "no number").code == 1
+    other = str(
+        service.store.add_order(OrderDate="2024-05-01T12:00:00Z", OrderID="WEB-2", orderItems=[], stores=("S1", "S2"))
+    )
+    ran = shell("orders", "confirm", other, "-o", "json")
+    assert (ran.code, [row["status"] for row in ran.data]) == (1, ["listed"])
 
 
 def test_a_confirmation_that_fails_is_shown_as_open(shell, service, order):
