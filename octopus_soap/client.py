@@ -134,6 +134,7 @@ class _Client(Operations, Surface):
             parallel_writes=settings.parallel_writes,
             safety=settings.safety,
             omitted_values=settings.omitted_values,
+            strict_lengths=settings.strict_lengths,
             unverified=unverified,
             memory=self._memory,
         )

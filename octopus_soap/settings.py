@@ -45,7 +45,7 @@ _PREFIX = "OCTOPUS_"
 _UNFIT = re.compile(r"[\x00-\x20\x7f-\xa0\ud800-\udfff\u2028\u2029]")
 _SECRETS = ("authtoken", "accessid", "account_id")
 _TEXTS = frozenset({"endpoint", "merchantname", "user_agent", "profile", *_SECRETS})
-_FLAGS = frozenset({"accept_unverified_contract", "utc_suffix", "allow_insecure", "trust_env_file"})
+_FLAGS = frozenset({"accept_unverified_contract", "strict_lengths", "utc_suffix", "allow_insecure", "trust_env_file"})
 _REQUIRED = frozenset({"endpoint", "authtoken", "merchantname", "accessid"})
 _TABLES = {"batch_sizes": '{"UploadItemList": 20}', "safety": '{"UploadItem": "unsafe"}', "omitted_values": ""}
 """Settings that are tables, which a variable gives as JSON, with an example."""
@@ -131,6 +131,8 @@ class OctopusSettings(BaseModel):
     Or a table by wire name of the operation, with `*` for the others, such as
     `{"*": "read_first", "SubmitOrder": ["shipping_total"]}`. A list names the members that may be omitted.
     """
+    strict_lengths: bool = False
+    """Refuse a write with a text that is longer than the vendor's page allows. What the service does is unknown."""
     server_timezone: str = "UTC"
     """IANA time zone of the service's times that name no zone."""
     utc_suffix: bool = True

@@ -21,6 +21,7 @@ import inspect
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, TypeVar
 
@@ -32,6 +33,7 @@ from octopus_soap.cli.tables import show_table, terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
+    from pathlib import Path
 
     from octopus_soap.client import OctopusClient
     from octopus_soap.engine.effects import Attempt
@@ -86,25 +88,31 @@ class Connection:
             profile=self.profile,
         )
 
-    def client(self, omitted_values: str | None = None) -> OctopusClient:
+    def client(self, omitted_values: str | None = None, operation: str = "") -> OctopusClient:
         """Return a client; close it, or use it as a context manager.
 
         Args:
             omitted_values: what was given for `--omitted-values`. It goes before the settings, for every operation.
+            operation: wire name of the operation whose members it may name.
 
         Raises:
             ConfigError: a setting is missing or not accepted.
             typer.BadParameter: *omitted_values* is neither a mode nor names.
         """
-        chosen = None if omitted_values is None else _choice_of(omitted_values)
         settings = self.settings()  # first: what they refuse needs no client, which takes longer to import
+        chosen = None if omitted_values is None else _choice_of(omitted_values, operation, settings.wsdl)
         from octopus_soap.client import OctopusClient  # noqa: PLC0415 - heavy: only inside a command
 
         return OctopusClient(settings=settings, omitted_values=chosen)
 
 
-def _choice_of(text: str) -> OmittedValues | dict[str, OmittedValues | list[str]]:
+def _choice_of(text: str, operation: str, wsdl: Path | None) -> OmittedValues | dict[str, OmittedValues | list[str]]:
     """Return the mode, or the members, that a text names.
+
+    Args:
+        text: as it was given.
+        operation: wire name of the operation that writes.
+        wsdl: the contract in force.
 
     Raises:
         typer.BadParameter: it names neither.
@@ -113,26 +121,19 @@ def _choice_of(text: str) -> OmittedValues | dict[str, OmittedValues | list[str]
 
     if text in set(OmittedValues):
         return OmittedValues(text)
+    from octopus_soap.contracts.omissions import written_members  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.contracts.wsdl import load_contract  # noqa: PLC0415 - heavy: only inside a command
+
     names = [name.strip() for name in text.split(",")]
-    known = _member_names()
+    known = {name.casefold(): name for name in written_members(load_contract(wsdl), operation)}
     if unknown := [name for name in names if name.replace("_", "").casefold() not in known]:
-        modes = ", ".join(OmittedValues)
+        near = get_close_matches(unknown[0].replace("_", "").casefold(), known, n=1)
+        hint = f"; did you mean {known[near[0]]}?" if near else ""
         raise typer.BadParameter(
-            f"{unknown[0]!r} is neither one of {modes}, nor a member of an item, an update or an order",
+            f"{unknown[0]!r} is neither one of {', '.join(OmittedValues)}, nor a member that {operation} writes{hint}",
             param_hint="--omitted-values",
         )
     return {"*": list(names)}
-
-
-def _member_names() -> set[str]:
-    """Return the members of what the commands write, spelt without underscores and in lower case."""
-    from octopus_soap import models  # noqa: PLC0415 - heavy: only inside a command
-
-    written = (
-        models.InventoryItem, models.StoreStockInfo, models.KitInfo, models.ItemQuantityAndPrice,
-        models.OrderSubmit, models.OrderItem,
-    )  # fmt: skip
-    return {name.replace("_", "") for model in written for name in model.model_fields}
 
 
 def profiles(incomplete: str) -> list[str]:

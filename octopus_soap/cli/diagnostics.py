@@ -18,9 +18,11 @@ from pydantic import SecretStr
 from octopus_soap._http import is_loopback
 from octopus_soap.client import OctopusClient
 from octopus_soap.contracts.diff import compare
+from octopus_soap.contracts.omissions import COST, Omission, omissions, recommended, refused
 from octopus_soap.contracts.pin import pinned_files, tried_contract
 from octopus_soap.contracts.wsdl import load_contract
 from octopus_soap.errors import ConfigError, OctopusError
+from octopus_soap.safety import OmittedValues
 from octopus_soap.settings import OctopusSettings, profiles_file, server_of, settings_sources
 from octopus_soap.transport import probes
 from octopus_soap.transport.fetch import ContractFetcher
@@ -113,6 +115,8 @@ class Diagnostics:
             return
         yield from self._network()
         yield self._contract_in_force()
+        if self._contract is not None and (found := omissions(self._contract)):
+            yield self._omitted_values(found)
         for check in (self._published, self._credentials, self._clock):
             yield check()
 
@@ -195,6 +199,19 @@ class Diagnostics:
             return Finding("contract", Status.WARN, "the bundled reconstruction, writes allowed unverified", advice)
         advice = "reads work, writes are refused: run octopus-soap wsdl pin, and set OCTOPUS_WSDL to the file it names"
         return Finding("contract", Status.WARN, "the bundled reconstruction", advice)
+
+    def _omitted_values(self, found: list[Omission]) -> Finding:
+        chosen = self.settings.omitted_values
+        details = tuple(str(each) for each in found)
+        if left := refused(found, chosen):
+            text = f"a write that leaves out {left[0].members[0]} would set it to 0: such writes are refused"
+            advice = f"choose, we recommend: {recommended(found)}"
+            return Finding("omitted", Status.WARN, text, advice, (*details, COST))
+        if chosen is OmittedValues.SEND:
+            text = f"a write that leaves out {found[0].members[0]} sets it to 0, as omitted_values=send allows"
+            advice = f"unless this service is known to leave such members alone: {recommended(found)}"
+            return Finding("omitted", Status.WARN, text, advice, details)
+        return Finding("omitted", Status.OK, "chosen for every write", details=details)
 
     def _published(self) -> Finding:
         if not self._reached:

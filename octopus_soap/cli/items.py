@@ -325,7 +325,7 @@ def upload(
     from octopus_soap.models import InventoryItem  # noqa: PLC0415 - heavy: only inside a command
 
     read = read_models(file, InventoryItem)
-    with connection.client(omitted_values) as client:
+    with connection.client(omitted_values, "UploadItemList") as client:
         try:
             if dry_run:
                 show_requests(client, output, client.upload_item_list, read.items)

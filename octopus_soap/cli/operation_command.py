@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import inspect
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
@@ -25,18 +25,22 @@ from octopus_soap.cli.application import Command
 from octopus_soap.cli.calling import Connection, DryRunOption, connected, in_full, show_requests
 from octopus_soap.cli.output import Output, OutputOption, Records, as_data, as_row, show_all, show_json, show_records
 from octopus_soap.cli.sources import STDIN, CsvItems, parse_models, read_models, sku_lines
-from octopus_soap.errors import InvalidInputError
+from octopus_soap.errors import InvalidInputError, OctopusError
 from octopus_soap.models.base import WireModel, inner_type
-from octopus_soap.results import BatchResult, Removal
+from octopus_soap.results import APIResult, BatchResult, CallInfo, Removal
 from octopus_soap.safety import Safety
 from octopus_soap.tables.cells import as_cell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from octopus_soap.engine.operation import Operation
 
 _VALUE = "value"
+_EnvelopeOption = Annotated[
+    bool,
+    typer.Option("--envelope", help="Print the envelope of each answer (Status, MessageCode, ...), not the result."),
+]
 Given = dict[str, Any]
 _FILE = "@"
 _DRIVEN = frozenset({"progress", "keep_raw"})  # done by the command line itself, or not shown by it
@@ -274,8 +278,8 @@ def command_of(row: Operation) -> Any:
 def _callback(row: Operation) -> Callable[..., None]:
     arguments = arguments_of(row)
 
-    def run(connection: Connection, /, *, output: Output, dry_run: bool, **given: Any) -> None:
-        _run(row, arguments, connection, given, output, dry_run=dry_run)
+    def run(connection: Connection, /, *, output: Output, dry_run: bool, envelope: bool, **given: Any) -> None:
+        _run(row, arguments, connection, given, output, dry_run=dry_run, envelope=envelope)
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     run.__signature__ = inspect.Signature(  # type: ignore[attr-defined] # what typer reads
@@ -284,6 +288,7 @@ def _callback(row: Operation) -> Callable[..., None]:
             *(option for argument in arguments for option in argument.options),
             inspect.Parameter("output", keyword, default=Output.TABLE, annotation=OutputOption),
             inspect.Parameter("dry_run", keyword, default=False, annotation=DryRunOption),
+            inspect.Parameter("envelope", keyword, default=False, annotation=_EnvelopeOption),
         ]
     )
     return connected(run)
@@ -297,6 +302,7 @@ def _run(
     output: Output,
     *,
     dry_run: bool,
+    envelope: bool,
 ) -> None:
     values, read = call_arguments(arguments, given)
     with connection.client() as client:
@@ -305,12 +311,43 @@ def _run(
             if dry_run:
                 show_requests(client, output, bound, **values)
                 return
-            made: Any = (lambda progress: bound(**values, progress=progress)) if row.rule else lambda _: bound(**values)
-            result = in_full(row.wire_name, made, lambda found: _show(row, found, output))
+            if envelope:
+                result = _with_envelopes(row, bound, values, output)
+            else:
+                made = partial(bound, **values)
+                call = (lambda progress: made(progress=progress)) if row.rule else lambda _: made()
+                result = in_full(row.wire_name, call, lambda found: _show(row, found, output))
         except InvalidInputError as error:
             raise (read.located(error) if read and error.problems[0].index is not None else error) from None
     if _is_rejected(result):
         raise typer.Exit(1)
+
+
+def _with_envelopes(row: Operation, bound: Any, values: dict[str, Any], output: Output) -> Any:
+    """Make the call, print the envelopes of its answers instead of the result, and return the result."""
+    try:
+        answer: Any = bound(**values) if row.rule else bound.with_info(**values)
+    except OctopusError as error:
+        partly = getattr(error, "result", None)
+        _show_envelopes(partly.calls if isinstance(partly, BatchResult) else [error.info], output)
+        raise
+    _show_envelopes(getattr(answer, "calls", ()) if row.rule else [answer.info], output)
+    return answer if row.rule else answer.value
+
+
+def _show_envelopes(calls: Iterable[CallInfo | None], output: Output) -> None:
+    rows = [
+        {
+            "call": number,
+            "http_status": call.http_status,
+            "enveloped": call.envelope is not None,
+            **asdict(call.envelope or APIResult("")),
+        }
+        for number, call in enumerate(calls, 1)
+        if call is not None
+    ]
+    records = Records(rows)
+    show_records(records, output, lambda: show_all(records))
 
 
 def _is_rejected(result: Any) -> bool:

@@ -541,7 +541,7 @@ def submit(
     from octopus_soap.models import OrderSubmit  # noqa: PLC0415 - heavy: only inside a command
 
     orders = read_models(file, OrderSubmit).items
-    with connection.client(omitted_values) as client:
+    with connection.client(omitted_values, "SubmitOrder") as client:
         requests = [request for order in orders for request in client.submit_order.dry_run(order)]
         if dry_run:
             show_unsent(client, output, iter(requests), client.submit_order.operation.wire_name)

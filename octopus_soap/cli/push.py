@@ -121,7 +121,10 @@ def push(
         raise typer.BadParameter("--restore needs --reconcile")
     from octopus_soap.jobs import Ledger, StockPush  # noqa: PLC0415 - heavy: only inside a command
 
-    with connection.client(omitted_values) as client, Ledger(place, channel=channel) as ledger:
+    with (
+        connection.client(omitted_values, "UpdateItemQuantityAndPriceList") as client,
+        Ledger(place, channel=channel) as ledger,
+    ):
         job = StockPush(
             client,
             ledger,

@@ -98,7 +98,7 @@ def set_(
     changes = {name: value for name, value in given.items() if value is not None}
     if not changes:
         raise typer.BadParameter("nothing to set: give at least one", param_hint="--stock, --price or --cost")
-    with connection.client(omitted_values) as client:
+    with connection.client(omitted_values, "UpdateItemQuantityAndPriceList") as client:
         _update(client, [ItemQuantityAndPrice(sku=sku, **changes)], output, dry_run=dry_run)
 
 
@@ -128,7 +128,7 @@ def push(
     read = read_models(file, ItemQuantityAndPrice, numbers_of(decimal, thousands))
     if not any(item.model_fields_set - {"sku"} for item in read.items):
         raise CsvError(read.path, [Problem("no row has a stock, a price or another value")])
-    with connection.client(omitted_values) as client:
+    with connection.client(omitted_values, "UpdateItemQuantityAndPriceList") as client:
         try:
             _update(client, read.items, output, dry_run=dry_run)
         except InvalidInputError as error:

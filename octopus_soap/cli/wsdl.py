@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from octopus_soap.contracts.diff import Difference
+    from octopus_soap.contracts.wsdl import Contract
     from octopus_soap.settings import OctopusSettings
     from octopus_soap.transport.fetch import FetchedContract
 
@@ -74,6 +75,7 @@ def pin(
     if is_loopback(fetched.url):
         notes.append("Note: this contract is from this machine. It proves nothing about any other service.")
     _echo(f"Pinned {fetched.url}", f"to     {path}", *notes, "", *_usage(path), "")
+    _advise(contract)
     _echo("Compared with the bundled contract:")
     _show(compare(load_contract(), contract))
 
@@ -188,6 +190,21 @@ def _origin(url: str) -> tuple[str, str]:
 
 
 # -- what is printed ---------------------------------------------------------------------------------------------------
+
+
+def _advise(contract: Contract) -> None:
+    """Say in advance what writes may not leave out under *contract*, and what to choose."""
+    from octopus_soap.contracts.omissions import COST, omissions, recommended  # noqa: PLC0415 - heavy: only inside a command
+
+    if found := omissions(contract):
+        _echo(
+            "Writes under this contract: the service would read these members as 0 or false if they are left out.",
+            *(f"  {each}" for each in found),
+            "Until you choose, a write that leaves one out is refused. We recommend:",
+            f"  {recommended(found)}",
+            COST,
+            "",
+        )
 
 
 def _usage(path: Path) -> list[str]:

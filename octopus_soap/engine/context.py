@@ -82,6 +82,7 @@ class Context:
         parallel_reads, parallel_writes: batches of one call under way at once.
         safety: safety classes the settings override, by operation.
         omitted_values: a choice for all operations, or by wire name, with `*` for the others; see `OmittedValues`.
+        strict_lengths: True if text longer than documented is refused.
         unverified: True if a write would use the bundled contract against a real endpoint.
         memory: batch sizes that worked.
     """
@@ -96,6 +97,7 @@ class Context:
     parallel_writes: int = 1
     safety: Mapping[str, Safety] = field(default_factory=dict)
     omitted_values: OmittedChoice | Mapping[str, OmittedChoice] = OmittedValues.REFUSE
+    strict_lengths: bool = False
     unverified: bool = False
     memory: SizeMemory = field(default_factory=SizeMemory)
 

@@ -103,6 +103,28 @@ def sku_problems(value: Any, name: str = "") -> list[Problem]:
     return problems
 
 
+def length_problems(value: Any, path: str = "") -> list[Problem]:
+    """Return which texts of a model, or of those in it, are longer than the vendor's page allows.
+
+    Args:
+        value: a model, a list of them, or anything else, which has none.
+        path: where it is.
+    """
+    if isinstance(value, list):
+        return [each for index, inner in enumerate(value) for each in length_problems(inner, f"{path}[{index}]")]
+    if not isinstance(value, WireModel):
+        return []
+    problems: list[Problem] = []
+    lengths, dot = type(value).documented_lengths(), f"{path}." if path else ""
+    for name in type(value).model_fields:
+        text, most = getattr(value, name), lengths.get(name)
+        if most is not None and isinstance(text, str) and len(text) > most:
+            message = f"has {len(text)} characters, and the vendor's page allows {most}; shorten it (strict_lengths)"
+            problems.append(Problem(message, field=f"{dot}{name}", value=f"{text[:20]!r}…"))
+        problems += length_problems(text, f"{dot}{name}")
+    return problems
+
+
 def number_problems(**numbers: Any) -> list[Problem]:
     """Return what is wrong with arguments that are xs:int on the wire."""
     return [
@@ -505,6 +527,8 @@ class BatchInputs:
     def _take(self, index: int, given: Any, entries: dict[str, BatchItem], problems: list[Problem]) -> None:
         """Check one input, and add it to *entries*, or what is wrong with it to *problems*."""
         key, value, found = self._call.check(given)
+        if self._context.strict_lengths and not found:
+            found = length_problems(value)
         if found:
             problems += [replace(p, index=index, key=p.key or key or None) for p in found]
             return

@@ -314,7 +314,11 @@ def _with_unknown_members(filled: WireModel, value: WireModel, item: InventoryIt
     unknown = item.model_extra or {}
     if not isinstance(value, models.InventoryItem) or not unknown:
         return filled
-    return filled.with_received({name: found for name, found in unknown.items() if name not in filled.model_fields_set})
+    names = type(value).wire_names()  # a subclass may know some of them
+    typed = {names[name]: found for name, found in unknown.items() if name in names and found is not None}
+    filled = filled.replace(**{name: found for name, found in typed.items() if name not in filled.model_fields_set})
+    rest = {name: found for name, found in unknown.items() if name not in names and name not in filled.model_fields_set}
+    return filled.with_received(rest)
 
 
 def _is_creation(path: str, value: WireModel, item: InventoryItem, known: WireModel) -> bool:

@@ -30,7 +30,7 @@ from octopus_soap import models
 from octopus_soap.engine.batch import BatchCall
 from octopus_soap.engine.dry_run import DryRun
 from octopus_soap.engine.effects import Flow, first_attempt
-from octopus_soap.engine.inputs import check_call
+from octopus_soap.engine.inputs import check_call, length_problems
 from octopus_soap.engine.omitted import (
     Completed,
     OmissionGuard,
@@ -398,6 +398,9 @@ class SingleOperation(Operation, Generic[P, T]):
             call: SingleCall[T] = self._body(client, *args, **kwargs)
         except TypeError as error:
             raise self.explained(error, kwargs) from None
+        if context.strict_lengths:
+            for value in call.arguments.values():
+                call.problems.extend(length_problems(value))
         guard = self._guard(call, context) if call.guarded else None
         account = check_call(context, self.wire_name, self.safety, call.account_id, call.problems)
         arguments = {"accountID": account, **call.arguments}

@@ -31,9 +31,22 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
-def member(wire_name: str, description: str = "") -> Any:
-    """Declare an optional member of a data contract by its wire name."""
-    return Field(default=None, validation_alias=wire_name, serialization_alias=wire_name, description=description)
+def member(wire_name: str, description: str = "", *, most: int | None = None) -> Any:
+    """Declare an optional member of a data contract by its wire name.
+
+    Args:
+        wire_name: its name on the wire.
+        description: what it holds.
+        most: the length the vendor's page gives, in characters. It is not enforced; see `strict_lengths`.
+    """
+    documented = "" if most is None else f"at most {most} characters"
+    return Field(
+        default=None,
+        validation_alias=wire_name,
+        serialization_alias=wire_name,
+        description=", ".join(part for part in (description, documented) if part),
+        json_schema_extra=None if most is None else {"x-documented-length": most},
+    )
 
 
 OTHER_NAMES: dict[str, tuple[str, ...]] = {
@@ -193,6 +206,16 @@ class WireModel(BaseModel):
         return cached
 
     _wire_names: ClassVar[dict[str, str]]
+
+    @classmethod
+    def documented_lengths(cls) -> dict[str, int]:
+        """Length in characters that the vendor's page gives, by attribute."""
+        return {
+            name: most
+            for name, field in cls.model_fields.items()
+            if isinstance(extra := field.json_schema_extra, dict)
+            and isinstance(most := extra.get("x-documented-length"), int)
+        }
 
     def replace(self, **changes: Any) -> Self:
         """Return a validated copy with *changes*; members unset here stay unset.

@@ -2,7 +2,8 @@
 
 Field names are the wire names in snake_case; the wire's misspellings became readable (`Applicablestock` is
 `applicable_stock`). The page's lengths and notes from `Price` downward belong to other fields of the page it was
-derived from, so only the SKU's length is enforced, before a call is sent.
+derived from, and are left out. The other lengths are in the fields' descriptions; of them only the SKU's is enforced
+before a call is sent, unless `strict_lengths` is set.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class KitInfo(WireModel):
 
     key_field: ClassVar[str] = "sku"
 
-    sku: Text | None = member("SKU")
+    sku: Text | None = member("SKU", most=50)
     quantity: Real | None = member("Quantity", "documented as float")
 
 
@@ -49,8 +50,8 @@ class AttributeInfo(WireModel):
 
     key_field: ClassVar[str] = "name"
 
-    name: Text | None = member("Name")
-    value: Text | None = member("Value", "the page says float with at most 255 characters; read as text")
+    name: Text | None = member("Name", most=255)
+    value: Text | None = member("Value", "the page says float; read as text", most=255)
 
 
 class VariationInfo(WireModel):
@@ -98,67 +99,67 @@ class InventoryItem(WireModel):
 
     key_field: ClassVar[str] = "sku"
 
-    sku: Text | None = member("Sku", "at most 50 characters")
+    sku: Text | None = member("Sku", most=50)
     category: Text | None = member("Category")
-    description: Text | None = member("Description", "product title")
-    details: Text | None = member("Details", "product description")
-    sub_description1: Text | None = member("SUBDescription1")
+    description: Text | None = member("Description", "product title", most=255)
+    details: Text | None = member("Details", "product description", most=1000)
+    sub_description1: Text | None = member("SUBDescription1", most=1000)
     sub_description2: Text | None = member("SUBDescription2")
     sub_description3: Text | None = member("SUBDescription3")
     weight: Amount | None = member("Weight", "stands twice on the page, as decimal and as string; read as decimal")
-    supplier_code: Text | None = member("SupplierCode")
+    supplier_code: Text | None = member("SupplierCode", most=50)
     price: Amount | None = member("Price")
     cost: Amount | None = member("Cost")
     price_a: Amount | None = member("PriceA")
     price_b: Amount | None = member("PriceB")
     price_c: Amount | None = member("PriceC")
     msrp: Amount | None = member("MSRP")
-    applicable_stock: Count | None = member("Applicablestock")
-    stock: Count | None = member("Stock")
-    form_quantity: Count | None = member("FormQuantity")
-    dcs_code: Text | None = member("DCSCode")
-    item_sid: Text | None = member("ItemSID")
+    applicable_stock: Count | None = member("Applicablestock", most=14)
+    stock: Count | None = member("Stock", most=20)
+    form_quantity: Count | None = member("FormQuantity", most=20)
+    dcs_code: Text | None = member("DCSCode", most=50)
+    item_sid: Text | None = member("ItemSID", most=255)
     blank: Text | None = member("Blank")
     none: Text | None = member("None")
-    custom1: Text | None = member("Custom1")
-    custom2: Text | None = member("Custom2")
-    custom3: Text | None = member("Custom3")
-    custom4: Text | None = member("Custom4")
-    custom5: Text | None = member("Custom5")
-    custom6: Text | None = member("Custom6")
-    custom7: Text | None = member("Custom7")
-    custom8: Text | None = member("Custom8")
-    custom9: Text | None = member("Custom9")
-    custom10: Text | None = member("Custom10")
-    custom11: Text | None = member("Custom11")
-    custom12: Text | None = member("Custom12")
-    custom13: Text | None = member("Custom13")
-    custom14: Text | None = member("Custom14")
-    custom15: Text | None = member("Custom15")
-    custom16: Text | None = member("Custom16")
-    custom17: Text | None = member("Custom17")
-    custom18: Text | None = member("Custom18")
-    custom19: Text | None = member("Custom19")
-    custom20: Text | None = member("Custom20")
-    custom21: Text | None = member("Custom21")
-    custom22: Text | None = member("Custom22")
-    custom23: Text | None = member("Custom23")
-    custom24: Text | None = member("Custom24")
-    custom25: Text | None = member("Custom25")
-    custom26: Text | None = member("Custom26")
-    custom27: Text | None = member("Custom27")
-    custom28: Text | None = member("Custom28")
-    custom29: Text | None = member("Custom29")
-    custom30: Text | None = member("Custom30")
+    custom1: Text | None = member("Custom1", most=255)
+    custom2: Text | None = member("Custom2", most=255)
+    custom3: Text | None = member("Custom3", most=255)
+    custom4: Text | None = member("Custom4", most=255)
+    custom5: Text | None = member("Custom5", most=255)
+    custom6: Text | None = member("Custom6", most=255)
+    custom7: Text | None = member("Custom7", most=255)
+    custom8: Text | None = member("Custom8", most=255)
+    custom9: Text | None = member("Custom9", most=255)
+    custom10: Text | None = member("Custom10", most=255)
+    custom11: Text | None = member("Custom11", most=255)
+    custom12: Text | None = member("Custom12", most=255)
+    custom13: Text | None = member("Custom13", most=255)
+    custom14: Text | None = member("Custom14", most=255)
+    custom15: Text | None = member("Custom15", most=255)
+    custom16: Text | None = member("Custom16", most=255)
+    custom17: Text | None = member("Custom17", most=255)
+    custom18: Text | None = member("Custom18", most=255)
+    custom19: Text | None = member("Custom19", most=255)
+    custom20: Text | None = member("Custom20", most=255)
+    custom21: Text | None = member("Custom21", most=255)
+    custom22: Text | None = member("Custom22", most=255)
+    custom23: Text | None = member("Custom23", most=255)
+    custom24: Text | None = member("Custom24", most=255)
+    custom25: Text | None = member("Custom25", most=255)
+    custom26: Text | None = member("Custom26", most=255)
+    custom27: Text | None = member("Custom27", most=255)
+    custom28: Text | None = member("Custom28", most=255)
+    custom29: Text | None = member("Custom29", most=255)
+    custom30: Text | None = member("Custom30", most=255)
     sale_start_date: Moment | None = member("SaleStartDate")
     sale_end_date: Moment | None = member("SaleEndDate")
     sales_price: Amount | None = member("salesprice")
-    upc: Text | None = member("UPC")
-    image_url1: Text | None = member("ImageUrl1", "product image name")
-    image_url2: Text | None = member("ImageUrl2", "product image name")
-    image_url3: Text | None = member("ImageUrl3", "product image name")
-    image_url4: Text | None = member("ImageUrl4", "product image name")
-    image_url5: Text | None = member("ImageUrl5", "product image name")
+    upc: Text | None = member("UPC", most=20)
+    image_url1: Text | None = member("ImageUrl1", "product image name", most=255)
+    image_url2: Text | None = member("ImageUrl2", "product image name", most=255)
+    image_url3: Text | None = member("ImageUrl3", "product image name", most=255)
+    image_url4: Text | None = member("ImageUrl4", "product image name", most=255)
+    image_url5: Text | None = member("ImageUrl5", "product image name", most=255)
     store_stock_info_list: list[StoreStockInfo] | None = member("StoreStockInfoList")
     kit_list: list[KitInfo] | None = member("KitList")
     attribute_list: list[AttributeInfo] | None = member("AttributeList")
@@ -222,7 +223,7 @@ class ItemQuantityAndPrice(WireModel):
 
     key_field: ClassVar[str] = "sku"
 
-    sku: Text | None = member("Sku", "at most 50 characters")
+    sku: Text | None = member("Sku", most=50)
     stock: Int32 | None = member("Stock")
     lock_stock: Flag | None = member("LockStock")
     cost: Amount | None = member("Cost")

@@ -170,3 +170,16 @@ def test_skus_are_read_from_a_file(shell, service, tmp_path):
     (tmp_path / "skus.txt").write_bytes("\ufeff a\r\n\r\nB\r\n".encode())
     rows = shell("call", "IsSkuExistList", "--skus", "skus.txt", "--sku", "C", "-o", "json").data
     assert [(row["sku"], row["value"]) for row in rows] == [("C", False), (" a", True), ("B", False)]
+
+
+def test_the_envelope_of_each_answer_instead_of_the_result(shell, service):
+    service.store.add_item("A")
+    (row,) = shell("call", "GetItemList", "--sku", "A", "--envelope", "--output", "json").data
+    assert (row["status"], row["http_status"], row["enveloped"]) == ("Success", 200, True)
+    ran = shell("call", "GetItemQuantity", "--sku", "A", "--envelope")
+    assert "Success" in ran.out
+    (row,) = shell("call", "IsSkuExist", "--sku", "A", "--envelope", "--output", "json").data
+    assert row["enveloped"] is False
+    ran = shell("call", "GetItemQuantity", "--sku", "no such", "--envelope", "--output", "json")
+    assert (ran.code, ran.data[0]["status"]) == (2, "Failure")
+    assert "Sku" in ran.data[0]["message"]

@@ -82,3 +82,12 @@ def test_an_order_leaves_out_what_is_named(shell, strict, tmp_path):
     members = "shipping_total,sub_total,tax_total,item_tax,item_discount"
     ran = shell("orders", "submit", str(path), "--omitted-values", members)
     assert ran.code == 0, ran.err
+
+
+def test_members_of_another_operation_are_refused_and_the_near_one_named(shell, strict, csv_file):
+    ran = shell("stock", "set", "A", "--stock", "9", "--omitted-values", "tax_total")
+    assert ran.code == 2
+    assert "nor a member that UpdateItemQuantityAndPriceList writes" in " ".join(ran.err.split())
+    ran = shell("items", "upload", str(csv_file("sku,stock", "A,9")), "--omitted-values", "lock_prise")
+    assert "did you mean LockPrice?" in " ".join(ran.err.split())
+    assert strict.calls == []

@@ -25,6 +25,7 @@ from contract_variants import (
 from octopus_soap import (
     AddressInfo,
     AttributeInfo,
+    ContractError,
     CustomFieldMapping,
     InventoryItem,
     ItemQuantityAndPrice,
@@ -43,6 +44,7 @@ from octopus_soap import (
     VariationInfo,
 )
 from octopus_soap.emulator import Emulator, Profile
+from octopus_soap.models.base import member
 from octopus_soap.operations import OPERATIONS
 from tests.catalogue import ROWS, Row, seed
 from tests.every import every
@@ -373,6 +375,34 @@ def test_members_the_models_do_not_know_survive_reading_changing_and_writing_bac
     assert (
         body.index(b"AaaExtra>W7 &amp; &lt;co&gt;<") < body.index(b"MidExtra>1.50") < body.index(b"ZzzExtra>2026-03-04")
     )
+
+
+class OurItem(InventoryItem):
+    """An item with members that only a contract of ours has."""
+
+    aaa_extra: str | None = member("AaaExtra")
+    mid_extra: Decimal | None = member("MidExtra")
+
+
+def test_members_of_a_contract_are_written_by_a_subclass_and_by_extra(extended: Stage) -> None:
+    client, store = extended.client, extended.service.store
+    client.upload_item(OurItem(sku="A", aaa_extra="typed", mid_extra=Decimal(2)))
+    client.upload_item_list(
+        [OurItem(sku="B", aaa_extra="typed"), InventoryItem(sku="C", extra={"AaaExtra": "by name"})]
+    )
+    assert store.item("A") == {"Sku": "A", "AaaExtra": "typed", "MidExtra": Decimal(2)}
+    assert [store.item(sku)["AaaExtra"] for sku in "BC"] == ["typed", "by name"]
+    store.add_item("A", **EXTRA)
+    changed = OurItem(sku="A", aaa_extra="new")
+    client.with_options(omitted_values="read_first").upload_item(changed)
+    assert store.item("A") == {"Sku": "A", **EXTRA, "AaaExtra": "new"}, "read_first keeps what the subclass left out"
+    with pytest.raises(ContractError, match="no place for aaa_extra"), plain_client(extended) as plain:
+        plain.upload_item(changed)
+
+
+def plain_client(stage: Stage) -> OctopusClient:
+    """A client with the bundled contract."""
+    return OctopusClient(settings=OctopusSettings.load(**stage.service.settings()))
 
 
 def test_members_the_models_do_not_know_are_counted_as_drift(extended: Stage) -> None:

@@ -15,6 +15,7 @@ from octopus_soap import (
     InvalidInputError,
     InventoryItem,
     ItemQuantityAndPrice,
+    KitInfo,
     OctopusClient,
     OctopusSettings,
     OrderCriteria,
@@ -89,6 +90,23 @@ def test_rows_for_one_sku_with_different_stores_are_sent_as_one(
     assert service.calls[0].request.count(b"<StoreStockInfo>") == 2
     with pytest.raises(InvalidInputError, match="same key"):
         make_client().update_item_quantity_and_price_list([rows[0], rows[1].replace(stock=4)])
+
+
+def test_a_text_longer_than_documented_is_refused_only_if_asked_for(service: Emulator) -> None:
+    long = InventoryItem(sku="A", description="x" * 256, kit_list=[KitInfo(sku="y" * 51)])
+    assert InventoryItem.documented_lengths()["description"] == 255
+    assert "at most 255 characters" in str(InventoryItem.model_fields["description"].description)
+    with OctopusClient(settings=OctopusSettings.load(**service.settings())) as client:
+        client.upload_item(long)
+    calls = len(service.calls)
+    with OctopusClient(settings=OctopusSettings.load(**service.settings(), strict_lengths=True)) as client:
+        for call in (client.upload_item, lambda item: client.upload_item_list([item])):
+            with pytest.raises(InvalidInputError) as caught:
+                call(long)
+            shown = [(problem.field, problem.message[:18]) for problem in caught.value.problems]
+            assert shown == [("description", "has 256 characters"), ("kit_list[0].sku", "has 51 characters,")]
+        client.upload_item(long.replace(description="x" * 255, kit_list=None))
+    assert len(service.calls) == calls + 1
 
 
 # -- members the model does not know -------------------------------------------------------------------------------
