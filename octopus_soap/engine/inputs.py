@@ -575,7 +575,8 @@ class BatchInputs:
                 same.indices += entry.indices
                 continue
             if same is not None and not self._reading:
-                raise InvalidInputError([_differs(same, entry.indices[0])])
+                size += self._merge(same, entry)
+                continue
             if (
                 same is not None
                 or len(batch) >= limit
@@ -584,6 +585,21 @@ class BatchInputs:
                 return list(batch.values()), entry
             batch[entry.key] = entry
             size += len(entry.row)
+
+    def _merge(self, same: BatchItem, other: BatchItem) -> int:
+        """Add the stores of *other* to *same*, of one SKU and one batch; return by how many bytes its row grows.
+
+        Raises:
+            InvalidInputError: they differ in more than their stores.
+        """
+        merged = merged_stores(same.value, other.value)
+        if merged is None:
+            raise InvalidInputError([_differs(same, other.indices[0])])
+        before = len(same.row)
+        same.value = same.input = merged
+        same.indices += other.indices
+        same.row = self._write_row(merged)
+        return len(same.row) - before
 
 
 def merged_stores(one: Any, other: Any) -> Any:

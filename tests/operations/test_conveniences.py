@@ -23,6 +23,7 @@ from octopus_soap import (
     UnverifiedContractError,
 )
 from octopus_soap.errors import ConfigError
+from tests.awaited import AwaitedClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,6 +91,25 @@ def test_rows_for_one_sku_with_different_stores_are_sent_as_one(
     assert service.calls[0].request.count(b"<StoreStockInfo>") == 2
     with pytest.raises(InvalidInputError, match="same key"):
         make_client().update_item_quantity_and_price_list([rows[0], rows[1].replace(stock=4)])
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_stream_merges_the_stores_of_one_sku_as_a_call_does(service: Emulator, asynchronous: bool) -> None:
+    service.store.add_item("A", StoreStockInfoList=[{"StoreID": "S1"}, {"StoreID": "S2"}])
+    rows = [
+        ItemQuantityAndPrice(sku="A", stock=3, store_stock_info_list=[StoreStockInfo(store_id=s, store_stock=1)])
+        for s in ("S1", "S2")
+    ]
+    settings = OctopusSettings.load(**service.settings())
+    client: Any = AwaitedClient(settings) if asynchronous else OctopusClient(settings=settings)
+    try:
+        (part,) = client.update_item_quantity_and_price_list.stream(iter(rows))
+        assert [(outcome.index, outcome.status.value) for outcome in part.outcomes] == [(0, "ok"), (1, "ok")]
+        assert [call.request.count(b"<StoreStockInfo>") for call in service.calls] == [2]
+        with pytest.raises(InvalidInputError, match="same key"):
+            list(client.update_item_quantity_and_price_list.stream(iter([rows[0], rows[1].replace(stock=4)])))
+    finally:
+        client.close()
 
 
 def test_a_text_longer_than_documented_is_refused_only_if_asked_for(service: Emulator) -> None:
