@@ -175,8 +175,9 @@ class _LocalFiles(zeep.transports.Transport):  # type: ignore[misc] # zeep ships
         changed = False
         for each in list(root.iter(f"{{{XSD}}}import")):
             namespace = each.get("namespace")
-            if namespace == XSD or is_unused(each):  # Mono writes the first; every parser knows the namespace already
-                each.getparent().remove(each)
+            parent = each.getparent()
+            if parent is not None and (namespace == XSD or is_unused(each)):
+                parent.remove(each)  # Mono imports XML Schema itself, which every parser knows
             elif namespace in STANDARD:
                 each.set("schemaLocation", STANDARD[namespace][0])
             else:
