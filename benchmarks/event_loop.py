@@ -115,6 +115,21 @@ _PARTICIPANTS = {
 }
 
 
+def by_hand(server: Server, hands: list[str], rounds: int) -> str:
+    """The lag of ours, as documented and unfrozen, for pages of several handwritings (see `handwritings.py`)."""
+    lines = [f"{'':22}{'frozen p99':>12}{'own p99':>10}{'unfrozen p99':>14}{'own p99':>10}"]
+    for hand in hands:
+        url = server.url(hand=hand)
+        _run("ours", url)  # the server makes each page once
+        cells = []
+        for name, width in (("ours", 12), ("ours unfrozen", 14)):
+            found = [_run(name, url) for _ in range(rounds)]
+            late, own = (statistics.median(one[figure] for one in found) for figure in ("p99", "p99_own"))
+            cells.append(f"{late:.1f}".rjust(width) + f"{own:.1f}".rjust(10))
+        lines.append(f"{hand:22}{''.join(cells)}")
+    return "\n".join(lines)
+
+
 def _run(name: str, url: str) -> dict[str, float]:
     command = [sys.executable, "-m", "benchmarks.event_loop", "--participant", name, url]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=_LIMIT, check=False)
@@ -180,6 +195,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.event_loop", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", action="store_true", help="print the values, not the table")
+    parser.add_argument("--hands", nargs="+", metavar="HAND", help="pages of these handwritings, ours alone")
     parser.add_argument("--participant", nargs=2, metavar=("NAME", "URL"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.participant:
@@ -188,6 +204,9 @@ def main() -> int:
         print(json.dumps(asyncio.run(_PARTICIPANTS[name](url))))
         return 0
     with Server() as server:
+        if options.hands:
+            print(by_hand(server, options.hands, options.rounds))
+            return 0
         found = measure(server, options.rounds)
     print(json.dumps(found, indent=1) if options.json else text(found))
     return 0 if found.get("must_reached") else 1

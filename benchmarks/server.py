@@ -1,8 +1,8 @@
 """A canned service in a process of its own: keep-alive, answers by SOAPAction with bytes that lie ready.
 
 The path says how it answers: `/latency-50/stores-2/OctopusService.svc` waits 50 ms and gives each item 2 stores,
-`/hand-mono/OctopusService.svc` writes items as Mono does (see `handwritings.py`). Items and quantities come for the
-SKUs asked for; an answer is made once and kept, so that it costs next to nothing in a measurement.
+`/hand-mono/OctopusService.svc` writes items and quantities as Mono does (see `handwritings.py`). They come for the SKUs
+asked for; an answer is made once and kept, so that it costs next to nothing in a measurement.
 `python -m benchmarks.server` prints its port and serves until its standard input ends.
 """
 
@@ -26,7 +26,7 @@ _SKU = re.compile(rb"SKU-(\d{6})")
 
 @lru_cache(maxsize=4096)
 def answer(action: str, first: int, count: int, stores: int | None, hand: str = "") -> bytes:
-    """The whole HTTP answer to *action* for *count* SKUs from number *first*; items are written in *hand*."""
+    """The whole HTTP answer to *action* for *count* SKUs from number *first*; rows are written in *hand*."""
     asked = [f"SKU-{number:06d}" for number in range(first, first + count)]
     if action == "GetItemList":
         rows = (payloads.inventory_item(number, stores) for number in range(first, first + count))
@@ -37,6 +37,8 @@ def answer(action: str, first: int, count: int, stores: int | None, hand: str = 
         body = payloads.exist_reply(asked)
     elif action == "GetItemQuantityList":
         body = payloads.quantity_reply(asked)
+        if hand:
+            body = write(rows_of(body), HANDS[hand], operation=action)
     else:
         return b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"
     charset = "utf-16" if hand and HANDS[hand].encoding == "utf-16" else "utf-8"

@@ -31,6 +31,7 @@ from octopus_soap._http import fits_header, is_loopback
 from octopus_soap._version import __version__
 from octopus_soap.contracts.bundled import operation_names
 from octopus_soap.errors import ConfigError
+from octopus_soap.profile_file import profiles_file
 from octopus_soap.safety import OmittedValues, Safety
 
 if TYPE_CHECKING:
@@ -52,15 +53,6 @@ _TABLES = {"batch_sizes": '{"UploadItemList": 20}', "safety": '{"UploadItem": "u
 _YES = frozenset({"1", "true", "yes", "on", "t", "y"})
 HTTP_HEADER_FIELDS = ("authtoken", "merchantname", "accessid")
 """The credentials, named as the HTTP headers that carry them (vendor's page, Authorization)."""
-
-
-def profiles_file() -> Path:
-    """Return the path of the profile file."""
-    if named := os.environ.get("OCTOPUS_PROFILES_FILE"):
-        return Path(named).expanduser()
-    from platformdirs import user_config_dir  # noqa: PLC0415 - only where no variable names the file
-
-    return Path(user_config_dir("octopus-soap")) / "profiles.toml"
 
 
 def server_of(url: str) -> tuple[str, int]:

@@ -26,13 +26,14 @@ ARROWS: dict[str, set[str]] = {
     "display": set(),  # it knows what it shows by its shape, so that everything can show itself
     "errors": {"_http", "display"},
     "extras": {"errors"},
+    "profile_file": set(),
     "safety": set(),
     "models": {"display", "errors"},
     "contracts": {"_version", "errors", "models"},
     "tables": {"_http", "display", "errors", "extras", "models"},
     "results": {"display", "errors", "tables"},
     "progress": {"errors", "extras"},
-    "settings": {"_http", "_version", "contracts", "display", "errors", "safety"},
+    "settings": {"_http", "_version", "contracts", "display", "errors", "profile_file", "safety"},
     "engine": {"_http", "display", "errors", "models", "progress", "results", "safety", "tables"},
     "wire": {"_http", "errors", "models"},
     "operations": {"engine", "errors", "models", "results", "safety"},
@@ -53,7 +54,7 @@ ARROWS: dict[str, set[str]] = {
     "testing": {"_http", "_version", "client", "emulator", "engine", "errors", "models", "settings", "wire"},
     "cli": {
         "_http", "_version", "client", "console", "contracts", "demo", "emulator", "errors", "fleet", "gateway", "jobs", "models", "octopia", "operations",
-        "results", "safety", "settings", "tables", "transport", "wire",
+        "profile_file", "results", "safety", "settings", "tables", "transport", "wire",
     },
     "__init__": {"_version"},  # everything else is loaded when it is first used
     "__main__": {"cli"},

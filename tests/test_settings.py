@@ -12,7 +12,7 @@ import pytest
 from octopus_soap import ConfigError, OctopusClient, OctopusSettings, OmittedValues, Safety
 from octopus_soap._http import is_loopback
 from octopus_soap.contracts.bundled import operation_names
-from octopus_soap.settings import profiles_file
+from octopus_soap.profile_file import profiles_file
 from tests.every import every
 from tests.inside import context_of, secrets_are_in
 

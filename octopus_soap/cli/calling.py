@@ -140,7 +140,7 @@ def profiles(incomplete: str) -> list[str]:
     """Return the profiles of the profile file whose names begin as typed; none if it cannot be read."""
     import tomllib  # noqa: PLC0415 - only a shell that completes needs it
 
-    from octopus_soap.settings import profiles_file  # noqa: PLC0415 - only a shell that completes needs it
+    from octopus_soap.profile_file import profiles_file  # noqa: PLC0415 - only a shell that completes needs it
 
     try:
         tables = tomllib.loads(profiles_file().read_text(encoding="utf-8"))

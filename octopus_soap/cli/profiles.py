@@ -59,7 +59,8 @@ def login(
     variables OCTOPUS_AUTHTOKEN and OCTOPUS_ACCESSID. The profile file can be
     read by its owner only. Exit code 2: the service does not accept them.
     """
-    from octopus_soap.settings import IsolatedSettings, profiles_file  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.profile_file import profiles_file  # noqa: PLC0415 - only inside a command
+    from octopus_soap.settings import IsolatedSettings  # noqa: PLC0415 - heavy: only inside a command
 
     store = _keyring() if keyring else None
     given = {"endpoint": endpoint, "merchantname": merchantname}
@@ -102,7 +103,7 @@ def _keyring() -> Any:
 @app.command("list")
 def list_profiles(*, output: OutputOption = Output.TABLE) -> None:
     """List the profiles of the profile file."""
-    from octopus_soap.settings import profiles_file  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.profile_file import profiles_file  # noqa: PLC0415 - only inside a command
 
     path = profiles_file()
     rows = [
@@ -135,7 +136,7 @@ def show(name: NameArgument, *, output: OutputOption = Output.TABLE) -> None:
 @app.command("remove")
 def remove(name: NameArgument, *, yes: YesOption = False) -> None:
     """Remove a profile and its secrets. Exit code 1: there is no such profile."""
-    from octopus_soap.settings import profiles_file  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.profile_file import profiles_file  # noqa: PLC0415 - only inside a command
 
     table = _tables_of(name)[name]
     confirmed(f"Remove the profile {name}?", yes=yes)
@@ -152,7 +153,7 @@ def remove(name: NameArgument, *, yes: YesOption = False) -> None:
 
 
 def _tables_of(name: str) -> dict[str, dict[str, Any]]:
-    from octopus_soap.settings import profiles_file  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.profile_file import profiles_file  # noqa: PLC0415 - only inside a command
 
     tables = _tables(profiles_file())
     if name not in tables:

@@ -208,7 +208,7 @@ def _advise(contract: Contract) -> None:
 
 
 def _usage(path: Path) -> list[str]:
-    from octopus_soap.settings import profiles_file  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.profile_file import profiles_file  # noqa: PLC0415 - only inside a command
 
     quoted = json.dumps(str(path), ensure_ascii=False)  # reads the same in Python and in TOML
     return [
