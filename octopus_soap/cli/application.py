@@ -85,8 +85,16 @@ def _labelled(parameters: Iterable[Any], context: Any) -> list[Any]:
 
 
 def _value_of(parameter: Any, ctx: Any, value: Any) -> Any:
-    """Return the value as typed while the Tab key completes: making it an int or a path loads pydantic."""
-    return value if ctx.resilient_parsing else type(parameter).process_value(parameter, ctx, value)
+    """Return the value of a parameter, without loading pydantic where typer needs it for nothing.
+
+    While the Tab key completes, a value is as typed; and no value is None, whatever the type.
+    """
+    if ctx.resilient_parsing:
+        return value
+    several = parameter.nargs != 1 or getattr(parameter, "multiple", False)
+    if value is None and not several and not parameter.required:
+        return None if parameter.callback is None else parameter.callback(ctx, parameter, None)
+    return type(parameter).process_value(parameter, ctx, value)
 
 
 def _is_flag(parameter: Any) -> bool:

@@ -4,9 +4,10 @@ Results go to stdout, notices and progress to stderr, so that a pipe holds nothi
 terminals only; rich honours NO_COLOR.
 
 In the formats for programs nothing is lost or guessed. Ids are text and stay text. Amounts are exact: texts in JSON (a
-JSON number is read as a float by most readers), plain decimals in CSV, decimals in Parquet. Times are in UTC. A member
-the service did not send is left out of JSON and empty in a table. CSV and Parquet are flat: a record inside a record
-becomes columns such as `ship.city`, a list becomes JSON in its cell.
+JSON number is read as a float by most readers), plain decimals in CSV, decimals in Parquet; in a workbook they are
+numbers, as Excel has them. Times are in UTC. A member the service did not send is left out of JSON and empty in a
+table. CSV, workbooks and Parquet are flat: a record inside a record becomes columns such as `ship.city`, a list becomes
+JSON in its cell.
 
 `--where` takes `COLUMN OPERATOR VALUE` with `=`, `!=`, `<`, `<=`, `>`, `>=` or `~` (contains, in any case). Numbers are
 compared as numbers, everything else as text; a column without a value meets only `!=`. All conditions must hold.
@@ -23,6 +24,8 @@ from difflib import get_close_matches
 from enum import StrEnum
 from functools import cache, wraps
 from itertools import compress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -50,6 +53,7 @@ class Output(StrEnum):
     JSONL = "jsonl"
     CSV = "csv"
     EXCEL = "excel"
+    XLSX = "xlsx"
     PARQUET = "parquet"
 
 
@@ -59,7 +63,7 @@ OutputOption = Annotated[
         "--output",
         "-o",
         metavar="FORMAT",
-        help="table, json, jsonl, csv, excel (CSV that Excel opens unchanged) or parquet.",
+        help="table, json, jsonl, csv, excel (CSV that Excel opens unchanged), xlsx (a workbook) or parquet.",
         show_default=True,
     ),
 ]
@@ -103,7 +107,7 @@ def show_records(records: Records, output: Output, table: Callable[[], object]) 
         table: prints the table for people.
 
     Raises:
-        ConfigError: the format is Parquet and pyarrow is not installed.
+        ConfigError: the format needs pyarrow or openpyxl, which is not installed.
     """
     match output:
         case Output.TABLE:
@@ -117,12 +121,12 @@ def show_records(records: Records, output: Output, table: Callable[[], object]) 
         case Output.CSV | Output.EXCEL:
             with paged():
                 _write(as_csv(records, excel=output is Output.EXCEL))
-        case Output.PARQUET:
+        case Output.PARQUET | Output.XLSX:
             if _is_terminal():
                 raise typer.BadParameter(
-                    "parquet is binary; write it to a file: > records.parquet", param_hint="--output"
+                    f"{output} is binary; write it to a file: > records.{output}", param_hint="--output"
                 )
-            _write(as_parquet(records))
+            _write(as_parquet(records) if output is Output.PARQUET else as_xlsx(records))
 
 
 def _is_terminal() -> bool:
@@ -189,11 +193,13 @@ class Records:
         rows: as JSON shows them.
         nested: the member of a row that is a record; flat formats show its fields as columns of the row.
         model: the type of that record, for the columns that no row has a value for.
+        chosen: True if the rows have only some of the model's columns, because the others were not asked for.
     """
 
     rows: Sequence[Mapping[str, Any]]
     nested: str = ""
     model: type[WireModel] | None = None
+    chosen: bool = False
 
     def flat(self) -> list[dict[str, Any]]:
         """Return the rows with the fields of their records as columns."""
@@ -218,7 +224,8 @@ class Records:
         """
         seen = dict.fromkeys(name for row in flat for name, cell in row.items() if cell is not None)
         own = list(dict.fromkeys(name for row in self.rows for name in row))
-        known = [name for name in (kinds_of(self.model) if self.model else ()) if name not in own]
+        whole = kinds_of(self.model) if self.model and not self.chosen else ()
+        known = [name for name in whole if name not in own]
         extra = [name for name in seen if name not in known and name not in own]
         at = own.index(self.nested) if self.nested in own else len(own)
         placed = [*own[: at + 1], *known, *extra, *own[at + 1 :]]
@@ -269,14 +276,34 @@ def as_parquet(records: Records) -> bytes:
         ConfigError: pyarrow is not installed.
     """
     from octopus_soap.tables.export import parquet_file  # noqa: PLC0415 - only for this format
-    from octopus_soap.tables.table import Table  # noqa: PLC0415 - only for this format
+
+    return parquet_file(_table(records, all_of_model=True), "--output parquet")
+
+
+def as_xlsx(records: Records) -> bytes:
+    """Return an Excel workbook; empty columns are left out.
+
+    Raises:
+        ConfigError: openpyxl is not installed.
+        InvalidInputError: the records do not fit a sheet.
+    """
+    from octopus_soap.tables.excel import excel_file  # noqa: PLC0415 - only for this format
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "records.xlsx")
+        excel_file(_table(records, all_of_model=False), path)
+        return path.read_bytes()
+
+
+def _table(records: Records, *, all_of_model: bool) -> Table:
+    from octopus_soap.tables.table import Table  # noqa: PLC0415 - only for these formats
 
     flat = records.flat()
     known = kinds_of(records.model) if records.model else {}
     table = Table({}, {})
-    for name in records.columns(flat, all_of_model=True):
+    for name in records.columns(flat, all_of_model=all_of_model):
         _add(table, name, [row.get(name) for row in flat], known.get(name))
-    return parquet_file(table, "--output parquet")
+    return table
 
 
 def _add(table: Table, name: str, values: list[Any], declared: Kind | None) -> None:
@@ -363,7 +390,7 @@ class Selection:
         if self.fields is not None:
             names = [_column(name.strip(), records, "--fields") for name in self.fields.split(",") if name.strip()]
             rows: list[Mapping[str, Any]] = [{name: row.get(name) for name in names} for row in records.flat()]
-            records = Records(rows)
+            records = Records(rows, model=records.model, chosen=True)
         return replace(records, rows=[_without_nulls(row) for row in records.rows]) if self.no_nulls else records
 
 

@@ -215,3 +215,16 @@ def test_a_column_that_may_be_left_out_is_if_it_is_empty(shell, service):
     ran = shell("items", "get", "A")
     assert ran.out.split()[:3] == ["SKU", "Price", "Stock"]
     assert ran.err == ""
+
+
+def test_xlsx_is_a_workbook_with_skus_as_text_and_amounts_as_numbers(shell, service, monkeypatch):
+    openpyxl = pytest.importorskip("openpyxl")
+    service.store.add_item("00123", Price=Decimal("4.50"), Stock="7")
+    written: list[bytes] = []
+    monkeypatch.setattr("octopus_soap.cli.output._write", written.append)
+    assert shell("items", "get", "00123", "--fields", "sku,price,stock", "-o", "xlsx").code == 0
+    sheet = openpyxl.load_workbook(io.BytesIO(written[0])).active
+    assert [[cell.value for cell in row] for row in sheet.iter_rows()] == [["sku", "price", "stock"], ["00123", 4.5, 7]]
+    monkeypatch.setattr("octopus_soap.cli.output._is_terminal", lambda: True)
+    ran = shell("items", "get", "00123", "-o", "xlsx")
+    assert (ran.code, "> records.xlsx" in ran.err) == (2, True)
