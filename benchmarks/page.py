@@ -1,32 +1,175 @@
-"""Puts the last figures into `docs/performance.md`, between its comments: `python -m benchmarks.page`."""
+"""Puts the last figures into `docs/performance.md` and draws its chart: `python -m benchmarks.page`.
+
+`benchmarks/figures.json` holds the figures that the page shows. Each workload of the last run replaces its own there,
+so a run of one renews that one: `python -m benchmarks.run --only exist-500 && python -m benchmarks.page`.
+"""
 
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import scaling, table
+from benchmarks import scaling, table, writers
 from benchmarks.processes import ROOT
+from benchmarks.run import RESULTS
 from benchmarks.workloads import WORKLOADS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 PAGE = ROOT / "docs" / "performance.md"
-BENCH = ROOT / "benchmarks" / "results" / "bench.json"
+CHART = ROOT / "docs" / "img" / "performance.svg"
+FIGURES = ROOT / "benchmarks" / "figures.json"
 _SHOWN = len(table.HEAD) - 1
 """Columns shown: the last one, the figures to reach, stands below the table."""
+_DIGITS = 3
+
+
+def merged(known: dict[str, Any], run: dict[str, Any]) -> dict[str, Any]:
+    """The figures with those of *run* in place of their own."""
+    return {
+        "machine": run["machine"],
+        "quick": run["quick"],
+        "measured": known.get("measured", {}) | run["measured"],
+        "workloads": known.get("workloads", {}) | _rounded(run["workloads"]),
+    }
+
+
+def _rounded(found: Any) -> Any:
+    if isinstance(found, float):
+        return round(found, _DIGITS)
+    if isinstance(found, dict):
+        return {name: _rounded(value) for name, value in found.items()}
+    return [_rounded(value) for value in found] if isinstance(found, list) else found
+
+
+# -- the sentences ---------------------------------------------------------------------------------------------------
+
+
+def sentences(workloads: dict[str, Any]) -> str:
+    """What a user wants: how much faster than zeep, than other clients, and where it is not."""
+    found = workloads["writers"]
+    zeep, php, node = (writers.ratios(found, name) for name in ("zeep / ours", "ours / ext-soap", "node-soap / ours"))
+    first = (
+        f"A call that returns 100 items needs **{statistics.median(zeep):.0f} times less processor time than with "
+        f"zeep**, and at least {zeep[0]:.0f} times less, whichever of {len(found)} toolkits wrote the service's XML."
+    )
+    second = (
+        f"Next to what you may use now, it needs **{statistics.median(node):.1f} times less than node-soap**, and "
+        f"**{statistics.median(php):.2f} times what PHP's C extension needs** ({php[0]:.2f} to {php[-1]:.2f} times)."
+    )
+    slower = [
+        f"{_DOINGS[name]} takes {ratio:.1f} times as long as {_NAMES[other]}"
+        for name, others in _NOT_FASTER.items()
+        for other in others
+        if (ratio := _over(workloads.get(name, {}), other)) > _NOTED
+    ]
+    third = (
+        f"It is not faster everywhere: {'; '.join(slower)}."
+        if slower
+        else "None of the workloads below takes longer than with another client."
+    )
+    return "\n\n".join(textwrap.fill(words, 120) for words in (first, second, third))
+
+
+_NAMES = {"ext-soap": "PHP", "node-soap": "node-soap", "zeep": "zeep"}
+_DOINGS = {
+    "exist-500": "asking whether 500 SKUs exist",
+    "encode-1000": "writing 1000 updates",
+    "cold-first-call": "a whole process that makes one call",
+}
+_NOT_FASTER = {
+    "exist-500": ("ext-soap", "node-soap"),
+    "encode-1000": ("ext-soap",),
+    "cold-first-call": ("zeep", "node-soap", "ext-soap"),
+}
+_NOTED = 1.05
+
+
+def _over(records: dict[str, Any], other: str) -> float:
+    """Our median by that of *other*, by processor time if both have it; 0 if one is absent."""
+    ours, theirs = (table.figure(records.get(name, {"absent": ""})) for name in ("ours", other))
+    if ours is None or theirs is None:
+        return 0.0
+    if ours.processor and theirs.processor:
+        return statistics.median(ours.processor) / statistics.median(theirs.processor)
+    return ours.median / theirs.median
+
+
+# -- the chart -------------------------------------------------------------------------------------------------------
+
+_BARS = {
+    "ours": "octopus_soap",
+    "async": "its asyncio client",
+    "ext-soap": "PHP's ext-soap (C)",
+    "node-soap": "node-soap",
+    "zeep": "zeep",
+}
+_WIDTH, _LEFT, _BAR, _STEP, _TOP = 480, 176, 22, 38, 54
+_OURS, _OTHERS, _TEXT = "#5c6bc0", "#9a9a9a", "#808080"
+"""Colours that can be read on white and on dark: the page has both."""
+
+
+def chart(found: dict[str, Any]) -> str:
+    """Processor time of a call of 100 items: a bar is the median of all writers, the line goes from least to most."""
+    values = {name: times for name in _BARS if (times := writers.milliseconds(found, name))}
+    scale = (_WIDTH - _LEFT - 64) / max(times[-1] for times in values.values())
+    height = _TOP + _STEP * len(values) + 6
+    words = ", ".join(f"{_BARS[name]} {statistics.median(times):.0f} ms" for name, times in values.items())
+    lines = [
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" '
+            f'font-family="system-ui, sans-serif" font-size="15" font-weight="600" fill="{_TEXT}">'
+        ),
+        f"<title>Processor time of a call that returns 100 items, median of {len(found)} writers: {words}</title>",
+        '<text x="0" y="18">Processor time of a call of 100 items, ms</text>',
+        (
+            f'<text x="0" y="38" font-size="13" font-weight="400">median of {len(found)} writers\' XML; '
+            "line: least to most</text>"
+        ),
+    ]
+    for place, (name, times) in enumerate(values.items()):
+        y, middle = _TOP + place * _STEP, statistics.median(times)
+        line, (least, most) = y + _BAR / 2, (_LEFT + times[at] * scale for at in (0, -1))
+        lines += [
+            f'<text x="{_LEFT - 8}" y="{y + 16}" text-anchor="end" font-size="14">{_BARS[name]}</text>',
+            (
+                f'<rect x="{_LEFT}" y="{y}" width="{middle * scale:.1f}" height="{_BAR}" rx="3" '
+                f'fill="{_OURS if name in {"ours", "async"} else _OTHERS}"/>'
+            ),
+            (
+                f'<path d="M{least:.1f} {line}H{most:.1f}M{least:.1f} {line - 5}v10M{most:.1f} {line - 5}v10" '
+                f'stroke="{_TEXT}" stroke-width="1.6"/>'
+            ),
+            f'<text x="{most + 8:.1f}" y="{y + 16}">{middle:.0f}</text>',
+        ]
+    return "\n".join([*lines, "</svg>", ""])
+
+
+# -- the tables ------------------------------------------------------------------------------------------------------
+
+
+def by_writer(report: dict[str, Any]) -> str:
+    """The table of all writers, and the figures to reach."""
+    found = report["workloads"]["writers"]
+    rows = [writers.HEAD, ("---", *["--:"] * (len(writers.HEAD) - 1)), *writers.lines(found)]
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    reach = [f"- {words}" for words in writers.targets(found)]
+    return "\n".join([*lines, "", "Figures to reach:", "", *reach])
 
 
 def figures(report: dict[str, Any]) -> str:
-    """The machine, the table and the figures to reach, in one fenced block."""
+    """The machine, the table of the other workloads and the figures to reach, in one fenced block."""
     body = [row[:_SHOWN] for row in table.rows(report["workloads"])]
     whole = [row for row in body if not row[2].startswith("absent")]
     widths = [max(len(row[column]) for row in (table.HEAD, *whole)) for column in range(_SHOWN)]
+    days = sorted({when[:10] for when in report["measured"].values()})
     machine = ", ".join(f"{name} {value}" for name, value in report["machine"].items())
-    lines = [f"{report['when'][:10]}{', a short run' if report['quick'] else ''}", *textwrap.wrap(machine, 110), ""]
+    lines = [f"{' to '.join(dict.fromkeys((days[0], days[-1])))}{', a short run' if report['quick'] else ''}"]
+    lines += [*textwrap.wrap(machine, 110), ""]
     lines += [_line(table.HEAD[:_SHOWN], widths), _line(tuple("-" * width for width in widths), widths)]
     for row in body:
         lines.append(_line(row, widths) if row in whole else f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}")
@@ -61,20 +204,27 @@ def between(text: str, name: str, inner: str) -> str:
     return f"{head}{begin}\n\n{inner}\n\n{end}{rest.partition(end)[2]}"
 
 
-def _read(path: Path, module: str) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SystemExit(f"no {path.name}: run `python -m {module}` first") from None
+def _read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return found
 
 
 def main() -> int:
-    """Replace both."""
+    """Renew the figures, the page and the chart."""
+    report, run = _read(FIGURES), _read(RESULTS / "bench.json")
+    if run:
+        report = merged(report, run)
+        FIGURES.write_text(json.dumps(report, separators=(",", ":")) + "\n", encoding="utf-8")
+    if "writers" not in report.get("workloads", {}):
+        raise SystemExit("no figures: run `make bench` first")
     text = PAGE.read_text(encoding="utf-8")
-    text = between(text, "table", figures(_read(BENCH, "benchmarks.run")))
-    text = between(text, "growth", growth(_read(scaling.RESULT, "benchmarks.scaling")))
+    text = between(text, "summary", sentences(report["workloads"]))
+    text = between(text, "writers", by_writer(report))
+    text = between(text, "table", figures(report))
+    if grown := _read(scaling.RESULT):
+        text = between(text, "growth", growth(grown))
     PAGE.write_text(text, encoding="utf-8")
+    CHART.write_text(chart(report["workloads"]["writers"]), encoding="utf-8")
     return 0
 
 

@@ -92,6 +92,8 @@ class Decoded:
 
 
 DOCTYPE = "the reply carries a DOCTYPE, which SOAP forbids; it was not read"
+_WITH_DOCTYPE = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s++|<\?(?>.*?\?>)|<!--(?>.*?-->))*+<!DOCTYPE", re.DOTALL)
+"""A document with a DOCTYPE, which comes before the root. A text may have the word too: the HTML of a description."""
 
 
 def not_well_formed(error: Exception) -> ProtocolError:
@@ -149,7 +151,7 @@ def strict_parser(*, recover: bool = False) -> etree.XMLParser:
 
 
 def _parse(body: bytes) -> Element:
-    if b"<!DOCTYPE" in body[:4096]:
+    if b"<!DOCTYPE" in body[:4096] and _WITH_DOCTYPE.match(body):
         raise ProtocolError(DOCTYPE)
     root = etree.fromstring(body, strict_parser())
     if root.getroottree().docinfo.internalDTD is not None:

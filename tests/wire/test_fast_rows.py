@@ -317,6 +317,14 @@ def test_other_encodings_and_declarations_read_the_same(change):
         assert_same(read(codec, body), read(TREE, body))
 
 
+def test_html_with_a_doctype_in_a_description_is_a_text():
+    body = page(
+        ROW.format("A").replace("<a:Description/>", "<a:Description><![CDATA[<!DOCTYPE html>]]></a:Description>")
+    )
+    for codec in (new_codec(), TREE):
+        assert read(codec, body).rows[0].value.description == "<!DOCTYPE html>"
+
+
 def test_a_row_forged_inside_cdata_is_never_read_as_a_row():
     codec = new_codec()
     good = "<a:InventoryItem><a:Price>1.50</a:Price><a:Sku>good</a:Sku></a:InventoryItem>"
