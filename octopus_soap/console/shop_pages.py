@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import Route
 
 from octopus_soap.console.security import form_of
-from octopus_soap.console.site import back
+from octopus_soap.console.site import back, money
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -244,5 +244,5 @@ def _flat(members: dict[str, Any], before: str = "") -> list[tuple[str, str]]:
                 inner = {f"{path}[{number}]": row}
                 made += _flat(row, f"{path}[{number}].") if isinstance(row, dict) else _flat(inner)
         else:
-            made.append((path, str(value)))
+            made.append((path, f"{value:g}" if isinstance(value, float) else money(value)))
     return made

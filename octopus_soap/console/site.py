@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from decimal import Decimal
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from octopus_soap.extras import needed
 
 with needed("the console", "console", "jinja2"):
     import jinja2
+    from markupsafe import Markup
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -47,9 +49,11 @@ class Site:
             undefined=jinja2.StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            auto_reload=False,
         )
         filters: dict[str, Any] = self._environment.filters
         filters.update(clock=clock, moment=moment, duration=duration, size=size, count=count, money=money)
+        filters["breakable"] = breakable
         shared: dict[str, Any] = self._environment.globals
         shared.update(title=title, navigation=navigation, version=__version__)
         shared["static"] = lambda name: f"/static/{digest}/{name}"
@@ -142,6 +146,11 @@ def size(number: int) -> str:
         if number >= length:
             return f"{number / length:.1f} {unit}"
     return f"{number} B"
+
+
+def breakable(name: str) -> Markup:
+    """Return a name in CamelCase as HTML that may be broken before a capital letter."""
+    return Markup("<wbr>").join(re.split(r"(?<=[a-z])(?=[A-Z])", name))
 
 
 def money(value: object) -> str:

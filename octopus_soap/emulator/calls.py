@@ -140,7 +140,7 @@ class Call:
         return [row if isinstance(row, str) else None for row in self.rows("skuList")]
 
     def note_omitted(self, row: WireRecord, item: WireRecord, names: Iterable[str]) -> None:
-        """Keep the values of the item that a row of a write leaves out; :meth:`close_notes` makes the notes.
+        """Keep which values of the item a row of a write leaves out; :meth:`close_notes` makes the notes.
 
         What is 0 already is not lost.
         """
@@ -149,13 +149,18 @@ class Call:
                 self._omitted.setdefault(name, []).append(str(row.get("Sku") or ""))
 
     def close_notes(self) -> None:
-        """Note what was left out, once for each member."""
-        for name, skus in self._omitted.items():
-            rows = f"of {skus[0]}" if len(skus) == 1 else f"of {len(skus)} rows, the first is {skus[0]}"
+        """Note what was left out, members that the same rows lack together."""
+        same: dict[tuple[str, ...], list[str]] = {}
+        for member, skus in self._omitted.items():
+            same.setdefault(tuple(skus), []).append(member)
+        for lacking, names in same.items():
+            name = ", ".join(names)
+            verb = "is" if len(names) == 1 else "are"
+            rows = f"of {lacking[0]}" if len(lacking) == 1 else f"of {len(lacking)} rows, the first is {lacking[0]}"
             if self.zero:
-                self.note(name, "omitted", f"{name} {rows} is left out, and read as 0")
+                self.note(name, "omitted", f"{name} {rows} {verb} left out, and read as 0")
             else:
-                text = f"{name} {rows} is left out: kept here, and read as 0 by a service with plain value types"
+                text = f"{name} {rows} {verb} left out: kept here, and read as 0 by a service with plain value types"
                 self.note(name, "may-be-zero", text)
 
     def note(self, path: str, what: LintWhat, detail: str) -> None:

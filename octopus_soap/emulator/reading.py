@@ -104,7 +104,9 @@ class RequestReader:
             where = namespace(child) or "no namespace"
             self._note(path, "wrong-namespace", f"{name} is ignored: it is in {where}, not in {member.namespace}")
         else:
-            self._note(path, "unknown", f"{name} is ignored: {record.name} has no such member")
+            twin = next((member.name for member in record.members if member.name.lower() == name.lower()), "")
+            meant = f"; did you mean {twin}?" if twin else ""
+            self._note(path, "unknown", f"{name} is ignored: {record.name} has no such member{meant}")
 
     def _value(self, element: Element, member: Member, path: _Path) -> Wire:
         self._count += 1

@@ -217,6 +217,7 @@ def test_the_fleets_pages_in_a_browser(browser, tmp_path):
         app = fleet_console(fleet.ledger, fleet.registry, allow_actions=True)
         config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, ws="none", lifespan="off")
         listener = config.bind_socket()
+        listener.listen()  # connections wait until the server has started
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
