@@ -22,9 +22,14 @@ if TYPE_CHECKING:
     from .profile import Profile
     from .state import State
 
-_SEED_EPOCH = datetime(2024, 1, 1, 9, 0, tzinfo=UTC)
+_SEED_DAYS = 30
 _SEED_WORDS = ("Lantern", "Mug", "Clock", "Basket", "Candle", "Notebook", "Tray", "Frame", "Lamp", "Cushion")
 _SEED_STORES = ("S1", "S2")
+_SEED_COLOURS = ("blue", "red", "green", "white", "black", "oak")
+_SEED_COSTS = (0.35, 0.4, 0.5, 0.5, 0.55, 0.6, 0.6, 0.65, 0.7, 0.7, 0.75, 0.8, 0.9, 0.95, 1.04)
+_SEED_FIRST = ("Ada", "Ben", "Chen", "Dara", "Eva", "Finn", "Grace", "Hugo", "Iris", "Jamal")
+_SEED_LAST = ("Okafor", "Smith", "Rossi", "Nguyen", "Keller", "Silva", "Novak", "Haddad")
+_SEED_CITIES = ("Springfield", "Portland", "Austin", "Madison", "Denver")
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,14 +235,23 @@ class Store:
     # All of it
 
     def seed(self, *, items: int = 100, orders: int = 10, merchant: str | None = None, seed: int = 0) -> None:
-        """Fill the shop with made-up items (``DEMO-0001``, ...) and orders; the same seed gives the same shop."""
+        """Fill the shop with made-up items (``DEMO-0001``, ...) and orders; the same seed gives the same shop.
+
+        Items have margins of 5 to 65 percent, a few are sold below cost, one in twelve is out of stock. Orders are of
+        the 30 days before now (the profile's clock), more of them lately, from customers who come back, in all statuses
+        and in stores.
+        """
         rng = random.Random(seed)  # noqa: S311 - a repeatable shop, not secrets
         skus = [f"DEMO-{number:04d}" for number in range(1, items + 1)]
+        rows = [_seed_item(sku, rng) for sku in skus]
+        now = self._profile.clock().astimezone(UTC).replace(minute=0, second=0, microsecond=0)
         with self._state.transaction():
-            self.add_items([_seed_item(sku, rng) for sku in skus], merchant=merchant)
-            for number in range(orders if skus else 0):
-                stores = rng.choice([(), ("S1",), _SEED_STORES])
-                self.add_order(merchant=merchant, stores=stores, **_seed_order(number, skus, rng))
+            self.add_items(rows, merchant=merchant)
+            ages = sorted((_SEED_DAYS * 24 * rng.random() ** 1.6 for _ in range(orders if skus else 0)), reverse=True)
+            people = [_seed_customer(number, rng) for number in range(max(1, orders * 2 // 5))]
+            for number, hours in enumerate(ages):
+                made = _seed_order(number, rows, rng.choice(people), now - timedelta(hours=hours), rng)
+                self.add_order(merchant=merchant, **made, **_seed_status(hours, rng))
 
     def clear(self) -> None:
         """Delete every merchant's state."""
@@ -246,31 +260,72 @@ class Store:
 
 def _seed_item(sku: str, rng: random.Random) -> dict[str, Any]:
     cents = rng.randrange(100, 9900)
+    word, colour = rng.choice(_SEED_WORDS), rng.choice(_SEED_COLOURS)
+    stock = rng.randrange(0, 250)
+    share = rng.choice(_SEED_COSTS)
+    if rng.random() < 1 / 12:
+        stock = 0
+    here = stock * rng.randrange(0, 101) // 100
     return {
         "Sku": sku,
-        "Description": f"{rng.choice(_SEED_WORDS)} no. {sku[-4:]}",
-        "Category": rng.choice(_SEED_WORDS),
+        "Description": f"{word}, {colour}, no. {sku[-4:]}",
+        "Category": f"{word}s",
         "Price": Decimal(cents) / 100,
-        "Cost": Decimal(cents * 6 // 10) / 100,
-        "Stock": str(rng.randrange(0, 250)),
-        "StoreStockInfoList": [{"StoreID": store, "StoreStock": rng.randrange(0, 90)} for store in _SEED_STORES],
+        "Cost": Decimal(int(cents * share)) / 100,
+        "MSRP": Decimal(cents * rng.choice((100, 100, 110, 125)) // 100) / 100,
+        "UPC": f"0{rng.randrange(10**10, 10**11)}",
+        "SupplierCode": f"SUP-{rng.randrange(1, 6)}",
+        "Stock": str(stock),
+        "StoreStockInfoList": [
+            {"StoreID": store, "StoreStock": many}
+            for store, many in zip(_SEED_STORES, (here, stock - here), strict=True)
+        ],
     }
 
 
-def _seed_order(number: int, skus: Sequence[str], rng: random.Random) -> dict[str, Any]:
+def _seed_customer(number: int, rng: random.Random) -> dict[str, Any]:
+    first, last, city = rng.choice(_SEED_FIRST), rng.choice(_SEED_LAST), rng.choice(_SEED_CITIES)
+    return {
+        "FirstName": first,
+        "LastName": last,
+        "Address1": f"{rng.randrange(1, 200)} Main Street",
+        "City": city,
+        "Country": "US",
+        "Email": f"{first}.{last}{number}@example.com".casefold(),
+        "CustomerId": f"C{number + 1:04d}",
+    }
+
+
+def _seed_order(
+    number: int, items: Sequence[Mapping[str, Any]], who: dict[str, Any], placed: datetime, rng: random.Random
+) -> dict[str, Any]:
     lines: list[dict[str, Any]] = [
-        {"sku": sku, "Quantity": rng.randrange(1, 6), "UnitPrice": Decimal(rng.randrange(100, 9900)) / 100}
-        for sku in rng.sample(skus, min(len(skus), rng.randrange(1, 4)))
+        {"sku": item["Sku"], "Quantity": rng.choice((1, 1, 1, 2, 2, 3, 5)), "UnitPrice": item["Price"]}
+        for item in rng.sample(items, min(len(items), rng.randrange(1, 4)))
     ]
-    total = sum((line["Quantity"] * line["UnitPrice"] for line in lines), Decimal(0))
+    sub_total = sum((line["Quantity"] * line["UnitPrice"] for line in lines), Decimal(0))
+    shipping = Decimal(0) if sub_total > 100 else Decimal("4.90")  # noqa: PLR2004 - free above it
     return {
         "OrderID": f"WEB-{number + 1:05d}",
-        "OrderDate": _SEED_EPOCH + timedelta(hours=number),
-        "Ship": {"FirstName": "Ada", "LastName": f"Number {number + 1}", "City": "Springfield", "Country": "US"},
+        "OrderDate": placed,
+        "Ship": who,
+        "Bill": who,
         "orderItems": lines,
-        "SubTotal": total,
-        "Total": total,
+        "SubTotal": sub_total,
+        "ShippingTotal": shipping,
+        "Total": sub_total + shipping,
+        "stores": rng.choice([(), ("S1",), ("S1",), ("S2",), _SEED_STORES]),
     }
+
+
+def _seed_status(hours: float, rng: random.Random) -> dict[str, str]:
+    """The statuses of an order that is so many hours old: the older ones are paid and shipped."""
+    payment = rng.choices(("Cleared", "Deposited", "Submitted", "Failed", "NotSubmitted"), (70, 10, 10, 5, 5))[0]
+    if payment in {"Failed", "NotSubmitted"}:
+        return {"payment_status": payment, "shipping_status": "Unshipped"}
+    young = ("Unshipped", "Unshipped", "PendingShipment")
+    shipping = rng.choice(young if hours < 48 else ("Shipped", "Shipped", "Shipped", "PartiallyShipped"))  # noqa: PLR2004 - two days
+    return {"payment_status": payment, "shipping_status": shipping}
 
 
 def to_wire(members: Mapping[str, Any], record: Record) -> WireRecord:

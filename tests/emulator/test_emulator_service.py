@@ -140,13 +140,27 @@ def test_store_values_are_python_s_and_checked(shop):
 
 
 def test_a_seeded_shop_is_the_same_every_time(emulate):
-    one, two = emulate(), emulate()
+    now = datetime(2026, 3, 4, 10, 30, tzinfo=UTC)
+    one, two = emulate(profile=Profile(now=now)), emulate(profile=Profile(now=now))
     for shop in (one, two):
-        shop.service.store.seed(items=30, orders=8, seed=3)
+        shop.service.store.seed(items=30, orders=40, seed=3)
     assert one.service.store.items() == two.service.store.items()
     assert len(one.service.store.items()) == 30
     assert one.service.store.orders() == two.service.store.orders()
-    assert {len(order.stores) for order in one.service.store.orders().values()} == {1, 2}
+    orders = one.service.store.orders().values()
+    assert {len(order.stores) for order in orders} == {1, 2}
+    assert {order.payment_status for order in orders} >= {"Cleared", "Failed", "Submitted"}
+    assert {order.shipping_status for order in orders} >= {"Unshipped", "Shipped"}
+    assert max(order.placed for order in orders) <= now
+    assert timedelta(days=20) < now - min(order.placed for order in orders) <= timedelta(days=31)
+    customers = [order.members["Bill"]["CustomerId"] for order in orders]
+    assert len(set(customers)) < len(customers), "some come back"
+    items = one.service.store.items().values()
+    assert any(item["Stock"] == "0" for item in items)
+    margins = [Decimal(item["Price"]) - Decimal(item["Cost"]) for item in items]
+    assert len({round(margin / Decimal(item["Price"]), 1) for margin, item in zip(margins, items, strict=True)}) > 3
+    for item in items:
+        assert sum(float(row["StoreStock"]) for row in item["StoreStockInfoList"]) == int(item["Stock"])
 
 
 def test_the_clock_can_be_frozen(emulate):
