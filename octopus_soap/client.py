@@ -6,6 +6,7 @@ import concurrent.futures.thread  # noqa: F401 # pyright: ignore[reportUnusedImp
 import random
 import secrets
 import threading
+import time
 from abc import abstractmethod
 from contextlib import aclosing, closing
 from dataclasses import replace
@@ -18,6 +19,7 @@ from pydantic import SecretStr
 from octopus_soap._http import is_loopback, retry_after
 from octopus_soap.engine.catalogue import Catalogue, NoSuchOperationError
 from octopus_soap.engine.context import Context, SizeMemory
+from octopus_soap.engine.deadline import Deadline, each_within
 from octopus_soap.engine.inputs import unverified
 from octopus_soap.engine.operation import AsyncSurface, BlockingSurface, Surface
 from octopus_soap.engine.request import CallConfig, CredentialState
@@ -32,7 +34,7 @@ from octopus_soap.wire.codec import Codec
 from octopus_soap.wire.redact import Redactor
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
     from os import PathLike
 
     import requests
@@ -145,6 +147,7 @@ class _Client(Operations, Surface):
         connect_timeout: float | None = None,
         read_timeout: float | None = None,
         total_timeout: float | None = None,
+        deadline: float | None = None,
         max_attempts: int | None = None,
         omitted_values: OmittedSetting | None = None,
         stop: threading.Event | None = None,
@@ -158,6 +161,8 @@ class _Client(Operations, Surface):
             connect_timeout: seconds to connect.
             read_timeout: seconds the service may stay silent.
             total_timeout: seconds for one request with its retries and pauses.
+            deadline: seconds for a whole call, from when it begins: all its batches, retries, pauses and waits. What is
+                not sent by then is `not_sent`. Of a stream it includes the time its caller takes.
             max_attempts: attempts per request.
             omitted_values: what to do about values a write leaves out; see `OctopusSettings.omitted_values`.
             stop: once set, no further batch or attempt is begun; what is left is `not_sent`.
@@ -170,6 +175,7 @@ class _Client(Operations, Surface):
             "connect_timeout": connect_timeout,
             "read_timeout": read_timeout,
             "total_timeout": total_timeout,
+            "deadline": deadline,
             "max_attempts": max_attempts,
             "omitted_values": omitted_values,
         }
@@ -181,6 +187,11 @@ class _Client(Operations, Surface):
         view._context = view._make_context()
         view._use_own_limits()
         return view
+
+    def _in_time(self, flows: Iterator[Flow[T]]) -> Iterator[Flow[T]]:
+        """Keep the flows of one call, which begins now, within the deadline."""
+        seconds = self.settings.deadline
+        return flows if seconds is None else each_within(flows, Deadline(seconds, time.monotonic))
 
     @abstractmethod
     def _use_own_limits(self) -> None:
@@ -300,14 +311,14 @@ class OctopusClient(_Client, BlockingSurface):
         self._zeep: zeep.Client | None = None
 
     def _run(self, flow: Flow[T]) -> T:
-        return self._driver.run(flow)
+        return self._driver.run(next(self._in_time(iter((flow,)))))
 
     def _run_batches(self, call: BatchCall[T, R]) -> R:
         parts: list[BatchResult[T]] = []
         # The driver is closed at once, and not by the garbage collector later: what still runs must not go on.
         with (
             call.running(parts),
-            closing(self._driver.side_by_side(call.flows(), call.parallel, call.ahead)) as ended,
+            closing(self._driver.side_by_side(self._in_time(call.flows()), call.parallel, call.ahead)) as ended,
         ):
             for part in ended:
                 call.absorb(part, parts)
@@ -317,14 +328,14 @@ class OctopusClient(_Client, BlockingSurface):
         held: list[BatchResult[T]] = []
         with (
             call.running(held),
-            closing(self._driver.side_by_side(call.flows(), call.parallel, call.ahead)) as ended,
+            closing(self._driver.side_by_side(self._in_time(call.flows()), call.parallel, call.ahead)) as ended,
         ):
             for part in ended:
                 yield call.next_chunk(part, held)
                 held.clear()
 
     def _stream_rows(self, stream: RowStream[T]) -> Generator[BatchResult[T]]:
-        with closing(self._driver.one_by_one(stream.flows())) as parts:
+        with closing(self._driver.one_by_one(self._in_time(stream.flows()))) as parts:
             for part in parts:
                 if part.outcomes:
                     yield part
@@ -411,12 +422,14 @@ class AsyncOctopusClient(_Client, AsyncSurface):
         self._driver = _async_driver(self.settings)
 
     async def _run(self, flow: Flow[T]) -> T:
-        return await self._driver.run(flow)
+        return await self._driver.run(next(self._in_time(iter((flow,)))))
 
     async def _run_batches(self, call: BatchCall[T, R]) -> R:
         parts: list[BatchResult[T]] = []
         with call.running(parts):
-            async with aclosing(self._driver.side_by_side(call.flows(), call.parallel, call.ahead)) as ended:
+            async with aclosing(
+                self._driver.side_by_side(self._in_time(call.flows()), call.parallel, call.ahead)
+            ) as ended:
                 async for part in ended:
                     call.absorb(part, parts)
         return call.finish(parts)
@@ -424,13 +437,15 @@ class AsyncOctopusClient(_Client, AsyncSurface):
     async def _stream_batches(self, call: BatchCall[T, Any]) -> AsyncGenerator[BatchResult[T]]:
         held: list[BatchResult[T]] = []
         with call.running(held):
-            async with aclosing(self._driver.side_by_side(call.flows(), call.parallel, call.ahead)) as ended:
+            async with aclosing(
+                self._driver.side_by_side(self._in_time(call.flows()), call.parallel, call.ahead)
+            ) as ended:
                 async for part in ended:
                     yield call.next_chunk(part, held)
                     held.clear()
 
     async def _stream_rows(self, stream: RowStream[T]) -> AsyncGenerator[BatchResult[T]]:
-        async with aclosing(self._driver.one_by_one(stream.flows())) as parts:
+        async with aclosing(self._driver.one_by_one(self._in_time(stream.flows()))) as parts:
             async for part in parts:
                 if part.outcomes:
                     yield part

@@ -139,6 +139,9 @@ class OctopusSettings(BaseModel):
     total_timeout: Seconds = 120.0
     """Seconds for one request with its retries and pauses (for each batch of a list call)."""
 
+    deadline: Seconds | None = None
+    """Seconds for a whole call: all its batches, attempts, pauses and waits together. None for no such limit."""
+
     max_attempts: Annotated[int, Field(ge=1, le=20)] = 3
     """Attempts per request, including the first."""
     backoff_base: Annotated[float, Field(ge=0, le=60)] = 0.5

@@ -61,6 +61,8 @@ class Send:
     When the exchange has to wait for others of the same call, the driver asks *unwanted* at the last moment: the call
     may have been stopped or have failed meanwhile, and then nothing is sent.
 
+    *left*, if it is given, says how many seconds the whole call has left; `time_left` minds both limits.
+
     Unless *whole*, the driver answers a status of 200 with the first part of the body, and with `more` in the reply if
     that is not all of it.
     """
@@ -69,6 +71,11 @@ class Send:
     limit: float
     unwanted: Callable[[], bool]
     whole: bool = True
+    left: Callable[[], float] | None = None
+
+    def time_left(self) -> float:
+        """Return the seconds the exchange may take, asked when it begins."""
+        return self.limit if self.left is None else max(0.0, min(self.limit, self.left()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -508,9 +508,13 @@ class AsyncDriver:
                         if over:
                             answer = stopped()
                         elif effect.whole:
-                            answer = await self.exchange(effect.attempt, effect.limit)
+                            answer = await self.exchange(
+                                effect.attempt, effect.limit if effect.left is None else effect.time_left()
+                            )
                         else:
-                            answer = await self.exchange(effect.attempt, effect.limit, opened)
+                            answer = await self.exchange(
+                                effect.attempt, effect.limit if effect.left is None else effect.time_left(), opened
+                            )
                 case Receive():
                     answer = await self._receive(effect.more)
                 case Sleep():

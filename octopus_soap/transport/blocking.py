@@ -363,9 +363,13 @@ class BlockingDriver:
             match effect:
                 case Send():
                     if not effect.whole:
-                        answer = self.exchange(effect.attempt, effect.limit, opened=opened)
+                        answer = self.exchange(
+                            effect.attempt, effect.limit if effect.left is None else effect.time_left(), opened=opened
+                        )
                     elif beside is None:
-                        answer = self.exchange(effect.attempt, effect.limit)
+                        answer = self.exchange(
+                            effect.attempt, effect.limit if effect.left is None else effect.time_left()
+                        )
                     else:
                         with beside.room:  # the wait for it counts to no limit: nothing of this request has begun
                             if beside.abandoned.is_set():
@@ -373,7 +377,11 @@ class BlockingDriver:
                             answer = (
                                 stopped()
                                 if effect.unwanted()
-                                else self.exchange(effect.attempt, effect.limit, beside.abandoned)
+                                else self.exchange(
+                                    effect.attempt,
+                                    effect.limit if effect.left is None else effect.time_left(),
+                                    beside.abandoned,
+                                )
                             )
                 case Receive():
                     answer = self._receive(effect.more)
