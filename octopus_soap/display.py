@@ -156,7 +156,8 @@ def view_of_members(title: str, thing: Any) -> View:
         if isinstance(value, dict):
             value = ", ".join(f"{key}: {text(one)}" for key, one in value.items())
         if value is not None and value != "":
-            rows.append([name, value if isinstance(value, (int, float)) else text(value, _LONG)])
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            rows.append([name, f"{value:,}" if whole else text(value, _LONG)])
     return View(title, grids=[Grid("", ("name", "value"), rows)])
 
 
@@ -188,7 +189,7 @@ def grid_of_models(heading: str, models: Sequence[WireModel]) -> Grid:
     ranks = {name: rank for rank, name in enumerate(_FIRST)}
     names.sort(key=lambda name: ranks.get(name, len(ranks)))  # stable: the rest stays in the order of the page
     chosen, dropped = names[:MOST_COLUMNS], names[MOST_COLUMNS:]
-    rows = [[_short(_listed(model, name)) for name in chosen] for model in shown]
+    rows = [[_number_or_short(name, _listed(model, name)) for name in chosen] for model in shown]
     headings = [_HEADINGS.get(name, name) for name in chosen]
     if dropped:
         headings.append(f"+{len(dropped)}")
@@ -202,6 +203,16 @@ def _listed(model: Any, name: str) -> Any:
     if isinstance(value, list):
         return len(value) or None
     return None if value is None or _is_model(value) else _member(model, name)
+
+
+_COUNTS = frozenset({"stock", "applicable_stock", "form_quantity"})
+"""Members that the vendor's page types as text although they are numbers of pieces."""
+
+
+def _number_or_short(name: str, value: Any) -> Any:
+    if name in _COUNTS and isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < MOST_COLUMNS:
+        return int(value)
+    return _short(value)
 
 
 def _short(value: Any) -> Any:

@@ -250,7 +250,7 @@ class Store:
             ages = sorted((_SEED_DAYS * 24 * rng.random() ** 1.6 for _ in range(orders if skus else 0)), reverse=True)
             people = [_seed_customer(number, rng) for number in range(max(1, orders * 2 // 5))]
             for number, hours in enumerate(ages):
-                made = _seed_order(number, rows, rng.choice(people), now - timedelta(hours=hours), rng)
+                made = _seed_order(number, rows, rng.choice(people), now - timedelta(minutes=round(60 * hours)), rng)
                 self.add_order(merchant=merchant, **made, **_seed_status(hours, rng))
 
     def clear(self) -> None:
@@ -262,7 +262,7 @@ def _seed_item(sku: str, rng: random.Random) -> dict[str, Any]:
     cents = rng.randrange(100, 9900)
     word, colour = rng.choice(_SEED_WORDS), rng.choice(_SEED_COLOURS)
     stock = rng.randrange(0, 250)
-    share = rng.choice(_SEED_COSTS)
+    share = rng.choice(_SEED_COSTS) * rng.uniform(0.96, 1.04)
     if rng.random() < 1 / 12:
         stock = 0
     here = stock * rng.randrange(0, 101) // 100

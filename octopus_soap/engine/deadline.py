@@ -7,7 +7,7 @@ Invariants:
 
 * What was not begun in time is not sent, and fails as `BUSY`: a list call reports it as `not_sent`.
 * What was under way fails as its kind says, so that a write whose answer was cut off is never called not done.
-* The error is a `TimedOutError` that names the deadline.
+* The error is a `TimedOutError` that names the deadline; or what the last attempt met, if only a repeat has no time.
 """
 
 from __future__ import annotations
@@ -67,7 +67,6 @@ def within(flow: Flow[T], deadline: Deadline) -> Flow[T]:
     """Run *flow* within *deadline*."""
     answer: Any = None
     error: OctopusError | None = None
-    too_late = False
     with closing(flow):
         while True:
             try:
@@ -79,7 +78,7 @@ def within(flow: Flow[T], deadline: Deadline) -> Flow[T]:
             try:
                 match effect:
                     case Send():
-                        answer = yield from _send(effect, deadline, too_late=too_late)
+                        answer = yield from _send(effect, deadline)
                     case Receive():
                         late = deadline.error("the rest of the answer was not waited for")
                         answer = SendFailure(FailureKind.AMBIGUOUS, late) if deadline.passed() else (yield effect)
@@ -87,7 +86,7 @@ def within(flow: Flow[T], deadline: Deadline) -> Flow[T]:
                         if deadline.left() > effect.seconds:
                             yield effect
                         else:
-                            too_late = True  # what the pause is for would begin after the deadline
+                            answer = True  # what the pause is for would begin after the deadline
                     case Compute():
                         effect.limit = min(effect.limit, max(0.0, deadline.left()))
                         answer = yield effect
@@ -95,17 +94,17 @@ def within(flow: Flow[T], deadline: Deadline) -> Flow[T]:
                 error = raised
 
 
-def _send(effect: Send, deadline: Deadline, *, too_late: bool) -> Flow[Any]:
-    if too_late or deadline.passed():
-        what = "another attempt would come after it" if effect.attempt.number > 1 else "this request was not sent"
-        return SendFailure(FailureKind.BUSY, deadline.error(what))
+def _send(effect: Send, deadline: Deadline) -> Flow[Any]:
+    if deadline.passed():
+        return SendFailure(FailureKind.BUSY, deadline.error("this request was not sent"), last=True)
     unwanted = effect.unwanted
     answer = yield replace(effect, left=deadline.left, unwanted=lambda: deadline.passed() or unwanted())
     if isinstance(answer, SendFailure) and deadline.passed():
         if answer.kind is FailureKind.BUSY:
-            return replace(answer, error=deadline.error("this request was not sent"))
+            return replace(answer, error=deadline.error("this request was not sent"), last=True)
         if isinstance(answer.error, (TimedOutError, ConnectFailedError)):
             late = deadline.error(answer.error.message)
             late.__cause__ = answer.error
-            return replace(answer, error=late)
+            return replace(answer, error=late, last=True)
+        return replace(answer, last=True)
     return answer

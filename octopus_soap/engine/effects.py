@@ -6,7 +6,7 @@ A flow is a generator that runs one call, or one batch of a list call. It does n
   `SendFailure` when none came.
 * `Receive(more)` asks for the next part of a reply that was sent for in parts. The driver answers with bytes, with none
   at the reply's end, or with a `SendFailure`.
-* `Sleep(seconds)` asks for a pause.
+* `Sleep(seconds)` asks for a pause. The answer is True if the whole call has no time for it, and no pause was made.
 * `Compute(work, size, limit)` asks for a pure function to be run, perhaps off the event loop. The driver answers with
   its result, or throws its error into the flow; one that takes too long is broken off at its next yield point.
 
@@ -114,11 +114,13 @@ class SendFailure:
         kind: what that means for the request.
         error: the error to raise if there is no further attempt.
         elapsed: seconds until it failed.
+        last: no other attempt may follow: the whole call has no time left.
     """
 
     kind: FailureKind
     error: OctopusError
     elapsed: float = 0.0
+    last: bool = False
 
 
 Effect: TypeAlias = Send | Receive | Sleep | Compute

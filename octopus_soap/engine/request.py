@@ -366,12 +366,15 @@ def attempts(trace: RequestTrace, request: Request, config: CallConfig) -> Flow[
             chance=config.chance(),
             retry_after=retry_after,
         )
-        if decision.verdict is Verdict.RETRY and not config.stopped():
+        last = isinstance(answer, SendFailure) and answer.last
+        if decision.verdict is Verdict.RETRY and not last and not config.stopped():
             config.observer.retrying(info, kind, decision.pause)
             if decision.pause > 0:
-                yield Sleep(decision.pause)
-                trace.info = info = replace(info, elapsed=info.elapsed + decision.pause)
-            if not config.stopped():  # a stop cuts the pause short, before the service is ready for another attempt
+                last = (yield Sleep(decision.pause)) is True
+                trace.info = info = replace(info, elapsed=info.elapsed + (0.0 if last else decision.pause))
+            if (
+                not last and not config.stopped()
+            ):  # a stop cuts the pause short, before the service is ready for another attempt
                 continue
         final = _final_error(error, kind, decision.verdict, retry_after=retry_after, info=info, config=config)
         never_left = kind is FailureKind.BUSY or isinstance(final, ConnectFailedError)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from octopus_soap.results import BatchResult
 
+_CENT = Decimal("0.01")
 Backend = Literal["pandas", "polars"]
 OrderGroup = Literal["day", "store", "customer", "status", "shipping", "sku"]
 
@@ -103,7 +104,7 @@ def margin(
     """
     rows: list[tuple[Any, ...]] = []
     for item in _models(items, InventoryItem):
-        price, cost = item.price, item.cost
+        price, cost = _money(item.price), _money(item.cost)
         earned = None if price is None or cost is None else price - cost
         percent = None if earned is None or not price else (100 * earned / price).quantize(Decimal("0.1"))
         rows.append((item.sku, item.description, price, cost, earned, percent))
@@ -168,7 +169,7 @@ def orders_by(
             groups.setdefault(key, _Group()).add(order.placed, pieces, total)
     at = chosen.index("day") if "day" in chosen else None
     ordered = sorted(groups.items(), key=lambda g: (g[0][at] if at is not None else "", -(g[1].revenue or 0), g[0]))
-    rows = [(*key, g.orders, g.pieces, g.revenue, _average(g), g.first, g.last) for key, g in ordered]
+    rows = [(*key, g.orders, g.pieces, _money(g.revenue), _average(g), g.first, g.last) for key, g in ordered]
     kinds = dict.fromkeys(chosen, Kind.TEXT) | {"orders": Kind.INTEGER, "pieces": Kind.INTEGER}
     kinds |= {"revenue": Kind.AMOUNT, "average": Kind.AMOUNT, "first": Kind.MOMENT, "last": Kind.MOMENT}
     return _frame(kinds, rows, backend, decimals)
@@ -188,8 +189,15 @@ def _parts(order: OrderResponseItem, *, split: bool) -> list[tuple[str, int, Dec
     return [(sku, pieces, total) for sku, (pieces, total) in found.items()]
 
 
+def _money(amount: Decimal | None) -> Decimal | None:
+    """The same amount without zeros beyond two places: the service writes 19.9000."""
+    if amount is None or amount != (short := amount.quantize(_CENT)):
+        return amount
+    return short
+
+
 def _average(group: _Group) -> Decimal | None:
-    return None if group.revenue is None else (group.revenue / group.orders).quantize(Decimal("0.01"))
+    return None if group.revenue is None else (group.revenue / group.orders).quantize(_CENT)
 
 
 def _day(order: OrderResponseItem, zone: tzinfo) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from octopus_soap import BatchError, ItemQuantityAndPrice, OctopusError, TimedOutError, TransportError
+from octopus_soap import BatchError, HttpStatusError, ItemQuantityAndPrice, OctopusError, TimedOutError, TransportError
 from octopus_soap.emulator import Hang, Latency, Status
 from octopus_soap.engine.deadline import Deadline, within
 from octopus_soap.engine.effects import Attempt, Compute, Receive, Send, Sleep
@@ -35,14 +35,22 @@ def failure(call: Callable[[], Any]) -> OctopusError:
 def test_a_deadline_ends_single_calls_their_repeats_and_pauses(stocked, make_client):
     client = make_client(max_attempts=20, backoff_base=5.0, read_timeout=60)
     hasty = client.with_options(deadline=0.5)
-    for fault in (Hang(), Status(503)):
-        stocked.script.clear()
-        stocked.script.on("GetItemQuantity").do(fault)
-        error = failure(lambda: hasty.get_item_quantity("S0"))
-        assert isinstance(error, TimedOutError), fault
-        assert error.message.startswith(LATE), fault
-        assert error.retryable
-        assert error.info.attempts >= 1
+    stocked.script.on("GetItemQuantity").do(Hang())
+    error = failure(lambda: hasty.get_item_quantity("S0"))
+    assert type(error) is TimedOutError
+    assert error.message.startswith(LATE)
+    assert (error.retryable, error.info.attempts) == (True, 1)
+    error = failure(lambda: hasty.with_options(total_timeout=0.1).get_item_quantity("S0"))
+    assert "total limit" in error.message, "the smaller limit ends it"
+    stocked.script.clear()
+    stocked.script.on("GetItemQuantity").do(Status(503))
+    error = failure(lambda: hasty.get_item_quantity("S0"))
+    assert type(error) is HttpStatusError, "only a repeat had no time"
+    assert error.info.attempts < 20
+    stocked.script.clear()
+    stocked.script.on("GetItemQuantityList").do(Hang())
+    error = failure(lambda: hasty.get_item_quantity_list(["S0"]))
+    assert error.result.counts == {"failed": 1}, "it was sent"
     stocked.script.clear()
     assert hasty.get_item_quantity("S0") == 1, "the next call has a deadline of its own"
     assert make_client(deadline=30).get_item_quantity("S0") == 1
@@ -113,7 +121,7 @@ def test_what_begins_before_the_deadline_gets_the_time_that_is_left_and_nothing_
         flow.send("decoded")
     assert end.value.value == "done"
     assert [getattr(answer, "kind", answer) for answer in seen] == [
-        "reply", None, b"part", "decoded", None, FailureKind.BUSY, FailureKind.AMBIGUOUS
+        "reply", None, b"part", "decoded", True, FailureKind.BUSY, FailureKind.AMBIGUOUS
     ]  # fmt: skip
     assert sent.unwanted()
     assert sent.time_left() == 0.0
