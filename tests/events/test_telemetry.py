@@ -75,7 +75,7 @@ def otel() -> Iterator[Collected]:
 
 
 def test_a_request_is_a_client_span_named_by_the_conventions(shop: Emulator, otel: Collected, watched) -> None:
-    watched(otel.hook).get_item_list(["A", "B"])
+    (call,) = watched(otel.hook).get_item_list(["A", "B"]).calls
     (span,) = otel.spans
     assert (span.name, span.kind) == ("OctopusService/GetItemList", trace.SpanKind.CLIENT)
     port = int(shop.url.split(":")[2].split("/")[0])
@@ -99,7 +99,8 @@ def test_a_request_is_a_client_span_named_by_the_conventions(shop: Emulator, ote
             "server.port": port,
         },
     )
-    assert point.sum == pytest.approx((span.end_time - span.start_time) / 1e9, abs=0.05)
+    # In seconds, whatever the machine does meanwhile: the request is within it, and it is within the span.
+    assert call.elapsed * 0.9 <= point.sum <= (span.end_time - span.start_time) / 1e9 + 0.05
     assert otel.sums("octopus_soap.items", "octopus_soap.outcome") == {"ok": 2}
 
 
