@@ -103,10 +103,14 @@ def test_faults_and_latency_are_given_on_the_command_line():
         (["--fault", "503:lots"], "the rate is not a share such as 5%, 0.05 or 1/20"),
         (["--fault", "503:200%"], "the rate is not a share"),
         (["--fault", "503:1/0"], "the rate is not a share"),
+        (
+            ["--token", "short"],
+            "it has 5 characters, and needs 16: export OCTOPUS_CONSOLE_TOKEN=$(openssl rand -hex 24)",
+        ),
         (["--latency", "soon"], "'soon' is not a time such as 60s"),
     ],
 )
-def test_a_fault_there_is_none_of_is_refused(shell, words, said):
+def test_an_option_that_cannot_be_used_is_refused(shell, words, said):
     ran = shell("serve", "--port", "0", *words)
     assert (ran.code, said in ran.err) == (2, True), ran.err
 

@@ -158,21 +158,34 @@ async function refresh() {  // a page whose tables follow the calls: fetched aga
   }
 }
 
+// A browser opens six connections to a server; a tab that nobody sees gives its own back, and catches up when it is seen.
+function live(address, received) {
+  let source = null;
+  const follow = () => {
+    const wanted = !paused && !document.hidden;
+    if (wanted && !source) source = connect(address(), received);
+    if (!wanted && source) { source.close(); source = null; if (dot) dot.classList.remove("on"); }
+  };
+  document.addEventListener("visibilitychange", follow);
+  addEventListener("pagehide", () => { if (source) source.close(); });
+  follow();
+  return follow;
+}
+
 if (table) {
-  let source = connect(table.dataset.events, merge);
+  const newest = () => Math.max(0, ...[...table.tBodies[0].rows].map((row) => Number(row.dataset.seq)));
+  const follow = live(() => table.dataset.events.replace(/after=\d+/, `after=${newest()}`), merge);
   const pause = document.querySelector("[data-pause]");
   pause.hidden = false;
   pause.addEventListener("click", () => {
     paused = !paused;
     pause.setAttribute("aria-pressed", String(paused));
     pause.textContent = paused ? "Resume" : "Pause";
-    if (paused) { source.close(); dot.classList.remove("on"); } else { source = connect(table.dataset.events, merge); }
+    follow();
   });
-  addEventListener("pagehide", () => source.close());
 } else if (regions.length && !document.body.hasAttribute("data-every")) {
   let waiting = null;
-  const source = connect("/events", () => { waiting ||= setTimeout(() => { waiting = null; refresh(); }, 400); });
-  addEventListener("pagehide", () => source.close());
+  live(() => "/events", () => { waiting ||= setTimeout(() => { waiting = null; refresh(); }, 400); });
 } else if (regions.length) {
   setInterval(() => { if (!document.hidden) refresh(); }, Number(document.body.dataset.every));
 }
