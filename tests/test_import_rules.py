@@ -46,7 +46,7 @@ ARROWS: dict[str, set[str]] = {
     "plots": {"errors", "extras", "results", "tables"},
     "jobs": {"_http", "errors", "models", "results", "tables", "wire"},
     "emulator": {"contracts"},  # its leaf `bundled`, and nothing else: see the test below
-    "fleet": {"client", "errors", "jobs", "settings"},
+    "fleet": {"_version", "client", "errors", "extras", "jobs", "settings"},
     "gateway": {"_http", "_version", "client", "errors", "models", "operations", "results", "transport", "wire"},
     "octopia": {"_http", "errors"},  # another API: it shares leaves with this one, and no flow code
     "console": {"_version", "emulator", "errors", "extras", "fleet", "jobs", "testing", "wire"},
@@ -109,7 +109,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "tqdm": ("progress",),
     "psutil": ("jobs",),
     "sqlalchemy": ("fleet", "jobs"),
-    "opentelemetry": ("observe.telemetry",),
+    "opentelemetry": ("fleet.telemetry", "observe.telemetry"),
 }
 FOR_TYPES = {("cli.serve", "starlette"), ("client", "requests"), ("client", "zeep")}
 """Imports outside those places that only type checkers see."""

@@ -343,6 +343,17 @@ def resume(name: NameArgument, *, place: PlaceOption = PLACE) -> None:
     notice(f"{name} is active")
 
 
+@app.command("run-now")
+def run_now(
+    name: NameArgument,
+    job: Annotated[str | None, typer.Argument(metavar="[JOB]", help="push, orders or changes; all by default.")] = None,
+    *,
+    place: PlaceOption = PLACE,
+) -> None:
+    """Let a merchant's jobs be due at once; running workers begin them."""
+    _with_registry(place, lambda registry: notice(f"{registry.run_now(name, job)} jobs of {name} are due now"))
+
+
 @app.command("remove")
 def remove(
     name: NameArgument,

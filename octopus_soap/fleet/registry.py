@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from sqlalchemy import delete, insert, inspect, select, update
+from sqlalchemy import and_, delete, insert, inspect, select, update
 
 from octopus_soap.errors import ConfigError, InvalidInputError, Problem
 from octopus_soap.fleet.tables import MERCHANT, RUN, SCHEDULE, prepare
@@ -209,6 +209,28 @@ class Registry:
         self._set_state(name, ACTIVE, "")
         with self._ledger.transaction() as connection:
             connection.execute(update(SCHEDULE).where(SCHEDULE.c.name == name).values(refusals=0, failures=0))
+
+    def run_now(self, name: str, job: str | None = None) -> int:
+        """Make a merchant's jobs due at once, and return how many; one that waits or is under way is left as it is.
+
+        Args:
+            name: the merchant.
+            job: only this one.
+
+        Raises:
+            ConfigError: there is no such merchant, it is not active, or it has no such job.
+        """
+        with self._ledger.transaction() as connection:
+            row = self._known(connection, name)
+            if row.state != ACTIVE:
+                raise ConfigError(f"{name} is {row.state}: {row.reason}; first: octopus-soap fleet resume {name}")
+            mine = SCHEDULE.c.name == name if job is None else and_(SCHEDULE.c.name == name, SCHEDULE.c.job == job)
+            if connection.execute(select(SCHEDULE.c.job).where(mine)).first() is None:
+                raise ConfigError(
+                    f"{name} has no job {job or 'at all'}; add one: octopus-soap fleet schedule {name} push 5m"
+                )
+            due = update(SCHEDULE).where(mine, SCHEDULE.c.enqueued_at.is_(None))
+            return connection.execute(due.values(next_at=self._ledger.now(connection))).rowcount
 
     def _set_state(self, name: str, state: str, reason: str) -> None:
         with self._ledger.transaction() as connection:

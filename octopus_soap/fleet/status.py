@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 TICK_ALARM = timedelta(seconds=30)
 _PERIODS = 3
+_WORST = 10
 _NAMED_AT_ONCE = 500  # far under what a database takes in one statement
 _RANKED = select(
     SCHEDULE.c.name,
@@ -407,6 +408,21 @@ def history(ledger: Ledger, name: str, *, most: int = 50) -> list[dict[str, Any]
         return [dict(row._mapping) for row in connection.execute(runs)]  # noqa: SLF001 - SQLAlchemy's public way to a dict
 
 
+def totals(now: FleetStatus) -> dict[str, float]:
+    """Return the numbers of a fleet that metrics report."""
+    return {
+        "late": max((job.late for job in now.jobs), default=0.0),
+        "late_jobs": sum(job.late > job.every for job in now.jobs),
+        "running": sum(job.running for job in now.jobs),
+        "failing": sum(job.failures > 0 for job in now.jobs),
+        "backlog": sum(job.backlog for job in now.jobs),
+        "held": sum(job.held for job in now.jobs),
+        "slow": sum(job.slow for job in now.jobs),
+        "alarms": len(now.alarms),
+        "tick_age": -1.0 if now.last_tick_at is None else (now.at - now.last_tick_at).total_seconds(),
+    }
+
+
 class FleetMetrics:
     """The fleet in Prometheus' form, read when it is asked for.
 
@@ -426,18 +442,23 @@ class FleetMetrics:
         for state, number in now.merchants.items():
             family.add_metric([state], number)
         yield family
-        for name, text, value in (
-            ("late_seconds_max", "the longest overdue run", max((job.late for job in now.jobs), default=0.0)),
-            ("late_jobs", "jobs overdue by more than a period", sum(job.late > job.every for job in now.jobs)),
-            ("running", "runs under way", sum(job.running for job in now.jobs)),
-            ("failing", "jobs whose last run failed", sum(job.failures > 0 for job in now.jobs)),
-            ("backlog", "keys left to be done", sum(job.backlog for job in now.jobs)),
-            ("held", "keys rejected or quarantined", sum(job.held for job in now.jobs)),
-            ("slow", "jobs in the slow queue", sum(job.slow for job in now.jobs)),
-            ("alarms", "alarms", len(now.alarms)),
+        numbers = totals(now)
+        for name, text in (
+            ("late_seconds_max", "the longest overdue run"),
+            ("late_jobs", "jobs overdue by more than a period"),
+            ("running", "runs under way"),
+            ("failing", "jobs whose last run failed"),
+            ("backlog", "keys left to be done"),
+            ("held", "keys rejected or quarantined"),
+            ("slow", "jobs in the slow queue"),
+            ("alarms", "alarms"),
         ):
+            value = numbers["late" if name == "late_seconds_max" else name]
             yield GaugeMetricFamily(f"octopus_fleet_{name}", text, value)
-        age = -1.0 if now.last_tick_at is None else (now.at - now.last_tick_at).total_seconds()
         yield GaugeMetricFamily(
-            "octopus_fleet_tick_age_seconds", "seconds since the last tick; -1 before the first", age
+            "octopus_fleet_tick_age_seconds", "seconds since the last tick; -1 before the first", numbers["tick_age"]
         )
+        worst = GaugeMetricFamily("octopus_fleet_worst_late_seconds", "the most overdue jobs, by rank", labels=["rank"])
+        for rank, job in enumerate(sorted(now.jobs, key=lambda job: -job.late)[:_WORST], 1):
+            worst.add_metric([str(rank)], job.late)
+        yield worst

@@ -280,6 +280,21 @@ def test_a_run_of_an_unknown_merchant_is_skipped_and_the_log_names_the_likely_ca
     assert "OCTOPUS_FLEET_NAME" in caplog.text
 
 
+def test_a_run_may_be_asked_for_and_what_is_under_way_or_paused_is_left_alone(desk: Desk) -> None:
+    desk.add("a", every=3_600)
+    desk.registry.schedule("a", "orders", every=3_600)
+    assert desk.registry.run_now("a", "push") == 1
+    assert desk.take() == [Due("a", "push", "push")]
+    assert desk.registry.run_now("a") == 1, "push waits in the engine"
+    assert desk.take() == [Due("a", "orders", "orders")]
+    for name, job, message in (("b", None, "no merchant 'b'"), ("a", "changes", "fleet schedule a")):
+        with pytest.raises(ConfigError, match=message):
+            desk.registry.run_now(name, job)
+    desk.registry.pause("a", "stocktaking")
+    with pytest.raises(ConfigError, match="paused: stocktaking; first: octopus-soap fleet resume a"):
+        desk.registry.run_now("a")
+
+
 def test_a_removed_merchants_run_ends_without_a_word(desk: Desk) -> None:
     desk.add("a")
     desk.later(61)
@@ -349,15 +364,15 @@ def test_merchants_come_worst_first_and_are_found_by_name_label_and_state(desk: 
         merchant(desk.ledger, "nobody")
 
 
-def test_the_history_is_kept_for_seven_days(desk: Desk) -> None:
-    desk.add("a")
-    for _ in range(3):
-        desk.later(86_400 * 4)
+def test_the_history_is_kept_for_seven_days_and_what_went_well_for_one(desk: Desk) -> None:
+    desk.add("a", every=3_600)
+    for outcome in ("failed", "held", "ok", "failed", "ok"):
+        desk.later(86_400 * 2)
         for due in desk.take():
-            desk.run(due, Ended("ok"))
-    assert len(history(desk.ledger, "a")) == 3
-    assert desk.schedule.purge() == 1
-    assert [run["outcome"] for run in history(desk.ledger, "a")] == ["ok", "ok"]
+            desk.run(due, Ended(outcome))
+    assert len(history(desk.ledger, "a")) == 5
+    assert desk.schedule.purge() == 2
+    assert [run["outcome"] for run in history(desk.ledger, "a")] == ["ok", "failed", "held"]
 
 
 def test_ten_thousand_schedules_cost_a_tick_one_statement_for_each_queue(desk: Desk) -> None:
