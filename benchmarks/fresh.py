@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -29,7 +30,12 @@ _IMPORTS = {
     "ours: OctopusClient": "from octopus_soap import OctopusClient",
     "zeep": "import zeep",
 }
-_TIMED = "import time; t = time.perf_counter(); {0}; print((time.perf_counter() - t) * 1000)"
+_TIMED = (
+    "import time; t, c = time.perf_counter(), time.process_time(); {0}; "
+    "print((time.perf_counter() - t) * 1000, (time.process_time() - c) * 1000)"
+)
+Times = tuple[float, float]
+"""Milliseconds of wall time and of processor time."""
 
 _OURS = """
 from octopus_soap import OctopusClient
@@ -74,13 +80,14 @@ def compile_all() -> None:
     _run(sys.executable, "-m", "compileall", "-q", *dict.fromkeys(map(str, [ROOT / "octopus_soap", *places])))
 
 
-def imports(name: str) -> float:
-    """Milliseconds of one import in a fresh interpreter."""
-    return float(_run(sys.executable, "-c", _TIMED.format(_IMPORTS[name])))
+def imports(name: str) -> Times:
+    """The times of one import in a fresh interpreter."""
+    wall, processor = _run(sys.executable, "-c", _TIMED.format(_IMPORTS[name])).split()
+    return float(wall), float(processor)
 
 
-def first_call(name: str, url: str) -> float:
-    """Milliseconds of a whole process that makes one call."""
+def first_call(name: str, url: str) -> Times:
+    """The times of a whole process that makes one call."""
     commands = {
         "ours": (sys.executable, "-c", _OURS),
         "zeep": (sys.executable, "-c", _ZEEP),
@@ -88,9 +95,10 @@ def first_call(name: str, url: str) -> float:
         "ext-soap": (shutil.which("php") or "php", "-r", _PHP),
     }
     program, flag, text = commands[name]
-    started = time.perf_counter()
+    started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     _run(program, flag, text.format(url=url))
-    return (time.perf_counter() - started) * 1000
+    wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall * 1000, (after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime) * 1000
 
 
 def memory(server: Server) -> tuple[float, float]:
@@ -102,7 +110,7 @@ def memory(server: Server) -> tuple[float, float]:
     return few, many
 
 
-def measure(workload: str, server: Server) -> dict[str, Callable[[], float]]:
+def measure(workload: str, server: Server) -> dict[str, Callable[[], Times]]:
     """How each participant of a cold workload is measured once."""
     if workload == "cold-import":
         return {name: lambda name=name: imports(name) for name in _IMPORTS}  # type: ignore[misc] # bound now
@@ -111,8 +119,6 @@ def measure(workload: str, server: Server) -> dict[str, Callable[[], float]]:
 
 
 def _stream(count: int, url: str) -> None:
-    import resource
-
     from octopus_soap import OctopusClient
 
     def skus() -> Iterator[str]:

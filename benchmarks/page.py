@@ -66,7 +66,7 @@ def sentences(workloads: dict[str, Any]) -> str:
     for name, others in _NOT_FASTER.items():
         ratios = {other: _over(workloads.get(name, {}), other) for other in others}
         words = [f"{ratio:.1f} times as long as {_NAMES[other]}" for other, ratio in ratios.items() if ratio > _NOTED]
-        slower += [f"{_DOINGS[name]} takes {' and '.join(words)}"] if words else []
+        slower += [f"{_DOINGS[name]} takes {', '.join(words)}"] if words else []
     third = (
         f"It is not faster everywhere: {'; '.join(slower)}."
         if slower
@@ -169,7 +169,10 @@ def figures(report: dict[str, Any]) -> str:
     days = sorted({when[:10] for when in report["measured"].values()})
     machine = ", ".join(f"{name} {value}" for name, value in report["machine"].items())
     lines = [f"{' to '.join(dict.fromkeys((days[0], days[-1])))}{', a short run' if report['quick'] else ''}"]
-    lines += [*textwrap.wrap(machine, 110), ""]
+    lines += textwrap.wrap(machine, 110)
+    if float(report["machine"]["load before"]) > float(report["machine"]["cores"]):
+        lines.append("The machine was busy with other work: read the column cpu, and no wall time.")
+    lines.append("")
     lines += [_line(table.HEAD[:_SHOWN], widths), _line(tuple("-" * width for width in widths), widths)]
     for row in body:
         lines.append(_line(row, widths) if row in whole else f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}")

@@ -120,17 +120,19 @@ class Run:
         records: dict[str, Any] = {}
         for name in ways:
             absent = self.peer(name).absent if name in NAMES else ""
-            records[name] = {"absent": absent} if absent else {"values": []}
-        for _ in range(rounds + 1):
+            records[name] = {"absent": absent} if absent else {"values": [], "cpu": []}
+        for turn in range(rounds + 1):
             for name, record in records.items():
                 if "absent" in record:
                     continue
                 try:
-                    record["values"].append(ways[name]())
+                    wall, processor = ways[name]()
                 except RuntimeError as error:
                     records[name] = {"absent": str(error)}
-        for record in records.values():  # the first round filled the disk's and Python's caches
-            record.get("values", [None]).pop(0)
+                    continue
+                if turn:  # the first round fills the disk's and Python's caches
+                    record["values"].append(wall)
+                    record["cpu"].append(processor)
         return records
 
     def report(self, description: dict[str, str]) -> dict[str, Any]:
