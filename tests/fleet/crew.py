@@ -70,7 +70,7 @@ class Crew:
         process.wait()
         del self._processes[process]
 
-    def wait_until(self, done: Callable[[], bool], seconds: float = 90) -> None:
+    def wait_until(self, done: Callable[[], bool], seconds: float = 180) -> None:
         """Wait for *done*; a process that ends by itself fails the test at once."""
         pause = threading.Event()
         for _ in range(int(seconds * 10)):

@@ -153,6 +153,25 @@ def test_a_change_of_the_registry_reaches_running_workers(place: str) -> None:
         run_until(fleet, lambda: stock_of(service, "shop-001") == {"7"})
 
 
+def test_keys_are_rotated_while_runs_read_secrets(place: str) -> None:
+    book, old, new = Book(), new_key(), new_key()
+    with shops(3) as service, fleet_of(place, book, vault=Vault(old)) as before:
+        enrol(before, service, every={"push": 1, "orders": 1})
+        rotated: list[int] = []
+
+        def done() -> bool:
+            rotated.append(fleet.registry.rotate_keys())
+            return open_orders(service) == 0
+
+        with fleet_of(place, book, vault=Vault(f"{new},{old}")) as fleet:
+            run_until(fleet, done)
+            assert max(rotated) == 3
+            assert all(job.failures == 0 for job in fleet.status().jobs)
+        with fleet_of(place, book, vault=Vault(new)) as after:
+            given = service.settings("shop-001")["authtoken"]
+            assert after.registry.settings_of("shop-001")[1].authtoken.get_secret_value() == given
+
+
 def test_no_secret_in_status_metrics_rows_logs_or_representations(place: str, caplog: pytest.LogCaptureFixture) -> None:
     book = Book()
     with shops(2) as service, fleet_of(place, book) as fleet:
