@@ -77,6 +77,8 @@ MODEL_GRADES = {
 
 KINDS = {
     "Text": "str",
+    "Count": "str",
+    "FlagText": "str",
     "Amount": "Decimal",
     "Int32": "int",
     "Int64": "int",
