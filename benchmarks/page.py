@@ -66,20 +66,20 @@ def sentences(workloads: dict[str, Any]) -> str:
     for name, others in _NOT_FASTER.items():
         ratios = {other: _over(workloads.get(name, {}), other) for other in others}
         words = [f"{ratio:.1f} times as long as {_NAMES[other]}" for other, ratio in ratios.items() if ratio > _NOTED]
-        slower += [f"{_DOINGS[name]} takes {', '.join(words)}"] if words else []
+        slower += [f"- {_DOINGS[name]} takes {', '.join(words)}."] if words else []
     third = (
-        f"It is not faster everywhere: {'; '.join(slower)}."
+        "It is not faster everywhere:\n\n" + "\n".join(slower)
         if slower
         else "None of the workloads below takes longer than with another client."
     )
-    return "\n\n".join(textwrap.fill(words, 120) for words in (first, second, third))
+    return "\n\n".join([textwrap.fill(first, 120), textwrap.fill(second, 120), third])
 
 
 _NAMES = {"ext-soap": "with PHP", "node-soap": "with node-soap", "zeep": "with zeep"}
 _DOINGS = {
-    "exist-500": "asking whether 500 SKUs exist",
-    "encode-1000": "writing 1000 updates",
-    "cold-first-call": "a whole process that makes one call",
+    "exist-500": "To ask whether 500 SKUs exist",
+    "encode-1000": "To write 1000 updates",
+    "cold-first-call": "A whole process that makes one call",
 }
 _NOT_FASTER = {
     "exist-500": ("ext-soap", "node-soap"),
