@@ -262,8 +262,8 @@ def cron(job: JobArgument, *, every: PauseOption = "15m") -> None:
     """Print a line for crontab -e that runs a job.
 
     The line changes to this folder first, so that relative paths and the ledger
-    are the same. Jobs print nothing unless there is a problem, so cron sends no
-    needless mail.
+    are the same. A job prints a line for every run, which cron sends by mail: add
+    >>jobs.log 2>&1 to keep it in a file instead.
     """
     command = _command(job)
     times = _times(seconds_of(every))
