@@ -39,7 +39,7 @@ fleet-demo: $(VENV)/.dev  ## run the jobs of 200 merchants (MERCHANTS=, RETAIL=f
 test: $(VENV)/.dev  ## run the tests; with ALL=1 also the long ones, which start many processes or other tools
 	$(BIN)/python -m pytest $(if $(ALL),,-m "not long")
 
-mutants: $(VENV)/.dev  ## make 148 one-line faults in a copy of the package; say which the tests do not notice (WORDS="retry leases")
+mutants: $(VENV)/.dev  ## make about 150 one-line faults in a copy of the package; say which the tests do not notice (WORDS="retry leases")
 	$(BIN)/python -m tests.mutants $(WORDS)
 
 check: $(VENV)/.dev  ## types and lint
