@@ -297,7 +297,7 @@ class Operations:
                 members that may be left out; the client's choice by default.
 
         Returns:
-            The service's answers in input order; items it said no to are `.rejected` with its words.
+            The service's answers in input order; rejected items are in `.rejected` with its messages.
 
         Raises:
             InvalidInputError: refused before anything was sent, every offending index listed.
@@ -379,7 +379,7 @@ class Operations:
                 members that may be left out; the client's choice by default.
 
         Returns:
-            The service's answers in input order; items it said no to are `.rejected` with its words.
+            The service's answers in input order; rejected items are in `.rejected` with its messages.
 
         Raises:
             InvalidInputError: refused before anything was sent, every offending index listed.

@@ -332,7 +332,7 @@ class BatchResult(Sequence[T]):
 
     @property
     def rejected(self) -> Outcomes[T]:
-        """Outcomes the service said no to."""
+        """Outcomes that the service rejected."""
         return self._with(OutcomeStatus.REJECTED)
 
     @property
@@ -538,7 +538,7 @@ class Progress:
         done: inputs that have an outcome by now.
         total: inputs in all; None while a stream has not ended.
         failed: inputs so far that are failed, unknown or not sent.
-        rejected: inputs so far that the service said no to or does not know.
+        rejected: inputs so far that the service rejected or does not know.
         batches: batches finished.
     """
 

@@ -80,10 +80,10 @@ def numbers_of(skus: Sequence[str]) -> list[ItemQuantityAndPrice]:
 
 @app.task(bind=True, acks_late=True, max_retries=20)
 def push_stock(self: Task, skus: list[str]) -> dict[str, str]:
-    """Send the stock and price of each SKU as they are now. Return the service's words on those it said no to."""
+    """Send the stock and price of each SKU as they are now. Return its messages on rejected items."""
     try:
         result = shop().update_item_quantity_and_price_list(numbers_of(skus))
-    except BatchError as error:  # part of it is done; the rest is worth another task, unless the service said no to it
+    except BatchError as error:  # part of it is done; the rest is worth another task, unless it was rejected
         if not error.retryable:
             raise
         left = [item.sku for item in error.result.retry_inputs()]
@@ -141,5 +141,5 @@ if __name__ == "__main__":
         "--demo", action="store_true", required=True, help="a worker here, against the embedded service"
     )
     parser.parse_args()
-    print("said no to:", demo())
+    print("rejected:", demo())
     sys.exit(0)

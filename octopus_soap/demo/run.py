@@ -50,7 +50,7 @@ class Step:
         items: how many things were sent or asked for.
         calls: requests the service saw.
         batches: requests that a list was cut into, or windows; 0 for operations on one thing.
-        rejected: what the service said no to.
+        rejected: the items that the service rejected.
         seconds: how long it took.
     """
 
