@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures.thread  # noqa: F401 # pyright: ignore[reportUnusedImport] - it cannot be imported once the main thread has returned
+import os
 import random
 import secrets
 import threading
@@ -13,10 +14,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
+from weakref import WeakSet
 
 from pydantic import SecretStr
 
 from octopus_soap._http import is_loopback, retry_after
+from octopus_soap.engine.breaker import Breaker
 from octopus_soap.engine.catalogue import Catalogue, NoSuchOperationError
 from octopus_soap.engine.context import Context, SizeMemory
 from octopus_soap.engine.deadline import Deadline, each_within
@@ -56,6 +59,26 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+_breakers: WeakSet[Breaker] = WeakSet()
+
+
+def _breaker_of(settings: OctopusSettings) -> Breaker | None:
+    if settings.breaker_failures is None:
+        return None
+    breaker = Breaker(settings.breaker_failures, settings.breaker_seconds, time.monotonic, threading.Lock)
+    _breakers.add(breaker)
+    return breaker
+
+
+def _after_fork() -> None:
+    for breaker in _breakers:  # another thread of the parent may have held its lock, or have been the one that tries
+        breaker.reset()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 class _Client(Operations, Surface):
     """What both clients are: settings, contract, and what their calls share."""
 
@@ -91,6 +114,7 @@ class _Client(Operations, Surface):
         self._stop: threading.Event | None = None
         self._memory = SizeMemory()
         self._credentials = CredentialState()
+        self._breaker = _breaker_of(self.settings)
         redactor = Redactor(self.settings.secrets())
         utc_suffix = "Z" if self.settings.utc_suffix else ""
         contract = load_contract(self.settings.wsdl)
@@ -127,6 +151,7 @@ class _Client(Operations, Surface):
                 lambda reply: retry_after(reply.headers),
                 (self._stop or threading.Event()).is_set,  # without a stop, an event that is never set
                 self._observer,
+                self._breaker,
             ),
             account_id=SecretStr(settings.sent_account_id),
             batch_sizes=settings.batch_sizes,
@@ -203,7 +228,8 @@ class _Client(Operations, Surface):
         settings = self.settings if timeout is None else self.settings.changed(ping_timeout=timeout)
         context = self._context
         once = replace(context.config.policy, max_attempts=1, total=settings.ping_timeout)
-        return ping(replace(context, config=replace(context.config, policy=once)))
+        # A ping asks the service, whatever the breaker says, and changes nothing about it.
+        return ping(replace(context, config=replace(context.config, policy=once, breaker=None)))
 
     @property
     def learned_batch_sizes(self) -> dict[str, tuple[int, int]]:

@@ -9,6 +9,7 @@ OctopusError
 ├── InvalidInputError (ValueError)    refused before the first byte was sent; .problems lists every one
 ├── TransportError                    no complete HTTP answer
 │   ├── ConnectFailedError            nothing was sent: DNS, refused, TLS, no free connection
+│   │   └── CircuitOpenError          nothing was sent: the circuit breaker is open; .retry_after
 │   └── TimedOutError (TimeoutError)  connect, read or total limit passed
 ├── HttpStatusError                   an HTTP status that is no SOAP answer
 │   └── RateLimitedError              429, or 503 with Retry-After beyond the cap; .retry_after
@@ -267,6 +268,20 @@ class ConnectFailedError(TransportError):
     """Nothing was sent: DNS failure, connection refused, TLS failure, or no free connection in time."""
 
     hint = "is the endpoint right and the service up? `octopus-soap doctor` looks closer"
+
+
+class CircuitOpenError(ConnectFailedError):
+    """Nothing was sent: the client's circuit breaker is open, because several requests in a row had failed.
+
+    Attributes:
+        retry_after: seconds until the next request may be sent.
+    """
+
+    hint = "wait `.retry_after` seconds and call again; client.ping() asks the service in spite of the breaker"
+
+    def __init__(self, message: str, *, retry_after: float = 0.0, info: CallInfo | None = None) -> None:
+        super().__init__(message, info=info)
+        self.retry_after = retry_after
 
 
 class TimedOutError(TransportError, TimeoutError):

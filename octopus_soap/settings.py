@@ -153,6 +153,11 @@ class OctopusSettings(BaseModel):
     safety: dict[str, Safety] = Field(default_factory=dict[str, Safety])
     """Overrides of safety classes (read, idempotent, unsafe) by wire name of the operation."""
 
+    breaker_failures: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Failures in a row after which nothing is sent for a while (a circuit breaker). Default: none."""
+    breaker_seconds: Seconds = 30.0
+    """Seconds for which nothing is sent once `breaker_failures` is reached; after that, one request tries."""
+
     ping_timeout: Seconds = 5.0
     """Seconds for a whole `ping`."""
 

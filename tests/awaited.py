@@ -78,6 +78,9 @@ class AwaitedClient:
         view._loop, view._client = self._loop, self._client.with_options(**options)
         return view
 
+    def ping(self, **options: Any) -> Any:
+        return self._loop.wait_for(self._client.ping(**options))
+
     def close(self) -> None:
         self._loop.wait_for(self._client.aclose())
         if not self._loop.loop.is_closed():

@@ -24,6 +24,7 @@ HUNG_UP = 141  # 128 + SIGPIPE
 # By class name, so that nothing is imported to explain an error. In the words of a shell: the `hint` of an error is for
 # Python code.
 HINTS = {
+    "CircuitOpenError": "wait as long as it says and try again; octopus-soap ping asks the service now",
     "ConnectFailedError": "is the endpoint right and the service running? octopus-soap doctor checks both",
     "TimedOutError": "try again; if it stays slow, raise OCTOPUS_READ_TIMEOUT or lower OCTOPUS_BATCH_SIZES",
     "AuthenticationError": "check OCTOPUS_AUTHTOKEN, OCTOPUS_MERCHANTNAME and OCTOPUS_ACCESSID",

@@ -102,5 +102,5 @@ class Context:
     memory: SizeMemory = field(default_factory=SizeMemory)
 
     def unobserved(self) -> Context:
-        """Return the same context for a dry run: nothing of it is counted or reported."""
-        return replace(self, config=replace(self.config, observer=NULL_OBSERVER))
+        """Return the same context for a dry run: nothing of it is counted or reported, and no breaker stops it."""
+        return replace(self, config=replace(self.config, observer=NULL_OBSERVER, breaker=None))

@@ -63,6 +63,9 @@ class Send:
 
     *left*, if it is given, says how many seconds the whole call has left; `time_left` minds both limits.
 
+    *gate*, if it is given, is asked immediately before the exchange, after any wait for its turn. A `SendFailure` it
+    returns is the answer, and nothing is sent.
+
     Unless *whole*, the driver answers a status of 200 with the first part of the body, and with `more` in the reply if
     that is not all of it.
     """
@@ -72,6 +75,7 @@ class Send:
     unwanted: Callable[[], bool]
     whole: bool = True
     left: Callable[[], float] | None = None
+    gate: Callable[[], SendFailure | None] | None = None
 
     def time_left(self) -> float:
         """Return the seconds the exchange may take, asked when it begins."""

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar, overload
 
+from octopus_soap.engine.breaker import Passage, Sign, sign_of
 from octopus_soap.engine.effects import Attempt, Compute, Flow, Send, SendFailure, Sleep
 from octopus_soap.engine.retry import FailureKind, RetryPolicy, Verdict, classify, decide
 from octopus_soap.errors import (
@@ -44,6 +45,7 @@ from octopus_soap.safety import Safety
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from octopus_soap.engine.breaker import Breaker
     from octopus_soap.engine.context import Context
     from octopus_soap.models.replies import Reads
     from octopus_soap.results import ItemOutcome
@@ -97,6 +99,9 @@ class Observer(Protocol):
     def retrying(self, info: CallInfo, kind: FailureKind, pause: float, /) -> None:
         """Note that an attempt failed with *kind*, and another follows after *pause* seconds."""
 
+    def breaker(self, info: CallInfo, error: OctopusError | None, /) -> None:
+        """Note that an attempt changed the circuit breaker: failed with *error* and opened it, or closed it."""
+
     def finished(self, trace: RequestTrace, /) -> None:
         """Note that a request ended."""
 
@@ -117,6 +122,9 @@ class _NullObserver:
 
     def retrying(self, info: CallInfo, kind: FailureKind, pause: float, /) -> None:
         del info, kind, pause
+
+    def breaker(self, info: CallInfo, error: OctopusError | None, /) -> None:
+        del info, error
 
     def finished(self, trace: RequestTrace, /) -> None:
         del trace
@@ -155,6 +163,7 @@ class CallConfig:
         retry_after: reads a reply's `Retry-After` header as seconds.
         stopped: returns True once the caller wants no further batch or attempt.
         observer: gets a report of each request and batch.
+        breaker: shared by all calls of a client; None for no circuit breaker.
     """
 
     policy: RetryPolicy
@@ -164,6 +173,7 @@ class CallConfig:
     retry_after: Callable[[Reply], float | None]
     stopped: Callable[[], bool] = lambda: False
     observer: Observer = NULL_OBSERVER
+    breaker: Breaker | None = None
 
 
 @dataclass(slots=True)
@@ -322,12 +332,23 @@ def perform(request: Request, config: CallConfig, conclude: Callable[[RequestEnd
 
 def attempts(trace: RequestTrace, request: Request, config: CallConfig) -> Flow[RequestEnd]:
     """Send *request* until it is answered, refused, or not worth another attempt."""
+    breaker = config.breaker
+    return _attempts(trace, request, config, None) if breaker is None else _guarded(trace, request, config, breaker)
+
+
+def _guarded(trace: RequestTrace, request: Request, config: CallConfig, breaker: Breaker) -> Flow[RequestEnd]:
+    with Passage(breaker) as passage:
+        return (yield from _attempts(trace, request, config, passage))
+
+
+def _attempts(trace: RequestTrace, request: Request, config: CallConfig, passage: Passage | None) -> Flow[RequestEnd]:
     policy, info, lost = config.policy, trace.info, 0
     while True:
         attempt = Attempt(request.operation, request.action, request.body, info.request_id, info.attempts + 1)
         trace.begun = attempt.number
-        answer: Reply | SendFailure = yield Send(
-            attempt, max(0.0, policy.total - info.elapsed), config.stopped, request.whole
+        gate = None if passage is None else passage.gate
+        answer: Reply | SendFailure = (None if passage is None else passage.refusal()) or (
+            yield Send(attempt, max(0.0, policy.total - info.elapsed), config.stopped, request.whole, gate=gate)
         )
         info = _note_answer(trace, attempt, answer)
         retry_after: float | None = None
@@ -353,6 +374,7 @@ def attempts(trace: RequestTrace, request: Request, config: CallConfig) -> Flow[
                     if decoded.enveloped
                     else None,
                 )
+                _learn(passage, trace, config, Sign.ANSWERED)
                 return RequestResult(decoded, decoded.refusal, info, lost)
         if isinstance(error, FaultError):
             trace.info = info = replace(info, fault_code=error.fault_code)
@@ -366,7 +388,8 @@ def attempts(trace: RequestTrace, request: Request, config: CallConfig) -> Flow[
             chance=config.chance(),
             retry_after=retry_after,
         )
-        last = isinstance(answer, SendFailure) and answer.last
+        opened = _learn(passage, trace, config, sign_of(answer, kind), error)
+        last = opened or (isinstance(answer, SendFailure) and answer.last)
         if decision.verdict is Verdict.RETRY and not last and not config.stopped():
             config.observer.retrying(info, kind, decision.pause)
             if decision.pause > 0:
@@ -383,6 +406,22 @@ def attempts(trace: RequestTrace, request: Request, config: CallConfig) -> Flow[
             final = TransportError(f"{error.message}; an earlier attempt may have been carried out")
             final.__cause__ = error.with_info(info)
         return RequestFailure(final.with_info(info), kind, info, lost)
+
+
+def _learn(
+    passage: Passage | None,
+    trace: RequestTrace,
+    config: CallConfig,
+    sign: Sign,
+    error: OctopusError | None = None,
+) -> bool:
+    """Note in the circuit breaker how an attempt ended; return True if it is open, so that none may follow."""
+    if passage is None:
+        return False
+    changed = passage.ended(sign, "" if error is None else error.message)
+    if changed is not None:
+        config.observer.breaker(trace.info, error if changed else None)
+    return passage.is_open()
 
 
 def _note_answer(trace: RequestTrace, attempt: Attempt, answer: Reply | SendFailure) -> CallInfo:

@@ -24,7 +24,7 @@ class FailureKind(StrEnum):
     NOT_SENT = "not_sent"
     """DNS, refused, TLS: nothing left."""
     BUSY = "busy"
-    """This client's own limits gave it no turn within the total limit, or a stop came first: nothing left."""
+    """This client's limits gave it no turn in time, a stop came first, or its circuit breaker is open: nothing left."""
     STALE = "stale"
     """A reused connection was closed and not one byte came back."""
     AMBIGUOUS = "ambiguous"

@@ -12,7 +12,8 @@ A hook is called where the work is done: in the caller's thread, in the worker t
 several at once), or on the event loop. It must not wait. What it raises is logged once and breaks no call.
 
 Of one request, `RequestStarted` comes first, then a `RetryScheduled` per repeat, then `RequestFinished`, and
-`DriftSeen` if its answer had members the models do not have. `RequestFinished` comes however the request ends, also by
+`DriftSeen` if its answer had members the models do not have. `BreakerOpened` or `BreakerClosed` comes between them if
+an attempt changed the circuit breaker. `RequestFinished` comes however the request ends, also by
 a cancelled task or Ctrl-C. Of one batch of a list call, `ItemRejected` comes per item the service rejected, then
 `BatchDone`. No event holds a secret; `ItemRejected` alone names an item. Every event has the `client_label` of the
 settings, which tells the clients of a process apart, such as those of a fleet's merchants.
@@ -71,6 +72,38 @@ class RetryScheduled:
     failure: str
     pause: float
     elapsed: float
+    client_label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerOpened:
+    """The client's circuit breaker opened: for `breaker_seconds` nothing is sent. Also if the one that tried failed.
+
+    Attributes:
+        operation: wire name of the request whose failure opened it.
+        request_id: our id of that request.
+        error: class name of its failure, such as `TimedOutError`.
+        client_label: the label of the client; empty if it has none.
+    """
+
+    operation: str
+    request_id: str
+    error: str
+    client_label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerClosed:
+    """The service answered the request that tried: everything is sent again.
+
+    Attributes:
+        operation: wire name of that request.
+        request_id: our id of it.
+        client_label: the label of the client; empty if it has none.
+    """
+
+    operation: str
+    request_id: str
     client_label: str = ""
 
 
@@ -161,7 +194,16 @@ class BatchDone:
     client_label: str = ""
 
 
-Event: TypeAlias = RequestStarted | RetryScheduled | RequestFinished | DriftSeen | ItemRejected | BatchDone
+Event: TypeAlias = (
+    RequestStarted
+    | RetryScheduled
+    | BreakerOpened
+    | BreakerClosed
+    | RequestFinished
+    | DriftSeen
+    | ItemRejected
+    | BatchDone
+)
 """What a hook is called with."""
 
 _UNFINISHED = frozenset({"failed", "unknown", "not_sent"})
@@ -197,7 +239,7 @@ def log_events(logger: logging.Logger | None = None, level: int = logging.INFO) 
 
     Requests and batches begun or ended well are logged at *level* and DEBUG: a finished request at *level*, its start
     and a finished batch at DEBUG. A failed request, a repeat, drift, a rejected item and a batch with inputs that are
-    not done are WARNINGs.
+    not done are WARNINGs, and a circuit breaker that opens or closes.
 
     Args:
         logger: where to; `octopus_soap.events` by default.
@@ -218,21 +260,26 @@ def log_events(logger: logging.Logger | None = None, level: int = logging.INFO) 
     return hook
 
 
+_WARNINGS: dict[type, str] = {
+    RetryScheduled: "is repeated",
+    BreakerOpened: "opened the circuit breaker",
+    BreakerClosed: "closed the circuit breaker",
+    DriftSeen: "answered with unknown members",
+    ItemRejected: "rejected an item",
+}
+
+
 def _worded(event: Event, level: int) -> tuple[str, int]:
     match event:
         case RequestStarted():
             return "started", logging.DEBUG
-        case RetryScheduled():
-            return "is repeated", logging.WARNING
         case RequestFinished():
             return ("finished", level) if event.ok else ("failed", logging.WARNING)
-        case DriftSeen():
-            return "answered with unknown members", logging.WARNING
-        case ItemRejected():
-            return "rejected an item", logging.WARNING
         case BatchDone():
             whole = _UNFINISHED.isdisjoint(event.counts)
             return ("batch done", logging.DEBUG) if whole else ("batch left items undone", logging.WARNING)
+        case _:
+            return _WARNINGS[type(event)], logging.WARNING
 
 
 def _facts(event: Event) -> dict[str, Any]:

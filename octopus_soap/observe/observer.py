@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from octopus_soap.engine.request import RequestTrace
     from octopus_soap.engine.retry import FailureKind
-    from octopus_soap.errors import RejectedError
+    from octopus_soap.errors import OctopusError, RejectedError
     from octopus_soap.observe.events import Event
     from octopus_soap.results import CallInfo, ItemOutcome
 
@@ -52,6 +52,7 @@ class Counters:
         drift: members of answers the models do not know, as `Type.Member`, with how often each came.
         sent_bytes: request bodies that left or may have left, each attempt counted.
         received_bytes: reply bodies, decompressed.
+        breaker_opened: times the circuit breaker opened.
     """
 
     requests: int
@@ -65,6 +66,7 @@ class Counters:
     drift: dict[str, int]
     sent_bytes: int
     received_bytes: int
+    breaker_opened: int = 0
 
     def _repr_html_(self) -> str:
         from octopus_soap import display  # noqa: PLC0415 - only a notebook asks
@@ -89,6 +91,7 @@ class Tally:
         self._lock = threading.Lock()
         self._begun = self._requests = self._attempts = self._retries = 0
         self._batches = self._rejections = self._sent = self._received = 0
+        self._breaker_opened = 0
         self._failures: Counter[str] = Counter()
         self._items: Counter[str] = Counter()
         self._drift: Counter[str] = Counter()
@@ -104,6 +107,11 @@ class Tally:
         """A repeat was decided on."""
         with self._lock:
             self._retries += 1
+
+    def opened(self) -> None:
+        """The circuit breaker opened."""
+        with self._lock:
+            self._breaker_opened += 1
 
     def finished(
         self, *, attempts: int, sent: int, received: int, failure: str | None, drift: Mapping[str, int]
@@ -150,6 +158,7 @@ class Tally:
                 drift=dict(self._drift),
                 sent_bytes=self._sent,
                 received_bytes=self._received,
+                breaker_opened=self._breaker_opened,
             )
 
     def after_fork(self) -> None:
@@ -257,6 +266,18 @@ class ClientObserver:
 
             facts = (info.operation, info.request_id, info.attempts, kind.value, pause, info.elapsed)
             self._hook(RetryScheduled(*facts, self._label))
+
+    def breaker(self, info: CallInfo, error: OctopusError | None, /) -> None:
+        """The circuit breaker opened because of *error*, or closed."""
+        if error is not None:
+            self.tally.opened()
+        if self._hook is not None:
+            from octopus_soap.observe.events import BreakerClosed, BreakerOpened  # noqa: PLC0415 - only a hook needs events
+
+            if error is None:
+                self._hook(BreakerClosed(info.operation, info.request_id, self._label))
+            else:
+                self._hook(BreakerOpened(info.operation, info.request_id, type(error).__name__, self._label))
 
     def finished(self, trace: RequestTrace, /) -> None:
         """A request ended."""

@@ -22,6 +22,7 @@ account ids or texts of the service; those of metrics have few values.
 | `octopus_soap.items`: inputs of list calls | {item} | `octopus_soap.outcome` |
 | `octopus_soap.rejections` | {item} | |
 | `octopus_soap.drift`: unknown members of answers | {member} | |
+| `octopus_soap.breaker_opened`: openings of a circuit breaker | {opening} | |
 
 The span's parent is the one that is current where the call is made: in the caller's thread, in the threads of a call of
 several batches, in a task. While the request runs, its span is the current one: spans of an HTTP instrumentation
@@ -37,6 +38,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from octopus_soap._version import __version__
 from octopus_soap.observe.events import (
     BatchDone,
+    BreakerClosed,
+    BreakerOpened,
     DriftSeen,
     ItemRejected,
     RequestFinished,
@@ -100,6 +103,9 @@ class OpenTelemetryEvents:
         self._drift = meter.create_counter(
             "octopus_soap.drift", "{member}", "Members of answers that the models do not have."
         )
+        self._breaker = meter.create_counter(
+            "octopus_soap.breaker_opened", "{opening}", "Times a circuit breaker opened."
+        )
         self._open: dict[str, _Open] = {}
         self._lock = threading.Lock()
 
@@ -118,6 +124,8 @@ class OpenTelemetryEvents:
                     self._items.add(times, {"rpc.method": method, "octopus_soap.outcome": outcome})
             case ItemRejected():
                 self._rejections.add(1, {"rpc.method": method})
+            case BreakerOpened() | BreakerClosed():
+                self._switched(event, method)
             case DriftSeen():
                 self._drift.add(sum(event.members.values()), {"rpc.method": method})
 
@@ -135,6 +143,15 @@ class OpenTelemetryEvents:
         token = context.attach(trace.set_span_in_context(span))
         with self._lock:
             self._open[event.request_id] = _Open(span, token, time.perf_counter(), attributes)
+
+    def _switched(self, event: BreakerOpened | BreakerClosed, method: str) -> None:
+        opened = isinstance(event, BreakerOpened)
+        if opened:
+            self._breaker.add(1, {"rpc.method": method})
+        with self._lock:
+            open_ = self._open.get(event.request_id)
+        if open_ is not None:
+            open_.span.add_event("breaker opened" if opened else "breaker closed")
 
     def _repeat(self, event: RetryScheduled, method: str) -> None:
         self._retries.add(1, {"rpc.method": method, "octopus_soap.failure": event.failure})

@@ -360,11 +360,16 @@ class AsyncDriver:
     # -- one exchange ------------------------------------------------------------------------------------------
 
     async def exchange(
-        self, exchange: Attempt, limit: float, opened: list[_OpenBody] | None = None
+        self,
+        exchange: Attempt,
+        limit: float,
+        opened: list[_OpenBody] | None = None,
+        gate: Callable[[], SendFailure | None] | None = None,
     ) -> Reply | SendFailure:
         """Make one HTTP exchange within *limit* seconds, the wait for its turn included.
 
-        A body is received in parts and added to *opened*, if that is given.
+        A body is received in parts and added to *opened*, if that is given. *gate* is asked last: what it returns is
+        the answer, and nothing is sent.
 
         Raises:
             ClientClosedError: the client was closed.
@@ -373,6 +378,9 @@ class AsyncDriver:
         waited = await here.turns.take(limit, self._stop)
         if isinstance(waited, SendFailure):
             return waited
+        if gate is not None and (refused := gate()) is not None:
+            here.turns.release()
+            return refused
         started = time.monotonic() - waited
         before, made = len(opened or ()), list[_Stream]()
         token = _made_here.set(made)
@@ -509,11 +517,16 @@ class AsyncDriver:
                             answer = stopped()
                         elif effect.whole:
                             answer = await self.exchange(
-                                effect.attempt, effect.limit if effect.left is None else effect.time_left()
+                                effect.attempt,
+                                effect.limit if effect.left is None else effect.time_left(),
+                                gate=effect.gate,
                             )
                         else:
                             answer = await self.exchange(
-                                effect.attempt, effect.limit if effect.left is None else effect.time_left(), opened
+                                effect.attempt,
+                                effect.limit if effect.left is None else effect.time_left(),
+                                opened,
+                                effect.gate,
                             )
                 case Receive():
                     answer = await self._receive(effect.more)

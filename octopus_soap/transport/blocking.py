@@ -189,6 +189,7 @@ class BlockingDriver:
         limit: float,
         abandoned: threading.Event | None = None,
         opened: list[_OpenBody] | None = None,
+        gate: Callable[[], SendFailure | None] | None = None,
     ) -> Reply | SendFailure:
         """Make one HTTP exchange within *limit* seconds, the wait for its turn included.
 
@@ -197,6 +198,7 @@ class BlockingDriver:
             limit: seconds.
             abandoned: once set, the answer is no longer wanted.
             opened: takes a body that is to be received in parts; without it the whole body is read.
+            gate: asked last; what it returns is the answer, and nothing is sent.
 
         Raises:
             ClientClosedError: the client was closed.
@@ -211,6 +213,9 @@ class BlockingDriver:
         waited = turns.take(limit, self._stop, abandoned)
         if isinstance(waited, SendFailure):
             return waited
+        if gate is not None and (refused := gate()) is not None:
+            turns.release()
+            return refused
         started = time.monotonic() - waited
         until, more = MovingDeadline(started + limit), None
         until.until = started + limit
@@ -364,11 +369,16 @@ class BlockingDriver:
                 case Send():
                     if not effect.whole:
                         answer = self.exchange(
-                            effect.attempt, effect.limit if effect.left is None else effect.time_left(), opened=opened
+                            effect.attempt,
+                            effect.limit if effect.left is None else effect.time_left(),
+                            opened=opened,
+                            gate=effect.gate,
                         )
                     elif beside is None:
                         answer = self.exchange(
-                            effect.attempt, effect.limit if effect.left is None else effect.time_left()
+                            effect.attempt,
+                            effect.limit if effect.left is None else effect.time_left(),
+                            gate=effect.gate,
                         )
                     else:
                         with beside.room:  # the wait for it counts to no limit: nothing of this request has begun
@@ -381,6 +391,7 @@ class BlockingDriver:
                                     effect.attempt,
                                     effect.limit if effect.left is None else effect.time_left(),
                                     beside.abandoned,
+                                    gate=effect.gate,
                                 )
                             )
                 case Receive():

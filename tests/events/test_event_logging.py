@@ -11,6 +11,8 @@ import pytest
 
 from octopus_soap import (
     BatchDone,
+    BreakerClosed,
+    BreakerOpened,
     CallInfo,
     DriftSeen,
     ItemRejected,
@@ -30,6 +32,8 @@ CASES = [
     (RetryScheduled("GetItemList", "id-1", 1, "throttled", 2.0, 0.5), "GetItemList is repeated", "WARNING"),
     (RequestFinished("GetItemList", "id-1", INFO), "GetItemList finished", "INFO"),
     (RequestFinished("GetItemList", "id-1", INFO, "abandoned"), "GetItemList failed", "WARNING"),
+    (BreakerOpened("GetItemList", "id-1", "TimedOutError"), "GetItemList opened the circuit breaker", "WARNING"),
+    (BreakerClosed("GetItemList", "id-1"), "GetItemList closed the circuit breaker", "WARNING"),
     (DriftSeen("GetItemList", "id-1", {"Item.New": 3}), "GetItemList answered with unknown members", "WARNING"),
     (ItemRejected("UploadItem", None, "A-1", "no"), "UploadItem rejected an item", "WARNING"),
     (BatchDone("GetItemList", 0, {"ok": 5}, 1, 0.1), "GetItemList batch done", "DEBUG"),

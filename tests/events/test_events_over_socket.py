@@ -220,7 +220,7 @@ def test_ctrl_c_under_way_tells_that_the_request_was_abandoned(shop: Emulator, c
     events: list[Any] = []
     client = client_of(on_event=events.append)
 
-    def interrupted(*_: Any) -> Any:
+    def interrupted(*_: Any, **__: Any) -> Any:
         raise KeyboardInterrupt
 
     exchange_by(client, interrupted)

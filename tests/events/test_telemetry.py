@@ -211,9 +211,9 @@ def test_while_a_request_runs_its_span_is_the_current_one(shop: Emulator, otel: 
     seen: list[Any] = []
     exchange = exchange_of(client)
 
-    def watching(*args: Any) -> Any:
+    def watching(*args: Any, **given: Any) -> Any:
         seen.append(trace.get_current_span().get_span_context().span_id)
-        return exchange(*args)
+        return exchange(*args, **given)
 
     exchange_by(client, watching)
     client.is_sku_exist("A")

@@ -12,6 +12,8 @@ from octopus_soap import (
     BatchDone,
     BatchError,
     BatchResult,
+    BreakerClosed,
+    BreakerOpened,
     CallInfo,
     Counters,
     CustomFieldMapping,
@@ -210,7 +212,7 @@ def hear(event: Event) -> None:
         case RequestFinished():
             assert_type(event.info, CallInfo)
             assert_type(event.failure, str | None)
-        case RequestStarted() | RetryScheduled() | DriftSeen():
+        case RequestStarted() | RetryScheduled() | BreakerOpened() | BreakerClosed() | DriftSeen():
             assert_type(event.request_id, str)
         case ItemRejected():
             assert_type(event.index, int | None)
