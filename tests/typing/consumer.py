@@ -115,7 +115,7 @@ assert_type(client.custom_field_mapping.stream(mappings), Generator[BatchResult[
 # results
 found = client.get_item_list(["A"])
 assert_type(found[0], InventoryItem)
-assert_type(found[0:1], list[InventoryItem])
+assert_type(found[0:1], BatchResult[InventoryItem])
 assert_type([item.sku for item in found], list[str | None])
 assert_type(found.by_key(), dict[str, InventoryItem])
 assert_type(found.outcomes, tuple[ItemOutcome[InventoryItem], ...])
