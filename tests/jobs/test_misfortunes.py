@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import sys
@@ -9,6 +10,7 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -26,7 +28,6 @@ from tests.jobs.shops import Clock, confirmed, sell, states
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from octopus_soap import OctopusClient
     from octopus_soap.emulator import Emulator
@@ -326,6 +327,37 @@ def test_a_file_that_is_away_for_a_moment_does_not_end_a_loop(tmp_path: Path) ->
 
     assert every(0, job, stop=stop, on_error=told.append, on_report=told.append) == 2
     assert [type(one).__name__ for one in told] == ["FileNotFoundError", "Report"]
+
+
+def test_a_cancelled_task_stops_its_job_as_the_page_about_jobs_shows_it(
+    service: Emulator, client: OctopusClient, make_ledger: Callable[..., Ledger]
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "jobs.md").read_text(encoding="utf-8")
+    recipe = next(code for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "def run_job" in code)
+    names: dict[str, Any] = {"threading": threading}
+    exec(recipe.partition("report = ")[0], names)
+    ledger, seen = make_ledger(), list[bool]()
+    push = StockPush(client, ledger)
+
+    async def cancelled() -> None:
+        loop = asyncio.get_running_loop()
+
+        def run(rows: list[dict[str, Any]], stop: threading.Event) -> Report:
+            loop.call_soon_threadsafe(task.cancel)
+            seen.append(stop.wait(30))
+            return push.run(rows, stop=stop)
+
+        task = asyncio.create_task(names["run_job"](run, [{"sku": "A", "stock": 5}]))
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        seen.append(True)
+
+    service.store.add_item("A", Stock="1")
+    asyncio.run(cancelled())
+    assert seen == [True, True], "the stop token was set, and the task ended after its job"
+    assert stock(service) == {"A": "1"}
+    report = asyncio.run(names["run_job"](push.run, [{"sku": "A", "stock": 5}]))
+    assert (report.exit_code, stock(service)) == (0, {"A": "5"}), "the next run is not locked out"
 
 
 def test_a_worker_that_confirms_nothing_does_not_wait_for_confirmations(
