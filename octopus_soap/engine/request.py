@@ -306,7 +306,10 @@ def perform(request: Request, config: CallConfig, conclude: Callable[[RequestEnd
     end: RequestEnd | None = None
     config.observer.started(trace.info)
     try:
-        end = yield from attempts(trace, request, config)
+        breaker = config.breaker
+        end = yield from (
+            attempts(trace, request, config) if breaker is None else guarded(trace, request, config, breaker)
+        )
         if isinstance(end, RequestFailure):
             trace.error, trace.kind = end.error, end.kind
         elif end.refusal is not None and (request.safety is Safety.READ or not end.decoded.rows):
@@ -330,18 +333,19 @@ def perform(request: Request, config: CallConfig, conclude: Callable[[RequestEnd
         del trace, end, rejected  # a raised error's traceback holds this frame, which must not hold the error
 
 
-def attempts(trace: RequestTrace, request: Request, config: CallConfig) -> Flow[RequestEnd]:
-    """Send *request* until it is answered, refused, or not worth another attempt."""
-    breaker = config.breaker
-    return _attempts(trace, request, config, None) if breaker is None else _guarded(trace, request, config, breaker)
-
-
-def _guarded(trace: RequestTrace, request: Request, config: CallConfig, breaker: Breaker) -> Flow[RequestEnd]:
+def guarded(trace: RequestTrace, request: Request, config: CallConfig, breaker: Breaker) -> Flow[RequestEnd]:
+    """Do what `attempts` does, as far as *breaker* lets it."""
     with Passage(breaker) as passage:
-        return (yield from _attempts(trace, request, config, passage))
+        end = yield from attempts(trace, request, config, passage)
+        if isinstance(end, RequestResult):
+            _learn(passage, trace, config, Sign.ANSWERED)
+        return end
 
 
-def _attempts(trace: RequestTrace, request: Request, config: CallConfig, passage: Passage | None) -> Flow[RequestEnd]:
+def attempts(
+    trace: RequestTrace, request: Request, config: CallConfig, passage: Passage | None = None
+) -> Flow[RequestEnd]:
+    """Send *request* until it is answered, refused, or not worth another attempt."""
     policy, info, lost = config.policy, trace.info, 0
     while True:
         attempt = Attempt(request.operation, request.action, request.body, info.request_id, info.attempts + 1)
@@ -374,7 +378,6 @@ def _attempts(trace: RequestTrace, request: Request, config: CallConfig, passage
                     if decoded.enveloped
                     else None,
                 )
-                _learn(passage, trace, config, Sign.ANSWERED)
                 return RequestResult(decoded, decoded.refusal, info, lost)
         if isinstance(error, FaultError):
             trace.info = info = replace(info, fault_code=error.fault_code)
@@ -388,7 +391,7 @@ def _attempts(trace: RequestTrace, request: Request, config: CallConfig, passage
             chance=config.chance(),
             retry_after=retry_after,
         )
-        opened = _learn(passage, trace, config, sign_of(answer, kind), error)
+        opened = passage is not None and _learn(passage, trace, config, sign_of(answer, kind), error)
         last = opened or (isinstance(answer, SendFailure) and answer.last)
         if decision.verdict is Verdict.RETRY and not last and not config.stopped():
             config.observer.retrying(info, kind, decision.pause)
@@ -409,15 +412,13 @@ def _attempts(trace: RequestTrace, request: Request, config: CallConfig, passage
 
 
 def _learn(
-    passage: Passage | None,
+    passage: Passage,
     trace: RequestTrace,
     config: CallConfig,
     sign: Sign,
     error: OctopusError | None = None,
 ) -> bool:
     """Note in the circuit breaker how an attempt ended; return True if it is open, so that none may follow."""
-    if passage is None:
-        return False
     changed = passage.ended(sign, "" if error is None else error.message)
     if changed is not None:
         config.observer.breaker(trace.info, error if changed else None)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from octopus_soap.engine.effects import Compute, Effect, Flow, Receive, SendFailure
 from octopus_soap.engine.outcomes import outcomes_of_rows
-from octopus_soap.engine.request import RequestFailure, RequestTrace, attempts, request_for
+from octopus_soap.engine.request import RequestFailure, RequestTrace, attempts, guarded, request_for
 from octopus_soap.engine.retry import classify
 from octopus_soap.errors import OctopusError
 from octopus_soap.results import BatchResult, CallInfo
@@ -116,7 +116,11 @@ class RowStream(Generic[T]):
             del trace  # it holds the error, whose traceback holds this frame
 
     def _answered(self, trace: RequestTrace) -> _Steps:
-        end = yield from attempts(trace, self._request, self._context.config)
+        request, config = self._request, self._context.config
+        breaker = config.breaker
+        end = yield from (
+            attempts(trace, request, config) if breaker is None else guarded(trace, request, config, breaker)
+        )
         if isinstance(end, RequestFailure):
             trace.kind, failed = end.kind, end.error
             try:
