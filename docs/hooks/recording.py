@@ -162,7 +162,8 @@ class Recorder:
 
     def at_prompt(self) -> bool:
         """True if the shell waits for a command."""
-        return self.terminal.text().endswith("\n$ ") or self.terminal.text() == "$ "
+        text = self.terminal.text().rstrip("\n")  # lines of a bar that was taken away stay below, empty
+        return text.endswith("\n$ ") or text == "$ "
 
 
 @contextmanager
