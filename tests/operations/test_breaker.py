@@ -20,7 +20,7 @@ from octopus_soap import (
     OctopusError,
     TransportError,
 )
-from octopus_soap.emulator import Fault, Reset, Status
+from octopus_soap.emulator import Fault, Hang, Reset, Status
 from octopus_soap.engine.breaker import Breaker, Passage, Sign, sign_of
 from octopus_soap.engine.effects import SendFailure
 from octopus_soap.engine.retry import FailureKind
@@ -130,6 +130,21 @@ def test_refusals_rejections_and_throttling_are_answers_and_it_is_off_by_default
     default = make_client(max_attempts=1)
     for _ in range(12):
         assert type(failure(lambda: default.get_item_quantity("A"))) is TransportError
+
+
+def test_a_request_that_waits_for_its_turn_while_the_breaker_opens_is_not_sent(service, make_client, clock):
+    client = make_client(breaker_failures=1, max_attempts=1, max_connections=1, read_timeout=0.5)
+    service.script.on("*").do(Hang())
+    with ThreadPoolExecutor(4) as pool:
+        errors = list(pool.map(lambda _: failure(lambda: client.is_sku_exist("A")), range(4)))
+    names = [type(error).__name__ for error in errors]
+    assert set(names) == {"CircuitOpenError", "TimedOutError"}
+    sent = names.count("TimedOutError")
+    assert sent <= 2, "at most the next in line had its turn before the failure was judged"
+    assert len(service.calls) == client.counters.attempts == sent
+    service.script.clear()
+    clock.now += 30
+    assert client.is_sku_exist("A") is False, "those that were refused gave their turns back"
 
 
 # -- by hand -----------------------------------------------------------------------------------------------------------
