@@ -686,8 +686,8 @@ FAULTS = [
     ),
     Fault(
         "transport/asynchronous.py",
-        "            here.turns.release()",
-        "            here.turns.wake_all()",
+        "                here.turns.release()",
+        "                here.turns.wake_all()",
         ("faults/test_every_operation_async.py", "asynchronous"),
         "an asynchronous client hangs once it has made max_connections calls",
     ),
