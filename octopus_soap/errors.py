@@ -67,6 +67,14 @@ def register_mask(mask: SecretMask) -> None:
     _masks[number] = weakref.ref(mask, lambda _: _masks.pop(number, None))
 
 
+def _known_masks() -> tuple[weakref.ref[SecretMask], ...]:
+    while True:
+        try:
+            return tuple(_masks.values())
+        except RuntimeError:  # a client was made in another thread, or the collector ended one, meanwhile
+            continue
+
+
 def safe_text(text: str, limit: int = 2048, *, lines: bool = False) -> str:
     """Return text that a service may have sent as it may be shown: no secret, no control character, not too long.
 
@@ -78,7 +86,7 @@ def safe_text(text: str, limit: int = 2048, *, lines: bool = False) -> str:
         lines: Keep line ends.
     """
     text = text[: 16 * limit]
-    for known in tuple(_masks.values()):
+    for known in _known_masks():
         if (mask := known()) is not None:
             text = mask.text(text)
     return clip("\n".join(map(one_line, text.split("\n"))) if lines else one_line(text), limit)

@@ -169,7 +169,7 @@ def test_a_failure_envelope_where_none_is_expected_is_understood_too(call: Row, 
         f"<Status>Failure</Status></{call}Result></{call}Response></s:Body></s:Envelope>"
     )
     client = proven()
-    exchange_by(client, lambda *_: Reply(200, {}, body.encode(), 0.1))
+    exchange_by(client, lambda *_, **__: Reply(200, {}, body.encode(), 0.1))
     error = catch(call, client)
     if call.is_list:
         assert {outcome.status.value for outcome in error.result.outcomes} == {"failed"}  # type: ignore[attr-defined]

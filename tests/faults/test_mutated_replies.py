@@ -68,7 +68,7 @@ def client() -> OctopusClient:
 def answered_with(call: Row, body: bytes) -> Any:
     """What the call makes of *body*: its result, or its error."""
     view = client().with_options()
-    exchange_by(view, lambda *_: Reply(200, {"content-type": "text/xml"}, body, 0.0))
+    exchange_by(view, lambda *_, **__: Reply(200, {"content-type": "text/xml"}, body, 0.0))
     try:
         return call(view)
     except OctopusError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -212,3 +213,27 @@ def test_files_that_may_hold_orders_are_their_owners_whatever_the_umask(tmp_path
         os.umask(before)
     assert modes.keys() >= {"ledger.sqlite", "ledger.sqlite-wal", "order", "orders.csv"}
     assert set(modes.values()) == {0o600}, modes
+
+
+def test_an_error_that_is_made_while_clients_come_and_go_is_masked_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The collector may end a client, or another thread make one, while the masks are gone through."""
+    from octopus_soap import errors
+
+    class Mask:
+        def text(self, value: str) -> str:
+            return value.replace("canary", "***")
+
+    class Changing(dict[int, Any]):
+        changed = 0
+
+        def values(self) -> Any:
+            if self.changed < 2:
+                self.changed += 1
+                raise RuntimeError("dictionary changed size during iteration")
+            return super().values()
+
+    mask = Mask()
+    monkeypatch.setattr("octopus_soap.errors._masks", Changing({1: weakref.ref(mask)}))
+    assert errors.safe_text("a canary") == "a ***"

@@ -96,7 +96,7 @@ class Target:
         )
         prove_credentials(self._client)
         self._reply = Reply(200)
-        exchange_by(self._client, lambda *_: self._reply)  # the network is the fuzzer's
+        exchange_by(self._client, lambda *_, **__: self._reply)  # the network is the fuzzer's
 
     def __call__(self, data: bytes) -> None:
         if len(data) < 2:
