@@ -68,7 +68,7 @@ def python_value(value: Any) -> Any:
     kind = type(value)
     if kind in _PYTHONS_OWN:
         return value
-    if kind.__name__ in {"NAType", "NaTType"}:  # pandas' own, known by name: nobody needs pandas for this
+    if kind.__name__ in {"NAType", "NaTType"}:  # pandas' own, known by name, so that pandas is not needed for this
         raise refused(f"{value!r} holds nothing; leave the member out, or give None, which is sent as null")
     if getattr(value, "nanosecond", 0):
         raise refused("has nanoseconds, and the service's time ends at microseconds; use value.floor('us')")

@@ -103,7 +103,7 @@ CASES = [pytest.param(answer, kind, id=f"{answer.name}-{kind}") for answer in AN
 def test_a_read(answer: Answer, kind: str) -> None:
     with served(answer, kind) as (server, client):
         assert outcome(lambda: client.get_item_quantity("A")) == answer.read, answer.source
-        if answer.closes:  # a request sent before the end arrives is lost with the connection, whoever wrote the client
+        if answer.closes:  # a request sent before the end arrives is lost with the connection, in any client
             server.ended.wait(10)
         assert client.get_item_quantity("B") == 8, "the next call gets its own answer"
         if not answer.differs:

@@ -158,7 +158,7 @@ async function refresh() {  // a page whose tables follow the calls: fetched aga
   }
 }
 
-// A browser opens six connections to a server; a tab that nobody sees gives its own back, and catches up when it is seen.
+// A browser opens six connections to a server; a hidden tab gives its own back, and catches up when it is seen.
 function live(address, received) {
   let source = null;
   const follow = () => {
