@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
 _KINDS = {"str": "TEXT", "int": "NUMBER", "float": "NUMBER", "path": "PATH", "file": "FILE", "directory": "FOLDER"}
 _KIND = re.compile(r"<(?:list\[)?(.*?)\]?>")
@@ -33,8 +34,8 @@ class Command(TyperCommand):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help: in frames, or plainly in a terminal too narrow for them."""
-        _plain_if_narrow(self)
-        super().format_help(ctx, formatter)
+        with _plain_if_narrow(self):
+            super().format_help(ctx, formatter)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The line of usage in pieces, where a required argument is its bare name."""
@@ -50,8 +51,8 @@ class Group(TyperGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help: in frames, or plainly in a terminal too narrow for them."""
-        _plain_if_narrow(self)
-        super().format_help(ctx, formatter)
+        with _plain_if_narrow(self):
+            super().format_help(ctx, formatter)
 
 
 class Application(typer.Typer):
@@ -67,10 +68,16 @@ class Application(typer.Typer):
         return super().command(name, cls=Command, **options)
 
 
-def _plain_if_narrow(command: Any) -> None:
-    """Give up the frames where they would cut the names of options, which people copy."""
+@contextmanager
+def _plain_if_narrow(command: Any) -> Generator[None]:
+    """Give up the frames if they would cut the names of options, which people copy; for this help only."""
+    before = command.rich_markup_mode
     if shutil.get_terminal_size().columns < _FRAMED:
         command.rich_markup_mode = None
+    try:
+        yield
+    finally:
+        command.rich_markup_mode = before
 
 
 def _labelled(parameters: Iterable[Any], context: Any) -> list[Any]:

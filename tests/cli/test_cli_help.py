@@ -101,3 +101,13 @@ def test_the_manual_page_has_every_command_once_and_man_reads_it_without_a_warni
         read = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, env=os.environ | {"MANWIDTH": "80"})  # fmt: skip
         assert read.stderr == ""
         assert "octopus-soap items search" in read.stdout
+
+
+def test_help_in_a_narrow_terminal_leaves_the_next_one_as_it_was(shell: Any, monkeypatch: Any) -> None:
+    words = ("call", "GetItemList", "--help")
+    monkeypatch.setenv("COLUMNS", "80")
+    framed = shell(*words).out
+    monkeypatch.setenv("COLUMNS", "40")
+    assert shell(*words).out != framed
+    monkeypatch.setenv("COLUMNS", "80")
+    assert shell(*words).out == framed
