@@ -982,7 +982,7 @@ FAULTS = [
         "a second whose orders cannot be listed is forgotten, with its orders",
     ),
     Fault(
-        "jobs/windows.py",
+        "jobs/order_download.py",
         "Window(border, window.end)",
         "Window(border + SHORTEST, window.end)",
         ("jobs/test_order_windows.py",),
@@ -1031,14 +1031,14 @@ FAULTS = [
         "an order that is split over stores is confirmed for one store only",
     ),
     Fault(
-        "jobs/order_records.py",
+        "jobs/order_listing.py",
         'MASK if name.replace("_", "").casefold() in _MASKED and inner else',
         "MASK if name.casefold() in _MASKED and inner else",
         _INBOX,
         "card numbers are stored in the ledger",
     ),
     Fault(
-        "jobs/order_records.py",
+        "jobs/order_listing.py",
         '_VOLATILE = frozenset({"number_of_matches", "last_update_date", "store_id"})',
         '_VOLATILE = frozenset({"number_of_matches", "store_id"})',
         _INBOX,

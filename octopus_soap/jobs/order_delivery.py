@@ -13,8 +13,7 @@ from octopus_soap.errors import OctopusError
 from octopus_soap.jobs.handlers import FREE, HandlerRunner
 from octopus_soap.jobs.leases import lock_in_order
 from octopus_soap.jobs.order_download import CHANGED_AFTERWARDS
-from octopus_soap.jobs.order_listing import list_orders
-from octopus_soap.jobs.order_records import OrderRecord, order_of, record_of
+from octopus_soap.jobs.order_listing import OrderRecord, list_orders, order_of, record_of
 from octopus_soap.jobs.reports import reason_of
 from octopus_soap.jobs.tables import CHANGED, HANDLED, KEPT, ORDERS, QUARANTINED, WAITING
 from octopus_soap.models import OrderCriteria, OrderResponseItem
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from octopus_soap.client import OctopusClient
     from octopus_soap.jobs.handlers import HandlerRunner
     from octopus_soap.jobs.leases import Lease
-    from octopus_soap.jobs.order_records import InboxOptions
+    from octopus_soap.jobs.order_listing import InboxOptions
     from octopus_soap.jobs.reports import Report
 
 NOT_READABLE = "it cannot be read"

@@ -1,5 +1,13 @@
 """Downloading: from the service's list into the ledger, window by window, before anybody sees an order.
 
+Windows. `GetOrderList` has no paging, only a creation time from and to. So a span of time is read window by window,
+oldest first. Windows share their borders, as whether the service counts a border in is not documented, and the orders'
+ids show doubles. A window that fails for what is in it (too many orders for one reply, one order the service cannot
+write) is cut to a part, down to one second; the parts that work are kept. A second that cannot be listed is a gap:
+written down, read around, tried again later. After a cut, windows grow again while replies stay small. A window is cut
+only if the service answers another question: if it does not, the service is down, and no window would do. No clock is
+needed: the open end is a date that lies after every order.
+
 The watermark is the newest creation time seen in an order of the service's, and is written in the transaction that
 stores the orders up to it. Each run reads from an overlap before it to the open end, so neither this machine's
 clock nor a wrong time zone of up to the overlap hides an order. A *sweep* reads what lies before that too, now and
@@ -8,17 +16,13 @@ confirmed.
 
 A service may list fewer orders than it says match. Then the watermark stays where it is, so that the next listing, when
 these are confirmed, has the others.
-
-A window that fails is cut smaller only if the service answers another question: if it does not, the service
-is down, and no window would do. A second that cannot be listed is a gap: written down, read around, tried again later.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import and_, delete, or_, select, update
 
@@ -33,8 +37,7 @@ from octopus_soap.errors import (
     RateLimitedError,
 )
 from octopus_soap.jobs.leases import lock_in_order
-from octopus_soap.jobs.order_listing import Listing, list_orders, listing_of
-from octopus_soap.jobs.order_records import NAMELESS, OrderRecord
+from octopus_soap.jobs.order_listing import ANOTHER, NAMELESS, list_orders, listing_of, merge_equal, pair
 from octopus_soap.jobs.reports import reason_of
 from octopus_soap.jobs.tables import (
     CHANGED,
@@ -48,18 +51,17 @@ from octopus_soap.jobs.tables import (
     UNREAD,
     WAITING,
 )
-from octopus_soap.jobs.windows import EARLIEST, LATEST, Window, Windows
 from octopus_soap.models import OrderCriteria
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from sqlalchemy import ColumnElement, Connection, Row
 
     from octopus_soap.client import OctopusClient
     from octopus_soap.jobs.ledger import Ledger
-    from octopus_soap.jobs.order_records import InboxOptions
+    from octopus_soap.jobs.order_listing import InboxOptions, Listing, OrderRecord
     from octopus_soap.jobs.reports import Report
 
 CHANGED_AFTERWARDS = (
@@ -69,19 +71,132 @@ CHANGED_AFTERWARDS = (
 NOT_LISTED = "not listed"
 """The notice of an order that the service no longer lists: it was confirmed elsewhere, or is gone."""
 
-_EMPTY_WINDOW = Window(datetime(1999, 12, 31, tzinfo=UTC), datetime(1999, 12, 31, 0, 0, 1, tzinfo=UTC))
-"""A window no order lies in: asked to see whether the service answers at all."""
 _PROBE_SECONDS = 1.0
 _AHEAD = timedelta(days=1)
 _MICROSECOND = timedelta(microseconds=1)
-_ANOTHER = "~"
-"""What the keys of orders have that share their id with another one."""
 _AT_ONCE = 500
 """Keys in one statement, far under what a database takes."""
 _MOST_LOCKED = 10_000
 _SERVER_ERROR = 500
 _KNOWN = [column for column in ORDERS.c if column.name not in {"raw", "typed"}]
 """What is read of orders that a listing shows again; of long listings that is nearly all."""
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+"""Before every order."""
+LATEST = datetime(2079, 1, 1, tzinfo=UTC)
+"""After every order, and a date that even SQL Server's smalldatetime holds: the open end of a window."""
+SHORTEST = timedelta(seconds=1)
+
+_LONG = timedelta(days=28)
+_PARTS_OF_LONG, _PARTS = 8, 4
+"""What a window is cut to: a reply that is too big costs more than some that are small."""
+_SMALL = 50
+"""Orders in a reply that is small whatever the limits are."""
+_PATIENCE = 16
+"""Windows in a row that went through before a longer one is tried against the evidence."""
+
+
+# -- windows ----------------------------------------------------------------------------------------------------------
+
+
+class Window(NamedTuple):
+    """Creation times from and to, both inclusive."""
+
+    begin: datetime
+    end: datetime
+
+    @property
+    def span(self) -> timedelta:
+        """How long it is."""
+        return self.end - self.begin
+
+    @property
+    def open(self) -> bool:
+        """True if it ends at `LATEST`: everything from its begin on."""
+        return self.end >= LATEST
+
+    def __str__(self) -> str:
+        return f"{self.begin:%Y-%m-%dT%H:%M:%SZ} to {'the newest' if self.open else f'{self.end:%Y-%m-%dT%H:%M:%SZ}'}"
+
+
+class Windows:
+    """The windows that cover a span of time, one after the other: take `current`, read it, and call `read` or `failed`.
+
+    Args:
+        begin: where the span begins; an inclusive time of the service's.
+        end: where it ends; `LATEST` for no end.
+        width: length of a window that is known to fit; None to try the whole span first.
+        skip: windows that are read by somebody else; the span is read around them, their borders included.
+    """
+
+    def __init__(
+        self,
+        begin: datetime,
+        end: datetime = LATEST,
+        width: timedelta | None = None,
+        skip: Iterable[Window] = (),
+    ) -> None:
+        self.width = width
+        self._left = list(reversed(_around(Window(begin, end), skip))) if begin <= end else []
+        self._most = 0
+        self._streak = 0
+
+    @property
+    def current(self) -> Window | None:
+        """The window to read next; None at the end of the span."""
+        if not self._left:
+            return None
+        window = self._left[-1]
+        if self.width is None or window.span <= self.width:
+            return window
+        border = window.begin + self.width
+        self._left[-1:] = [Window(border, window.end), Window(window.begin, border)]
+        return self._left[-1]
+
+    def read(self, orders: int) -> None:
+        """The current window was read and had *orders* orders."""
+        self._left.pop()
+        if self.width is None:
+            return
+        self._most, self._streak = max(self._most, orders), self._streak + 1
+        if 2 * orders <= max(self._most, _SMALL) or self._streak >= _PATIENCE:
+            self._streak = 0
+            self.width *= 2
+            if self.width >= LATEST - EARLIEST:
+                self.width = None
+
+    def failed(self) -> Window | None:
+        """The current window failed for what is in it: it is cut; one that is too short for that is left out.
+
+        Returns:
+            The window left out; None if it was cut.
+        """
+        window = self._left[-1]
+        self._most, self._streak = 0, 0
+        if window.span <= SHORTEST:
+            return self._left.pop()
+        parts = _PARTS_OF_LONG if window.span > _LONG else _PARTS
+        self.width = timedelta(seconds=-(-window.span // (parts * SHORTEST)))  # whole seconds, rounded up
+        return None
+
+
+def _around(span: Window, skip: Iterable[Window]) -> list[Window]:
+    """What is left of *span* without *skip*, oldest first."""
+    left: list[Window] = []
+    begin = span.begin
+    for gap in sorted(skip):
+        if gap.begin >= span.end or gap.end <= begin:
+            continue
+        if gap.begin > begin:
+            left.append(Window(begin, gap.begin))
+        begin = max(begin, gap.end)
+    return [*left, Window(begin, span.end)] if begin < span.end or not left else left
+
+
+_EMPTY_WINDOW = Window(datetime(1999, 12, 31, tzinfo=UTC), datetime(1999, 12, 31, 0, 0, 1, tzinfo=UTC))
+"""A window no order lies in: asked to see whether the service answers at all."""
+
+
+# -- one run ----------------------------------------------------------------------------------------------------------
 
 
 class Download:
@@ -335,7 +450,7 @@ class Download:
         self._ledger.reach("orders.stored")
         report.add("downloaded", len(fresh))
         report.add("other_status", others + len(unwanted))
-        report.add("same_id", sum(1 for order in fresh if _ANOTHER in order.key))
+        report.add("same_id", sum(1 for order in fresh if ANOTHER in order.key))
 
     def _this(self, key: str) -> tuple[ColumnElement[bool], ...]:
         return ORDERS.c.channel == self._ledger.channel, ORDERS.c.key == key
@@ -406,64 +521,6 @@ class Download:
                 "due_at": now + self._options.backoff.after(tries),
             }
         return {"state": WAITING, "due_at": now}
-
-
-def merge_equal(found: Sequence[OrderRecord]) -> list[OrderRecord]:
-    """Return the orders of a listing, those that are listed twice once, with the stores of both."""
-    merged: dict[tuple[str, str], OrderRecord] = {}
-    for order in found:
-        same = merged.get((order.key, order.content))
-        stores = order.stores if same is None else tuple(dict.fromkeys((*same.stores, *order.stores)))
-        merged[order.key, order.content] = replace(order if same is None else same, stores=stores)
-    return list(merged.values())
-
-
-def pair(
-    orders: Sequence[OrderRecord], known: Sequence[Row[Any]]
-) -> tuple[list[OrderRecord], list[tuple[Row[Any], OrderRecord]]]:
-    """Separate new orders from those that are stored.
-
-    An id alone does not name an order: shops use numbers again, and the parts of a split order share one. So a row is
-    the same order if it has the same content, or else the same id, creation time and store. Any other order with a
-    stored id is another one, and gets a key of its own: `id~2`.
-
-    Returns:
-        The new orders, and the stored rows with what is listed of each.
-    """
-    by_id: dict[str, list[Row[Any]]] = {}
-    for row in known:
-        by_id.setdefault(row.order_id or row.key, []).append(row)
-    groups: dict[str, list[OrderRecord]] = {}
-    for order in orders:
-        groups.setdefault(order.order_id or order.key, []).append(order)
-    fresh: list[OrderRecord] = []
-    again: list[tuple[Row[Any], OrderRecord]] = []
-    for name, group in groups.items():
-        rows, left = list(by_id.get(name, ())), list(group)
-        taken = {row.key for row in rows}
-        for same in (_same_content, _same_order):
-            for order in list(left):
-                if (found := next((row for row in rows if same(row, order)), None)) is not None:
-                    rows.remove(found)
-                    left.remove(order)
-                    again.append((found, order))
-        for order in left:
-            keys = (order.key, *(f"{order.key}{_ANOTHER}{n}" for n in range(2, len(taken) + 3)))
-            key = next(key for key in keys if key not in taken)
-            taken.add(key)
-            fresh.append(replace(order, key=key))
-    return fresh, again
-
-
-def _same_content(row: Row[Any], order: OrderRecord) -> bool:
-    return order.content in {row.content, row.handled_content}
-
-
-def _same_order(row: Row[Any], order: OrderRecord) -> bool:
-    stores = json.loads(row.stores)
-    if row.placed is not None and order.placed is not None and row.placed != order.placed:
-        return False
-    return not stores or not order.stores or not set(stores).isdisjoint(order.stores)
 
 
 def _never_handled(row: Row[Any]) -> bool:

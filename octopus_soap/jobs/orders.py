@@ -51,7 +51,7 @@ from octopus_soap.jobs.leases import has_exited, lock_in_order
 from octopus_soap.jobs.order_confirm import STILL_LISTED, Confirmation, OrderConfirmer
 from octopus_soap.jobs.order_delivery import OrderDeliverer, OrderDelivery, OrderHandler
 from octopus_soap.jobs.order_download import Download
-from octopus_soap.jobs.order_records import InboxOptions
+from octopus_soap.jobs.order_listing import InboxOptions
 from octopus_soap.jobs.reports import Backoff, KeyProblem, Report, reason_of, report_held
 from octopus_soap.jobs.tables import (
     CHANGED,

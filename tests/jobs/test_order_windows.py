@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octopus_soap.jobs.windows import EARLIEST, LATEST, SHORTEST, Window, Windows
+from octopus_soap.jobs.order_download import EARLIEST, LATEST, SHORTEST, Window, Windows
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
