@@ -61,6 +61,7 @@ if TYPE_CHECKING:
         UpdateItemResponse,
         VariationInfo,
     )
+    from octopus_soap.models.declarations import OmittedChoice, OmittedValues, Safety
     from octopus_soap.observe.events import (
         BatchDone,
         BreakerClosed,
@@ -87,7 +88,6 @@ if TYPE_CHECKING:
         Removal,
         TableOptions,
     )
-    from octopus_soap.safety import OmittedChoice, OmittedValues, Safety
     from octopus_soap.settings import OctopusSettings
     from octopus_soap.transport.lookup import AsyncLookup, Lookup
 
@@ -155,6 +155,7 @@ _HOMES = {
         "UpdateItemResponse",
         "VariationInfo",
     ],
+    "models.declarations": ["OmittedChoice", "OmittedValues", "Safety"],
     "results": [
         "APIResult",
         "Answer",
@@ -167,7 +168,6 @@ _HOMES = {
         "Removal",
         "TableOptions",
     ],
-    "safety": ["OmittedChoice", "OmittedValues", "Safety"],
     "settings": ["OctopusSettings"],
     "transport.lookup": ["AsyncLookup", "Lookup"],
 }

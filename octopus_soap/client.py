@@ -27,11 +27,10 @@ from octopus_soap.engine.inputs import unverified
 from octopus_soap.engine.operation import AsyncSurface, BlockingSurface, Surface
 from octopus_soap.engine.request import CallConfig, CredentialState
 from octopus_soap.engine.retry import RetryPolicy
-from octopus_soap.errors import ClientClosedError
-from octopus_soap.extras import needed
+from octopus_soap.errors import ClientClosedError, needed
+from octopus_soap.models.declarations import Safety
 from octopus_soap.observe.observer import ClientObserver, Tally
 from octopus_soap.operations import OPERATIONS, Operations
-from octopus_soap.safety import Safety
 from octopus_soap.settings import OctopusSettings
 from octopus_soap.wire.codec import Codec
 from octopus_soap.wire.redact import Redactor
@@ -46,11 +45,11 @@ if TYPE_CHECKING:
     from octopus_soap.engine.batch import BatchCall
     from octopus_soap.engine.effects import Flow
     from octopus_soap.engine.row_stream import RowStream
+    from octopus_soap.models.declarations import OmittedChoice
     from octopus_soap.observe.events import Event
     from octopus_soap.observe.health import Health
     from octopus_soap.observe.observer import Counters
     from octopus_soap.results import BatchResult
-    from octopus_soap.safety import OmittedChoice
     from octopus_soap.transport.asynchronous import AsyncDriver
 
     OmittedSetting = OmittedChoice | Mapping[str, OmittedChoice]

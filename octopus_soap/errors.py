@@ -39,13 +39,14 @@ import sys
 import traceback
 import warnings
 import weakref
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from octopus_soap._http import clip, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
     from datetime import datetime
 
     from octopus_soap.results import BatchResult, CallInfo
@@ -532,3 +533,23 @@ class PushRefusedError(OctopusError):
     def __init__(self, message: str, *, zeroed: int, changed: int, catalogue: int, cheaper: int = 0) -> None:
         super().__init__(message)
         self.zeroed, self.changed, self.catalogue, self.cheaper = zeroed, changed, catalogue, cheaper
+
+
+@contextmanager
+def needed(for_what: str, extra: str, module: str) -> Generator[None]:
+    """Import *module* inside this block; if it is not installed, the error names the extra that installs it.
+
+    Args:
+        for_what: what needs it, as the error begins.
+        extra: the extra of this package that installs it.
+        module: its name; if another module is missing, that error is left alone.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] != module:
+            raise
+        raise ConfigError(f"{for_what} needs {module}: pip install 'octopus-soap[{extra}]'") from None

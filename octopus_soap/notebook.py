@@ -113,7 +113,8 @@ def _is_ours(path: str, names: dict[str, Any]) -> bool:
 
 def choices(argument: str) -> list[str]:
     """Return the values an argument of this name may have, anywhere in the package; empty if there is no list."""
-    from octopus_soap import models, safety, tables  # noqa: PLC0415 - only who presses Tab waits for it
+    from octopus_soap import models, tables  # noqa: PLC0415 - needed only when Tab is pressed
+    from octopus_soap.models.declarations import OmittedValues  # noqa: PLC0415 - as above
 
     payment, shipping = models.PaymentStatusCode, models.ShippingStatusCode
     known: dict[str, Any] = {
@@ -123,7 +124,7 @@ def choices(argument: str) -> list[str]:
         "columns": ("used", "all"),
         "backend": tables.Backend,
         "by": tables.OrderGroup,
-        "omitted_values": safety.OmittedValues,
+        "omitted_values": OmittedValues,
         "status": payment,
         "payment_status": payment,
         "payment_status_filter": payment,

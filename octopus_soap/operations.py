@@ -18,9 +18,8 @@ from octopus_soap.engine import inputs, outcomes
 from octopus_soap.engine.inputs import BatchRule, ListCall
 from octopus_soap.engine.operation import OPERATIONS, SingleCall, confirming, listing, page, single
 from octopus_soap.errors import Problem
-from octopus_soap.models.replies import Nothing, OneOf, RowsOf, ScalarOf
+from octopus_soap.models.declarations import Nothing, OmittedChoice, OneOf, RowsOf, Safety, ScalarOf
 from octopus_soap.results import BatchResult, Progress, Removal
-from octopus_soap.safety import OmittedChoice, Safety
 
 if TYPE_CHECKING:  # for annotations alone: `Operation.body` gives them to those who read them at run time
     from octopus_soap.models import (

@@ -13,8 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from octopus_soap import tables
-from octopus_soap.errors import InvalidInputError, Problem
-from octopus_soap.extras import needed
+from octopus_soap.errors import InvalidInputError, Problem, needed
 from octopus_soap.results import OutcomeStatus
 
 if TYPE_CHECKING:

@@ -1,19 +1,22 @@
-"""What a call gives back: `BatchResult`, one `ItemOutcome` per input, and the `CallInfo` of each request."""
+"""Results of calls: `BatchResult`, one `ItemOutcome` per input, the `CallInfo` of each request, the progress bar."""
 
 from __future__ import annotations
 
 import inspect
+import sys
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, overload
 
-from octopus_soap.errors import BatchError, InvalidInputError, OctopusError, Problem, RejectedError
+from octopus_soap.errors import BatchError, InvalidInputError, OctopusError, Problem, RejectedError, needed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from os import PathLike
     from typing import Unpack
 
@@ -547,6 +550,83 @@ class Progress:
     failed: int = 0
     rejected: int = 0
     batches: int = 0
+
+
+class Reporter:
+    """Shows the progress of one list call after each batch, or passes it on.
+
+    Args:
+        progress: what the caller gave; None and False show nothing.
+
+    Raises:
+        InvalidInputError: it is neither a bool nor callable.
+        ConfigError: it is True and tqdm is not installed; nothing was sent.
+    """
+
+    def __init__(self, progress: Callable[[Progress], object] | bool | None) -> None:  # noqa: FBT001 - as the caller gave it
+        given: Any = progress  # callers without a type checker give anything
+        self._make_bar: Any = _tqdm() if given is True else None
+        self._bar: Any = None
+        self._callback: Any = None if isinstance(given, bool) else given
+        if not (given is None or isinstance(given, bool) or callable(given)):
+            problem = Problem(
+                "expected True for a progress bar, or what is called with each Progress",
+                field="progress",
+                value=repr(progress)[:60],
+            )
+            raise InvalidInputError([problem])
+
+    @property
+    def wanted(self) -> bool:
+        """True if there is a bar or a callable."""
+        return self._make_bar is not None or self._callback is not None
+
+    @contextmanager
+    def shown(self, operation: str, total: int | None) -> Generator[None]:
+        """Show the bar while the call runs: at 0 from the start, and closed however the call ends.
+
+        Args:
+            operation: wire name, the bar's title.
+            total: inputs in all; None for a stream.
+        """
+        if self._make_bar is None:
+            yield
+            return
+        self._bar = self._make_bar(total=total, desc=operation, unit=" items", **_place(self._make_bar))
+        try:
+            yield
+        finally:
+            self._bar.close()
+
+    def report(self, progress: Progress) -> None:
+        """Show *progress*, or pass it to the caller's own callable, which may raise."""
+        if self._bar is not None:
+            counts = {"failed": progress.failed, "rejected": progress.rejected, "batches": progress.batches}
+            self._bar.set_postfix(counts, refresh=False)
+            self._bar.update(progress.done - self._bar.n)
+        elif self._callback is not None:
+            self._callback(progress)
+
+
+def _place(bar: Any) -> dict[str, Any]:
+    """Return where and how wide *bar* is drawn.
+
+    A notebook colours what is written to stderr like an error, so a bar of text goes to stdout there. With ipywidgets
+    the bar is a widget.
+    """
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    in_notebook = type(shell).__name__ == "ZMQInteractiveShell"
+    if in_notebook and not bar.__module__.startswith("tqdm.notebook"):
+        return {"file": sys.stdout, "ncols": 100}
+    return {"dynamic_ncols": True}
+
+
+def _tqdm() -> Any:
+    with needed("progress=True", "notebook", "tqdm"), warnings.catch_warnings():
+        # Without ipywidgets tqdm draws its bar as text in a notebook too, which is what we want and no warning.
+        warnings.simplefilter("ignore")
+        from tqdm.auto import tqdm  # type: ignore[import-untyped] # noqa: PLC0415 - tqdm ships no types, and is an extra
+    return tqdm
 
 
 @dataclass(frozen=True, slots=True)

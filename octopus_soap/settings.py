@@ -31,8 +31,8 @@ from octopus_soap._http import fits_header, is_loopback
 from octopus_soap._version import __version__
 from octopus_soap.contracts.bundled import operation_names
 from octopus_soap.errors import ConfigError
+from octopus_soap.models.declarations import OmittedValues, Safety
 from octopus_soap.profile_file import profiles_file
-from octopus_soap.safety import OmittedValues, Safety
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

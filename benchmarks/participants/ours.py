@@ -13,7 +13,7 @@ from benchmarks import payloads
 from benchmarks.participants import Prepared
 from octopus_soap import AsyncOctopusClient, OctopusClient, OctopusSettings
 from octopus_soap.models import InventoryItem, ItemQuantityAndPrice, StoreStockInfo
-from octopus_soap.models.replies import RowsOf
+from octopus_soap.models.declarations import RowsOf
 from octopus_soap.wire.faults import Reply
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import PydanticUndefined
 
 from octopus_soap import models
+from octopus_soap.models.declarations import Safety
 from octopus_soap.operations import OPERATIONS
-from octopus_soap.safety import Safety
 from octopus_soap.settings import OctopusSettings
 
 if TYPE_CHECKING:

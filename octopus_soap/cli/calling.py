@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from octopus_soap.client import OctopusClient
     from octopus_soap.engine.effects import Attempt
     from octopus_soap.errors import OctopusError
+    from octopus_soap.models.declarations import OmittedValues
     from octopus_soap.results import Answer, BatchResult, CallInfo, ItemOutcome, Progress
-    from octopus_soap.safety import OmittedValues
     from octopus_soap.settings import OctopusSettings
 
 T = TypeVar("T")
@@ -117,7 +117,7 @@ def _choice_of(text: str, operation: str, wsdl: Path | None) -> OmittedValues | 
     Raises:
         typer.BadParameter: it names neither.
     """
-    from octopus_soap.safety import OmittedValues  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.models.declarations import OmittedValues  # noqa: PLC0415 - heavy: only inside a command
 
     if text in set(OmittedValues):
         return OmittedValues(text)

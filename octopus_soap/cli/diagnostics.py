@@ -22,8 +22,8 @@ from octopus_soap.contracts.omissions import COST, Omission, omissions, recommen
 from octopus_soap.contracts.pin import pinned_files, tried_contract
 from octopus_soap.contracts.wsdl import load_contract
 from octopus_soap.errors import ConfigError, OctopusError
+from octopus_soap.models.declarations import OmittedValues
 from octopus_soap.profile_file import profiles_file
-from octopus_soap.safety import OmittedValues
 from octopus_soap.settings import OctopusSettings, server_of, settings_sources
 from octopus_soap.transport import probes
 from octopus_soap.transport.fetch import ContractFetcher

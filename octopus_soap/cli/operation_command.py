@@ -27,8 +27,8 @@ from octopus_soap.cli.output import Output, OutputOption, Records, as_data, as_r
 from octopus_soap.cli.sources import STDIN, CsvItems, parse_models, read_models, sku_lines
 from octopus_soap.errors import InvalidInputError, OctopusError
 from octopus_soap.models.base import WireModel, inner_type
+from octopus_soap.models.declarations import Safety
 from octopus_soap.results import APIResult, BatchResult, CallInfo, Removal
-from octopus_soap.safety import Safety
 from octopus_soap.tables.cells import as_cell
 
 if TYPE_CHECKING:

@@ -215,10 +215,10 @@ def moment_of(text: str, option: str) -> datetime:
     A date, `today` and `yesterday` are its beginning in UTC; `7d`, `12h` and `30m` are that long ago; a time has its
     zone.
     """
-    from octopus_soap.models import periods  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.models import scalars  # noqa: PLC0415 - heavy: only inside a command
 
     try:
-        return periods.moment_of(text)
+        return scalars.moment_of(text)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint=option) from None
 

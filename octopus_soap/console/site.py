@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from octopus_soap._version import __version__
 from octopus_soap.console.security import SIGN_IN, csrf_of, form_of
-from octopus_soap.extras import needed
+from octopus_soap.errors import needed
 
 with needed("the console", "console", "jinja2"):
     import jinja2

@@ -43,10 +43,8 @@ from octopus_soap.errors import (
     TimedOutError,
     TransportError,
 )
-from octopus_soap.models.replies import RowsOf
-from octopus_soap.progress import Reporter
-from octopus_soap.results import BatchResult, CallInfo, ItemOutcome, OutcomeStatus, Progress
-from octopus_soap.safety import OmittedValues, Safety
+from octopus_soap.models.declarations import OmittedValues, RowsOf, Safety
+from octopus_soap.results import BatchResult, CallInfo, ItemOutcome, OutcomeStatus, Progress, Reporter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator

@@ -13,7 +13,7 @@ from octopus_soap.engine.operation import OPERATIONS
 if TYPE_CHECKING:
     from octopus_soap.engine.context import Context
     from octopus_soap.engine.operation import Operation
-    from octopus_soap.safety import Safety
+    from octopus_soap.models.declarations import Safety
 
 _COLUMNS = ("method", "operation", "per request", "safety", "what it does")
 

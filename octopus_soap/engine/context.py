@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from octopus_soap.engine.request import NULL_OBSERVER
-from octopus_soap.safety import OmittedValues, Safety
+from octopus_soap.models.declarations import OmittedValues, Safety
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from octopus_soap.engine.request import CallConfig
-    from octopus_soap.safety import OmittedChoice
+    from octopus_soap.models.declarations import OmittedChoice
     from octopus_soap.wire.codec import Codec
 
 

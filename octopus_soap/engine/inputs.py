@@ -30,8 +30,8 @@ from octopus_soap import models
 from octopus_soap.engine.omitted import omission_problem
 from octopus_soap.errors import InvalidInputError, Problem, UnverifiedContractError
 from octopus_soap.models.base import OTHER_NAMES, WireModel
+from octopus_soap.models.declarations import Safety
 from octopus_soap.models.scalars import FORBIDDEN, INT32_MAX, INT32_MIN, SKU_LENGTH, own_form
-from octopus_soap.safety import Safety
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,9 +40,8 @@ if TYPE_CHECKING:
     from octopus_soap.engine.omitted import OmissionGuard
     from octopus_soap.engine.outcomes import ItemVerdict
     from octopus_soap.models import InventoryItem, ItemQuantityAndPrice
-    from octopus_soap.models.replies import Reads
+    from octopus_soap.models.declarations import OmittedChoice, Reads
     from octopus_soap.results import Progress
-    from octopus_soap.safety import OmittedChoice
     from octopus_soap.wire.decode import Decoded
 
 T = TypeVar("T")

@@ -40,8 +40,7 @@ from octopus_soap.errors import (
     ProtocolError,
 )
 from octopus_soap.models.base import WireModel, inner_type
-from octopus_soap.models.replies import RowsOf
-from octopus_soap.safety import OmittedValues, Safety
+from octopus_soap.models.declarations import OmittedValues, RowsOf, Safety
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,8 +50,8 @@ if TYPE_CHECKING:
     from octopus_soap.engine.context import Context
     from octopus_soap.engine.effects import Flow
     from octopus_soap.models import InventoryItem, ItemQuantityAndPrice, StoreStockInfo
+    from octopus_soap.models.declarations import OmittedChoice
     from octopus_soap.results import CallInfo
-    from octopus_soap.safety import OmittedChoice
     from octopus_soap.wire.codec import Codec
 
 READING = "GetItemList"

@@ -51,9 +51,8 @@ from octopus_soap.errors import (
     ProtocolError,
 )
 from octopus_soap.models.base import WireModel, inner_type
-from octopus_soap.models.replies import RowsOf
+from octopus_soap.models.declarations import OmittedValues, RowsOf, Safety
 from octopus_soap.results import Answer, BatchResult
-from octopus_soap.safety import OmittedValues, Safety
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Iterable
@@ -61,9 +60,8 @@ if TYPE_CHECKING:
     from octopus_soap.engine.context import Context
     from octopus_soap.engine.effects import Attempt
     from octopus_soap.engine.inputs import BatchRule, ListCall
-    from octopus_soap.models.replies import Reads
+    from octopus_soap.models.declarations import OmittedChoice, Reads
     from octopus_soap.results import CallInfo
-    from octopus_soap.safety import OmittedChoice
 
 P = ParamSpec("P")
 T = TypeVar("T")

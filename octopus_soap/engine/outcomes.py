@@ -20,7 +20,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from octopus_soap.errors import OctopusError, ProtocolError
-from octopus_soap.models.replies import RowsOf
+from octopus_soap.models.declarations import RowsOf
 from octopus_soap.results import BatchResult, CallInfo, ItemOutcome, OutcomeStatus, Removal
 
 if TYPE_CHECKING:

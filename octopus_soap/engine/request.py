@@ -39,15 +39,15 @@ from octopus_soap.errors import (
     TimedOutError,
     TransportError,
 )
+from octopus_soap.models.declarations import Safety
 from octopus_soap.results import APIResult, CallInfo
-from octopus_soap.safety import Safety
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from octopus_soap.engine.breaker import Breaker
     from octopus_soap.engine.context import Context
-    from octopus_soap.models.replies import Reads
+    from octopus_soap.models.declarations import Reads
     from octopus_soap.results import ItemOutcome
     from octopus_soap.wire.decode import Decoded
     from octopus_soap.wire.faults import Reply

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from octopus_soap.errors import ApiStatusError, AuthenticationError, FaultError, HttpStatusError, OctopusError
-from octopus_soap.safety import Safety
+from octopus_soap.models.declarations import Safety
 
 
 class FailureKind(StrEnum):

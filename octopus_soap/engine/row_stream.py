@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from octopus_soap.engine.context import Context
-    from octopus_soap.models.replies import RowsOf
-    from octopus_soap.safety import Safety
+    from octopus_soap.models.declarations import RowsOf, Safety
     from octopus_soap.wire.codec import ArrivingReply
     from octopus_soap.wire.decode import Decoded
     from octopus_soap.wire.faults import Reply

@@ -28,8 +28,7 @@ import time
 from typing import TYPE_CHECKING
 
 from octopus_soap._version import __version__
-from octopus_soap.errors import LedgerError
-from octopus_soap.extras import needed
+from octopus_soap.errors import LedgerError, needed
 from octopus_soap.fleet.status import FleetStatus, status, totals
 
 with needed("octopus_soap.fleet.telemetry", "otel", "opentelemetry"):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from octopus_soap.models.base import WireModel
     from octopus_soap.models.inventory import (
         AttributeInfo,
+        CustomFieldMapping,
         InventoryItem,
         ItemQuantityAndPrice,
         KitInfo,
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
         StoreStockInfo,
         VariationInfo,
     )
-    from octopus_soap.models.mapping import CustomFieldMapping
     from octopus_soap.models.orders import (
         AddressInfo,
         OrderCriteria,
@@ -38,6 +38,7 @@ _HOMES = {
     "base": ["WireModel"],
     "inventory": [
         "AttributeInfo",
+        "CustomFieldMapping",
         "InventoryItem",
         "ItemQuantityAndPrice",
         "KitInfo",
@@ -45,7 +46,6 @@ _HOMES = {
         "StoreStockInfo",
         "VariationInfo",
     ],
-    "mapping": ["CustomFieldMapping"],
     "orders": [
         "AddressInfo",
         "OrderCriteria",

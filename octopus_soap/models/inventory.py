@@ -1,4 +1,4 @@
-"""Inventory: items, store stock, quantities and their answers (vendor's page, Data Models).
+"""Inventory: items, store stock, quantities, custom fields (vendor's page, Data Models).
 
 Field names are the wire names in snake_case; the wire's misspellings became readable (`Applicablestock` is
 `applicable_stock`). The page's lengths and notes from `Price` downward belong to other fields of the page it was
@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from octopus_soap.models.base import WireModel, member
-from octopus_soap.models.scalars import Amount, Count, Flag, Int32, Moment, Real, Text, number_of, refused
+from octopus_soap.models.scalars import Amount, Count, Flag, FlagText, Int32, Moment, Real, Text, number_of, refused
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -232,3 +232,17 @@ class ItemQuantityAndPrice(WireModel):
     lock_price: Flag | None = member("LockPrice")
     store_stock_info_list: list[StoreStockInfo] | None = member("StoreStockInfoList")
     error_message: Text | None = member("ErrorMessage")
+
+
+class CustomFieldMapping(WireModel):
+    """One custom field: its text, the value it maps to, and whether it is mapped (vendor's page, CustomFieldMapping).
+
+    The page types `IsMapping` as string; which texts the service expects is unknown. A bool is written as
+    `true` or `false`.
+    """
+
+    key_field: ClassVar[str] = "text"
+
+    text: Text | None = member("Text")
+    value: Text | None = member("Value")
+    is_mapping: FlagText | None = member("IsMapping")

@@ -15,8 +15,7 @@ from pydantic import BeforeValidator, ValidationError, model_validator
 
 from octopus_soap.errors import InvalidInputError, Problem
 from octopus_soap.models.base import WireModel, member
-from octopus_soap.models.periods import moment_of
-from octopus_soap.models.scalars import Amount, Flag, Int32, Moment, OpenEnum, Text, refused
+from octopus_soap.models.scalars import Amount, Flag, Int32, Moment, OpenEnum, Text, moment_of, refused
 
 if TYPE_CHECKING:
     from datetime import date, timedelta

@@ -12,7 +12,7 @@ pydantic's strict mode.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Self, get_args
@@ -37,6 +37,9 @@ _DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)", re.ASCII)
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 _DATETIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(?!24)(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 _HOUR_24 = re.compile(r"[\dW-]++.24")
+_DAYS = {"today": 0, "yesterday": 1}
+_AGO = re.compile(r"([1-9][0-9]{0,4})([mhdw])")
+_LENGTHS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 _DOTNET_DIGITS = 29  # System.Decimal holds 28 to 29 significant digits
 _EXACT_SCALE = 4  # SQL Server money
@@ -93,6 +96,46 @@ def from_iso(text: str) -> datetime:
     if _HOUR_24.match(text):
         raise ValueError(f"{text[:40]!r} has an hour 24")
     return datetime.fromisoformat(text)
+
+
+def moment_of(when: str | date | timedelta, now: datetime | None = None) -> datetime:
+    """Return the moment that *when* names, aware and in UTC.
+
+    Args:
+        when: `7d`, `4w`, `12h` or `30m`, or a timedelta: that long ago; `today`, `yesterday` or a date: its beginning
+            in UTC; a time with its zone, as a datetime or as text.
+        now: the moment that it is; the system's by default.
+
+    Raises:
+        ValueError: it is none of these, has no zone, or lies before the first moment of the calendar.
+    """
+    now = now or datetime.now(UTC)
+    try:
+        if isinstance(when, timedelta):
+            return now - when
+        if isinstance(when, date):
+            return _aware(when, str(when)) if isinstance(when, datetime) else datetime.combine(when, time(), UTC)
+        text = when.strip()
+        if text in _DAYS:
+            return datetime.combine(now.astimezone(UTC), time(), UTC) - timedelta(days=_DAYS[text])
+        if ago := _AGO.fullmatch(text):
+            return now - timedelta(**{_LENGTHS[ago[2]]: int(ago[1])})
+        if len(text) == len("2026-03-04"):
+            return datetime.combine(date.fromisoformat(text), time(), UTC)
+        moment = from_iso(text)
+    except OverflowError:
+        raise refused(f"{when!r} is too long ago") from None
+    except PydanticCustomError:  # from below, with its own words
+        raise
+    except (ValueError, AttributeError, TypeError):
+        raise refused(f"{when!r} is not a time such as 7d, yesterday, 2026-03-04 or 2026-03-04T10:00:00Z") from None
+    return _aware(moment, when)
+
+
+def _aware(moment: datetime, shown: str) -> datetime:
+    if moment.utcoffset() is None:
+        raise refused(f"{shown!r} has no time zone; append Z for UTC, or an offset such as +01:00")
+    return moment.astimezone(UTC)
 
 
 def parse_datetime(text: str) -> datetime | None:

@@ -24,9 +24,8 @@ from octopus_soap.errors import (
     TransportError,
 )
 from octopus_soap.models.answers import IsSkuExistResponse
-from octopus_soap.models.replies import RowsOf
+from octopus_soap.models.declarations import RowsOf, Safety
 from octopus_soap.results import CallInfo
-from octopus_soap.safety import Safety
 
 if TYPE_CHECKING:
     from octopus_soap.engine.context import Context

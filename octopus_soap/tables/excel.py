@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from octopus_soap.errors import InvalidInputError, Problem
-from octopus_soap.extras import needed
+from octopus_soap.errors import InvalidInputError, Problem, needed
 from octopus_soap.tables.cells import as_cell
 from octopus_soap.tables.columns import Kind
 

@@ -10,8 +10,7 @@ import io
 from decimal import Context, Decimal
 from typing import Any, Literal
 
-from octopus_soap.errors import InvalidInputError, Problem
-from octopus_soap.extras import needed
+from octopus_soap.errors import InvalidInputError, Problem, needed
 from octopus_soap.tables.columns import Kind
 from octopus_soap.tables.table import Table
 

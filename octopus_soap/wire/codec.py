@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from octopus_soap.errors import ApiStatusError, AuthenticationError, ProtocolError
 from octopus_soap.models.base import WireModel
-from octopus_soap.models.replies import Nothing, OneOf, Reads, RowsOf, ScalarOf
+from octopus_soap.models.declarations import Nothing, OneOf, Reads, RowsOf, ScalarOf
 from octopus_soap.wire.arriving_rows import ArrivingRows
 from octopus_soap.wire.decode import Decoded, Decoder, refuse_too_many
 from octopus_soap.wire.encode import EnvelopeParts, RequestEncoder

@@ -26,7 +26,7 @@ from pydantic import ValidationError
 
 from octopus_soap.errors import Problem, ProtocolError
 from octopus_soap.models.base import problems_of
-from octopus_soap.models.replies import Nothing, OneOf, Reads, RowsOf, ScalarOf
+from octopus_soap.models.declarations import Nothing, OneOf, Reads, RowsOf, ScalarOf
 from octopus_soap.models.scalars import FORBIDDEN
 from octopus_soap.wire.plain import BROKEN, has_references, resolve_references
 from octopus_soap.wire.readers import (

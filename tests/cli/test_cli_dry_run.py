@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
+from octopus_soap.models.declarations import Safety
 from octopus_soap.operations import OPERATIONS
-from octopus_soap.safety import Safety
 from tests.catalogue import BY_NAME
 from tests.cli.test_cli_call import words_of
 from tests.conftest import SHOP

@@ -27,8 +27,8 @@ from contract_variants import (
 
 from octopus_soap.contracts.diff import GUARDED, Difference, Effect, Kind, compare, examined, known_members
 from octopus_soap.contracts.wsdl import load_contract
+from octopus_soap.models.declarations import Safety
 from octopus_soap.operations import OPERATIONS
-from octopus_soap.safety import Safety
 from tests.catalogue import ROWS
 from tests.inside import codec_of
 

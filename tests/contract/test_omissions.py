@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from octopus_soap.contracts.omissions import omissions, recommended, refused, written_members
 from octopus_soap.contracts.wsdl import Contract, load_contract
 from octopus_soap.emulator import Emulator, Profile
-from octopus_soap.safety import OmittedValues
+from octopus_soap.models.declarations import OmittedValues
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,8 +19,8 @@ from octopus_soap import (
 )
 from octopus_soap.contracts.bundled import contract_path
 from octopus_soap.emulator import Emulator
+from octopus_soap.models.declarations import Safety
 from octopus_soap.operations import OPERATIONS
-from octopus_soap.safety import Safety
 from tests.catalogue import BY_NAME, seed
 from tests.every import every
 

@@ -109,7 +109,7 @@ def test_a_docstring_is_taken_apart_whole() -> None:
 
 def test_the_page_on_repeats_has_the_classes_and_the_table_of_the_code() -> None:
     from octopus_soap.engine.retry import MATRIX
-    from octopus_soap.safety import Safety
+    from octopus_soap.models.declarations import Safety
 
     page = (ROOT / "docs" / "how-to" / "retries.md").read_text(encoding="utf-8")
     listed = {

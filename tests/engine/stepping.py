@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from octopus_soap.models.declarations import Safety
     from octopus_soap.results import BatchResult
-    from octopus_soap.safety import Safety
 
 TEMPURI = "http://tempuri.org/"
 DATA = "http://schemas.datacontract.org/2004/07/OctopusService"
@@ -104,7 +104,7 @@ def context(*, wsdl: Path | None = None, **given: Any) -> Context:
 
 def request(safety: Safety, decode: Callable[[Any], Any] | None = None) -> Request:
     """A request whose decoder is the real one of IsSkuExist, or *decode*."""
-    from octopus_soap.models.replies import ScalarOf
+    from octopus_soap.models.declarations import ScalarOf
 
     real = codec()
     reads = ScalarOf(bool)

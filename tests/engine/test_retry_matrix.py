@@ -24,7 +24,7 @@ from octopus_soap.errors import (
     TimedOutError,
     TransportError,
 )
-from octopus_soap.safety import Safety
+from octopus_soap.models.declarations import Safety
 from tests.every import every
 
 R, I, U = Safety.READ, Safety.IDEMPOTENT, Safety.UNSAFE  # noqa: E741 - the columns of the table

@@ -14,7 +14,7 @@ from octopus_soap import ApiStatusError, FaultError, HttpStatusError, OctopusErr
 from octopus_soap.engine.effects import Attempt
 from octopus_soap.engine.request import Request
 from octopus_soap.models import OrderResponseItem
-from octopus_soap.safety import Safety
+from octopus_soap.models.declarations import Safety
 from octopus_soap.wire.encode import EnvelopeParts
 from octopus_soap.wire.faults import Reply
 from octopus_soap.wire.redact import MASK, Masker, Redactor, mask_card_numbers, mask_cards

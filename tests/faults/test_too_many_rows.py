@@ -12,9 +12,8 @@ from octopus_soap.contracts.wsdl import load_contract
 from octopus_soap.engine.effects import Compute, Send
 from octopus_soap.engine.omitted import read_current
 from octopus_soap.models import InventoryItem
-from octopus_soap.models.replies import RowsOf
+from octopus_soap.models.declarations import RowsOf, Safety
 from octopus_soap.observe.health import HealthStage, ping
-from octopus_soap.safety import Safety
 from octopus_soap.transport.limiter import timed
 from octopus_soap.wire.codec import Codec
 from octopus_soap.wire.faults import Reply

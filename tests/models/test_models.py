@@ -558,7 +558,7 @@ def test_an_instance_survives_pickling_and_copying_with_what_is_unset(model: typ
 
 def test_extra_members_of_a_reply_survive_pickling_and_replace() -> None:
     from octopus_soap.contracts.wsdl import load_contract
-    from octopus_soap.models.replies import RowsOf
+    from octopus_soap.models.declarations import RowsOf
     from octopus_soap.wire.codec import Codec
     from octopus_soap.wire.faults import Reply
     from octopus_soap.wire.redact import Redactor

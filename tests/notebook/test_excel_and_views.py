@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from octopus_soap import InvalidInputError, InventoryItem, OrderResponseItem, tables
-from octopus_soap.progress import _place
+from octopus_soap.results import _place
 from octopus_soap.tables import items_from_frame, to_excel
 
 MOMENT = datetime(2026, 3, 4, 10, tzinfo=UTC)

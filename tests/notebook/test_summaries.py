@@ -16,7 +16,7 @@ from octopus_soap import (
     OrderResponseItem,
     StoreStockInfo,
 )
-from octopus_soap.models.periods import moment_of
+from octopus_soap.models.scalars import moment_of
 from octopus_soap.tables import low_stock, margin, orders_by, out_of_stock
 
 

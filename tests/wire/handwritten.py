@@ -9,7 +9,7 @@ from benchmarks.handwritings import HANDS, write
 from octopus_soap.contracts.wsdl import load_contract
 from octopus_soap.errors import OctopusError
 from octopus_soap.models import InventoryItem
-from octopus_soap.models.replies import RowsOf
+from octopus_soap.models.declarations import RowsOf
 from octopus_soap.wire.codec import Codec
 from octopus_soap.wire.faults import Reply
 from octopus_soap.wire.redact import Redactor

@@ -11,7 +11,7 @@ from handwritten import assert_same, broken_pages, item, new_codec, read, tree_c
 from benchmarks.handwritings import HANDS, write
 from octopus_soap.errors import OctopusError
 from octopus_soap.models import InventoryItem
-from octopus_soap.models.replies import RowsOf
+from octopus_soap.models.declarations import RowsOf
 from octopus_soap.wire import row_forms
 from octopus_soap.wire.faults import Reply
 

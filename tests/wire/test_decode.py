@@ -23,7 +23,7 @@ from octopus_soap import (
 )
 from octopus_soap.contracts.wsdl import load_contract
 from octopus_soap.models import OrderCriteria, WireModel
-from octopus_soap.models.replies import Nothing, OneOf, RowsOf, ScalarOf
+from octopus_soap.models.declarations import Nothing, OneOf, RowsOf, ScalarOf
 from octopus_soap.wire.codec import Codec
 from octopus_soap.wire.faults import Reply
 from octopus_soap.wire.redact import Redactor

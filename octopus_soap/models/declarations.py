@@ -1,0 +1,94 @@
+"""What a row of the catalogue declares: how careful to be with its operation, and what its result is.
+
+Also what happens to values that a write leaves out, which a caller may choose for a call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from octopus_soap.models.base import WireModel
+
+
+class Safety(StrEnum):
+    """What a repeat of an operation may do."""
+
+    READ = "read"
+    """Changes nothing."""
+    IDEMPOTENT = "idempotent"
+    """A repeat ends in the same state."""
+    UNSAFE = "unsafe"
+    """A repeat may do it twice."""
+
+
+class OmittedValues(StrEnum):
+    """What to do about value-type members a write leaves out, if the contract in force does not declare them nillable.
+
+    A WCF server reads such a member as 0, false or year 1: a price update without a price would set the price to 0.
+    """
+
+    REFUSE = "refuse"
+    """Refuse the write, naming the members."""
+    SEND = "send"
+    """Send it as it is: for a service that is known to leave such members alone."""
+    READ_FIRST = "read_first"
+    """Complete the write from the service's current item (one GetItemList per 100 items); `filled` names the members.
+
+    An upload is completed in full, its texts and lists too: the service may save the object as it comes. An item or a
+    store row that the service does not have gets zeros. A single call has no outcome: `with_info(...).info.warnings`
+    names what was completed.
+    """
+
+
+OmittedChoice: TypeAlias = OmittedValues | str | Iterable[str]
+"""A choice for one call: a mode of `OmittedValues`, or the names of the members that may be left out."""
+
+
+_MOST_ROWS = 200_000
+"""Rows of a list that is not asked for by key; the largest reply that is read has room for as many items."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowsOf:
+    """A list of *model*.
+
+    Attributes:
+        model: of a row.
+        raw: keep the XML of every row, not only of those that cannot be read.
+        asked: how many rows were asked for; None if the call does not say.
+    """
+
+    model: type[WireModel]
+    raw: bool = False
+    asked: int | None = None
+
+    @property
+    def most(self) -> int:
+        """The most rows that are read: far more than were asked for would only fill the memory."""
+        return _MOST_ROWS if self.asked is None else 10 * self.asked + 100
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """One *model*."""
+
+    model: type[WireModel]
+
+
+@dataclass(frozen=True, slots=True)
+class ScalarOf:
+    """A scalar of *type*: int, bool or str."""
+
+    type: type[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """Nothing: the operation is void."""
+
+
+Reads: TypeAlias = RowsOf | OneOf | ScalarOf | Nothing
