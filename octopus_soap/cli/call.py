@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from octopus_soap.cli.application import Application, Group
-from octopus_soap.cli.output import Output, OutputOption, Records, show_records
+from octopus_soap.cli.output import Records, Selection, selecting
 from octopus_soap.cli.tables import show_table
 from octopus_soap.contracts.bundled import operation_names
 
@@ -105,11 +105,12 @@ app = Application(
 
 
 @app.callback()
+@selecting()
 def call(
     context: typer.Context,
     *,
     listed: Annotated[bool, typer.Option("--list", help="Print the catalogue. The same as no operation.")] = False,
-    output: OutputOption = Output.TABLE,
+    selection: Selection,
 ) -> None:
     """Call any operation of the catalogue: octopus-soap call IsSkuExistList --sku A --sku B.
 
@@ -117,11 +118,11 @@ def call(
     Exit code 1: the service rejected some inputs, or does not know them.
     """
     if listed or context.invoked_subcommand is None:
-        _show_catalogue(output)
+        _show_catalogue(selection)
         raise typer.Exit
 
 
-def _show_catalogue(output: Output) -> None:
+def _show_catalogue(selection: Selection) -> None:
     rows = [
         {
             "operation": row.wire_name,
@@ -139,4 +140,4 @@ def _show_catalogue(output: Output) -> None:
         show_table("", ["Operation", "?In Python", "#Limit", "Safety", "Summary"], cells)
         typer.echo("octopus-soap call OPERATION --help shows the options of one.")
 
-    show_records(Records(rows), output, table)
+    selection.show_whole(Records(rows), table)

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, TypeVa
 import typer
 
 from octopus_soap._http import one_line
-from octopus_soap.cli.output import Output, Records, as_row, notice, show_records
+from octopus_soap.cli.output import Output, Records, Selection, as_row, notice
 from octopus_soap.cli.tables import show_table, terminal
 
 if TYPE_CHECKING:
@@ -256,12 +256,12 @@ def progress_bars(*labels: str) -> Generator[list[Callable[[Progress], None]]]:
         yield [mover(label, visible=not at) for at, label in enumerate(labels)]
 
 
-def show_update(result: BatchResult[Any], output: Output, done: str, key: str = "sku") -> None:
+def show_update(result: BatchResult[Any], selection: Selection, done: str, key: str = "sku") -> None:
     """Show the result of an update: everything as records; as a table only what did not go well.
 
     Args:
         result: the result of an upload or update.
-        output: how to print it.
+        selection: what to print, and how.
         done: the word for the good ones, such as `uploaded`.
         key: the name of the inputs' key.
     """
@@ -273,7 +273,7 @@ def show_update(result: BatchResult[Any], output: Output, done: str, key: str = 
             show_table(f"not {done}", ["SKU" if key == "sku" else key, "Status", "Message"], rows)
         typer.echo(f"{done}: {len(result)} of {len(result.outcomes)}; calls: {len(result.calls)}")
 
-    show_records(Records([as_row(outcome, key) for outcome in result.outcomes]), output, table)
+    selection.show_whole(Records([as_row(outcome, key) for outcome in result.outcomes]), table)
 
 
 def exit_for(result: BatchResult[Any]) -> None:
@@ -353,32 +353,32 @@ def _outcome(
 # -- dry runs ----------------------------------------------------------------------------------------------------------
 
 
-def show_requests(client: OctopusClient, output: Output, call: Any, *arguments: Any, **more: Any) -> None:
+def show_requests(client: OctopusClient, selection: Selection, call: Any, *arguments: Any, **more: Any) -> None:
     """Show the requests that a call would send.
 
     Args:
         client: the client.
-        output: how to print them.
+        selection: what to print, and how.
         call: an operation of *client*, such as `client.upload_item_list`.
         arguments: its arguments.
         more: its keyword arguments.
     """
-    show_unsent(client, output, call.dry_run(*arguments, **more), call.operation.wire_name)
+    show_unsent(client, selection, call.dry_run(*arguments, **more), call.operation.wire_name)
 
 
-def show_unsent(client: OctopusClient, output: Output, requests: Iterable[Attempt], operation: str) -> None:
+def show_unsent(client: OctopusClient, selection: Selection, requests: Iterable[Attempt], operation: str) -> None:
     """Show requests that are not sent.
 
     Args:
         client: the client that would send them.
-        output: how to print them.
+        selection: what to print, and how.
         requests: the requests.
         operation: the wire name of the operation that was asked for.
     """
     from octopus_soap.wire.redact import Redactor  # noqa: PLC0415 - heavy: only inside a command
 
     shown = Redactor(client.settings.secrets()).body
-    if output is Output.TABLE:
+    if selection.output is Output.TABLE and not selection.narrowed:
         count = _print(client, requests, operation, shown)
         notice(f"dry run: {count} {'message' if count == 1 else 'messages'}, nothing was sent")
         return
@@ -392,7 +392,7 @@ def show_unsent(client: OctopusClient, output: Output, requests: Iterable[Attemp
         }
         for number, request in enumerate(requests, 1)
     ]
-    show_records(Records(rows), output, lambda: None)
+    selection.show_whole(Records(rows), lambda: None)
 
 
 def _print(client: OctopusClient, requests: Iterable[Attempt], operation: str, shown: Callable[[bytes], str]) -> int:

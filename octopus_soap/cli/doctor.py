@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from octopus_soap.cli.calling import Connection, connected
-from octopus_soap.cli.output import Output, OutputOption, Records, show_records
+from octopus_soap.cli.output import Output, Records, Selection, selecting
 from octopus_soap.cli.tables import terminal
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ _STATUS, _CHECK = 6, 13  # characters of the first two columns
 
 
 @connected
-def doctor(connection: Connection, *, output: OutputOption = Output.TABLE) -> None:
+@selecting()
+def doctor(connection: Connection, *, selection: Selection) -> None:
     """Check settings, network, TLS, contract, credentials and clock, and show what to do.
 
     It only reads: the WSDL, and whether an unlikely SKU exists. It takes less
@@ -32,12 +33,13 @@ def doctor(connection: Connection, *, output: OutputOption = Output.TABLE) -> No
 
     console = terminal()
     findings: list[Finding] = []
+    live = selection.output is Output.TABLE and not selection.narrowed
     for finding in Diagnostics(connection).run():
         findings.append(finding)
-        if output is Output.TABLE:
+        if live:
             _show(finding, console)
-    if output is not Output.TABLE:
-        show_records(Records([asdict(finding) for finding in findings]), output, lambda: None)
+    if not live:
+        selection.show_whole(Records([asdict(finding) for finding in findings]), lambda: None)
     statuses = {finding.status for finding in findings}
     raise typer.Exit(2 if Status.FAIL in statuses else 1 if Status.WARN in statuses else 0)
 

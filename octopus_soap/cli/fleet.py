@@ -16,7 +16,7 @@ import typer
 
 from octopus_soap.cli.application import Application
 from octopus_soap.cli.jobs import seconds_of
-from octopus_soap.cli.output import Output, OutputOption, Records, notice, show_json, show_records
+from octopus_soap.cli.output import Output, Records, Selection, notice, selecting, show_json
 from octopus_soap.cli.tables import show_table
 
 if TYPE_CHECKING:
@@ -276,10 +276,11 @@ def import_merchants(
 
 
 @app.command("list")
+@selecting()
 def list_merchants(
     *,
-    output: OutputOption = Output.TABLE,
     place: PlaceOption = PLACE,
+    selection: Selection,
 ) -> None:
     """List the merchants."""
 
@@ -290,7 +291,7 @@ def list_merchants(
             rows = [(m.name, m.state, m.endpoint, " ".join(f"{k}={v}" for k, v in m.labels.items())) for m in merchants]
             show_table(f"{len(rows)} merchants", ["Name", "State", "?Endpoint", "?Labels"], rows)
 
-        show_records(Records([_shown(merchant) for merchant in merchants]), output, table)
+        selection.show_whole(Records([_shown(merchant) for merchant in merchants]), table)
 
     _with_registry(place, show)
 
@@ -486,12 +487,13 @@ def delete_queues(*, broker: Broker, fleet_name: FleetName = "octopus") -> None:
 
 
 @app.command("status")
+@selecting()
 def status(
     *,
-    output: OutputOption = Output.TABLE,
     watch: Annotated[bool, typer.Option("--watch", help="Again every 2 seconds, until Ctrl-C.")] = False,
     most: Annotated[int, typer.Option(min=1, metavar="COUNT", help="How many jobs to show, worst first.")] = 30,
     place: PlaceOption = PLACE,
+    selection: Selection,
 ) -> None:
     """Show how the fleet is, worst first. Exit code 1: something needs a person."""
     from octopus_soap.fleet.status import status as read  # noqa: PLC0415 - heavy: only inside a command
@@ -501,10 +503,10 @@ def status(
     with ledger:
         while True:
             now = read(ledger)
-            if output is Output.JSON:
-                show_json(now.as_dict(most))
-            elif output is not Output.TABLE:
-                show_records(Records(now.as_dict(most)["jobs"]), output, lambda: None)
+            if selection.output is Output.JSON and not selection.narrowed:
+                show_json(selection.trimmed(now.as_dict(most)))
+            elif selection.output is not Output.TABLE or selection.narrowed:
+                selection.show_whole(Records(now.as_dict(most)["jobs"]), lambda: None)
             else:
                 rows = [
                     (

@@ -29,8 +29,6 @@ from octopus_soap.cli.calling import (
 )
 from octopus_soap.cli.jobs import ChannelOption, opened_ledger
 from octopus_soap.cli.output import (
-    Output,
-    OutputOption,
     Records,
     Selection,
     as_data,
@@ -38,7 +36,6 @@ from octopus_soap.cli.output import (
     columns_like,
     notice,
     selecting,
-    show_records,
 )
 from octopus_soap.cli.sources import LEDGER, SkuFile, Skus, SourceArgument, read_models, sku_lines, skus_like, skus_of
 from octopus_soap.cli.tables import show_table
@@ -285,9 +282,8 @@ def _noted(outcome: ItemOutcome[InventoryItem]) -> str:
 
 @app.command("exists")
 @connected
-def exists(
-    connection: Connection, *, skus: Skus = None, file: SkuFile = None, output: OutputOption = Output.TABLE
-) -> None:
+@selecting()
+def exists(connection: Connection, *, skus: Skus = None, file: SkuFile = None, selection: Selection) -> None:
     """Show which SKUs exist. Exit code 1: some do not."""
     wanted = skus_of(skus, file)
 
@@ -295,7 +291,7 @@ def exists(
         words = {True: "yes", False: "no", None: "(no answer)"}
         rows = [as_row(outcome, "sku", exists=outcome.value) for outcome in result.outcomes]
         cells = [(outcome.key, words[outcome.value]) for outcome in result.outcomes]
-        show_records(Records(rows), output, lambda: show_table("", ["SKU", "Exists"], cells))
+        selection.show_whole(Records(rows), lambda: show_table("", ["SKU", "Exists"], cells))
 
     with connection.client() as client:
         result = in_full("asking", lambda progress: client.is_sku_exist_list(wanted, progress=progress), show)
@@ -306,13 +302,14 @@ def exists(
 
 @app.command("upload")
 @connected
+@selecting()
 def upload(
     connection: Connection,
     *,
     file: SourceArgument,
     omitted_values: OmittedOption = None,
-    output: OutputOption = Output.TABLE,
     dry_run: DryRunOption = False,
+    selection: Selection,
 ) -> None:
     """Add or update items from a file. Exit code 1: some were rejected.
 
@@ -328,12 +325,12 @@ def upload(
     with connection.client(omitted_values, "UploadItemList") as client:
         try:
             if dry_run:
-                show_requests(client, output, client.upload_item_list, read.items)
+                show_requests(client, selection, client.upload_item_list, read.items)
                 return
             result = in_full(
                 "uploading",
                 lambda progress: client.upload_item_list(read.items, progress=progress),
-                lambda result: show_update(result, output, "uploaded"),
+                lambda result: show_update(result, selection, "uploaded"),
             )
         except InvalidInputError as error:
             raise read.located(error) from None
@@ -342,6 +339,7 @@ def upload(
 
 @app.command("delete")
 @connected
+@selecting()
 def delete(
     connection: Connection,
     *,
@@ -349,8 +347,8 @@ def delete(
     file: SkuFile = None,
     stores: Annotated[bool, typer.Option("--stores", help="Delete their data from the stores too.")] = False,
     yes: YesOption = False,
-    output: OutputOption = Output.TABLE,
     dry_run: DryRunOption = False,
+    selection: Selection,
 ) -> None:
     """Delete items, one call each. Exit code 1: some did not exist.
 
@@ -363,14 +361,14 @@ def delete(
             request for sku in wanted for request in call.dry_run(sku)
         ]  # checks every SKU before the first is sent
         if dry_run:
-            show_unsent(client, output, iter(requests), call.operation.wire_name)
+            show_unsent(client, selection, iter(requests), call.operation.wire_name)
             return
         shown = ", ".join(wanted[:_NAMED]) + (f", … ({len(wanted)})" if len(wanted) > _NAMED else "")
         confirmed(f"Delete {shown}{' from the stores too' if stores else ''}?", yes=yes)
         result = in_full(
             "deleting",
             lambda progress: one_by_one(wanted, str, call.with_info, progress),
-            lambda result: show_update(result, output, "deleted"),
+            lambda result: show_update(result, selection, "deleted"),
         )
     exit_for(result)
 
@@ -446,6 +444,7 @@ def _write_whole(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 @app.command("compare")
 @connected
+@selecting()
 def compare(
     connection: Connection,
     *,
@@ -462,7 +461,7 @@ def compare(
             autocompletion=lambda incomplete: columns_like("InventoryItem", incomplete),
         ),
     ] = None,
-    output: OutputOption = Output.TABLE,
+    selection: Selection,
 ) -> None:
     """Show which items appeared, went or changed. Exit code 0: none, 1: some.
 
@@ -493,7 +492,7 @@ def compare(
         typer.echo(f"{counts}{f' ({by_column})' if by_column else ''}")
 
     rows = found.to_records()
-    show_records(Records(rows), output, table)
+    selection.show_whole(Records(rows), table)
     if found:
         raise typer.Exit(1)
 

@@ -9,7 +9,7 @@ import typer
 
 from octopus_soap.cli.application import Application
 from octopus_soap.cli.jobs import ChannelOption, LedgerOption, opened_ledger, seconds_of
-from octopus_soap.cli.output import Output, OutputOption, Records, notice, show_records
+from octopus_soap.cli.output import Records, Selection, notice, selecting
 from octopus_soap.cli.sources import LEDGER, skus_like
 from octopus_soap.cli.tables import show_table
 
@@ -28,12 +28,13 @@ JobOption = Annotated[Job | None, typer.Option("--job", metavar="NAME", help="On
 
 
 @app.command("status")
+@selecting()
 def status(
     *,
     place: LedgerOption = LEDGER,
     channel: ChannelOption = "main",
     everything: Annotated[bool, typer.Option("--all", help="Every channel of the ledger.")] = False,
-    output: OutputOption = Output.TABLE,
+    selection: Selection,
 ) -> None:
     """Show the state of each job. Exit code 1: a row is rejected, quarantined or not confirmed."""
     from octopus_soap.jobs import inspection  # noqa: PLC0415 - heavy: only inside a command
@@ -63,7 +64,7 @@ def status(
         for name, jobs, _ in found
         for s in jobs
     ]
-    show_records(Records(records), output, table)
+    selection.show_whole(Records(records), table)
     if any(job.held for _, jobs, _ in found for job in jobs):
         raise typer.Exit(1)
 
@@ -137,12 +138,13 @@ def purge(
 
 
 @app.command("show")
+@selecting()
 def show(
     key: Annotated[str, typer.Argument(metavar="KEY", help="A SKU or an order's id.", autocompletion=skus_like)],
     *,
     place: LedgerOption = LEDGER,
     channel: ChannelOption = "main",
-    output: OutputOption = Output.TABLE,
+    selection: Selection,
 ) -> None:
     """Show what the ledger knows of one SKU or order. Exit code 1: nothing."""
     from octopus_soap.jobs import inspection  # noqa: PLC0415 - heavy: only inside a command
@@ -155,19 +157,20 @@ def show(
             cells = [(name, value) for name, value in row.items() if value not in (None, "") and name != "job"]
             show_table(row["job"], ["Column", "Value"], cells)
 
-    show_records(Records(found), output, table)
+    selection.show_whole(Records(found), table)
     if not found:
         notice(f"the ledger knows nothing of {key!r} in channel {channel!r}")
         raise typer.Exit(1)
 
 
 @app.command("quarantine")
+@selecting()
 def quarantine(
     *,
     job: JobOption = None,
     place: LedgerOption = LEDGER,
     channel: ChannelOption = "main",
-    output: OutputOption = Output.TABLE,
+    selection: Selection,
 ) -> None:
     """List rows that are rejected, quarantined or not confirmed. Exit code 1: there are some."""
     from octopus_soap.jobs import inspection  # noqa: PLC0415 - heavy: only inside a command
@@ -185,7 +188,7 @@ def quarantine(
     rows = [
         {"job": name, "key": p.key, "state": p.state, "attempts": p.attempts, "message": p.message} for name, p in found
     ]
-    show_records(Records(rows), output, table)
+    selection.show_whole(Records(rows), table)
     if found:
         raise typer.Exit(1)
 

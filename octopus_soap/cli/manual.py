@@ -21,7 +21,7 @@ from octopus_soap._version import __version__
 from octopus_soap.cli import pager
 from octopus_soap.cli.application import command_under
 from octopus_soap.cli.failures import PROGRAM
-from octopus_soap.cli.output import Output, OutputOption, Records, show_records
+from octopus_soap.cli.output import Records, Selection, selecting
 from octopus_soap.cli.tables import show_table
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])?([^;]*)(?:;.*?extra 
 _PLATFORM = "sys_platform"
 
 
-def version(*, output: OutputOption = Output.TABLE) -> None:
+@selecting()
+def version(*, selection: Selection) -> None:
     """Show the versions of this package, Python and the libraries in use, for a report of a problem."""
     rows: list[dict[str, object]] = [
         {"package": "octopus-soap", "version": __version__, "extras": None},
@@ -48,7 +49,7 @@ def version(*, output: OutputOption = Output.TABLE) -> None:
         cells = [(row["package"], row["version"] or "(not installed)", row["extras"]) for row in rows]
         show_table("", ["Package", "Version", "?Comes with the extra"], cells)
 
-    show_records(Records(rows), output, table)
+    selection.show_whole(Records(rows), table)
 
 
 def _wanted() -> dict[str, list[str]]:

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from octopus_soap._http import one_line
 from octopus_soap.cli.application import Application
-from octopus_soap.cli.output import Output, OutputOption, Records, show_records
+from octopus_soap.cli.output import Records, Selection, selecting
 from octopus_soap.octopia import (
     CredentialKind,
     Identification,
@@ -162,7 +162,8 @@ _STEPS: tuple[tuple[str, Callable[[OctopiaClient], tuple[bool, str]]], ...] = (
 
 
 @app.command()
-def sellers(output: OutputOption = Output.TABLE) -> None:
+@selecting()
+def sellers(*, selection: Selection) -> None:
     """Make the first call: print the seller's profile. Reads OCTOPIA_CLIENT_ID, _CLIENT_SECRET and _SELLER_ID."""
     with _reported(), OctopiaClient.from_env() as client:
         profile = client.seller()
@@ -173,28 +174,30 @@ def sellers(output: OutputOption = Output.TABLE) -> None:
             table.add_row(_cell(name), _cell(value))
         Console().print(table)
 
-    show_records(_records([profile]), output, show)
+    selection.show_whole(_records([profile]), show)
 
 
 @app.command()
-def orders(status: Status = None, limit: Limit = 20, output: OutputOption = Output.TABLE) -> None:
+@selecting()
+def orders(status: Status = None, limit: Limit = 20, *, selection: Selection) -> None:
     """Print the first orders."""
     with _reported(), OctopiaClient.from_env() as client:
         which = OrderFilter(status=tuple(status or ()))
         found = list(islice(client.orders(which, page_size=min(limit, 100)), limit))
     rows = ((o.order_id, o.status, o.created_at, o.currency_code, len(o.lines)) for o in found)
     columns = ("Order", "Status", "Created", "Currency", "Lines")
-    show_records(_records(found), output, lambda: _print_rows("Orders", columns, rows))
+    selection.show_whole(_records(found), lambda: _print_rows("Orders", columns, rows))
 
 
 @app.command()
-def offers(channel: Channel = "CDISFR", limit: Limit = 20, output: OutputOption = Output.TABLE) -> None:
+@selecting()
+def offers(channel: Channel = "CDISFR", limit: Limit = 20, *, selection: Selection) -> None:
     """Print the first offers on a sales channel."""
     with _reported(), OctopiaClient.from_env() as client:
         found = list(islice(client.offers(channel, page_size=min(limit, 1000)), limit))
     rows = ((o.seller_external_reference, o.offer_id, o.offer_state, o.updated_at) for o in found)
     columns = ("Reference", "Offer", "State", "Updated")
-    show_records(_records(found), output, lambda: _print_rows("Offers", columns, rows))
+    selection.show_whole(_records(found), lambda: _print_rows("Offers", columns, rows))
 
 
 def _records(models: Iterable[BaseModel]) -> Records:

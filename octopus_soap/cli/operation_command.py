@@ -23,7 +23,7 @@ from typer.models import CommandInfo
 
 from octopus_soap.cli.application import Command
 from octopus_soap.cli.calling import Connection, DryRunOption, connected, in_full, show_requests
-from octopus_soap.cli.output import Output, OutputOption, Records, as_data, as_row, show_all, show_json, show_records
+from octopus_soap.cli.output import Output, Records, Selection, as_data, as_row, selecting, show_all, show_json
 from octopus_soap.cli.sources import STDIN, CsvItems, parse_models, read_models, sku_lines
 from octopus_soap.errors import InvalidInputError, OctopusError
 from octopus_soap.models.base import WireModel, inner_type
@@ -278,20 +278,20 @@ def command_of(row: Operation) -> Any:
 def _callback(row: Operation) -> Callable[..., None]:
     arguments = arguments_of(row)
 
-    def run(connection: Connection, /, *, output: Output, dry_run: bool, envelope: bool, **given: Any) -> None:
-        _run(row, arguments, connection, given, output, dry_run=dry_run, envelope=envelope)
+    def run(connection: Connection, /, *, selection: Selection, dry_run: bool, envelope: bool, **given: Any) -> None:
+        _run(row, arguments, connection, given, selection, dry_run=dry_run, envelope=envelope)
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     run.__signature__ = inspect.Signature(  # type: ignore[attr-defined] # what typer reads
         [
             inspect.Parameter("connection", inspect.Parameter.POSITIONAL_ONLY, annotation=Connection),
             *(option for argument in arguments for option in argument.options),
-            inspect.Parameter("output", keyword, default=Output.TABLE, annotation=OutputOption),
             inspect.Parameter("dry_run", keyword, default=False, annotation=DryRunOption),
             inspect.Parameter("envelope", keyword, default=False, annotation=_EnvelopeOption),
         ]
     )
-    return connected(run)
+    model = _model_of(row)
+    return connected(selecting(model.__name__ if model else "")(run))
 
 
 def _run(
@@ -299,7 +299,7 @@ def _run(
     arguments: list[Argument],
     connection: Connection,
     given: Mapping[str, Any],
-    output: Output,
+    selection: Selection,
     *,
     dry_run: bool,
     envelope: bool,
@@ -309,33 +309,33 @@ def _run(
         bound = getattr(client, row.name)
         try:
             if dry_run:
-                show_requests(client, output, bound, **values)
+                show_requests(client, selection, bound, **values)
                 return
             if envelope:
-                result = _with_envelopes(row, bound, values, output)
+                result = _with_envelopes(row, bound, values, selection)
             else:
                 made = partial(bound, **values)
                 call = (lambda progress: made(progress=progress)) if row.rule else lambda _: made()
-                result = in_full(row.wire_name, call, lambda found: _show(row, found, output))
+                result = in_full(row.wire_name, call, lambda found: _show(row, found, selection))
         except InvalidInputError as error:
             raise (read.located(error) if read and error.problems[0].index is not None else error) from None
     if _is_rejected(result):
         raise typer.Exit(1)
 
 
-def _with_envelopes(row: Operation, bound: Any, values: dict[str, Any], output: Output) -> Any:
+def _with_envelopes(row: Operation, bound: Any, values: dict[str, Any], selection: Selection) -> Any:
     """Make the call, print the envelopes of its answers instead of the result, and return the result."""
     try:
         answer: Any = bound(**values) if row.rule else bound.with_info(**values)
     except OctopusError as error:
         partly = getattr(error, "result", None)
-        _show_envelopes(partly.calls if isinstance(partly, BatchResult) else [error.info], output)
+        _show_envelopes(partly.calls if isinstance(partly, BatchResult) else [error.info], selection)
         raise
-    _show_envelopes(getattr(answer, "calls", ()) if row.rule else [answer.info], output)
+    _show_envelopes(getattr(answer, "calls", ()) if row.rule else [answer.info], selection)
     return answer if row.rule else answer.value
 
 
-def _show_envelopes(calls: Iterable[CallInfo | None], output: Output) -> None:
+def _show_envelopes(calls: Iterable[CallInfo | None], selection: Selection) -> None:
     rows = [
         {
             "call": number,
@@ -347,7 +347,7 @@ def _show_envelopes(calls: Iterable[CallInfo | None], output: Output) -> None:
         if call is not None
     ]
     records = Records(rows)
-    show_records(records, output, lambda: show_all(records))
+    selection.show_whole(records, lambda: show_all(records))
 
 
 def _is_rejected(result: Any) -> bool:
@@ -360,20 +360,20 @@ def _is_rejected(result: Any) -> bool:
 # -- results -------------------------------------------------------------------------------------------------------
 
 
-def _show(row: Operation, result: Any, output: Output) -> None:
+def _show(row: Operation, result: Any, selection: Selection) -> None:
     if isinstance(result, BatchResult):
-        _show_outcomes(row, result, output)
+        _show_outcomes(row, result, selection)
         return
     data = as_data(result) if isinstance(result, WireModel) else result
-    if output is Output.JSON:
-        show_json({_VALUE: data})
+    if selection.output is Output.JSON and not selection.narrowed:
+        show_json(selection.trimmed({_VALUE: data}))
         return
     records = Records([{_VALUE: data}], _VALUE, _model_of(row))
     words = "done" if result is None else as_cell(result) if data is result else ""
-    show_records(records, output, lambda: typer.echo(words) if words else show_all(records))
+    selection.show_whole(records, lambda: typer.echo(words) if words else show_all(records))
 
 
-def _show_outcomes(row: Operation, result: BatchResult[Any], output: Output) -> None:
+def _show_outcomes(row: Operation, result: BatchResult[Any], selection: Selection) -> None:
     model = _model_of(row)
     key = model.key_field if model else "sku" if row.safety is Safety.READ else "key"
     rows = [
@@ -381,7 +381,7 @@ def _show_outcomes(row: Operation, result: BatchResult[Any], output: Output) -> 
         for outcome in result.outcomes
     ]
     records = Records(rows, _VALUE, model)
-    show_records(records, output, lambda: show_all(records))
+    selection.show_whole(records, lambda: show_all(records))
 
 
 @cache

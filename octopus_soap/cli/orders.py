@@ -38,7 +38,6 @@ from octopus_soap.cli.jobs import (
 )
 from octopus_soap.cli.output import (
     Output,
-    OutputOption,
     Records,
     Selection,
     as_data,
@@ -47,13 +46,12 @@ from octopus_soap.cli.output import (
     selecting,
     show_json,
     show_line,
-    show_records,
 )
 from octopus_soap.cli.sources import LEDGER, SourceArgument, lines_of, read_models, read_source
 from octopus_soap.cli.tables import show_table, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from octopus_soap.client import OctopusClient
     from octopus_soap.jobs.reports import Report
@@ -241,6 +239,7 @@ def _row(order: OrderResponseItem) -> tuple[object, ...]:
 
 @app.command("tail")
 @connected
+@selecting("OrderResponseItem")
 def tail(
     connection: Connection,
     *,
@@ -257,7 +256,7 @@ def tail(
     status: StatusOption = None,
     payment: PaymentOption = None,
     shipping: ShippingOption = None,
-    output: OutputOption = Output.TABLE,
+    selection: Selection,
 ) -> None:
     """Print orders as they come, a line each, until Ctrl-C. It confirms nothing.
 
@@ -265,14 +264,17 @@ def tail(
     that it is back; orders placed in between are printed then. Wrong credentials
     end the command. With -o jsonl a line is JSON.
     """
-    if output not in {Output.TABLE, Output.JSON, Output.JSONL}:
-        raise typer.BadParameter(f"{output.value} needs an end, and this has none: use table or jsonl", param_hint="-o")
+    if selection.output not in {Output.TABLE, Output.JSON, Output.JSONL}:
+        raise typer.BadParameter(
+            f"{selection.output.value} needs an end, and this has none: use table or jsonl", param_hint="-o"
+        )
     pause, criteria = seconds_of(every), _criteria(None, None, *_statuses(status, payment, shipping))
+    _lines_of(selection, [])  # a column that there is not is found now, and not with the first order
     with connection.client() as client:
-        _follow(lambda: _listed_orders(client, store, criteria), pause, last, as_json=output is not Output.TABLE)
+        _follow(lambda: _listed_orders(client, store, criteria), pause, last, selection)
 
 
-def _follow(look: Callable[[], BatchResult[OrderResponseItem]], pause: float, last: int, *, as_json: bool) -> None:
+def _follow(look: Callable[[], BatchResult[OrderResponseItem]], pause: float, last: int, selection: Selection) -> None:
     """Print new orders until the process ends. What is remembered is what is listed, so memory stays bounded."""
     from octopus_soap.errors import AuthenticationError, BatchError, ConfigError, OctopusError  # noqa: PLC0415 - heavy
 
@@ -296,24 +298,34 @@ def _follow(look: Callable[[], BatchResult[OrderResponseItem]], pause: float, la
                 now, lost = datetime.now(UTC), None
                 notice(f"{now:%H:%M:%S} UTC: the service answers again")
             new = [outcome for outcome in result.outcomes if outcome.key not in (seen or ())]
-            for outcome in new if seen is not None else new[len(new) - min(last, len(new)) :]:
-                _print_line(outcome, as_json=as_json)
+            for line in _lines_of(selection, new if seen is not None else new[len(new) - min(last, len(new)) :]):
+                show_line(line)
             seen = {outcome.key for outcome in result.outcomes}
         Event().wait(wait)
 
 
-def _print_line(outcome: ItemOutcome[OrderResponseItem], *, as_json: bool) -> None:
+def _lines_of(selection: Selection, outcomes: Sequence[ItemOutcome[OrderResponseItem]]) -> Iterator[object]:
+    """Return the line of each order that meets the conditions: a text, or a record."""
+    from octopus_soap.models import OrderResponseItem  # noqa: PLC0415 - heavy: only inside a command
+
+    rows = [as_row(o, "order_id", order=as_data(o.value) if o.value else None) for o in outcomes]
+    records = Records(rows, "order", OrderResponseItem)
+    kept, records = selection.kept(records), selection.shown(records)
+    if selection.output is not Output.TABLE:
+        return compress(records.rows, kept)
+    if selection.fields is not None:
+        return compress(("  ".join(map(shown, row.values())) for row in records.rows), kept)
+    return compress(map(_line, outcomes), kept)
+
+
+def _line(outcome: ItemOutcome[OrderResponseItem]) -> str:
     order = outcome.value
-    if as_json:
-        show_line(as_row(outcome, "order_id", order=as_data(order) if order else None))
-        return
     if order is None:
-        words = [f"{outcome.key or '(no id)'} cannot be read: {outcome.error or outcome.message}"]
-    else:
-        count = f"{len(order.lines)} {'line' if len(order.lines) == 1 else 'lines'}"
-        facts = (order.id, order.total, count, order.payment, order.delivery, _address(order.ship))
-        words = [f"{order.placed:%Y-%m-%d %H:%M}" if order.placed else " " * 16, *(shown(f) for f in facts if f)]
-    show_line("  ".join(words))
+        return f"{outcome.key or '(no id)'} cannot be read: {outcome.error or outcome.message}"
+    count = f"{len(order.lines)} {'line' if len(order.lines) == 1 else 'lines'}"
+    facts = (order.id, order.total, count, order.payment, order.delivery, _address(order.ship))
+    placed = f"{order.placed:%Y-%m-%d %H:%M}" if order.placed else " " * 16
+    return "  ".join([placed, *(shown(fact) for fact in facts if fact)])
 
 
 @app.command("pull")
@@ -389,11 +401,12 @@ def pull(
 
 @app.command("show")
 @connected
+@selecting()
 def show(
     connection: Connection,
     *,
     order_id: Annotated[str, typer.Argument(help="The order's id.", metavar="ORDER")],
-    output: OutputOption = Output.TABLE,
+    selection: Selection,
 ) -> None:
     """Show one order that is not confirmed yet. Exit code 1: there is no such order."""
     from octopus_soap.models import OrderCriteria  # noqa: PLC0415 - heavy: only inside a command
@@ -407,11 +420,11 @@ def show(
         notice(f"no unconfirmed order {order_id!r}; octopus-soap orders list shows those there are")
         raise typer.Exit(1)
     for order in found:
-        if output is Output.JSON:
-            show_json(as_data(order))
+        if selection.output is Output.JSON and not selection.narrowed:
+            show_json(selection.trimmed(as_data(order)))
         else:
             records = Records([{"order": as_data(order)}], "order", type(order))
-            show_records(records, output, lambda order=order: _show_order(order))  # type: ignore[misc] # bound now
+            selection.show_whole(records, lambda order=order: _show_order(order))  # type: ignore[misc] # bound now
 
 
 def _show_order(order: OrderResponseItem) -> None:
@@ -447,6 +460,7 @@ def _address(address: Any) -> str:
 
 @app.command("confirm")
 @connected
+@selecting()
 def confirm(
     connection: Connection,
     *,
@@ -456,8 +470,8 @@ def confirm(
     store: Annotated[
         str | None, typer.Option(metavar="ID", help="The store whose part of split orders was downloaded.")
     ] = None,
-    output: OutputOption = Output.TABLE,
     dry_run: DryRunOption = False,
+    selection: Selection,
 ) -> None:
     """Mark orders as downloaded.
 
@@ -473,17 +487,17 @@ def confirm(
     with connection.client() as client:
         call = client.set_download_order_confirm if store is None else client.set_download_split_order_confirm
         if dry_run:
-            show_requests(client, output, call, orders)
+            show_requests(client, selection, call, orders)
             return
         before = _still_listed(client, wanted, store)
         in_full(
             "confirming",
             lambda progress: call(orders, progress=progress),
-            lambda result: None if result is None else show_update(result, output, "confirmed", key="order_id"),
+            lambda result: None if result is None else show_update(result, selection, "confirmed", key="order_id"),
         )
         after = _still_listed(client, wanted, store)
     rows = [_confirmed_row(order_id, before, after) for order_id in wanted]
-    _show_confirmed(rows, output)
+    _show_confirmed(rows, selection)
     if any(row["status"] != "ok" for row in rows):
         raise typer.Exit(1)
 
@@ -511,25 +525,26 @@ def _confirmed_row(order_id: str, before: set[str], after: set[str]) -> dict[str
     return row
 
 
-def _show_confirmed(rows: list[dict[str, str]], output: Output) -> None:
+def _show_confirmed(rows: list[dict[str, str]], selection: Selection) -> None:
     def table() -> None:
         bad = [(row["order_id"], row["status"], row["message"]) for row in rows if row["status"] != "ok"]
         if bad:
             show_table("not confirmed", ["Order", "Status", "Message"], bad)
         typer.echo(f"confirmed: {len(rows) - len(bad)}")
 
-    show_records(Records(rows), output, table)
+    selection.show_whole(Records(rows), table)
 
 
 @app.command("submit")
 @connected
+@selecting()
 def submit(
     connection: Connection,
     *,
     file: SourceArgument,
     omitted_values: OmittedOption = None,
-    output: OutputOption = Output.TABLE,
     dry_run: DryRunOption = False,
+    selection: Selection,
 ) -> None:
     """Create orders from a file, one call each. Exit code 1: some were rejected.
 
@@ -544,12 +559,12 @@ def submit(
     with connection.client(omitted_values, "SubmitOrder") as client:
         requests = [request for order in orders for request in client.submit_order.dry_run(order)]
         if dry_run:
-            show_unsent(client, output, iter(requests), client.submit_order.operation.wire_name)
+            show_unsent(client, selection, iter(requests), client.submit_order.operation.wire_name)
             return
         result = in_full(
             "submitting",
             lambda progress: one_by_one(orders, _order_id, client.submit_order.with_info, progress),
-            lambda result: _show_submitted(result, output),
+            lambda result: _show_submitted(result, selection),
         )
     exit_for(result)
 
@@ -558,7 +573,7 @@ def _order_id(order: OrderSubmit) -> str:
     return order.order_id or ""
 
 
-def _show_submitted(result: BatchResult[SubmitOrderResponseItem], output: Output) -> None:
+def _show_submitted(result: BatchResult[SubmitOrderResponseItem], selection: Selection) -> None:
     rows = [as_row(o, "order_id", id_order=o.value.id_order if o.value else None) for o in result.outcomes]
     cells = [(row["order_id"], row["status"], row["id_order"], row.get("message")) for row in rows]
-    show_records(Records(rows), output, lambda: show_table("", ["Order", "Status", "Octopus id", "Message"], cells))
+    selection.show_whole(Records(rows), lambda: show_table("", ["Order", "Status", "Octopus id", "Message"], cells))

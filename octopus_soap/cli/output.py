@@ -353,12 +353,14 @@ class Selection:
     no_nulls: bool = False
     output: Output = Output.TABLE
 
-    def show(self, records: Records, table: Callable[[list[bool]], object], *, empty: str = "nothing to show") -> None:
+    def show(
+        self, records: Records, table: Callable[[list[bool]], object] | None, *, empty: str = "nothing to show"
+    ) -> None:
         """Print the records that meet the conditions.
 
         Args:
             records: all records.
-            table: prints the table for people; given for each record whether it is shown.
+            table: prints the table for people; given for each record whether it is shown. None for a plain one.
             empty: the notice instead of a table without rows.
 
         Raises:
@@ -370,7 +372,34 @@ class Selection:
             total = len(records.rows)
             notice(f"none of {total} {'meets' if total == 1 else 'meet'} the conditions" if total else empty)
             return
-        show_records(shown, self.output, lambda: table(kept) if self.fields is None else show_all(shown))
+        show_records(
+            shown, self.output, lambda: show_all(shown) if table is None or self.fields is not None else table(kept)
+        )
+
+    @property
+    def narrowed(self) -> bool:
+        """True if only some of the records or columns are asked for."""
+        return bool(self.where) or self.fields is not None
+
+    def show_whole(self, records: Records, table: Callable[[], object]) -> None:
+        """Print the records that meet the conditions, with a table for people that has all of them or none.
+
+        Args:
+            records: all records.
+            table: prints all records for people. If only some records or columns are asked for, they are printed as a
+                plain table instead.
+
+        Raises:
+            typer.BadParameter: a condition is not one, or names a column that there is not.
+        """
+        if self.narrowed:
+            self.show(records, None)
+        else:
+            show_records(self.shown(records), self.output, table)
+
+    def trimmed(self, value: Any) -> Any:
+        """Return *value* as JSON shows it: without the members that have no value, if that was asked for."""
+        return _without_nulls(value) if self.no_nulls else value
 
     def kept(self, records: Records) -> list[bool]:
         """Return for each record whether it meets every condition.
@@ -444,15 +473,15 @@ def _comparable(cell: Any, wanted: str) -> tuple[Any, Any]:
     return (left, right) if left.is_finite() and right.is_finite() else (text, wanted)
 
 
-def selecting(model: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
+def selecting(model: str = "") -> Callable[[Callable[..., R]], Callable[..., R]]:
     """Add the options of a `Selection` to a command, and pass what was given as its argument `selection`.
 
     Args:
-        model: the name of the model of a row, whose columns the Tab key completes.
+        model: the name of the model of a row, whose columns the Tab key completes; empty for none.
     """
 
     def columns(incomplete: str) -> list[str]:
-        return columns_like(model, incomplete)
+        return columns_like(model, incomplete) if model else []
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     where = typer.Option(

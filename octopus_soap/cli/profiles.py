@@ -20,7 +20,7 @@ import typer
 from octopus_soap.cli.application import Application
 from octopus_soap.cli.calling import YesOption, confirmed
 from octopus_soap.cli.calling import profiles as known_profiles
-from octopus_soap.cli.output import Output, OutputOption, Records, notice, show_records
+from octopus_soap.cli.output import Records, Selection, notice, selecting
 from octopus_soap.cli.tables import show_table
 
 app = Application()
@@ -101,7 +101,8 @@ def _keyring() -> Any:
 
 
 @app.command("list")
-def list_profiles(*, output: OutputOption = Output.TABLE) -> None:
+@selecting()
+def list_profiles(*, selection: Selection) -> None:
     """List the profiles of the profile file."""
     from octopus_soap.profile_file import profiles_file  # noqa: PLC0415 - only inside a command
 
@@ -122,15 +123,16 @@ def list_profiles(*, output: OutputOption = Output.TABLE) -> None:
         else:
             typer.echo(f"no profiles in {path}; octopus-soap login writes one")
 
-    show_records(Records(rows), output, shown)
+    selection.show_whole(Records(rows), shown)
 
 
 @app.command("show")
-def show(name: NameArgument, *, output: OutputOption = Output.TABLE) -> None:
+@selecting()
+def show(name: NameArgument, *, selection: Selection) -> None:
     """Show a profile, without its secrets. Exit code 1: there is no such profile."""
     table = _tables_of(name)[name]
     row = {"profile": name} | {key: "***" if key in _SECRETS else value for key, value in table.items()}
-    show_records(Records([row]), output, lambda: show_table("", ["Setting", "Value"], list(row.items())))
+    selection.show_whole(Records([row]), lambda: show_table("", ["Setting", "Value"], list(row.items())))
 
 
 @app.command("remove")

@@ -18,7 +18,7 @@ from octopus_soap.cli.calling import (
     show_requests,
     show_update,
 )
-from octopus_soap.cli.output import Output, OutputOption, Records, Selection, as_data, as_row, selecting
+from octopus_soap.cli.output import Records, Selection, as_data, as_row, selecting
 from octopus_soap.cli.sources import (
     DecimalOption,
     SkuFile,
@@ -80,6 +80,7 @@ def _count(pieces: Decimal | None) -> str | None:
 
 @app.command("set")
 @connected
+@selecting()
 def set_(
     connection: Connection,
     *,
@@ -88,8 +89,8 @@ def set_(
     price: Annotated[str | None, typer.Option(help="The price, such as 19.90.", metavar="AMOUNT")] = None,
     cost: Annotated[str | None, typer.Option(help="The cost.", metavar="AMOUNT")] = None,
     omitted_values: OmittedOption = None,
-    output: OutputOption = Output.TABLE,
     dry_run: DryRunOption = False,
+    selection: Selection,
 ) -> None:
     """Set stock, price or cost of one item; the others stay as they are. Exit code 1: rejected."""
     from octopus_soap.models import ItemQuantityAndPrice  # noqa: PLC0415 - heavy: only inside a command
@@ -99,11 +100,12 @@ def set_(
     if not changes:
         raise typer.BadParameter("nothing to set: give at least one", param_hint="--stock, --price or --cost")
     with connection.client(omitted_values, "UpdateItemQuantityAndPriceList") as client:
-        _update(client, [ItemQuantityAndPrice(sku=sku, **changes)], output, dry_run=dry_run)
+        _update(client, [ItemQuantityAndPrice(sku=sku, **changes)], selection, dry_run=dry_run)
 
 
 @app.command("push")
 @connected
+@selecting()
 def push(
     connection: Connection,
     *,
@@ -111,8 +113,8 @@ def push(
     decimal: DecimalOption = None,
     thousands: ThousandsOption = None,
     omitted_values: OmittedOption = None,
-    output: OutputOption = Output.TABLE,
     dry_run: DryRunOption = False,
+    selection: Selection,
 ) -> None:
     """Set stock and prices from a file. Exit code 1: some were rejected.
 
@@ -130,19 +132,19 @@ def push(
         raise CsvError(read.path, [Problem("no row has a stock, a price or another value")])
     with connection.client(omitted_values, "UpdateItemQuantityAndPriceList") as client:
         try:
-            _update(client, read.items, output, dry_run=dry_run)
+            _update(client, read.items, selection, dry_run=dry_run)
         except InvalidInputError as error:
             raise read.located(error) from None
 
 
-def _update(client: OctopusClient, items: list[ItemQuantityAndPrice], output: Output, *, dry_run: bool) -> None:
+def _update(client: OctopusClient, items: list[ItemQuantityAndPrice], selection: Selection, *, dry_run: bool) -> None:
     if dry_run:
-        show_requests(client, output, client.update_item_quantity_and_price_list, items)
+        show_requests(client, selection, client.update_item_quantity_and_price_list, items)
         return
     exit_for(
         in_full(
             "pushing",
             lambda progress: client.update_item_quantity_and_price_list(items, progress=progress),
-            lambda result: show_update(result, output, "updated"),
+            lambda result: show_update(result, selection, "updated"),
         )
     )

@@ -15,7 +15,7 @@ import typer
 from octopus_soap._http import one_line
 from octopus_soap.cli.application import Application
 from octopus_soap.cli.calling import Connection, connected
-from octopus_soap.cli.output import Output, OutputOption, Records, show_json, show_records
+from octopus_soap.cli.output import Output, Records, Selection, selecting, show_json
 from octopus_soap.cli.tables import show_table
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ def pin(
 
 @app.command("diff")
 @connected
+@selecting()
 def diff(
     connection: Connection,
     *,
@@ -93,7 +94,7 @@ def diff(
             metavar="FILE", help="The pinned WSDL to compare with. Default: the bundled one.", show_default=False
         ),
     ] = None,
-    output: OutputOption = Output.TABLE,
+    selection: Selection,
 ) -> None:
     """Compare a live or local contract with the bundled one and the models, or with a pinned one.
 
@@ -118,12 +119,12 @@ def diff(
         base, found = "the bundled contract", compare(load_contract(), contract)
     else:
         base, found = str(against), compare(examined(against), contract, known={})
-    if output is Output.JSON:
+    if selection.output is Output.JSON and not selection.narrowed:
         compared = {"contract": where, "compared_with": base, "same": not found, "notes": notes}
-        show_json({**compared, "differences": [asdict(d) for d in found]})
+        show_json(selection.trimmed({**compared, "differences": [asdict(d) for d in found]}))
     else:
         records = Records([asdict(difference) for difference in found])
-        show_records(records, output, lambda: _show_diff(where, base, notes, found))
+        selection.show_whole(records, lambda: _show_diff(where, base, notes, found))
     if found:
         raise typer.Exit(1)
 

@@ -93,10 +93,10 @@ def test_what_the_command_would_refuse_is_refused(shell, shop, tmp_path):
 
 def test_items_that_would_be_read_first_are_said_to_be(make_client, capsys):
     from octopus_soap.cli.calling import show_unsent
-    from octopus_soap.cli.output import Output
+    from octopus_soap.cli.output import Selection
 
     client = make_client()
-    show_unsent(client, Output.TABLE, client.get_item_list.dry_run(["A"]), "UploadItemList")
+    show_unsent(client, Selection(), client.get_item_list.dry_run(["A"]), "UploadItemList")
     assert "what UploadItemList then sends depends on the answer to this" in capsys.readouterr().err
 
 

@@ -55,6 +55,35 @@ def test_members_without_a_value_can_be_left_out(shell, service):
 
 
 @pytest.mark.parametrize(
+    ("words", "rows"),
+    [
+        (["call", "GetItemList", "--sku", "A", "--sku", "B", "--where", "stock > 0", "--fields", "sku,stock"],
+         [{"sku": "B", "stock": "12"}]),
+        (["call", "is_sku_exist_list", "--sku", "A", "--sku", "X", "--where", "value = false", "--fields", "sku"],
+         [{"sku": "X"}]),
+        (["call", "--where", "operation ~ tbl", "--fields", "python"],
+         [{"python": "get_item_tbl_list"}, {"python": "delete_tbl_item"}]),
+        (["items", "exists", "A", "X", "--where", "exists = true", "--no-nulls"],
+         [{"sku": "A", "status": "ok", "exists": True}]),
+        (["items", "delete", "A", "X", "--yes", "--where", "status != ok", "--fields", "sku"], [{"sku": "X"}]),
+        (["call", "GetItemQuantityInfo", "--sku", "C", "--fields", "sku,stock"], [{"sku": "C", "stock": 9}]),
+        (["version", "--where", "package = zeep", "--fields", "package"], [{"package": "zeep"}]),
+    ],
+    ids=lambda words: " ".join(words[:2]) if isinstance(words[0], str) else "",
+)  # fmt: skip
+def test_every_command_that_prints_rows_selects_them_in_one_way(shell, shop, words, rows):
+    assert shell(*words, "-o", "json").data == rows
+    table = shell(*words).out.split()
+    assert all(str(value) in table for row in rows for value in row.values() if value is not True)
+
+
+def test_the_answer_of_a_call_stays_one_object_unless_some_of_it_is_chosen(shell, shop):
+    whole = shell("call", "GetItemQuantityInfo", "--sku", "C", "-o", "json").data["value"]
+    trimmed = shell("call", "GetItemQuantityInfo", "--sku", "C", "--no-nulls", "-o", "json").data["value"]
+    assert trimmed == {name: value for name, value in whole.items() if value is not None}
+
+
+@pytest.mark.parametrize(
     ("words", "said"),
     [
         (["--where", "stock"], "is not a condition such as 'stock = 0'"),
