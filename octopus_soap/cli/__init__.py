@@ -6,6 +6,7 @@ Exit codes: 0 all fine; 1 the service rejected some items or does not know them,
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.util import find_spec
 
@@ -19,6 +20,12 @@ def main() -> None:
 
         print(f"octopus-soap {__version__}")  # noqa: T201 - the answer
         sys.exit(0)
+    if (asked := os.environ.get("_OCTOPUS_SOAP_COMPLETE", "")).startswith("complete_"):  # the Tab key: as above
+        from octopus_soap.cli.completion import answer  # noqa: PLC0415 - only wanted here
+
+        text, code = answer(asked, os.environ)
+        print(text)  # noqa: T201 - the answer
+        sys.exit(code)
     if any(find_spec(name) is None for name in ("rich", "typer")):
         print(_NEEDS_EXTRA, file=sys.stderr)  # noqa: T201 - the command line's own words
         sys.exit(2)

@@ -1,11 +1,10 @@
-"""The typer applications of this command line: one look of `--help` for every version of typer, and a quick Tab key.
+"""The typer applications of this command line: one look of `--help` for every version of typer.
 
 A flag shows no value, a value shows its kind in capitals (`FILE`, `TEXT`, `a|b`), and an argument shows its name only.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from contextlib import contextmanager
@@ -92,12 +91,7 @@ def _labelled(parameters: Iterable[Any], context: Any) -> list[Any]:
 
 
 def _value_of(parameter: Any, ctx: Any, value: Any) -> Any:
-    """Return the value of a parameter, without loading pydantic where typer needs it for nothing.
-
-    While the Tab key completes, a value is as typed; and no value is None, whatever the type.
-    """
-    if ctx.resilient_parsing:
-        return value
+    """Return the value of a parameter. No value is None, whatever the type, without loading pydantic for it."""
     several = parameter.nargs != 1 or getattr(parameter, "multiple", False)
     if value is None and not several and not parameter.required:
         return None if parameter.callback is None else parameter.callback(ctx, parameter, None)
@@ -120,12 +114,6 @@ def _label(parameter: Any, context: Any) -> str | None:
 def _no_type(ctx: Any) -> None:
     """Show no type: the name of an argument, such as FILE, says it."""
     del ctx
-
-
-def words_typed() -> list[str]:
-    """Return the words after the program's name on the line that a shell completes."""
-    line = os.environ.get("_TYPER_COMPLETE_ARGS") or os.environ.get("COMP_WORDS", "")
-    return line.split()[1:]
 
 
 def command_under(found: Any, words: list[str], summary: str) -> Iterator[tuple[list[str], Any, Any]]:

@@ -1,13 +1,11 @@
 """`octopus-soap call`: any operation of the catalogue, by its name.
 
 The name is the wire name or the Python name, in any case: `GetItemList`, `get_item_list`, `getitemlist`. The command of
-an operation is made from its row by `operation_command`. This module loads names only, so that the Tab key is
-quick.
+an operation is made from its row by `operation_command`.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from difflib import get_close_matches
 from functools import cache
@@ -60,7 +58,7 @@ def _names() -> dict[str, str]:
 
 
 def _operations() -> Mapping[str, Operation]:
-    from octopus_soap.operations import OPERATIONS  # noqa: PLC0415 - heavy: not for completion
+    from octopus_soap.operations import OPERATIONS  # noqa: PLC0415 - heavy: not for --help
 
     return OPERATIONS
 
@@ -68,13 +66,13 @@ def _operations() -> Mapping[str, Operation]:
 class _Catalogue(Group):
     """A group with a command per row, each made when it is asked for."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        """Return the wire names, in the order of the catalogue; none while the Tab key completes: see below."""
-        return [] if ctx.resilient_parsing else list(_operations())
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - typer's interface
+        """Return the wire names, in the order of the catalogue."""
+        return list(_operations())
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - typer's interface
         """Return the command of an operation, by either name."""
-        from octopus_soap.cli.operation_command import command_of  # noqa: PLC0415 - heavy: not for completion
+        from octopus_soap.cli.operation_command import command_of  # noqa: PLC0415 - heavy: not for --help
 
         wire = _names().get(cmd_name.casefold())
         return None if wire is None else command_of(_operations()[wire])
@@ -83,20 +81,6 @@ class _Catalogue(Group):
         """Find the command; the error for an unknown one knows both names."""
         wire = operation_named(args[0], ctx)
         return wire, self.get_command(ctx, wire), args[1:]
-
-    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
-        """Complete names in either spelling and any case."""
-        options = super().shell_complete(ctx, incomplete if incomplete.startswith("-") else "--")
-        if incomplete.startswith("-"):
-            return options
-        make: Any = type(options[0])  # of whichever click the installed typer holds
-        python = "_" in incomplete or (incomplete != "" and incomplete.islower())
-        names = {python_name(wire) if python else wire: wire for wire in sorted(operation_names())}
-        typed = incomplete.casefold()
-        found = {name: wire for name, wire in names.items() if name.casefold().startswith(typed)}
-        if os.environ.get("_OCTOPUS_SOAP_COMPLETE", "").endswith("bash"):  # which shows no help next to a name
-            return [make(name) for name in found]
-        return [make(name, help=_operations()[wire].summary) for name, wire in found.items()]
 
 
 app = Application(

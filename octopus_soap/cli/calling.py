@@ -29,6 +29,7 @@ import typer
 
 from octopus_soap._http import one_line
 from octopus_soap.cli.output import Output, Records, Selection, as_row, notice
+from octopus_soap.cli.suggestions import Words, profiles
 from octopus_soap.cli.tables import show_table, terminal
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ OmittedOption = Annotated[
         help="What to do about values left out that the service would read as 0: refuse, send or read_first; "
         "or the members that may be left out, such as shipping_total,tax_total.",
         show_default=False,
-        autocompletion=lambda incomplete: [m for m in ("refuse", "send", "read_first") if m.startswith(incomplete)],
+        autocompletion=Words(("refuse", "send", "read_first")).like,
     ),
 ]
 _PANEL = "Connection (by default from OCTOPUS_* variables, .env or the profile file)"
@@ -134,19 +135,6 @@ def _choice_of(text: str, operation: str, wsdl: Path | None) -> OmittedValues | 
             param_hint="--omitted-values",
         )
     return {"*": list(names)}
-
-
-def profiles(incomplete: str) -> list[str]:
-    """Return the profiles of the profile file whose names begin as typed; none if it cannot be read."""
-    import tomllib  # noqa: PLC0415 - only a shell that completes needs it
-
-    from octopus_soap.profile_file import profiles_file  # noqa: PLC0415 - only a shell that completes needs it
-
-    try:
-        tables = tomllib.loads(profiles_file().read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        return []
-    return [name for name, table in tables.items() if isinstance(table, dict) and name.startswith(incomplete)]
 
 
 def _option(

@@ -6,7 +6,6 @@ Only the sub-command that was asked for is imported; the help of the others is t
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import dataclass
 from importlib import import_module
@@ -17,7 +16,7 @@ import typer
 
 from octopus_soap._version import __version__
 from octopus_soap.cli import pager
-from octopus_soap.cli.application import Application, words_typed
+from octopus_soap.cli.application import Application
 from octopus_soap.cli.failures import PROGRAM, report
 
 if TYPE_CHECKING:
@@ -89,8 +88,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command line *arguments* and return the exit code."""
     words, given = _without_flags(arguments)
     pager.enabled = "--no-pager" not in given
-    completing = bool(os.environ.get("_OCTOPUS_SOAP_COMPLETE"))
-    chosen = next((word for word in (words_typed() if completing else words) if not word.startswith("-")), "")
+    chosen = next((word for word in words if not word.startswith("-")), "")
     try:
         code = _application(chosen)(args=words or ["--help"], prog_name=PROGRAM, standalone_mode=False)
         sys.stdout.flush()  # a reader that hung up is noticed here, not while Python shuts down

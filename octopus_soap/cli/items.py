@@ -29,15 +29,17 @@ from octopus_soap.cli.calling import (
 )
 from octopus_soap.cli.jobs import ChannelOption, opened_ledger
 from octopus_soap.cli.output import (
+    Columns,
     Records,
     Selection,
     as_data,
     as_row,
-    columns_like,
     notice,
     selecting,
 )
-from octopus_soap.cli.sources import LEDGER, SkuFile, Skus, SourceArgument, read_models, sku_lines, skus_like, skus_of
+from octopus_soap.cli.sources import SkuFile, Skus, SourceArgument, read_models, sku_lines, skus_of
+from octopus_soap.cli.suggestions import LEDGER
+from octopus_soap.cli.suggestions import skus as known_skus
 from octopus_soap.cli.tables import show_table
 
 if TYPE_CHECKING:
@@ -384,7 +386,7 @@ def snapshot(
     to: Annotated[Path, typer.Argument(metavar="FILE", help="File to write, a line of JSON per item.")],
     skus: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SKU]...", help="Only these. - reads a pipe.", autocompletion=skus_like),
+        typer.Argument(metavar="[SKU]...", help="Only these. - reads a pipe.", autocompletion=known_skus),
     ] = None,
     file: SkuFile = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace the file if there is one.")] = False,
@@ -458,7 +460,7 @@ def compare(
         typer.Option(
             metavar="LIST",
             help="Compare only these columns, such as stock,price.",
-            autocompletion=lambda incomplete: columns_like("InventoryItem", incomplete),
+            autocompletion=Columns("InventoryItem").like,
         ),
     ] = None,
     selection: Selection,

@@ -28,7 +28,7 @@ from octopus_soap.cli.application import Application
 from octopus_soap.cli.calling import Connection, connected
 from octopus_soap.cli.failures import FAILED, HUNG_UP
 from octopus_soap.cli.output import notice
-from octopus_soap.cli.sources import LEDGER, channels_like
+from octopus_soap.cli.suggestions import LEDGER, Words, channels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -40,12 +40,9 @@ if TYPE_CHECKING:
 changes_app = Application()
 init_app = Application()
 
+PAUSES = Words(("30s", "60s", "5m", "15m", "1h", "1d"))
+"""Pauses, as examples."""
 _UNITS = {"ms": 0.001, "": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
-
-
-def pauses_like(incomplete: str) -> list[str]:
-    """Return pauses that begin as typed, as examples."""
-    return [pause for pause in ("30s", "60s", "5m", "15m", "1h", "1d") if pause.startswith(incomplete)]
 
 
 LedgerOption = Annotated[
@@ -59,7 +56,7 @@ LedgerOption = Annotated[
 ]
 ChannelOption = Annotated[
     str,
-    typer.Option("--channel", metavar="NAME", help="The shop's name in the ledger.", autocompletion=channels_like),
+    typer.Option("--channel", metavar="NAME", help="The shop's name in the ledger.", autocompletion=channels),
 ]
 EveryOption = Annotated[
     str | None,
@@ -67,7 +64,7 @@ EveryOption = Annotated[
         "--every",
         metavar="TIME",
         help="Repeat with a pause such as 60s, 5m or 1h, until SIGINT or SIGTERM.",
-        autocompletion=pauses_like,
+        autocompletion=PAUSES.like,
     ),
 ]
 

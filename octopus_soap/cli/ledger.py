@@ -10,7 +10,7 @@ import typer
 from octopus_soap.cli.application import Application
 from octopus_soap.cli.jobs import ChannelOption, LedgerOption, opened_ledger, seconds_of
 from octopus_soap.cli.output import Records, Selection, notice, selecting
-from octopus_soap.cli.sources import LEDGER, skus_like
+from octopus_soap.cli.suggestions import LEDGER, skus
 from octopus_soap.cli.tables import show_table
 
 app = Application()
@@ -98,7 +98,7 @@ def acknowledge(
 def forget(
     skus: Annotated[
         list[str],
-        typer.Argument(metavar="SKU...", help="SKUs, as the report quotes them.", autocompletion=skus_like),
+        typer.Argument(metavar="SKU...", help="SKUs, as the report quotes them.", autocompletion=skus),
     ],
     *,
     place: LedgerOption = LEDGER,
@@ -140,7 +140,7 @@ def purge(
 @app.command("show")
 @selecting()
 def show(
-    key: Annotated[str, typer.Argument(metavar="KEY", help="A SKU or an order's id.", autocompletion=skus_like)],
+    key: Annotated[str, typer.Argument(metavar="KEY", help="A SKU or an order's id.", autocompletion=skus)],
     *,
     place: LedgerOption = LEDGER,
     channel: ChannelOption = "main",

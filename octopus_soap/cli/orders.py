@@ -27,12 +27,12 @@ from octopus_soap.cli.calling import (
 )
 from octopus_soap.cli.failures import in_words
 from octopus_soap.cli.jobs import (
+    PAUSES,
     ChannelOption,
     EveryOption,
     LedgerOption,
     ReportOption,
     ReportOutput,
-    pauses_like,
     run_job,
     seconds_of,
 )
@@ -47,7 +47,8 @@ from octopus_soap.cli.output import (
     show_json,
     show_line,
 )
-from octopus_soap.cli.sources import LEDGER, SourceArgument, lines_of, read_models, read_source
+from octopus_soap.cli.sources import SourceArgument, lines_of, read_models, read_source
+from octopus_soap.cli.suggestions import LEDGER, Words
 from octopus_soap.cli.tables import show_table, shown
 
 if TYPE_CHECKING:
@@ -63,36 +64,14 @@ app = Application()
 
 PAYMENTS = ("NotSubmitted", "Submitted", "Deposited", "Cleared", "Failed")
 SHIPMENTS = ("Unshipped", "PendingShipment", "PartiallyShipped", "Shipped")
+_PAYMENTS, _SHIPMENTS = Words(PAYMENTS, folded=True), Words(SHIPMENTS, folded=True)
+_STATUSES = Words((*PAYMENTS, *SHIPMENTS), folded=True)
+_TIMES = Words(("today", "yesterday", "1h", "24h", "7d", "4w"))
+"""Times, as examples."""
 
 
 def _listed(names: Sequence[str]) -> str:
     return f"{', '.join(names[:-1])} or {names[-1]}"
-
-
-def payments_like(incomplete: str) -> list[str]:
-    """Return the payment statuses that begin as typed."""
-    return _spelt_like(PAYMENTS, incomplete)
-
-
-def shipments_like(incomplete: str) -> list[str]:
-    """Return the shipping statuses that begin as typed."""
-    return _spelt_like(SHIPMENTS, incomplete)
-
-
-def statuses_like(incomplete: str) -> list[str]:
-    """Return the statuses of either kind that begin as typed."""
-    return _spelt_like((*PAYMENTS, *SHIPMENTS), incomplete)
-
-
-def _spelt_like(names: Sequence[str], incomplete: str) -> list[str]:
-    """Return the names in the case that was typed: a shell drops what does not begin so."""
-    spelt = [name.lower() if incomplete and incomplete.islower() else name for name in names]
-    return [name for name in spelt if name.startswith(incomplete)]
-
-
-def times_like(incomplete: str) -> list[str]:
-    """Return times that begin as typed, as examples."""
-    return [time for time in ("today", "yesterday", "1h", "24h", "7d", "4w") if time.startswith(incomplete)]
 
 
 SinceOption = Annotated[
@@ -100,7 +79,7 @@ SinceOption = Annotated[
     typer.Option(
         metavar="TIME",
         help="Created at or after: 7d, yesterday, a date (UTC), or a time with its zone.",
-        autocompletion=times_like,
+        autocompletion=_TIMES.like,
     ),
 ]
 StoreOption = Annotated[str | None, typer.Option(metavar="ID", help="Only orders of the store with this id.")]
@@ -110,14 +89,14 @@ StatusOption = Annotated[
         "--status",
         metavar="STATUS",
         help="Only orders with this payment or shipping status, such as cleared or unshipped. One of each.",
-        autocompletion=statuses_like,
+        autocompletion=_STATUSES.like,
     ),
 ]
 PaymentOption = Annotated[
-    str | None, typer.Option(help=f"Only {_listed(PAYMENTS)}.", metavar="STATUS", autocompletion=payments_like)
+    str | None, typer.Option(help=f"Only {_listed(PAYMENTS)}.", metavar="STATUS", autocompletion=_PAYMENTS.like)
 ]
 ShippingOption = Annotated[
-    str | None, typer.Option(help=f"Only {_listed(SHIPMENTS)}.", metavar="STATUS", autocompletion=shipments_like)
+    str | None, typer.Option(help=f"Only {_listed(SHIPMENTS)}.", metavar="STATUS", autocompletion=_SHIPMENTS.like)
 ]
 
 
@@ -147,7 +126,7 @@ def list_orders(
     until: Annotated[
         str | None,
         typer.Option(
-            metavar="TIME", help="Created at or before. Default if --since is given: now.", autocompletion=times_like
+            metavar="TIME", help="Created at or before. Default if --since is given: now.", autocompletion=_TIMES.like
         ),
     ] = None,
     store: StoreOption = None,
@@ -246,7 +225,7 @@ def tail(
     every: Annotated[
         str,
         typer.Option(
-            "--every", metavar="TIME", help="Pause between two looks, such as 10s or 5m.", autocompletion=pauses_like
+            "--every", metavar="TIME", help="Pause between two looks, such as 10s or 5m.", autocompletion=PAUSES.like
         ),
     ] = "30s",
     last: Annotated[

@@ -32,6 +32,7 @@ import typer
 
 from octopus_soap._http import one_line
 from octopus_soap.cli.pager import paged
+from octopus_soap.cli.suggestions import Words
 from octopus_soap.cli.tables import show_table, terminal
 
 if TYPE_CHECKING:
@@ -473,28 +474,46 @@ def _comparable(cell: Any, wanted: str) -> tuple[Any, Any]:
     return (left, right) if left.is_finite() and right.is_finite() else (text, wanted)
 
 
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns of a model, for the Tab key.
+
+    Attributes:
+        model: the name of the model; empty for none.
+    """
+
+    model: str
+
+    def words(self) -> Words:
+        """Return them, as words of a list."""
+        from octopus_soap import models  # noqa: PLC0415 - heavy: only inside a command
+
+        return Words(tuple(kinds_of(getattr(models, self.model))) if self.model else (), listed=True)
+
+    def like(self, incomplete: str) -> list[str]:
+        """Return the columns that begin as typed."""
+        return self.words().like(incomplete)
+
+
 def selecting(model: str = "") -> Callable[[Callable[..., R]], Callable[..., R]]:
     """Add the options of a `Selection` to a command, and pass what was given as its argument `selection`.
 
     Args:
         model: the name of the model of a row, whose columns the Tab key completes; empty for none.
     """
-
-    def columns(incomplete: str) -> list[str]:
-        return columns_like(model, incomplete) if model else []
-
+    columns = Columns(model)
     keyword = inspect.Parameter.KEYWORD_ONLY
     where = typer.Option(
         "--where",
         metavar="CONDITION",
         help="Only these, such as 'stock = 0' or 'price > 9.99'. Can be repeated.",
-        autocompletion=columns,
+        autocompletion=columns.like,
     )
     fields = typer.Option(
         "--fields",
         metavar="LIST",
         help="Only these columns, in this order, such as sku,stock,price.",
-        autocompletion=columns,
+        autocompletion=columns.like,
     )
     no_nulls = typer.Option("--no-nulls", help="Leave out members without a value.")
     options = [
@@ -515,11 +534,3 @@ def selecting(model: str = "") -> Callable[[Callable[..., R]], Callable[..., R]]
         return call
 
     return added
-
-
-def columns_like(model: str, incomplete: str) -> list[str]:
-    """Return the columns of a model that begin as typed; of a list such as `sku,st` the last name is completed."""
-    from octopus_soap import models  # noqa: PLC0415 - heavy: only inside a command
-
-    before, comma, begun = incomplete.rpartition(",")
-    return [f"{before}{comma}{name}" for name in kinds_of(getattr(models, model)) if name.startswith(begun)]

@@ -19,8 +19,8 @@ import typer
 
 from octopus_soap.cli.application import Application
 from octopus_soap.cli.calling import YesOption, confirmed
-from octopus_soap.cli.calling import profiles as known_profiles
 from octopus_soap.cli.output import Records, Selection, notice, selecting
+from octopus_soap.cli.suggestions import profiles as known_profiles
 from octopus_soap.cli.tables import show_table
 
 app = Application()

@@ -18,7 +18,8 @@ from octopus_soap.cli.jobs import (
     run_job,
 )
 from octopus_soap.cli.output import notice
-from octopus_soap.cli.sources import LEDGER, DecimalOption, ThousandsOption, numbers_of
+from octopus_soap.cli.sources import DecimalOption, ThousandsOption, numbers_of
+from octopus_soap.cli.suggestions import LEDGER
 from octopus_soap.cli.tables import show_table
 
 if TYPE_CHECKING:

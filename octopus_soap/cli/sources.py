@@ -8,16 +8,16 @@ once, with its row.
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
-from contextlib import closing
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 import typer
+
+from octopus_soap.cli.suggestions import skus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,45 +27,17 @@ if TYPE_CHECKING:
     from octopus_soap.tables.from_csv import CsvError, Numbers
 
 M = TypeVar("M", bound="WireModel")
-LEDGER = "octopus-ledger.db"
-"""The ledger of jobs in this folder, unless another one is named."""
 STDIN = "-"
 _STDIN_NAME = Path("standard input")
 _BYTE_ORDER_MARK = "\ufeff"
 _POSITION = re.compile(r"\[(\d+)\]")  # how the client names another input in a message
-
-_OFFERED = 50  # completions of a SKU
-
-
-def skus_like(incomplete: str) -> list[str]:
-    """Return SKUs of the ledger in this folder that begin as typed, for the Tab key; none if there is no ledger."""
-    return _in_ledger("SELECT DISTINCT sku AS name FROM stock_item", incomplete)
-
-
-def channels_like(incomplete: str) -> list[str]:
-    """Return channels of the ledger in this folder that begin as typed, for the Tab key."""
-    return _in_ledger("SELECT channel AS name FROM channel", incomplete)
-
-
-def _in_ledger(names: str, incomplete: str) -> list[str]:
-    """Ask the SQLite file itself: SQLAlchemy takes longer to load than a Tab key may take."""
-    import sqlite3  # noqa: PLC0415 - only a shell that completes needs it
-
-    place = Path(os.environ.get("OCTOPUS_LEDGER") or LEDGER)
-    query = f"SELECT name FROM ({names}) WHERE substr(name, 1, ?) = ? ORDER BY name LIMIT ?"  # noqa: S608 - of this file
-    try:
-        with closing(sqlite3.connect(f"{place.absolute().as_uri()}?mode=ro", uri=True, timeout=0.2)) as connection:
-            return [row[0] for row in connection.execute(query, (len(incomplete), incomplete, _OFFERED))]
-    except sqlite3.Error:
-        return []
-
 
 Skus = Annotated[
     list[str] | None,
     typer.Argument(
         help="SKUs, exactly as they are: 00123 is not 123. - reads a pipe, one per line.",
         metavar="SKU",
-        autocompletion=skus_like,
+        autocompletion=skus,
     ),
 ]
 SkuFile = Annotated[

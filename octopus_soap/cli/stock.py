@@ -27,9 +27,9 @@ from octopus_soap.cli.sources import (
     ThousandsOption,
     numbers_of,
     read_models,
-    skus_like,
     skus_of,
 )
+from octopus_soap.cli.suggestions import skus
 from octopus_soap.cli.tables import show_table
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _count(pieces: Decimal | None) -> str | None:
 def set_(
     connection: Connection,
     *,
-    sku: Annotated[str, typer.Argument(help="The SKU, exactly as it is.", metavar="SKU", autocompletion=skus_like)],
+    sku: Annotated[str, typer.Argument(help="The SKU, exactly as it is.", metavar="SKU", autocompletion=skus)],
     stock: Annotated[str | None, typer.Option(help="Pieces in stock.", metavar="COUNT")] = None,
     price: Annotated[str | None, typer.Option(help="The price, such as 19.90.", metavar="AMOUNT")] = None,
     cost: Annotated[str | None, typer.Option(help="The cost.", metavar="AMOUNT")] = None,

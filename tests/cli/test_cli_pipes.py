@@ -1,4 +1,4 @@
-"""The command line as a process: pipes, terminals, colours, completion, exit codes."""
+"""The command line as a process: pipes, terminals, colours, exit codes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from decimal import Decimal
 
 import pytest
 
-from octopus_soap.cli import commands
 from octopus_soap.cli.call import python_name
 from octopus_soap.operations import OPERATIONS
 
@@ -185,96 +184,9 @@ def test_parquet_is_refused_in_a_terminal(in_terminal):
     assert "parquet is binary" in " ".join(in_terminal("call", "--list", "-o", "parquet", width=200).split())
 
 
-# -- completion ----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def completed(monkeypatch, capsys):
-    """What bash offers for a line, whose last word is being typed."""
-
-    def run(line):
-        monkeypatch.setenv("COMP_WORDS", line)
-        monkeypatch.setenv("COMP_CWORD", str(len(line.split(" ")) - 1))
-        monkeypatch.setenv("_OCTOPUS_SOAP_COMPLETE", "complete_bash")
-        with pytest.raises(SystemExit) as ended:
-            commands.run([])
-        assert ended.value.code == 0
-        captured = capsys.readouterr()
-        assert captured.err == ""
-        return captured.out.split()
-
-    return run
-
-
-@pytest.mark.parametrize(
-    ("line", "offered"),
-    [
-        ("octopus-soap it", ["items"]),
-        ("octopus-soap items ", ["get", "list", "search", "exists", "upload", "delete", "snapshot", "compare"]),
-        ("octopus-soap items list --fields sku,pri", ["sku,price", "sku,price_a", "sku,price_b", "sku,price_c"]),
-        ("octopus-soap items list --where stoc", ["stock"]),
-        ("octopus-soap orders list --since y", ["yesterday"]),
-        ("octopus-soap orders list --status u", ["unshipped"]),
-        ("octopus-soap orders pull --every 1", ["15m", "1h", "1d"]),
-        ("octopus-soap stock push x.csv --omitted-values r", ["refuse", "read_first"]),
-        ("octopus-soap items get --prof", ["--profile"]),
-        ("octopus-soap call ", sorted(OPERATIONS)),
-        ("octopus-soap call GetItemL", ["GetItemList"]),
-        ("octopus-soap call IsSku", ["IsSkuExist", "IsSkuExistList"]),
-        ("octopus-soap call is_sku_exist_", ["is_sku_exist_list"]),
-        ("octopus-soap call GetOrderList --payment", ["--payment-status"]),
-        ("octopus-soap call get_item_list --batch", ["--batch-size"]),
-        ("octopus-soap items get --output js", ["json", "jsonl"]),
-    ],
-)
-def test_completion(completed, line, offered):
-    assert completed(line) == offered
-
-
-def test_profiles_are_completed_by_name(completed, monkeypatch, tmp_path):
-    (tmp_path / "profiles.toml").write_text("top = 1\n[shop]\n[shop-test]\n[other]\n")
-    monkeypatch.setenv("OCTOPUS_PROFILES_FILE", str(tmp_path / "profiles.toml"))
-    assert completed("octopus-soap items get --profile sh") == ["shop", "shop-test"]
-    monkeypatch.setenv("OCTOPUS_PROFILES_FILE", str(tmp_path / "nowhere.toml"))
-    assert completed("octopus-soap items get --profile sh") == []
-
-
-def test_skus_and_channels_are_completed_from_the_ledger(completed, shell, service, monkeypatch, tmp_path):
-    service.store.seed(items=3, orders=0)
-    (tmp_path / "stock.csv").write_text("sku,stock\nDEMO-0001,1\nDEMO-0002,2\n")
-    assert shell("push", "stock.csv", "--force", "--channel", "shop").code == 0
-    assert completed("octopus-soap items get DEMO-000") == ["DEMO-0001", "DEMO-0002"]
-    assert completed("octopus-soap ledger show demo") == []
-    (tmp_path / "octopus-ledger.db").rename(tmp_path / "other.db")
-    assert completed("octopus-soap items get D") == []
-    monkeypatch.setenv("OCTOPUS_LEDGER", "other.db")
-    assert completed("octopus-soap push --channel s") == ["shop"]
-
-
-def test_a_shell_asks_for_completion_in_a_process_of_its_own(process):
-    asked = {"COMP_WORDS": "octopus-soap call GetItemT", "COMP_CWORD": "2", "_OCTOPUS_SOAP_COMPLETE": "complete_bash"}
-    assert process(**asked).stdout.decode().split() == ["GetItemTblList"]
-
-
 def test_the_script_for_the_shell_can_be_shown(process):
     done = process("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
     assert b"_OCTOPUS_SOAP_COMPLETE" in done.stdout
-
-
-@pytest.mark.parametrize("line", ["octopus-soap it", "octopus-soap items get --prof", "octopus-soap call GetItemL",
-                                  "octopus-soap doctor --o", "octopus-soap wsdl p", "octopus-soap orders pull --"])  # fmt: skip
-def test_the_tab_key_loads_neither_rich_nor_pydantic(line):
-    environment = {**os.environ, "_OCTOPUS_SOAP_COMPLETE": "complete_bash", "COMP_WORDS": line,
-                   "COMP_CWORD": str(len(line.split()) - 1)}  # fmt: skip
-    code = (
-        "import sys; sys.argv[1:] = []; from octopus_soap.cli import main\n"
-        "try: main()\n"
-        "finally: print('loaded', sorted({'rich', 'pydantic', 'zeep', 'lxml'} & set(sys.modules)))"
-    )
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout.splitlines()[0].startswith(line.split()[-1].rstrip("-"))
-    assert done.stdout.splitlines()[-1] == "loaded []"
 
 
 def test_the_python_name_of_every_operation_follows_from_its_wire_name():
