@@ -20,9 +20,7 @@ from unittest.mock import patch
 from octopus_soap import OctopusClient
 from octopus_soap.console import emulator_console
 from octopus_soap.demo import run
-from octopus_soap.demo.retail import as_lines, read_retail, sort_lines
-from octopus_soap.demo.shop import build_shop
-from octopus_soap.demo.small_shop import small_shop
+from octopus_soap.demo.retail import as_lines, build_shop, read_retail, small_shop, sort_lines
 from octopus_soap.emulator import Emulator
 
 ROUNDS = 5

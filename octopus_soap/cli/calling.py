@@ -122,7 +122,7 @@ def _choice_of(text: str, operation: str, wsdl: Path | None) -> OmittedValues | 
 
     if text in set(OmittedValues):
         return OmittedValues(text)
-    from octopus_soap.contracts.omissions import written_members  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.contracts.diff import written_members  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.contracts.wsdl import load_contract  # noqa: PLC0415 - heavy: only inside a command
 
     names = [name.strip() for name in text.split(",")]

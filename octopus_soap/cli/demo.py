@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from octopus_soap.demo.compare import Difference
-    from octopus_soap.demo.retail import Reading
+    from octopus_soap.demo.retail import Reading, Shop
     from octopus_soap.demo.run import Outcome, Watch
-    from octopus_soap.demo.shop import Shop
 
 _FIRST = 3  # line numbers shown per reason
 _WIDE = 110  # columns a terminal needs to show the operations too
@@ -50,10 +49,14 @@ def demo(
     confirms them. Without a file it uses a small invented shop.
     Exit code 1: there are differences.
     """
-    from octopus_soap.demo.retail import as_lines, read_retail, sort_lines  # noqa: PLC0415 - heavy
+    from octopus_soap.demo.retail import (  # noqa: PLC0415 - heavy
+        as_lines,
+        build_shop,
+        read_retail,
+        small_shop,
+        sort_lines,
+    )
     from octopus_soap.demo.run import run_demo  # noqa: PLC0415 - heavy: only inside a command
-    from octopus_soap.demo.shop import build_shop  # noqa: PLC0415 - heavy: only inside a command
-    from octopus_soap.demo.small_shop import small_shop  # noqa: PLC0415 - heavy: only inside a command
 
     reading = read_retail(retail_csv) if retail_csv else sort_lines(as_lines(small_shop()))
     reading.check()

@@ -17,8 +17,7 @@ from pydantic import SecretStr
 
 from octopus_soap._http import is_loopback
 from octopus_soap.client import OctopusClient
-from octopus_soap.contracts.diff import compare
-from octopus_soap.contracts.omissions import COST, Omission, omissions, recommended, refused
+from octopus_soap.contracts.diff import COST, Omission, compare, omissions, recommended, refused
 from octopus_soap.contracts.pin import pinned_files, tried_contract
 from octopus_soap.contracts.wsdl import load_contract
 from octopus_soap.errors import ConfigError, OctopusError

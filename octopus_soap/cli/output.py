@@ -40,8 +40,7 @@ if TYPE_CHECKING:
 
     from octopus_soap.models.base import WireModel
     from octopus_soap.results import ItemOutcome
-    from octopus_soap.tables.columns import Kind
-    from octopus_soap.tables.table import Table
+    from octopus_soap.tables.table import Kind, Table
 
 R = TypeVar("R")
 
@@ -247,7 +246,7 @@ def _cells(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 @cache
 def kinds_of(model: type[WireModel]) -> dict[str, Kind]:
     """Return the kind of each flat column of *model*, in its order; lists of records come last, as JSON."""
-    from octopus_soap.tables.columns import Kind, table_schema  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.tables.table import Kind, table_schema  # noqa: PLC0415 - heavy: only inside a command
 
     shape = table_schema(model)
     kinds = {column.name: column.kind for column in shape.columns}
@@ -288,7 +287,7 @@ def as_xlsx(records: Records) -> bytes:
         ConfigError: openpyxl is not installed.
         InvalidInputError: the records do not fit a sheet.
     """
-    from octopus_soap.tables.excel import excel_file  # noqa: PLC0415 - only for this format
+    from octopus_soap.tables.export import excel_file  # noqa: PLC0415 - only for this format
 
     with TemporaryDirectory() as folder:
         path = Path(folder, "records.xlsx")
@@ -309,7 +308,7 @@ def _table(records: Records, *, all_of_model: bool) -> Table:
 
 def _add(table: Table, name: str, values: list[Any], declared: Kind | None) -> None:
     """Add a column; counts as numbers, and those that are no number in a column of their own."""
-    from octopus_soap.tables.columns import Kind, counted, text_column  # noqa: PLC0415 - only for this format
+    from octopus_soap.tables.table import Kind, counted, text_column  # noqa: PLC0415 - only for this format
 
     if declared is not Kind.COUNT or not all(value is None or isinstance(value, str) for value in values):
         table.add(name, *_typed(values, None if declared is Kind.COUNT else declared))
@@ -323,7 +322,7 @@ def _add(table: Table, name: str, values: list[Any], declared: Kind | None) -> N
 def _typed(values: list[Any], declared: Kind | None) -> tuple[Kind, list[Any]]:
     """Return a column and its kind: text if it has none, or if a value is of another kind."""
     from octopus_soap.tables.cells import as_cell  # noqa: PLC0415 - only for this format
-    from octopus_soap.tables.columns import Kind, kind_of  # noqa: PLC0415 - only for this format
+    from octopus_soap.tables.table import Kind, kind_of  # noqa: PLC0415 - only for this format
 
     found = {kind_of(type(value)) for value in values if value is not None and not isinstance(value, list)}
     kind = declared or (found.pop() if len(found) == 1 else Kind.TEXT)

@@ -21,9 +21,9 @@ from urllib.parse import unquote, urljoin, urlsplit
 from lxml import etree
 from platformdirs import user_config_dir
 
+from octopus_soap.contracts.bundled import STANDARD, XSD, file_name, is_unused
 from octopus_soap.contracts.compiled import replace_file
 from octopus_soap.contracts.diff import examined
-from octopus_soap.contracts.standard_schemas import STANDARD, XSD, file_name, is_unused
 from octopus_soap.contracts.wsdl import compile_contract, load_contract
 from octopus_soap.errors import ContractError
 

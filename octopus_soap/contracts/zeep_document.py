@@ -18,9 +18,8 @@ import zeep.wsdl
 from lxml import etree
 from zeep.xsd.types.builtins import BuiltinType
 
-from octopus_soap.contracts.bundled import contract_path
+from octopus_soap.contracts.bundled import LOCATIONS, STANDARD, XSD, contract_path, is_unused
 from octopus_soap.contracts.compiled import CompiledContract, Member, OperationContract, Shape
-from octopus_soap.contracts.standard_schemas import LOCATIONS, STANDARD, XSD, is_unused
 from octopus_soap.errors import ContractError
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from octopus_soap.models import WireModel
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from octopus_soap.demo.shop import Shop
+    from octopus_soap.demo.retail import Shop
     from octopus_soap.emulator import CallRecord, LintNote, Store, StoredOrder
     from octopus_soap.models import InventoryItem, OrderResponseItem, OrderSubmit
 

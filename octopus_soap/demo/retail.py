@@ -1,14 +1,26 @@
-"""Reading a retailer's order lines, and setting the dirty ones aside by number and reason.
+"""A retailer's order lines: read from a file, or made up, and turned into a shop.
 
 The format is that of the UCI "Online Retail" data set: a CSV file, plain or gzipped, with the columns InvoiceNo,
 StockCode, Description, Quantity, InvoiceDate, UnitPrice, CustomerID and Country, one row per line of an invoice.
 
-* Every line ends in exactly one bucket: sold, or the first reason of `Reason` that applies to it, in the order they
-  stand there. `Reading.check` proves that the buckets add up. A line's further reasons stand in the report too.
-* Nothing is corrected: codes and descriptions stay as they are, spaces, case and leading zeros included.
+Reading:
+
+* Every line ends in exactly one bucket: sold, or the first reason of `Reason` that applies to it, in their order.
+  `Reading.check` proves that the buckets add up. The report has a line's further reasons too.
+* Nothing is corrected: codes and descriptions keep spaces, case and leading zeros.
 * A time without a zone is the retailer's, so UK local time. In the hour that the clocks repeat in autumn it is taken as
   the first of the two.
 * A line is numbered as an editor numbers it: the column names are line 1.
+
+The shop:
+
+* The catalogue has every code that was sold, described as on its last line. Codes that differ only by case are
+  different items.
+* It is uploaded with its first price and a stock of 0; the last price and the stock are pushed afterwards, so that a
+  push the service ignored would show.
+* The stock of an item is the number of pieces the file sells: the shop must have had them.
+* An order is an invoice with its sold lines in the file's order, placed when its earliest line was. Lines that were set
+  aside (postage, write-offs) are no part of it, nor of its total.
 """
 
 from __future__ import annotations
@@ -17,19 +29,20 @@ import csv
 import gzip
 import io
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import IO, TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from octopus_soap.errors import InvalidInputError, Problem
-from octopus_soap.models import OrderItem
+from octopus_soap.models import AddressInfo, InventoryItem, ItemQuantityAndPrice, OrderItem, OrderSubmit
 from octopus_soap.models.scalars import FORBIDDEN, SKU_LENGTH, from_iso
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 COLUMNS = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country")
@@ -245,3 +258,127 @@ def _reasons(line: Line) -> Iterator[Reason]:
 def as_lines(text: str) -> io.StringIO:
     """Text as a file of lines, with its line ends as they are."""
     return io.StringIO(text, newline="")
+
+
+_THINGS = ("LANTERN", "MUG", "CLOCK", "BASKET", "CANDLE", "NOTEBOOK", "TRAY", "FRAME", "LAMP", "CUSHION")
+_KINDS = ("RED", "BLUE ", "OAK & BRASS", '12" GLASS', "CAFÉ", "<SMALL>")
+_COUNTRIES = ("United Kingdom", "France", "EIRE", "Deutschland", "日本")
+_OPENING = datetime(2024, 3, 29, 8, 30)  # noqa: DTZ001 - the format's times name no zone; the clocks change two days on
+_ITEMS, _INVOICES, _LINES_EACH = 60, 40, 4
+
+_DIRT = (
+    ("C536379", "00107", "RED BASKET", "-1", "2024-04-02T09:41:00", "3.75", "14527", "United Kingdom"),
+    ("C536391", "D", "Discount", "-1", "2024-04-02T09:49:00", "27.50", "14527", "United Kingdom"),
+    ("536403", "POST", "POSTAGE", "1", "2024-04-02T11:27:00", "15", "12791", "France"),
+    ("536404", "M", "Manual", "1", "2024-04-02T11:29:00", "0", "", "United Kingdom"),
+    ("536405", "00112", "", "56", "2024-04-02T12:03:00", "0", "", "United Kingdom"),
+    ("536406", "00113", "damaged", "-10", "2024-04-02T12:05:00", "0.00", "", "United Kingdom"),
+    ("536407", "00114", "amazon adjustment", "4", "2024-04-02T12:10:00", "-11062.06", "", "United Kingdom"),
+    ("536408", "00115", "OAK & BRASS FRAME", "a dozen", "2024-04-02T12:12:00", "4.10", "17850", "United Kingdom"),
+    ("536409", "00116", "CAFÉ \x07 TRAY", "2", "2024-04-02T12:14:00", "4.10", "17850", "United Kingdom"),
+    ("536410", "00117", "LAMP", "2"),
+)
+
+
+def small_shop() -> str:
+    """The shop's lines as CSV text; the same every time."""
+    text = io.StringIO()
+    rows = csv.writer(text)
+    rows.writerow(COLUMNS)
+    for number in range(_INVOICES):
+        rows.writerows(_invoice(number))
+        if number % _LINES_EACH == 0:
+            rows.writerow(_DIRT[number // _LINES_EACH])
+    return text.getvalue()
+
+
+def _invoice(number: int) -> list[tuple[str, ...]]:
+    placed = _OPENING + timedelta(hours=7 * number)
+    customer = "" if number % 3 == 0 else str(17850 + number % 7)
+    rows: list[tuple[str, ...]] = []
+    for position in range(_LINES_EACH):
+        item = (number * _LINES_EACH + position) * 7 % _ITEMS  # 7 and 60 share no factor: every item is sold
+        letter = "A" if item % 9 == 0 else ""
+        rows.append(
+            (
+                f"{536365 + number}",
+                f"{100 + item:05d}{letter}",
+                f"{_KINDS[item % len(_KINDS)]} {_THINGS[item // len(_KINDS)]}",
+                str(1 + (number + position) % 12),
+                placed.isoformat(),
+                f"{(item * 37 + number // 10 * 5 + 85) / 100:.2f}",
+                customer,
+                _COUNTRIES[number % len(_COUNTRIES)],
+            )
+        )
+    return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """What goes into the service, and what must be in it afterwards.
+
+    Attributes:
+        catalogue: items as they are uploaded, by SKU.
+        updates: stock and price of each, by SKU.
+        final: items as they must be in the end, by SKU.
+        orders: orders by invoice.
+        strangers: codes that must not exist.
+    """
+
+    catalogue: Mapping[str, InventoryItem]
+    updates: Mapping[str, ItemQuantityAndPrice]
+    final: Mapping[str, InventoryItem]
+    orders: Mapping[str, OrderSubmit]
+    strangers: tuple[str, ...]
+
+    @property
+    def case_twins(self) -> int:
+        """How many codes differ only by case from another."""
+        folded: dict[str, int] = defaultdict(int)
+        for sku in self.catalogue:
+            folded[sku.casefold()] += 1
+        return sum(times for times in folded.values() if times > 1)
+
+
+def build_shop(lines: Iterable[Line], other_codes: Iterable[str] = ()) -> Shop:
+    """Build the shop that sold *lines*.
+
+    Args:
+        lines: the sold lines, in the file's order.
+        other_codes: codes of lines that were set aside; those nothing was sold of must not exist in the service.
+    """
+    by_code: dict[str, list[Line]] = defaultdict(list)
+    by_invoice: dict[str, list[Line]] = defaultdict(list)
+    for line in lines:
+        by_code[line.item.sku or ""].append(line)
+        by_invoice[line.invoice].append(line)
+    catalogue: dict[str, InventoryItem] = {}
+    updates: dict[str, ItemQuantityAndPrice] = {}
+    final: dict[str, InventoryItem] = {}
+    for sku, sales in by_code.items():
+        by_time = sorted(sales, key=lambda line: line.placed)  # stable: the file's order within a minute
+        first, last = by_time[0].item, by_time[-1].item
+        stock = sum(line.item.quantity or 0 for line in sales)
+        catalogue[sku] = InventoryItem(sku=sku, description=last.description, price=first.unit_price, stock="0")
+        updates[sku] = ItemQuantityAndPrice(sku=sku, stock=stock, price=last.unit_price)
+        final[sku] = catalogue[sku].replace(price=last.unit_price, stock=str(stock))
+    orders = {invoice: _order(invoice, sales) for invoice, sales in by_invoice.items()}
+    strangers = sorted({code for code in other_codes if code and code not in by_code})
+    return Shop(catalogue, updates, final, orders, tuple(strangers))
+
+
+def _order(invoice: str, lines: list[Line]) -> OrderSubmit:
+    total = sum(((line.item.unit_price or Decimal(0)) * (line.item.quantity or 0) for line in lines), Decimal(0))
+    address = AddressInfo(country=lines[0].country)
+    if lines[0].customer:  # a guest has no number: the member is left out, not sent empty
+        address = address.replace(customer_id=lines[0].customer)
+    return OrderSubmit(
+        order_id=invoice,
+        order_date=min(line.placed for line in lines),
+        ship=address,
+        bill=address,
+        order_items=[line.item for line in lines],
+        sub_total=total,
+        total=total,
+    )

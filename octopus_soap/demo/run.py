@@ -27,7 +27,7 @@ from octopus_soap.settings import IsolatedSettings
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from octopus_soap.demo.shop import Shop
+    from octopus_soap.demo.retail import Shop
     from octopus_soap.models import OrderResponseItem, OrderSubmit
     from octopus_soap.results import BatchResult, Progress
 

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 from octopus_soap._http import private_opener
 from octopus_soap.tables.cells import csv_text
 from octopus_soap.tables.comparison import Change, Comparison, compare
-from octopus_soap.tables.excel import excel_file
-from octopus_soap.tables.export import Decimals, arrow_table, pandas_frame, polars_frame, with_amounts
+from octopus_soap.tables.export import Decimals, arrow_table, excel_file, pandas_frame, polars_frame, with_amounts
 from octopus_soap.tables.from_frame import items_from_frame
 from octopus_soap.tables.summaries import Backend, OrderGroup, low_stock, margin, orders_by, out_of_stock
 from octopus_soap.tables.table import Columns, Stores, Which, check_choice, table_of

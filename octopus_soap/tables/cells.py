@@ -19,12 +19,12 @@ from math import isfinite
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from octopus_soap.tables.columns import Kind
+from octopus_soap.tables.table import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from octopus_soap.tables.columns import Column
+    from octopus_soap.tables.table import Column
 
 
 _EXCEL_DIGITS = 15  # Excel keeps this many of a number

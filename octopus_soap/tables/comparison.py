@@ -23,17 +23,16 @@ from octopus_soap.errors import InvalidInputError, Problem
 from octopus_soap.models.base import WireModel
 from octopus_soap.models.scalars import from_iso, number_of
 from octopus_soap.tables.cells import as_cell, as_json, missing
-from octopus_soap.tables.columns import Kind, table_schema
 from octopus_soap.tables.export import pandas_frame, polars_frame
 from octopus_soap.tables.from_frame import contents_of
-from octopus_soap.tables.table import Table, check_choice, table_of
+from octopus_soap.tables.table import Kind, Table, check_choice, table_of, table_schema
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from os import PathLike
 
     from octopus_soap.results import BatchResult
-    from octopus_soap.tables.columns import TableSchema
+    from octopus_soap.tables.table import TableSchema
 
 _NO_TABLE = "nothing was compared"
 _PAGE_ROWS = 5_000

@@ -17,7 +17,7 @@ from octopus_soap.errors import InvalidInputError, Problem
 from octopus_soap.models.base import WireModel, inner_type
 from octopus_soap.models.inventory import InventoryItem
 from octopus_soap.tables.cells import MISSING, column_values
-from octopus_soap.tables.columns import Column, Kind, Spread, TableSchema, table_schema, text_column
+from octopus_soap.tables.table import Column, Kind, Spread, TableSchema, table_schema, text_column
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -15,9 +15,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from octopus_soap.errors import InvalidInputError, Problem
 from octopus_soap.models.inventory import InventoryItem
 from octopus_soap.models.orders import OrderResponseItem
-from octopus_soap.tables.columns import Kind
 from octopus_soap.tables.export import Decimals, pandas_frame, polars_frame, with_amounts
-from octopus_soap.tables.table import Table, check_choice
+from octopus_soap.tables.table import Kind, Table, check_choice
 
 if TYPE_CHECKING:
     from datetime import tzinfo

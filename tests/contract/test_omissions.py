@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from octopus_soap.contracts.omissions import omissions, recommended, refused, written_members
+from octopus_soap.contracts.diff import omissions, recommended, refused, written_members
 from octopus_soap.contracts.wsdl import Contract, load_contract
 from octopus_soap.emulator import Emulator, Profile
 from octopus_soap.models.declarations import OmittedValues

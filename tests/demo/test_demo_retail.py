@@ -8,9 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from octopus_soap.demo.retail import COLUMNS, Reading, Reason, as_lines, read_retail, sort_lines
-from octopus_soap.demo.shop import build_shop
-from octopus_soap.demo.small_shop import small_shop
+from octopus_soap.demo.retail import COLUMNS, Reading, Reason, as_lines, build_shop, read_retail, small_shop, sort_lines
 from octopus_soap.errors import InvalidInputError
 from tests.every import every
 

@@ -14,10 +14,8 @@ import pytest
 from octopus_soap.cli.commands import run as shell
 from octopus_soap.demo import run as demo_run
 from octopus_soap.demo.compare import Expected, compare_calls, compare_fields, compare_items
-from octopus_soap.demo.retail import as_lines, read_retail, sort_lines
+from octopus_soap.demo.retail import as_lines, build_shop, read_retail, small_shop, sort_lines
 from octopus_soap.demo.run import run_demo, windows
-from octopus_soap.demo.shop import build_shop
-from octopus_soap.demo.small_shop import small_shop
 from octopus_soap.emulator import CallRecord, Emulator, Lie, LintNote
 from octopus_soap.models import AddressInfo, InventoryItem
 from octopus_soap.testing import make_order
