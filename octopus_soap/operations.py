@@ -468,7 +468,9 @@ class Operations:
 
         Vendor's page: DeleteItemStore.
         """
-        stores = None if store_stock is None else {"StorStock": list(store_stock)}
+        stores = None
+        if store_stock is not None:
+            stores = {"StorStock": list(inputs.check_iterable(store_stock, "store_stock", models.StoreStockInfo))}
         return _deletion(
             sku, seller_id=seller_id, product_id=product_id, status=status, account_id=account_id, stores=stores
         )
@@ -649,7 +651,7 @@ class Operations:
 
         Vendor's page: SubmitOrder.
         """
-        made, problems = inputs.as_model(order, models.OrderSubmit, required=True)
+        made, problems = inputs.as_model(order, models.OrderSubmit, "order", required=True)
         finish = outcomes.submitted(getattr(made, "order_id", None) or "")
         return SingleCall(
             {"orderSubmit": made},
@@ -702,7 +704,8 @@ def _deletion(
     stores: dict[str, Any] | None = None,
 ) -> SingleCall[Removal]:
     problems = inputs.sku_problems(sku, "sku")
-    problems += inputs.number_problems(seller_id=seller_id, product_id=product_id or 0, status=status)
+    product = 0 if product_id is None else product_id
+    problems += inputs.number_problems(seller_id=seller_id, product_id=product, status=status)
     if stores == {"StorStock": []}:
         message = "names no store, which would delete the item everywhere; use delete_item for that"
         problems.append(Problem(message, field="store_stock"))
@@ -719,5 +722,6 @@ def _orders(
     criteria: OrderCriteria | None,
     keep_raw: bool,  # noqa: FBT001 - private
 ) -> tuple[dict[str, Any], RowsOf, list[Problem]]:
-    chosen, problems = inputs.as_model(models.OrderCriteria() if criteria is None else criteria, models.OrderCriteria)
+    given = models.OrderCriteria() if criteria is None else criteria
+    chosen, problems = inputs.as_model(given, models.OrderCriteria, "criteria")
     return {"orderCriteria": chosen}, RowsOf(models.OrderResponseItem, raw=keep_raw), problems

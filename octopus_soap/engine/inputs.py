@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from pydantic import SecretStr
 
 from octopus_soap import models
-from octopus_soap.engine.omitted import omission_problem
+from octopus_soap.engine.omitted import nested_model, omission_problem
 from octopus_soap.errors import InvalidInputError, Problem, UnverifiedContractError
 from octopus_soap.models.base import OTHER_NAMES, WireModel
 from octopus_soap.models.declarations import Safety
@@ -62,7 +62,7 @@ def text_problems(value: Any, name: str, *, secret: bool = False) -> list[Proble
         secret: True if the value must not be shown.
     """
     if not isinstance(value, str):
-        message = f"expected text, not {type(value).__name__}{_instead_of_text(value)}"
+        message = f"expected text, not {type(value).__name__}{_instead_of_text(value, name)}"
     elif not value:
         return [Problem("must not be empty", field=name)]
     elif found := FORBIDDEN.search(value):
@@ -72,10 +72,16 @@ def text_problems(value: Any, name: str, *, secret: bool = False) -> list[Proble
     return [Problem(message, field=name, value="" if secret else repr(value)[:_SHOWN])]
 
 
-def _instead_of_text(value: Any) -> str:
-    """Return what to pass where a SKU or an id belongs and something else came; empty if there is no advice."""
+def _instead_of_text(value: Any, name: str) -> str:
+    """Return what to pass where a SKU or an id belongs and something else came; empty if there is no advice.
+
+    Args:
+        value: what came.
+        name: what is expected, such as `store_ids`; empty or `sku` for a SKU.
+    """
     if isinstance(value, WireModel):
-        return f"; pass its {value.key_field}" if value.key_field else ""
+        wanted = (name.rpartition(".")[2] or "sku").removesuffix("s")
+        return f"; {_key_in(value, wanted)}"
     if _is_table(value):
         return "; pass one of its values, or use the list form of the call with df['sku']"
     if _is_missing(value):
@@ -83,6 +89,31 @@ def _instead_of_text(value: Any) -> str:
     if isinstance(own_form(value), (int, float)) and not isinstance(value, bool):
         return "; read the column as text (dtype=str), so that no leading zero is lost"
     return ""
+
+
+def _key_in(value: WireModel, wanted: str, *, listed: bool = False) -> str:
+    """Return how to get a key out of a model that was passed in its place.
+
+    Args:
+        value: the model.
+        wanted: the key, such as `sku`.
+        listed: True if a list of keys belongs there.
+    """
+    model, called = type(value), "order" if "Order" in type(value).__name__ else "item"
+    if wanted in model.model_fields:
+        return f"pass [{called}.{wanted}]" if listed else f"pass its {wanted}"
+    for name in model.model_fields:
+        inner = nested_model(model, name)
+        if inner is not None and wanted in inner.model_fields:
+            found = f"[line.{wanted} for line in {called}.{name}]"
+            return f"pass {found}" if listed else f"it has one in each of its {name}: {found}"
+    what = "SKU" if wanted == "sku" else wanted
+    return f"it has no {what}; pass {'SKUs as texts, such as' if listed else 'a text, such as'} {_like(what, listed)}"
+
+
+def _like(what: str, listed: bool) -> str:  # noqa: FBT001 - private
+    text = repr("00123" if what == "SKU" else "1")
+    return f"[{text}]" if listed else text
 
 
 def _is_table(value: Any) -> bool:
@@ -133,8 +164,15 @@ def number_problems(**numbers: Any) -> list[Problem]:
     ]
 
 
-def as_model(value: Any, model: type[M], *, required: bool = False) -> tuple[Any, list[Problem]]:
-    """Return an argument that should be a *model*, made from a dict if it is one, and what is wrong with it."""
+def as_model(value: Any, model: type[M], name: str = "", *, required: bool = False) -> tuple[Any, list[Problem]]:
+    """Return an argument that should be a *model*, made from a dict if it is one, and what is wrong with it.
+
+    Args:
+        value: the argument.
+        model: what it should be.
+        name: the argument's name.
+        required: True if it may not be None.
+    """
     if isinstance(value, dict):
         try:
             return model(**value), []
@@ -142,7 +180,25 @@ def as_model(value: Any, model: type[M], *, required: bool = False) -> tuple[Any
             return value, list(error.problems)
     if isinstance(value, model) or (value is None and not required):
         return value, []
-    return value, [Problem(f"expected a {model.__name__} or a dict, not {type(value).__name__}")]
+    message = f"expected {_a(model.__name__)} or a dict, not {type(value).__name__}{_instead_of_model(value, model)}"
+    return value, [Problem(message, field=name)]
+
+
+def _a(noun: str) -> str:
+    return f"{'an' if noun[0] in 'AEIOUaeiou' else 'a'} {noun}"
+
+
+def _instead_of_model(value: Any, model: type[WireModel]) -> str:
+    """Return how to make a model of what came in its place; empty if there is no advice."""
+    key = model.key_field
+    if not key:
+        return ""
+    if isinstance(value, str):
+        return f"; pass {model.__name__}({key}={value[:_SHOWN]!r})"
+    if isinstance(value, WireModel) and key in type(value).model_fields:
+        called = "order" if key == "order_id" else "item"
+        return f"; pass {model.__name__}({key}={called}.{key})"
+    return ""
 
 
 def check_call(
@@ -268,11 +324,13 @@ class BatchRule:
         listed: wire name of the list parameter.
         limit: most rows per request.
         documented: True if the vendor's page states the limit, False if it is ours.
+        argument: Python's name of the list, for messages; its row gives it.
     """
 
     listed: str
     limit: int
     documented: bool
+    argument: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,7 +406,7 @@ def check_iterable(inputs: Any, name: str, model: type[WireModel] | None = None)
 
     Args:
         inputs: as the caller gave them.
-        name: wire name of the parameter.
+        name: the argument's name.
         model: what an item is; None for a SKU.
 
     Raises:
@@ -368,13 +426,18 @@ def check_iterable(inputs: Any, name: str, model: type[WireModel] | None = None)
     elif isinstance(inputs, dict) and model is None:
         advice = "pass list(d) for its keys, or [d['sku']] for one item"
     elif isinstance(inputs, WireModel) and model is None:
-        advice = f"pass [item.{inputs.key_field or 'sku'}]"
+        advice = _key_in(inputs, "sku", listed=True)
     elif isinstance(inputs, (str, bytes, dict, WireModel)) or not isinstance(inputs, Iterable):
-        advice = "for one SKU pass [sku]" if model is None else "for one item pass [item]"
+        if model is None:
+            advice = "for one SKU pass [sku]"
+        elif isinstance(inputs, (model, dict)):
+            advice = f"for one {'order' if 'Order' in model.__name__ else 'item'} pass [{name.removesuffix('s')}]"
+        else:
+            advice = f"pass a list of {model.__name__}"
     else:
         return inputs
     what = "SKUs" if model is None else "items"
-    raise InvalidInputError([Problem(f"expected an iterable of {what}, not a {kind}; {advice}", field=name)])
+    raise InvalidInputError([Problem(f"expected an iterable of {what}, not {_a(kind)}; {advice}", field=name)])
 
 
 def is_sku_name(column: str) -> bool:
@@ -428,7 +491,7 @@ class BatchInputs:
         self._head, self._tail = context.codec.frame(operation, {"accountID": account_id}, rule.listed)
         self._around = len(self._head) + len(self._tail)
         self._write_row = context.codec.row_writer(operation, rule.listed)
-        inputs = check_iterable(call.inputs, rule.listed, call.model)
+        inputs = check_iterable(call.inputs, rule.argument, call.model)
         self._items = self._as_they_come(inputs) if streaming else iter(())
         if not streaming:
             given = list(inputs)

@@ -174,12 +174,13 @@ def python_path(model: type[WireModel], path: str) -> str:
     if not attribute:
         return path
     position = "" if part[2] is None else f"[{part[2]}]"
-    nested = _nested_model(model, attribute)
+    nested = nested_model(model, attribute)
     rest = path[part.end() :]
     return f"{attribute}{position}.{rest if nested is None else python_path(nested, rest)}"
 
 
-def _nested_model(model: type[WireModel], attribute: str) -> type[WireModel] | None:
+def nested_model(model: type[WireModel], attribute: str) -> type[WireModel] | None:
+    """Return the model of an attribute, or of the rows in it; None if it holds plain values."""
     kind = inner_type(model.model_fields[attribute].annotation)
     kind = inner_type(kind.__args__[0]) if getattr(kind, "__args__", ()) else kind
     return kind if isinstance(kind, type) and issubclass(kind, WireModel) else None

@@ -403,8 +403,16 @@ class SingleOperation(Operation, Generic[P, T]):
         account = check_call(context, self.wire_name, self.safety, call.account_id, call.problems)
         arguments = {"accountID": account, **call.arguments}
         plain = request_for(context, self.wire_name, self.safety, call.reads)
-        request = replace(plain, body=context.codec.encode(self.wire_name, arguments))
+        try:
+            request = replace(plain, body=context.codec.encode(self.wire_name, arguments))
+        except InvalidInputError as error:
+            raise self._in_python(error) from None
         return self._flow(call, arguments, request, guard, context)
+
+    def _in_python(self, error: InvalidInputError) -> InvalidInputError:
+        """Return *error* with the names of Python's arguments instead of the wire's."""
+        names = {name.replace("_", ""): name for name in self.signature.parameters}
+        return InvalidInputError([replace(p, field=names.get(p.field.casefold(), p.field)) for p in error.problems])
 
     def _failed(self, failure: RequestFailure) -> OctopusError:
         """Return the error to raise for a request that was not answered."""
@@ -544,7 +552,7 @@ class ListOperation(Operation, Generic[P, T, R]):
         finish: Callable[[BatchResult[T], BaseException | None], R],
     ) -> None:
         super().__init__(wire_name, safety, body)
-        self._rule = rule
+        self._rule = replace(rule, argument=list(inspect.signature(body).parameters)[1])
         self.finish = finish
 
     @property

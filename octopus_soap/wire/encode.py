@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
@@ -250,7 +251,7 @@ class ModelEncoder:
     def __init__(self, shape: Shape, model: type[WireModel], writer: Callable[[Member], Write]) -> None:
         names = model.wire_names()
         folded = {name.casefold(): attribute for name, attribute in names.items()}
-        self._shape = shape
+        self._shape, self._called = shape, model.__name__
         # (name in model_fields_set, held in model_extra, writer): pydantic lists extra members in model_fields_set too
         self._steps: list[tuple[str, bool, Write]] = []
         for member in shape.members:
@@ -264,10 +265,19 @@ class ModelEncoder:
         if not given <= self._covered:
             self._refuse_unplaced(value)
         out.append(f"<{tag}>")
-        for name, foreign, write in self._steps:
-            if name in given:
-                write((value.__pydantic_extra__ or {})[name] if foreign else values[name], out)
+        name = ""
+        try:
+            for name, foreign, write in self._steps:
+                if name in given:
+                    write((value.__pydantic_extra__ or {})[name] if foreign else values[name], out)
+        except InvalidInputError as error:
+            raise self._located(error, name) from None
         out.append(f"</{tag}>")
+
+    def _located(self, error: InvalidInputError, name: str) -> InvalidInputError:
+        """Return *error* of the member *name* with Python's name of it; one that is deeper has its own."""
+        own = f"{self._called}.{name}"
+        return InvalidInputError([p if "." in p.field else replace(p, field=own) for p in error.problems])
 
     def _refuse_unplaced(self, value: WireModel) -> None:
         # A member that came with a reply and that this contract does not know cannot be sent back and is left out; one
