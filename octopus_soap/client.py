@@ -19,14 +19,12 @@ from weakref import WeakSet
 from pydantic import SecretStr
 
 from octopus_soap._http import is_loopback, retry_after
-from octopus_soap.engine.breaker import Breaker
 from octopus_soap.engine.catalogue import Catalogue, NoSuchOperationError
-from octopus_soap.engine.context import Context, SizeMemory
-from octopus_soap.engine.deadline import Deadline, each_within
+from octopus_soap.engine.effects import Deadline, each_within
 from octopus_soap.engine.inputs import unverified
 from octopus_soap.engine.operation import AsyncSurface, BlockingSurface, Surface
-from octopus_soap.engine.request import CallConfig, CredentialState
-from octopus_soap.engine.retry import RetryPolicy
+from octopus_soap.engine.request import CallConfig, Context, CredentialState, SizeMemory
+from octopus_soap.engine.retry import Breaker, RetryPolicy
 from octopus_soap.errors import ClientClosedError, needed
 from octopus_soap.models.declarations import Safety
 from octopus_soap.observe.observer import ClientObserver, Tally

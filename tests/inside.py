@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from octopus_soap import AsyncOctopusClient, OctopusClient
     from octopus_soap.emulator import Emulator
-    from octopus_soap.engine.context import Context
+    from octopus_soap.engine.request import Context
     from octopus_soap.wire.codec import Codec
 
 

@@ -14,7 +14,7 @@ from benchmarks.participants import Prepared
 from octopus_soap import AsyncOctopusClient, OctopusClient, OctopusSettings
 from octopus_soap.models import InventoryItem, ItemQuantityAndPrice, StoreStockInfo
 from octopus_soap.models.declarations import RowsOf
-from octopus_soap.wire.faults import Reply
+from octopus_soap.wire.decode import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -24,8 +24,8 @@ from octopus_soap.errors import ConfigError, OctopusError
 from octopus_soap.models.declarations import OmittedValues
 from octopus_soap.profile_file import profiles_file
 from octopus_soap.settings import OctopusSettings, server_of, settings_sources
-from octopus_soap.transport import probes
-from octopus_soap.transport.fetch import ContractFetcher
+from octopus_soap.transport import connections, probes
+from octopus_soap.transport.probes import ContractFetcher
 from octopus_soap.wire.redact import Redactor
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class Diagnostics:
     def _network(self) -> Iterator[Finding]:
         endpoint = self.settings.endpoint
         host, port = server_of(endpoint)
-        if proxy := probes.proxy_for(endpoint):
+        if proxy := connections.proxy_for(endpoint):
             self._reached = True  # as far as can be seen from here
             yield Finding(
                 "network", Status.SKIP, f"requests go through the proxy {proxy}, which resolves the name and connects"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from octopus_soap.contracts.diff import Difference
     from octopus_soap.contracts.wsdl import Contract
     from octopus_soap.settings import OctopusSettings
-    from octopus_soap.transport.fetch import FetchedContract
+    from octopus_soap.transport.probes import FetchedContract
 
 app = Application()
 
@@ -180,7 +180,7 @@ class _Source:
         Raises:
             OctopusError: it cannot be fetched.
         """
-        from octopus_soap.transport.fetch import ContractFetcher  # noqa: PLC0415 - heavy: only inside a command
+        from octopus_soap.transport.probes import ContractFetcher  # noqa: PLC0415 - heavy: only inside a command
 
         return ContractFetcher(self.settings, anonymous=self.anonymous).fetch(url)
 

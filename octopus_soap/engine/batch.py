@@ -30,11 +30,11 @@ from itertools import count
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from octopus_soap.engine.effects import FailureKind
 from octopus_soap.engine.inputs import BatchInputs, BatchItem, ListCall, check_call
 from octopus_soap.engine.omitted import complete, omission_guard, read_current
 from octopus_soap.engine.outcomes import BatchPart, ItemVerdict, outcomes_of, same_for_all, unknown_if
 from octopus_soap.engine.request import RequestFailure, RequestResult, perform, request_for
-from octopus_soap.engine.retry import FailureKind
 from octopus_soap.errors import (
     AuthenticationError,
     FaultError,
@@ -49,10 +49,10 @@ from octopus_soap.results import BatchResult, CallInfo, ItemOutcome, OutcomeStat
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
-    from octopus_soap.engine.context import Context
     from octopus_soap.engine.effects import Flow
     from octopus_soap.engine.omitted import OmissionGuard
     from octopus_soap.engine.operation import ListOperation
+    from octopus_soap.engine.request import Context
 
 T = TypeVar("T")
 R = TypeVar("R")

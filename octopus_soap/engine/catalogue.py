@@ -11,8 +11,8 @@ from octopus_soap import display
 from octopus_soap.engine.operation import OPERATIONS
 
 if TYPE_CHECKING:
-    from octopus_soap.engine.context import Context
     from octopus_soap.engine.operation import Operation
+    from octopus_soap.engine.request import Context
     from octopus_soap.models.declarations import Safety
 
 _COLUMNS = ("method", "operation", "per request", "safety", "what it does")

@@ -1,4 +1,4 @@
-"""Define the four effects a flow yields, and what its driver answers.
+"""Define the four effects a flow yields, what its driver answers, and the deadline that may stand between them.
 
 A flow is a generator that runs one call, or one batch of a list call. It does no I/O itself:
 
@@ -18,19 +18,30 @@ Invariants:
 * A flow's first effect is a `Send`, or it sends nothing at all.
 
 On failure: a driver that stops early closes the flow, and the flow reports its request as abandoned.
+
+A deadline bounds a whole call: all its batches, attempts, pauses and waits together. A flow's own limit bounds one
+request. `within` stands between a flow and its driver: it lets nothing begin after the deadline, and gives what begins
+before it the time that is left.
+
+* What was not begun in time is not sent, and fails as `BUSY`: a list call reports it as `not_sent`.
+* What was under way fails as its kind says, so that a write whose answer was cut off is never called not done.
+* The error is a `TimedOutError` that names the deadline; or what the last attempt met, if only a repeat has no time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from math import inf
+from types import GeneratorType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-if TYPE_CHECKING:
-    from octopus_soap.engine.retry import FailureKind
-    from octopus_soap.errors import OctopusError
+from octopus_soap.errors import ConnectFailedError, OctopusError, TimedOutError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 T = TypeVar("T")
 
@@ -110,6 +121,35 @@ class Compute:
     elapsed: float = 0.0
 
 
+class FailureKind(StrEnum):
+    """What a failure says about the request."""
+
+    NOT_SENT = "not_sent"
+    """DNS, refused, TLS: nothing left."""
+    BUSY = "busy"
+    """This client's limits gave it no turn in time, a stop came first, or its circuit breaker is open: nothing left."""
+    STALE = "stale"
+    """A reused connection was closed and not one byte came back."""
+    AMBIGUOUS = "ambiguous"
+    """Read timeout, reset, incomplete or unreadable answer, 502, 504: it may have been done."""
+    THROTTLED = "throttled"
+    """429: refused before processing."""
+    UNAVAILABLE = "unavailable"
+    """503."""
+    TOO_LARGE = "too_large"
+    """413, or 400 with no answer in it: refused for its size."""
+    SERVER = "server"
+    """A SOAP fault of the server, or 500."""
+    OVERSIZED = "oversized"
+    """The answer is larger than `max_reply_bytes` and was not read: it may have been done."""
+    UNPROVEN = "unproven"
+    """A redirect, or another status that a repeat would meet again and that does not prove that nothing was done."""
+    SUSPECTED = "suspected"
+    """A fault of the server whose words are about credentials, perhaps those of another system."""
+    REFUSED = "refused"
+    """A SOAP fault of the client, a status that proves that nothing was done, an envelope with Failure."""
+
+
 @dataclass(frozen=True, slots=True)
 class SendFailure:
     """Report that no reply came.
@@ -147,3 +187,89 @@ def first_attempt(flow: Flow[Any]) -> Attempt:
         return effect.attempt
     finally:
         flow.close()
+
+
+# -- the deadline of a call --------------------------------------------------------------------------------------------
+
+
+class Deadline:
+    """The end of one call's time.
+
+    Args:
+        seconds: how long the call may take, from now.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
+        self.seconds = seconds
+        self._clock = clock
+        self._until = clock() + seconds
+
+    def left(self) -> float:
+        """Return the seconds left, 0 or less after the deadline."""
+        return self._until - self._clock()
+
+    def passed(self) -> bool:
+        """Return True after the deadline."""
+        return self.left() <= 0
+
+    def error(self, what: str) -> TimedOutError:
+        """Return the error of what did not happen in time."""
+        return TimedOutError(f"the deadline of {self.seconds:g} s for the whole call passed: {what}")
+
+
+def each_within(flows: Iterator[Flow[T]], deadline: Deadline) -> Generator[Flow[T]]:
+    """Yield *flows*, each within *deadline*, and close what makes them at the end."""
+    try:
+        for flow in flows:
+            yield within(flow, deadline)
+    finally:
+        if isinstance(flows, GeneratorType):
+            flows.close()
+
+
+def within(flow: Flow[T], deadline: Deadline) -> Flow[T]:
+    """Run *flow* within *deadline*."""
+    answer: Any = None
+    error: OctopusError | None = None
+    with closing(flow):
+        while True:
+            try:
+                effect = flow.send(answer) if error is None else flow.throw(error)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            answer, error = None, None
+            try:
+                match effect:
+                    case Send():
+                        answer = yield from _send(effect, deadline)
+                    case Receive():
+                        late = deadline.error("the rest of the answer was not waited for")
+                        answer = SendFailure(FailureKind.AMBIGUOUS, late) if deadline.passed() else (yield effect)
+                    case Sleep():
+                        if deadline.left() > effect.seconds:
+                            yield effect
+                        else:
+                            answer = True  # what the pause is for would begin after the deadline
+                    case Compute():
+                        effect.limit = min(effect.limit, max(0.0, deadline.left()))
+                        answer = yield effect
+            except OctopusError as raised:  # of a Compute
+                error = raised
+
+
+def _send(effect: Send, deadline: Deadline) -> Flow[Any]:
+    if deadline.passed():
+        return SendFailure(FailureKind.BUSY, deadline.error("this request was not sent"), last=True)
+    unwanted = effect.unwanted
+    answer = yield replace(effect, left=deadline.left, unwanted=lambda: deadline.passed() or unwanted())
+    if isinstance(answer, SendFailure) and deadline.passed():
+        if answer.kind is FailureKind.BUSY:
+            return replace(answer, error=deadline.error("this request was not sent"), last=True)
+        if isinstance(answer.error, (TimedOutError, ConnectFailedError)):
+            late = deadline.error(answer.error.message)
+            late.__cause__ = answer.error
+            return replace(answer, error=late, last=True)
+        return replace(answer, last=True)
+    return answer

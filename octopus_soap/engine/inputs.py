@@ -36,9 +36,9 @@ from octopus_soap.models.scalars import FORBIDDEN, INT32_MAX, INT32_MIN, SKU_LEN
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from octopus_soap.engine.context import Context
     from octopus_soap.engine.omitted import OmissionGuard
     from octopus_soap.engine.outcomes import ItemVerdict
+    from octopus_soap.engine.request import Context
     from octopus_soap.models import InventoryItem, ItemQuantityAndPrice
     from octopus_soap.models.declarations import OmittedChoice, Reads
     from octopus_soap.results import Progress

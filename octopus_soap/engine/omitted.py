@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
-    from octopus_soap.engine.context import Context
     from octopus_soap.engine.effects import Flow
+    from octopus_soap.engine.request import Context
     from octopus_soap.models import InventoryItem, ItemQuantityAndPrice, StoreStockInfo
     from octopus_soap.models.declarations import OmittedChoice
     from octopus_soap.results import CallInfo

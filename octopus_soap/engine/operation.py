@@ -29,7 +29,7 @@ from pydantic import SecretStr
 from octopus_soap import models
 from octopus_soap.engine.batch import BatchCall
 from octopus_soap.engine.dry_run import DryRun
-from octopus_soap.engine.effects import Flow, first_attempt
+from octopus_soap.engine.effects import FailureKind, Flow, first_attempt
 from octopus_soap.engine.inputs import check_call, length_problems
 from octopus_soap.engine.omitted import (
     Completed,
@@ -40,7 +40,6 @@ from octopus_soap.engine.omitted import (
     read_current,
 )
 from octopus_soap.engine.request import Request, RequestEnd, RequestFailure, RequestResult, perform, request_for
-from octopus_soap.engine.retry import FailureKind
 from octopus_soap.engine.row_stream import RowStream
 from octopus_soap.errors import (
     ApiStatusError,
@@ -57,9 +56,9 @@ from octopus_soap.results import Answer, BatchResult
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 
-    from octopus_soap.engine.context import Context
     from octopus_soap.engine.effects import Attempt
     from octopus_soap.engine.inputs import BatchRule, ListCall
+    from octopus_soap.engine.request import Context
     from octopus_soap.models.declarations import OmittedChoice, Reads
     from octopus_soap.results import CallInfo
 

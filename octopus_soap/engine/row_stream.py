@@ -28,11 +28,10 @@ from octopus_soap.results import BatchResult, CallInfo
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from octopus_soap.engine.context import Context
+    from octopus_soap.engine.request import Context
     from octopus_soap.models.declarations import RowsOf, Safety
     from octopus_soap.wire.codec import ArrivingReply
-    from octopus_soap.wire.decode import Decoded
-    from octopus_soap.wire.faults import Reply
+    from octopus_soap.wire.decode import Decoded, Reply
     from octopus_soap.wire.readers import Row
 
 T = TypeVar("T")

@@ -5,8 +5,8 @@ written with at most four decimals (9.99, but not 0.1 + 0.2); datetimes are awar
 characters XML 1.0 forbids. Text from a CSV or JSON file is accepted in the XSD's lexical form only (`"12"`, `"true"`,
 `"2026-03-04T10:00:00Z"`), so that `"20260304"` never becomes a date.
 
-Reading a reply is more tolerant than this. That tolerance lives in `wire/values.py`; what it makes is validated here in
-pydantic's strict mode.
+Reading a reply is more tolerant than this. That tolerance lives in `wire/readers.py`; what it makes is validated here
+in pydantic's strict mode.
 """
 
 from __future__ import annotations

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from octopus_soap.engine.effects import FailureKind
 from octopus_soap.engine.request import RequestFailure, RequestResult, perform, request_for
-from octopus_soap.engine.retry import FailureKind, classify
+from octopus_soap.engine.retry import classify
 from octopus_soap.errors import (
     ApiStatusError,
     AuthenticationError,
@@ -28,8 +29,8 @@ from octopus_soap.models.declarations import RowsOf, Safety
 from octopus_soap.results import CallInfo
 
 if TYPE_CHECKING:
-    from octopus_soap.engine.context import Context
     from octopus_soap.engine.effects import Flow
+    from octopus_soap.engine.request import Context
 
 
 OPERATION = "IsSkuExistList"

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
+    from octopus_soap.engine.effects import FailureKind
     from octopus_soap.engine.request import RequestTrace
-    from octopus_soap.engine.retry import FailureKind
     from octopus_soap.errors import OctopusError, RejectedError
     from octopus_soap.observe.events import Event
     from octopus_soap.results import CallInfo, ItemOutcome

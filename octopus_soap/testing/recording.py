@@ -26,10 +26,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from octopus_soap._http import private_opener
 from octopus_soap._version import __version__
-from octopus_soap.engine.effects import Send, SendFailure
-from octopus_soap.engine.retry import FailureKind
+from octopus_soap.engine.effects import FailureKind, Send, SendFailure
 from octopus_soap.errors import ConnectFailedError, OctopusError, ProtocolError, TimedOutError, TransportError
-from octopus_soap.wire.faults import Reply
+from octopus_soap.wire.decode import Reply
 from octopus_soap.wire.redact import Masker, Redactor
 
 if TYPE_CHECKING:

@@ -46,8 +46,7 @@ from octopus_soap._http import (
     no_cookies,
     proxy_variables,
 )
-from octopus_soap.engine.effects import Attempt, Compute, Effect, Flow, Receive, Send, SendFailure, Sleep
-from octopus_soap.engine.retry import FailureKind
+from octopus_soap.engine.effects import Attempt, Compute, Effect, FailureKind, Flow, Receive, Send, SendFailure, Sleep
 from octopus_soap.errors import (
     ClientClosedError,
     ConfigError,
@@ -56,10 +55,10 @@ from octopus_soap.errors import (
     TimedOutError,
     TransportError,
 )
+from octopus_soap.transport.connections import through_proxy
 from octopus_soap.transport.framing import Framing, FramingError, oversized, unreadable
 from octopus_soap.transport.limiter import RateLimiter, TaskLimiter, stopped, timed, yield_gil
-from octopus_soap.transport.probes import through_proxy
-from octopus_soap.wire.faults import Reply
+from octopus_soap.wire.decode import Reply
 from octopus_soap.wire.readers import yield_hook
 
 if TYPE_CHECKING:

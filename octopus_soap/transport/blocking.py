@@ -29,8 +29,7 @@ import requests
 import urllib3
 
 from octopus_soap._http import BodyCodingError, BodyTooLongError, Inflater
-from octopus_soap.engine.effects import Attempt, Compute, Effect, Flow, Receive, Send, SendFailure, Sleep
-from octopus_soap.engine.retry import FailureKind
+from octopus_soap.engine.effects import Attempt, Compute, Effect, FailureKind, Flow, Receive, Send, SendFailure, Sleep
 from octopus_soap.errors import OctopusError
 from octopus_soap.transport.connections import (
     Connections,
@@ -40,11 +39,11 @@ from octopus_soap.transport.connections import (
     failure_of,
     merged_options,
     read_body,
+    through_proxy,
 )
 from octopus_soap.transport.framing import oversized, unreadable
 from octopus_soap.transport.limiter import POLL_SECONDS, stopped, timed, yield_gil
-from octopus_soap.transport.probes import through_proxy
-from octopus_soap.wire.faults import Reply
+from octopus_soap.wire.decode import Reply
 from octopus_soap.wire.readers import yield_hook
 
 if TYPE_CHECKING:

@@ -39,6 +39,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
+from requests.utils import select_proxy
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
@@ -52,8 +53,7 @@ from octopus_soap._http import (
     is_loopback,
     proxy_variables,
 )
-from octopus_soap.engine.effects import SendFailure
-from octopus_soap.engine.retry import FailureKind
+from octopus_soap.engine.effects import FailureKind, SendFailure
 from octopus_soap.errors import ClientClosedError, ConnectFailedError, TimedOutError, TransportError
 from octopus_soap.transport.framing import Framing
 from octopus_soap.transport.limiter import ThreadLimiter
@@ -345,6 +345,40 @@ def _reason(chain: list[BaseException]) -> str:
     innermost = next((part for part in reversed(chain) if isinstance(part, OSError)), chain[-1])
     text = innermost.strerror if isinstance(innermost, OSError) and innermost.strerror else str(innermost)
     return f"{type(innermost).__name__}: {text[:200]}"
+
+
+_UNREADABLE = "(its address cannot be read)"
+
+
+def proxy_for(endpoint: str) -> str:
+    """Host of the proxy that the environment names for *endpoint*, as requests would choose it; empty where none.
+
+    A name and password in it are left out.
+    """
+    if is_loopback(endpoint):
+        return ""
+    session = requests.Session()
+    options: Any = session.merge_environment_settings(endpoint, {}, stream=None, verify=None, cert=None)
+    chosen = select_proxy(endpoint, options["proxies"])
+    if not chosen:
+        return ""
+    try:
+        parts = urlsplit(chosen if "://" in chosen else f"//{chosen}")
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:  # it repeats what it could not read, which may be a part of the password
+        return _UNREADABLE
+    return f"{parts.hostname}{port}" if parts.hostname else _UNREADABLE
+
+
+def through_proxy(failure: SendFailure, endpoint: str) -> SendFailure:
+    """Name the proxy in a *failure* to connect to *endpoint*, if the environment has one for it; return the failure."""
+    if (
+        failure.kind is FailureKind.NOT_SENT
+        and "(from " not in failure.error.message
+        and (proxy := proxy_for(endpoint))
+    ):
+        failure.error.message += f" (through the proxy {proxy}, from {proxy_variables()})"
+    return failure
 
 
 class _DeadlineReader(RawIOBase):

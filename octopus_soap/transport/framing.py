@@ -23,8 +23,7 @@ import re
 from http.client import HTTPException
 from typing import TYPE_CHECKING
 
-from octopus_soap.engine.effects import SendFailure
-from octopus_soap.engine.retry import FailureKind
+from octopus_soap.engine.effects import FailureKind, SendFailure
 from octopus_soap.errors import ProtocolError, TransportError
 
 if TYPE_CHECKING:

@@ -8,9 +8,8 @@ nobody else, so no request overtakes another. A moment is used up only when a re
 The pace has no burst: starts are at least `1 / per_second` seconds apart, and an unused moment is gone. So any
 window of T seconds holds at most `T * per_second + 1` starts, however long the client was idle before.
 
-Nothing here waits or reads a clock. The drivers ask, wait as long as the answer says, and ask again.
-
-Waiting for one's turn to send, in threads and in tasks; who is next and when is decided in `engine/pacing.py`.
+`FairQueue` and `RateLimiter` neither wait nor read a clock. `ThreadLimiter` and `TaskLimiter` ask them, wait as long as
+the answer says, and ask again.
 
 A request that cannot have its turn within its total limit fails before it is sent: at once where the pace alone makes
 that certain, so that no call waits for nothing.
@@ -24,8 +23,7 @@ from collections import deque
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from octopus_soap.engine.effects import SendFailure
-from octopus_soap.engine.retry import FailureKind
+from octopus_soap.engine.effects import FailureKind, SendFailure
 from octopus_soap.errors import ConnectFailedError, TimedOutError
 from octopus_soap.wire.readers import yield_hook
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from octopus_soap.wire.decode import ReadList
-    from octopus_soap.wire.raw_tags import Context, Contexts
+    from octopus_soap.wire.fast_rows import Context, Contexts
     from octopus_soap.wire.readers import Element, RecordReader, Row
 
 _HEAD = 1_000_000

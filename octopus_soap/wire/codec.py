@@ -11,12 +11,20 @@ from octopus_soap.errors import ApiStatusError, AuthenticationError, ProtocolErr
 from octopus_soap.models.base import WireModel
 from octopus_soap.models.declarations import Nothing, OneOf, Reads, RowsOf, ScalarOf
 from octopus_soap.wire.arriving_rows import ArrivingRows
-from octopus_soap.wire.decode import Decoded, Decoder, refuse_too_many
+from octopus_soap.wire.decode import (
+    PLAIN_TYPES,
+    Decoded,
+    Decoder,
+    Reply,
+    readable,
+    refuse_too_many,
+    refuses_credentials,
+    soap_body,
+)
 from octopus_soap.wire.encode import EnvelopeParts, RequestEncoder
 from octopus_soap.wire.fast_rows import FastRows
-from octopus_soap.wire.faults import PLAIN_TYPES, Reply, readable, refuses_credentials, soap_body
 from octopus_soap.wire.plain import has_references
-from octopus_soap.wire.values import readers
+from octopus_soap.wire.readers import scalar_readers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -50,7 +58,7 @@ class Codec:
         self._utc_suffix = utc_suffix
         self._operation = cache(contract.operation)
         self._encoder = cache(self._make_encoder)
-        self._decoder = Decoder(readers(server_zone))
+        self._decoder = Decoder(scalar_readers(server_zone))
         self._fast_rows = FastRows()
 
     @property

@@ -1,9 +1,16 @@
-"""Record readers: how one model is read from an element, made once per model.
+"""Read a reply's values: scalars from their texts, records from their elements, and models made of both.
 
-A record reader maps tags to field readers: where a member goes, and how it is read. A member is found by its exact
-local name, then ignoring case, then without .NET's `<Name>k__BackingField` wrapping; what a tag led to is remembered.
-The values of a record go to pydantic as a dict, in strict mode: they have their types already, and pydantic-core checks
-just that.
+Scalars. A reader takes an element's text and returns the Python value, or raises `ValueError` with what is wrong. It
+accepts more than the models do, and never makes a silent None of a bad value.
+
+Records. A record reader is made once per model. It maps tags to field readers: where a member goes, and how it is read.
+A member is found by its exact local name, then ignoring case, then without .NET's `<Name>k__BackingField` wrapping;
+what a tag led to is remembered. The values of a record go to pydantic as a dict, in strict mode: they have their types
+already, and pydantic-core checks just that.
+
+Models. Fast rows build a model directly, as pydantic would, and several times as fast. They do so only if pydantic's
+own strict schema of it checks nothing but types and ranges that the readers guarantee; `is_plain` says of which that
+is true.
 
 Yield points: between rows, a thread that decodes lets others have the interpreter. Python takes the interpreter's lock
 from a busy thread only after 5 ms, and a thread that waits for sockets has to ask for it anew after every read. Next to
@@ -13,21 +20,29 @@ connection.
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
 from enum import Enum
-from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, get_args, get_origin
+from functools import cache, lru_cache, partial
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias, get_args, get_origin
+
+from pydantic import BaseModel
 
 from octopus_soap.errors import Problem, ProtocolError
 from octopus_soap.models.base import WireModel, inner_type
+from octopus_soap.models.scalars import parse_datetime
 from octopus_soap.wire.plain import BROKEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+
+# -- yield points ------------------------------------------------------------------------------------------------------
 
 ROWS = 8
 """Rows between two yield points: about half a millisecond."""
@@ -46,8 +61,134 @@ def yield_point() -> None:
     yield_hook.get()()
 
 
-Element: TypeAlias = Any
+# -- scalars -----------------------------------------------------------------------------------------------------------
+
 Reader: TypeAlias = "Callable[[str], Any]"
+
+_DECIMAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
+_INTEGER = re.compile(r"[+-]?\d+(?:\.0*)?", re.ASCII)
+_JSON_DATE = re.compile(r"/Date\((-?\d+)(?:[+-]\d{4})?\)/", re.ASCII)
+_PLAIN = re.compile(r"\d{4}-\d\d-\d\dT(?!24)\d\d:\d\d:\d\d(?:\.\d{3}|\.\d{6})?Z?", re.ASCII)
+"""What .NET writes for most times, and Python reads by itself; hour 24 it would read from 3.14 on only."""
+_BOOLEANS = {"true": True, "false": False, "1": True, "0": False, "True": True, "False": False}
+_NO_DATE = frozenset({(1, 1, 1), (1753, 1, 1), (1900, 1, 1), (9999, 12, 31)})
+"""What .NET and SQL Server write for "no date": DateTime.MinValue, the two SQL epochs, DateTime.MaxValue."""
+
+
+def read_decimal(text: str) -> Decimal | None:
+    """`44.9200` and `1E+2` are numbers, `1,99` is not; empty text is None."""
+    if _DECIMAL.fullmatch(text):
+        return Decimal(text)
+    if not (stripped := text.strip()):
+        return None
+    if _DECIMAL.fullmatch(stripped):
+        return Decimal(stripped)
+    raise ValueError("not a decimal number")
+
+
+def read_int(text: str) -> int | None:
+    """`12` and `12.0000` are integers; empty text is None."""
+    if text.isascii() and text.isdecimal():  # int() alone would also take "1_000"
+        return int(text)
+    if not (stripped := text.strip()):
+        return None
+    if _INTEGER.fullmatch(stripped):
+        return int(stripped.partition(".")[0])
+    raise ValueError("not an integer")
+
+
+def read_bool(text: str) -> bool | None:
+    """`true`, `false`, `1`, `0`, `True`, `False`; empty text is None."""
+    value = _BOOLEANS.get(text)
+    if value is not None:
+        return value
+    if not (stripped := text.strip()):
+        return None
+    value = _BOOLEANS.get(stripped)
+    if value is None:
+        raise ValueError("not a boolean")
+    return value
+
+
+def read_float(text: str) -> float | None:
+    """A finite number; empty text is None."""
+    number = read_decimal(text)
+    if number is None:
+        return None
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError("too large for a float")
+    return value
+
+
+def read_text(text: str) -> str:
+    """Text as it stands; nothing is stripped."""
+    return text
+
+
+def moment_reader(server_zone: tzinfo = UTC) -> Callable[[str], datetime | None]:
+    """A reader of dates and times; one without a zone is in *server_zone*. "No date" values are None."""
+
+    def read_moment(text: str) -> datetime | None:
+        if server_zone is UTC and _PLAIN.fullmatch(text):
+            try:
+                plain = datetime.fromisoformat(text)
+            except ValueError:
+                raise ValueError("not a date and time") from None
+            return None if (plain.year, plain.month, plain.day) in _NO_DATE else plain.replace(tzinfo=UTC)
+        stripped = text.strip()
+        if not stripped:
+            return None
+        if found := _JSON_DATE.fullmatch(stripped):
+            try:
+                return datetime.fromtimestamp(int(found[1]) / 1000, UTC)
+            except (OverflowError, OSError):
+                raise ValueError("a moment that does not exist in UTC") from None
+        moment = parse_datetime(stripped)
+        if moment is None:
+            raise ValueError("not a date and time")
+        if (moment.year, moment.month, moment.day) in _NO_DATE:
+            return None
+        aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=server_zone)
+        try:
+            return aware.astimezone(UTC)
+        except OverflowError:
+            raise ValueError("a moment that does not exist in UTC") from None
+
+    return lru_cache(maxsize=1024)(read_moment)  # a page names few different moments
+
+
+def scalar_readers(server_zone: tzinfo = UTC) -> dict[Any, Callable[[str], Any]]:
+    """Readers by the Python type of a model's field."""
+    return {
+        str: read_text,
+        Decimal: read_decimal,
+        int: read_int,
+        bool: read_bool,
+        float: read_float,
+        datetime: moment_reader(server_zone),
+    }
+
+
+def quick_decimal(text: str) -> Decimal | None:
+    """Read a decimal number; the usual one faster than `read_decimal`."""
+    return read_decimal(text) if text.strip("+-.0123456789") else Decimal(text)
+
+
+class _Flags(dict[str, "bool | None"]):
+    def __missing__(self, text: str) -> bool | None:
+        return read_bool(text)
+
+
+FLAGS = _Flags({"true": True, "false": False, "": None})
+quick_flag = FLAGS.__getitem__
+QUICK: dict[Any, Reader] = {read_decimal: quick_decimal, read_bool: quick_flag}
+"""Readers that do the same for the usual text, and do it faster."""
+
+
+# -- records -----------------------------------------------------------------------------------------------------------
+
+Element: TypeAlias = Any
 
 NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 _BACKING_FIELD = re.compile(r"(?:<|_x003C_)(\w+?)(?:>|_x003E_)k__BackingField")
@@ -291,3 +432,178 @@ class RecordReader:
 
 def _is_model(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, WireModel)
+
+
+# -- models built directly ---------------------------------------------------------------------------------------------
+
+_NAME_SETS = 500
+
+
+class SharedNames(set[str]):
+    """`model_fields_set` of many records at once; it refuses changes, which would be changes of all of them."""
+
+    __slots__ = ()
+
+    def _refuse(self, *_: Any) -> NoReturn:
+        raise TypeError("model_fields_set is shared by records alike; make a changed copy: replace, without")
+
+    add = discard = remove = update = difference_update = intersection_update = symmetric_difference_update = _refuse
+    clear = pop = __ior__ = __iand__ = __isub__ = __ixor__ = _refuse
+
+    def copy(self) -> set[str]:
+        """A set of its own."""
+        return set(self)
+
+    __copy__ = copy
+
+    def __reduce__(self) -> tuple[type[set[str]], tuple[list[str]]]:
+        return set, (list(self),)
+
+
+_set_dict, _set_names, _set_extra, _set_private = (
+    BaseModel.__dict__[name].__set__
+    for name in ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
+)
+
+
+@cache
+def maker(model: type[WireModel]) -> Callable[[dict[str, Any]], WireModel]:
+    """What makes a *model* of its members as pydantic would, if they have their types; see `is_plain`."""
+    fields = frozenset(model.model_fields)
+    defaults = dict.fromkeys(model.model_fields)
+    # By the members in their order: pages repeat that, too, and a tuple is made faster than a set.
+    known: dict[tuple[str, ...], tuple[SharedNames, tuple[str, ...]]] = {}
+    alike: dict[frozenset[str], SharedNames] = {}
+
+    def make(data: dict[str, Any]) -> WireModel:
+        order = tuple(data)
+        found = known.get(order)
+        if found is None:
+            if len(known) >= _NAME_SETS:
+                known.clear()
+                alike.clear()
+            names = alike.setdefault(frozenset(order), SharedNames(order))
+            found = known[order] = (names, tuple(name for name in order if name not in fields))
+        names, extra = found
+        record = model.__new__(model)
+        if extra:
+            _set_extra(record, {name: data.pop(name) for name in extra})
+        else:
+            _set_extra(record, {})
+        _set_dict(record, {**defaults, **data})
+        _set_names(record, names)
+        _set_private(record, None)
+        return record
+
+    return make
+
+
+_CONFIG = frozenset(
+    ["extra_fields_behavior", "validate_by_name", "validate_by_alias", "hide_input_in_errors", "ser_json_inf_nan"]
+)
+"""What a model's configuration may have besides its title, and still be built directly."""
+_TYPES: dict[str, dict[str, Any]] = {
+    "str": {},
+    "bool": {},
+    "decimal": {"allow_inf_nan": False},
+    "float": {"allow_inf_nan": False},
+    "datetime": {"tz_constraint": "aware", "microseconds_precision": "truncate"},
+    "int": {},
+}
+"""By type in pydantic's schema: the constraints that each reader of `values.py` fulfils."""
+_NOT_CHECKS = frozenset({"metadata", "serialization", "ref"})
+
+
+@cache
+def is_plain(model: type[WireModel]) -> bool:
+    """True if pydantic's strict validation of *model* checks types and ranges, and nothing else that we know of."""
+    return _plain_fields(model) is not None
+
+
+@cache
+def _plain_fields(model: type[WireModel]) -> Mapping[str, tuple[int, int] | None] | None:
+    """The fields of a plain model, with the range of whole numbers; None if the model is not plain."""
+    if not model.__pydantic_complete__:
+        model.model_rebuild()
+    schema: Any = model.__pydantic_core_schema__
+    shared: dict[str, Any] = {}
+    if schema["type"] == "definitions":
+        shared = {part["ref"]: part for part in schema["definitions"]}
+        schema = schema["schema"]
+    schema = _strict(schema, shared)
+    config = schema.get("config", {})
+    if (
+        schema["type"] != "model"
+        or schema.get("custom_init")
+        or schema.get("root_model")
+        or not schema.keys() <= {"type", "cls", "schema", "config", "custom_init", "root_model"} | _NOT_CHECKS
+        or not config.keys() <= _CONFIG | {"title"}
+        or config.get("extra_fields_behavior") != "allow"
+    ):
+        return None
+    inner = schema["schema"]
+    if inner["type"] != "model-fields" or inner.keys() - _NOT_CHECKS - {
+        "type",
+        "fields",
+        "model_name",
+        "computed_fields",
+    }:
+        return None
+    ranges: dict[str, tuple[int, int] | None] = {}
+    for name, declared in inner["fields"].items():
+        default = declared["schema"]
+        nullable = default.get("schema", {})
+        if (
+            default["type"] != "default"
+            or default.get("default", ...) is not None
+            or nullable.get("type") != "nullable"
+        ):
+            return None
+        checked = _strict(nullable["schema"], shared)
+        if not _is_type(checked, shared):
+            return None
+        ranges[name] = (checked["ge"], checked["le"]) if "ge" in checked else None
+    return ranges
+
+
+def _strict(schema: Any, shared: Mapping[str, Any]) -> Any:
+    """The part of a schema that validates what a reader made; *shared*: definitions by their names."""
+    while schema["type"] in {"lax-or-strict", "definition-ref"}:
+        schema = shared[schema["schema_ref"]] if schema["type"] == "definition-ref" else schema["strict_schema"]
+    return schema
+
+
+def _is_type(schema: Any, shared: Mapping[str, Any]) -> bool:
+    """True if *schema* checks what a reader guarantees."""
+    kind, checks = schema["type"], {name: value for name, value in schema.items() if name not in _NOT_CHECKS | {"type"}}
+    if kind == "list":
+        inner = _strict(checks.pop("items_schema", {"type": "any"}), shared)
+        return not checks.keys() - {"strict"} and inner["type"] == "model" and is_plain(inner["cls"])
+    if kind == "model":
+        return is_plain(schema["cls"])
+    if kind == "enum":  # a reader makes a member, which pydantic takes as it is
+        return checks.keys() <= {"cls", "members", "missing", "sub_type", "strict"}
+    if kind == "int" and checks.keys() >= {"ge", "le"}:
+        checks = {name: value for name, value in checks.items() if name not in {"ge", "le"}}
+    return kind in _TYPES and checks == {**_TYPES[kind], "strict": True}
+
+
+def bounded(model: type[WireModel], slot: FieldReader) -> Reader:
+    """The reader of a scalar member that also checks the range pydantic would check."""
+    assert slot.reader is not None  # noqa: S101 - the caller looked
+    fields = _plain_fields(model)
+    limits = None if fields is None else fields.get(slot.attribute)
+    return QUICK.get(slot.reader, slot.reader) if limits is None else _whole(*limits)
+
+
+@cache
+def _whole(least: int, most: int) -> Reader:
+    """A reader of whole numbers in a range."""
+
+    def read(text: str) -> int | None:
+        value = read_int(text)
+        if value is not None and not least <= value <= most:
+            raise ValueError("out of range")
+        return value
+
+    return read

@@ -1,6 +1,6 @@
-"""Raw forms: text between tags, and one expression for all rows of a handwriting.
+"""Raw forms: the general reader of a row's text, and one expression for all rows of a handwriting.
 
-The parts of `fast_rows` that need no lxml. Its docstring holds the argument why rows may be read so.
+The parts of `fast_rows` that need no lxml. Its docstring has the argument why rows may be read so.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from octopus_soap.models.scalars import FORBIDDEN
-from octopus_soap.wire.values import read_bool, read_decimal, read_float, read_text
+from octopus_soap.wire.readers import FLAGS, quick_decimal, quick_flag, read_float, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from octopus_soap.wire.raw_tags import Tags
+    from octopus_soap.wire.fast_rows import Opening, Tags
     from octopus_soap.wire.readers import Reader
 
 # -- text ------------------------------------------------------------------------------------------------------------
@@ -92,10 +92,6 @@ def _character(reference: re.Match[str]) -> str:
     return chr(number)
 
 
-def _decimal(text: str) -> Decimal | None:
-    return read_decimal(text) if text.strip("+-.0123456789") else Decimal(text)
-
-
 def real(text: str) -> float:
     """Text that is a plain number as a float; raises `ValueError` if it is too large for one."""
     value = float(text)
@@ -104,37 +100,18 @@ def real(text: str) -> float:
     return value
 
 
-class _Flags(dict[str, "bool | None"]):
-    def __missing__(self, text: str) -> bool | None:
-        return read_bool(text)
-
-
-FLAGS = _Flags({"true": True, "false": False, "": None})
-_flag = FLAGS.__getitem__
-QUICK: dict[Any, Reader] = {read_decimal: _decimal, read_bool: _flag}
-"""Readers that do the same for the usual text, and do it faster."""
 SHORT: dict[Any, tuple[str, str]] = {
     read_text: ("[^<]*+", "{0}"),
-    _decimal: ("[-+.0-9]*+", "(Decimal({0}) if {0} else {1})"),
+    quick_decimal: ("[-+.0-9]*+", "(Decimal({0}) if {0} else {1})"),
     read_float: ("[-+.0-9]*+", "(real({0}) if {0} else {1})"),
-    _flag: ("[a-z]*+", "flags[{0}]"),
+    quick_flag: ("[a-z]*+", "flags[{0}]"),
 }
 """By a scalar's reader: the characters it has nearly always, and the expression that reads them from a group, with the
 value of an empty one. Other text does not match, and what the expression refuses goes to the next reader."""
 
 
-# -- one expression for all rows of a handwriting --------------------------------------------------------------------
+# -- the general reader ----------------------------------------------------------------------------------------------
 
-SLOW_ROWS = 100
-"""Rows that had to be read without an expression before one is compiled."""
-_LOOKED_AT = 7
-"""Rows that are learned from at first; after them, one of as many."""
-_COMPILED = 12
-"""Expressions compiled in a decoder's life."""
-_FORMS = 6
-"""Raw forms of one member in an expression."""
-_MEMBERS = 600
-"""Members in an expression."""
 LEAF, EMPTY, RECORD, LIST, CLOSING, REFUSED = range(6)
 
 
@@ -162,6 +139,92 @@ class Tag(NamedTuple):
     nil: bool = False
     inner: Any = None
     opening: Any = None
+
+
+def read_members(  # noqa: C901, PLR0912 - one loop over a row's tags: a call for each would double the time
+    tags: Tags, pieces: Iterator[str], closing: str, drift: list[str]
+) -> dict[str, Any]:
+    """Read members up to *closing*.
+
+    Args:
+        tags: what the tags mean here.
+        pieces: the row's text, split at each `<`: a raw tag, `>`, and the text after it.
+        closing: the piece that ends the members; what follows it there must be white space.
+        drift: unknown members are added to it.
+
+    Raises:
+        Exception: one of `CANNOT`.
+    """
+    data: dict[str, Any] = {}
+    for count, piece in enumerate(pieces):
+        raw, closed, text = piece.partition(">")
+        if not closed:
+            break
+        kind, attribute, ending, read, empty, unknown, nil, inner, opening = tags[raw]
+        if kind == LEAF:
+            closed = next(pieces, "")
+            if closed != ending and not _closes(closed, ending):
+                break
+            if not text:
+                data[attribute] = empty
+            else:
+                if "&" in text:
+                    text = resolve(text)
+                data[attribute] = text if read is None else read(text)
+        elif text and text.strip(SPACE):
+            break
+        elif kind == EMPTY:
+            data[attribute] = empty()
+        elif kind == CLOSING:
+            if len(data) != count or not _closes(piece, closing):
+                break
+            return data
+        elif kind == REFUSED or (nil and not _closes(next(pieces, ""), ending)):
+            break
+        elif nil:
+            data[attribute] = None
+        elif kind == RECORD:
+            data[attribute] = inner.make(read_members(inner, pieces, ending, drift))
+        else:
+            data[attribute] = _records(inner, opening, pieces, ending, drift)
+        if unknown:
+            drift.append(unknown)
+    raise Unread
+
+
+def _records(
+    tags: Tags, opening: Callable[[str], Opening], pieces: Iterator[str], closing: str, drift: list[str]
+) -> list[Any]:
+    """Read the records of a list inside a row; a nil one is no record."""
+    records: list[Any] = []
+    while not _closes(piece := next(pieces, ""), closing):
+        raw, closed, text = piece.partition(">")
+        if not closed or (text and text.strip(SPACE)):
+            raise Unread
+        opened = opening(raw)
+        inner = tags.at(opened.context)
+        data = read_members(inner, pieces, opened.closing, drift) if opened.closing else {}
+        if data or not opened.nil:
+            records.append(inner.make(data))
+    return records
+
+
+def _closes(piece: str, closing: str) -> bool:
+    return piece.startswith(closing) and not piece[len(closing) :].strip(SPACE)
+
+
+# -- one expression for all rows of a handwriting --------------------------------------------------------------------
+
+SLOW_ROWS = 100
+"""Rows that had to be read without an expression before one is compiled."""
+_LOOKED_AT = 7
+"""Rows that are learned from at first; after them, one of as many."""
+_COMPILED = 12
+"""Expressions compiled in a decoder's life."""
+_FORMS = 6
+"""Raw forms of one member in an expression."""
+_MEMBERS = 600
+"""Members in an expression."""
 
 
 class _Unfit(Exception):  # noqa: N818 - control flow inside this module

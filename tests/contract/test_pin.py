@@ -14,8 +14,8 @@ from octopus_soap.contracts.diff import compare
 from octopus_soap.contracts.pin import parse_document, pinned_files, pinned_folder, resolved, write_contract
 from octopus_soap.contracts.wsdl import load_contract
 from octopus_soap.emulator import Emulator, Hang, Html, Profile, Status
-from octopus_soap.transport import fetch
-from octopus_soap.transport.fetch import ContractFetcher
+from octopus_soap.transport import probes
+from octopus_soap.transport.probes import ContractFetcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -334,14 +334,14 @@ def test_a_service_that_never_answers_or_drips_is_left_within_the_limit(service:
 
 
 def test_a_contract_beyond_the_size_cap_is_refused(service: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "MOST_BYTES", 10_000)
+    monkeypatch.setattr(probes, "MOST_BYTES", 10_000)
     with pytest.raises(ProtocolError, match="larger than 10000 bytes"):
         ContractFetcher(OctopusSettings.load(**service.settings())).fetch()
 
 
 def test_an_endless_chain_of_imports_is_refused(open_site: Callable[..., Any]) -> None:
     site = open_site()
-    for number in range(fetch.MOST_DOCUMENTS + 2):
+    for number in range(probes.MOST_DOCUMENTS + 2):
         body = f'<schema xmlns="http://www.w3.org/2001/XMLSchema"><include schemaLocation="?n={number + 1}"/></schema>'
         site.put(f"/x.svc?n={number}", body.encode())
     with pytest.raises(ContractError, match="more than 64 documents"):

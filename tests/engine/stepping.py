@@ -11,14 +11,13 @@ from xml.sax.saxutils import escape
 
 from octopus_soap._http import retry_after
 from octopus_soap.contracts.wsdl import load_contract
-from octopus_soap.engine.context import Context
-from octopus_soap.engine.effects import Attempt, Compute, Send, SendFailure, Sleep
-from octopus_soap.engine.request import CallConfig, CredentialState, Request, perform
-from octopus_soap.engine.retry import FailureKind, RetryPolicy
+from octopus_soap.engine.effects import Attempt, Compute, FailureKind, Send, SendFailure, Sleep
+from octopus_soap.engine.request import CallConfig, Context, CredentialState, Request, perform
+from octopus_soap.engine.retry import RetryPolicy
 from octopus_soap.errors import ConnectFailedError, OctopusError, TransportError
 from octopus_soap.operations import OPERATIONS
 from octopus_soap.wire.codec import Codec
-from octopus_soap.wire.faults import Reply
+from octopus_soap.wire.decode import Reply
 from octopus_soap.wire.redact import Redactor
 
 if TYPE_CHECKING:

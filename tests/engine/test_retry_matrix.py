@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stepping import codec, config, exists, fault, refused, request, reset, sending, status, step
 
-from octopus_soap.engine.effects import SendFailure
+from octopus_soap.engine.effects import FailureKind, SendFailure
 from octopus_soap.engine.request import RequestResult
-from octopus_soap.engine.retry import MATRIX, FailureKind, RetryPolicy, Verdict, classify, decide
+from octopus_soap.engine.retry import MATRIX, RetryPolicy, Verdict, classify, decide
 from octopus_soap.errors import (
     ApiStatusError,
     AuthenticationError,

@@ -23,9 +23,8 @@ from stepping import (
 )
 
 from octopus_soap import CustomFieldMapping, ItemQuantityAndPrice, OrderDownloadSubmitRequest
-from octopus_soap.engine.context import SizeMemory
-from octopus_soap.engine.effects import SendFailure
-from octopus_soap.engine.retry import FailureKind
+from octopus_soap.engine.effects import FailureKind, SendFailure
+from octopus_soap.engine.request import SizeMemory
 from octopus_soap.errors import (
     AuthenticationError,
     ConnectFailedError,

@@ -12,7 +12,7 @@ import pytest
 
 from octopus_soap import BatchError, Counters, OctopusError, OctopusSettings
 from octopus_soap.emulator import ApiFailure, Fault, Html, Reset, Status, Truncate
-from octopus_soap.engine.retry import FailureKind
+from octopus_soap.engine.effects import FailureKind
 from octopus_soap.observe.observer import Tally
 from tests.catalogue import ROWS
 

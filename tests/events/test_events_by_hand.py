@@ -44,7 +44,7 @@ from tests.engine.stepping import (
 )
 
 if TYPE_CHECKING:
-    from octopus_soap.engine.context import Context
+    from octopus_soap.engine.request import Context
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 

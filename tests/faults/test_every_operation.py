@@ -161,7 +161,7 @@ def test_a_failure_envelope(call: Row, shop: Emulator, proven):
 @pytest.mark.parametrize("call", [BY_NAME[name] for name in BARE], ids=str)
 def test_a_failure_envelope_where_none_is_expected_is_understood_too(call: Row, proven, monkeypatch):
     """The page leaves open which operations answer with an envelope; a void one may say Failure in it as well."""
-    from octopus_soap.wire.faults import Reply
+    from octopus_soap.wire.decode import Reply
 
     body = (
         '<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>'

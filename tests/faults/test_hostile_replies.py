@@ -12,7 +12,7 @@ import pytest
 import responses
 
 from octopus_soap import OctopusClient, OctopusError, OctopusSettings, OutcomeUnknownError, ProtocolError
-from octopus_soap.wire.faults import Reply, soap_body
+from octopus_soap.wire.decode import Reply, soap_body
 from octopus_soap.wire.redact import Redactor
 from tests.faults.raw_servers import CREDENTIALS, EXISTS, envelope, http, raw_server, read_request
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from octopus_soap import BatchError, BatchResult, OctopusClient, OctopusError, OctopusSettings
 from octopus_soap.emulator import Emulator
-from octopus_soap.wire.faults import Reply
+from octopus_soap.wire.decode import Reply
 from tests.catalogue import BY_NAME, KINDS, ROWS, Row, seed
 from tests.inside import exchange_by, prove_credentials
 

@@ -15,8 +15,8 @@ from octopus_soap.engine.effects import Attempt
 from octopus_soap.engine.request import Request
 from octopus_soap.models import OrderResponseItem
 from octopus_soap.models.declarations import Safety
+from octopus_soap.wire.decode import Reply
 from octopus_soap.wire.encode import EnvelopeParts
-from octopus_soap.wire.faults import Reply
 from octopus_soap.wire.redact import MASK, Masker, Redactor, mask_card_numbers, mask_cards
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from octopus_soap import (
     OrderSubmit,
 )
 from octopus_soap.emulator import Emulator, Fault, Html, Lie, Merchant, Reset, Status
-from octopus_soap.engine.context import Context
+from octopus_soap.engine.request import Context
 from octopus_soap.wire.redact import Redactor
 from tests.catalogue import BY_NAME, KINDS, ROWS
 from tests.faults.raw_servers import CREDENTIALS, EXISTS, RawServer, envelope, http, raw_server, read_request

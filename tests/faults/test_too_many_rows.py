@@ -16,7 +16,7 @@ from octopus_soap.models.declarations import RowsOf, Safety
 from octopus_soap.observe.health import HealthStage, ping
 from octopus_soap.transport.limiter import timed
 from octopus_soap.wire.codec import Codec
-from octopus_soap.wire.faults import Reply
+from octopus_soap.wire.decode import Reply
 from octopus_soap.wire.readers import yield_hook
 from octopus_soap.wire.redact import Redactor
 from tests.engine.stepping import config, context, exists, later, request, rows_reply, run_list, sending, statuses, step

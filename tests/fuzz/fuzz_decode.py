@@ -27,7 +27,7 @@ except ImportError:
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 with atheris.instrument_imports(include=["octopus_soap"]) if atheris else contextlib.nullcontext():
     from octopus_soap import BatchError, BatchResult, OctopusClient, OctopusError, OctopusSettings
-    from octopus_soap.wire.faults import Reply
+    from octopus_soap.wire.decode import Reply
     from tests.catalogue import ROWS, Row, seed
     from tests.inside import exchange_by, forget_batch_sizes, prove_credentials
 

@@ -560,7 +560,7 @@ def test_extra_members_of_a_reply_survive_pickling_and_replace() -> None:
     from octopus_soap.contracts.wsdl import load_contract
     from octopus_soap.models.declarations import RowsOf
     from octopus_soap.wire.codec import Codec
-    from octopus_soap.wire.faults import Reply
+    from octopus_soap.wire.decode import Reply
     from octopus_soap.wire.redact import Redactor
 
     codec = Codec(load_contract(), Redactor([]), UTC)

@@ -21,10 +21,9 @@ from octopus_soap import (
     TransportError,
 )
 from octopus_soap.emulator import Fault, Hang, Reset, Status
-from octopus_soap.engine.breaker import Breaker, Passage, Sign, sign_of
-from octopus_soap.engine.effects import SendFailure
-from octopus_soap.engine.retry import FailureKind
-from octopus_soap.wire.faults import Reply
+from octopus_soap.engine.effects import FailureKind, SendFailure
+from octopus_soap.engine.retry import Breaker, Passage, Sign, sign_of
+from octopus_soap.wire.decode import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,9 +8,7 @@ import pytest
 
 from octopus_soap import BatchError, HttpStatusError, ItemQuantityAndPrice, OctopusError, TimedOutError, TransportError
 from octopus_soap.emulator import Hang, Latency, Status
-from octopus_soap.engine.deadline import Deadline, within
-from octopus_soap.engine.effects import Attempt, Compute, Receive, Send, Sleep
-from octopus_soap.engine.retry import FailureKind
+from octopus_soap.engine.effects import Attempt, Compute, Deadline, FailureKind, Receive, Send, Sleep, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from octopus_soap.errors import OctopusError
 from octopus_soap.models import InventoryItem
 from octopus_soap.models.declarations import RowsOf
 from octopus_soap.wire.codec import Codec
-from octopus_soap.wire.faults import Reply
+from octopus_soap.wire.decode import Reply
 from octopus_soap.wire.redact import Redactor
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from octopus_soap.errors import OctopusError
 from octopus_soap.models import InventoryItem
 from octopus_soap.models.declarations import RowsOf
 from octopus_soap.wire import row_forms
-from octopus_soap.wire.faults import Reply
+from octopus_soap.wire.decode import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

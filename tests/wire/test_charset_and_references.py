@@ -12,7 +12,7 @@ from octopus_soap.contracts.wsdl import load_contract
 from octopus_soap.models import InventoryItem, OrderResponseItem
 from octopus_soap.models.declarations import RowsOf
 from octopus_soap.wire.codec import Codec
-from octopus_soap.wire.faults import Reply
+from octopus_soap.wire.decode import Reply
 from octopus_soap.wire.redact import Redactor
 
 NAMESPACES = (

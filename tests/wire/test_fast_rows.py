@@ -21,8 +21,8 @@ from octopus_soap.errors import OctopusError
 from octopus_soap.models import OrderResponseItem, QuantityInfoResponse
 from octopus_soap.models.base import WireModel, member
 from octopus_soap.models.scalars import Int32, Text
-from octopus_soap.wire import fast_rows, raw_tags, row_forms
-from octopus_soap.wire.built_models import is_plain
+from octopus_soap.wire import fast_rows, row_forms
+from octopus_soap.wire.readers import is_plain
 from tests.every import every
 
 EVERY_HAND = pytest.mark.parametrize("hand", HANDS)
@@ -361,10 +361,10 @@ def test_a_service_that_never_repeats_itself_cannot_grow_what_is_remembered():
             for place in range(20)
         )
         assert len(read(codec, page(row)).rows) == 21
-        assert len(contexts._known) <= raw_tags._CONTEXTS
+        assert len(contexts._known) <= fast_rows._CONTEXTS
         for context in contexts._known.values():
-            assert len(context._openings) <= raw_tags._OPENINGS
-            assert all(len(table) <= raw_tags._TAGS for table in context._tables.values())
+            assert len(context._openings) <= fast_rows._OPENINGS
+            assert all(len(table) <= fast_rows._TAGS for table in context._tables.values())
     assert contexts.compiled <= row_forms._COMPILED
 
 
