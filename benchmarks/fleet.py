@@ -6,7 +6,7 @@
 
 The emulator and the new orders are in this process; ticker and workers are processes of their own, on the PostgreSQL of
 `OCTOPUS_TEST_POSTGRES` and the RabbitMQ of `OCTOPUS_TEST_BROKER` (and Redis, for its outage). Each scenario has a
-schema and queues of its own and removes them. Outages are cuts of a proxy between: the servers run on.
+schema and queues of its own and removes them. Outages are cuts of a proxy, which only they have: the servers run on.
 
 A run is late by what passed between its turn and its start. The turns are computed from the history (`next_time`), not
 taken from what the fleet says of itself.
@@ -110,8 +110,12 @@ class Stage:
         self.service = enter(_shops(self.names))
         self.bad = enter(_shops(["unused", *self.options.get("bad", ())]))
         place = enter(fresh_postgres())
-        self.database = enter(Proxy(place, 5432))
-        self.broker = enter(Proxy(self.options.get("broker", BROKER), 6379 if "broker" in self.options else 5672))
+        broker = self.options.get("broker", BROKER)
+        variables = {"OCTOPUS_FLEET": place}
+        if self.options.get("cuts"):  # only then: what a proxy of this process passes on takes a quarter of a core
+            self.database = enter(Proxy(place, 5432))
+            self.broker = enter(Proxy(broker, 6379 if "broker" in self.options else 5672))
+            variables, broker = {"OCTOPUS_FLEET": self.database.url}, self.broker.url
         (self.folder / "fleet_functions.py").write_text(FUNCTIONS)
         (self.folder / "journal").touch()
         self._write_stock()
@@ -125,8 +129,8 @@ class Stage:
         for service in (self.service, self.bad):
             for merchant in service.merchants:
                 self._register(service, merchant.name)
-        variables = {"OCTOPUS_FLEET_KEYS": self.keys, "OCTOPUS_FLEET": self.database.url}
-        self.crew = enter(Crew(self.folder, variables, broker=self.broker.url))
+        variables["OCTOPUS_FLEET_KEYS"] = self.keys
+        self.crew = enter(Crew(self.folder, variables, broker=broker))
         return self
 
     def _register(self, service: Emulator, name: str) -> None:
@@ -299,7 +303,7 @@ def outages(given: argparse.Namespace) -> Iterator[Row]:
     """The database and the broker away."""
     must = "working again < 10 s after it is back, no restart by hand, nothing lost"
     cuts = [("PostgreSQL", 5), ("PostgreSQL", 15), ("PostgreSQL", 40), ("RabbitMQ", 15)]
-    with Stage(given) as stage:
+    with Stage(given, cuts=True) as stage:
         _staff(stage)
         stage.traffic()
         time.sleep(20)
@@ -309,7 +313,7 @@ def outages(given: argparse.Namespace) -> Iterator[Row]:
             time.sleep(15)
         wrong = stage.settle()
         yield Row("after all of them", "nothing lost or doubled", wrong or "nothing lost or doubled", not wrong)
-    with Stage(given, broker=REDIS) as stage:
+    with Stage(given, cuts=True, broker=REDIS) as stage:
         stage.crew.start("tick")
         for _ in range(2):
             stage.crew.keep("worker")

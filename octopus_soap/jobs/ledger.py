@@ -26,16 +26,25 @@ import hashlib
 import os
 import re
 import secrets
+import select as select_module
 import sqlite3
 import threading
 import time
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import Engine, create_engine, event, insert, make_url, or_, select, text, update
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    InvalidatePoolError,
+    OperationalError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from octopus_soap.errors import LedgerError
@@ -65,6 +74,13 @@ _MISTYPED = re.compile(r"(?:postgres(?:ql)?|psql|sqlite)(?:\+\w+)?:|[^@]*[^@/]:[
 """A URL without its `://`, or a password in what would be the name of a file."""
 _PATIENCE = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "tcp_user_timeout": 60_000}
 """So that a server that falls silent is noticed; seconds, the last one milliseconds. A URL may override them."""
+_TRUSTED_SECONDS = 5.0
+"""A connection idle for longer is asked whether it works. Asking each time would be a third of all round trips."""
+_READING: dict[str, dict[str, Any]] = {
+    "sqlite": {"octopus_reading": True},
+    # Under READ COMMITTED each statement sees what is committed when it begins, in a transaction or not.
+    "postgresql": {"isolation_level": "AUTOCOMMIT"},
+}
 _NOTICES_DEATH = (
     "SELECT set_config('tcp_keepalives_idle', '30', false), set_config('tcp_keepalives_interval', '10', false), "
     "set_config('tcp_keepalives_count', '3', false)"
@@ -232,7 +248,7 @@ class Ledger(Leases):
     def reading(self) -> Generator[Connection]:
         """Open a transaction that only reads, and that no other one waits for. See `transaction`."""
         with self._connected() as connection:
-            reading = connection.execution_options(octopus_reading=True)
+            reading = connection.execution_options(**_READING[connection.dialect.name])
             with reading.begin():
                 yield reading
 
@@ -452,12 +468,13 @@ def _engine(url: URL, connections: int) -> Engine:
             url,
             connect_args=patience,
             hide_parameters=True,
-            pool_pre_ping=True,
             pool_size=kept,
             max_overflow=max(0, connections - kept),
             isolation_level="READ COMMITTED",  # whatever the server's default: who waited for a row sees it as it is
         )
         event.listen(engine, "connect", _prepare_postgresql)
+        event.listen(engine, "checkout", partial(_ask_first, engine.dialect))
+        event.listen(engine, "checkin", _note_use)
     except ModuleNotFoundError as error:
         raise LedgerError(f"a ledger on PostgreSQL needs {error.name}: pip install 'octopus-soap[postgres]'") from None
     return engine
@@ -472,9 +489,34 @@ def _make_private(path: str) -> None:
 
 def _prepare_postgresql(connection: Any, record: Any) -> None:
     """Let the server notice within a minute that this machine is gone, and release the rows it had locked."""
-    del record
     connection.execute(_NOTICES_DEATH)
     connection.commit()
+    _note_use(connection, record)
+
+
+def _note_use(connection: Any, record: Any) -> None:
+    del connection
+    record.info["used"] = time.monotonic()
+
+
+def _ask_first(dialect: Any, connection: Any, record: Any, proxy: Any) -> None:
+    """Find out whether a connection still works; if not, all idle ones are opened anew."""
+    del proxy
+    if time.monotonic() - record.info["used"] < _TRUSTED_SECONDS and not _heard_from(connection):
+        return
+    try:
+        dialect.do_ping(connection)
+    except dialect.dbapi.Error as error:
+        raise InvalidatePoolError from error
+
+
+def _heard_from(connection: Any) -> bool:
+    """Return True if an idle connection has something to read, such as its end, or if that cannot be found out."""
+    if not hasattr(select_module, "poll"):  # Windows
+        return True
+    found = select_module.poll()
+    found.register(connection.fileno(), select_module.POLLIN)
+    return bool(found.poll(0))
 
 
 def _prepare_sqlite(connection: Any, record: Any) -> None:

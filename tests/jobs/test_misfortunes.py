@@ -241,6 +241,34 @@ def test_connections_that_are_cut_at_any_step_lose_nothing(
     ledger.close()
 
 
+@on_postgres
+def test_a_server_that_was_restarted_between_two_transactions_is_met_with_new_connections(
+    make_ledger: Callable[..., Ledger], place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, other, asked = Ledger(f"{place}&application_name=cut"), make_ledger(), list[object]()
+    ask = ledger.engine.dialect.do_ping
+    monkeypatch.setattr(
+        ledger.engine.dialect, "do_ping", lambda connection: asked.append(connection) or ask(connection)
+    )
+
+    def works() -> bool:
+        with ledger.transaction() as writing, ledger.reading() as reading:  # two connections
+            return all(connection.execute(text("SELECT 1")).scalar_one() == 1 for connection in (writing, reading))
+
+    assert works()
+    assert works()
+    assert asked == [], "both were used a moment ago"
+    end = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'cut'"
+    with other.transaction() as connection:
+        assert connection.execute(text(end)).scalars().all() == [True, True]
+    assert works()
+    assert len(asked) == 1, "the first one that has ended drops the others"
+    monkeypatch.setattr("octopus_soap.jobs.ledger._TRUSTED_SECONDS", 0)
+    assert works()
+    assert len(asked) == 3
+    ledger.close()
+
+
 def test_a_lock_that_cannot_be_given_back_hides_neither_the_work_nor_its_error(
     make_ledger: Callable[..., Ledger], monkeypatch: pytest.MonkeyPatch
 ) -> None:
