@@ -13,7 +13,7 @@ import pytest
 
 from octopus_soap import CallInfo, InvalidInputError, OctopusError, Problem, ProtocolError
 from octopus_soap._http import one_line
-from octopus_soap.cli.tables import show_table
+from octopus_soap.cli.terminal import show_table
 from octopus_soap.tables.cells import as_json
 from octopus_soap.tables.from_csv import CsvError
 

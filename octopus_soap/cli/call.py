@@ -15,7 +15,7 @@ import typer
 
 from octopus_soap.cli.application import Application, Group
 from octopus_soap.cli.output import Records, Selection, selecting
-from octopus_soap.cli.tables import show_table
+from octopus_soap.cli.terminal import show_table
 from octopus_soap.contracts.bundled import operation_names
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ import typer
 from octopus_soap._http import one_line
 from octopus_soap.cli.output import Output, Records, Selection, as_row, notice
 from octopus_soap.cli.suggestions import Words, profiles
-from octopus_soap.cli.tables import show_table, terminal
+from octopus_soap.cli.terminal import show_table, terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from octopus_soap._version import __version__
-from octopus_soap.cli import pager
+from octopus_soap.cli import terminal
 from octopus_soap.cli.application import Application
 from octopus_soap.cli.failures import PROGRAM, report
 
@@ -63,7 +63,7 @@ SUB_COMMANDS = {
     "serve": SubCommand("serve", "serve", "Run a local fake Octopus server; needs no account.", "emulator"),
     "items": SubCommand("items", "app", "Look up, search, compare, upload and delete items."),
     "stock": SubCommand("stock", "app", "Look up and set stock and prices."),
-    "push": SubCommand("push", "push", "Push a shop's stock and prices, differences only.", "jobs"),
+    "push": SubCommand("stock", "push", "Push a shop's stock and prices, differences only.", "jobs"),
     "orders": SubCommand("orders", "app", "List, pull, show, confirm and submit orders."),
     "changes": SubCommand("jobs", "changes_app", "Follow the list of changed items.", "jobs"),
     "ledger": SubCommand("ledger", "app", "Look into the ledger of push, orders and changes.", "jobs"),
@@ -87,7 +87,7 @@ _ANYWHERE = {"--debug", "--no-pager"}
 def run(arguments: Sequence[str]) -> int:
     """Run the command line *arguments* and return the exit code."""
     words, given = _without_flags(arguments)
-    pager.enabled = "--no-pager" not in given
+    terminal.pager_enabled = "--no-pager" not in given
     chosen = next((word for word in words if not word.startswith("-")), "")
     try:
         code = _application(chosen)(args=words or ["--help"], prog_name=PROGRAM, standalone_mode=False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from octopus_soap.cli.tables import show_table, terminal
+from octopus_soap.cli.terminal import show_table, terminal
 
 if TYPE_CHECKING:
     from collections.abc import Generator

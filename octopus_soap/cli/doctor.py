@@ -10,7 +10,7 @@ import typer
 
 from octopus_soap.cli.calling import Connection, connected
 from octopus_soap.cli.output import Output, Records, Selection, selecting
-from octopus_soap.cli.tables import terminal
+from octopus_soap.cli.terminal import terminal
 
 if TYPE_CHECKING:
     from rich.console import Console

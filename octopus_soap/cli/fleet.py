@@ -17,7 +17,7 @@ import typer
 from octopus_soap.cli.application import Application
 from octopus_soap.cli.jobs import seconds_of
 from octopus_soap.cli.output import Output, Records, Selection, notice, selecting, show_json
-from octopus_soap.cli.tables import show_table
+from octopus_soap.cli.terminal import show_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

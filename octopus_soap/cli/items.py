@@ -40,7 +40,7 @@ from octopus_soap.cli.output import (
 from octopus_soap.cli.sources import SkuFile, Skus, SourceArgument, read_models, sku_lines, skus_of
 from octopus_soap.cli.suggestions import LEDGER
 from octopus_soap.cli.suggestions import skus as known_skus
-from octopus_soap.cli.tables import show_table
+from octopus_soap.cli.terminal import show_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -11,7 +11,7 @@ from octopus_soap.cli.application import Application
 from octopus_soap.cli.jobs import ChannelOption, LedgerOption, opened_ledger, seconds_of
 from octopus_soap.cli.output import Records, Selection, notice, selecting
 from octopus_soap.cli.suggestions import LEDGER, skus
-from octopus_soap.cli.tables import show_table
+from octopus_soap.cli.terminal import show_table
 
 app = Application()
 

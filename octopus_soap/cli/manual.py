@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from octopus_soap._version import __version__
-from octopus_soap.cli import pager
+from octopus_soap.cli import terminal
 from octopus_soap.cli.application import command_under
 from octopus_soap.cli.failures import PROGRAM
 from octopus_soap.cli.output import Records, Selection, selecting
-from octopus_soap.cli.tables import show_table
+from octopus_soap.cli.terminal import show_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,7 +92,7 @@ def man() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "octopus-soap.1")
         path.write_text(page, encoding="utf-8")
-        chosen = {} if pager.enabled else {"MANPAGER": "cat"}
+        chosen = {} if terminal.pager_enabled else {"MANPAGER": "cat"}
         subprocess.run([program, str(path)], check=False, env={**os.environ, **chosen})  # noqa: S603 - the system's own
 
 

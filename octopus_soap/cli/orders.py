@@ -49,7 +49,7 @@ from octopus_soap.cli.output import (
 )
 from octopus_soap.cli.sources import SourceArgument, lines_of, read_models, read_source
 from octopus_soap.cli.suggestions import LEDGER, Words
-from octopus_soap.cli.tables import show_table, shown
+from octopus_soap.cli.terminal import show_table, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

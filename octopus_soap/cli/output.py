@@ -31,9 +31,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from octopus_soap._http import one_line
-from octopus_soap.cli.pager import paged
 from octopus_soap.cli.suggestions import Words
-from octopus_soap.cli.tables import show_table, terminal
+from octopus_soap.cli.terminal import paged, show_table, terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -21,7 +21,7 @@ from octopus_soap.cli.application import Application
 from octopus_soap.cli.calling import YesOption, confirmed
 from octopus_soap.cli.output import Records, Selection, notice, selecting
 from octopus_soap.cli.suggestions import profiles as known_profiles
-from octopus_soap.cli.tables import show_table
+from octopus_soap.cli.terminal import show_table
 
 app = Application()
 

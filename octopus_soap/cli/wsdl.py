@@ -16,7 +16,7 @@ from octopus_soap._http import one_line
 from octopus_soap.cli.application import Application
 from octopus_soap.cli.calling import Connection, connected
 from octopus_soap.cli.output import Output, Records, Selection, selecting, show_json
-from octopus_soap.cli.tables import show_table
+from octopus_soap.cli.terminal import show_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

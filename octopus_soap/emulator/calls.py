@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .contract import Record, Scalar
+from .messages import MAX_SKU, Outcome
 from .records import LintNote
-from .rendering import Outcome
 from .scalars import canonical_date, text_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ UNEXPECTED, NO_ACCOUNT, NO_SKU, TOO_MANY, NOT_VALID = 1, 3, 5, 8, 12
 NO_SUCH_SKU = "The specified Sku does not exist"
 ALL_FAILED = "All Update requests failed for the SKU list specified!"
 SOME_FAILED = "Some Update requests failed for the SKU list specified!"  # a guess, under a switch of the profile
-MAX_SKU = 50  # documented, and one of the lengths the page can be trusted on
 
 # Documented: "Limited to a MAX of ...". The page gives no limit for UploadItemList, the confirmations and
 # CustomFieldMapping.
@@ -36,30 +35,6 @@ LIMITS = {
     "GetItemQuantityList": 100,
     "UpdateItemQuantityAndPriceList": 1000,
 }
-
-# Documented: "Maximum ... characters", by type and member, for members that hold text. The page's lengths of Price,
-# Cost, PriceB, MSRP and salesprice belong to other members (those of another API's table) and are left out.
-LENGTHS: dict[str, dict[str, int]] = {
-    "InventoryItem": {
-        "Sku": MAX_SKU,
-        "Description": 255,
-        "Details": 1000,
-        "SUBDescription1": 1000,
-        "SupplierCode": 50,
-        "Applicablestock": 14,
-        "Stock": 20,
-        "FormQuantity": 20,
-        "DCSCode": 50,
-        "ItemSID": 255,
-        "UPC": 20,
-        **{f"Custom{number}": 255 for number in range(1, 31)},
-        **{f"ImageUrl{number}": 255 for number in range(1, 6)},
-    },
-    "ItemQuantityAndPrice": {"Sku": MAX_SKU},
-    "KitInfo": {"SKU": MAX_SKU},
-    "AttributeInfo": {"Name": 255, "Value": 255},
-}
-
 
 _NOTHING = (None, "0", "false")
 

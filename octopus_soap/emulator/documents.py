@@ -7,6 +7,8 @@ Schemas are imported by the last segment of the address and the query (``Octopus
 writes the whole address: Mono's svcutil reads each schema twice from absolute addresses, and then makes a proxy without
 operations and without a warning. A bare ``?xsd=xsd0`` breaks gSOAP and JAX-WS. A relative address also stays right
 behind a forwarded port.
+
+A browser gets them, a help page, or IIS's 404 from the service's address.
 """
 
 from __future__ import annotations
@@ -14,9 +16,11 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
+from xml.sax.saxutils import escape
 
 from lxml import etree
 
+from .replies import TEXT_HTML, Reply, html_reply
 from .scalars import kind_of
 from .xmltree import XS, Element, namespace, parse, resolve
 
@@ -222,3 +226,40 @@ def _result_data(documents: Documents, space: str, name: str) -> Element | None:
                 if found.get("name") == name:
                     return next((e for e in found.iter(_ELEMENT) if e.get("name") == "ResultData"), None)
     return None
+
+
+_HELP = (
+    '<HTML><HEAD><TITLE>{service} Service</TITLE></HEAD><BODY><DIV id="content">'
+    '<P class="heading1">{service} Service</P>'
+    '<P class="intro">You have created a service.<P class="intro">{words}</DIV></BODY></HTML>'
+)
+
+
+def metadata_reply(documents: Documents, *, service: str, address: str, query: str, published: bool) -> Reply:
+    """Answer a GET on the service's address (the pages and their numbering are known of WCF)."""
+    asked = query.lower()
+    if not published or not asked:
+        return _help(service, address, published=published)
+    if asked == "wsdl":
+        return Reply(200, documents.multi_document(address))
+    if asked == "singlewsdl":
+        return Reply(200, documents.single_document(address))
+    if asked.startswith("xsd=xsd") and asked[7:].isdecimal():
+        try:
+            return Reply(200, documents.schema(int(asked[7:]), address))
+        except IndexError:
+            return html_reply(404)
+    return _help(service, address, published=published)
+
+
+def _help(service: str, address: str, *, published: bool) -> Reply:
+    if published:
+        link = escape(f"{address}?wsdl")
+        words = (
+            "To test this service, you will need to create a client and use it to call the service. You can do this "
+            "using the svcutil.exe tool from the command line with the following syntax: "
+            f'<PRE>svcutil.exe <A href="{link}">{link}</A></PRE>'
+        )
+    else:
+        words = "Metadata publishing for this service is currently disabled."
+    return Reply(200, _HELP.format(service=escape(service), words=words).encode(), TEXT_HTML)

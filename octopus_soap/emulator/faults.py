@@ -16,12 +16,11 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
-from .rendering import Outcome
-from .replies import Reply, empty_reply, fault_reply, html_reply
-from .soapfaults import FaultKind, SoapFaultError, sample_fault
+from .messages import Outcome
+from .replies import FaultKind, Reply, SoapFaultError, empty_reply, fault_reply, html_reply, sample_fault
 
 if TYPE_CHECKING:
-    from .delivery import Delivery, DripPart, ResetWhen
+    from .server import Delivery, DripPart, ResetWhen
     from .service import Exchange
 
 _LEAF = re.compile(rb"<(?:\w+:)?(\w+)(?:\s[^>]*)?>([^<]+)</")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from .calls import ALL_FAILED, NO_SUCH_SKU, NOT_VALID, SOME_FAILED, RefusedError, sku_complaint, zero_filled
 from .contract import ListOf, Record
-from .rendering import Outcome
-from .soapfaults import SoapFaultError
+from .messages import Outcome
+from .replies import SoapFaultError
 
 if TYPE_CHECKING:
     from .calls import Call

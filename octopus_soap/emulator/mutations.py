@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .contract import Operation
-    from .delivery import Delivery
     from .replies import Reply
+    from .server import Delivery
     from .service import Exchange
 
 MutationKind: TypeAlias = Literal[

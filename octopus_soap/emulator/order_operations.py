@@ -10,9 +10,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from .calls import NOT_VALID, UNEXPECTED, RefusedError
-from .rendering import Outcome
+from .messages import Outcome
+from .replies import SoapFaultError
 from .scalars import MIN_DATE, SQL_NO_DATE
-from .soapfaults import SoapFaultError
 from .state import OrderQuery
 
 if TYPE_CHECKING:

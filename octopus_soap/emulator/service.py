@@ -18,11 +18,19 @@ from . import item_operations as items
 from . import order_operations as orders
 from .calls import NO_ACCOUNT, Call, RefusedError, answered_by_contract
 from .contract import ListOf, Scalar
-from .reading import RequestReader, find_wrapper
+from .messages import Outcome, ReplyWriter, RequestReader, count_elements, find_wrapper
 from .records import LintNote
-from .rendering import Outcome, ReplyWriter, count_elements
-from .replies import Reply, Request, empty_reply, fault_reply, html_reply
-from .soapfaults import ADDRESSING_NONE, SoapFaultError, action_fault, not_understood_fault
+from .replies import (
+    ADDRESSING_NONE,
+    Reply,
+    Request,
+    SoapFaultError,
+    action_fault,
+    empty_reply,
+    fault_reply,
+    html_reply,
+    not_understood_fault,
+)
 from .xmltree import CHARSETS, SOAP_ENVELOPE, Element, MalformedXmlError, local, namespace, parse_request
 
 if TYPE_CHECKING:
