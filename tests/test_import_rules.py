@@ -41,7 +41,7 @@ ARROWS: dict[str, set[str]] = {
     },
     "notebook": {"models", "tables"},
     "plots": {"errors", "results", "tables"},
-    "jobs": {"_http", "errors", "models", "results", "tables", "wire"},
+    "jobs": {"_http", "_version", "errors", "models", "results", "tables", "wire"},
     "emulator": {"contracts"},  # its leaf `bundled`, and nothing else: see the test below
     "fleet": {"_version", "client", "errors", "jobs", "settings"},
     "gateway": {"_http", "_version", "client", "errors", "models", "operations", "results", "transport", "wire"},

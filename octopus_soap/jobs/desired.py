@@ -8,7 +8,6 @@ the same stores in another order, are one state. A state may be partial: what is
 from __future__ import annotations
 
 import json
-from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,7 +22,7 @@ from octopus_soap.models import InventoryItem, ItemQuantityAndPrice, StoreStockI
 from octopus_soap.models.scalars import parse_datetime
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from octopus_soap.tables.from_csv import Numbers
 
@@ -70,13 +69,17 @@ class SourceFormat:
     store_column: str | None = None
 
 
-def read_desired(source: Any, form: SourceFormat | None = None) -> Iterator[Desired | KeyProblem]:
+def read_desired(
+    source: Any, form: SourceFormat | None = None, passed: Callable[[str], int] | None = None
+) -> Iterator[Desired | KeyProblem]:
     """Read desired states one after another; a row that cannot be one comes as a problem of its own.
 
     Args:
         source: a CSV file's path, a pandas or polars DataFrame, or any iterable of `ItemQuantityAndPrice` and of
             mappings with its names. Mappings, frames and files may have a time for each row (`observed_at`).
         form: how the source writes states.
+        passed: called before the first row with a digest of the file's content, or an empty text for any other source;
+            returns how many rows of a file were read before and are left out.
 
     Raises:
         InvalidInputError: the source as a whole cannot be used.
@@ -84,8 +87,11 @@ def read_desired(source: Any, form: SourceFormat | None = None) -> Iterator[Desi
     """
     form = form or SourceFormat()
     if isinstance(source, (str, PathLike)):
-        yield from _of_file(Path(fspath(source)), form)
-    elif type(source).__module__.partition(".")[0] in {"pandas", "polars"} and hasattr(source, "columns"):
+        yield from _of_file(Path(fspath(source)), form, passed)
+        return
+    if passed is not None:
+        passed("")
+    if type(source).__module__.partition(".")[0] in {"pandas", "polars"} and hasattr(source, "columns"):
         yield from _of_frame(source, form.money_digits)
     elif isinstance(source, (Mapping, ItemQuantityAndPrice)) or not isinstance(source, Iterable):
         kind = type(source).__name__
@@ -148,12 +154,12 @@ def _moment(given: Any) -> datetime | None:
 # -- files and frames ----------------------------------------------------------------------------------------------
 
 
-def _of_file(path: Path, form: SourceFormat) -> Iterator[Desired | KeyProblem]:
+def _of_file(path: Path, form: SourceFormat, passed: Callable[[str], int] | None) -> Iterator[Desired | KeyProblem]:
     from octopus_soap.tables.from_csv import CsvRow, csv_rows, shown  # noqa: PLC0415 - only if a file is given
 
     store = form.store_column
     also = (OBSERVED,) if store is None else (OBSERVED, store)
-    for row in csv_rows(path, ItemQuantityAndPrice, also=also, numbers=form.numbers):
+    for row in csv_rows(path, ItemQuantityAndPrice, also=also, numbers=form.numbers, passed=passed):
         if isinstance(row, CsvRow):
             try:
                 wish = _of_model(row.item, _moment(row.others.get(OBSERVED)), row.number)
@@ -395,76 +401,3 @@ def _is_empty(values: Values) -> bool:
     stores: Values = values.get("stores") or {}
     stocks = [store.get("store_stock") for store in stores.values() if store.get("store_stock") is not None]
     return bool(stocks) and all(Decimal(str(stock)) <= 0 for stock in stocks)
-
-
-# -- rows seen -----------------------------------------------------------------------------------------------------
-
-_HALF = (1 << 32) - 1
-_WHOLE = (1 << 64) - 1
-
-
-class SeenRows:
-    """The keys of one input, with the row and a digest of the first row that has each: 16 bytes for a key.
-
-    A key is known by its hash of 64 bits.
-    """
-
-    def __init__(self) -> None:
-        self._size = 1 << 12
-        self._count = 0
-        self._keys = array("Q", bytes(8 * self._size))
-        self._rows = array("Q", bytes(8 * self._size))
-
-    def __contains__(self, key: str) -> bool:
-        return self._keys[self._slot(_hash(key))] != 0
-
-    def __len__(self) -> int:
-        return self._count
-
-    def find(self, key: str) -> tuple[int, int] | None:
-        """Return the first row that has a key, and its digest; None if none has it."""
-        slot = self._slot(_hash(key))
-        found = self._rows[slot]
-        return (found >> 32, found & _HALF) if self._keys[slot] else None
-
-    @staticmethod
-    def digest(digest: int) -> int:
-        """Return a digest as `find` returns it."""
-        return digest & _HALF
-
-    def add(self, key: str, row: int, digest: int) -> tuple[bool, int, bool]:
-        """Note a row; return whether its key is new, and else the first row that has it, and whether they are equal."""
-        # As `_slot`, written out: a million rows come here.
-        hashed, digest = hash(key) & _WHOLE or 1, digest & _HALF
-        keys, mask = self._keys, self._size - 1
-        slot = hashed & mask
-        while (there := keys[slot]) and there != hashed:
-            slot = (slot + 1) & mask
-        if there:
-            found = self._rows[slot]
-            return False, found >> 32, (found & _HALF) == digest
-        keys[slot], self._rows[slot] = hashed, (row & _HALF) << 32 | digest
-        self._count += 1
-        if 3 * self._count > 2 * self._size:
-            self._grow()
-        return True, row, True
-
-    def _slot(self, hashed: int) -> int:
-        keys, mask = self._keys, self._size - 1
-        slot = hashed & mask
-        while (found := keys[slot]) and found != hashed:
-            slot = (slot + 1) & mask
-        return slot
-
-    def _grow(self) -> None:
-        keys, rows = self._keys, self._rows
-        self._size *= 2
-        self._keys, self._rows = array("Q", bytes(8 * self._size)), array("Q", bytes(8 * self._size))
-        for hashed, row in zip(keys, rows, strict=True):
-            if hashed:
-                slot = self._slot(hashed)
-                self._keys[slot], self._rows[slot] = hashed, row
-
-
-def _hash(key: str) -> int:
-    return hash(key) & _WHOLE or 1  # 0 is an empty slot

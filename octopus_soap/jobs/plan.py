@@ -1,12 +1,14 @@
 """What a push would do: desired states compared with what the service last acknowledged, and the guard over the whole.
 
 Purpose. Desired states come in chunks and are compared chunk by chunk, so that a catalogue of any size needs the memory
-of one, and 16 bytes for each SKU. Differences are stored in a table of their own. Only when all of them are known, and
-the guard has let them pass, does one transaction turn them into work.
+of one, and 16 bytes for each SKU. Differences are stored in a table of their own, with how far the input was read
+(`reading.py`). Only when all of them are known, and the guard has let them pass, does one transaction turn them into
+work.
 
 Invariants:
 
 * A push that is refused, fails at its last row, or is killed while it reads has changed nothing.
+* Only the run that holds the lock writes to the plan.
 * The newest observation of a SKU wins, within one input and across runs. Values an older one gives and the newer one
   leaves unset are kept, if both are of one input. An older one that differs from what is known is a problem.
 * A state without a time is newer than all that is known of its SKU, whatever its clock. Two states of one SKU in one
@@ -20,6 +22,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import (
@@ -33,10 +36,10 @@ from sqlalchemy import (
     update,
 )
 
+from octopus_soap._version import __version__
 from octopus_soap.errors import InvalidInputError, Problem, PushRefusedError
 from octopus_soap.jobs.desired import (
     Desired,
-    SeenRows,
     Values,
     as_text,
     cheapens,
@@ -47,8 +50,9 @@ from octopus_soap.jobs.desired import (
     zeroes,
 )
 from octopus_soap.jobs.leases import lock_in_order
+from octopus_soap.jobs.reading import NAMED, Reading, stored_reading
 from octopus_soap.jobs.reports import KeyProblem, Report
-from octopus_soap.jobs.tables import STOCK_ITEM, STOCK_PLAN, Moment
+from octopus_soap.jobs.tables import STOCK_ITEM, STOCK_PLAN, STOCK_READING, Moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -62,9 +66,10 @@ if TYPE_CHECKING:
 CHUNK = 5_000
 MOST_AHEAD = timedelta(minutes=15)
 """How far ahead of the ledger's clock a time may be."""
+_CHUNKS_OF_PART = 10
+"""Chunks without a difference after which a part of the reading is stored."""
 _SHOWN_CHANGES = 10_000
 _NAMED = 5
-_NO_TIME = "and no time that shows which is newer"
 
 _Staged = tuple[str, str, str, int, str, int, str | None, int]
 _STAGE = (
@@ -107,10 +112,11 @@ class PlannedChange:
 class PushReport(Report):
     """What a push did, or would do.
 
-    `counts` has `read`, `empty` (rows without a value), `unchanged`, `stale` (older than what is known, and different),
-    `invalid`, `new`, `changed`, `zeroed`, `cheaper`, `absent` (acknowledged, and not in the input), `acknowledged`,
-    `rejected`, `forgotten`, `left` (still to be sent), `calls`, `drifted`, `listed` (drifted, and not sent) and
-    `lease_lost` (taken over by another worker).
+    `counts` has `read`, `resumed` (of those, read by a run that was killed), `empty` (rows without a value),
+    `unchanged`, `stale` (older than what is known, and different), `invalid`, `alike` (SKUs that differ from another
+    one only in case, and in their values), `new`, `changed`, `zeroed`, `cheaper`, `absent` (acknowledged, and not in
+    the input), `acknowledged`, `rejected`, `forgotten`, `left` (still to be sent), `calls`, `drifted`, `listed`
+    (drifted, and not sent) and `lease_lost` (taken over by another worker).
 
     Attributes:
         plan: the changes of a dry run, 10,000 at most; `counts` has them all.
@@ -174,66 +180,105 @@ class Plan:
         started: when the run began, by the ledger's clock.
         observed_at: when the desired states were true, if the caller gave that; a row's own time counts first.
         options: how the input is judged.
+        lock: of the run.
     """
 
     def __init__(
-        self, ledger: Ledger, started: datetime, observed_at: datetime | None, options: PlanOptions | None = None
+        self, ledger: Ledger, started: datetime, observed_at: datetime | None, options: PlanOptions, lock: RunLock
     ) -> None:
-        self._ledger, self._given = ledger, observed_at is not None
-        self._options = options or PlanOptions()
+        self._ledger, self._given, self._lock = ledger, observed_at is not None, lock
+        self._options = options
         self._mine = STOCK_PLAN.c.channel == ledger.channel
+        self._source = ""
+        """A digest of the input and of how it is judged; empty if another run could not go on with it."""
+        self.reading = Reading()
         self.staged = False
         self._observed_at = observed_at or started
         self._now, self._latest = _number(self._observed_at), started + MOST_AHEAD
         self._newest_believed = _number(self._latest)
-        self._contradicted: set[str] = set()
-        self._any_timed = False
         self._texts: dict[str, str] = {}
         """The states of the chunk that is staged, as the ledger stores them."""
-        self.seen = SeenRows()
-        self.known = 0
-        """How many SKUs of the input the service has acknowledged something of."""
+        self._unsaved = 0
+        """How many chunks were read since the last part was stored."""
         if observed_at is not None and observed_at > self._latest:
             raise InvalidInputError([Problem(self._ahead(observed_at), field="observed_at")])
 
-    def clear(self) -> None:
-        """Forget what an earlier run staged."""
+    def begin(self, source: str) -> None:
+        """Begin with an input, or go on with it if the run before did not come to its end; the rest is forgotten.
+
+        Args:
+            source: a digest of the input and of how it is read; empty if it cannot be read a second time.
+        """
+        if source:
+            judged = f"{source} {self._options} {self._observed_at if self._given else ''} {__version__}"
+            self._source = blake2b(judged.encode(), digest_size=16).hexdigest()
+        channel = self._ledger.channel
+        planned = select(STOCK_PLAN.c.sku).where(self._mine).limit(1).scalar_subquery()
+        stored = select(STOCK_READING.c.source).where(STOCK_READING.c.channel == channel, STOCK_READING.c.part == 0)
         with self._ledger.reading() as connection:
-            left = connection.execute(select(STOCK_PLAN.c.sku).where(self._mine).limit(1)).first()
-        if left is not None:
-            with self._ledger.transaction() as connection:
-                connection.execute(delete(STOCK_PLAN).where(self._mine))
+            left = connection.execute(select(planned, stored.scalar_subquery())).one()
+            if source and left[1] == self._source:
+                self.reading = stored_reading(connection, channel)
+                self.reading.counts["resumed"] = self.reading.rows
+                self.staged = left[0] is not None
+                return
+        if left[0] is not None or left[1] is not None:
+            self.clear()
+
+    def clear(self) -> None:
+        """Forget what is staged, and how far the input was read."""
+        with self._ledger.transaction() as connection:
+            self._lock.check(connection)
+            self._clear(connection)
         self.staged = False
+
+    def discard(self) -> None:
+        """Forget what is staged, if anything is."""
+        if self.staged or self.reading.saved:
+            self.clear()
+
+    def _clear(self, connection: Connection) -> None:
+        connection.execute(delete(STOCK_PLAN).where(self._mine))
+        connection.execute(delete(STOCK_READING).where(STOCK_READING.c.channel == self._ledger.channel))
 
     # -- staging -----------------------------------------------------------------------------------------------
 
-    def stage(self, chunk: Sequence[Desired], report: Report) -> list[KeyProblem]:
-        """Compare a chunk with the ledger and keep the differences; return what is wrong with it."""
-        problems: list[KeyProblem] = []
-        newest, first_seen = self._newest(chunk, problems)
+    def stage(self, chunk: Sequence[Desired | KeyProblem], *, last: bool = False) -> None:
+        """Compare a chunk of rows with the ledger, and keep the differences, what was counted, and what is wrong.
+
+        Args:
+            chunk: rows of the input, in its order.
+            last: no row follows, so it is not worth noting how far the input was read.
+        """
+        reading = self.reading
+        wishes = [row for row in chunk if isinstance(row, Desired)]
+        problems = [row for row in chunk if not isinstance(row, Desired)]
+        newest, first_seen = self._newest(wishes, problems)
         rows: list[_Staged] = []
         dropped: list[str] = []
         with self._ledger.reading() as connection:
             known = self._rows(connection, _KNOWN, list(newest))
             earlier = newest.keys() - set(first_seen) if self.staged else ()
             staged = self._rows(connection, _STAGED, list(earlier)) if earlier else {}
-        self.known += sum(1 for sku in first_seen if sku in known and known[sku].acknowledged is not None)
+        reading.known += sum(1 for sku in first_seen if sku in known and known[sku].acknowledged is not None)
         for sku, wish in newest.items():
             before = staged.get(sku)
             row = None
-            if sku not in self._contradicted:
-                row = self._compared(wish, known.get(sku), before, report, problems)
+            if sku not in reading.contradicted:
+                row = self._compared(wish, known.get(sku), before, problems)
             if row is not None:
                 rows.append(row)
             elif before is not None and before.kind != "seen":
                 dropped.append(sku)
-        if rows or dropped:
-            self._keep(rows, dropped)
-        return problems
-
-    def had(self, sku: str) -> bool:
-        """Return True if the input has *sku*."""
-        return sku in self.seen or _timed(sku) in self.seen
+        reading.rows += len(chunk)
+        reading.add("read", len(chunk))
+        reading.add("empty", sum(1 for wish in wishes if not wish.values))
+        for state in ("invalid", "alike"):
+            reading.add(state, sum(problem.state == state for problem in problems))
+        reading.problems += problems[: NAMED - len(reading.problems)]
+        self._unsaved += 1
+        if rows or dropped or (self._source and not last and self._unsaved >= _CHUNKS_OF_PART):
+            self._keep(rows, dropped, last=last)
 
     def _rows(self, connection: Connection, wanted: str, skus: Sequence[str]) -> dict[str, Row[Any]]:
         if not skus:
@@ -251,7 +296,11 @@ class Plan:
             if wish.observed_at is not None and wish.observed_at > self._latest:
                 problems.append(KeyProblem(wish.sku, "invalid", f"row {wish.row}: {self._ahead(wish.observed_at)}"))
                 continue
-            if self._contradicts(wish, problems, first_seen):
+            text = self._texts[wish.sku] = as_text(wish.values)
+            new, contradicts = self.reading.note(wish, text, problems, last_row_wins=self._options.last_row_wins)
+            if new:
+                first_seen.append(wish.sku)
+            if contradicts:
                 found.pop(wish.sku, None)
                 found[wish.sku] = wish  # so that what an earlier chunk staged is dropped
                 continue
@@ -260,41 +309,6 @@ class Plan:
                 wish = self._over(before, wish)  # noqa: PLW2901 - the row over the earlier one
             found[wish.sku] = wish
         return found, first_seen
-
-    def _contradicts(self, wish: Desired, problems: list[KeyProblem], first_seen: list[str]) -> bool:
-        """Note a row; return True if an earlier row of the input has its SKU, and no time shows which one is true."""
-        timed = wish.observed_at is not None
-        if not timed and not self._any_timed and "stores" not in wish.values:  # as a million rows are
-            text = self._texts[wish.sku] = as_text(wish.values)
-            new, _, same = self.seen.add(wish.sku, wish.row, hash(text))
-            if new:
-                first_seen.append(wish.sku)
-                return False
-            if same or self._options.last_row_wins:
-                return wish.sku in self._contradicted
-        self._any_timed = self._any_timed or timed
-        if not self.had(wish.sku):
-            first_seen.append(wish.sku)
-        for key, digest in _parts(wish):
-            other = self._other_row(key, wish, digest)
-            if other is not None and not self._options.last_row_wins:
-                if wish.sku not in self._contradicted:
-                    problems.append(KeyProblem(wish.sku, "invalid", _contradiction(*other, wish)))
-                self._contradicted.add(wish.sku)
-                break
-        return wish.sku in self._contradicted
-
-    def _other_row(self, key: str, wish: Desired, digest: int) -> tuple[int, str] | None:
-        """Note a part of a row; return an earlier row that contradicts it, and why no time shows which is true."""
-        timed = wish.observed_at is not None
-        # Rows with different times do not contradict each other, so the time is part of the key.
-        _, row, same = self.seen.add(f"{key}\0{wish.observed_at}" if timed else key, wish.row, digest)
-        if not same:
-            return row, "at the same time" if timed else _NO_TIME
-        if timed:
-            self.seen.add(_timed(key), wish.row, digest)
-        mixed = self.seen.find(key if timed else _timed(key)) if self._any_timed else None
-        return (mixed[0], _NO_TIME) if mixed is not None and mixed[1] != SeenRows.digest(digest) else None
 
     def _over(self, before: Desired, wish: Desired) -> Desired:
         """Both observations of one SKU, the newer one over the older; of equals, and without a time, the later one."""
@@ -318,7 +332,6 @@ class Plan:
         wish: Desired,
         known: Row[Any] | None,
         staged: Row[Any] | None,
-        report: Report,
         problems: list[KeyProblem],
     ) -> _Staged | None:
         """Return the row to stage; None if the SKU needs nothing."""
@@ -330,9 +343,9 @@ class Plan:
         elif (floor := self._latest_known(known, staged)) is not None and self._number_of(wish) < floor:
             if self._given or wish.observed_at is not None:
                 if covers(merged(from_text(acknowledged), from_text(waiting) or {}), wish.values):
-                    report.add("unchanged")
+                    self.reading.add("unchanged")
                 else:
-                    report.add("stale")
+                    self.reading.add("stale")
                     problems.append(KeyProblem(wish.sku, "stale", self._stale(wish, floor)))
                 return None
             wish = wish._replace(observed_at=_moment(floor))
@@ -345,7 +358,7 @@ class Plan:
             wanted, text = wish.values, self._texts.get(wish.sku) or as_text(wish.values)
             needless = acknowledged is not None and (text == acknowledged or covers(from_text(acknowledged), wanted))
         if needless or not wish.values:
-            report.add("unchanged")
+            self.reading.add("unchanged")
             newer = timed and known is not None and self._number_of(wish) > (known.observed or 0)
             return self._row(wish, "", "seen", None, {}) if newer else None
         before_it = from_text(acknowledged)
@@ -379,14 +392,19 @@ class Plan:
         cheaper = int(fall is not None and cheapens(before, after, fall))
         return self._ledger.channel, wish.sku, wanted, self._number_of(wish), kind, zeroed, actual, cheaper
 
-    def _keep(self, rows: list[_Staged], unchanged: list[str]) -> None:
+    def _keep(self, rows: list[_Staged], unchanged: list[str], *, last: bool = False) -> None:
+        """Store differences, and how far the input was read."""
         with self._ledger.transaction() as connection:
+            self._lock.check(connection)
             if unchanged:
                 connection.execute(delete(STOCK_PLAN).where(self._mine, STOCK_PLAN.c.sku.in_(unchanged)))
             if rows:
                 marks = ", ".join([_mark(connection)] * 8)
                 connection.exec_driver_sql(_STAGE.format(marks), rows)
-        self.staged = True
+            if self._source and (self.reading.saved or not last):
+                self.reading.save(connection, self._ledger.channel, self._source)
+                self._unsaved = 0
+        self.staged = self.staged or bool(rows)
         self._ledger.reach("push.staged")
 
     def stage_drift(self, drifted: Sequence[Drift]) -> None:
@@ -420,7 +438,7 @@ class Plan:
             found: list[_Staged] = []
             for row in rows:
                 known = merged(from_text(row.acknowledged), from_text(row.wanted) or {})
-                empty = None if self.had(row.sku) else without_stock(known)
+                empty = None if self.reading.had(row.sku) else without_stock(known)
                 if empty is not None:
                     before = from_text(row.acknowledged)
                     found.append(self._row(Desired(row.sku, empty), as_text(empty), "change", before, empty))
@@ -474,16 +492,16 @@ class Plan:
             for r in rows
         ]
 
-    def accept(self, lock: RunLock) -> None:
-        """Turn the plan into work, in one transaction, if *lock* is still held."""
+    def accept(self) -> None:
+        """Turn the plan into work, in one transaction, if the lock is still held."""
         item, plan, channel = STOCK_ITEM.c, STOCK_PLAN.c, self._ledger.channel
-        if not self.staged:  # there is nothing to accept
+        if not self.staged and not self.reading.saved:  # there is nothing to accept
             with self._ledger.reading() as connection:
-                lock.check(connection, locked=False)
+                self._lock.check(connection, locked=False)
             return
         mine = (item.channel == channel, item.sku == plan.sku, self._mine)
         with self._ledger.transaction() as connection:
-            lock.check(connection)
+            self._lock.check(connection)
             concerned = item.sku.in_(select(plan.sku).where(self._mine))
             lock_in_order(connection, STOCK_ITEM, and_(item.channel == channel, concerned))
             now = self._ledger.now(connection)
@@ -498,7 +516,7 @@ class Plan:
             # The service's own fact, which only a newer state may replace.
             fact = {"acknowledged": plan.actual, "acknowledged_at": now, "observed_at": plan.observed_at}
             connection.execute(drifted.where(plan.wanted == "").values(**fact))
-            connection.execute(delete(STOCK_PLAN).where(self._mine))
+            self._clear(connection)
             self._ledger.reach("push.accepting")
         self.staged = False
         self._ledger.reach("push.accepted")
@@ -545,31 +563,9 @@ def guard(extent: Extent, share: float, cheaper: Sequence[str] = ()) -> None:
     )
 
 
-def _parts(wish: Desired) -> list[tuple[str, int]]:
-    """Return the keys that only one row of an input may have, with a digest of the values.
-
-    The stores of an item may be in rows of their own.
-    """
-    stores = wish.values.get("stores")
-    if not isinstance(stores, dict):
-        return [(wish.sku, hash(as_text(wish.values)))]
-    others = {name: value for name, value in wish.values.items() if name != "stores"}
-    each = ((f"{wish.sku}\0{store}", hash(as_text(values))) for store, values in stores.items())
-    return [(wish.sku, hash(as_text(others))), *each]
-
-
 def _mark(connection: Connection) -> str:
     """Return the mark of a parameter in a statement that goes to the driver as it is."""
     return "?" if connection.dialect.paramstyle == "qmark" else "%s"
-
-
-def _timed(sku: str) -> str:
-    return f"{sku}\0@"
-
-
-def _contradiction(row: int, why: str, wish: Desired) -> str:
-    advice = "send one of them, or use --last-row-wins, or --store-column if each is the stock of a store"
-    return f"rows {row} and {wish.row} have different values {why}; {advice}"
 
 
 def _number(moment: datetime) -> int:

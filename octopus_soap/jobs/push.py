@@ -9,7 +9,8 @@ Purpose. The ledger has, for each SKU, what the service last acknowledged. A run
 
 On failure:
 
-* Killed in 1, 2 or 3: nothing has happened.
+* Killed in 1: nothing has happened, and the next run with the same file goes on where this one stopped (`reading.py`).
+* Killed in 2 or 3: nothing has happened.
 * Killed in 4: what was recorded is not sent again. While we don't know whether the batch under way arrived, the next
   run sends it again, with or without new desired states. An update sets values, so sending it twice does no harm. A SKU
   is sent by one worker at a time, so no older value overtakes a newer one. (No client can rule out a worker whose
@@ -41,9 +42,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import and_, func, or_, select
 
-from octopus_soap.errors import ConfigError, OctopusError, PushRefusedError
+from octopus_soap.errors import ConfigError, LedgerError, OctopusError, PushRefusedError
 from octopus_soap.jobs.desired import (
-    Desired,
     SourceFormat,
     actual_values,
     difference,
@@ -55,6 +55,7 @@ from octopus_soap.jobs.desired import (
 )
 from octopus_soap.jobs.inspection import forget
 from octopus_soap.jobs.plan import CHUNK, Drift, Plan, PlanOptions, PushReport, guard
+from octopus_soap.jobs.reading import NAMED
 from octopus_soap.jobs.reports import KeyProblem, is_held
 from octopus_soap.jobs.sending import OPERATION, Sender
 from octopus_soap.jobs.tables import STOCK_ITEM
@@ -69,7 +70,6 @@ if TYPE_CHECKING:
 
     from octopus_soap.client import OctopusClient
     from octopus_soap.jobs.desired import Values
-    from octopus_soap.jobs.leases import RunLock
     from octopus_soap.jobs.ledger import Ledger
     from octopus_soap.models import InventoryItem
     from octopus_soap.results import ItemOutcome
@@ -96,7 +96,6 @@ _ITEM = STOCK_ITEM.c
 _READ: list[ColumnElement[Any]] = [_ITEM.sku, _ITEM.acknowledged, _ITEM.wanted]
 _BATCH = 500
 _LEASE_SECONDS = 120.0
-_NAMED_INVALID = 1_000
 
 
 class StockPush:
@@ -197,17 +196,17 @@ class StockPush:
             AuthenticationError: the credentials were refused.
             LedgerError: the ledger cannot be used.
         """
-        with self._planning("push", observed_at, dry_run=dry_run) as (lock, plan, report):
-            problems = self._staged(plan, desired, report, stop, reading)
+        with self._planning("push", observed_at, dry_run=dry_run) as (plan, report):
+            self._staged(plan, desired, report, stop, reading)
             report.incomplete = report.interrupted
             if not report.interrupted:
                 if absent == "zero":
                     plan.stage_absent(report)
                 if not dry_run:
                     self._forget(plan, report)
-                self._carry_out(lock, plan, report, dry_run=dry_run, force=force, stop=stop, progress=progress)
-            report.problems += problems
-            report.problem_count += report.counts.get("invalid", 0) + report.counts.get("stale", 0)
+                self._carry_out(plan, report, dry_run=dry_run, force=force, stop=stop, progress=progress)
+            report.problems += plan.reading.problems
+            report.problem_count += sum(report.counts.get(state, 0) for state in ("invalid", "stale", "alike"))
             if not report.interrupted:
                 report.error = report.error or _nothing_in(desired, report)
         return report
@@ -243,7 +242,8 @@ class StockPush:
             AuthenticationError: the credentials were refused.
             LedgerError: the ledger cannot be used.
         """
-        with self._planning("reconcile", None, dry_run=dry_run) as (lock, plan, report):
+        with self._planning("reconcile", None, dry_run=dry_run) as (plan, report):
+            plan.begin("")
             if self._ledger.keeps_pause(report):
                 return report
             back = ReadBack(self._client, self._ledger, restore=restore, stop=stop, progress=progress)
@@ -254,7 +254,7 @@ class StockPush:
                 raise
             report.incomplete = report.interrupted
             if not report.interrupted:
-                self._carry_out(lock, plan, report, dry_run=dry_run, force=force, stop=stop, progress=progress)
+                self._carry_out(plan, report, dry_run=dry_run, force=force, stop=stop, progress=progress)
             if not report.counts.get("read") and not report.interrupted:
                 report.error = report.error or f"nothing of channel {self._ledger.channel!r} was ever acknowledged"
         return report
@@ -284,17 +284,20 @@ class StockPush:
     @contextmanager
     def _planning(
         self, name: str, observed_at: datetime | None, *, dry_run: bool
-    ) -> Generator[tuple[RunLock, Plan, PushReport]]:
+    ) -> Generator[tuple[Plan, PushReport]]:
         with self._ledger.run_lock(JOB) as lock:
             self._ledger.reach("push.locked")
             report = PushReport(name, self._ledger.now(), dry_run=dry_run)
-            plan = Plan(self._ledger, report.started, observed_at, self._options)
-            plan.clear()
+            plan = Plan(self._ledger, report.started, observed_at, self._options, lock)
             try:
-                yield lock, plan, report
-            finally:
-                if plan.staged:
-                    plan.clear()
+                yield plan, report
+            except LedgerError:
+                raise  # it cannot be cleared; the next run begins anew, or goes on
+            except Exception:
+                plan.discard()
+                raise
+            if not report.incomplete:
+                plan.discard()
             report.finished = self._ledger.now()
 
     def _staged(
@@ -304,37 +307,35 @@ class StockPush:
         report: PushReport,
         stop: threading.Event | None,
         reading: Callable[[Progress], object] | None,
-    ) -> list[KeyProblem]:
-        """Stage all of *desired*; return the first rows that are not right."""
-        problems: list[KeyProblem] = []
-        rows = read_desired(desired, self._form)
+    ) -> None:
+        """Stage all of *desired*."""
+        rows = read_desired(desired, self._form, lambda source: self._begun(plan, source))
         total = rows_in(desired) if reading is not None else None
         while chunk := list(islice(rows, CHUNK)):
             if stop is not None and stop.is_set():
                 report.interrupted = True
                 break
-            wrong = [row for row in chunk if not isinstance(row, Desired)]
-            right = [row for row in chunk if isinstance(row, Desired)]
-            wrong += plan.stage(right, report)
-            report.add("read", len(chunk))
-            report.add("empty", sum(1 for row in right if not row.values))
-            report.add("invalid", sum(problem.state == "invalid" for problem in wrong))
-            problems += wrong[: _NAMED_INVALID - len(problems)]
+            plan.stage(chunk, last=len(chunk) < CHUNK)
             if reading is not None:
-                reading(Progress(report.counts["read"], max(total, report.counts["read"]) if total else None))
-        return problems
+                reading(Progress(plan.reading.rows, max(total, plan.reading.rows) if total else None))
+        report.counts |= plan.reading.counts
+
+    def _begun(self, plan: Plan, source: str) -> int:
+        """Begin with an input; return how many rows of it were read before."""
+        plan.begin(source and f"{source} {self._form}")
+        return plan.reading.rows
 
     def _forget(self, plan: Plan, report: PushReport) -> None:
         """Withdraw what was rejected and the shop no longer sends."""
         with self._ledger.reading() as connection:
             held = is_held(STOCK_ITEM, self._ledger.channel)
             rejected = connection.execute(select(_ITEM.sku, _ITEM.observed_at).where(held)).all()
-            missing = [row for row in rejected if not plan.had(row.sku)]
+            missing = [row for row in rejected if not plan.reading.had(row.sku)]
             if not missing:
                 return
             known = and_(_ITEM.channel == self._ledger.channel, _ITEM.acknowledged.is_not(None))
             catalogue = connection.execute(select(func.count()).select_from(STOCK_ITEM).where(known)).scalar_one()
-        whole = 2 * plan.known >= catalogue and len(plan.seen) > 0
+        whole = 2 * plan.reading.known >= catalogue and plan.reading.rows > 0
         long_ago = report.started - self._forget_after
         skus = [row.sku for row in missing if whole or row.observed_at is None or row.observed_at < long_ago]
         if skus:
@@ -342,7 +343,6 @@ class StockPush:
 
     def _carry_out(
         self,
-        lock: RunLock,
         plan: Plan,
         report: PushReport,
         *,
@@ -354,8 +354,8 @@ class StockPush:
         extent = plan.extent()
         for name in ("new", "changed", "zeroed", "cheaper"):
             report.counts[name] = getattr(extent, name)
-        if len(plan.seen):
-            report.counts["absent"] = max(0, extent.catalogue - plan.known)
+        if plan.reading.rows:
+            report.counts["absent"] = max(0, extent.catalogue - plan.reading.known)
         if dry_run:
             report.plan = plan.changes()
         try:
@@ -368,7 +368,7 @@ class StockPush:
         if dry_run:
             return
         self._ledger.reach("push.planned")
-        plan.accept(lock)
+        plan.accept()
         self._send(report, stop, progress)
 
     def _send(
@@ -457,7 +457,7 @@ class ReadBack:
         if not less:
             return Drift(row.sku, wanted, actual)
         report.add("listed")
-        if len(report.problems) < _NAMED_INVALID:
+        if len(report.problems) < NAMED:
             report.problems.append(KeyProblem(row.sku, "differs", _less(known, less)))
         report.problem_count += 1
         # The rest of what differs, such as a price, is sent again with the stock as the service has it.

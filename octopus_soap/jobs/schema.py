@@ -91,7 +91,13 @@ _HELD = (
     *(f"{_POSTGRESQL}ALTER TABLE {table} SET (autovacuum_vacuum_scale_factor = 0.01)" for table in _WORK_TABLES),
 )
 
-STEPS: tuple[Sequence[str], ...] = (_PUSH, _ORDERS, _CHANGES, _HELD)
+_READING = (
+    """CREATE TABLE stock_reading (
+        channel TEXT NOT NULL, part INTEGER NOT NULL, source TEXT NOT NULL, facts TEXT NOT NULL, seen TEXT NOT NULL,
+        PRIMARY KEY (channel, part))""",
+)
+
+STEPS: tuple[Sequence[str], ...] = (_PUSH, _ORDERS, _CHANGES, _HELD, _READING)
 """The statements that lead from each version to the next; the version of a ledger is how many of them it has seen."""
 
 

@@ -118,6 +118,22 @@ STOCK_PLAN = Table(
 )
 """The differences a run has found so far; they become work only once the guard has seen all of them."""
 
+STOCK_READING = Table(
+    "stock_reading",
+    METADATA,
+    Column("channel", Text, primary_key=True),
+    Column("part", Integer, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("facts", Text, nullable=False),
+    Column("seen", Text, nullable=False),
+)
+"""How far the input of a push was read, in parts; each is written in one transaction with the differences up to it.
+
+* `source`: a digest of the input and of how it is read. Only a run with the same one goes on.
+* `facts`: what was counted up to the end of the part, and the problems of its rows, as JSON.
+* `seen`: the keys of its rows, as `SeenRows` stores them, in base64.
+"""
+
 # -- orders ---------------------------------------------------------------------------------------------------------
 WAITING = "waiting"
 """Stored, and to be handled when due."""

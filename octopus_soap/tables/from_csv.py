@@ -9,6 +9,7 @@ and are refused.
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import os
 import re
@@ -17,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from difflib import get_close_matches
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path  # noqa: TC003 - typer and dataclasses of callers read the annotations
 from typing import IO, TYPE_CHECKING, Annotated, Any, Generic, TextIO, TypeVar, get_args, get_origin
 
@@ -27,7 +28,7 @@ from octopus_soap.models import WireModel
 from octopus_soap.tables.cells import BYTE_ORDER_MARK, from_excel
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
 
 M = TypeVar("M", bound=WireModel)
@@ -190,7 +191,12 @@ class CsvRow(Generic[M]):
 
 
 def csv_rows(
-    path: Path, model: type[M], *, also: Sequence[str] = (), numbers: Numbers | None = None
+    path: Path,
+    model: type[M],
+    *,
+    also: Sequence[str] = (),
+    numbers: Numbers | None = None,
+    passed: Callable[[str], int] | None = None,
 ) -> Iterator[CsvRow[M] | list[Problem]]:
     """Read *path* row by row, in the memory of one row; a row that is not right comes as the list of its problems.
 
@@ -199,17 +205,29 @@ def csv_rows(
         model: what a row is.
         also: columns a row may have next to the model's.
         numbers: how it writes numbers; as the wire does by default.
+        passed: called with a digest of the content before it is read, with an empty text if it is a pipe; returns how
+            many rows were read before. They are not yielded, and are read only for what they show of the whole file.
 
     Raises:
         CsvError: the file as a whole cannot be used: no CSV, a column that is not known, or, at its end, numbers that
             mean one thing or another, or a file that was changed meanwhile.
         OSError: the file cannot be opened.
     """
-    with path.open(encoding="utf-8", newline="") as file, unchanged(path, file):
+    with path.open("rb") as file, unchanged(path, file):
+        before = 0 if passed is None else passed(_digest(file))
         try:
-            yield from rows_of(file, path, model, also=also, numbers=numbers)
+            text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+            yield from rows_of(text, path, model, also=also, numbers=numbers, before=before)
         except UnicodeDecodeError as error:
             raise not_utf8(path, error) from None
+
+
+def _digest(file: io.BufferedReader) -> str:
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return ""
+    found = hashlib.file_digest(file, "blake2b").hexdigest()
+    file.seek(0)
+    return found
 
 
 @contextmanager
@@ -235,6 +253,7 @@ def rows_of(
     also: Sequence[str] = (),
     others_ignored: bool = False,
     numbers: Numbers | None = None,
+    before: int = 0,
 ) -> Iterator[CsvRow[M] | list[Problem]]:
     """Read an open *file* row by row. See `csv_rows`.
 
@@ -247,6 +266,7 @@ def rows_of(
         others_ignored: read the key's column alone, whatever else there is.
         numbers: how it writes numbers; as the wire does by default. Then a file with a cell such as `1.299` is refused
             if it has decimal commas too, or no number that shows what the point means.
+        before: how many rows were read before, and are not yielded.
 
     Raises:
         CsvError: the file as a whole cannot be used.
@@ -262,6 +282,9 @@ def rows_of(
         columns = _columns(path, names, model, also)
         foreign = [name for name in also if name in columns]
         reader = _NumberCells(_number_columns(model, columns), columns, numbers)
+        for number, row in islice(rows, before):
+            if len(row) == len(columns):
+                reader.read(number, dict(zip(columns, row, strict=True)), "")
         for number, row in rows:
             yield _row(number, row, columns, model, foreign=foreign, reader=reader)
         if problems := reader.problems():

@@ -34,6 +34,7 @@ MOST_RUNS = 6
 
 SUBJECTS = [
     "tests.jobs.push_subject:PUSH",
+    "tests.jobs.push_subject:PUSH_FILE",
     "tests.jobs.push_subject:RECONCILE",
     "tests.jobs.order_subject:ORDERS_SUBJECT",
     "tests.jobs.order_subject:CHANGES_SUBJECT",

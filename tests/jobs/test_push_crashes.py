@@ -14,7 +14,7 @@ import pytest
 from octopus_soap.emulator import faults
 from octopus_soap.jobs import Ledger, StockPush
 from tests.jobs.crash import crash_host, survive
-from tests.jobs.push_subject import COUNT, KNOWN, PUSH, RECONCILE, wishes
+from tests.jobs.push_subject import COUNT, KNOWN, PUSH, PUSH_FILE, RECONCILE, wishes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,6 +47,14 @@ def test_nothing_is_lost_wherever_it_is_killed(
     tally = survive(host, subject, service, database, tmp_path, moments=MOMENTS, steps=sorted(steps))
     assert set(tally.steps) >= steps - subject.unreached
     assert tally.at_moments == MOMENTS
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks, and pushes a file without a name")
+def test_a_file_is_pushed_whole_wherever_its_reading_is_killed(
+    host: CrashHost, service: Emulator, database: str, tmp_path: Path
+) -> None:
+    tally = survive(host, PUSH_FILE, service, database, tmp_path, moments=0, visits=4, steps=["push.staged"])
+    assert tally.at_steps == 4
 
 
 @pytest.mark.long

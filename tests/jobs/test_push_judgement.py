@@ -12,7 +12,7 @@ import pytest
 from octopus_soap import InvalidInputError, PushRefusedError
 from octopus_soap.emulator import faults
 from octopus_soap.jobs import ChangeFeed, Ledger, OrderInbox, StockPush, every, inspection
-from octopus_soap.jobs.desired import SeenRows
+from octopus_soap.jobs.reading import SeenRows
 from octopus_soap.jobs.reports import Report
 from octopus_soap.tables.from_csv import Numbers
 from tests.jobs.shops import Clock, sell
