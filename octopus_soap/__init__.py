@@ -92,86 +92,31 @@ if TYPE_CHECKING:
     from octopus_soap.transport.lookup import AsyncLookup, Lookup
 
 _HOMES = {
-    "client": ["AsyncOctopusClient", "OctopusClient"],
-    "observe.observer": ["Counters"],
-    "errors": [
-        "ApiStatusError",
-        "AuthenticationError",
-        "BatchError",
-        "CircuitOpenError",
-        "ClientClosedError",
-        "ConfigError",
-        "ConnectFailedError",
-        "ContractError",
-        "FaultError",
-        "HttpStatusError",
-        "InvalidInputError",
-        "JobRunningError",
-        "LedgerError",
-        "OctopusError",
-        "OddTextWarning",
-        "OutcomeUnknownError",
-        "Problem",
-        "ProtocolError",
-        "PushRefusedError",
-        "RateLimitedError",
-        "RejectedError",
-        "TimedOutError",
-        "TransportError",
-        "UnverifiedContractError",
-    ],
-    "observe.events": [
-        "BatchDone",
-        "BreakerClosed",
-        "BreakerOpened",
-        "DriftSeen",
-        "Event",
-        "ItemRejected",
-        "RequestFinished",
-        "RequestStarted",
-        "RetryScheduled",
-        "log_events",
-    ],
-    "observe.health": ["Health", "HealthStage"],
-    "models": [
-        "AddressInfo",
-        "AttributeInfo",
-        "CustomFieldMapping",
-        "InventoryItem",
-        "IsSkuExistResponse",
-        "ItemQuantityAndPrice",
-        "KitInfo",
-        "Locks",
-        "OrderCriteria",
-        "OrderDownloadSubmitRequest",
-        "OrderItem",
-        "OrderResponseItem",
-        "OrderSubmit",
-        "PaymentStatusCode",
-        "QuantityInfoResponse",
-        "ShippingStatusCode",
-        "StoreStockInfo",
-        "SubmitOrderResponseItem",
-        "UpdateItemResponse",
-        "VariationInfo",
-    ],
-    "models.declarations": ["OmittedChoice", "OmittedValues", "Safety"],
-    "results": [
-        "APIResult",
-        "Answer",
-        "BatchResult",
-        "CallInfo",
-        "ItemOutcome",
-        "OutcomeStatus",
-        "Outcomes",
-        "Progress",
-        "Removal",
-        "TableOptions",
-    ],
-    "settings": ["OctopusSettings"],
-    "transport.lookup": ["AsyncLookup", "Lookup"],
+    "client": "AsyncOctopusClient OctopusClient",
+    "observe.observer": "Counters",
+    "errors": (
+        "ApiStatusError AuthenticationError BatchError CircuitOpenError ClientClosedError ConfigError "
+        "ConnectFailedError ContractError FaultError HttpStatusError InvalidInputError JobRunningError LedgerError "
+        "OctopusError OddTextWarning OutcomeUnknownError Problem ProtocolError PushRefusedError RateLimitedError "
+        "RejectedError TimedOutError TransportError UnverifiedContractError"
+    ),
+    "observe.events": (
+        "BatchDone BreakerClosed BreakerOpened DriftSeen Event ItemRejected RequestFinished RequestStarted "
+        "RetryScheduled log_events"
+    ),
+    "observe.health": "Health HealthStage",
+    "models": (
+        "AddressInfo AttributeInfo CustomFieldMapping InventoryItem IsSkuExistResponse ItemQuantityAndPrice "
+        "KitInfo Locks OrderCriteria OrderDownloadSubmitRequest OrderItem OrderResponseItem OrderSubmit "
+        "PaymentStatusCode QuantityInfoResponse ShippingStatusCode StoreStockInfo SubmitOrderResponseItem "
+        "UpdateItemResponse VariationInfo"
+    ),
+    "models.declarations": "OmittedChoice OmittedValues Safety",
+    "results": "APIResult Answer BatchResult CallInfo ItemOutcome OutcomeStatus Outcomes Progress Removal TableOptions",
+    "settings": "OctopusSettings",
+    "transport.lookup": "AsyncLookup Lookup",
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
     "APIResult",

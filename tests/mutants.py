@@ -1097,8 +1097,8 @@ FAULTS = [
     ),
     Fault(
         "models/scalars.py",
-        "    if moment.utcoffset() is None:",
-        "    if moment.year == 0:",
+        '    if moment.utcoffset() is None:\n        raise refused("a datetime',
+        '    if moment.year == 0:\n        raise refused("a datetime',
         ("models/test_models.py",),
         "a time without a zone is read in this machine's zone",
     ),

@@ -45,7 +45,7 @@ class InjectedFault:
         """Whether the operation is carried out."""
         return self.natural if self.execute is None else self.execute
 
-    def apply(self, exchange: Exchange | None, reply: Reply, plan: Delivery) -> Reply:
+    def apply(self, exchange: Exchange | None, reply: Reply, plan: Delivery, /) -> Reply:
         """Change the plan of delivery, and return the reply to send instead.
 
         Args:
@@ -67,9 +67,8 @@ class Latency(InjectedFault):
 
     seconds: float
 
-    def apply(self, exchange: Exchange | None, reply: Reply, plan: Delivery) -> Reply:
+    def apply(self, _exchange: Exchange | None, reply: Reply, plan: Delivery, /) -> Reply:
         """Delay the reply."""
-        del exchange
         plan.delay += self.seconds
         return reply
 
@@ -80,9 +79,8 @@ class Hang(InjectedFault):
 
     natural: ClassVar[bool] = False
 
-    def apply(self, exchange: Exchange | None, reply: Reply, plan: Delivery) -> Reply:
+    def apply(self, _exchange: Exchange | None, reply: Reply, plan: Delivery, /) -> Reply:
         """Keep the reply back."""
-        del exchange
         plan.hang = True
         return reply
 
@@ -99,9 +97,8 @@ class Drip(InjectedFault):
     bytes_per_second: float = 1.0
     part: DripPart = "body"
 
-    def apply(self, exchange: Exchange | None, reply: Reply, plan: Delivery) -> Reply:
+    def apply(self, _exchange: Exchange | None, reply: Reply, plan: Delivery, /) -> Reply:
         """Slow the reply down."""
-        del exchange
         plan.drip, plan.drip_part = self.bytes_per_second, self.part
         return reply
 
@@ -124,9 +121,8 @@ class Reset(InjectedFault):
         """Whether the operation is carried out."""
         return self.when != "before" if self.execute is None else self.execute
 
-    def apply(self, exchange: Exchange | None, reply: Reply, plan: Delivery) -> Reply:
+    def apply(self, _exchange: Exchange | None, reply: Reply, plan: Delivery, /) -> Reply:
         """Plan the reset."""
-        del exchange
         plan.reset, plan.reset_at = self.when, self.at
         return reply
 
@@ -143,9 +139,8 @@ class CloseIdle(InjectedFault):
 
     when: Literal["on-reuse", "now"] = "on-reuse"
 
-    def apply(self, exchange: Exchange | None, reply: Reply, plan: Delivery) -> Reply:
+    def apply(self, _exchange: Exchange | None, reply: Reply, plan: Delivery, /) -> Reply:
         """Plan the closing."""
-        del exchange
         plan.after = "close" if self.when == "now" else "close-on-reuse"
         return reply
 
@@ -163,9 +158,8 @@ class Truncate(InjectedFault):
     at: float | int = 0.5
     honest: bool = False
 
-    def apply(self, exchange: Exchange | None, reply: Reply, plan: Delivery) -> Reply:
+    def apply(self, _exchange: Exchange | None, reply: Reply, plan: Delivery, /) -> Reply:
         """Cut the body."""
-        del exchange
         full = len(reply.body)
         kept = int(full * self.at) if isinstance(self.at, float) else min(self.at, full)
         if not self.honest:
@@ -190,9 +184,8 @@ class Status(InjectedFault):
     location: str | None = None
     natural: ClassVar[bool] = False
 
-    def apply(self, exchange: Exchange | None, reply: Reply, plan: Delivery) -> Reply:
+    def apply(self, _exchange: Exchange | None, reply: Reply, _plan: Delivery, /) -> Reply:
         """Replace the reply."""
-        del exchange, plan
         if self.body == "empty":
             reply = empty_reply(self.status)
         elif self.body == "fault":
@@ -222,9 +215,8 @@ class Fault(InjectedFault):
     http: int = 500
     natural: ClassVar[bool] = False
 
-    def apply(self, exchange: Exchange | None, reply: Reply, plan: Delivery) -> Reply:
+    def apply(self, _exchange: Exchange | None, _reply: Reply, _plan: Delivery, /) -> Reply:
         """Replace the reply."""
-        del exchange, reply, plan
         return fault_reply(sample_fault(self.kind, text=self.text, language=self.language, status=self.http))
 
 
@@ -241,9 +233,8 @@ class Html(InjectedFault):
     xhtml: bool = False
     natural: ClassVar[bool] = False
 
-    def apply(self, exchange: Exchange | None, reply: Reply, plan: Delivery) -> Reply:
+    def apply(self, _exchange: Exchange | None, _reply: Reply, _plan: Delivery, /) -> Reply:
         """Replace the reply."""
-        del exchange, reply, plan
         return html_reply(self.status, "We are down for maintenance.", xhtml=self.xhtml)
 
 
@@ -251,9 +242,8 @@ class Html(InjectedFault):
 class Gzip(InjectedFault):
     """Compress the reply, as IIS does when it likes."""
 
-    def apply(self, exchange: Exchange | None, reply: Reply, plan: Delivery) -> Reply:
+    def apply(self, _exchange: Exchange | None, reply: Reply, _plan: Delivery, /) -> Reply:
         """Compress the body."""
-        del exchange, plan
         body = gzip.compress(reply.body, mtime=0)
         return replace(reply, body=body, headers=(*reply.headers, ("Content-Encoding", "gzip")))
 
@@ -262,9 +252,8 @@ class Gzip(InjectedFault):
 class Chunked(InjectedFault):
     """Send the reply in chunks, without a Content-Length."""
 
-    def apply(self, exchange: Exchange | None, reply: Reply, plan: Delivery) -> Reply:
+    def apply(self, _exchange: Exchange | None, reply: Reply, plan: Delivery, /) -> Reply:
         """Plan the chunks."""
-        del exchange
         plan.chunked = True
         return reply
 
@@ -273,9 +262,8 @@ class Chunked(InjectedFault):
 class Bom(InjectedFault):
     """Put a UTF-8 byte order mark before the reply."""
 
-    def apply(self, exchange: Exchange | None, reply: Reply, plan: Delivery) -> Reply:
+    def apply(self, _exchange: Exchange | None, reply: Reply, _plan: Delivery, /) -> Reply:
         """Prefix the body."""
-        del exchange, plan
         return reply.with_body(b"\xef\xbb\xbf" + reply.body)
 
 
@@ -293,9 +281,8 @@ class ControlCharacters(InjectedFault):
     raw: bool = False
     field: str | None = None
 
-    def apply(self, exchange: Exchange | None, reply: Reply, plan: Delivery) -> Reply:
+    def apply(self, _exchange: Exchange | None, reply: Reply, _plan: Delivery, /) -> Reply:
         """Insert the character."""
-        del exchange, plan
         leaves = list(_LEAF.finditer(reply.body))
         if self.field is not None:
             chosen = [leaf for leaf in leaves if leaf[1] == self.field.encode()]
@@ -321,9 +308,8 @@ class ApiFailure(InjectedFault):
     message: str = "Input string was not in a correct format."
     natural: ClassVar[bool] = False
 
-    def apply(self, exchange: Exchange | None, reply: Reply, plan: Delivery) -> Reply:
+    def apply(self, exchange: Exchange | None, reply: Reply, _plan: Delivery, /) -> Reply:
         """Replace the reply."""
-        del plan
         if exchange is None or exchange.operation is None:
             return reply
         return exchange.service.answer(exchange.operation, Outcome(ok=False, code=self.code, message=self.message))

@@ -80,9 +80,8 @@ class MutateReply(InjectedFault):
     field: str | None = None
     value: str | None = None
 
-    def apply(self, exchange: Exchange | None, reply: Reply, plan: Delivery) -> Reply:
+    def apply(self, exchange: Exchange | None, reply: Reply, _plan: Delivery, /) -> Reply:
         """Tamper with the reply; faults and empty replies are left alone."""
-        del plan
         operation = exchange.operation if exchange is not None else None
         if operation is None or operation.result is None or not reply.body.endswith(b"Envelope>"):
             return reply

@@ -11,14 +11,15 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Literal, TypeAlias
 from xml.sax.saxutils import escape, quoteattr
 
+from .xmltree import SOAP_ENVELOPE as SOAP
+from .xmltree import XSI
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DISPATCHER = "http://schemas.microsoft.com/net/2005/12/windowscommunicationfoundation/dispatcher"
 ADDRESSING_NONE = "http://schemas.microsoft.com/ws/2005/05/addressing/none"
 SERVICE_MODEL = "http://schemas.datacontract.org/2004/07/System.ServiceModel"
-SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
-XSI = "http://www.w3.org/2001/XMLSchema-instance"
 
 FaultKind: TypeAlias = Literal["internal", "internal-with-details", "deserialization", "action", "client-text", "typed"]
 

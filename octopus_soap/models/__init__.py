@@ -34,31 +34,17 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
-    "answers": ["IsSkuExistResponse", "QuantityInfoResponse", "UpdateItemResponse"],
-    "base": ["WireModel"],
-    "inventory": [
-        "AttributeInfo",
-        "CustomFieldMapping",
-        "InventoryItem",
-        "ItemQuantityAndPrice",
-        "KitInfo",
-        "Locks",
-        "StoreStockInfo",
-        "VariationInfo",
-    ],
-    "orders": [
-        "AddressInfo",
-        "OrderCriteria",
-        "OrderDownloadSubmitRequest",
-        "OrderItem",
-        "OrderResponseItem",
-        "OrderSubmit",
-        "PaymentStatusCode",
-        "ShippingStatusCode",
-        "SubmitOrderResponseItem",
-    ],
+    "answers": "IsSkuExistResponse QuantityInfoResponse UpdateItemResponse",
+    "base": "WireModel",
+    "inventory": (
+        "AttributeInfo CustomFieldMapping InventoryItem ItemQuantityAndPrice KitInfo Locks StoreStockInfo VariationInfo"
+    ),
+    "orders": (
+        "AddressInfo OrderCriteria OrderDownloadSubmitRequest OrderItem OrderResponseItem OrderSubmit "
+        "PaymentStatusCode ShippingStatusCode SubmitOrderResponseItem"
+    ),
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
     "AddressInfo",

@@ -163,46 +163,34 @@ class OrderItem(WireModel):
     read_aliases: ClassVar[dict[str, str]] = {"Title": "description", "TaxCost": "item_tax"}
 
 
-class OrderSubmit(WireModel):
+class _Order(WireModel):
+    """The members that a submitted and a downloaded order share."""
+
+    key_field: ClassVar[str] = "order_id"
+    secret_fields: ClassVar[frozenset[str]] = frozenset({"credit_card"})
+
+    order_id: Text | None = member("OrderID")
+    order_date: Moment | None = member("OrderDate")
+    ship: AddressInfo | None = member("Ship")
+    bill: AddressInfo | None = member("Bill")
+    shipping: Text | None = member("Shipping")
+    credit_card: Text | None = member("CreditCard")
+    order_items: list[OrderItem] | None = member("orderItems")
+    sub_total: Amount | None = member("SubTotal")
+    shipping_total: Amount | None = member("ShippingTotal")
+    tax_total: Amount | None = member("TaxTotal")
+    total: Amount | None = member("Total")
+    web_comment: Text | None = member("WebComment")
+    error_message: Text | None = member("ErrorMessage")
+
+
+class OrderSubmit(_Order):
     """A new order for the Channel."""
 
-    key_field: ClassVar[str] = "order_id"
-    secret_fields: ClassVar[frozenset[str]] = frozenset({"credit_card"})
 
-    order_id: Text | None = member("OrderID")
-    order_date: Moment | None = member("OrderDate")
-    ship: AddressInfo | None = member("Ship")
-    bill: AddressInfo | None = member("Bill")
-    shipping: Text | None = member("Shipping")
-    credit_card: Text | None = member("CreditCard")
-    order_items: list[OrderItem] | None = member("orderItems")
-    sub_total: Amount | None = member("SubTotal")
-    shipping_total: Amount | None = member("ShippingTotal")
-    tax_total: Amount | None = member("TaxTotal")
-    total: Amount | None = member("Total")
-    web_comment: Text | None = member("WebComment")
-    error_message: Text | None = member("ErrorMessage")
-
-
-class OrderResponseItem(WireModel):
+class OrderResponseItem(_Order):
     """A downloaded order (reconstructed; every member is optional)."""
 
-    key_field: ClassVar[str] = "order_id"
-    secret_fields: ClassVar[frozenset[str]] = frozenset({"credit_card"})
-
-    order_id: Text | None = member("OrderID")
-    order_date: Moment | None = member("OrderDate")
-    ship: AddressInfo | None = member("Ship")
-    bill: AddressInfo | None = member("Bill")
-    shipping: Text | None = member("Shipping")
-    credit_card: Text | None = member("CreditCard")
-    order_items: list[OrderItem] | None = member("orderItems")
-    sub_total: Amount | None = member("SubTotal")
-    shipping_total: Amount | None = member("ShippingTotal")
-    tax_total: Amount | None = member("TaxTotal")
-    total: Amount | None = member("Total")
-    web_comment: Text | None = member("WebComment")
-    error_message: Text | None = member("ErrorMessage")
     store_id: Text | None = member("StoreId")
     third_party_order_number: Text | None = member("ThirdPartyOrderNumber")
     payment_status: PaymentStatusCode | None = member("PaymentStatus")

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from octopus_soap._http import private_opener
 from octopus_soap.tables.cells import csv_text
 from octopus_soap.tables.comparison import Change, Comparison, compare
-from octopus_soap.tables.export import Decimals, arrow_table, excel_file, pandas_frame, polars_frame, with_amounts
+from octopus_soap.tables.export import Backend, Decimals, arrow_table, excel_file, frame, with_amounts
 from octopus_soap.tables.from_frame import items_from_frame
-from octopus_soap.tables.summaries import Backend, OrderGroup, low_stock, margin, orders_by, out_of_stock
+from octopus_soap.tables.summaries import OrderGroup, low_stock, margin, orders_by, out_of_stock
 from octopus_soap.tables.table import Columns, Stores, Which, check_choice, table_of
 
 if TYPE_CHECKING:
@@ -82,9 +82,7 @@ def to_frame(
         ConfigError: the library is not installed.
         InvalidInputError: an option is not known, or the table cannot be made as chosen; the message names the choices.
     """
-    check_choice(backend, Backend, "backend")
-    table = _table(source, **options)
-    return polars_frame(table) if backend == "polars" else pandas_frame(table)
+    return frame(_table(source, **options), backend)
 
 
 def to_arrow(source: BatchResult[Any] | Iterable[Any], **options: Unpack[TableOptions]) -> Any:

@@ -16,16 +16,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from octopus_soap import display
 from octopus_soap.errors import InvalidInputError, Problem
 from octopus_soap.models.base import WireModel
 from octopus_soap.models.scalars import from_iso, number_of
 from octopus_soap.tables.cells import as_cell, as_json, missing
-from octopus_soap.tables.export import pandas_frame, polars_frame
+from octopus_soap.tables.export import Backend, frame
 from octopus_soap.tables.from_frame import contents_of
-from octopus_soap.tables.table import Kind, Table, check_choice, table_of, table_schema
+from octopus_soap.tables.table import Kind, Table, table_of, table_schema
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,7 +121,7 @@ class Comparison:
             records.append(record | {"change": "changed"} | cells | {"difference": change.difference})
         return records
 
-    def to_frame(self, backend: Literal["pandas", "polars"] = "pandas") -> Any:
+    def to_frame(self, backend: Backend = "pandas") -> Any:
         """Return the rows of `to_records` as a DataFrame; `before` and `after` are text, `difference` a Decimal.
 
         Args:
@@ -130,7 +130,6 @@ class Comparison:
         Raises:
             ConfigError: the library is not installed.
         """
-        check_choice(backend, Literal["pandas", "polars"], "backend")
         records = self.to_records()
         names = [*self.key, "change", "column", "before", "after", "difference"]
         table = Table({}, {})
@@ -140,7 +139,7 @@ class Comparison:
                 table.add(name, Kind.AMOUNT, cells)
             else:
                 table.add(name, Kind.TEXT, [None if cell is None else as_cell(cell) for cell in cells])
-        return polars_frame(table) if backend == "polars" else pandas_frame(table)
+        return frame(table, backend)
 
     def to_html(self, path: str | PathLike[str] | None = None) -> str:
         """Return the comparison as a page of its own, for light and dark screens; it fetches nothing.

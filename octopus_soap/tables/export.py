@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from octopus_soap.errors import InvalidInputError, Problem, needed
 from octopus_soap.tables.cells import as_cell
-from octopus_soap.tables.table import Kind, Table
+from octopus_soap.tables.table import Kind, Table, check_choice, no_table
 
 if TYPE_CHECKING:
     from os import PathLike
 
+Backend = Literal["pandas", "polars"]
 Decimals = Literal["decimal", "float", "text"]
 
 _PANDAS = {
@@ -50,8 +51,13 @@ def with_amounts(table: Table, decimals: Decimals) -> Table:
     return made
 
 
-def pandas_frame(table: Table) -> Any:
-    """The table as a pandas DataFrame."""
+def frame(table: Table, backend: Backend) -> Any:
+    """Return the table as a DataFrame of *backend*."""
+    check_choice(backend, Backend, "backend")
+    return _polars_frame(table) if backend == "polars" else _pandas_frame(table)
+
+
+def _pandas_frame(table: Table) -> Any:
     with needed("to_frame()", "pandas", "pandas"):
         import pandas as pd  # type: ignore[import-untyped] # noqa: PLC0415 - pandas ships no types, and is an extra
     return pd.DataFrame(
@@ -59,8 +65,7 @@ def pandas_frame(table: Table) -> Any:
     )
 
 
-def polars_frame(table: Table) -> Any:
-    """The table as a polars DataFrame."""
+def _polars_frame(table: Table) -> Any:
     with needed("to_frame(backend='polars')", "polars", "polars"):
         import polars as pl  # noqa: PLC0415 - an extra
     types: dict[Kind, Any] = {
@@ -123,7 +128,7 @@ def _fixed(name: str, values: list[Decimal | None], most: int) -> tuple[list[Dec
     whole = max([1, *(len(part.digits) + int(part.exponent) for part in parts)])
     if whole + scale > most:
         message = f"needs {whole + scale} digits and the library holds {most}; choose decimals='text' or 'float'"
-        raise InvalidInputError([Problem(message, field=name)], sent="no table")
+        raise no_table(message, field=name)
     unit = Decimal(1).scaleb(-scale)
     return [None if value is None else value.quantize(unit, context=_EXACT) for value in values], scale, whole + scale
 

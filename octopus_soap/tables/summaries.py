@@ -12,11 +12,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from octopus_soap.errors import InvalidInputError, Problem
 from octopus_soap.models.inventory import InventoryItem
 from octopus_soap.models.orders import OrderResponseItem
-from octopus_soap.tables.export import Decimals, pandas_frame, polars_frame, with_amounts
-from octopus_soap.tables.table import Kind, Table, check_choice
+from octopus_soap.tables.export import Backend, Decimals, frame, with_amounts
+from octopus_soap.tables.table import Kind, Table, check_choice, no_table
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from octopus_soap.results import BatchResult
 
 _CENT = Decimal("0.01")
-Backend = Literal["pandas", "polars"]
 OrderGroup = Literal["day", "store", "customer", "status", "shipping", "sku"]
 
 
@@ -224,10 +222,8 @@ def _zone(name: str) -> tzinfo:
     try:
         return UTC if name == "UTC" else ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, TypeError):
-        problem = Problem(
-            "no time zone of this name; write it as Europe/Zurich", field="timezone", value=repr(name)[:60]
-        )
-        raise InvalidInputError([problem], sent="no table") from None
+        message = "no time zone of this name; write it as Europe/Zurich"
+        raise no_table(message, field="timezone", value=repr(name)[:60]) from None
 
 
 def _stock(item: InventoryItem) -> float | None:
@@ -243,16 +239,13 @@ def _models(source: Any, model: type[Any]) -> list[Any]:
     strange = next((value for value in values if not isinstance(value, model)), None)
     if strange is not None:
         kind = type(strange).__name__
-        problem = Problem(f"expected {model.__name__} objects, as a call returns them, not {kind}")
-        raise InvalidInputError([problem], sent="no table")
+        raise no_table(f"expected {model.__name__} objects, as a call returns them, not {kind}")
     return values
 
 
 def _frame(kinds: dict[Any, Kind], rows: list[tuple[Any, ...]], backend: Backend, decimals: Decimals) -> Any:
-    check_choice(backend, Backend, "backend")
     check_choice(decimals, Decimals, "decimals")
     table = Table({}, {})
     for position, (name, kind) in enumerate(kinds.items()):
         table.add(name, kind, [row[position] for row in rows])
-    table = with_amounts(table, decimals)
-    return polars_frame(table) if backend == "polars" else pandas_frame(table)
+    return frame(with_amounts(table, decimals), backend)

@@ -244,14 +244,17 @@ class Table:
         )
 
 
+def no_table(message: str, **where: Any) -> InvalidInputError:
+    """Return the error of a table that cannot be made; *where* as a `Problem` has it."""
+    return InvalidInputError([Problem(message, **where)], sent="no table")
+
+
 def check_choice(value: Any, choices: Any, name: str) -> None:
     """Refuse a *value* that is none of the *choices* of the argument *name*."""
     known = get_args(choices)
     if value not in known:
         shown = ", ".join(repr(choice) for choice in known)
-        raise InvalidInputError(
-            [Problem(f"choose one of {shown}", field=name, value=repr(value)[:60])], sent="no table"
-        )
+        raise no_table(f"choose one of {shown}", field=name, value=repr(value)[:60])
 
 
 def table_of(
@@ -270,8 +273,7 @@ def table_of(
     outcomes = getattr(source, "outcomes", None)
     if which == "outcomes":
         if outcomes is None:
-            problem = Problem("only the result of a list call has outcomes", field="which")
-            raise InvalidInputError([problem], sent="no table")
+            raise no_table("only the result of a list call has outcomes", field="which")
         table = _outcomes(outcomes)
     else:
         keyed = [(o.key, o.value) for o in outcomes if o.ok] if outcomes is not None else [("", v) for v in source]
@@ -325,10 +327,7 @@ def _values(keyed: list[tuple[str, Any]], choice: _Choice, *, secrets: bool) -> 
         return _scalars(keyed)
     model = type(values[0])
     if others := {type(value).__name__ for value in values if type(value) is not model}:
-        raise InvalidInputError(
-            [Problem(f"a table holds one model; these are {model.__name__} and {', '.join(sorted(others))}")],
-            sent="no table",
-        )
+        raise no_table(f"a table holds one model; these are {model.__name__} and {', '.join(sorted(others))}")
     shape = table_schema(model, secrets=secrets)
     owners: list[int] = []
     nested: list[Any] | None = None
@@ -419,12 +418,11 @@ def _labelled(value: Any, position: int, spread: Spread) -> list[tuple[str, Any]
         return [(str(number), record) for number, record in enumerate(rows)]
     ids = [record.store_id for record in rows]
     if None in ids or len(set(ids)) != len(ids):
-        problem = Problem(
+        raise no_table(
             "its stores have no ids that tell them apart, so they cannot be columns; choose stores='rows' or 'json'",
             index=position,
             key=getattr(value, value.key_field, None),
         )
-        raise InvalidInputError([problem], sent="no table")
     return list(zip(ids, rows, strict=True))
 
 
@@ -433,7 +431,7 @@ def _scalars(keyed: list[tuple[str, Any]]) -> Table:
     values = [getattr(value, "value", value) for _, value in keyed]  # an enumeration's own value
     kinds = {kind_of(type(value)) for value in values}
     if len(kinds) > 1:
-        raise InvalidInputError([Problem(f"a column holds one kind, not {', '.join(sorted(kinds))}")], sent="no table")
+        raise no_table(f"a column holds one kind, not {', '.join(sorted(kinds))}")
     if any(key for key, _ in keyed):
         table.add("key", Kind.TEXT, [key for key, _ in keyed])
     table.add("value", kinds.pop(), values)
