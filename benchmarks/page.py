@@ -18,13 +18,14 @@ from benchmarks.run import RESULTS
 from benchmarks.workloads import WORKLOADS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 PAGE = ROOT / "docs" / "performance.md"
 CHART = ROOT / "docs" / "img" / "performance.svg"
 FIGURES = ROOT / "benchmarks" / "figures.json"
 _SHOWN = len(table.HEAD) - 1
-"""Columns shown: the last one, the figures to reach, stands below the table."""
+"""Columns shown: the last one, the figures to reach, has a table of its own below."""
 _DIGITS = 3
 
 
@@ -50,7 +51,7 @@ def _rounded(found: Any) -> Any:
 
 
 def sentences(workloads: dict[str, Any]) -> str:
-    """What a user wants: how much faster than zeep, than other clients, and where it is not."""
+    """Return the page's opening: how much faster than zeep, than other clients, and where it is not."""
     found = workloads["writers"]
     zeep, php, node = (writers.ratios(found, name) for name in ("zeep / ours", "ours / ext-soap", "node-soap / ours"))
     first = (
@@ -59,16 +60,17 @@ def sentences(workloads: dict[str, Any]) -> str:
     )
     middle = statistics.median(php)
     second = (
-        f"Next to what you may use now, it is **{statistics.median(node):.0f} times as fast as with node-soap**, and "
-        f"takes **{middle:.1f} times as long as with PHP's C extension** ({php[0]:.1f} to {php[-1]:.1f}, by toolkit)."
+        f"It is **{statistics.median(node):.0f} times as fast as with node-soap**, and takes "
+        f"**{middle:.1f} times as long as with PHP's C extension**: {php[0]:.1f} to {php[-1]:.1f} times, by toolkit."
     )
     slower = []
     for name, others in _NOT_FASTER.items():
         ratios = {other: _over(workloads.get(name, {}), other) for other in others}
         words = [f"{ratio:.1f} times as long as {_NAMES[other]}" for other, ratio in ratios.items() if ratio > _NOTED]
-        slower += [f"- {_DOINGS[name]} takes {', '.join(words)}."] if words else []
+        if words:
+            slower.append(f"- {_DOINGS[name]} takes {' and '.join(filter(None, (', '.join(words[:-1]), words[-1])))}.")
     third = (
-        "It is not faster everywhere:\n\n" + "\n".join(slower)
+        "Some work takes longer than with another client:\n\n" + "\n".join(slower)
         if slower
         else "None of the workloads below takes longer than with another client."
     )
@@ -153,16 +155,21 @@ def chart(found: dict[str, Any]) -> str:
 
 
 def by_writer(report: dict[str, Any]) -> str:
-    """The table of all writers, and the figures to reach."""
+    """Return the table of all writers, and the figures to reach."""
     found = report["workloads"]["writers"]
     rows = [writers.HEAD, ("---", *["--:"] * (len(writers.HEAD) - 1)), *writers.lines(found)]
     lines = [f"| {' | '.join(row)} |" for row in rows]
-    reach = [f"- {words}" for words in writers.targets(found)]
-    return "\n".join([*lines, "", "Figures to reach:", "", *reach])
+    return "\n".join([*lines, "", "The figures to reach:", "", *_reach(writers.targets(found))])
+
+
+def _reach(rows: Iterable[tuple[str, str, str, str]]) -> list[str]:
+    """Return figures to reach as the lines of a table."""
+    head = ("figure", "measured", "must", "aim")
+    return [f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows)]
 
 
 def figures(report: dict[str, Any]) -> str:
-    """The machine, the table of the other workloads and the figures to reach, in one fenced block."""
+    """Return the machine and the table of the other workloads in a fenced block, and the figures to reach below it."""
     body = [row[:_SHOWN] for row in table.rows(report["workloads"])]
     whole = [row for row in body if not row[2].startswith("absent")]
     widths = [max(len(row[column]) for row in (table.HEAD, *whole)) for column in range(_SHOWN)]
@@ -171,17 +178,18 @@ def figures(report: dict[str, Any]) -> str:
     lines = [f"{' to '.join(dict.fromkeys((days[0], days[-1])))}{', a short run' if report['quick'] else ''}"]
     lines += textwrap.wrap(machine, 110)
     if float(report["machine"]["load before"]) > float(report["machine"]["cores"]):
-        lines.append("The machine was busy with other work: read the column cpu, and no wall time.")
+        lines.append("The machine was busy with other work: read the column cpu, not the wall time.")
     lines.append("")
     lines += [_line(table.HEAD[:_SHOWN], widths), _line(tuple("-" * width for width in widths), widths)]
     for row in body:
         lines.append(_line(row, widths) if row in whole else f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}")
-    lines += ["", "figures to reach"]
-    for workload in WORKLOADS:
-        for target, found in table.judged(workload, report["workloads"].get(workload.name, {})):
-            against = f" against {target.against}" if target.against else ""
-            lines.append(f"  {workload.name}{against}: {table.verdict(target, found)}")
-    return "\n".join(["```text", *(line.replace(str(ROOT), ".") for line in lines), "```"])
+    reach = [
+        (f"`{workload.name}`{f' against {target.against}' if target.against else ''}", *table.verdict(target, found))
+        for workload in WORKLOADS
+        for target, found in table.judged(workload, report["workloads"].get(workload.name, {}))
+    ]
+    block = ["```text", *(line.replace(str(ROOT), ".") for line in lines), "```"]
+    return "\n".join([*block, "", "The figures to reach:", "", *_reach(reach)])
 
 
 def _line(row: tuple[str, ...], widths: list[int]) -> str:

@@ -74,10 +74,10 @@ def _ratio(target: Target, ours: float, other: float) -> float:
     return other / ours if target.measure == "faster" else ours / other
 
 
-def verdict(target: Target, found: dict[str, Any] | None) -> str:
-    """A target in one phrase: the measured value, must and aim with yes or NO."""
+def verdict(target: Target, found: dict[str, Any] | None) -> tuple[str, str, str]:
+    """Return the measured value of a target, and its must and aim with yes or NO."""
     if found is None:
-        return "not measurable: the counterpart is absent"
+        return "not measurable: the counterpart is absent", "", ""
     value = found["value"]
     shown = (
         f"{value:.0%}" if target.measure == "bytes" else f"{value:.2f}{'x' if not target.unit else ' ' + target.unit}"
@@ -85,7 +85,12 @@ def verdict(target: Target, found: dict[str, Any] | None) -> str:
     if found["value_by_processor_time"]:
         shown += f" (cpu {found['value_by_processor_time']:.2f}x)"
     must, aim = ("yes" if found[key] else "NO" for key in ("must_reached", "aim_reached"))
-    return f"{shown}; must {target.words(target.must)}: {must}; aim {target.words(target.aim)}: {aim}"
+    return shown, f"{target.words(target.must)}: {must}", f"{target.words(target.aim)}: {aim}"
+
+
+def phrase(value: str, must: str, aim: str) -> str:
+    """Return a verdict as one phrase, for a terminal."""
+    return f"{value}; must {must}; aim {aim}" if must else value
 
 
 def judged(workload: Workload, records: dict[str, Any]) -> list[tuple[Target, dict[str, Any] | None]]:
@@ -107,7 +112,7 @@ def rows(results: dict[str, Any]) -> list[tuple[str, ...]]:
         targets = judged(workload, records)
         for place, (name, record) in enumerate(records.items()):
             label = workload.name if place == 0 else ""
-            reach = " | ".join(verdict(t, found) for t, found in targets if (t.against or "ours") == name)
+            reach = " | ".join(phrase(*verdict(t, found)) for t, found in targets if (t.against or "ours") == name)
             lines.append((label, name, *_cells(workload, figure(record), record, ours), reach))
     return lines
 
@@ -137,7 +142,7 @@ def text(report: dict[str, Any]) -> str:
             lines.append(_line(row, widths))
     if found := report["workloads"].get("writers"):
         lines += ["", "writers: processor milliseconds of a call of 100 items", *by_writer(found)]
-        lines += ["", *writers.targets(found)]
+        lines += ["", *(f"{name}: {phrase(*rest)}" for name, *rest in writers.targets(found))]
     about = {workload.name: workload.about for workload in WORKLOADS}
     lines += ["", *(f"{name}: {about[name]}." for name in report["workloads"])]
     return "\n".join(lines)

@@ -116,20 +116,22 @@ def _shown(value: float | None) -> str:
     return "cannot" if value is None else f"{value:.1f}"
 
 
-def targets(found: dict[str, Records]) -> Iterator[str]:
-    """The figures to reach, each with what was measured."""
+def targets(found: dict[str, Records]) -> Iterator[tuple[str, str, str, str]]:
+    """Yield the figures to reach: the name, the measured value, what it must be, and what it should be."""
     calls, others = ratios(found, "ours / ext-soap"), ratios(found, "zeep / ours")
     if calls:
-        yield _target("call, ours / ext-soap, median of all writers", statistics.median(calls), 1.2, 0.9)
-        yield _target("call, ours / ext-soap, worst writer", calls[-1], 1.7, 1.3)
+        yield _target("a call, ours / PHP, median of all writers", statistics.median(calls), 1.2, 0.9)
+        yield _target("a call, ours / PHP, worst writer", calls[-1], 1.7, 1.3)
     if others:
-        yield _target("call, zeep / ours, worst writer", others[0], 8, 10, more=True)
+        yield _target("a call, zeep / ours, worst writer", others[0], 8, 10, more=True)
     for page, must, aim in (("first page", 35, 20), ("second page", 20, 12)):
         if pages := milliseconds(found, page):
-            yield _target(f"{page} of a writer not met before, worst, ms", pages[-1], must, aim)
+            yield _target(f"decoding the {page} of a writer not met before, worst writer, ms", pages[-1], must, aim)
 
 
-def _target(name: str, value: float, must: float, aim: float, *, more: bool = False) -> str:
+def _target(name: str, value: float, must: float, aim: float, *, more: bool = False) -> tuple[str, str, str, str]:
     words = "at least" if more else "at most"
-    reached = ["yes" if (value >= bound if more else value <= bound) else "NO" for bound in (must, aim)]
-    return f"{name}: {value:.2f}; must {words} {must:g}: {reached[0]}; aim {words} {aim:g}: {reached[1]}"
+    first, second = (
+        f"{words} {bound:g}: {'yes' if (value >= bound if more else value <= bound) else 'NO'}" for bound in (must, aim)
+    )
+    return name, f"{value:.2f}", first, second
