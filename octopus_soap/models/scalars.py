@@ -15,7 +15,7 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Self, get_args, get_origin
 
 from pydantic import Field
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
@@ -273,12 +273,18 @@ class _Scalar:
     """
 
     def __init__(self, parse: Callable[[Any], Any], typed: CoreSchema) -> None:
-        self._parse, self._typed = parse, typed
+        self._parse, self.typed = parse, typed
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         parse = self._parse
         own = core_schema.no_info_before_validator_function(lambda value: parse(python_value(value)), handler(source))
-        return core_schema.lax_or_strict_schema(lax_schema=own, strict_schema=self._typed)
+        return core_schema.lax_or_strict_schema(lax_schema=own, strict_schema=self.typed)
+
+
+def typed_schema(annotation: Any) -> CoreSchema | None:
+    """Return what pydantic checks of a value that a reader made; None if *annotation* is none of the types below."""
+    last = get_args(annotation)[-1] if get_origin(annotation) is Annotated else None
+    return last.typed if isinstance(last, _Scalar) else None
 
 
 _INT32 = core_schema.int_schema(strict=True, ge=INT32_MIN, le=INT32_MAX)

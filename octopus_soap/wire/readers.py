@@ -9,8 +9,8 @@ what a tag led to is remembered. The values of a record go to pydantic as a dict
 already, and pydantic-core checks just that.
 
 Models. Fast rows build a model directly, as pydantic would, and several times as fast. They do so only if pydantic's
-own strict schema of it checks nothing but types and ranges that the readers guarantee; `is_plain` says of which that
-is true.
+strict schema of it checks nothing but types and ranges that the readers guarantee; `is_plain` judges that by the
+model's declarations, and tests compare its judgement with the schema.
 
 Yield points: between rows, a thread that decodes lets others have the interpreter. Python takes the interpreter's lock
 from a busy thread only after 5 ms, and a thread that waits for sockets has to ask for it anew after every read. Next to
@@ -28,14 +28,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from enum import Enum
-from functools import cache, lru_cache, partial
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias, get_args, get_origin
+from functools import cache, cached_property, lru_cache, partial
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
 from octopus_soap.errors import Problem, ProtocolError
 from octopus_soap.models.base import WireModel, inner_type
-from octopus_soap.models.scalars import parse_datetime
+from octopus_soap.models.scalars import parse_datetime, typed_schema
 from octopus_soap.wire.plain import BROKEN
 
 if TYPE_CHECKING:
@@ -311,11 +312,8 @@ class RecordReader:
     def __init__(self, plans: RecordReaders, model: type[WireModel]) -> None:
         self.model = model
         self.name = model.__name__
-        if not model.__pydantic_complete__:
+        if not model.__pydantic_fields_complete__:
             model.model_rebuild()
-        self._validate = partial(
-            model.__pydantic_validator__.validate_python, strict=True, by_name=True, by_alias=False
-        )
         self._key = model.key_field
         self._by_name: dict[str, FieldReader] = {}
         for wire_name, attribute in {**model.wire_names(), **model.read_aliases}.items():
@@ -332,6 +330,14 @@ class RecordReader:
         """Let pydantic validate what was read; raises its `ValidationError`."""
         key = data.get(self._key)
         return Row(key if type(key) is str else self.key(data), self._validate(data))
+
+    @cached_property
+    def _validate(self) -> Callable[[Any], Any]:
+        """Pydantic's validator, which it builds when it is asked for: fast rows build most models without it."""
+        if not self.model.__pydantic_complete__:
+            self.model.model_rebuild()
+        validator = self.model.__pydantic_validator__
+        return partial(validator.validate_python, strict=True, by_name=True, by_alias=False)
 
     def find(self, tag: str) -> FieldReader | None:
         """The slot of *tag*; None for a member the model does not know."""
@@ -498,10 +504,6 @@ def maker(model: type[WireModel]) -> Callable[[dict[str, Any]], WireModel]:
     return make
 
 
-_CONFIG = frozenset(
-    ["extra_fields_behavior", "validate_by_name", "validate_by_alias", "hide_input_in_errors", "ser_json_inf_nan"]
-)
-"""What a model's configuration may have besides its title, and still be built directly."""
 _TYPES: dict[str, dict[str, Any]] = {
     "str": {},
     "bool": {},
@@ -510,82 +512,71 @@ _TYPES: dict[str, dict[str, Any]] = {
     "datetime": {"tz_constraint": "aware", "microseconds_precision": "truncate"},
     "int": {},
 }
-"""By type in pydantic's schema: the constraints that each reader of `values.py` fulfils."""
-_NOT_CHECKS = frozenset({"metadata", "serialization", "ref"})
+"""By type in pydantic's schema of a scalar: the constraints that each reader fulfils."""
 
 
 @cache
 def is_plain(model: type[WireModel]) -> bool:
-    """True if pydantic's strict validation of *model* checks types and ranges, and nothing else that we know of."""
+    """True if pydantic's strict validation of *model* checks types and ranges, and nothing else.
+
+    It is judged by the declarations alone. To ask pydantic means to have it build its schema, and look for plugins in
+    all installed packages, which takes longer than the first call may.
+    """
     return _plain_fields(model) is not None
 
 
 @cache
 def _plain_fields(model: type[WireModel]) -> Mapping[str, tuple[int, int] | None] | None:
     """The fields of a plain model, with the range of whole numbers; None if the model is not plain."""
-    if not model.__pydantic_complete__:
-        model.model_rebuild()
-    schema: Any = model.__pydantic_core_schema__
-    shared: dict[str, Any] = {}
-    if schema["type"] == "definitions":
-        shared = {part["ref"]: part for part in schema["definitions"]}
-        schema = schema["schema"]
-    schema = _strict(schema, shared)
-    config = schema.get("config", {})
-    if (
-        schema["type"] != "model"
-        or schema.get("custom_init")
-        or schema.get("root_model")
-        or not schema.keys() <= {"type", "cls", "schema", "config", "custom_init", "root_model"} | _NOT_CHECKS
-        or not config.keys() <= _CONFIG | {"title"}
-        or config.get("extra_fields_behavior") != "allow"
-    ):
-        return None
-    inner = schema["schema"]
-    if inner["type"] != "model-fields" or inner.keys() - _NOT_CHECKS - {
-        "type",
-        "fields",
-        "model_name",
-        "computed_fields",
-    }:
+    if not _is_declared_plainly(model):
         return None
     ranges: dict[str, tuple[int, int] | None] = {}
-    for name, declared in inner["fields"].items():
-        default = declared["schema"]
-        nullable = default.get("schema", {})
-        if (
-            default["type"] != "default"
-            or default.get("default", ...) is not None
-            or nullable.get("type") != "nullable"
-        ):
+    for name, declared in model.model_fields.items():
+        parts = [part for part in get_args(declared.annotation) if part is not NoneType]
+        optional = get_origin(declared.annotation) in {UnionType, Union} and len(get_args(declared.annotation)) == 2  # noqa: PLR2004 - a type and None
+        if not optional or len(parts) != 1 or declared.metadata or declared.discriminator is not None:
             return None
-        checked = _strict(nullable["schema"], shared)
-        if not _is_type(checked, shared):
+        if declared.default is not None or declared.default_factory is not None:
             return None
-        ranges[name] = (checked["ge"], checked["le"]) if "ge" in checked else None
+        typed: Any = typed_schema(parts[0])
+        if not (_is_guaranteed(typed) if typed is not None else _is_plain_part(parts[0])):
+            return None
+        ranges[name] = (typed["ge"], typed["le"]) if typed is not None and "ge" in typed else None
     return ranges
 
 
-def _strict(schema: Any, shared: Mapping[str, Any]) -> Any:
-    """The part of a schema that validates what a reader made; *shared*: definitions by their names."""
-    while schema["type"] in {"lax-or-strict", "definition-ref"}:
-        schema = shared[schema["schema_ref"]] if schema["type"] == "definition-ref" else schema["strict_schema"]
-    return schema
+def _is_declared_plainly(model: type[WireModel]) -> bool:
+    """True if *model* adds fields to its base, and nothing that takes part in validation."""
+    if not model.__pydantic_fields_complete__:
+        model.model_rebuild()
+    decorators = model.__pydantic_decorators__
+    return (
+        {**model.model_config, "title": None} == {**WireModel.model_config, "title": None}
+        and not (decorators.validators or decorators.field_validators)
+        and not (decorators.root_validators or decorators.model_validators)
+        and not model.__private_attributes__
+        and not model.__pydantic_root_model__
+        and all(getattr(model, name) == getattr(WireModel, name) for name in ("__init__", "__new__", "model_post_init"))
+        and _function_of(model) is _function_of(WireModel)
+    )
 
 
-def _is_type(schema: Any, shared: Mapping[str, Any]) -> bool:
-    """True if *schema* checks what a reader guarantees."""
-    kind, checks = schema["type"], {name: value for name, value in schema.items() if name not in _NOT_CHECKS | {"type"}}
-    if kind == "list":
-        inner = _strict(checks.pop("items_schema", {"type": "any"}), shared)
-        return not checks.keys() - {"strict"} and inner["type"] == "model" and is_plain(inner["cls"])
-    if kind == "model":
-        return is_plain(schema["cls"])
-    if kind == "enum":  # a reader makes a member, which pydantic takes as it is
-        return checks.keys() <= {"cls", "members", "missing", "sub_type", "strict"}
-    if kind == "int" and checks.keys() >= {"ge", "le"}:
-        checks = {name: value for name, value in checks.items() if name not in {"ge", "le"}}
-    return kind in _TYPES and checks == {**_TYPES[kind], "strict": True}
+def _function_of(model: type[WireModel]) -> Any:
+    return model.__get_pydantic_core_schema__.__func__  # type: ignore[attr-defined] # a method of the class
+
+
+def _is_guaranteed(typed: Mapping[str, Any]) -> bool:
+    """True if a scalar's schema checks what its reader guarantees, besides a range of whole numbers."""
+    checks = {name: value for name, value in typed.items() if name not in {"type", "ge", "le"}}
+    return typed["type"] in _TYPES and checks == {**_TYPES[typed["type"]], "strict": True}
+
+
+def _is_plain_part(kind: Any) -> bool:
+    """True for an enumeration, of which a reader makes a member, for a plain model, and for a list of plain models."""
+    if get_origin(kind) is list:
+        kind = get_args(kind)[0]
+        return _is_model(kind) and is_plain(kind)
+    return isinstance(kind, type) and (issubclass(kind, Enum) or (_is_model(kind) and is_plain(kind)))
 
 
 def bounded(model: type[WireModel], slot: FieldReader) -> Reader:

@@ -12,7 +12,16 @@ from handwritten import assert_same, broken_pages, item, new_codec, read, tree_c
 from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
-from pydantic import AfterValidator, ConfigDict, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    computed_field,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import core_schema
 
 from benchmarks import payloads
 from benchmarks.handwritings import HANDS, Hand, rows_of, write
@@ -21,7 +30,7 @@ from octopus_soap.errors import OctopusError
 from octopus_soap.models import OrderResponseItem, QuantityInfoResponse
 from octopus_soap.models.base import WireModel, member
 from octopus_soap.models.scalars import Int32, Text
-from octopus_soap.wire import fast_rows, row_forms
+from octopus_soap.wire import fast_rows, readers, row_forms
 from octopus_soap.wire.readers import is_plain
 from tests.every import every
 
@@ -553,6 +562,167 @@ def test_a_model_that_checks_more_than_types_is_validated_by_pydantic(model: typ
     for _ in range(3):
         assert_same(read(codec, body, model), read(TREE, body, model))
         assert_same(read(codec, body, Plain), read(TREE, body, Plain))
+
+
+# -- the judgement, compared with pydantic's schema ----------------------------------------------------------------------
+
+_CONFIG = frozenset(
+    ["extra_fields_behavior", "validate_by_name", "validate_by_alias", "hide_input_in_errors", "ser_json_inf_nan"]
+)
+"""What a model's configuration may have besides its title, and still be built directly."""
+_TYPES = readers._TYPES
+_NOT_CHECKS = frozenset({"metadata", "serialization", "ref"})
+
+
+def plain_by_schema(model: type[WireModel]) -> dict[str, tuple[int, int] | None] | None:
+    """The fields of a plain model, with the range of whole numbers, as pydantic's own schema has them; None if it checks more."""
+    if not model.__pydantic_complete__:
+        model.model_rebuild()
+    schema: Any = model.__pydantic_core_schema__
+    shared: dict[str, Any] = {}
+    if schema["type"] == "definitions":
+        shared = {part["ref"]: part for part in schema["definitions"]}
+        schema = schema["schema"]
+    schema = _strict(schema, shared)
+    config = schema.get("config", {})
+    if (
+        schema["type"] != "model"
+        or schema.get("custom_init")
+        or schema.get("root_model")
+        or not schema.keys() <= {"type", "cls", "schema", "config", "custom_init", "root_model"} | _NOT_CHECKS
+        or not config.keys() <= _CONFIG | {"title"}
+        or config.get("extra_fields_behavior") != "allow"
+    ):
+        return None
+    inner = schema["schema"]
+    if inner["type"] != "model-fields" or inner.keys() - _NOT_CHECKS - {
+        "type",
+        "fields",
+        "model_name",
+        "computed_fields",
+    }:
+        return None
+    ranges: dict[str, tuple[int, int] | None] = {}
+    for name, declared in inner["fields"].items():
+        default = declared["schema"]
+        nullable = default.get("schema", {})
+        if (
+            default["type"] != "default"
+            or default.get("default", ...) is not None
+            or nullable.get("type") != "nullable"
+        ):
+            return None
+        checked = _strict(nullable["schema"], shared)
+        if not _is_type(checked, shared):
+            return None
+        ranges[name] = (checked["ge"], checked["le"]) if "ge" in checked else None
+    return ranges
+
+
+def _strict(schema: Any, shared: dict[str, Any]) -> Any:
+    """The part of a schema that validates what a reader made; *shared*: definitions by their names."""
+    while schema["type"] in {"lax-or-strict", "definition-ref"}:
+        schema = shared[schema["schema_ref"]] if schema["type"] == "definition-ref" else schema["strict_schema"]
+    return schema
+
+
+def _is_type(schema: Any, shared: dict[str, Any]) -> bool:
+    """True if *schema* checks what a reader guarantees."""
+    kind, checks = schema["type"], {name: value for name, value in schema.items() if name not in _NOT_CHECKS | {"type"}}
+    if kind == "list":
+        inner = _strict(checks.pop("items_schema", {"type": "any"}), shared)
+        return not checks.keys() - {"strict"} and inner["type"] == "model" and plain_by_schema(inner["cls"]) is not None
+    if kind == "model":
+        return plain_by_schema(schema["cls"]) is not None
+    if kind == "enum":  # a reader makes a member, which pydantic takes as it is
+        return checks.keys() <= {"cls", "members", "missing", "sub_type", "strict"}
+    if kind == "int" and checks.keys() >= {"ge", "le"}:
+        checks = {name: value for name, value in checks.items() if name not in {"ge", "le"}}
+    return kind in _TYPES and checks == {**_TYPES[kind], "strict": True}
+
+
+class Overrides(Plain):
+    def __init__(self, **data: Any) -> None:
+        super().__init__(**data)
+
+
+class FinishesItself(Plain):
+    def model_post_init(self, _: Any) -> None:
+        """Take part in building."""
+
+
+class Computes(Plain):
+    @computed_field  # type: ignore[prop-decorator] # pydantic's own way
+    @property
+    def doubled(self) -> int:
+        return 2 * (self.stock or 0)
+
+
+class Serializes(Plain):
+    @field_serializer("sku")
+    def _write(self, value: str) -> str:
+        return value.lower()
+
+
+class Limits(Plain):
+    name: Annotated[Text, Field(max_length=3)] | None = member("Name")
+
+
+class LimitsTheWhole(Plain):
+    name: Annotated[Text | None, Field(max_length=3)] = member("Name")
+
+
+class Chooses(Plain):
+    name: Text | Int32 | None = member("Name")
+
+
+class TakesAnything(Plain):
+    name: Any = None
+
+
+class ListsTexts(Plain):
+    names: list[Text] | None = member("Names")
+
+
+class OwnSchema(Plain):
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        return core_schema.no_info_after_validator_function(lambda made: made, handler(source))
+
+
+class Titled(Plain):
+    model_config = ConfigDict(title="Another name")
+
+
+@every(
+    "model",
+    [*REPLIES, Plain, ChecksAField, ChecksAll, Annotates, Strips, Defaults, Requires, Remembers, Nests, Lists, Overrides,
+     FinishesItself, Computes, Serializes, Limits, LimitsTheWhole, Chooses, TakesAnything, ListsTexts, OwnSchema, Titled],
+    ids=lambda model: model.__name__,
+)  # fmt: skip
+def test_a_model_that_is_built_directly_is_one_whose_schema_checks_nothing_else(model: type[WireModel]) -> None:
+    by_schema = plain_by_schema(model)
+    judged = readers._plain_fields(model)
+    assert judged == by_schema or judged is None
+    if model in REPLIES:
+        assert judged == by_schema
+
+
+@every("model", [Plain, Computes, Serializes, Titled], ids=lambda model: model.__name__)
+def test_what_only_writes_does_not_make_a_model_slow(model: type[WireModel]) -> None:
+    assert is_plain(model)
+
+
+def test_the_first_page_does_not_make_pydantic_build_a_schema() -> None:
+    """To build one, pydantic looks for plugins in all installed packages."""
+
+    class Fresh(Plain):
+        """A model that nobody has used."""
+
+    page_of = page("<a:q><a:Sku>a</a:Sku><a:Stock>1</a:Stock></a:q>")
+    assert read(new_codec(), page_of, Fresh).rows[0].value.sku == "a"
+    assert not Fresh.__pydantic_complete__
+    assert Fresh(sku="a", stock=1) == read(new_codec(), page_of, Fresh).rows[0].value
 
 
 def test_what_was_read_fast_can_be_changed_and_sent_again() -> None:
