@@ -17,7 +17,7 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from octopus_soap._version import __version__
 from octopus_soap.errors import ContractError
@@ -88,8 +88,7 @@ class Shape:
         return self.members[0] if len(self.members) == 1 and self.members[0].many else None
 
 
-@dataclass(frozen=True, slots=True)
-class OperationContract:
+class OperationContract(NamedTuple):
     """One operation of the service: its action and the shape of its request."""
 
     name: str
@@ -109,8 +108,7 @@ class OperationContract:
         raise ContractError(f"the contract in force has no parameter {name!r} in {self.name}")
 
 
-@dataclass(frozen=True, slots=True)
-class CompiledContract:
+class CompiledContract(NamedTuple):
     """What is kept of a contract.
 
     Attributes:

@@ -223,7 +223,7 @@ class BatchCall(Generic[T, R]):
     def _send(self, batch: list[BatchItem], split: _Split, *, in_doubt: bool = False) -> Flow[None]:
         request = replace(self._request, body=self._inputs.body(batch))
         if isinstance(self._call_reads, RowsOf):
-            reads = replace(self._call_reads, asked=len(batch))
+            reads = self._call_reads._replace(asked=len(batch))
             request = replace(request, decode=partial(self._context.codec.decode, request.operation, reads=reads))
         end = yield from perform(request, self._context.config)
         in_doubt = in_doubt or end.lost_answers > 0

@@ -32,11 +32,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
 from types import GeneratorType
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from octopus_soap.errors import ConnectFailedError, OctopusError, TimedOutError
 
@@ -65,8 +65,7 @@ class Attempt:
     number: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(NamedTuple):
     """Ask for one HTTP exchange, within *limit* seconds.
 
     When the exchange has to wait for others of the same call, the driver asks *unwanted* at the last moment: the call
@@ -93,15 +92,13 @@ class Send:
         return self.limit if self.left is None else max(0.0, min(self.limit, self.left()))
 
 
-@dataclass(frozen=True, slots=True)
-class Receive:
+class Receive(NamedTuple):
     """Ask for the next part of the reply that has *more*."""
 
     more: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Sleep:
+class Sleep(NamedTuple):
     """Ask for a pause of *seconds*."""
 
     seconds: float
@@ -150,8 +147,7 @@ class FailureKind(StrEnum):
     """A SOAP fault of the client, a status that proves that nothing was done, an envelope with Failure."""
 
 
-@dataclass(frozen=True, slots=True)
-class SendFailure:
+class SendFailure(NamedTuple):
     """Report that no reply came.
 
     Attributes:
@@ -263,13 +259,13 @@ def _send(effect: Send, deadline: Deadline) -> Flow[Any]:
     if deadline.passed():
         return SendFailure(FailureKind.BUSY, deadline.error("this request was not sent"), last=True)
     unwanted = effect.unwanted
-    answer = yield replace(effect, left=deadline.left, unwanted=lambda: deadline.passed() or unwanted())
+    answer = yield effect._replace(left=deadline.left, unwanted=lambda: deadline.passed() or unwanted())
     if isinstance(answer, SendFailure) and deadline.passed():
         if answer.kind is FailureKind.BUSY:
-            return replace(answer, error=deadline.error("this request was not sent"), last=True)
+            return answer._replace(error=deadline.error("this request was not sent"), last=True)
         if isinstance(answer.error, (TimedOutError, ConnectFailedError)):
             late = deadline.error(answer.error.message)
             late.__cause__ = answer.error
-            return replace(answer, error=late, last=True)
-        return replace(answer, last=True)
+            return answer._replace(error=late, last=True)
+        return answer._replace(last=True)
     return answer

@@ -316,8 +316,7 @@ def confirmation() -> ModelCheck:
 # -- list calls --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class BatchRule:
+class BatchRule(NamedTuple):
     """How a list operation is cut into batches.
 
     Attributes:

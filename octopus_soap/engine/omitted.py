@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -71,8 +71,7 @@ def _fillable() -> tuple[type[WireModel], ...]:
 # -- the choice --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class OmissionGuard:
+class OmissionGuard(NamedTuple):
     """Says what one call may leave out.
 
     Attributes:

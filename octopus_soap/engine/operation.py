@@ -551,7 +551,7 @@ class ListOperation(Operation, Generic[P, T, R]):
         finish: Callable[[BatchResult[T], BaseException | None], R],
     ) -> None:
         super().__init__(wire_name, safety, body)
-        self._rule = replace(rule, argument=list(inspect.signature(body).parameters)[1])
+        self._rule = rule._replace(argument=list(inspect.signature(body).parameters)[1])
         self.finish = finish
 
     @property

@@ -31,7 +31,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from octopus_soap.engine.effects import FailureKind, SendFailure
 from octopus_soap.errors import (
@@ -146,8 +146,7 @@ class RetryPolicy:
         return chance * min(self.cap, self.base * 2.0 ** (attempt - 1))
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What follows a failure: another attempt after `pause` seconds, or the end with `verdict`."""
 
     verdict: Verdict

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from octopus_soap.models.base import WireModel
@@ -52,8 +52,7 @@ _MOST_ROWS = 200_000
 """Rows of a list that is not asked for by key; the largest reply that is read has room for as many items."""
 
 
-@dataclass(frozen=True, slots=True)
-class RowsOf:
+class RowsOf(NamedTuple):
     """A list of *model*.
 
     Attributes:
@@ -72,15 +71,13 @@ class RowsOf:
         return _MOST_ROWS if self.asked is None else 10 * self.asked + 100
 
 
-@dataclass(frozen=True, slots=True)
-class OneOf:
+class OneOf(NamedTuple):
     """One *model*."""
 
     model: type[WireModel]
 
 
-@dataclass(frozen=True, slots=True)
-class ScalarOf:
+class ScalarOf(NamedTuple):
     """A scalar of *type*: int, bool or str."""
 
     type: type[Any]

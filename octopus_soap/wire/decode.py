@@ -84,25 +84,29 @@ if TYPE_CHECKING:
 # -- what an HTTP answer means -----------------------------------------------------------------------------------------
 
 _EXCERPT = 500
-_AUTH_WORDS = re.compile(
+_AUTH_WORDS = (
     r"authenticat|unauthori[sz]ed|authori[sz]ation\s+(failed|denied|required)|access\s+(is\s+)?denied|credential|"
     r"(invalid|wrong|expired|missing|bad)\s+(auth\s*)?(token|access\s*id|merchant)|"
-    r"(token|access\s*id|merchant(\s*name)?)\s+(is\s+)?(not\s+valid|invalid|expired|missing|not\s+found|required)",
-    re.IGNORECASE,
+    r"(token|access\s*id|merchant(\s*name)?)\s+(is\s+)?(not\s+valid|invalid|expired|missing|not\s+found|required)"
 )
 """How services word a refusal of credentials. "Payment not authorized" is none: a row is refused there, not the caller.
 Localized texts may escape it: status and fault code come first."""
 
-_OUR_NAMES = re.compile(r"\b(auth[\s_-]?token|access[\s_-]?id|merchant[\s_-]?name)\b", re.IGNORECASE)
+_OUR_NAMES = r"\b(auth[\s_-]?token|access[\s_-]?id|merchant[\s_-]?name)\b"
 """Names of the credentials that this client sends, and hardly another system of the service."""
 
-_ANOTHER_SYSTEM = re.compile(
+_ANOTHER_SYSTEM = (
     r"\b(remote|smtp|e?mail|ftp|sql|database|upstream|backend|gateway|proxy|payment|card|bank|paypal|stripe|carrier|"
     r"shipping|marketplace|amazon|ebay|shopify|walmart|magento|woocommerce|bigcommerce|quickbooks|file|path|folder|"
-    r"directory|registry|share|drive)\b",
-    re.IGNORECASE,
+    r"directory|registry|share|drive)\b"
 )
 """Words of a text that is about a system behind the service."""
+
+
+def _has(words: str, text: str) -> bool:
+    """True if *text* has one of *words*, an expression: compiled at the first fault, for most processes see none."""
+    return re.search(words, text, re.IGNORECASE) is not None
+
 
 _CLIENT_SIDE = frozenset({"client", "sender"})
 _CREDENTIAL_CODES = frozenset({"failedauthentication", "invalidsecurity", "invalidsecuritytoken", "accessdenied"})
@@ -242,14 +246,14 @@ def fault_error(fault: Any, redactor: Redactor) -> OctopusError:
     if family in _CREDENTIAL_CODES:
         return AuthenticationError(f"the service refused the credentials: {code}: {text}")
     if refuses_credentials(text) and code != "DeserializationFailed":
-        proven = family in _CLIENT_SIDE or _OUR_NAMES.search(text) is not None
+        proven = family in _CLIENT_SIDE or _has(_OUR_NAMES, text)
         return AuthenticationError(f"the service refused the credentials: {text}", nothing_done=proven)
     return FaultError(f"SOAP fault {code}: {text}", fault_code=code, fault_string=text, detail=detail)
 
 
 def refuses_credentials(text: str) -> bool:
     """True if *text* reads like a refusal of the caller's credentials, and not of another system's."""
-    return _AUTH_WORDS.search(text) is not None and _ANOTHER_SYSTEM.search(text) is None
+    return _has(_AUTH_WORDS, text) and not _has(_ANOTHER_SYSTEM, text)
 
 
 def http_error(reply: Reply, redactor: Redactor) -> OctopusError:

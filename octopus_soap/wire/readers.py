@@ -576,7 +576,9 @@ def _is_plain_part(kind: Any) -> bool:
     if get_origin(kind) is list:
         kind = get_args(kind)[0]
         return _is_model(kind) and is_plain(kind)
-    return isinstance(kind, type) and (issubclass(kind, Enum) or (_is_model(kind) and is_plain(kind)))
+    if _is_model(kind):
+        return is_plain(kind)
+    return isinstance(kind, type) and issubclass(kind, Enum)
 
 
 def bounded(model: type[WireModel], slot: FieldReader) -> Reader:
