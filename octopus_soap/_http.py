@@ -29,7 +29,7 @@ _PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 _CODINGS = {"": 0, "identity": 0, "gzip": 31, "x-gzip": 31, "deflate": 15}
 _ZLIB_HEAD = b"\x78\x9c"
 _GZIP, _RAW_DEFLATE = 31, -15
-_COUNT_ROOM = 24  # bytes kept for the note that says how much was cut
+_COUNT_ROOM = 24  # bytes kept for the note on how much was cut
 
 
 def clip(text: str, limit: int) -> str:
@@ -196,7 +196,7 @@ class Inflater:
                     raise BodyCodingError("bytes follow the end of the compressed body")
                 self._member, self._ended = zlib.decompressobj(self._window), False
             if not self._begun and len(self._waiting) < len(_ZLIB_HEAD):
-                break  # too short to tell whether the zlib wrapper is there
+                break  # too short to show whether the zlib wrapper is there
             made = self._inflated(self._waiting, most)
             self._begun = True
             self._ended = self._member.eof

@@ -77,7 +77,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class _Client(Operations, Surface):
-    """What both clients are: settings, contract, and what their calls share."""
+    """The parts of both clients: settings, contract, and the state that their calls share."""
 
     def __init__(
         self,
@@ -225,7 +225,7 @@ class _Client(Operations, Surface):
         settings = self.settings if timeout is None else self.settings.changed(ping_timeout=timeout)
         context = self._context
         once = replace(context.config.policy, max_attempts=1, total=settings.ping_timeout)
-        # A ping asks the service, whatever the breaker says, and changes nothing about it.
+        # A ping asks the service even while the breaker is open, and does not change the breaker.
         return ping(replace(context, config=replace(context.config, policy=once, breaker=None)))
 
     @property
@@ -235,7 +235,7 @@ class _Client(Operations, Surface):
 
     @property
     def counters(self) -> Counters:
-        """What this client and its views did so far, as numbers."""
+        """Counts of the work of this client and its views so far."""
         return self._observer.tally.snapshot()
 
     @property
@@ -391,13 +391,13 @@ class OctopusClient(_Client, BlockingSurface):
         return self._driver.raw(url, body, headers)
 
     def ping(self, *, timeout: float | None = None) -> Health:
-        """Ask the service one cheap question with this client's credentials, once, and tell what is wrong where.
+        """Ask the service one cheap question with this client's credentials, once, and return what is wrong where.
 
         Args:
             timeout: seconds in all; `ping_timeout` of the settings by default.
 
         Returns:
-            What was found, whatever the service did; `bool(health)` is True where all is well.
+            The finding, also if the service failed; `bool(health)` is True if all is well.
 
         Raises:
             ClientClosedError: after `close`.
@@ -477,13 +477,13 @@ class AsyncOctopusClient(_Client, AsyncSurface):
         self._driver = self._driver.view(self.settings, self._stop)
 
     async def ping(self, *, timeout: float | None = None) -> Health:  # noqa: ASYNC109 - the whole ping's, kept by the driver
-        """Ask the service one cheap question with this client's credentials, once, and tell what is wrong where.
+        """Ask the service one cheap question with this client's credentials, once, and return what is wrong where.
 
         Args:
             timeout: seconds in all; `ping_timeout` of the settings by default.
 
         Returns:
-            What was found, whatever the service did; `bool(health)` is True where all is well.
+            The finding, also if the service failed; `bool(health)` is True if all is well.
 
         Raises:
             ClientClosedError: after `aclose`.

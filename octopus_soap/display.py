@@ -52,7 +52,7 @@ _WRONG_FIRST = ("rejected", "missing", "failed", "unknown", "not_sent")
 _STYLE = (
     ".octopus-soap{font-size:.92em;line-height:1.35}"
     ".octopus-soap table{border-collapse:collapse;margin:.3em 0 .6em}"
-    # The class stands twice to outweigh a notebook's own rules for tables.
+    # The class is repeated to outweigh a notebook's own rules for tables.
     ".octopus-soap.octopus-soap :is(th,td){padding:.15em .7em .15em 0;text-align:left;vertical-align:top;"
     "border-bottom:1px solid rgba(128,128,128,.35);max-width:34em;overflow-wrap:break-word}"
     ".octopus-soap.octopus-soap tr{background:none}"
@@ -74,7 +74,7 @@ class Grid:
 
 @dataclass(slots=True)
 class View:
-    """What is shown: a title, short lines, tables, and quiet lines at the end."""
+    """The parts of what is shown: a title, short lines, tables, and quiet lines at the end."""
 
     title: str
     lines: list[str] = field(default_factory=list)
@@ -136,7 +136,7 @@ def view_of_outcomes(outcomes: Sequence[ItemOutcome[Any]]) -> View:
 
 
 def view_of_health(health: Health) -> View:
-    """What a ping found: the stage, what was seen, what to do."""
+    """The finding of a ping: the stage, the message, what to do."""
     view = View(f"ping: {health.stage.value}", [health.message])
     if health.advice:
         view.lines.append(f"Next: {health.advice}")

@@ -114,7 +114,7 @@ class OctopusError(Exception):
     Attributes:
         message: what was wrong and what to do, without the call's facts.
         info: facts of the call, once one was made.
-        hint: the next step, which a traceback shows as a note; empty where the message says it.
+        hint: the next step, which a traceback shows as a note; empty if the message has it.
         retryable: the same call may go through later and does no harm then; what could be repeated at once was.
     """
 
@@ -302,7 +302,7 @@ class TimedOutError(TransportError, TimeoutError):
 
 
 class HttpStatusError(OctopusError):
-    """The HTTP status says failure and the body is no SOAP answer.
+    """The HTTP status is a failure and the body is no SOAP answer.
 
     Attributes:
         status: the HTTP status code.

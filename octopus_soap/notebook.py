@@ -51,7 +51,7 @@ def load_ipython_extension(shell: Any) -> None:
         if begun is None or not _is_ours(begun[1], shell.user_ns):
             return {"completions": []}
         written = begun[4]
-        # What is completed is the token, which may begin before the quote.
+        # IPython completes the token, which may begin before the quote.
         token = context.token
         head = token[: len(token) - len(written)] if token.endswith(written) else ""
         fitting = [value for value in choices(begun[2]) if value.casefold().startswith(written.casefold())]

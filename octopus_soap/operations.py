@@ -252,7 +252,7 @@ class Operations:
 
         Raises:
             InvalidInputError: refused before anything was sent, also by the omission guard.
-            RejectedError: the service said no.
+            RejectedError: the service rejected it.
             UnverifiedContractError: the bundled contract against a real endpoint.
             OctopusError: the call failed.
 
@@ -423,7 +423,7 @@ class Operations:
             account_id: the account; the client's by default.
 
         Returns:
-            What was removed; True if the item is gone because of this call.
+            The effect as a `Removal`; True if the item is gone because of this call.
 
         Raises:
             InvalidInputError: an argument is out of range.
@@ -458,7 +458,7 @@ class Operations:
             account_id: the account; the client's by default.
 
         Returns:
-            What was removed; True if the item is gone because of this call.
+            The effect as a `Removal`; True if the item is gone because of this call.
 
         Raises:
             InvalidInputError: an argument is out of range.
@@ -486,7 +486,7 @@ class Operations:
             account_id: the account; the client's by default.
 
         Returns:
-            What was removed; True if the entry is gone because of this call.
+            The effect as a `Removal`; True if the entry is gone because of this call.
 
         Raises:
             InvalidInputError: the SKU cannot be one.
@@ -644,7 +644,7 @@ class Operations:
 
         Raises:
             InvalidInputError: refused before anything was sent.
-            RejectedError: the service said no.
+            RejectedError: the service rejected it.
             OutcomeUnknownError: it may or may not have been created; look before sending it again.
             UnverifiedContractError: the bundled contract against a real endpoint.
             OctopusError: the call failed.

@@ -177,7 +177,7 @@ def orders_and_revenue_per_day(
         InvalidInputError: no order has a date.
         ConfigError: matplotlib is not installed.
     """
-    # One row per order: an order's total stands in each row of its lines.
+    # One row per order: each row of its lines has the order's total.
     rows = {row.get("order_id") or (position,): row for position, row in enumerate(_rows(orders, stores="json"))}
     placed = [(row.get("order_date") or row.get("order_time_gmt"), row.get("total")) for row in rows.values()]
     dated = [(_day(moment), total or 0.0) for moment, total in placed if moment is not None]
@@ -252,7 +252,7 @@ def change_feed_activity(
 
 
 def outcome_breakdown(result: BatchResult[Any], *, ax: Axes | None = None) -> Axes:
-    """What became of the inputs of a list call: one bar per status, with count and share.
+    """Draw the outcomes of a list call: one bar per status, with count and share.
 
     Args:
         result: the result of a list call; a `BatchError` has one as `.result`.
@@ -311,7 +311,7 @@ def _many(count: int, noun: str) -> str:
 
 
 def _share(count: int, total: int) -> str:
-    """A percentage that says 0% of none and 100% of all only."""
+    """Return a percentage that is 0% only of none, and 100% only of all."""
     shown = f"{count / total:.0%}"
     return {"0%": "<1%", "100%": ">99%"}.get(shown, shown) if 0 < count < total else shown
 

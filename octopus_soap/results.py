@@ -90,16 +90,16 @@ class CallInfo:
 
 
 class OutcomeStatus(StrEnum):
-    """What became of one input."""
+    """The result of one input."""
 
     OK = "ok"
     """The service did it, or answered it."""
     REJECTED = "rejected"
-    """The service examined it and said no; repeating it unchanged gives the same answer."""
+    """The service rejected it; repeating it unchanged gives the same answer."""
     MISSING = "missing"
     """A read's answer has no row for it: the service does not know the key."""
     FAILED = "failed"
-    """It was not done, or its answer could not be read; `.error` says why."""
+    """It was not done, or its answer could not be read; `.error` has the reason."""
     UNKNOWN = "unknown"
     """It may or may not have been done."""
     NOT_SENT = "not_sent"
@@ -111,7 +111,7 @@ _UNFINISHED = frozenset({OutcomeStatus.FAILED, OutcomeStatus.UNKNOWN, OutcomeSta
 
 @dataclass(slots=True, repr=False, unsafe_hash=True)  # not frozen: a big call makes one per input, four times as fast
 class ItemOutcome(Generic[T_co]):
-    """What became of one input of a list call, or of one row of a page. Read it; do not change it.
+    """The outcome of one input of a list call, or of one row of a page. Read it; do not change it.
 
     Attributes:
         index: position in the input (or in the page), counted from 0.
@@ -517,7 +517,7 @@ class BatchResult(Sequence[T]):
 
 
 class Removal(StrEnum):
-    """What a delete did; True if the item is gone because of this call.
+    """The effect of a delete; True if the item is gone because of this call.
 
     A delete that answers neither 1 nor 0 raises `RejectedError`: no other number is documented.
     """
@@ -535,7 +535,7 @@ class Removal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a list call stands; passed to its `progress` callback after each batch.
+    """How far a list call is; passed to its `progress` callback after each batch.
 
     Attributes:
         done: inputs that have an outcome by now.

@@ -210,7 +210,7 @@ class OctopusSettings(BaseModel):
         """Return settings of *values* if they are texts and flags that need no conversion and are accepted.
 
         The rules are the validators'; to make pydantic's own takes a tenth of the time of a process's first call. What
-        is not accepted here goes to pydantic, which says why.
+        is not accepted here goes to pydantic, whose error has the reason.
         """
         made: dict[str, Any] = {}
         for name, value in values.items():
@@ -370,12 +370,12 @@ class OctopusSettings(BaseModel):
 
     @property
     def sent_account_id(self) -> str:
-        """What is sent as accountID."""
+        """The value sent as accountID."""
         return (self.account_id or self.accessid).get_secret_value()
 
     @property
     def sent_user_agent(self) -> str:
-        """What is sent as User-Agent."""
+        """The value sent as User-Agent."""
         return f"octopus-soap/{__version__} {self.user_agent}".strip()
 
     def credentials(self) -> dict[str, str]:

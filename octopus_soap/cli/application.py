@@ -112,7 +112,7 @@ def _label(parameter: Any, context: Any) -> str | None:
 
 
 def _no_type(ctx: Any) -> None:
-    """Show no type: the name of an argument, such as FILE, says it."""
+    """Show no type: the name of an argument, such as FILE, is enough."""
     del ctx
 
 

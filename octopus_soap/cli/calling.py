@@ -62,7 +62,7 @@ _PANEL = "Connection (by default from OCTOPUS_* variables, .env or the profile f
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """What was given on the command line; None if it was not."""
+    """The connection options of the command line; None for one that was not given."""
 
     endpoint: str | None = None
     authtoken: str | None = None

@@ -243,7 +243,7 @@ def _show(result: BatchResult[InventoryItem], selection: Selection, *, stores: b
         return
 
     def by_item(kept: list[bool]) -> None:
-        # What became of an item without a value is with the numbers: that column is never left out.
+        # The status of an item without a value is with the numbers: that column is never left out.
         cells = [
             (o.key, *((i.description, i.category, i.price, i.stock) if (i := o.value) else (None, None, _noted(o))))
             for o in compress(outcomes, kept)

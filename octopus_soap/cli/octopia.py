@@ -212,7 +212,7 @@ def _reported() -> Generator[None]:
         yield
     except OctopiaError as error:
         Console(stderr=True).print(f"[red]{type(error).__name__}[/]: {escape(one_line(str(error)))}", soft_wrap=True)
-        raise typer.Exit(2) from None  # the message says it all
+        raise typer.Exit(2) from None  # the message has it all
 
 
 def _described(found: Identification) -> Table:

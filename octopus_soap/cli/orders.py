@@ -110,7 +110,7 @@ class Format(StrEnum):
 
 
 class OnChange(StrEnum):
-    """What happens to an order that was changed after it was written."""
+    """The handling of an order that was changed after it was written."""
 
     HOLD = "hold"
     DELIVER = "deliver"

@@ -170,9 +170,9 @@ class _Source:
         try:
             return cls(connection.settings())
         except ConfigError:
-            nobody = replace(connection, authtoken="none", merchantname="none", accessid="none")
+            anonymous = replace(connection, authtoken="none", merchantname="none", accessid="none")
             note = "Note: sent no credentials: none are configured."
-            return cls(nobody.settings(), anonymous=True, notes=(note,))
+            return cls(anonymous.settings(), anonymous=True, notes=(note,))
 
     def fetch(self, url: str) -> FetchedContract:
         """Fetch the contract.

@@ -70,7 +70,7 @@ class Line:
 
 
 def lines_of(text: str, notes: Sequence[LintNote] = ()) -> list[Line]:
-    """Return a message as indented lines; each note stands at the element that it is about."""
+    """Return a message as indented lines; each note is at the element that it is about."""
     if not text.lstrip("\ufeff \t\r\n").startswith("<"):
         return [Line(0, escape(line)) for line in text.splitlines()]
     indenter = _Indenter(notes)

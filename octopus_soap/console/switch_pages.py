@@ -312,7 +312,7 @@ class Choice:
         return {"choice": self, "value": text, "changed": value != usual}
 
     def read(self, text: str) -> Any:
-        """Return the value that a text stands for.
+        """Return the value of a text.
 
         Raises:
             ValueError: It is none of the options, or no number.

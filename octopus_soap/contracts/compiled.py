@@ -109,7 +109,7 @@ class OperationContract(NamedTuple):
 
 
 class CompiledContract(NamedTuple):
-    """What is kept of a contract.
+    """The parts of a contract that are stored.
 
     Attributes:
         files: SHA-256 of the WSDL and of each schema, by its path relative to the WSDL's folder.

@@ -36,7 +36,7 @@ _OMITTED = "omitted it would be read as 0: such writes are refused, see omitted_
 
 
 class Effect(StrEnum):
-    """What a user of the other contract has to do about a difference."""
+    """The work that a difference means for a user of the other contract."""
 
     BREAKS = "breaks"
     """Something cannot be called or sent."""
@@ -47,7 +47,7 @@ class Effect(StrEnum):
 
 
 class Kind(StrEnum):
-    """What differs."""
+    """The kind of a difference."""
 
     OPERATION = "operation"
     ACTION = "action"
@@ -70,8 +70,8 @@ class Difference:
         kind: what differs.
         effect: how much it matters.
         where: `Operation`, `Operation.parameter` or `Type.Member`.
-        ours: what the contract this library knows says; empty where it has nothing there.
-        theirs: what the other one says.
+        ours: the contract this library knows; empty if it has nothing there.
+        theirs: the other one.
         meaning: what follows for the caller.
     """
 
@@ -93,7 +93,7 @@ class Role(Flag):
 
 @dataclass(slots=True)
 class Pair:
-    """Two types that stand in the same place.
+    """Two types in the same place.
 
     Attributes:
         label: what their members are named after: a type, or an operation.
@@ -126,7 +126,7 @@ def matched_members(pair: Pair) -> list[tuple[Member, Member]]:
 
 
 def differences(pair: Pair) -> Iterator[Difference]:
-    """What differs between the members of two types."""
+    """Yield the differences between the members of two types."""
     matched = matched_members(pair)
     kind = Kind.PARAMETER if pair.parameters else Kind.MEMBER
     have = {mine.name for mine, _ in matched}
@@ -188,7 +188,7 @@ def _pair_of_members(pair: Pair, ours: Member, theirs: Member) -> Iterator[Diffe
 
 
 def _changed_type(pair: Pair, ours: Member, theirs: Member) -> tuple[Effect, str] | None:
-    """What another type means; None where the wire shows no difference."""
+    """Return the consequence of another type; None if the wire shows no difference."""
     mine, other = _single(ours), _single(theirs)
     if bool(mine.scalar) != bool(other.scalar) or _listed(ours) != _listed(theirs):
         effect = Effect.BREAKS if Role.REQUEST in pair.role else Effect.CARE
@@ -362,7 +362,7 @@ class _Walk:
             meaning = "replies are read either way"
             self.found.append(Difference(Kind.RESULT, Effect.FOLLOWED, where, before, after, meaning))
             mine, other = inner, replace(outer, namespace=inner.namespace)
-        # The result's own name says nothing: it is whatever the reply holds.
+        # The result's own name does not matter: it is whatever the reply holds.
         self._results.append(Pair(where, (mine,), (replace(other, name=mine.name),), frozenset(), Role.REPLY))
         self._visit(mine, other, where, Role.REPLY)
 
@@ -398,7 +398,7 @@ class _Walk:
             self._namespaces.setdefault((ours.namespace, theirs.namespace), {})[id(ours)] = where
 
     def judged(self) -> Iterator[Difference]:
-        """What differs within the pairs of types that were met."""
+        """Yield the differences within the pairs of types that were met."""
         for pair in (*self._pairs.values(), *self._results):
             yield from differences(pair)
 
@@ -427,7 +427,7 @@ def _only(response: Member | None) -> Member | None:
 
 
 def _data(result: Member) -> Member:
-    """What an APIResult carries, or *result* itself where it is bare."""
+    """Return the data of an APIResult, or *result* itself if it is bare."""
     members = {member.name: member for member in result.shape.members}
     return members.get("ResultData", result) if "Status" in members else result
 
@@ -526,4 +526,4 @@ COST = (
     "read_first reads the current items before a write, one GetItemList per 100 items, and keeps what you leave out. "
     "A change in between is overwritten. An order has no current values: members named for SubmitOrder are sent as 0."
 )
-"""What the recommended choice costs."""
+"""The cost of the recommended choice."""

@@ -1,11 +1,11 @@
-"""Documents of a published contract, made into files that stand on their own. Bytes in, bytes out.
+"""Make a published contract self-contained, and store it.
 
 A WCF service publishes its contract as one document (`?singleWsdl`) or as a WSDL that imports schemas, and sometimes
 further WSDLs, by absolute address (`?xsd=xsd0`, `?wsdl=wsdl0`). Pinned, every reference becomes the name of a file
-beside it, so that nothing is ever fetched again. Names of imported documents carry a digest of the whole set: a new set
-never overwrites a file of an old one, and the main file, written last, refers to a complete set at any moment.
+next to it, so that nothing is ever fetched again. Names of imported documents carry a digest of the whole set: a new
+set never overwrites a file of an old one, and the main file, written last, refers to a complete set at any moment.
 
-Where pinned contracts lie on disk, and how they get there: whole, or not at all.
+Files are written whole or not at all.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def pinned_files(documents: Mapping[str, ContractDocument], about: str) -> dict[
 
     Args:
         documents: by address, the main WSDL first; everything they refer to is among them.
-        about: a line that stands as a comment in the main file.
+        about: a line for a comment in the main file.
 
     Raises:
         ContractError: a reference is not among *documents*.
@@ -214,8 +214,8 @@ def tried_contract(files: Mapping[str, bytes]) -> Contract:
 def write_contract(folder: Path, files: Mapping[str, bytes]) -> Path:
     """Write the *files* of a contract into *folder* and return the path of the main one, the last.
 
-    Each file appears whole or not at all, and the main one last: whoever loads it finds all that it refers to, also
-    where the writing is cut off. Files of an earlier set stay, for a process that is reading them just now. The
+    Each file appears whole or not at all, and the main one last: a process that loads it finds all that it refers to,
+    even if the writing is cut off. Files of an earlier set stay, for a process that is reading them just now. The
     compiled form is written next to the main file, if zeep can read it.
 
     Raises:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _SCHEME = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]+:")  # of a URL; a drive of Windows is one letter
 _ZEEP_STUMBLES = (AttributeError, LookupError, NotImplementedError, TypeError, ValueError)
-"""What zeep raises, besides its own errors, on a schema it does not understand."""
+"""Errors that zeep raises, besides its own, on a schema it does not understand."""
 
 
 class ZeepDocument:
@@ -164,7 +164,7 @@ class _LocalFiles(zeep.transports.Transport):  # type: ignore[misc] # zeep ships
         try:
             root = etree.fromstring(content, etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False))
         except etree.XMLSyntaxError:
-            return content  # zeep says what is wrong with it
+            return content  # zeep's error has the reason
         for schema in root.iter(f"{{{XSD}}}schema"):
             for simple in schema.iter(f"{{{XSD}}}simpleType"):
                 if simple.find(f"{{{XSD}}}restriction/{{{XSD}}}enumeration") is not None:
@@ -197,7 +197,7 @@ def _known_operations() -> set[str]:
 
 
 class RawExchange(Protocol):
-    """What `zeep_client` needs of a driver: one HTTP exchange with this client's credentials."""
+    """The part of a driver that `zeep_client` needs: one HTTP exchange with this client's credentials."""
 
     def __call__(self, url: str, body: bytes, headers: Mapping[str, str], /) -> Any:
         """Send *body* and return a requests-like response."""
@@ -227,7 +227,7 @@ class _DriverTransport(zeep.transports.Transport):  # type: ignore[misc] # zeep 
 
 
 class _EndpointClient(zeep.Client):  # type: ignore[misc] # zeep ships no types
-    """A zeep client whose default service is our endpoint, whatever the WSDL's soap:address says."""
+    """A zeep client whose default service is our endpoint, not the WSDL's soap:address."""
 
     def __init__(self, contract: ZeepDocument, endpoint: str, exchange: RawExchange) -> None:
         super().__init__(contract.document, transport=_DriverTransport(exchange))

@@ -163,7 +163,7 @@ class Expected:
     Attributes:
         items: items in all of them.
         limit: most items in one; 0 for operations on one thing.
-        calls: how many; None where full batches tell.
+        calls: how many; None if full batches decide.
         exact: whether the number of calls is known; if not, `items` and `limit` alone are compared.
     """
 

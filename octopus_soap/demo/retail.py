@@ -100,7 +100,7 @@ class DirtyLine:
         reasons: every reason that applies, the one of its bucket first.
         detail: what was found, for a person.
         code: its stock code; empty where the line is unreadable.
-        cells: the line as it stands in the file.
+        cells: the line as it is in the file.
     """
 
     number: int
@@ -248,7 +248,7 @@ def _reasons(line: Line) -> Iterator[Reason]:
     if not _GOODS.fullmatch(item.sku or ""):
         yield Reason.NOT_GOODS
     if item.quantity is not None and item.quantity <= 0 and not line.invoice.startswith("C"):
-        yield Reason.STOCK_ADJUSTMENT  # written off, found, or given away: nobody bought it
+        yield Reason.STOCK_ADJUSTMENT  # written off, found, or given away, and not sold
     if not (item.description or "").strip():
         yield Reason.NO_DESCRIPTION
     if item.unit_price is not None and item.unit_price <= 0:
@@ -316,7 +316,7 @@ def _invoice(number: int) -> list[tuple[str, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """What goes into the service, and what must be in it afterwards.
+    """The data that goes into the service, and the data that must be in it afterwards.
 
     Attributes:
         catalogue: items as they are uploaded, by SKU.

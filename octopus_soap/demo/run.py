@@ -65,7 +65,7 @@ class Step:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a run showed."""
+    """The result of a run."""
 
     steps: list[Step] = field(default_factory=list[Step])
     differences: list[Difference] = field(default_factory=list[Difference])
@@ -206,7 +206,7 @@ class _Run:
         found: dict[str, OrderResponseItem] = {}
         for position, (begin, end) in enumerate(self._windows, 1):
             criteria = OrderCriteria(order_creation_filter_begin_time_gmt=begin, order_creation_filter_end_time_gmt=end)
-            # Windows share their borders, as whether the service counts them in is not documented; ids tell doubles.
+            # Windows share their borders: whether the service includes them is not documented. Ids show doubles.
             found.update((order.id, order) for order in self._client.get_order_list(criteria))
             step.batches = position
             self._watch(step.name, position, len(self._windows))

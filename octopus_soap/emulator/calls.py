@@ -1,4 +1,4 @@
-"""What an operation is given, and the checks they share: account, SKUs, list limits.
+"""The input of an operation, and the checks that operations share: account, SKUs, list limits.
 
 Limits are the page's (documented). MessageCodes 1, 3, 5, 8 and their texts, and both texts about SKUs below, are
 recorded of ChannelAdvisor's service; whether Octopus uses them is unknown, and ``message_codes`` takes the codes away.
@@ -117,7 +117,7 @@ class Call:
     def note_omitted(self, row: WireRecord, item: WireRecord, names: Iterable[str]) -> None:
         """Keep which values of the item a row of a write leaves out; :meth:`close_notes` makes the notes.
 
-        What is 0 already is not lost.
+        A value that is 0 already is not lost.
         """
         for name in names:
             if row.get(name) is None and item.get(name) not in _NOTHING:

@@ -33,7 +33,7 @@ class Scalar:
 
     @property
     def default(self) -> str | None:
-        """What an omitted one becomes in .NET: None for strings, the first name for enumerations."""
+        """The value of an omitted one in .NET: None for strings, the first name for enumerations."""
         return self.values[0] if self.values else self.kind.default
 
 

@@ -232,7 +232,7 @@ class Emulator:
 
     @property
     def lint(self) -> list[LintNote]:
-        """What WCF would have passed over in silence, oldest first; empty after well-formed requests."""
+        """Notes on everything that WCF would have ignored, oldest first; empty after well-formed requests."""
         return self._journal.snapshot()[1]
 
     @property

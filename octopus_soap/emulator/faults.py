@@ -330,7 +330,7 @@ _LEAST_STATUS, _MOST_STATUS, _SLOW_DOWN = 300, 599, 429
 
 
 def named_fault(name: str) -> InjectedFault:
-    """Return the fault that a name such as ``503`` or ``lost`` stands for.
+    """Return the fault of a name such as ``503`` or ``lost``.
 
     Raises:
         ValueError: There is no such fault; the message lists them.

@@ -1,6 +1,6 @@
 """The fourteen operations on items.
 
-What each returns is documented; how partial input changes an item is the page's Notes (null or left out) read with
+The results are documented; how partial input changes an item is the page's Notes (null or left out) read with
 ChannelAdvisor's sentence "for existing items the field will not be modified". Every guess is a switch of the profile.
 """
 

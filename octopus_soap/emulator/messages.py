@@ -45,7 +45,7 @@ _ESCAPES = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", ord("\r"): "&
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an operation came to, before it is put into the contract's envelope.
+    """The result of an operation, before it is put into the contract's envelope.
 
     Args:
         data: The result: the content of ``ResultData``, or the bare result.

@@ -1,4 +1,4 @@
-"""What kind of service the emulator pretends to be: every open question of the real one is a switch here."""
+"""The kind of service that the emulator pretends to be: every open question of the real one is a switch here."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Profile:
             recorded. ``internal-fault`` is what an exception in a message inspector gives.
         account_must_equal_accessid: Whether ``accountID`` must be the access id, as in the page's sample. Guess.
         bare_lists: Whether ``IsSkuExistList``, ``GetItemTblList`` and ``GetItemList`` return a bare list instead of an
-            APIResult. The page says both. The served WSDL follows.
+            APIResult. The page has both. The served WSDL follows.
         nillable_values: Whether value types (price, stock, locks, dates) are declared nillable. The page's Notes allow
             null; the service's classes are unknown. The served WSDL follows.
         omitted_value_type: What an omitted value type does to an existing item: leaves it ``unchanged`` (recorded
@@ -60,7 +60,7 @@ class Profile:
             ErrorMessage, nothing (``out``), or a row of ``zeros``. Guess.
         delete_item_store: What a DeleteItemStore that lists stores does: removes the item from those ``stores`` (the
             parameter's description), or deletes the ``product`` and the data of every store (the operation's
-            description). The page says both.
+            description). The page has both.
         not_removed: What the three delete operations return for what is not there. The page gives 1 for removed, and
             nothing else; 0 is a guess.
         void: What the two confirm operations answer: an empty response ``element`` (HTTP 200), or ``one-way`` (HTTP
@@ -69,7 +69,7 @@ class Profile:
             (``reject``) or makes a second order (``duplicate``). Guess.
         reduce_stock: Whether SubmitOrder takes the quantities off the stock. Guess.
         failed_update_rows: Whether an UpdateItemQuantityAndPriceList or UploadItemList whose rows all fail still
-            carries them. The page says the rows carry the results; without them is a guess.
+            carries them. On the page the rows carry the results; without them is a guess.
         upload_failure: What UploadItem's long is for an item it refuses. Unknown.
         upload_result: What UploadItem's long is for an item it takes: the item's ``id``, or ``one``. Guess.
         new_payment: The payment status of a new order. Guess.

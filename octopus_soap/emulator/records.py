@@ -1,4 +1,4 @@
-"""What the emulator remembers of its callers: the calls, and what WCF would have ignored in them."""
+"""Records of the emulator's callers: the calls, and everything in them that WCF would have ignored."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ class Journal:
         """Call *woken* at the next change, once; it runs on the thread that makes the change, so it must not block.
 
         Returns:
-            What :meth:`unwatch` takes.
+            The key for :meth:`unwatch`.
         """
         with self._lock:
             key = object()

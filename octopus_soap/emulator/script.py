@@ -164,7 +164,7 @@ class Script:
             seed: Seed of the rule's random numbers.
 
         Raises:
-            ValueError: The text is not such a rule; the message says what is.
+            ValueError: The text is not such a rule; the message has the form of one.
         """
         target, _, rest = text.rpartition("=")
         name, _, rate = rest.partition(":")

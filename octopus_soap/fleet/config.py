@@ -67,7 +67,7 @@ class FleetConfig:
 
 
 def read_config(path: str | PathLike[str]) -> FleetConfig:
-    """Return what a `fleet.toml` says.
+    """Return the settings of a `fleet.toml`.
 
     Args:
         path: the file.

@@ -1,6 +1,6 @@
 """What delivers runs to slots: the seam, and the engine of one process.
 
-An engine has three functions: `start`, `submit` and `stop`, and says how many slots each queue has. It need not be
+An engine has three functions: `start`, `submit` and `stop`, and reports how many slots each queue has. It need not be
 exact: a run that it loses is found by the next tick, and one that it delivers twice ends as `busy`. Another engine is
 one small module.
 """

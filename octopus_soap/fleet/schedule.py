@@ -75,7 +75,7 @@ class Ended:
         timed_out: the service was too slow.
         backlog: keys left to be done.
         held: keys that are rejected or quarantined.
-        seconds: how long it took; None if only the record of its end says so.
+        seconds: how long it took; None if only its end was recorded.
     """
 
     outcome: str

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("octopus_soap.gateway")
 
 RETRY_SECONDS = 5
-"""What `Retry-After` says if the service named no time, in seconds."""
+"""`Retry-After` if the service named no time, in seconds."""
 _SERVER_ERROR = 500
 
 

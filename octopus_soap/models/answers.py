@@ -39,7 +39,7 @@ class IsSkuExistResponse(WireModel):
 
 
 class UpdateItemResponse(WireModel):
-    """What became of one item of an update or upload."""
+    """The outcome of one item of an update or upload."""
 
     key_field: ClassVar[str] = "sku"
 

@@ -140,7 +140,7 @@ class WireModel(BaseModel):
 
     @classmethod
     def _show_fields(cls) -> None:
-        # What IPython shows of a live class: the names one writes, not the wire's, with their declared types.
+        # IPython shows this of a live class: the names that callers write, not the wire's, with their declared types.
         declared = {name: kind for base in reversed(cls.__mro__) for name, kind in get_annotations(base).items()}
         cls.__signature__ = Signature(
             [Parameter(n, Parameter.KEYWORD_ONLY, default=None, annotation=declared[n]) for n in cls.model_fields]
@@ -276,7 +276,7 @@ _PLUMBING = frozenset(
     {name for name in dir(BaseModel) if not name.startswith("_")}
     | {"key_field", "nearest", "read_aliases", "secret_fields", "wire_names", "with_received"}
 )
-"""What a model has besides the members and methods of its data contract."""
+"""Names of a model that are not members or methods of its data contract."""
 
 
 def inner_type(annotation: Any) -> Any:

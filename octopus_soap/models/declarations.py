@@ -1,4 +1,4 @@
-"""What a row of the catalogue declares: how careful to be with its operation, and what its result is.
+"""Declarations of a catalogue row: how careful to be with its operation, and what its result is.
 
 Also what happens to values that a write leaves out, which a caller may choose for a call.
 """
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Safety(StrEnum):
-    """What a repeat of an operation may do."""
+    """How careful to be with an operation: the effect that a repeat may have."""
 
     READ = "read"
     """Changes nothing."""
@@ -26,7 +26,7 @@ class Safety(StrEnum):
 
 
 class OmittedValues(StrEnum):
-    """What to do about value-type members a write leaves out, if the contract in force does not declare them nillable.
+    """How a write treats value-type members it leaves out, if the contract in force does not declare them nillable.
 
     A WCF server reads such a member as 0, false or year 1: a price update without a price would set the price to 0.
     """

@@ -55,7 +55,7 @@ class AttributeInfo(WireModel):
 
 
 class VariationInfo(WireModel):
-    """Where an item stands in a matrix of variations."""
+    """The place of an item in a matrix of variations."""
 
     is_parent: Flag | None = member("IsParent")
     parent_sku: Text | None = member("ParentSku")
@@ -92,9 +92,9 @@ class Locks(WireModel):
 class InventoryItem(WireModel):
     """An item of the shop's catalogue.
 
-    `applicable_stock`, `stock` and `form_quantity` are text here, as the page says, and numbers in
+    `applicable_stock`, `stock` and `form_quantity` are text here, as on the page, and numbers in
     `QuantityInfoResponse`; `stock_quantity` and its like read them as numbers, and so do tables.
-    `blank` and `none` stand in the page's table and may not be real members.
+    `blank` and `none` are in the page's table and may not be real members.
     """
 
     key_field: ClassVar[str] = "sku"

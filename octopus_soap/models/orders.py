@@ -301,7 +301,7 @@ class OrderDownloadSubmitRequest(WireModel):
 
 
 class SubmitOrderResponseItem(WireModel):
-    """What became of a submitted order."""
+    """The outcome of a submitted order."""
 
     key_field: ClassVar[str] = "id_order"
 

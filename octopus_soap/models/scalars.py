@@ -82,13 +82,13 @@ def python_value(value: Any) -> Any:
 
 
 def is_int32(text: str) -> bool:
-    """Whether *text* is an xs:int of 0 or more, written without leading zeros: then the number says as much as it."""
+    """Return True if *text* is an xs:int of 0 or more without leading zeros, so that the number stands for it."""
     short = text.isascii() and text.isdigit() and len(text) <= len(str(INT32_MAX))  # int() refuses very long texts
     return short and str(int(text)) == text and int(text) <= INT32_MAX
 
 
 def from_iso(text: str) -> datetime:
-    """What a person or a file wrote as an ISO date and time; naive where it names no zone.
+    """Return an ISO date and time as a person or a file writes it; naive if it names no zone.
 
     Raises:
         ValueError: it is none; hour 24 is refused on every Python, where 3.14 would read it as the next midnight.
@@ -107,7 +107,7 @@ def moment_of(when: str | date | timedelta, now: datetime | None = None) -> date
         now: the moment that it is; the system's by default.
 
     Raises:
-        ValueError: it is none of these, has no zone, or lies before the first moment of the calendar.
+        ValueError: it is none of these, has no zone, or is before the first moment of the calendar.
     """
     now = now or datetime.now(UTC)
     try:
@@ -268,8 +268,8 @@ def _utc(value: Any) -> datetime:
 class _Scalar:
     """A scalar's two ways in.
 
-    What a caller gives is examined by *parse*. What a reply's reader made already has its type, and is validated in
-    pydantic's strict mode, by *typed* alone: pydantic-core does that without a call into Python.
+    A caller's value is examined by *parse*. A value that a reply's reader made has its type already, and is validated
+    in pydantic's strict mode, by *typed* alone: pydantic-core does that without a call into Python.
     """
 
     def __init__(self, parse: Callable[[Any], Any], typed: CoreSchema) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class _Client(Operations):
-    """What both clients share.
+    """The parts that both clients share.
 
     Args:
         credentials: Client id, client secret and seller id; see `identify` if you are not sure what you hold.
@@ -69,7 +69,7 @@ class _Client(Operations):
                 `OctopiaSettings.from_env`.
 
         Raises:
-            OctopiaConfigError: They do not make up usable credentials; the message says what is missing.
+            OctopiaConfigError: They do not make up usable credentials; the message names what is missing.
         """
         options = {"settings": OctopiaSettings.from_env(environ)} | options
         return cls(credentials_in(os.environ if environ is None else environ), **options)

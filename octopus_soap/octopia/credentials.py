@@ -1,6 +1,6 @@
-"""The kinds of credential people hold, how to tell which one it is, and what to do with it.
+"""The kinds of credential that people have, how they are recognised, and how each is used.
 
-What this module knows (the authentication and credentials pages, [C] unless marked; see docs/octopia.md):
+Facts of this module (the authentication and credentials pages, [C] unless marked; see docs/octopia.md):
 
 * The REST API needs a client id, a client secret and a seller id. The kinds differ in who owns which.
 * `_RULES` recognises the kinds by the *names* of the values; a secret is never looked at, only carried. Since some
@@ -93,7 +93,7 @@ RECOVERY = (
 
 @dataclass(frozen=True, slots=True)
 class Guidance:
-    """What one kind of credential is, can do with this package, comes from, and needs next; and how sure that is."""
+    """One kind of credential: its use in this package, its origin, the next step; and how sure that is."""
 
     kind: CredentialKind
     title: str
@@ -191,7 +191,7 @@ _USUAL_CLIENT_ID = re.compile(r"[A-Za-z][A-Za-z0-9 @-]{6,78}[A-Za-z0-9]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identification:
-    """What a set of values was found to be."""
+    """The kind that a set of values was found to be."""
 
     kind: CredentialKind  # the most likely one
     certain: bool  # the values leave no other reading
@@ -204,7 +204,7 @@ class Identification:
 
     @property
     def guidance(self) -> Guidance:
-        """What this kind can do and what to do next."""
+        """The use of this kind, and the next step."""
         return GUIDANCE[self.kind]
 
 
@@ -212,7 +212,7 @@ _Applies: TypeAlias = Callable[[frozenset[str], str], bool]
 _Rule: TypeAlias = tuple[_Applies, CredentialKind, bool, tuple[CredentialKind, ...], frozenset[str], str]
 _NONE: frozenset[str] = frozenset()
 _OTHER = "authtoken, merchantname and accessid are what 24SevenCommerce's Octopus asks for, another company"
-# What decides, by the names present and the login; the first rule that applies wins, the surest signs come first. The
+# The rules, by the names present and the login; the first rule that applies wins, the surest signs come first. The
 # columns: when it applies, the kind, whether that is certain, other readings, the names needed, and why.
 _RULES: tuple[_Rule, ...] = (
     (lambda names, _: bool(names & _OCTOPUS) and not names & (_TRIPLE | _LOGIN), K.OCTOPUS, True, (), _NONE, _OTHER),
@@ -322,7 +322,7 @@ def credentials_in(environ: Mapping[str, str]) -> OctopiaCredentials:
     """Return the credentials in the variables ``OCTOPIA_CLIENT_ID``, ``_CLIENT_SECRET`` and ``_SELLER_ID``.
 
     Raises:
-        OctopiaConfigError: They do not make up usable credentials; the message says what is missing or wrong.
+        OctopiaConfigError: They do not make up usable credentials; the message names what is missing or wrong.
     """
     found = identify({name: environ.get(f"OCTOPIA_{name}") for name in ("CLIENT_ID", "CLIENT_SECRET", "SELLER_ID")})
     if found.credentials is None:

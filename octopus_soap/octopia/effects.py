@@ -1,4 +1,4 @@
-"""What a flow may ask for, what it is answered, and when it asks again.
+"""Effects that a flow may ask for, the answers it gets, and when it asks again.
 
 1. Every operation is written once, as a *flow*: a generator that yields effects and returns a value. A flow does no
    I/O, never sleeps, and is tested by stepping it by hand. A *stream* is a flow that also emits values, a page at a

@@ -1,4 +1,4 @@
-"""What can go wrong with Octopia, as classes that a caller would handle differently.
+"""Errors of the Octopia client, a class for each that a caller would handle differently.
 
 ```
 OctopiaError (OctopusError)
@@ -143,7 +143,7 @@ class SellerNotLinkedError(AccessRefusedError):
 
 
 class GatewayRefusedError(ApiError):
-    """A web page said 401 or 403: a firewall, a bot filter or a proxy answered, not the API."""
+    """A web page came with 401 or 403: a firewall, a bot filter or a proxy answered, not the API."""
 
 
 class NotFoundError(ApiError):

@@ -8,10 +8,10 @@ Rules:
 3. A 403 on a read with a token older than `STALE_SECONDS` is treated alike, because a token carries the roles it was
    granted with ([I] from the recorded token): a link made since is not in it. Rate limited by the cache.
 4. Refused with a fresh token, the error explains the missing link between client and seller ([C] that it is needed),
-   unless a web page says so: that is a gateway's word and not the API's.
-5. Reads are repeated as `RetryPolicy` says. A write is repeated after 401 and 429 only, which mean that it was not
-   applied. It counts as refused only if its status proves that nothing was done (`PROVES_REFUSAL`), and as done only on
-   a 2xx; anything else is `OctopiaOutcomeUnknownError`.
+   unless a web page came with it: then a gateway answered, not the API.
+5. Reads are repeated by the rules of `RetryPolicy`. A write is repeated after 401 and 429 only: then it was
+   not applied. It counts as refused only if its status proves that nothing was done (`PROVES_REFUSAL`), and as done
+   only on a 2xx; anything else is `OctopiaOutcomeUnknownError`.
 6. A body is read with suspicion: it may be problem+json ([C]), Keycloak's ``error`` and ``error_description`` ([I]), a
    gateway's HTML, or nothing.
 """
@@ -64,7 +64,7 @@ _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """What a call needs to be made for one seller, or for none yet."""
+    """The settings and tokens of calls made for one seller, or for none yet."""
 
     credentials: OctopiaCredentials
     seller_id: str | None
@@ -335,14 +335,14 @@ def is_web_page(reply: Reply) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What an error answer says, without secrets and cut to a sane length: as one line, and as facts of `ApiError`."""
+    """The text of an error answer, without secrets and cut short: as one line, and as facts of `ApiError`."""
 
     text: str
     facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 def problem_of(reply: Reply, scrub: Scrubber) -> Problem:
-    """Return what the error answer *reply* says, whatever its form: detail, then field errors, then title."""
+    """Return the text of the error answer *reply* in any form: detail, then field errors, then title."""
     if is_web_page(reply):
         return Problem(f"an HTML page of {len(reply.body)} bytes, so a gateway and not the API answered")
     try:

@@ -1,4 +1,4 @@
-"""What the API answers, as tolerant models.
+"""Answers of the API as tolerant models.
 
 Rules (docs/octopia.md: no full field list is public):
 
@@ -290,7 +290,7 @@ class PackageState(StrEnum):
 
 
 class OfferPackage(OctopiaModel):
-    """An offer package and where it stands."""
+    """An offer package and its state."""
 
     package_id: str | None = None
     state: str | None = None
@@ -313,7 +313,7 @@ class ResultMessage(OctopiaModel):
 
 
 class OfferRequestResult(OctopiaModel):
-    """What became of one offer request; kept by Octopia for 3 days ([C])."""
+    """The outcome of one offer request; kept by Octopia for 3 days ([C])."""
 
     seller_external_reference: str | None = None
     integration_status: str | None = None

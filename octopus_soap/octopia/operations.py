@@ -314,7 +314,7 @@ class Operations:
         Args:
             plan: From `plan_offer_package`.
             wait_seconds: How long to watch the package once it is closed, 0 or more. If Octopia has not finished then,
-                the report says so (`OfferPackageReport.finished`); the results can be read within 3 days [C].
+                `OfferPackageReport.finished` is False; the results can be read within 3 days [C].
             on_package: Called with the package id the moment it is known. Write it down: it is how the package is found
                 again if this process dies.
         """

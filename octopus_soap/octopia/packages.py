@@ -262,7 +262,7 @@ def plan_offer_package(requests: Iterable[OfferDelete], *, sales_channel_id: str
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferPackageReport:
-    """What became of a package. A package that was accepted is not an offer that was changed: judge per item."""
+    """The outcome of a package. A package that was accepted is not an offer that was changed: judge per item."""
 
     package_id: str
     state: str  # the last one seen; see `PackageState`
@@ -307,7 +307,7 @@ def opened(exchange: Exchange, sales_channel_id: str, package_type: PackageType)
 
 
 def done(exchange: Exchange, method: str, path: str, body: object) -> Flow[None]:
-    """Make a write whose answer says nothing more."""
+    """Make a write whose answer has nothing to read."""
     yield from exchange.write(method, path, body)
 
 

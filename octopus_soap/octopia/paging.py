@@ -12,7 +12,7 @@ moves forward in that order, so nothing is missed; an order that changes meanwhi
 the parameter spelled ``Cursor`` or ``cursor``. Only the cursor is taken from it. The address is not followed: it is the
 server's word, and the token goes to the configured origin alone.
 
-Only ``rel=next`` pages; any other link says nothing about the listing. 204, an empty body, and a 404 of the API past a
+Only ``rel=next`` pages; any other link is not about the listing. 204, an empty body, and a 404 of the API past a
 page that promised no next one are the end.
 """
 

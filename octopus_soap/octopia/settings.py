@@ -54,7 +54,7 @@ class OctopiaSettings:
     """Everything about a connection but the credentials.
 
     Raises:
-        OctopiaConfigError: An address, a limit, a proxy or `verify` is refused; the message says what to use.
+        OctopiaConfigError: An address, a limit, a proxy or `verify` is refused; the message names what to use.
     """
 
     token_url: str = TOKEN_URL

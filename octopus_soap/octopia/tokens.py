@@ -76,7 +76,7 @@ class TokenStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TokenKey:
-    """What a token belongs to: the token service, the client id and (as digests) the secret."""
+    """The owner of a token: the token service, the client id and (as digests) the secret."""
 
     url: str
     client_id: str
@@ -93,7 +93,7 @@ class TokenKey:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What the token service answered."""
+    """The answer of the token service."""
 
     value: SecretStr
     lifetime: float | None  # ``expires_in`` in seconds; None if it was missing or not a positive number

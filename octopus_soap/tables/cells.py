@@ -96,7 +96,7 @@ def excel_text(text: str) -> str:
 
 
 def from_excel(cell: str) -> str:
-    """What a cell such as `="00123"` shows in Excel; any other cell as it is."""
+    """Return the text that a cell such as `="00123"` shows in Excel; any other cell unchanged."""
     match = _EXCEL_TEXT.fullmatch(cell)
     return match[1].replace('""', '"') if match else cell
 
@@ -107,7 +107,7 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, excel: bo
     Args:
         columns: the names; the first column identifies a row.
         rows: a value per column; None is an empty cell.
-        excel: for Excel, as the module says; otherwise plain.
+        excel: for Excel, as described at the top of the module; otherwise plain.
     """
     out = io.StringIO()
     written = csv.writer(out, lineterminator="\r\n" if excel else "\n")
@@ -119,7 +119,7 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, excel: bo
 
 
 _AS_THEY_ARE = frozenset({str, int, NoneType})
-"""What a csv writer writes as `as_cell` does."""
+"""Types that a csv writer writes as `as_cell` does."""
 
 
 def _cells(values: Sequence[Any]) -> Iterable[Any]:

@@ -65,7 +65,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Comparison:
-    """What differs between two tables; true if anything does.
+    """The differences between two tables; true if there are any.
 
     Attributes:
         key: the columns that tell rows apart.

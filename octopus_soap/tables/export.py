@@ -36,7 +36,7 @@ _EXACT = Context(prec=_ARROW_DIGITS)
 
 
 def with_amounts(table: Table, decimals: Decimals) -> Table:
-    """The table with its amounts as *decimals* says."""
+    """Return the table with its amounts as *decimals* asks."""
     if decimals == "decimal":
         return table
     made = Table({}, {})

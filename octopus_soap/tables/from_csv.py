@@ -294,7 +294,7 @@ def rows_of(
 
 
 def not_utf8(path: Path, error: UnicodeDecodeError) -> CsvError:
-    """What to say of a file that is not UTF-8."""
+    """Return the error of a file that is not UTF-8."""
     return CsvError(path, [Problem(f"not UTF-8 at byte {error.start}; save it as 'CSV UTF-8'")])
 
 

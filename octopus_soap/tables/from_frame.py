@@ -41,7 +41,7 @@ class _Target:
 
 @dataclass(slots=True)
 class _Record:
-    """What the rows of one model brought so far, with the row that opened it."""
+    """The values that the rows of one model brought so far, with the row that opened it."""
 
     row: int
     own: dict[str, Any] = field(default_factory=dict)
@@ -135,7 +135,7 @@ class _Reader:
         yield from gathered.values()
 
     def _rows(self) -> Iterable[tuple[_Record, Iterable[dict[str, Any]]]]:
-        """What each row brought, and the records of its stores or lines: filled column by column."""
+        """The values of each row, and the records of its stores or lines: filled column by column."""
         records = [_Record(row) for row in range(len(self._labels))]
         spreads: list[dict[str | None, dict[str, Any]]] = [{} for _ in records]
         for name, target in self._targets.items():
@@ -252,7 +252,7 @@ def _at_path(record: _Record, path: tuple[str, ...]) -> Any:
 
 
 def contents_of(frame: Any) -> tuple[list[Any], dict[Any, list[Any]], list[Any]]:
-    """Return column names as they stand, the cells of each, and the rows' labels."""
+    """Return the column names unchanged, the cells of each, and the rows' labels."""
     library = type(frame).__module__.partition(".")[0]
     if library == "pandas" and hasattr(frame, "columns"):
         names = frame.columns.tolist()

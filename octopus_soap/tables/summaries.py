@@ -112,7 +112,7 @@ def margin(
 
 @dataclass(slots=True)
 class _Group:
-    """What was added up of the orders of one group."""
+    """Totals of the orders of one group."""
 
     orders: int = 0
     pieces: int = 0

@@ -35,7 +35,7 @@ SPREADABLE = ("store_stock_info_list", "order_items")
 
 
 class Kind(StrEnum):
-    """What a column holds."""
+    """The kind of value that a column holds."""
 
     TEXT = "text"
     INTEGER = "integer"
@@ -66,7 +66,7 @@ class Column:
     path: tuple[str, ...]
 
     def shown(self, values: list[Any]) -> list[Any]:
-        """What stands in the column for *values* of the member, None where there is none."""
+        """Return the cells of the column for *values* of the member, None where there is none."""
         if self.kind is Kind.JSON:
             return [None if value is None else json.dumps(plain(value), ensure_ascii=False) for value in values]
         if any(issubclass(kind, Enum) for kind in set(map(type, values))):
@@ -104,7 +104,7 @@ class TableSchema:
 
 
 def kind_of(annotation: Any) -> Kind:
-    """What a column of values of the type *annotation* holds."""
+    """Return the kind of a column of values of the type *annotation*."""
     if is_count(annotation):
         return Kind.COUNT
     inner = inner_type(annotation)
@@ -192,12 +192,12 @@ class Members:
         self._inside: dict[str, Members] = {}
 
     def column(self, column: Column) -> list[Any] | None:
-        """What stands in *column*, one value per record; None if no record has a value."""
+        """Return the values of *column*, one per record; None if no record has a value."""
         values = self.values(column.path)
         return None if values is None else column.shown(values)
 
     def all_of(self, column: Column) -> list[Any]:
-        """What stands in *column*, one value per record."""
+        """Return the values of *column*, one per record."""
         values = self.column(column)
         return self._nothing if values is None else values
 
@@ -305,7 +305,7 @@ def _outcomes(outcomes: Sequence[Any]) -> Table:
 
 
 class _Choice(NamedTuple):
-    """What a table shows.
+    """The columns and rows that a table shows.
 
     Attributes:
         stores: how the list it may be spread over is shown.
@@ -365,7 +365,7 @@ def _as_numbers(
 
 
 def _kept(columns: tuple[Column, ...], records: list[Any], choice: _Choice, key: str = "") -> dict[Column, list[Any]]:
-    """What stands in the columns chosen; one that is only named, and not chosen, holds nothing."""
+    """Return the values of the columns chosen; a column that is named and not chosen has none."""
     members, kept = Members(records), {}
     for column in columns:
         if choice.named is not None:

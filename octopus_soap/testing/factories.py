@@ -148,7 +148,7 @@ def _totals(order: OrderSubmit | OrderResponseItem) -> dict[str, Decimal]:
 
 
 def make_address(**fields: Any) -> AddressInfo:
-    """A complete address of nobody.
+    """A complete address of an invented person.
 
         make_address(country="NO", zip="0150")
 
@@ -194,7 +194,7 @@ def make_store_stock(store_id: str = "1", **fields: Any) -> StoreStockInfo:
 
 
 def make_confirmation(order_id: str = "1001", **fields: Any) -> OrderDownloadSubmitRequest:
-    """What tells `set_download_order_confirm` that an order was downloaded.
+    """The confirmation that `set_download_order_confirm` takes for a downloaded order.
 
         make_confirmation(order.id)
 

@@ -8,7 +8,7 @@
         client.get_order_list()  # answered from the files; nothing is sent
 
 A recording is masked before it is kept, so that not even its repr or a core dump holds more than its files do. It has
-no request headers and no address; of the answer's headers it has those that tell what the client makes of it.
+no request headers and no address; of the answer's headers it has those that decide what the client makes of it.
 
 It is taken where flows meet their driver, so it is the same for both clients: it sees every attempt, with the body
 decompressed, and every failure that brought no answer. What `client.zeep` does passes by it.
@@ -67,7 +67,7 @@ class RecordedExchange:
         status: HTTP status; None where no answer came.
         headers: headers of the answer by lower-case name: content-type, date, retry-after, server.
         reply: the answer's body, masked; None where no answer came.
-        failure: what the failure says about the request, such as `ambiguous`; empty where an answer came.
+        failure: the kind of failure, such as `ambiguous`; empty if an answer came.
         error: class and text of the failure; empty where an answer came.
     """
 
@@ -86,7 +86,7 @@ class RecordedExchange:
 
     @property
     def stem(self) -> str:
-        """What its files are named: `0001-GetItemList`."""
+        """The name of its files: `0001-GetItemList`."""
         return f"{self.number:04}-{self.operation}"
 
 
@@ -112,14 +112,14 @@ class Recording:
         """Write one XML file per request and per answer, and `index.json` with the rest.
 
         Args:
-            folder: where; made if need be. A recording that lies there is replaced, other files stay.
+            folder: where; made if need be. A recording that is there is replaced, other files stay.
 
         Returns:
             The folder.
 
         Raises:
             OSError: it cannot be written.
-            ValueError: an `index.json` lies there that is not a recording's.
+            ValueError: the folder has an `index.json` that is not a recording's.
         """
         home = Path(folder)
         home.mkdir(parents=True, exist_ok=True)
@@ -186,7 +186,7 @@ def _exchange(home: Path, row: dict[str, Any]) -> RecordedExchange:
 
 
 def _inside(home: Path, name: str) -> Path:
-    # A recording may come from a stranger: its index names files beside it and nothing else.
+    # A recording may come from a stranger: its index names files next to it and nothing else.
     if Path(name).name != name or not name.endswith(".xml"):
         raise ValueError(f"{home / INDEX}: {name!r} is not the name of a file of a recording")
     return home / name
