@@ -22,9 +22,11 @@ from octopus_soap import (
     TransportError,
 )
 from octopus_soap.emulator import Fault, Hang, Html, InjectedFault, Reset, Status, Truncate
-from tests.catalogue import KINDS, ROWS, Row
+from tests.catalogue import KINDS, ROWS, Row, seed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from octopus_soap.emulator import Emulator
 
 READ, IDEMPOTENT, UNSAFE = Safety.READ, Safety.IDEMPOTENT, Safety.UNSAFE
@@ -156,15 +158,14 @@ FAILURES = [
     Failure("xhtml-200", (Html(xhtml=True),), AGAIN, unless_unsafe(ProtocolError), status=200),
 ]  # fmt: skip
 
-ON_EVERY = {"reset-after", "500-fault"}
+LOST_OR_FAULT = [failure for failure in FAILURES if failure.name in {"reset-after", "500-fault"}]
 """Failures tried on every operation: a lost answer, and a fault of the server. The others are tried on one operation of
 each kind, as the engine makes no difference within a kind."""
-CASES = [
-    pytest.param(call, failure, id=f"{call}-{failure.name}")
-    for call in ROWS
-    for failure in FAILURES
-    if call in KINDS or failure.name in ON_EVERY
-]
+OTHERS = [row for row in ROWS if row not in KINDS]
+EACH_FAILURE = pytest.mark.parametrize("failure", FAILURES, ids=[failure.name for failure in FAILURES])
+SOME_FAILURES = pytest.mark.parametrize(
+    "failure", LOST_OR_FAULT, ids=[failure.name for failure in LOST_OR_FAULT]
+)
 
 
 def catch(call: Row, client: Any) -> OctopusError:
@@ -197,8 +198,14 @@ def check_hygiene(error: BaseException | None) -> None:
         error = error.__cause__
 
 
-def check_failure(call: Row, failure: Failure, shop: Emulator, client: Any) -> None:
-    """Make the call under the failure, and hold everything about it against the table."""
+def check_failure(call: Row, failure: Failure, shop: Emulator, make_client: Callable[..., Any]) -> None:
+    """Make the call under the failure, and hold everything about it against the table.
+
+    The shop is filled anew, since one test makes the calls of several rows.
+    """
+    shop.reset()
+    seed(shop)
+    client = make_client(**dict(failure.settings))
     shop.script.on(call.operation).do(*failure.faults)
     attempts, expected = failure.at(call.safety)
     before = len(shop.calls)

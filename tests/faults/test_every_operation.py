@@ -6,7 +6,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from failures import CASES, Failure, catch, check_failure, check_hygiene
+from failures import EACH_FAILURE, OTHERS, SOME_FAILURES, Failure, catch, check_failure, check_hygiene
 
 from octopus_soap import (
     ApiStatusError,
@@ -27,7 +27,8 @@ from octopus_soap.emulator import (
     Gzip,
     Lie,
 )
-from tests.catalogue import BY_NAME, KINDS, Row
+from tests.catalogue import BY_NAME, KINDS, Row, seed
+from tests.every import every
 from tests.faults.raw_servers import CREDENTIALS
 from tests.inside import exchange_by
 
@@ -54,9 +55,16 @@ def proven(shop: Emulator):
         client.close()
 
 
-@pytest.mark.parametrize(("call", "failure"), CASES)
-def test_every_operation_under_every_failure(call: Row, failure: Failure, shop: Emulator, proven):
-    check_failure(call, failure, shop, proven(**dict(failure.settings)))
+@EACH_FAILURE
+@every("call", KINDS, ids=str)
+def test_every_kind_of_operation_under_every_failure(call: Row, failure: Failure, shop: Emulator, proven):
+    check_failure(call, failure, shop, proven)
+
+
+@SOME_FAILURES
+@every("call", OTHERS, ids=str)
+def test_every_other_operation_under_a_lost_answer_and_a_fault(call: Row, failure: Failure, shop: Emulator, proven):
+    check_failure(call, failure, shop, proven)
 
 
 @pytest.mark.parametrize("call", KINDS, ids=str)
@@ -182,8 +190,10 @@ def test_a_failure_envelope_where_none_is_expected_is_understood_too(call: Row, 
     "kind",
     ["unknown-status", "missing-status", "renamed-result", "bad-scalar", "reordered-members", "other-namespace"],
 )
-@pytest.mark.parametrize("call", [*KINDS, BY_NAME["GetOrderList"], BY_NAME["DeleteItem"]], ids=str)
+@every("call", [*KINDS, BY_NAME["GetOrderList"], BY_NAME["DeleteItem"]], ids=str)
 def test_lies_end_in_a_right_answer_or_one_of_our_errors(call: Row, kind, shop: Emulator, proven):
+    shop.reset()
+    seed(shop)
     client = proven()
     honest = call(proven()) if call.safety is Safety.READ else None
     shop.script.on(call.operation).do(Lie(kind))
@@ -203,8 +213,9 @@ def test_lies_end_in_a_right_answer_or_one_of_our_errors(call: Row, kind, shop: 
 
 
 @pytest.mark.parametrize("faults", [(Gzip(),), (Chunked(),), (Bom(),), (Gzip(), Chunked())], ids=str)
-@pytest.mark.parametrize("call", KINDS, ids=str)
+@every("call", KINDS, ids=str)
 def test_what_http_and_wcf_do_to_a_good_reply_does_no_harm(call: Row, faults, shop: Emulator, proven):
+    shop.script.clear()
     client = proven()
     shop.script.on(call.operation).do(*faults)
     before = len(shop.calls)

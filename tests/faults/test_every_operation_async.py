@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from failures import CASES, Failure, check_failure
+from failures import EACH_FAILURE, OTHERS, SOME_FAILURES, Failure, check_failure
 
 from octopus_soap import (
     AsyncOctopusClient,
@@ -22,6 +22,7 @@ from octopus_soap import (
 from octopus_soap.emulator import CloseIdle, Drip, Emulator, Hang, Latency, Merchant
 from octopus_soap.operations import OPERATIONS
 from tests.catalogue import KINDS, Row
+from tests.every import every
 from tests.faults.raw_servers import CREDENTIALS, EXISTS, http, raw_server, read_request
 from tests.inside import forget_batch_sizes
 
@@ -77,15 +78,23 @@ def awaited(shop: Emulator, runner: asyncio.Runner, kept: dict[str, AsyncOctopus
     return make
 
 
-@pytest.mark.parametrize(("call", "failure"), CASES)
-def test_every_operation_under_every_failure(call: Row, failure: Failure, shop: Emulator, awaited):
-    check_failure(call, failure, shop, awaited(**dict(failure.settings)))
+@EACH_FAILURE
+@every("call", KINDS, ids=str)
+def test_every_kind_of_operation_under_every_failure(call: Row, failure: Failure, shop: Emulator, awaited):
+    check_failure(call, failure, shop, awaited)
+
+
+@SOME_FAILURES
+@every("call", OTHERS, ids=str)
+def test_every_other_operation_under_a_lost_answer_and_a_fault(call: Row, failure: Failure, shop: Emulator, awaited):
+    check_failure(call, failure, shop, awaited)
 
 
 @pytest.mark.timeout(30)
-@pytest.mark.parametrize("call", KINDS, ids=str)
 @pytest.mark.parametrize("fault", [Hang(), Drip(20, "headers"), Drip(20, "body")], ids=["silent", "headers", "body"])
+@every("call", KINDS, ids=str)
 def test_every_method_ends_within_its_limit(call: Row, fault, shop: Emulator, awaited):
+    shop.script.clear()
     client = awaited(total_timeout=0.15, max_attempts=1)
     shop.script.on(call.operation).do(fault)
     with pytest.raises(OctopusError) as caught:

@@ -14,6 +14,7 @@ from answers import ANSWERS, NEXT, Answer, raw
 from octopus_soap import OctopusClient, OctopusError, OctopusSettings
 from octopus_soap.models import OrderDownloadSubmitRequest, OrderSubmit
 from tests.awaited import AwaitedClient
+from tests.every import every
 from tests.faults.raw_servers import read_request
 
 if TYPE_CHECKING:
@@ -96,10 +97,15 @@ def outcome(call: Any) -> Any:
         return type(shown).__name__
 
 
-CASES = [pytest.param(answer, kind, id=f"{answer.name}-{kind}") for answer in ANSWERS for kind in ("blocking", "async")]
+def of_each(answers: list[Answer]) -> Any:
+    return pytest.mark.parametrize("answer", answers, ids=[answer.name for answer in answers])
 
 
-@pytest.mark.parametrize(("answer", "kind"), CASES)
+by_both_clients = every("kind", ["blocking", "async"])
+
+
+@of_each(ANSWERS)
+@by_both_clients
 def test_a_read(answer: Answer, kind: str) -> None:
     with served(answer, kind) as (server, client):
         assert outcome(lambda: client.get_item_quantity("A")) == answer.read, answer.source
@@ -110,14 +116,16 @@ def test_a_read(answer: Answer, kind: str) -> None:
             assert (server.connections == 1) is answer.reused, "what becomes of the connection"
 
 
-@pytest.mark.parametrize(("answer", "kind"), [case for case in CASES if case.values[0].unsafe])  # type: ignore[attr-defined] # a case's answer
+@of_each([answer for answer in ANSWERS if answer.unsafe])
+@by_both_clients
 def test_a_new_order(answer: Answer, kind: str) -> None:
     with served(answer, kind) as (_, client):
         order = OrderSubmit(order_id="1", order_date=datetime(2026, 1, 1, tzinfo=UTC))
         assert outcome(lambda: client.submit_order(order)) == answer.unsafe, answer.source
 
 
-@pytest.mark.parametrize(("answer", "kind"), [case for case in CASES if case.values[0].void])  # type: ignore[attr-defined] # a case's answer
+@of_each([answer for answer in ANSWERS if answer.void])
+@by_both_clients
 def test_an_operation_without_a_result(answer: Answer, kind: str) -> None:
     with served(answer, kind) as (_, client):
         request = OrderDownloadSubmitRequest(order_id="1", store_id="1")
