@@ -48,13 +48,13 @@ def test_a_body_is_the_same_however_it_arrives(name: str, size: int) -> None:
     assert inflated(*BODIES[name], size) == TEXT
 
 
-@pytest.mark.parametrize("coding", ["gzip, gzip", "deflate, gzip", "gzip,gzip,gzip", "br", "zstd", "gzip2"])
+@every("coding", ["gzip, gzip", "deflate, gzip", "gzip,gzip,gzip", "br", "zstd", "gzip2"])
 def test_codings_on_top_of_each_other_and_unknown_ones_are_refused(coding: str) -> None:
     with pytest.raises(BodyCodingError, match="is not read"):
         Inflater(coding, 100)
 
 
-@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+@every("coding", ["gzip", "deflate"])
 def test_no_more_is_made_of_a_body_than_allowed(coding: str) -> None:
     bomb = b"\0" * 50_000_000
     packed = gzip.compress(bomb) if coding == "gzip" else zlib.compress(bomb)
@@ -68,7 +68,7 @@ def test_a_body_of_exactly_the_limit_is_read() -> None:
         inflated("", TEXT, 4096, limit=len(TEXT) - 1)
 
 
-@pytest.mark.parametrize(
+@every(
     ("coding", "body"),
     [
         ("gzip", gzip.compress(TEXT)[:-3]),
@@ -91,7 +91,7 @@ def test_an_empty_body_needs_no_compressed_form() -> None:
     assert inflated("gzip", b"", 5) == b""
 
 
-@pytest.mark.parametrize(
+@every(
     ("headers", "seconds"),
     [
         ({}, None),
@@ -110,7 +110,7 @@ def test_retry_after_is_read_in_both_forms(headers: dict[str, str], seconds: flo
     assert retry_after(headers) == seconds
 
 
-@pytest.mark.parametrize(
+@every(
     ("value", "fits"),
     [("abc", True), ("a b", True), ("", False), (" a", False), ("a\n", False), ("a\nb", False), ("é", False)],
 )
@@ -118,12 +118,12 @@ def test_what_fits_a_header(value: str, *, fits: bool) -> None:
     assert fits_header(value) is fits
 
 
-@pytest.mark.parametrize("url", ["http://localhost/x", "http://a.localhost:1", "http://127.9.9.9", "https://[::1]:5/"])
+@every("url", ["http://localhost/x", "http://a.localhost:1", "http://127.9.9.9", "https://[::1]:5/"])
 def test_this_machine_is_known_by_its_addresses(url: str) -> None:
     assert is_loopback(url)
 
 
-@pytest.mark.parametrize("url", ["http://localhost.example", "http://10.0.0.1", "http://[::1", "", "127.0.0.1"])
+@every("url", ["http://localhost.example", "http://10.0.0.1", "http://[::1", "", "127.0.0.1"])
 def test_other_machines_and_no_addresses_are_not_this_machine(url: str) -> None:
     assert not is_loopback(url)
 

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 import warnings
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
@@ -151,6 +152,11 @@ def _targets(module: str, node: ast.Import | ast.ImportFrom) -> list[str]:
     return [base]
 
 
+@cache
+def _tree(module: str) -> ast.Module:
+    return ast.parse(MODULES[module].read_text(encoding="utf-8"))
+
+
 def _imports(module: str) -> list[Import]:
     found: list[Import] = []
 
@@ -166,11 +172,14 @@ def _imports(module: str) -> list[Import]:
                 found.extend(Import(module, target, typing_only) for target in _targets(module, child))
             visit(child, for_types=typing_only)
 
-    visit(ast.parse(MODULES[module].read_text(encoding="utf-8")), for_types=False)
+    visit(_tree(module), for_types=False)
     return found
 
 
-IMPORTS = [found for module in MODULES for found in _imports(module)]
+@cache
+def _all_imports() -> list[Import]:
+    """Of every module; not read where the tests are only collected."""
+    return [found for module in MODULES for found in _imports(module)]
 
 
 def _part(target: str) -> str:
@@ -185,7 +194,7 @@ def _part(target: str) -> str:
 
 def _arrows(*, for_types: bool) -> dict[str, set[str]]:
     arrows: dict[str, set[str]] = {}
-    for found in IMPORTS:
+    for found in _all_imports():
         if found.target.split(".")[0] == "octopus_soap" and found.for_types is for_types:
             origin, reached = found.module.split(".")[0], _part(found.target)
             if origin != reached:
@@ -195,11 +204,12 @@ def _arrows(*, for_types: bool) -> dict[str, set[str]]:
 
 def test_the_source_is_read_as_intended() -> None:
     """A test of imports that finds none would pass for ever."""
-    assert Import("contracts.zeep_document", "zeep", for_types=False) in IMPORTS
-    assert Import("client", "requests", for_types=True) in IMPORTS
-    assert Import("errors", "octopus_soap.results", for_types=True) in IMPORTS
+    assert Import("contracts.zeep_document", "zeep", for_types=False) in _all_imports()
+    assert Import("client", "requests", for_types=True) in _all_imports()
+    assert Import("errors", "octopus_soap.results", for_types=True) in _all_imports()
     assert any(
-        found.module == "emulator.embedded" and found.target == "octopus_soap.emulator.state" for found in IMPORTS
+        found.module == "emulator.embedded" and found.target == "octopus_soap.emulator.state"
+        for found in _all_imports()
     )
     assert len(MODULES) > 60
 
@@ -226,7 +236,7 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
     """Imports inside functions count: they only put off the circle. A package is loaded before its modules anyway."""
     modules = {module for module, path in MODULES.items() if path.name != "__init__.py"}
     graph: dict[str, set[str]] = {module: set() for module in modules}
-    for found in IMPORTS:
+    for found in _all_imports():
         target = found.target.removeprefix("octopus_soap.")
         if not found.for_types and {found.module, target} <= modules:
             graph[found.module].add(target)
@@ -235,7 +245,9 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
 
 def test_the_emulator_shares_only_the_shipped_contracts_place() -> None:
     """An emulator that shared the client's codec would hide its bugs."""
-    targets = {f.target for f in IMPORTS if f.module.startswith("emulator") and f.target.startswith("octopus_soap.")}
+    targets = {
+        f.target for f in _all_imports() if f.module.startswith("emulator") and f.target.startswith("octopus_soap.")
+    }
     assert {t for t in targets if not t.startswith("octopus_soap.emulator")} == {"octopus_soap.contracts.bundled"}
 
 
@@ -250,7 +262,7 @@ def test_a_library_is_imported_in_its_place_only(library: str) -> None:
     places = LIBRARIES[library]
     strays = [
         found
-        for found in IMPORTS
+        for found in _all_imports()
         if found.target.split(".")[0] == library
         and not any(found.module == place or found.module.startswith(f"{place}.") for place in places)
         and not (found.for_types and (found.module, library) in FOR_TYPES)
@@ -260,7 +272,7 @@ def test_a_library_is_imported_in_its_place_only(library: str) -> None:
 
 @every("library", LIBRARIES)
 def test_a_librarys_places_are_those_that_import_it(library: str) -> None:
-    users = [found.module for found in IMPORTS if found.target.split(".")[0] == library]
+    users = [found.module for found in _all_imports() if found.target.split(".")[0] == library]
     unused = [
         place
         for place in LIBRARIES[library]
@@ -271,12 +283,12 @@ def test_a_librarys_places_are_those_that_import_it(library: str) -> None:
 
 def test_every_other_import_is_pythons_own_or_a_declared_dependency() -> None:
     known = {*LIBRARIES, *sys.stdlib_module_names, "octopus_soap", "pydantic", "pydantic_core", "platformdirs"}
-    assert {found.target for found in IMPORTS if found.target.split(".")[0] not in known} == set()
+    assert {found.target for found in _all_imports() if found.target.split(".")[0] not in known} == set()
 
 
 def test_the_engine_sends_nothing_sleeps_never_and_reads_no_clock() -> None:
     banned = {"time", "random", "socket", "threading", "asyncio", "http", "urllib", "datetime", "uuid", "os"}
-    strays = [f for f in IMPORTS if f.module.split(".")[0] == "engine" and f.target.split(".")[0] in banned]
+    strays = [f for f in _all_imports() if f.module.split(".")[0] == "engine" and f.target.split(".")[0] in banned]
     assert [f for f in strays if not f.for_types] == []
 
 
@@ -284,7 +296,7 @@ def test_the_wire_does_no_input_or_output() -> None:
     banned = {"socket", "http", "asyncio", "time", "subprocess", "urllib.request"}
     strays = [
         f
-        for f in IMPORTS
+        for f in _all_imports()
         if f.module.split(".")[0] == "wire" and (f.target in banned or f.target.split(".")[0] in banned)
     ]
     assert [f for f in strays if not f.for_types] == []
@@ -311,7 +323,7 @@ def test_the_length_of_modules_is_asked_about() -> None:
 
 @every("module", [m for m in MODULES if m != "_version"])
 def test_a_module_opens_with_what_it_is_for(module: str) -> None:
-    assert ast.get_docstring(ast.parse(MODULES[module].read_text(encoding="utf-8")))
+    assert ast.get_docstring(_tree(module))
 
 
 HEAVY = ["zeep", "requests", "lxml", "pydantic", "pandas", "rich", "httpx", "typer", "starlette", "uvicorn", "urllib3"]

@@ -16,6 +16,7 @@ from octopus_soap._http import one_line
 from octopus_soap.cli.terminal import show_table
 from octopus_soap.tables.cells import as_json
 from octopus_soap.tables.from_csv import CsvError
+from tests.every import every
 
 HOSTILE = {
     "ESC": "\x1b]0;owned\x07",
@@ -37,7 +38,7 @@ def obeyed(text: str) -> list[str]:
             or "\u202a" <= each <= "\u202e" or "\u2066" <= each <= "\u2069"]  # fmt: skip
 
 
-@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@every("text", HOSTILE.values(), ids=HOSTILE)
 def test_an_error_is_one_line_without_them(text: str) -> None:
     info = CallInfo("GetItemList", fault_code=text, request_id="r")
     for error in (
@@ -59,7 +60,7 @@ def test_a_table_has_one_line_per_row_without_them(text: str, capsys: pytest.Cap
     assert len(printed.strip().splitlines()) == 4
 
 
-@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@every("text", HOSTILE.values(), ids=HOSTILE)
 def test_json_holds_the_same_text_without_them(text: str) -> None:
     assert json.loads(as_json([text], indent=None)) == [text]
     if "surrogate" not in text and text.isascii() is False and "\udc9b" not in text:
@@ -71,7 +72,7 @@ def test_a_problem_of_a_file_is_one_line_each() -> None:
     assert lines[1:] == ["  row 2: bad row 9: fine", "  row 3: worse\\x1b[2J"]
 
 
-@pytest.mark.parametrize("text", ["", "Café, blue", "日本", "a b", "é\u0301", "👩‍🚀"])
+@every("text", ["", "Café, blue", "日本", "a b", "é\u0301", "👩‍🚀"])
 def test_other_text_stays_as_it_is(text: str) -> None:
     assert one_line(text) == text
 

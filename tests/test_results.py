@@ -18,6 +18,7 @@ from octopus_soap import (
     OrderResponseItem,
     OutcomeStatus,
 )
+from tests.every import every
 
 VALUES = (3, "A", OutcomeStatus.OK, 7, "a note", None, "A", b"<row/>", ("Price",))
 
@@ -29,7 +30,7 @@ def test_an_outcome_is_a_value() -> None:
     assert dataclasses.astuple(made) == VALUES
 
 
-@pytest.mark.parametrize("again", [copy, lambda outcome: pickle.loads(pickle.dumps(outcome)), dataclasses.replace])
+@every("again", [copy, lambda outcome: pickle.loads(pickle.dumps(outcome)), dataclasses.replace])
 def test_an_outcome_survives_copying(again) -> None:
     made = ItemOutcome(*VALUES)
     assert again(made) == made

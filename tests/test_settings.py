@@ -281,7 +281,7 @@ def test_a_wrong_value_in_the_environment_is_refused_without_showing_it(monkeypa
 # -- endpoints -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@every(
     "endpoint",
     ["http://127.0.0.1:8000/x", "http://localhost/x", "http://[::1]:80/", "http://127.8.9.1/", "http://a.localhost/"],
 )
@@ -296,9 +296,7 @@ def test_plain_http_to_another_machine_must_be_asked_for() -> None:
     assert not is_loopback(settings.endpoint)
 
 
-@pytest.mark.parametrize(
-    "url", ["http://localhost.evil.example", "http://127.0.0.1@evil.example/", "http://0.0.0.0/", ""]
-)
+@every("url", ["http://localhost.evil.example", "http://127.0.0.1@evil.example/", "http://0.0.0.0/", ""])
 def test_what_only_looks_like_this_machine_is_not(url: str) -> None:
     assert not is_loopback(url)
 
@@ -370,7 +368,7 @@ def test_changed_makes_a_validated_copy_and_asks_no_other_source(
     assert copy.copy(changed) == changed
 
 
-@pytest.mark.parametrize(
+@every(
     "changes",
     [
         {"total_timeout": 0},
@@ -476,7 +474,7 @@ def test_a_file_that_holds_everything_is_used(own_folder: Path) -> None:
     assert OctopusSettings.load().credentials() == {"authtoken": TOKEN, "merchantname": "my shop", "accessid": ACCESS}
 
 
-@pytest.mark.parametrize(
+@every(
     "endpoint",
     ["https://x.example/a\nb", "https://x.example/a b", " https://x.example", "https://[::1/x", "https://x:99999/", "https://x:0/",
      "https://x:abc/", "https://a..example/", f"https://{'a' * 70}.example/", "https://x.example/\x1b[2J", "https://x/\udc80"],

@@ -143,7 +143,7 @@ def test_every_type_has_a_global_element():
             assert element.get("type") == f"tns:{name}"
 
 
-@pytest.mark.parametrize(
+@every(
     ("namespaces", "expected"),
     [
         (("urn:shapes", "urn:default"), "5HWGAU6h"),

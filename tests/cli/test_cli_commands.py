@@ -10,6 +10,7 @@ import pytest
 from octopus_soap import __version__
 from octopus_soap.cli import commands, main
 from octopus_soap.emulator import Html, Status
+from tests.every import every
 
 HEAVY = {"zeep", "lxml", "requests", "httpx", "starlette", "uvicorn", "octopus_soap.client", "octopus_soap.octopia"}
 
@@ -28,9 +29,7 @@ def test_help_loads_nothing_heavy():
     assert done.stdout.endswith("[] 0\n"), done.stderr
 
 
-@pytest.mark.parametrize(
-    "words", [["items", "--help"], ["orders", "list", "--help"], ["call"], ["call", "x", "--help"]]
-)
+@every("words", [["items", "--help"], ["orders", "list", "--help"], ["call"], ["call", "x", "--help"]])
 def test_what_asks_no_service_loads_no_client(words):
     done = python(
         f"import sys; from octopus_soap.cli.commands import run; run({words!r});"

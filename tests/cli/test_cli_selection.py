@@ -10,6 +10,7 @@ import typer
 
 from octopus_soap import PaymentStatusCode, ShippingStatusCode, __version__
 from octopus_soap.cli import orders
+from tests.every import every
 
 
 @pytest.fixture
@@ -96,9 +97,7 @@ def test_what_names_nothing_is_refused(shell, shop, words, said):
     assert (ran.code, said in ran.err) == (2, True), ran.err
 
 
-@pytest.mark.parametrize(
-    ("text", "days"), [("today", 0), ("yesterday", 1), ("7d", 7), ("1w", 7), ("24h", 1), ("1440m", 1)]
-)
+@every(("text", "days"), [("today", 0), ("yesterday", 1), ("7d", 7), ("1w", 7), ("24h", 1), ("1440m", 1)])
 def test_a_time_may_be_told_from_now(text, days):
     found = orders.moment_of(text, "--since")
     apart = datetime.now(UTC) - found - timedelta(days=days)
@@ -106,7 +105,7 @@ def test_a_time_may_be_told_from_now(text, days):
     assert found.utcoffset() == timedelta(0)
 
 
-@pytest.mark.parametrize("text", ["0d", "-7d", "7", "tomorrow", "7y"])
+@every("text", ["0d", "-7d", "7", "tomorrow", "7y"])
 def test_other_texts_are_no_time(text):
     with pytest.raises(typer.BadParameter, match="7d, yesterday"):
         orders.moment_of(text, "--since")

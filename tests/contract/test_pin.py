@@ -16,6 +16,7 @@ from octopus_soap.contracts.wsdl import load_contract
 from octopus_soap.emulator import Emulator, Hang, Html, Profile, Status
 from octopus_soap.transport import probes
 from octopus_soap.transport.probes import ContractFetcher
+from tests.every import every
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -407,7 +408,7 @@ def test_a_stored_contract_can_be_read_by_the_account_the_job_runs_under(service
     assert {found.stat().st_mode & 0o777 for found in path.parent.iterdir()} == {0o644}
 
 
-@pytest.mark.parametrize(
+@every(
     ("endpoint", "name"),
     [
         ("https://api.example.com/a/OctopusService.svc", "api.example.com"),
@@ -421,7 +422,7 @@ def test_the_folder_is_named_by_host(endpoint: str, name: str) -> None:
     assert pinned_folder(endpoint).parent.name == "contracts"
 
 
-@pytest.mark.parametrize(
+@every(
     ("location", "address"),
     [
         ("?xsd=xsd0", "https://h/s/x.svc?xsd=xsd0"),

@@ -60,13 +60,13 @@ def test_a_dirty_line_is_set_aside_by_number_with_every_reason(cells, reasons):
     assert dirty.detail
 
 
-@pytest.mark.parametrize("code", ["00123", "85123A", "15056bl", "DCGS0070", "PADS"])
+@every("code", ["00123", "85123A", "15056bl", "DCGS0070", "PADS"])
 def test_goods_keep_their_code(code):
     (sold,) = sort(line(StockCode=code)).sold
     assert sold.item.sku == code
 
 
-@pytest.mark.parametrize(
+@every(
     ("text", "moment"),
     [
         ("2024-01-15T12:00:00", datetime(2024, 1, 15, 12, tzinfo=UTC)),
@@ -121,7 +121,7 @@ def test_a_broken_gzip_file_is_refused(tmp_path):
         read_retail(path)
 
 
-@pytest.mark.parametrize("spoil", [lambda r: r.sold.pop(), lambda r: r.sold.append(r.sold[0])])
+@every("spoil", [lambda r: r.sold.pop(), lambda r: r.sold.append(r.sold[0])])
 def test_a_line_in_no_bucket_or_in_two_is_noticed(spoil):
     reading = sort(line(), line())
     spoil(reading)

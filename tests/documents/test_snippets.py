@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from snippets import Block, Page, blocks_of, matches
 
+from tests.every import every
+
 if TYPE_CHECKING:
     from octopus_soap.emulator import Emulator
 
@@ -63,7 +65,7 @@ def test_the_readme_shows_values() -> None:
     assert [line for line in lines if len(line) > 79] == [], "it is read in terminals of 80 columns too"
 
 
-@pytest.mark.parametrize("name", [n for n, blocks in PAGES.items() if any(b.reason for b in blocks)])
+@every("name", [n for n, blocks in PAGES.items() if any(b.reason for b in blocks)])
 def test_a_snippet_that_is_not_run_says_why(name: str) -> None:
     assert [b.line for b in PAGES[name] if b.reason and len(b.reason) < 15] == []
 

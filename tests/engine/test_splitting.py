@@ -56,7 +56,7 @@ def above(rows, answer):
 # -- refused for its size ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("answer", TOO_LARGE)
+@every("answer", TOO_LARGE)
 def test_a_batch_refused_for_its_size_is_halved_at_once_until_it_fits(answer):
     result, steps = run_list(UPDATE, updates(8), above(2, answer))
     assert statuses(result) == ["ok"] * 8
@@ -144,7 +144,7 @@ def test_a_poison_item_of_a_read_is_failed():
     assert isinstance(result.outcomes[5].error, FaultError)
 
 
-@pytest.mark.parametrize("bad", [{"S0", "S7"}, {"S3", "S4"}, {"S5", "S6", "S7"}])
+@every("bad", [{"S0", "S7"}, {"S3", "S4"}, {"S5", "S6", "S7"}])
 def test_several_poison_items_are_found_once_something_went_through(bad):
     bad_keys = bad if "S0" not in bad else {"S1", "S7"}
     result, _ = run_list(READ, [f"S{n}" for n in range(8)], poisoned(bad_keys, fault()))
@@ -198,7 +198,7 @@ def test_an_outage_costs_a_bounded_number_of_requests(name, operation):
     assert given_context.memory.learned() == {}
 
 
-@pytest.mark.parametrize("answer", [reset(), status(500)])
+@every("answer", [reset(), status(500)])
 def test_an_outage_that_begins_within_a_batch_is_bounded_too(answer):
     given_context = context(batch_sizes={READ: 100})
     given_context.config.credentials.proven = True
@@ -298,7 +298,7 @@ def test_a_stop_ends_the_halving():
 # -- lying envelopes -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("said", ["Failure", "Pending", "false"])
+@every("said", ["Failure", "Pending", "false"])
 def test_a_read_whose_envelope_is_not_success_fails_whatever_rows_it_has(said):
     result, _ = run_list(READ, ["A"], [rows_reply(READ, [honest_row("A")], said, "Database is down")])
     assert statuses(result) == ["failed"]

@@ -42,6 +42,7 @@ from tests.engine.stepping import (
     step,
     update_row,
 )
+from tests.every import every
 
 if TYPE_CHECKING:
     from octopus_soap.engine.request import Context
@@ -103,7 +104,7 @@ def test_an_unsafe_write_whose_answer_was_lost_ends_in_the_class_its_caller_sees
     assert told.events[-1].failure == "ambiguous"
 
 
-@pytest.mark.parametrize("under_way", [1, 2, 3])
+@every("under_way", [1, 2, 3])
 def test_a_flow_closed_under_way_tells_that_its_request_was_abandoned(under_way: int) -> None:
     told = Told()
     flow = sending(request(Safety.READ), told.config(base=1.0))
@@ -210,7 +211,7 @@ def refusing(operation: str) -> Any:
     return rows_reply(operation, [], "Failure", "the service is in maintenance")
 
 
-@pytest.mark.parametrize("operation", ["GetItemList", "UploadItemList"])
+@every("operation", ["GetItemList", "UploadItemList"])
 def test_a_list_whose_envelope_says_failure_is_a_failed_request(operation: str) -> None:
     told = Told()
     inputs = ["A"] if operation == "GetItemList" else [InventoryItem(sku="A")]
@@ -220,7 +221,7 @@ def test_a_list_whose_envelope_says_failure_is_a_failed_request(operation: str) 
     assert told.tally.last_success_at is None
 
 
-@pytest.mark.parametrize(
+@every(
     ("result", "error"),
     [("<IsSkuExistResult>maybe</IsSkuExistResult>", "ProtocolError"), ("", "ProtocolError")],
     ids=["unreadable", "empty"],

@@ -163,9 +163,7 @@ LOST_OR_FAULT = [failure for failure in FAILURES if failure.name in {"reset-afte
 each kind, as the engine makes no difference within a kind."""
 OTHERS = [row for row in ROWS if row not in KINDS]
 EACH_FAILURE = pytest.mark.parametrize("failure", FAILURES, ids=[failure.name for failure in FAILURES])
-SOME_FAILURES = pytest.mark.parametrize(
-    "failure", LOST_OR_FAULT, ids=[failure.name for failure in LOST_OR_FAULT]
-)
+SOME_FAILURES = pytest.mark.parametrize("failure", LOST_OR_FAULT, ids=[failure.name for failure in LOST_OR_FAULT])
 
 
 def catch(call: Row, client: Any) -> OctopusError:

@@ -67,7 +67,7 @@ def test_every_other_operation_under_a_lost_answer_and_a_fault(call: Row, failur
     check_failure(call, failure, shop, proven)
 
 
-@pytest.mark.parametrize("call", KINDS, ids=str)
+@every("call", KINDS, ids=str)
 def test_a_service_that_is_not_there(call: Row):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -14,6 +14,7 @@ import responses
 from octopus_soap import OctopusClient, OctopusError, OctopusSettings, OutcomeUnknownError, ProtocolError
 from octopus_soap.wire.decode import Reply, soap_body
 from octopus_soap.wire.redact import Redactor
+from tests.every import every
 from tests.faults.raw_servers import CREDENTIALS, EXISTS, envelope, http, raw_server, read_request
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def test_hostile_replies_are_refused_fast(mocked, name):
     refused(mocked, HOSTILE[name])
 
 
-@pytest.mark.parametrize("comments", [30, 200, 290])
+@every("comments", [30, 200, 290])
 def test_a_page_that_begins_with_many_comments_is_not_tried_in_every_combination(comments):
     with pytest.raises(ProtocolError):
         soap_body(Reply(200, {}, b"<!---->" * comments + b"<html>"), Redactor([]))
@@ -167,7 +168,7 @@ def test_a_hundred_megabytes_are_not_held():
     assert caught.value.info.attempts == 1
 
 
-@pytest.mark.parametrize("codec", ["gzip", "deflate"])
+@every("codec", ["gzip", "deflate"])
 def test_a_compression_bomb_is_not_unpacked(codec):
     plain = io.BytesIO()
     if codec == "gzip":
@@ -233,7 +234,7 @@ NO_HTTP = {
 }
 
 
-@pytest.mark.parametrize("name", NO_HTTP)
+@every("name", NO_HTTP)
 def test_what_is_no_http_is_our_error(name):
     def answer(connection: socket.socket) -> None:
         read_request(connection)

@@ -14,6 +14,7 @@ from octopus_soap import BatchError, BatchResult, OctopusClient, OctopusError, O
 from octopus_soap.emulator import Emulator
 from octopus_soap.wire.decode import Reply
 from tests.catalogue import BY_NAME, KINDS, ROWS, Row, seed
+from tests.every import every
 from tests.inside import exchange_by, prove_credentials
 
 READ_AS = [
@@ -124,7 +125,7 @@ def test_any_mutation_ends_in_a_result_or_one_of_our_errors(call, data):
     check(call, answered_with(call, data.draw(mutations(replies()[call.operation]))))
 
 
-@pytest.mark.parametrize("call", READ_AS, ids=str)
+@every("call", READ_AS, ids=str)
 def test_swapped_values_and_tags_end_in_a_result_or_one_of_our_errors(call):
     """Every element's text becomes every odd token once."""
     import re
@@ -135,7 +136,7 @@ def test_swapped_values_and_tags_end_in_a_result_or_one_of_our_errors(call):
             check(call, answered_with(call, body[: found.start(1)] + token + body[found.end(1) :]))
 
 
-@pytest.mark.parametrize("call", [*READ_AS, BY_NAME["SetDownloadOrderConfirm"]], ids=str)
+@every("call", [*READ_AS, BY_NAME["SetDownloadOrderConfirm"]], ids=str)
 def test_a_reply_cut_at_any_byte_is_an_error(call):
     body = replies()[call.operation]
     step = max(1, len(body) // 150)
@@ -143,7 +144,7 @@ def test_a_reply_cut_at_any_byte_is_an_error(call):
         assert isinstance(answered_with(call, body[:end]), OctopusError), f"cut to {end} of {len(body)} bytes"
 
 
-@pytest.mark.parametrize("call", [*READ_AS, BY_NAME["SetDownloadOrderConfirm"]], ids=str)
+@every("call", [*READ_AS, BY_NAME["SetDownloadOrderConfirm"]], ids=str)
 def test_the_reply_of_any_other_operation_is_an_error(call):
     for name, body in replies().items():
         if name != call.operation:

@@ -18,6 +18,7 @@ from octopus_soap.models.declarations import Safety
 from octopus_soap.wire.decode import Reply
 from octopus_soap.wire.encode import EnvelopeParts
 from octopus_soap.wire.redact import MASK, Masker, Redactor, mask_card_numbers, mask_cards
+from tests.every import every
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +37,7 @@ ECHOES = [
 ]
 
 
-@pytest.mark.parametrize("echo", ECHOES)
+@every("echo", ECHOES)
 def test_an_error_shows_no_secret_whatever_part_of_the_answer_echoed_it(echo: str) -> None:
     redactor = Redactor([TOKEN])
     errors: list[OctopusError] = [
@@ -93,7 +94,7 @@ MEMBERS = [
 ]
 
 
-@pytest.mark.parametrize("member", MEMBERS)
+@every("member", MEMBERS)
 def test_cards_are_masked_with_all_that_is_in_them(member: str) -> None:
     shown = Redactor([]).body(f"<Order><Sku>{CARD}</Sku>{member}<City>Oslo</City></Order>".encode())
     assert shown.count(CARD) == 1, "a SKU is no card"

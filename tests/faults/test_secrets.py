@@ -29,6 +29,7 @@ from octopus_soap.emulator import Emulator, Fault, Html, Lie, Merchant, Reset, S
 from octopus_soap.engine.request import Context
 from octopus_soap.wire.redact import Redactor
 from tests.catalogue import BY_NAME, KINDS, ROWS
+from tests.every import every
 from tests.faults.raw_servers import CREDENTIALS, EXISTS, RawServer, envelope, http, raw_server, read_request
 from tests.inside import context_of, secrets_are_in
 
@@ -212,7 +213,7 @@ ECHOES: dict[str, Callable[[bytes, dict[str, str]], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("name", ECHOES)
+@every("name", ECHOES)
 def test_a_service_that_echoes_secrets_is_masked(name):
     with raw_server(echo(ECHOES[name])) as server, client_of(server.url, max_attempts=1) as client:
         with pytest.raises(OctopusError) as caught:
@@ -258,7 +259,7 @@ def test_refused_input_shows_no_secret():
             assert clean(all_there_is(caught.value))
 
 
-@pytest.mark.parametrize(
+@every(
     "wrong",
     [
         {"authtoken": TOKEN + "\n"},
@@ -446,7 +447,7 @@ def test_cookies_a_service_sets_are_not_sent_back(asynchronous):
     assert not any(b"cookie" in head for head in heads)
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+@every("encoding", ["utf-16", "utf-16-be"])
 def test_a_secret_echoed_in_utf_16_is_masked_too(encoding):
     secret = CREDENTIALS["authtoken"]
     said = f"<x>the token {secret} is old</x>"

@@ -9,6 +9,7 @@ from cryptography.fernet import Fernet
 
 from octopus_soap.errors import ConfigError
 from octopus_soap.fleet.vault import Vault, describe, new_key
+from tests.every import every
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +26,7 @@ def test_a_secret_is_encrypted_and_read_again() -> None:
     assert SECRET not in repr(vault)
 
 
-@pytest.mark.parametrize(("merchant", "field"), [("paris", "authtoken"), ("berlin", "accessid")])
+@every(("merchant", "field"), [("paris", "authtoken"), ("berlin", "accessid")])
 def test_a_ciphertext_copied_elsewhere_is_refused(merchant: str, field: str) -> None:
     vault = Vault(new_key())
     stored = vault.store("berlin", "authtoken", SECRET)
@@ -55,7 +56,7 @@ def test_references_are_read_where_they_point(tmp_path: Path, monkeypatch: pytes
         assert vault.read("berlin", "authtoken", reference) == SECRET
 
 
-@pytest.mark.parametrize(
+@every(
     ("stored", "words"),
     [
         ("env:NOT_SET_ANYWHERE", "NOT_SET_ANYWHERE"),
@@ -70,7 +71,7 @@ def test_a_secret_that_cannot_be_read_is_an_error_that_says_where(stored: str, w
     assert words in str(raised.value)
 
 
-@pytest.mark.parametrize("value", ["", "  ", "token\n", " token", "fernet:abc"])
+@every("value", ["", "  ", "token\n", " token", "fernet:abc"])
 def test_a_secret_that_cannot_be_one_is_refused(value: str) -> None:
     with pytest.raises(ConfigError):
         Vault(new_key()).store("berlin", "authtoken", value)

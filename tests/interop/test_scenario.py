@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from octopus_soap.emulator import Emulator
+from tests.every import every
 from tests.interop import run, scenario
 from tests.interop.toolkits import PROFILES, ZEEP, Toolkit
 
@@ -25,7 +26,7 @@ def test_a_client_that_does_nothing_is_found_out(tmp_path):
     assert str(cell) == "0/20"
 
 
-@pytest.mark.parametrize(
+@every(
     ("found", "wanted"),
     [
         ("7", 7),
@@ -44,7 +45,7 @@ def test_a_wrong_value_or_type_is_a_difference(found, wanted):
     assert scenario.differences(found, wanted, "x")
 
 
-@pytest.mark.parametrize(
+@every(
     ("found", "wanted"),
     [
         (3.39, Decimal("3.39")),

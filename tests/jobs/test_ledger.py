@@ -22,6 +22,7 @@ from octopus_soap.jobs.leases import describe_worker, has_exited, new_token, thi
 from octopus_soap.jobs.ledger import _url
 from octopus_soap.jobs.schema import STEPS, migrate, version_of
 from octopus_soap.jobs.tables import METADATA, RUN_LOCK, STOCK_ITEM
+from tests.every import every
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -154,7 +155,7 @@ def test_a_server_that_is_not_there_is_told_without_the_password() -> None:
     assert "127.0.0.1:1" in str(caught.value)
 
 
-@pytest.mark.parametrize(
+@every(
     ("place", "said"),
     [
         (":memory:", "must outlive its process"),

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from octopus_soap.jobs.order_download import EARLIEST, LATEST, SHORTEST, Window, Windows
+from tests.every import every
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -117,7 +117,7 @@ def test_a_known_gap_is_read_around_with_its_borders() -> None:
     assert not any(window.begin < gap.end and gap.begin < window.end for window in shop.asked)
 
 
-@pytest.mark.parametrize(("begin", "end"), [(0, 1), (-5, 0), (-5, 50), (10, 20), (49, 60)])
+@every(("begin", "end"), [(0, 1), (-5, 0), (-5, 50), (10, 20), (49, 60)])
 def test_a_gap_at_the_edge_of_the_span_leaves_the_rest(begin: int, end: int) -> None:
     shop = Shop(list(range(51)), most=1000)
     gap = Window(START + timedelta(seconds=begin), START + timedelta(seconds=end))

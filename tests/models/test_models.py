@@ -331,7 +331,7 @@ def test_a_real_is_finite_and_a_number(wrong: Any) -> None:
 # -- moments -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@every(
     "value",
     [
         datetime(2026, 3, 4, 10, 0, tzinfo=UTC),
@@ -419,13 +419,13 @@ def test_an_unknown_status_survives_as_itself() -> None:
     assert "Refunded" in repr(code)
 
 
-@pytest.mark.parametrize("wrong", ["", None, 5])
+@every("wrong", ["", None, 5])
 def test_what_is_no_text_is_no_status(wrong: Any) -> None:
     with pytest.raises(ValueError, match="not a valid"):
         PaymentStatusCode(wrong)
 
 
-@pytest.mark.parametrize("code", [PaymentStatusCode.CLEARED, PaymentStatusCode("New"), ShippingStatusCode("New")])
+@every("code", [PaymentStatusCode.CLEARED, PaymentStatusCode("New"), ShippingStatusCode("New")])
 def test_a_status_survives_pickling_and_copying(code: Any) -> None:
     for again in (pickle.loads(pickle.dumps(code)), copy.copy(code), copy.deepcopy(code)):
         assert again == code
@@ -448,7 +448,7 @@ def test_a_filter_refuses_a_plain_unknown_text_and_takes_one_made_on_purpose() -
 BEGIN, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(("begin", "end"), [(None, None), (BEGIN, END), (BEGIN, BEGIN), (BEGIN, None), (None, END)])
+@every(("begin", "end"), [(None, None), (BEGIN, END), (BEGIN, BEGIN), (BEGIN, None), (None, END)])
 def test_a_creation_window_may_be_open(begin: Any, end: Any) -> None:
     OrderCriteria(order_creation_filter_begin_time_gmt=begin, order_creation_filter_end_time_gmt=end)
 
@@ -481,7 +481,7 @@ def test_a_model_is_built_from_python_names_or_wire_names() -> None:
     }
 
 
-@pytest.mark.parametrize(
+@every(
     ("typo", "meant"),
     [("prise", "price"), ("Prce", "price"), ("stor_stock_info_list", "store_stock_info_list"), ("SKU", "sku")],
 )

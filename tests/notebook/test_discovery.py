@@ -29,6 +29,7 @@ from octopus_soap import (
 from octopus_soap.notebook import load_ipython_extension
 from octopus_soap.operations import OPERATIONS
 from tests.catalogue import KINDS
+from tests.every import every
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,7 +100,7 @@ def completed(shell: InteractiveShell, text: str) -> list[str]:
         return [each.text.lstrip(".") for each in shell.Completer.completions(text, len(text))]
 
 
-@pytest.mark.parametrize("jedi", [True, False])
+@every("jedi", [True, False])
 def test_items_of_a_result_their_keys_and_values_of_arguments_complete_in_ipython(jedi: bool) -> None:
     shell = InteractiveShell()
     shell.Completer.use_jedi = jedi

@@ -31,6 +31,7 @@ from octopus_soap import (
 )
 from octopus_soap.errors import OctopusError, Problem
 from octopus_soap.testing import make_item
+from tests.every import every
 
 NASTY = "<script>alert(1)</script>&\"'"
 
@@ -95,7 +96,7 @@ ORDER = OrderResponseItem(
 )
 
 
-@pytest.mark.parametrize("text", ["Mug", NASTY * 40, "\u65e5\u672c" * 200, "\U0001f600" * 300])
+@every("text", ["Mug", NASTY * 40, "\u65e5\u672c" * 200, "\U0001f600" * 300])
 def test_ten_thousand_items_fit_in_fifty_kilobytes(text: str) -> None:
     shown = result_of(10_000, text)._repr_html_()
     assert len(shown.encode()) <= 50_000
@@ -217,7 +218,7 @@ HINTED = [
 ]
 
 
-@pytest.mark.parametrize("name", HINTED)
+@every("name", HINTED)
 def test_an_error_says_the_next_step_in_its_traceback_and_its_view(name: str) -> None:
     cls = getattr(errors, name)
     error: OctopusError = MADE.get(name, lambda cls: cls("x"))(cls)

@@ -30,6 +30,7 @@ from octopus_soap import (
 from octopus_soap.models import WireModel
 from octopus_soap.models.scalars import is_count, number_of
 from octopus_soap.tables import items_from_frame, to_arrow, to_frame, to_records
+from tests.every import every
 from tests.wire.model_strategies import MODELS, instances
 
 ITEM = InventoryItem(
@@ -115,7 +116,7 @@ def test_arrow_and_records_hold_the_same_values(data: st.DataObject) -> None:
     assert to_arrow(models).to_pylist() == to_records(models)
 
 
-@pytest.mark.parametrize("backend", ["pandas", "polars"])
+@every("backend", ["pandas", "polars"])
 def test_decimals_of_a_frame_equal_the_amounts_as_given(backend: str) -> None:
     frame = to_frame([ITEM, ITEM.replace(sku="2", price=Decimal("0.0001"))], backend=backend, stores="json")
     assert list(frame["price"]) == [Decimal("19.90"), Decimal("0.0001")]
@@ -245,7 +246,7 @@ def test_outcomes_have_a_row_for_every_input() -> None:
     assert frame["status"].tolist() == ["ok", "missing"]
 
 
-@pytest.mark.parametrize("backend", ["pandas", "polars"])
+@every("backend", ["pandas", "polars"])
 def test_amounts_as_floats_where_chosen(backend: str) -> None:
     assert to_frame([ITEM], backend=backend, decimals="float")["price"].sum() == pytest.approx(39.8)
 
@@ -253,9 +254,7 @@ def test_amounts_as_floats_where_chosen(backend: str) -> None:
 # -- what is refused ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "choice", [{"backend": "dask"}, {"which": "all"}, {"decimals": "int"}, {"stores": "lists"}, {"columns": "some"}]
-)
+@every("choice", [{"backend": "dask"}, {"which": "all"}, {"decimals": "int"}, {"stores": "lists"}, {"columns": "some"}])
 def test_a_choice_that_does_not_exist_is_refused_with_those_that_do(choice) -> None:
     with pytest.raises(InvalidInputError, match="choose one of '"):
         to_frame([ITEM], **choice)
@@ -310,7 +309,7 @@ def test_every_wrong_cell_is_named_by_row_label_and_column() -> None:
     assert found[5].startswith("[3] 'D' stock: expected an int")
 
 
-@pytest.mark.parametrize("nothing", [None, float("nan"), pd.NA, pd.NaT])
+@every("nothing", [None, float("nan"), pd.NA, pd.NaT])
 def test_a_cell_with_nothing_leaves_the_member_unset(nothing) -> None:
     frame = pd.DataFrame({"sku": ["A"], "price": pd.Series([nothing], dtype=object)})
     [item] = items_from_frame(frame, ItemQuantityAndPrice)
@@ -329,8 +328,8 @@ def test_floats_of_money_are_rounded_only_where_asked() -> None:
     assert items_from_frame(frame, ItemQuantityAndPrice, money_digits=2)[0].price == Decimal("19.99")
 
 
-@pytest.mark.parametrize("value", [float("inf"), 1e300])
-@pytest.mark.parametrize("digits", [2, None])
+@every("value", [float("inf"), 1e300])
+@every("digits", [2, None])
 def test_an_amount_no_service_could_hold_is_named_by_its_row_and_the_others_are_read(
     value: float, digits: int | None
 ) -> None:
@@ -340,7 +339,7 @@ def test_an_amount_no_service_could_hold_is_named_by_its_row_and_the_others_are_
     assert [(problem.index, problem.field) for problem in caught.value.problems] == [(1, "price")]
 
 
-@pytest.mark.parametrize("value", [Decimal("Infinity"), Decimal("1e40"), float("inf")])
+@every("value", [Decimal("Infinity"), Decimal("1e40"), float("inf")])
 def test_a_count_that_is_none_is_named_by_its_row(value: Any) -> None:
     frame = pd.DataFrame({"sku": ["A", "B"], "stock": [1, value]}, dtype=object)
     with pytest.raises(InvalidInputError) as caught:

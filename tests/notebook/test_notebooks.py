@@ -9,6 +9,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from tests.every import every
+
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 NOTEBOOKS = sorted(SAMPLES.glob("*.ipynb"))
 
@@ -17,7 +19,7 @@ def test_the_notebooks_are_there() -> None:
     assert [path.stem for path in NOTEBOOKS] == ["01_lookups", "02_push_stock", "03_orders"]
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@every("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_is_kept_without_outputs(path: Path) -> None:
     notebook = nbformat.read(path, nbformat.NO_CONVERT)
     nbformat.validate(notebook)

@@ -24,6 +24,7 @@ from octopus_soap import (
     plots,
 )
 from octopus_soap.tables import to_frame
+from tests.every import every
 
 DAY = datetime(2026, 3, 1, 23, 30, tzinfo=UTC)
 ITEMS = [
@@ -80,7 +81,7 @@ def words(ax: Axes) -> list[str]:
     return [text.get_text() for text in ax.texts]
 
 
-@pytest.mark.parametrize("name", DRAWN)
+@every("name", DRAWN)
 def test_a_chart_returns_its_axes_with_title_and_units(name: str) -> None:
     before = dict(mpl.rcParams)
     ax = DRAWN[name]()
@@ -91,14 +92,14 @@ def test_a_chart_returns_its_axes_with_title_and_units(name: str) -> None:
     assert dict(mpl.rcParams) == before
 
 
-@pytest.mark.parametrize("name", DRAWN)
+@every("name", DRAWN)
 def test_a_chart_draws_on_the_axes_it_is_given(name: str) -> None:
     _, given = plt.subplots()
     assert DRAWN[name](ax=given) is given
     assert len(plt.get_fignums()) == 1
 
 
-@pytest.mark.parametrize("backend", ["pandas", "polars"])
+@every("backend", ["pandas", "polars"])
 def test_frames_are_drawn_as_the_models_they_came_from(backend: str) -> None:
     for draw, models in ((plots.stock_by_store, ITEMS), (plots.orders_and_revenue_per_day, ORDERS)):
         one, other = draw(models), draw(to_frame(models, backend=backend))
@@ -134,7 +135,7 @@ def test_every_status_says_its_count_and_share() -> None:
     assert words(plots.outcome_breakdown(RESULT)) == ["1 (11%)", "8 (89%)"]
 
 
-@pytest.mark.parametrize(
+@every(
     "draw",
     [
         plots.stock_by_store,

@@ -5,7 +5,6 @@ import inspect
 import re
 from pathlib import Path
 
-import pytest
 from pydantic import SecretStr
 
 import octopus_soap.octopia as package
@@ -75,7 +74,7 @@ def test_every_argument_of_a_row_is_documented_and_typed(row):
         assert parameter.kind not in {parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL}
 
 
-@pytest.mark.parametrize("row", [r for r in ROWS if "+" not in r.route and "{path}" not in r.route], ids=by_name)
+@every("row", [r for r in ROWS if "+" not in r.route and "{path}" not in r.route], ids=by_name)
 def test_the_fake_knows_every_route(row):
     method, path = row.route.split(" ")
     path = re.sub(r"\{\w+\}", "x", path)
@@ -174,7 +173,7 @@ def test_imports_run_downward_only(module):
     assert all(ORDER.index(name) < ORDER.index(module.stem) for name in own)
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda m: m.stem)
+@every("module", MODULES, ids=lambda m: m.stem)
 def test_modules_and_functions_stay_short_and_have_no_open_keywords(module):
     text = module.read_text()
     assert len(text.splitlines()) <= 620

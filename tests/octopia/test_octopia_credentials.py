@@ -19,11 +19,12 @@ from octopus_soap.octopia.credentials import TEST_SELLER, WITH_SELLER
 from octopus_soap.octopia.fake import FakeOctopia
 from octopus_soap.octopia.operation import Declared
 from octopus_soap.octopia.operations import Operations
+from tests.every import every
 
 K = CredentialKind
 
 
-@pytest.mark.parametrize(
+@every(
     ("names", "kind", "certain", "missing"),
     [
         (["clientId", "clientSecret", "sellerId"], K.OWN_DEVELOPMENT, False, ()),
@@ -54,7 +55,7 @@ def test_a_login_that_ends_in_api_is_certainly_the_closed_soap_api():
     assert "closed" in found.guidance.can_do
 
 
-@pytest.mark.parametrize("use", WITH_SELLER)
+@every("use", WITH_SELLER)
 def test_the_use_picks_among_the_kinds_of_three_values(use):
     found = identify({"clientId": "Some Client", "clientSecret": SecretStr("s"), "sellerId": "55501"}, use=use)
     assert (found.kind, found.certain) == (use, True)
@@ -101,7 +102,7 @@ def test_a_client_takes_nothing_but_its_own_credentials():
         OctopiaClient({"client_id": "a"})
 
 
-@pytest.mark.parametrize(
+@every(
     ("given", "kind"),
     [({}, K.INTEGRATOR), ({"seller_id": "5"}, K.OWN_DEVELOPMENT), ({"seller_id": "5", "kind": K.PLUGIN}, K.PLUGIN)],
 )
@@ -109,14 +110,14 @@ def test_the_kind_follows_from_the_values_unless_it_is_given(given, kind):
     assert OctopiaCredentials(client_id="a", client_secret=SecretStr("b"), **given).kind is kind
 
 
-@pytest.mark.parametrize("given", [{"kind": K.PLUGIN}, {"seller_id": "5", "kind": K.INTEGRATOR}, {"kind": K.OCTOPUS}])
+@every("given", [{"kind": K.PLUGIN}, {"seller_id": "5", "kind": K.INTEGRATOR}, {"kind": K.OCTOPUS}])
 def test_a_kind_that_the_values_cannot_be_is_refused(given):
     with pytest.raises(OctopiaConfigError, match="does not fit"):
         OctopiaCredentials(client_id="a", client_secret=SecretStr("b"), **given)
 
 
-@pytest.mark.parametrize("name", ["client_id", "client_secret"])
-@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@every("name", ["client_id", "client_secret"])
+@every("ending", ["\n", "\r\n"])
 def test_a_line_break_at_the_end_of_a_value_is_named(name, ending):
     """The token service would only answer "invalid client", and a line break cannot be seen."""
     values = {"client_id": "Some Client", "client_secret": "s3cret"} | {name: f"canary{ending}"}
@@ -131,7 +132,7 @@ def test_a_line_break_at_the_end_of_a_value_is_named(name, ending):
         OctopiaClient.from_env(env)
 
 
-@pytest.mark.parametrize("name", ["apiKey", "API_KEY", "OCTOPIA_API_KEY", "long-lived-token"])
+@every("name", ["apiKey", "API_KEY", "OCTOPIA_API_KEY", "long-lived-token"])
 def test_an_api_key_is_explained_and_not_just_unknown(name):
     found = identify({name: "x"})
     assert found.unrecognised == ()
@@ -162,7 +163,7 @@ def test_the_guidance_holds_what_the_vendors_pages_say():
     assert "must be registered with Octopia and use the REST API" in said[K.DELEGATED_ACCESS]
 
 
-@pytest.mark.parametrize("kind", list(K))
+@every("kind", list(K))
 def test_every_kind_has_its_guidance(kind):
     row = GUIDANCE[kind]
     assert row.kind is kind
@@ -177,13 +178,13 @@ def test_secrets_given_as_plain_text_are_wrapped():
     assert "canary" not in repr(identify({"clientId": "a", "clientSecret": "canary", "sellerId": "1"}))
 
 
-@pytest.mark.parametrize("seller_id", ["", "1\r\nX: y", "é", " 1"])
+@every("seller_id", ["", "1\r\nX: y", "é", " 1"])
 def test_a_seller_id_that_cannot_be_a_header_is_refused(seller_id):
     with pytest.raises(OctopiaConfigError):
         OctopiaCredentials(client_id="a", client_secret=SecretStr("b"), seller_id=seller_id)
 
 
-@pytest.mark.parametrize("empty", [{"client_id": " "}, {"client_secret": SecretStr("")}])
+@every("empty", [{"client_id": " "}, {"client_secret": SecretStr("")}])
 def test_empty_credentials_are_refused(empty):
     with pytest.raises(OctopiaConfigError):
         OctopiaCredentials(**({"client_id": "a", "client_secret": SecretStr("b")} | empty))
@@ -203,6 +204,6 @@ def test_the_soap_map_of_the_page_holds_every_operation_with_a_grade():
     assert rows["GetOrderList"] == ("`GET /orders`", "C")
 
 
-@pytest.mark.parametrize("method", sorted({m for row in SOAP_MAP for m in re.findall(r"`(\w+)\(\)`", row[3])}))
+@every("method", sorted({m for row in SOAP_MAP for m in re.findall(r"`(\w+)\(\)`", row[3])}))
 def test_every_method_the_soap_map_names_exists(method):
     assert isinstance(vars(Operations)[method], Declared)

@@ -13,6 +13,7 @@ from octopus_soap.octopia.effects import Reply
 from octopus_soap.octopia.errors import OctopiaProtocolError
 from octopus_soap.octopia.exchange import problem_of, read_json, scrubber
 from octopus_soap.octopia.paging import cursor_in, next_link
+from tests.every import every
 
 PLAIN = scrubber(())
 JSON = st.recursive(
@@ -22,7 +23,7 @@ JSON = st.recursive(
 )
 
 
-@pytest.mark.parametrize("name", ["subscription-id", "subscription_id", "subscriptionId", "SubscriptionID"])
+@every("name", ["subscription-id", "subscription_id", "subscriptionId", "SubscriptionID"])
 def test_names_are_read_in_every_spelling(name):
     assert Subscription.model_validate({name: "7"}).subscription_id == "7"
 
@@ -52,7 +53,7 @@ def test_a_line_that_is_no_object_empties_the_lines_and_is_named():
     assert Order.model_validate({"lines": ["x"]}).unread == ("lines",)
 
 
-@pytest.mark.parametrize("when", [7200, "7200", "2026", "1700000000", True])
+@every("when", [7200, "7200", "2026", "1700000000", True])
 def test_a_number_is_never_read_as_a_time(when):
     assert Offer.model_validate({"createdAt": when}).created_at is None
 
@@ -86,7 +87,7 @@ def test_a_repr_shows_only_what_is_there():
     assert repr(Offer.model_validate({"offerId": "a"})) == "Offer(offer_id='a')"
 
 
-@pytest.mark.parametrize(
+@every(
     ("link", "address"),
     [
         ('</x?cursor=a>; rel="next"', "/x?cursor=a"),
@@ -104,7 +105,7 @@ def test_the_next_link_is_found(link, address):
     assert next_link(Reply(status=200, headers={"link": link})) == address
 
 
-@pytest.mark.parametrize(
+@every(
     ("address", "cursor"),
     [
         ("/x?limit=5&cursor=abc", "abc"),
@@ -121,7 +122,7 @@ def test_the_cursor_is_taken_from_any_address(address, cursor):
     assert cursor_in(address) == cursor
 
 
-@pytest.mark.parametrize(
+@every(
     ("body", "text"),
     [
         (b'{"title": "T", "detail": "D"}', "D"),
@@ -150,7 +151,7 @@ def test_a_flood_of_field_errors_is_cut():
     assert all(len(message) <= 300 for messages in found.facts["fields"].values() for message in messages)
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 99_999, b"1" + b"0" * 5000])
+@every("body", [b"", b"{", b"\xff", b"[" * 99_999, b"1" + b"0" * 5000])
 def test_what_is_not_json_is_a_protocol_error_without_its_text(body):
     with pytest.raises(OctopiaProtocolError) as raised:
         read_json(Reply(status=200, body=body), "GET /x")

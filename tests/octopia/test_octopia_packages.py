@@ -17,6 +17,7 @@ from octopus_soap.octopia import (
     plan_offer_package,
 )
 from octopus_soap.octopia.fake import FakeAnswer, bad_gateway, dropped, json_answer, problem
+from tests.every import every
 
 
 def stock(*numbers: int) -> list[OfferUpdate]:
@@ -52,7 +53,7 @@ def test_an_update_carries_only_what_changes():
     assert OfferUpdate(seller_external_reference="A", price=Decimal(1), taxes=()).body()["price"]["taxes"] == []
 
 
-@pytest.mark.parametrize(
+@every(
     "bad",
     [
         {},
@@ -78,7 +79,7 @@ def test_an_update_that_could_do_harm_is_refused(bad):
         OfferUpdate(**({"seller_external_reference": "A"} | bad))
 
 
-@pytest.mark.parametrize(("code", "value"), [("", Decimal(1)), ("VAT", Decimal(-1)), ("VAT", 0.2)])
+@every(("code", "value"), [("", Decimal(1)), ("VAT", Decimal(-1)), ("VAT", 0.2)])
 def test_a_tax_that_could_do_harm_is_refused(code, value):
     with pytest.raises(OctopiaInputError):
         Tax(code, value)
@@ -89,9 +90,7 @@ def test_a_reference_that_stands_twice_is_refused_because_both_would_be_rejected
         plan(1, 2, 1)
 
 
-@pytest.mark.parametrize(
-    ("numbers", "channel"), [((), "CDISFR"), (range(50_001), "CDISFR"), ((1,), ""), ((1,), "a\nb")]
-)
+@every(("numbers", "channel"), [((), "CDISFR"), (range(50_001), "CDISFR"), ((1,), ""), ((1,), "a\nb")])
 def test_a_package_of_no_or_too_many_updates_or_no_channel_is_refused(numbers, channel):
     with pytest.raises(OctopiaInputError):
         plan_offer_package(stock(*numbers), sales_channel_id=channel)

@@ -1,10 +1,9 @@
 """The retry decision, as a pure function."""
 
-import pytest
-
 from octopus_soap._http import retry_after
 from octopus_soap.octopia import OctopiaConnectError, OctopiaTlsError, RetryPolicy
 from octopus_soap.octopia.effects import Reply
+from tests.every import every
 
 
 def most(low: float, high: float) -> float:
@@ -21,12 +20,12 @@ def test_pauses_are_drawn_up_to_a_doubling_bound_and_a_cap():
     assert policy.pause(1, 0, reply(503), lambda low, high: low) == 0
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422, 500, 200])
+@every("status", [400, 401, 403, 404, 409, 422, 500, 200])
 def test_answers_that_will_not_change_are_not_repeated(status):
     assert RetryPolicy().pause(1, 0, reply(status), most) is None
 
 
-@pytest.mark.parametrize("status", [429, 502, 503, 504])
+@every("status", [429, 502, 503, 504])
 def test_answers_that_say_later_are_repeated(status):
     assert RetryPolicy().pause(1, 0, reply(status), most) == 0.5
 
@@ -48,7 +47,7 @@ def test_an_untrusted_certificate_is_not_tried_again():
     assert RetryPolicy().pause(1, 0, OctopiaConnectError("x"), most) == 0.5
 
 
-@pytest.mark.parametrize(
+@every(
     ("headers", "seconds"),
     [
         ({"retry_after": "7"}, 7.0),

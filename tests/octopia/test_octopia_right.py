@@ -30,6 +30,7 @@ from octopus_soap.octopia.effects import Send, Sleep
 from octopus_soap.octopia.exchange import Exchange
 from octopus_soap.octopia.fake import FakeAnswer, bad_gateway, json_answer, problem, too_many
 from octopus_soap.octopia.operations import Operations
+from tests.every import every
 
 
 def ids(orders) -> list[str]:
@@ -352,7 +353,7 @@ def test_an_upsert_makes_an_offer_and_a_delete_takes_it_out(call, service):
     assert [p.kind for p in service.packages.values()] == ["Upsert", "Delete"]
 
 
-@pytest.mark.parametrize(
+@every(
     "changes",
     [
         {"gtin": None},

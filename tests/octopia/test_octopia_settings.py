@@ -7,6 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from octopus_soap.octopia import API_URL, TOKEN_URL, OctopiaConfigError, OctopiaSettings, RetryPolicy
+from tests.every import every
 
 
 def test_the_defaults_are_the_documented_addresses():
@@ -19,7 +20,7 @@ def test_the_defaults_are_the_documented_addresses():
     assert settings.subscription_key is None
 
 
-@pytest.mark.parametrize("off", [False, None, 0, 1, "", "0", "false", " No ", "off", ssl._create_unverified_context()])
+@every("off", [False, None, 0, 1, "", "0", "false", " No ", "off", ssl._create_unverified_context()])
 def test_verification_cannot_be_turned_off(off):
     with pytest.raises(OctopiaConfigError, match="CA bundle"):
         OctopiaSettings(verify=off)
@@ -52,7 +53,7 @@ def test_a_bundle_that_is_missing_or_empty_is_refused(tmp_path):
         OctopiaSettings(verify=empty).ssl_context()
 
 
-@pytest.mark.parametrize(
+@every(
     ("url", "right"),
     [
         (
@@ -71,7 +72,7 @@ def test_a_retired_address_is_refused_with_the_right_one_named(url, right):
     assert right in str(raised.value)
 
 
-@pytest.mark.parametrize(
+@every(
     "url",
     [
         "http://auth.octopia-io.net/token",
@@ -92,9 +93,7 @@ def test_an_address_that_must_not_see_credentials_is_refused(url):
         OctopiaSettings(token_url=url)
 
 
-@pytest.mark.parametrize(
-    "url", ["http://127.0.0.1:1/x", "http://localhost/x", "http://[::1]:5/x", "https://auth.octopia.com/x"]
-)
+@every("url", ["http://127.0.0.1:1/x", "http://localhost/x", "http://[::1]:5/x", "https://auth.octopia.com/x"])
 def test_loopback_and_other_https_hosts_are_accepted(url):
     assert OctopiaSettings(token_url=url).token_url == url
 
@@ -107,7 +106,7 @@ def test_the_environment_is_read():
     assert settings.language == "fr-FR"
 
 
-@pytest.mark.parametrize(
+@every(
     "bad",
     [
         {"connect_seconds": 0},
@@ -126,7 +125,7 @@ def test_a_plain_subscription_key_is_wrapped():
     assert "canary" not in repr(OctopiaSettings(subscription_key="canary"))
 
 
-@pytest.mark.parametrize("bad", [{"attempts": 0}, {"base_seconds": -1}, {"total_seconds": float("nan")}])
+@every("bad", [{"attempts": 0}, {"base_seconds": -1}, {"total_seconds": float("nan")}])
 def test_an_odd_retry_policy_is_refused(bad):
     with pytest.raises(OctopiaConfigError):
         RetryPolicy(**bad)

@@ -27,6 +27,7 @@ from octopus_soap.octopia.exchange import Exchange, read_grant, scrubber, token_
 from octopus_soap.octopia.fake import bad_gateway, problem, too_many
 from octopus_soap.octopia.operations import Operations
 from octopus_soap.octopia.tokens import Flight, Grant, Lead, Token, TokenKey
+from tests.every import every
 
 CROWD = 200
 PLAIN = scrubber(())
@@ -389,7 +390,7 @@ def test_a_token_that_replaced_a_refused_one_is_kept_for_a_minute(cache, timer):
 # -- the request and its answer -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@every(
     ("client_id", "secret"), [("Some Shop Ltd", 'a&b=c+d%/é"'), ("shop@example.com", "s p a c e"), ("plain-id", "%zz")]
 )
 def test_the_form_holds_exactly_the_three_documented_fields_encoded(client_id, secret):
@@ -405,7 +406,7 @@ def test_the_form_holds_exactly_the_three_documented_fields_encoded(client_id, s
     }
 
 
-@pytest.mark.parametrize(
+@every(
     ("sent", "lifetime"),
     [
         ("7200", 7200),
@@ -427,7 +428,7 @@ def test_an_odd_expires_in_reads_as_unknown(sent, lifetime):
     assert read_grant(Reply(status=200, body=body.encode()), PLAIN).lifetime == lifetime
 
 
-@pytest.mark.parametrize(
+@every(
     "body",
     [
         b"",
@@ -445,7 +446,7 @@ def test_a_success_without_a_usable_token_is_a_protocol_error(body):
         read_grant(Reply(status=200, body=body), PLAIN)
 
 
-@pytest.mark.parametrize(
+@every(
     ("status", "body", "error", "text"),
     [
         (401, b'{"error": "invalid_client", "error_description": "Bad secret"}', TokenRefusedError, "Bad secret"),

@@ -29,6 +29,7 @@ from octopus_soap.octopia import (
 from octopus_soap.octopia.effects import Reply
 from octopus_soap.octopia.exchange import read_json
 from octopus_soap.octopia.fake import FakeAnswer, json_answer
+from tests.every import every
 
 TOKEN = b'{"access_token": "eyJfake.raw.token", "expires_in": 7200}'
 SELLER = b'{"seller_id": 55501, "shop_name": "Shop"}'
@@ -221,7 +222,7 @@ def test_a_write_answered_with_damaged_compression_is_an_unknown_outcome(call, s
 # -- charset --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@every(
     ("kind", "body"),
     [
         ("application/json", '"CAFÉ"'.encode()),
@@ -236,7 +237,7 @@ def test_a_byte_order_mark_wins_then_the_charset_named(kind, body):
     assert read_json(Reply(status=200, headers={"content-type": kind}, body=body), "x") == "CAFÉ"
 
 
-@pytest.mark.parametrize(
+@every(
     ("kind", "body"),
     [
         ("application/json; charset=iso-8859-1", '"CAFÉ"'.encode()),  # utf-8 in truth?
@@ -276,7 +277,7 @@ PROXIES = {
 }
 
 
-@pytest.mark.parametrize("name", PROXIES)
+@every("name", PROXIES)
 def test_a_proxy_that_cannot_be_used_is_an_error_that_names_its_variable(name):
     from octopus_soap.octopia import OctopiaConfigError
 
@@ -293,7 +294,7 @@ def test_a_socks_proxy_without_its_library_says_what_to_install(monkeypatch):
         OctopiaSettings().proxy_of("https://api.example/x", {"ALL_PROXY": "socks5://127.0.0.1:1"})
 
 
-@pytest.mark.parametrize(
+@every(
     ("no_proxy", "url", "used"),
     [
         ("", "https://api.example/x", True),

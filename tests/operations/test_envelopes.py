@@ -20,6 +20,7 @@ from octopus_soap.emulator import MutateReply
 from octopus_soap.errors import ApiStatusError
 from octopus_soap.operations import OPERATIONS
 from tests.engine.stepping import DATA, TEMPURI, Steps, context, ok, step
+from tests.every import every
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +72,7 @@ def test_an_event_of_a_request_has_it(service: Emulator) -> None:
     assert finished.info.envelope == APIResult("Success", "", 0)
 
 
-@pytest.mark.parametrize("status", ["Success", "Failure"])
+@every("status", ["Success", "Failure"])
 def test_a_rejection_keeps_what_its_answer_carried(status: str) -> None:
     row = "<a:ErrorMessage>card refused</a:ErrorMessage><a:Result>false</a:Result>"
     error = rejection("SubmitOrder", OrderSubmit(order_id="1"), row, status, data="the card")

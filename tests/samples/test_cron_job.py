@@ -14,6 +14,7 @@ import pytest
 
 from octopus_soap.emulator import Hang, Reset, Status
 from samples import cron_job
+from tests.every import every
 
 SAMPLE = Path(__file__).parents[2] / "samples" / "cron_job.py"
 UPDATE = "UpdateItemQuantityAndPriceList"
@@ -131,7 +132,7 @@ def test_the_demo_runs():
     assert "acknowledged 2" in said
 
 
-@pytest.mark.parametrize("words", [[], ["--demo", "file.csv"]])
+@every("words", [[], ["--demo", "file.csv"]])
 def test_a_command_line_that_cannot_be_meant_is_refused(words):
     with pytest.raises(SystemExit) as raised:
         cron_job.main(words)

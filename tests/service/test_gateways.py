@@ -28,6 +28,7 @@ from octopus_soap._http import CA_VARIABLES
 from octopus_soap.models import OrderSubmit
 from tests.awaited import AwaitedClient
 from tests.certificates import write_certificate
+from tests.every import every
 from tests.faults.raw_servers import CREDENTIALS, EXISTS, RawServer, http, raw_server, read_request
 
 if TYPE_CHECKING:
@@ -241,7 +242,7 @@ def test_a_login_that_is_refused_twice_is_no_answer_and_nothing_was_done() -> No
     assert len(seen) == 2
 
 
-@pytest.mark.parametrize(
+@every(
     "second",
     [None, http(b"<html/>", "502 X"), http(EXISTS[:40]), b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n<s:Env"],
     ids=["closed", "a proxy's error", "half an envelope", "broken off"],

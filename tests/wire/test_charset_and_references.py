@@ -14,6 +14,7 @@ from octopus_soap.models.declarations import RowsOf
 from octopus_soap.wire.codec import Codec
 from octopus_soap.wire.decode import Reply
 from octopus_soap.wire.redact import Redactor
+from tests.every import every
 
 NAMESPACES = (
     'xmlns:z="http://schemas.microsoft.com/2003/10/Serialization/" xmlns:i="http://www.w3.org/2001/XMLSchema-instance" '
@@ -66,7 +67,7 @@ READ = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("bytes_in", "declared", "content_type"), READ)
+@every(("bytes_in", "declared", "content_type"), READ)
 def test_a_reply_is_read_in_the_charset_it_is_in(bytes_in: str, declared: str, content_type: str) -> None:
     assert [row.value.sku for row in rows(page(ITEM * 3, encoding=declared).encode(bytes_in), content_type)] == [
         "CAFÉ"
@@ -88,7 +89,7 @@ REFUSED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("bytes_in", "declared", "content_type"), REFUSED)
+@every(("bytes_in", "declared", "content_type"), REFUSED)
 def test_a_charset_that_cannot_be_decided_is_never_another_text(
     bytes_in: str, declared: str, content_type: str
 ) -> None:
@@ -111,7 +112,7 @@ REFERENCES = {
 }
 
 
-@pytest.mark.parametrize("name", REFERENCES)
+@every("name", REFERENCES)
 def test_references_are_resolved(name: str) -> None:
     found = orders(f"<OrderResponseItem><OrderID>1</OrderID>{REFERENCES[name]}</OrderResponseItem>")
     assert (found[0].value.bill.city, found[0].value.ship.city) == ("Oslo", "Oslo")
@@ -141,8 +142,8 @@ ARRIVING = {
 }
 
 
-@pytest.mark.parametrize("name", ARRIVING)
-@pytest.mark.parametrize("size", [700, 5_000])
+@every("name", ARRIVING)
+@every("size", [700, 5_000])
 def test_references_to_what_came_long_before_are_resolved_in_a_stream_too(name: str, size: int) -> None:
     encoding = 'xmlns:c="http://schemas.xmlsoap.org/soap/encoding/" xmlns:z='
     body = page(ARRIVING[name], "GetOrderList").replace("xmlns:z=", encoding).encode()
@@ -168,7 +169,7 @@ LOST = {
 }
 
 
-@pytest.mark.parametrize("name", LOST)
+@every("name", LOST)
 def test_a_reference_that_leads_nowhere_fails_its_record_alone(name: str) -> None:
     found = orders(
         f"<OrderResponseItem><OrderID>1</OrderID>{LOST[name]}</OrderResponseItem>"
@@ -185,8 +186,8 @@ def test_nested_references_do_not_grow_without_bound() -> None:
         orders(f'{levels}<a id="n9">x</a>')
 
 
-@pytest.mark.parametrize("space", [" ", "\n  ", ""])
-@pytest.mark.parametrize("times", [1, 40])  # read from the tree, and by the compiled readers
+@every("space", [" ", "\n  ", ""])
+@every("times", [1, 40])  # read from the tree, and by the compiled readers
 def test_white_space_inside_a_nil_member_is_nil(space: str, times: int) -> None:
     row = (
         f'<InventoryItem><Sku>A</Sku><Description i:nil="true">{space}</Description><Price i:nil="1">{space}</Price>'

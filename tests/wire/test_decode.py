@@ -354,7 +354,7 @@ def test_a_reply_cut_at_any_byte_raises(model: type[WireModel]) -> None:
                 decode(body[:end], reads)
 
 
-@pytest.mark.parametrize("operation", ["SetDownloadOrderConfirm", "SetDownloadSplitOrderConfirm"])
+@every("operation", ["SetDownloadOrderConfirm", "SetDownloadSplitOrderConfirm"])
 def test_a_void_reply_cut_at_any_byte_but_the_first_raises(operation: str) -> None:
     body = (
         f'<s:Envelope xmlns:s="{SOAP}"><s:Body><{operation}Response xmlns="{TEMPURI}"/></s:Body></s:Envelope>'.encode()
@@ -373,7 +373,7 @@ def test_a_large_reply_cut_at_any_percent_raises() -> None:
             decode(body[: len(body) * percent // 100], RowsOf(InventoryItem))
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "iso-8859-1"])
+@every("encoding", ["utf-16", "iso-8859-1"])
 def test_a_reply_in_another_encoding_cut_anywhere_raises(encoding: str) -> None:
     text = reply([rendered(InventoryItem(sku="é"), "InventoryItem")]).decode()
     body = f'<?xml version="1.0" encoding="{encoding}"?>{text}'.encode(encoding)
@@ -564,7 +564,7 @@ def test_every_bad_member_of_a_record_is_named_not_only_the_first() -> None:
     ]
 
 
-@pytest.mark.parametrize("wrong", ["<a:Price><a:X>1</a:X></a:Price>", "<a:FieldLocks>text</a:FieldLocks>"])
+@every("wrong", ["<a:Price><a:X>1</a:X></a:Price>", "<a:FieldLocks>text</a:FieldLocks>"])
 def test_structure_and_text_in_each_others_place_fail_the_record(wrong: str) -> None:
     body = reply([rendered(InventoryItem(sku="A"), "InventoryItem")]).decode()
     (row,) = decode(

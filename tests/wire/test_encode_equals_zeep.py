@@ -239,7 +239,7 @@ def test_money_is_written_plain_with_its_scale(value: Any, text: str) -> None:
     assert f"<Price>{text}</Price>" in row(InventoryItem(price=value))
 
 
-@pytest.mark.parametrize(("suffix", "text"), [("Z", "2026-03-04T04:30:00.250000Z"), ("", "2026-03-04T04:30:00.250000")])
+@every(("suffix", "text"), [("Z", "2026-03-04T04:30:00.250000Z"), ("", "2026-03-04T04:30:00.250000")])
 def test_times_are_written_in_utc_never_with_an_offset(suffix: str, text: str) -> None:
     codec = Codec(CONTRACT, Redactor([]), UTC, suffix)
     item = InventoryItem(sale_start_date=datetime.fromisoformat("2026-03-04T10:00:00.250+05:30"))

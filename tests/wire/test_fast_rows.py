@@ -300,7 +300,7 @@ def test_rows_in_other_places_of_the_reply_read_the_same(learned, body):
     assert_same(read(learned, body), read(TREE, body))
 
 
-@pytest.mark.parametrize(
+@every(
     "change",
     [
         lambda body: b'<?xml version="1.0" encoding="iso-8859-1"?>' + body,
@@ -489,7 +489,7 @@ REPLIES = [
 ]
 
 
-@pytest.mark.parametrize("model", [m for m in REPLIES if m is not models.OrderCriteria], ids=lambda m: m.__name__)
+@every("model", [m for m in REPLIES if m is not models.OrderCriteria], ids=lambda m: m.__name__)
 def test_every_model_of_a_reply_is_checked_by_its_readers_alone(model: type[WireModel]) -> None:
     """A model that grows a validator is validated by pydantic from then on; then this test asks whether that was meant."""
     assert is_plain(model)
@@ -548,7 +548,7 @@ class Lists(Plain):
     parts: list[ChecksAField] | None = member("Parts")
 
 
-@pytest.mark.parametrize(
+@every(
     "model",
     [ChecksAField, ChecksAll, Annotates, Strips, Defaults, Requires, Remembers, Nests, Lists],
     ids=lambda m: m.__name__,
