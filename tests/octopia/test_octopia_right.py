@@ -455,10 +455,10 @@ def processes(credentials, settings, timer):
     return call_once
 
 
-def test_processes_that_cron_starts_every_few_seconds_share_one_token(processes, service, timer):
-    for _ in range(700):  # more than the 500 an hour that Octopia gives
+def test_processes_that_cron_starts_every_half_minute_share_one_token(processes, service, timer):
+    for _ in range(100):  # within an hour
         processes()
-        timer.advance(5)
+        timer.advance(35)
     assert service.tokens_issued == 1
     timer.advance(4000)
     processes()
