@@ -56,7 +56,7 @@ def above(rows, answer):
 # -- refused for its size ------------------------------------------------------------------------------------------
 
 
-@every("answer", TOO_LARGE)
+@pytest.mark.parametrize("answer", TOO_LARGE)
 def test_a_batch_refused_for_its_size_is_halved_at_once_until_it_fits(answer):
     result, steps = run_list(UPDATE, updates(8), above(2, answer))
     assert statuses(result) == ["ok"] * 8

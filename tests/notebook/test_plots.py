@@ -92,7 +92,7 @@ def test_a_chart_returns_its_axes_with_title_and_units(name: str) -> None:
     assert dict(mpl.rcParams) == before
 
 
-@every("name", DRAWN)
+@pytest.mark.parametrize("name", DRAWN)
 def test_a_chart_draws_on_the_axes_it_is_given(name: str) -> None:
     _, given = plt.subplots()
     assert DRAWN[name](ax=given) is given
