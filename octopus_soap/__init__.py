@@ -69,6 +69,8 @@ if TYPE_CHECKING:
         DriftSeen,
         Event,
         ItemRejected,
+        RateStoreBack,
+        RateStoreLost,
         RequestFinished,
         RequestStarted,
         RetryScheduled,
@@ -101,8 +103,8 @@ _HOMES = {
         "RejectedError TimedOutError TransportError UnverifiedContractError"
     ),
     "observe.events": (
-        "BatchDone BreakerClosed BreakerOpened DriftSeen Event ItemRejected RequestFinished RequestStarted "
-        "RetryScheduled log_events"
+        "BatchDone BreakerClosed BreakerOpened DriftSeen Event ItemRejected RateStoreBack RateStoreLost "
+        "RequestFinished RequestStarted RetryScheduled log_events"
     ),
     "observe.health": "Health HealthStage",
     "models": (
@@ -178,6 +180,8 @@ __all__ = [
     "PushRefusedError",
     "QuantityInfoResponse",
     "RateLimitedError",
+    "RateStoreBack",
+    "RateStoreLost",
     "RejectedError",
     "Removal",
     "RequestFinished",

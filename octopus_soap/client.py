@@ -330,7 +330,9 @@ class OctopusClient(_Client, BlockingSurface):
         from octopus_soap.transport.blocking import BlockingDriver  # noqa: PLC0415 - see above
         from octopus_soap.transport.connections import Connections  # noqa: PLC0415 - see above
 
-        self._driver = BlockingDriver(self.settings, Connections(self.settings, self._session))
+        self._driver = BlockingDriver(
+            self.settings, Connections(self.settings, self._session, self._observer.rate_store)
+        )
         self._zeep: zeep.Client | None = None
 
     def _run(self, flow: Flow[T]) -> T:
@@ -442,7 +444,7 @@ class AsyncOctopusClient(_Client, AsyncSurface):
     """
 
     def _connect(self) -> None:
-        self._driver = _async_driver(self.settings)
+        self._driver = _async_driver(self.settings, self._observer.rate_store)
 
     async def _run(self, flow: Flow[T]) -> T:
         return await self._driver.run(next(self._in_time(iter((flow,)))))
@@ -502,7 +504,7 @@ class AsyncOctopusClient(_Client, AsyncSurface):
         await self.aclose()
 
 
-def _async_driver(settings: OctopusSettings) -> AsyncDriver:
+def _async_driver(settings: OctopusSettings, report: Callable[[Exception | None], object]) -> AsyncDriver:
     with needed("AsyncOctopusClient", "async", "httpx"):
         from octopus_soap.transport.asynchronous import AsyncConnections, AsyncDriver  # noqa: PLC0415 - needs the extra
-    return AsyncDriver(settings, AsyncConnections(settings))
+    return AsyncDriver(settings, AsyncConnections(settings, report))

@@ -23,7 +23,7 @@ from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
@@ -165,6 +165,8 @@ class OctopusSettings(BaseModel):
     """Most connections of one client, and so most requests and batches of a read at once."""
     max_requests_per_second: Annotated[float, Field(ge=0.001, le=10_000, allow_inf_nan=False)] | None = None
     """Most requests that one client starts per second, evenly spaced, with retries and pings. Default: no limit."""
+    rate_limit_store: SecretStr | None = None
+    """URL of a Redis that keeps `max_requests_per_second` for all processes of the account, such as `redis://host/0`."""
     parallel_writes: Annotated[int, Field(ge=1, le=256)] = 1
     """Batches of a write sent at once."""
     batch_sizes: dict[str, int] = Field(default_factory=dict[str, int])
@@ -284,6 +286,20 @@ class OctopusSettings(BaseModel):
             raise ValueError("must be printable ASCII text without spaces around it, to fit an HTTP header")
         return value
 
+    @field_validator("rate_limit_store")
+    @classmethod
+    def _is_a_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        try:
+            parts = urlsplit(value.get_secret_value())
+            fits = parts.scheme in {"redis", "rediss"} and _is_server(parts) and bool(parts.hostname)
+        except ValueError:
+            fits = False
+        if not fits and not value.get_secret_value().startswith("unix:///"):
+            raise ValueError("must be redis://HOST:PORT/DATABASE, rediss://... or unix:///PATH")
+        return value
+
     @field_validator("client_label")
     @classmethod
     def _is_printable(cls, value: str) -> str:
@@ -347,6 +363,8 @@ class OctopusSettings(BaseModel):
     @model_validator(mode="after")
     def _safe_endpoint(self) -> Self:
         _check_endpoint(self.endpoint, insecure=self.allow_insecure)
+        if self.rate_limit_store is not None and self.max_requests_per_second is None:
+            raise ValueError("rate_limit_store: keeps a rate; set max_requests_per_second too")
         return self
 
     def _repr_html_(self) -> str:
@@ -388,7 +406,12 @@ class OctopusSettings(BaseModel):
 
     def secrets(self) -> list[str]:
         """Return the values to mask wherever they appear."""
-        return [self.authtoken.get_secret_value(), self.accessid.get_secret_value(), self.sent_account_id]
+        found = [self.authtoken.get_secret_value(), self.accessid.get_secret_value(), self.sent_account_id]
+        if self.rate_limit_store is not None and (
+            password := urlsplit(self.rate_limit_store.get_secret_value()).password
+        ):
+            found += [password, unquote(password)]
+        return found
 
 
 class IsolatedSettings(OctopusSettings):

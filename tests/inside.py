@@ -45,6 +45,11 @@ def limiter_of(client: Any) -> Any:
     return connections.here().turns if hasattr(connections, "here") else connections.turns
 
 
+def ask_store_again(client: Any) -> None:
+    """Let the pause be over after which a rate's store that was away is asked again."""
+    limiter_of(client).line.pace._ask_at = 0.0
+
+
 def pace_by(client: Any, limiter: Callable[..., Any], clock: Any, pause: Any) -> None:
     """Let the client's limiter run on a clock moved by hand."""
     connections = connections_of(client)

@@ -98,6 +98,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "pytest": ("testing",),
     "dotenv": ("settings",),
     "sniffio": ("transport",),
+    "redis": ("transport",),
     "pandas": ("tables",),
     "polars": ("tables",),
     "pyarrow": ("tables",),

@@ -392,6 +392,8 @@ def _check(name: str, endpoint: str, merchantname: str, settings: Mapping[str, A
     """Refuse settings that no client could be made of, before they are stored."""
     from octopus_soap.settings import IsolatedSettings  # noqa: PLC0415 - see `settings_of`
 
+    if "@" in str(settings.get("rate_limit_store", "")):
+        raise ConfigError(f"{name}: rate_limit_store has a password, which would be stored in clear: use one without")
     if own := sorted(_OWN & set(settings)):
         raise ConfigError(f"{name}: {', '.join(own)} is not part of the settings; set it for itself")
     placeholder = dict.fromkeys(SECRETS, "not-the-secret")

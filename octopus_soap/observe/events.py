@@ -108,6 +108,38 @@ class BreakerClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class RateStoreLost:
+    """The store of the shared rate limit cannot be reached: this process keeps the rate by itself until it can be.
+
+    Attributes:
+        error: class name of the reason, such as `ConnectionError`.
+        operation: empty: it is of no single request.
+        request_id: empty.
+        client_label: the label of the client; empty if it has none.
+    """
+
+    error: str
+    operation: str = ""
+    request_id: str = ""
+    client_label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RateStoreBack:
+    """The store of the shared rate limit answers again.
+
+    Attributes:
+        operation: empty: it is of no single request.
+        request_id: empty.
+        client_label: the label of the client; empty if it has none.
+    """
+
+    operation: str = ""
+    request_id: str = ""
+    client_label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RequestFinished:
     """A SOAP request ended, with all its attempts.
 
@@ -199,6 +231,8 @@ Event: TypeAlias = (
     | RetryScheduled
     | BreakerOpened
     | BreakerClosed
+    | RateStoreLost
+    | RateStoreBack
     | RequestFinished
     | DriftSeen
     | ItemRejected
@@ -252,10 +286,11 @@ def log_events(logger: logging.Logger | None = None, level: int = logging.INFO) 
         if to.isEnabledFor(wanted):
             facts = {f"octopus_{name}": value for name, value in _facts(event).items()}
             extra = {"octopus_event": type(event).__name__, **facts}
+            words = f"{event.operation} {text}" if event.operation else text
             if event.client_label:
-                to.log(wanted, "%s: %s %s", event.client_label, event.operation, text, extra=extra)
+                to.log(wanted, "%s: %s", event.client_label, words, extra=extra)
             else:
-                to.log(wanted, "%s %s", event.operation, text, extra=extra)
+                to.log(wanted, "%s", words, extra=extra)
 
     return hook
 
@@ -264,6 +299,8 @@ _WARNINGS: dict[type, str] = {
     RetryScheduled: "is repeated",
     BreakerOpened: "opened the circuit breaker",
     BreakerClosed: "closed the circuit breaker",
+    RateStoreLost: "the rate limit store cannot be reached",
+    RateStoreBack: "the rate limit store answers again",
     DriftSeen: "answered with unknown members",
     ItemRejected: "rejected an item",
 }

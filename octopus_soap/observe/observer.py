@@ -53,6 +53,7 @@ class Counters:
         sent_bytes: request bodies that left or may have left, each attempt counted.
         received_bytes: reply bodies, decompressed.
         breaker_opened: times the circuit breaker opened.
+        rate_store_lost: times the store of the shared rate limit could no longer be reached.
     """
 
     requests: int
@@ -67,6 +68,7 @@ class Counters:
     sent_bytes: int
     received_bytes: int
     breaker_opened: int = 0
+    rate_store_lost: int = 0
 
     def _repr_html_(self) -> str:
         from octopus_soap import display  # noqa: PLC0415 - only a notebook asks
@@ -91,7 +93,7 @@ class Tally:
         self._lock = threading.Lock()
         self._begun = self._requests = self._attempts = self._retries = 0
         self._batches = self._rejections = self._sent = self._received = 0
-        self._breaker_opened = 0
+        self._breaker_opened = self._store_lost = 0
         self._failures: Counter[str] = Counter()
         self._items: Counter[str] = Counter()
         self._drift: Counter[str] = Counter()
@@ -112,6 +114,11 @@ class Tally:
         """The circuit breaker opened."""
         with self._lock:
             self._breaker_opened += 1
+
+    def lost_store(self) -> None:
+        """The store of the rate limit cannot be reached."""
+        with self._lock:
+            self._store_lost += 1
 
     def finished(
         self, *, attempts: int, sent: int, received: int, failure: str | None, drift: Mapping[str, int]
@@ -159,6 +166,7 @@ class Tally:
                 sent_bytes=self._sent,
                 received_bytes=self._received,
                 breaker_opened=self._breaker_opened,
+                rate_store_lost=self._store_lost,
             )
 
     def after_fork(self) -> None:
@@ -278,6 +286,24 @@ class ClientObserver:
                 self._hook(BreakerClosed(info.operation, info.request_id, self._label))
             else:
                 self._hook(BreakerOpened(info.operation, info.request_id, type(error).__name__, self._label))
+
+    def rate_store(self, error: Exception | None) -> None:
+        """The store of the rate limit cannot be reached because of *error*, or can be again."""
+        if error is not None:
+            self.tally.lost_store()
+            reason = self._redact(f"{type(error).__name__}: {error}")
+            logger.warning(
+                "rate_limit_store cannot be reached, so this process keeps max_requests_per_second by itself: %s",
+                reason,
+            )
+        if self._hook is not None:
+            from octopus_soap.observe.events import RateStoreBack, RateStoreLost  # noqa: PLC0415 - only a hook needs events
+
+            self._hook(
+                RateStoreBack(client_label=self._label)
+                if error is None
+                else RateStoreLost(type(error).__name__, client_label=self._label)
+            )
 
     def finished(self, trace: RequestTrace, /) -> None:
         """A request ended."""

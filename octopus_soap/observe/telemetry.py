@@ -23,6 +23,7 @@ account ids or texts of the service; those of metrics have few values.
 | `octopus_soap.rejections` | {item} | |
 | `octopus_soap.drift`: unknown members of answers | {member} | |
 | `octopus_soap.breaker_opened`: openings of a circuit breaker | {opening} | |
+| `octopus_soap.rate_store_lost`: losses of the store of a shared rate, without `rpc.method` | {loss} | |
 
 The span's parent is the one that is current where the call is made: in the caller's thread, in the threads of a call of
 several batches, in a task. While the request runs, its span is the current one: spans of an HTTP instrumentation
@@ -42,6 +43,8 @@ from octopus_soap.observe.events import (
     BreakerOpened,
     DriftSeen,
     ItemRejected,
+    RateStoreBack,
+    RateStoreLost,
     RequestFinished,
     RequestStarted,
     RetryScheduled,
@@ -106,6 +109,9 @@ class OpenTelemetryEvents:
         self._breaker = meter.create_counter(
             "octopus_soap.breaker_opened", "{opening}", "Times a circuit breaker opened."
         )
+        self._store_lost = meter.create_counter(
+            "octopus_soap.rate_store_lost", "{loss}", "Times the store of a shared rate limit could not be reached."
+        )
         self._open: dict[str, _Open] = {}
         self._lock = threading.Lock()
 
@@ -126,6 +132,8 @@ class OpenTelemetryEvents:
                 self._rejections.add(1, {"rpc.method": method})
             case BreakerOpened() | BreakerClosed():
                 self._switched(event, method)
+            case RateStoreLost() | RateStoreBack():
+                self._store_lost.add(isinstance(event, RateStoreLost))
             case DriftSeen():
                 self._drift.add(sum(event.members.values()), {"rpc.method": method})
 

@@ -57,7 +57,7 @@ from octopus_soap.errors import (
 )
 from octopus_soap.transport.connections import through_proxy
 from octopus_soap.transport.framing import Framing, FramingError, oversized, unreadable
-from octopus_soap.transport.limiter import RateLimiter, TaskLimiter, stopped, timed, yield_gil
+from octopus_soap.transport.limiter import PAUSING, RateLimiter, TaskLimiter, stopped, timed, yield_gil
 from octopus_soap.wire.decode import Reply
 from octopus_soap.wire.readers import yield_hook
 
@@ -66,6 +66,7 @@ if TYPE_CHECKING:
 
     from octopus_soap.engine.effects import Tap
     from octopus_soap.settings import OctopusSettings
+    from octopus_soap.transport.limiter import Report
 
 
 def ssl_context(settings: OctopusSettings) -> ssl.SSLContext:
@@ -179,9 +180,14 @@ class _Loop:
         _guard(self.http)
         # A loop that shuts down closes the asynchronous generators begun in it: so no socket outlives its loop, where
         # `aclose` was not awaited.
-        self._closing = _closes_with_its_loop(self.http)
+        self._closing = _closes_with_its_loop(self)
         with contextlib.suppress(StopIteration):
             anext(self._closing).send(None)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.http.aclose()
+        await self.turns.close()
 
     async def drop_idle(self) -> None:
         """Close the idle connections: one was found closed by the service, so the others may be closed too."""
@@ -193,18 +199,18 @@ class _Loop:
                 await connection.aclose()
 
 
-async def _closes_with_its_loop(http: httpx.AsyncClient) -> AsyncGenerator[None]:
+async def _closes_with_its_loop(here: _Loop) -> AsyncGenerator[None]:
     try:
         yield
     finally:
-        await http.aclose()
+        await here.close()
 
 
 class AsyncConnections:
     """The connections of one client, shared by its views."""
 
-    def __init__(self, settings: OctopusSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: OctopusSettings, report: Report | None = None) -> None:
+        self._settings, self._report = settings, report
         self._loops: dict[int, _Loop] = {}
         self._closed = False
         self._begin()
@@ -242,7 +248,8 @@ class AsyncConnections:
         with self._lock:
             # Loops that ended took their sockets with them.
             self._loops = {key: other for key, other in self._loops.items() if not other.loop.is_closed()}
-            known = self._loops[id(loop)] = _Loop(self._settings, TaskLimiter(self._settings, self._pace, self._lock))
+            turns = TaskLimiter(self._settings, self._pace, self._lock, report=self._report)
+            known = self._loops[id(loop)] = _Loop(self._settings, turns)
         return known
 
     async def close(self) -> None:
@@ -253,9 +260,9 @@ class AsyncConnections:
             if known.pid != os.getpid() or known.loop.is_closed():
                 continue
             if known.loop is asyncio.get_running_loop():
-                await known.http.aclose()
+                await known.close()
             elif known.loop.is_running():
-                asyncio.run_coroutine_threadsafe(known.http.aclose(), known.loop)
+                asyncio.run_coroutine_threadsafe(known.close(), known.loop)
 
 
 def _no_loop() -> str:
@@ -394,6 +401,8 @@ class AsyncDriver:
                 await stream.aclose()
         if isinstance(answer, SendFailure) and answer.kind is FailureKind.STALE:
             await here.drop_idle()
+        if here.turns.shared and isinstance(answer, Reply) and answer.status in PAUSING:
+            await here.turns.hold(answer.headers)
         return answer
 
     async def _within(

@@ -42,7 +42,7 @@ from octopus_soap.transport.connections import (
     through_proxy,
 )
 from octopus_soap.transport.framing import oversized, unreadable
-from octopus_soap.transport.limiter import POLL_SECONDS, stopped, timed, yield_gil
+from octopus_soap.transport.limiter import PAUSING, POLL_SECONDS, stopped, timed, yield_gil
 from octopus_soap.wire.decode import Reply
 from octopus_soap.wire.readers import yield_hook
 
@@ -182,7 +182,7 @@ class BlockingDriver:
 
     # -- one exchange ------------------------------------------------------------------------------------------
 
-    def exchange(
+    def exchange(  # noqa: PLR0912 - a branch for each way an exchange can end
         self,
         exchange: Attempt,
         limit: float,
@@ -252,6 +252,8 @@ class BlockingDriver:
             if more is None:  # an open body gives its turn back when it is closed
                 turns.release()
         named = {name.lower(): value for name, value in response.headers.items()}
+        if turns.shared and response.status_code in PAUSING:
+            turns.hold(named)
         rest = None if more is None or more.ended else more
         return Reply(response.status_code, named, content, time.monotonic() - started, rest)
 

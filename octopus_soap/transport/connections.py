@@ -63,6 +63,7 @@ if TYPE_CHECKING:
 
     from octopus_soap.engine.effects import Tap
     from octopus_soap.settings import OctopusSettings
+    from octopus_soap.transport.limiter import Report
 
 
 T = TypeVar("T")
@@ -130,16 +131,20 @@ class Connections:
     Args:
         settings: limits and certificates.
         session: the caller's session, or None for one of our own per process.
+        report: called with the error if the store of the rate cannot be reached any longer, with None once it can be.
     """
 
-    def __init__(self, settings: OctopusSettings, session: requests.Session | None) -> None:
+    def __init__(
+        self, settings: OctopusSettings, session: requests.Session | None, report: Report | None = None
+    ) -> None:
         self.given, self._given_pid = session, os.getpid()
         self._settings = settings
         self._lock, self._lock_pid = threading.Lock(), os.getpid()
         self._session: requests.Session | None = None
         self._pid = 0
         self._closed = False
-        self._turns = ThreadLimiter(settings)
+        self._report = report
+        self._turns = ThreadLimiter(settings, report=report)
         self._turns_pid = os.getpid()
         self.tap: Tap | None = None
         """Wraps the flows of the client and its views: a recording, or a replay of one."""
@@ -149,7 +154,7 @@ class Connections:
         """Who may send next, in this process."""
         if self._turns_pid != os.getpid():
             # In a forked child: turns that the parent's other threads held never come back, nor does a held lock.
-            self._turns, self._turns_pid = ThreadLimiter(self._settings), os.getpid()
+            self._turns, self._turns_pid = ThreadLimiter(self._settings, report=self._report), os.getpid()
         return self._turns
 
     def _guard(self) -> threading.Lock:
@@ -211,6 +216,7 @@ class Connections:
             if self._session is not None and self._pid == os.getpid():
                 self._session.close()
             self._session = None
+            self.turns.close()
 
 
 def merged_options(session: requests.Session, settings: OctopusSettings, url: str) -> Any:

@@ -11,6 +11,9 @@ window of T seconds holds at most `T * per_second + 1` starts, however long the 
 `FairQueue` and `RateLimiter` neither wait nor read a clock. `ThreadLimiter` and `TaskLimiter` ask them, wait as long as
 the answer says, and ask again.
 
+With a store the pace is one account's for all processes: `SharedRate` says when the head of the line has to ask it,
+and what the answer means. Only the head asks, outside the lock.
+
 A request that cannot have its turn within its total limit fails before it is sent: at once where the pace alone makes
 that certain, so that no call waits for nothing.
 """
@@ -23,19 +26,22 @@ from collections import deque
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from octopus_soap._http import retry_after
 from octopus_soap.engine.effects import FailureKind, SendFailure
-from octopus_soap.errors import ConnectFailedError, TimedOutError
+from octopus_soap.errors import ConnectFailedError, RateLimitedError, TimedOutError, needed
 from octopus_soap.wire.readers import yield_hook
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import Awaitable, Callable, Generator, Mapping
 
     from octopus_soap.engine.effects import Compute
     from octopus_soap.settings import OctopusSettings
+    from octopus_soap.transport.rate_store import Grant, TaskStore, ThreadStore
 
     Pause: TypeAlias = Callable[[threading.Event, float], object]
     AsyncPause: TypeAlias = Callable[[asyncio.Event, float], Awaitable[object]]
+    Report: TypeAlias = Callable[[Exception | None], object]
 
 
 def timed(effect: Compute) -> Any:
@@ -86,6 +92,62 @@ class RateLimiter:
             return seconds
         self._next = now + self.interval
         return 0.0
+
+
+ASK = -1.0
+"""What `SharedRate.reserve` answers if the store has to be asked."""
+AWAY_SECONDS = 5.0
+"""Seconds after which a store that could not be reached is asked again."""
+_UNUSED = 1.0
+"""Seconds after which a start that was allowed and not used is void."""
+PAUSING = frozenset({429, 503})
+"""Statuses whose `Retry-After` holds for the account, and so for its other processes."""
+
+
+class SharedRate(RateLimiter):
+    """Moments that a store gives to all processes of an account; this process's own while the store is away.
+
+    Args:
+        per_second: how many a second.
+
+    Attributes:
+        moment: the store's stamp of the moment that is ours; 0 for none.
+        away: True if the store could not be reached.
+    """
+
+    __slots__ = ("_ask_at", "_go_until", "away", "moment")
+
+    def __init__(self, per_second: float | None) -> None:
+        super().__init__(per_second)
+        self.moment, self.away = 0, False
+        self._ask_at = self._go_until = float("-inf")
+
+    def wait(self, now: float, ahead: int = 0) -> float:
+        """Least seconds from *now* until a request with *ahead* others before it may start."""
+        return max(super().wait(now, ahead), self._ask_at - now + ahead * self.interval if not self.away else 0.0)
+
+    def reserve(self, now: float) -> float:
+        """Take the next moment if it has come: 0.0, the seconds to wait before asking again, or `ASK`."""
+        if now < self._go_until:
+            self.moment, self._go_until = 0, float("-inf")
+            self._next = now + self.interval  # so that the rate goes on evenly if the store goes away
+            return 0.0
+        if now < self._ask_at:
+            return super().reserve(now) if self.away else self._ask_at - now
+        return ASK
+
+    def learn(self, grant: Grant, now: float) -> None:
+        """Note the moment that the store gave: it has come, or it is to be confirmed then."""
+        self.away, self.moment = False, grant.moment
+        if grant.wait <= 0.0:
+            self._go_until = now + _UNUSED
+        else:
+            self._ask_at = now + grant.wait
+
+    def lose(self, now: float) -> None:
+        """Note that the store cannot be reached."""
+        self.away, self.moment = True, 0
+        self._ask_at = now + AWAY_SECONDS
 
 
 class Waiter:
@@ -191,13 +253,32 @@ class _Wait(NamedTuple):
     paced: bool
 
 
+class _Ask(NamedTuple):
+    """Ask the store for a moment at most *seconds* from now, or to confirm *moment*; it answers, or raises an error."""
+
+    seconds: float
+    moment: int
+
+
 class _Limiter:
-    """What threads and tasks have in common: the line, and the steps of one who waits in it."""
+    """What threads and tasks have in common: the line, and the steps of one who waits in it.
+
+    Attributes:
+        shared: True if the rate is kept in a store, which is told of pauses that the service asks for.
+    """
 
     def __init__(
-        self, settings: OctopusSettings, pace: RateLimiter, lock: threading.Lock, clock: Callable[[], float]
+        self,
+        settings: OctopusSettings,
+        pace: RateLimiter,
+        lock: threading.Lock,
+        clock: Callable[[], float],
+        report: Report | None,
     ) -> None:
         self.line = FairQueue(settings.max_connections, pace)
+        self.shared = isinstance(pace, SharedRate)
+        self._longest_pause = settings.retry_after_cap
+        self._report = report
         self._per_second = settings.max_requests_per_second
         self._lock = lock
         self._clock = clock
@@ -214,7 +295,7 @@ class _Limiter:
 
     def _steps(
         self, woken: threading.Event | asyncio.Event, limit: float, unwanted: Callable[[], bool]
-    ) -> Generator[_Wait, None, float | SendFailure]:
+    ) -> Generator[_Wait | _Ask, Grant | Exception | None, float | SendFailure]:
         """Wait in the line; the end gives the seconds waited, or why there is no turn."""
         started = self._clock()
         with self._lock:
@@ -234,6 +315,13 @@ class _Limiter:
                 if pause == 0.0:
                     granted = True
                     return waited
+                if pause == ASK and waited < limit:
+                    pace = self.line.pace
+                    assert isinstance(pace, SharedRate)  # noqa: S101 - no other pace answers so
+                    answer = yield _Ask(limit - waited, pace.moment)
+                    if (failure := self._learned(pace, answer, limit, started)) is not None:
+                        return failure
+                    continue
                 if waited + (pause or 0.0) >= limit:
                     return self._late(limit, waited)
                 queued = True
@@ -242,6 +330,25 @@ class _Limiter:
             if not granted:
                 with self._lock:
                     self.line.leave(ticket)
+
+    def _learned(
+        self, pace: SharedRate, answer: Grant | Exception | None, limit: float, started: float
+    ) -> SendFailure | None:
+        """Note what the store answered; return a failure if there is no moment in time."""
+        now, was_away = self._clock(), pace.away
+        if answer is None or isinstance(answer, Exception):
+            with self._lock:
+                pace.lose(now)
+        elif answer.moment == 0:
+            if answer.held > self._longest_pause or answer.held >= answer.wait > 0.0:
+                return _held(answer.held, now - started)
+            return self._too_slow(limit, now - started)
+        else:
+            with self._lock:
+                pace.learn(answer, now)
+        if pace.away is not was_away and self._report is not None:
+            self._report(answer if isinstance(answer, Exception) else None)
+        return None
 
     def _late(self, limit: float, waited: float) -> SendFailure:
         if self.line.under_way < self.line.most:
@@ -257,13 +364,30 @@ class _Limiter:
         return SendFailure(FailureKind.BUSY, error, waited)
 
 
+def _held(seconds: float, waited: float) -> SendFailure:
+    error = RateLimitedError(
+        f"the service asked for a pause of this account, of which {seconds:.0f} s are left; it was not sent",
+        retry_after=seconds,
+    )
+    return SendFailure(FailureKind.BUSY, error, waited)
+
+
+def _pause_of(headers: Mapping[str, str]) -> float:
+    """Return the seconds that an answer asks to wait; 0 if it asks for none."""
+    return retry_after(headers) or 0.0
+
+
 class ThreadLimiter(_Limiter):
     """Turns among threads.
 
     Args:
-        settings: `max_connections`, `max_requests_per_second`.
+        settings: `max_connections`, `max_requests_per_second`, `rate_limit_store`.
         clock: monotonic seconds.
         pause: waits for an event, at most a number of seconds, while the pace allows no start.
+        report: called with the error if the store cannot be reached any longer, with None once it can be.
+
+    Raises:
+        ConfigError: the store needs a package that is not installed.
     """
 
     def __init__(
@@ -271,9 +395,39 @@ class ThreadLimiter(_Limiter):
         settings: OctopusSettings,
         clock: Callable[[], float] = time.monotonic,
         pause: Pause = threading.Event.wait,
+        *,
+        report: Report | None = None,
     ) -> None:
-        super().__init__(settings, RateLimiter(settings.max_requests_per_second), threading.Lock(), clock)
+        self._store: ThreadStore | None = None
+        pace = RateLimiter
+        if settings.rate_limit_store is not None:
+            with needed("rate_limit_store", "redis", "redis"):
+                from octopus_soap.transport.rate_store import ThreadStore  # noqa: PLC0415 - needs the extra
+            self._store, pace = ThreadStore(settings), SharedRate
+        super().__init__(settings, pace(settings.max_requests_per_second), threading.Lock(), clock, report)
         self._pause = pause
+
+    def _asked(self, ask: _Ask) -> Grant | Exception | None:
+        from octopus_soap.transport.rate_store import STORE_ERRORS  # noqa: PLC0415 - needs the extra
+
+        try:
+            return None if self._store is None else self._store.reserve(*ask)
+        except STORE_ERRORS as error:
+            error.__traceback__ = None  # of frames that hold the error
+            return error
+
+    def hold(self, headers: Mapping[str, str]) -> None:
+        """Let all processes of the account make the pause that an answer asks for."""
+        from octopus_soap.transport.rate_store import STORE_ERRORS  # noqa: PLC0415 - needs the extra
+
+        if self._store is not None and (seconds := _pause_of(headers)):
+            with suppress(*STORE_ERRORS):  # the next request finds it away, and reports it
+                self._store.hold(seconds)
+
+    def close(self) -> None:
+        """Close the connections to the store."""
+        if self._store is not None:
+            self._store.close()
 
     def take(
         self, limit: float, stop: threading.Event | None = None, abandoned: threading.Event | None = None
@@ -294,13 +448,17 @@ class ThreadLimiter(_Limiter):
         events = [event for event in (stop, abandoned) if event is not None]
         woken = threading.Event()
         with closing(self._steps(woken, limit, lambda: any(event.is_set() for event in events))) as steps:
+            answer: Grant | Exception | None = None
             while True:
                 try:
-                    wait = next(steps)
+                    wait = steps.send(answer)
                 except StopIteration as end:
                     turn: float | SendFailure = end.value
                     return turn
-                if not wait.paced:
+                answer = None
+                if isinstance(wait, _Ask):
+                    answer = self._asked(wait)
+                elif not wait.paced:
                     woken.wait(wait.seconds)
                 elif stop is None:
                     self._pause(woken, wait.seconds)
@@ -320,11 +478,15 @@ class TaskLimiter(_Limiter):
     """Turns among the tasks of one event loop.
 
     Args:
-        settings: `max_connections`, `max_requests_per_second`.
-        pace: shared with the client's other event loops, as *lock* is.
+        settings: `max_connections`, `max_requests_per_second`, `rate_limit_store`.
+        pace: shared with the client's other event loops, as *lock* is; not used with a store, which they share.
         lock: held for moments only.
         clock: monotonic seconds.
         pause: waits for an event, at most a number of seconds, while the pace allows no start.
+        report: called with the error if the store cannot be reached any longer, with None once it can be.
+
+    Raises:
+        ConfigError: the store needs a package that is not installed.
     """
 
     def __init__(
@@ -334,9 +496,38 @@ class TaskLimiter(_Limiter):
         lock: threading.Lock,
         clock: Callable[[], float] = time.monotonic,
         pause: AsyncPause = _woken,
+        *,
+        report: Report | None = None,
     ) -> None:
-        super().__init__(settings, pace, lock, clock)
+        self._store: TaskStore | None = None
+        if settings.rate_limit_store is not None:
+            with needed("rate_limit_store", "redis", "redis"):
+                from octopus_soap.transport.rate_store import TaskStore  # noqa: PLC0415 - needs the extra
+            self._store, pace = TaskStore(settings), SharedRate(settings.max_requests_per_second)
+        super().__init__(settings, pace, lock, clock, report)
         self._pause = pause
+
+    async def _asked(self, ask: _Ask) -> Grant | Exception | None:
+        from octopus_soap.transport.rate_store import STORE_ERRORS  # noqa: PLC0415 - needs the extra
+
+        try:
+            return None if self._store is None else await self._store.reserve(*ask)
+        except STORE_ERRORS as error:
+            error.__traceback__ = None  # of frames that hold the error
+            return error
+
+    async def hold(self, headers: Mapping[str, str]) -> None:
+        """Let all processes of the account make the pause that an answer asks for."""
+        from octopus_soap.transport.rate_store import STORE_ERRORS  # noqa: PLC0415 - needs the extra
+
+        if self._store is not None and (seconds := _pause_of(headers)):
+            with suppress(*STORE_ERRORS):  # the next request finds it away, and reports it
+                await self._store.hold(seconds)
+
+    async def close(self) -> None:
+        """Close the connections to the store."""
+        if self._store is not None:
+            await self._store.close()
 
     async def take(self, limit: float, stop: threading.Event | None = None) -> float | SendFailure:
         """Wait for a turn; once it is given, `release` must follow.
@@ -355,10 +546,15 @@ class TaskLimiter(_Limiter):
 
         woken = asyncio.Event()
         with closing(self._steps(woken, limit, lambda: stop is not None and stop.is_set())) as steps:
+            answer: Grant | Exception | None = None
             while True:
                 try:
-                    wait = next(steps)
+                    wait = steps.send(answer)
                 except StopIteration as end:
                     turn: float | SendFailure = end.value
                     return turn
-                await (self._pause if wait.paced else _woken)(woken, wait.seconds)
+                answer = None
+                if isinstance(wait, _Ask):
+                    answer = await self._asked(wait)
+                else:
+                    await (self._pause if wait.paced else _woken)(woken, wait.seconds)

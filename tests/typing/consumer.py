@@ -33,6 +33,8 @@ from octopus_soap import (
     OrderSubmit,
     Progress,
     QuantityInfoResponse,
+    RateStoreBack,
+    RateStoreLost,
     Removal,
     RequestFinished,
     RequestStarted,
@@ -216,6 +218,8 @@ def hear(event: Event) -> None:
             assert_type(event.request_id, str)
         case ItemRejected():
             assert_type(event.index, int | None)
+        case RateStoreLost() | RateStoreBack():
+            assert_type(event.client_label, str)
         case BatchDone():
             assert_type(event.counts, dict[str, int])
         case _:
