@@ -122,7 +122,8 @@ def test_an_explicit_null_that_the_contract_does_not_take_is_refused_before_anyt
     for choice in OmittedValues:
         with pytest.raises(InvalidInputError) as caught:
             run_list(UPDATE, inputs, pytest.fail, strict(choice, batch_sizes={UPDATE: 1}))
-        assert [(p.index, p.key, p.field) for p in caught.value.problems] == [(1, "B", "Price"), (3, "D", "Cost")]
+        named = [(p.index, p.key, p.field.partition(".")[2]) for p in caught.value.problems]
+        assert named == [(1, "B", "price"), (3, "D", "cost")]
 
 
 def test_a_member_of_another_case_in_the_contract_counts_as_given(strict_contract, tmp_path):
