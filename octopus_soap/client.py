@@ -175,7 +175,7 @@ class _Client(Operations, Surface):
         stop: threading.Event | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> Self:
-        """A view of this client with other limits; both share connections, learned sizes and counters.
+        """Return a view of this client with other limits; both share connections, learned sizes and counters.
 
         Nothing else leaks back.
 

@@ -86,7 +86,7 @@ class View:
 
 
 def view_of_model(model: WireModel) -> View:
-    """One record: its members that have a value, its nested lists as tables."""
+    """Return one record: its members that have a value, its nested lists as tables."""
     view = View(_titled(model))
     rows: list[list[Any]] = []
     for name in type(model).model_fields:
@@ -104,7 +104,7 @@ def view_of_model(model: WireModel) -> View:
 
 
 def view_of_result(result: BatchResult[Any]) -> View:
-    """A list call's result: counts, what went wrong, then the good values."""
+    """Return a list call's result: counts, what went wrong, then the good values."""
     counts = ", ".join(f"{count} {status}" for status, count in result.counts.items()) or "empty"
     view = View(f"BatchResult: {counts}")
     wrong = [o for status in _WRONG_FIRST for o in result.outcomes if o.status.value == status]
@@ -136,7 +136,7 @@ def view_of_outcomes(outcomes: Sequence[ItemOutcome[Any]]) -> View:
 
 
 def view_of_health(health: Health) -> View:
-    """The finding of a ping: the stage, the message, what to do."""
+    """Return the finding of a ping: the stage, the message, what to do."""
     view = View(f"ping: {health.stage.value}", [health.message])
     if health.advice:
         view.lines.append(f"Next: {health.advice}")
@@ -147,7 +147,7 @@ def view_of_health(health: Health) -> View:
 
 
 def view_of_members(title: str, thing: Any) -> View:
-    """The public members of a dataclass or of settings as a table; what is secret or empty is not shown."""
+    """Return the public members of a dataclass or of settings as a table; what is secret or empty is not shown."""
     names = getattr(type(thing), "model_fields", None) or getattr(thing, "__dataclass_fields__", {})
     rows: list[list[Any]] = []
     for name in names:
@@ -161,7 +161,7 @@ def view_of_members(title: str, thing: Any) -> View:
 
 
 def view_of_error(error: OctopusError) -> View:
-    """An error: its words, every problem or the batch's result, and the next step."""
+    """Return an error: its words, every problem or the batch's result, and the next step."""
     view = View(type(error).__name__, [error.message])
     problems = getattr(error, "problems", ())
     if problems:
@@ -182,7 +182,7 @@ def view_of_error(error: OctopusError) -> View:
 
 
 def grid_of_models(heading: str, models: Sequence[WireModel]) -> Grid:
-    """Models of one type as a table: the members that one of them has, the most telling ones first."""
+    """Return models of one type as a table: the members that one of them has, the most telling ones first."""
     shown = models[:MOST_ROWS]
     names = [n for n in type(models[0]).model_fields if any(_listed(m, n) is not None for m in shown)]
     ranks = {name: rank for rank, name in enumerate(_FIRST)}
@@ -197,7 +197,7 @@ def grid_of_models(heading: str, models: Sequence[WireModel]) -> Grid:
 
 
 def _listed(model: Any, name: str) -> Any:
-    """A member as one cell: a list by its length, a nested record not at all."""
+    """Return a member as one cell: a list by its length, a nested record not at all."""
     value = getattr(model, name, None)
     if isinstance(value, list):
         return len(value) or None
@@ -247,7 +247,7 @@ def _why(outcome: ItemOutcome[Any]) -> str:
 
 
 def text(value: Any, limit: int = MOST_CHARACTERS) -> str:
-    """A value as a person reads it, on one line, at most *limit* characters."""
+    """Return a value as a person reads it, on one line, at most *limit* characters."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -271,7 +271,7 @@ _PAGE = (
 
 
 def page(view: View, *, most_bytes: int = MOST_BYTES) -> str:
-    """The view as an HTML document of its own, for light and dark screens."""
+    """Return the view as an HTML document of its own, for light and dark screens."""
     return _PAGE.format(title=escape(text(view.title, _LONG)), body=html(view, most_bytes=most_bytes))
 
 
@@ -283,7 +283,7 @@ def escape(words: str) -> str:
 
 
 def html(view: View, *, most_bytes: int = MOST_BYTES) -> str:
-    """The view as HTML, every text escaped, never longer than the cap."""
+    """Return the view as HTML, every text escaped, never longer than the cap."""
     parts = [f'<div class="octopus-soap"><style>{_STYLE}</style>', _paragraph(view.title, strong=True)]
     parts += [_paragraph(line) for line in view.lines]
     room = most_bytes - sum(len(part.encode()) for part in parts) - 2_000
@@ -330,7 +330,7 @@ def _mark(value: Any) -> str:
 
 
 def rich(view: View) -> Group:
-    """The view as a rich renderable; rich is imported here, when rich itself asks."""
+    """Return the view as a rich renderable; rich is imported here, when rich itself asks."""
     from rich.console import Group  # noqa: PLC0415 - see above
     from rich.table import Table  # noqa: PLC0415 - see above
     from rich.text import Text  # noqa: PLC0415 - see above
@@ -353,7 +353,7 @@ def rich(view: View) -> Group:
 
 
 def plain(view: View) -> str:
-    """The view as plain text, for `print`."""
+    """Return the view as plain text, for `print`."""
     parts = [text(view.title, _LONG), *(text(line, 800) for line in view.lines)]
     for grid in view.grids:
         if grid.heading:
@@ -367,7 +367,7 @@ def plain(view: View) -> str:
 
 
 def columns_of_text(rows: Iterable[Sequence[str]]) -> str:
-    """Rows as plain text in columns, for a repr."""
+    """Return rows as plain text in columns, for a repr."""
     lines = [list(row) for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
     return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)

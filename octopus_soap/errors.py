@@ -217,8 +217,8 @@ class Problem:
 
     Attributes:
         message: what is wrong and what is accepted.
-        index: position in the input, counted from 0; None where the call takes one value.
-        key: the item's SKU or order id, where it has one.
+        index: position in the input, counted from 0; None if the call takes one value.
+        key: the item's SKU or order id, if it has one.
         field: name of the argument or model field.
         value: the offending value, shortened, never a secret.
     """
@@ -325,7 +325,7 @@ class RateLimitedError(HttpStatusError):
     """The service asked for a pause longer than the cap, or kept asking.
 
     Attributes:
-        retry_after: seconds the service asked for, None where it named none.
+        retry_after: seconds the service asked for, None if it named none.
     """
 
     hint = "wait (`.retry_after` seconds, where the service named them), then send less at once"
@@ -366,7 +366,7 @@ class FaultError(OctopusError):
     Attributes:
         fault_code: local name of the fault code, such as `InternalServiceFault`.
         fault_string: the service's text, redacted; it may be localized, so do not branch on it.
-        detail: XML text of the detail element, redacted and shortened; empty where absent.
+        detail: XML text of the detail element, redacted and shortened; empty if absent.
     """
 
     hint = "`.fault_code` and `.detail` are the service's words; its support finds the call by `.info.request_id`"
@@ -392,7 +392,7 @@ class ApiStatusError(OctopusError):
     Attributes:
         status: the Status text, such as `Failure`.
         message_code: the service's number; the vendor publishes no table of them.
-        data: "operation specific data which caused the failure", where sent.
+        data: "operation specific data which caused the failure", if sent.
     """
 
     hint = "the words are the service's; `.status`, `.message_code` and `.data` hold what it sent"

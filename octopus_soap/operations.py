@@ -55,7 +55,7 @@ class Operations:
             account_id: the account; the client's by default.
 
         Returns:
-            True where it exists.
+            True if it exists.
 
         Raises:
             InvalidInputError: the SKU cannot be one.

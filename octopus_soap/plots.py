@@ -214,7 +214,7 @@ def orders_and_revenue_per_day(
 def change_feed_activity(
     changes: Iterable[datetime] | Mapping[datetime, int], *, minutes: int = 60, ax: Axes | None = None
 ) -> Axes:
-    """How many changes were seen in each stretch of time, as steps; times are UTC.
+    """Draw how many changes were seen in each stretch of time, as steps; times are UTC.
 
     Args:
         changes: the moment each change was seen, in UTC; or how many were seen at each moment.
@@ -284,7 +284,7 @@ def outcome_breakdown(result: BatchResult[Any], *, ax: Axes | None = None) -> Ax
 
 
 def _rows(source: Any, *, stores: tables.Stores = "rows") -> list[dict[str, Any]]:
-    """The rows of a result, of models, or of a DataFrame, with None where there is nothing."""
+    """Return the rows of a result, of models, or of a DataFrame, with None if there is nothing."""
     to_dict = getattr(source, "to_dict", None)
     if to_dict is None:
         return tables.to_records(source, decimals="float", stores=stores)

@@ -35,7 +35,7 @@ class APIResult:
         status: the Status text, such as `Success` or `Failure`; empty if the envelope had none.
         message: the service's Message; empty if there is none.
         message_code: the service's MessageCode; the vendor publishes no table of them.
-        data: "operation specific data which caused the failure", where sent.
+        data: "operation specific data which caused the failure", if sent.
     """
 
     status: str
@@ -51,8 +51,8 @@ class CallInfo:
     Attributes:
         operation: wire name, such as `GetItemList`.
         attempts: HTTP exchanges made, the last one included.
-        http_status: status of the last answer; None where there was none.
-        fault_code: local name of the SOAP fault's code, where one came.
+        http_status: status of the last answer; None if there was none.
+        fault_code: local name of the SOAP fault's code, if one came.
         request_id: our own id of the call, sent as the `X-Request-ID` header.
         elapsed: seconds spent sending, waiting for answers and pausing between attempts.
         sent_bytes: size of the last request body.
@@ -75,7 +75,7 @@ class CallInfo:
     envelope: APIResult | None = None
 
     def brief(self) -> str:
-        """One short line for messages and logs."""
+        """Return one short line for messages and logs."""
         parts = [self.operation]
         if self.attempts:
             parts.append(f"attempt {self.attempts}")
@@ -121,7 +121,7 @@ class ItemOutcome(Generic[T_co]):
         message: the service's words on a rejection, or a note.
         error: why it is failed, unknown or not sent.
         input: what was passed in; None for rows of a page.
-        raw: the row's XML, where it could not be decoded or was asked for.
+        raw: the row's XML, if it could not be decoded or was asked for.
         filled: members completed from the service's current item (`omitted_values="read_first"`).
     """
 
@@ -145,7 +145,7 @@ class ItemOutcome(Generic[T_co]):
 
     @property
     def ok(self) -> bool:
-        """True where the service did it, or answered it."""
+        """True if the service did it, or answered it."""
         return self.status is OutcomeStatus.OK
 
 
@@ -389,9 +389,9 @@ class BatchResult(Sequence[T]):
         return found
 
     def retry_inputs(self) -> list[Any]:
-        """The inputs worth sending again, in input order, each once.
+        """Return the inputs worth sending again, in input order, each once.
 
-        These are the failed and the not sent; and those whose outcome is unknown, where a repeat does no harm.
+        These are the failed and the not sent; and those whose outcome is unknown, if a repeat does no harm.
         """
         wanted = {OutcomeStatus.FAILED, OutcomeStatus.NOT_SENT}
         if self.repeatable:

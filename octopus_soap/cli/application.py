@@ -28,7 +28,7 @@ class Command(TyperCommand):
     """A command."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """The parameters, each with the name its value has in the help."""
+        """Return the parameters, each with the name its value has in the help."""
         return _labelled(super().get_params(ctx), ctx)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -37,7 +37,7 @@ class Command(TyperCommand):
             super().format_help(ctx, formatter)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """The line of usage in pieces, where a required argument is its bare name."""
+        """Return the line of usage in pieces, where a required argument is its bare name."""
         return [_BRACED.sub(r"\1", piece) for piece in super().collect_usage_pieces(ctx)]
 
 
@@ -45,7 +45,7 @@ class Group(TyperGroup):
     """A group of commands."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """The parameters, each with the name its value has in the help."""
+        """Return the parameters, each with the name its value has in the help."""
         return _labelled(super().get_params(ctx), ctx)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:

@@ -53,7 +53,7 @@ def operation_named(word: str, context: Any = None) -> str:
 
 @cache
 def _names() -> dict[str, str]:
-    """Each wire name by the two names of its operation, in small letters."""
+    """Return each wire name by the two names of its operation, in small letters."""
     return {name.casefold(): wire for wire in operation_names() for name in (wire, python_name(wire))}
 
 

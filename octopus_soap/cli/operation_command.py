@@ -206,7 +206,7 @@ def _model(name: str, model: type[WireModel], words: str) -> Argument:
 
 
 def _fields(name: str, model: type[WireModel]) -> Argument:
-    """An optional record of plain fields: one option each."""
+    """Return an optional record of plain fields: one option each."""
     options: list[inspect.Parameter] = []
     for field, info in model.model_fields.items():
         kind = inner_type(info.annotation)

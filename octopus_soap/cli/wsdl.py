@@ -142,7 +142,7 @@ class _Source:
 
     @classmethod
     def of(cls, connection: Connection, url: str) -> _Source:
-        """Where *url* or the configured endpoint is fetched from; credentials only where they belong.
+        """Return the source of *url*, or of the configured endpoint; credentials go to the endpoint's origin only.
 
         Raises:
             ConfigError: settings are not accepted, or are missing without a *url*.

@@ -98,7 +98,7 @@ class OperationContract(NamedTuple):
     response: Member | None
 
     def parameter(self, name: str) -> Member:
-        """The request's parameter *name*; raises `ContractError` if the contract has none."""
+        """Return the request's parameter *name*; raises `ContractError` if the contract has none."""
         for member in self.request.shape.members:
             if member.name == name:
                 return member

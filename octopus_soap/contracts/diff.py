@@ -113,7 +113,7 @@ class Pair:
 
 
 def matched_members(pair: Pair) -> list[tuple[Member, Member]]:
-    """Members of both, by name or by name in another case, in our order."""
+    """Return members of both, by name or by name in another case, in our order."""
     exact = {member.name: member for member in pair.theirs}
     ours = {member.name for member in pair.ours}
     folded = {member.name.casefold(): member for member in pair.theirs if member.name not in ours}
@@ -236,7 +236,7 @@ def _order(pair: Pair, matched: Iterable[tuple[Member, Member]]) -> Iterator[Dif
 
 
 def type_name(member: Member) -> str:
-    """A member's type in a word, lists as `X[]`."""
+    """Return a member's type in a word, lists as `X[]`."""
     shape = _single(member)
     name = f"xs:{shape.scalar}" if shape.scalar else shape.name or "a group"
     return f"{name}[]" if _listed(member) else name
@@ -253,7 +253,7 @@ GUARDED = {
 
 
 def examined(path: Path) -> Contract:
-    """The contract in the file *path*, read to the last operation, so that nothing is left to fail later.
+    """Return the contract in the file *path*, read to the last operation, so that nothing is left to fail later.
 
     Raises:
         ContractError: it cannot be used.
@@ -271,7 +271,7 @@ def examined(path: Path) -> Contract:
 
 
 def known_members() -> dict[str, frozenset[str]]:
-    """Wire names each model of this library knows, by type name."""
+    """Return wire names each model of this library knows, by type name."""
     found: dict[str, frozenset[str]] = {}
     for name in models.__all__:
         model = getattr(models, name)
@@ -281,7 +281,7 @@ def known_members() -> dict[str, frozenset[str]]:
 
 
 def compare(ours: Contract, theirs: Contract, known: Mapping[str, Collection[str]] | None = None) -> list[Difference]:
-    """Every difference between two contracts, the gravest first.
+    """Return every difference between two contracts, the gravest first.
 
     Args:
         ours: the contract this library was written for, or the one in force.
@@ -313,7 +313,7 @@ class _Walk:
     def operations(
         self, ours: Mapping[str, OperationContract], theirs: Mapping[str, OperationContract]
     ) -> Iterator[tuple[OperationContract, OperationContract]]:
-        """The operations both have; the others are differences."""
+        """Yield the operations both have; the others are differences."""
         folded = {name.casefold(): name for name in theirs if name not in ours}
         for name in ours:
             if name in theirs:
@@ -405,7 +405,7 @@ class _Walk:
     # -- differences that repeat -------------------------------------------------------------------------------------
 
     def repeated(self) -> Iterator[Difference]:
-        """One difference for each that repeats."""
+        """Yield one difference for each that repeats."""
         for (mine, other), names in self._actions.items():
             one = names[0] if len(names) == 1 else ""
             before, after = (f"{stem}{one or '…'}" for stem in (mine, other))

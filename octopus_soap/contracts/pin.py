@@ -58,12 +58,12 @@ class ContractDocument:
     root: Any
 
     def references(self) -> list[str]:
-        """Addresses of the documents it imports, as `resolved` gives them, each once."""
+        """Return addresses of the documents it imports, as `resolved` gives them, each once."""
         found = (resolved(self.url, element.get(attribute)) for element, attribute in _referring(self.root))
         return list(dict.fromkeys(found))
 
     def foreign(self) -> list[str]:
-        """References that name another origin than this document's, as they are written."""
+        """Return references that name another origin than this document's, as they are written."""
         origin = urlsplit(self.url)[:2]
         written = (_joined(self.url, element.get(attribute)) for element, attribute in _referring(self.root))
         return list(dict.fromkeys(url for url in written if urlsplit(url)[:2] != origin))
@@ -102,7 +102,7 @@ def parse_document(body: bytes, url: str) -> ContractDocument:
 
 
 def _referring(root: Any) -> Iterator[tuple[Any, str]]:
-    """Elements that import another document of the service, with the attribute that names it."""
+    """Yield elements that import another document of the service, with the attribute that names it."""
     for element in root.iter(*_REFERENCES):
         attribute = _REFERENCES[element.tag]
         if element.get(attribute) and not _is_standard(element):
@@ -115,7 +115,7 @@ def _is_standard(element: Any) -> bool:
 
 
 def resolved(url: str, location: str) -> str:
-    """The address of *location* as the document at *url* refers to it: always of *url*'s own origin.
+    """Return the address of *location* as the document at *url* refers to it: always of *url*'s own origin.
 
     Behind a load balancer WCF writes the name of the inner machine into its imports. The same path of the origin that
     was asked is what is meant; and credentials go to no other origin.
@@ -134,7 +134,7 @@ def _joined(url: str, location: str) -> str:
 
 
 def pinned_files(documents: Mapping[str, ContractDocument], about: str) -> dict[str, bytes]:
-    """The files of a contract by name, the main one last.
+    """Return the files of a contract by name, the main one last.
 
     Args:
         documents: by address, the main WSDL first; everything they refer to is among them.
@@ -158,7 +158,7 @@ def pinned_files(documents: Mapping[str, ContractDocument], about: str) -> dict[
 
 
 def _names(documents: Mapping[str, ContractDocument], main: str, digest: str) -> dict[str, str]:
-    """File names by address: the service's own, and for imported documents what their query asks for."""
+    """Return file names by address: the service's own, and for imported documents what their query asks for."""
     service = urlsplit(main).path.rpartition("/")[2].rpartition(".")[0]
     names = {main: f"{_plain(service) or 'contract'}.wsdl"}
     for number, (url, document) in enumerate(documents.items()):
@@ -191,14 +191,14 @@ def _rewritten(document: ContractDocument, names: Mapping[str, str], about: str 
 
 
 def pinned_folder(endpoint: str) -> Path:
-    """The folder for the contract of *endpoint*'s host, in the user's configuration folder."""
+    """Return the folder for the contract of *endpoint*'s host, in the user's configuration folder."""
     parts = urlsplit(endpoint)
     host = (parts.hostname or "unknown").replace(":", "_")  # an IPv6 address; no system forbids the underscore
     return Path(user_config_dir("octopus-soap")) / "contracts" / (f"{host}-{parts.port}" if parts.port else host)
 
 
 def tried_contract(files: Mapping[str, bytes]) -> Contract:
-    """The contract in *files*, loaded from a folder of its own just as it will be from where it is stored.
+    """Return the contract in *files*, loaded from a folder of its own just as it will be from where it is stored.
 
     Raises:
         ContractError: it cannot be used, or is the contract of something else.

@@ -59,7 +59,7 @@ class Contract:
         return self.zeep_document.operations()
 
     def operation(self, name: str) -> OperationContract:
-        """The operation *name*; raises `ContractError` if the contract has none."""
+        """Return the operation *name*; raises `ContractError` if the contract has none."""
         try:
             found = self.operations[name]
         except KeyError:

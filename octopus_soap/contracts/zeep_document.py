@@ -55,7 +55,7 @@ class ZeepDocument:
         self._shapes: dict[int, Shape] = {}
 
     def _port(self) -> Any:
-        """The SOAP 1.1 port; of several, the first that has the most of the operations we know."""
+        """Return the SOAP 1.1 port; of several, the first that has the most of the operations we know."""
         ports = [
             port
             for service in self.document.services.values()
@@ -192,7 +192,7 @@ class _LocalFiles(zeep.transports.Transport):  # type: ignore[misc] # zeep ships
 
 
 def _known_operations() -> set[str]:
-    """Names of the operations of the bundled contract."""
+    """Return names of the operations of the bundled contract."""
     return set(re.findall(r'<(?:\w+:)?operation\s+name="(\w+)"', contract_path().read_text(encoding="utf-8")))
 
 
@@ -235,5 +235,5 @@ class _EndpointClient(zeep.Client):  # type: ignore[misc] # zeep ships no types
 
 
 def zeep_client(contract: ZeepDocument, endpoint: str, exchange: RawExchange) -> zeep.Client:
-    """A zeep client on *contract* that sends to *endpoint* through *exchange*."""
+    """Return a zeep client on *contract* that sends to *endpoint* through *exchange*."""
     return _EndpointClient(contract, endpoint, exchange)

@@ -30,7 +30,7 @@ class Difference:
     Attributes:
         where: what is compared, such as `item read back`.
         key: SKU, invoice or operation.
-        field: the field; empty where the whole thing is missing, extra or doubled.
+        field: the field; empty if the whole thing is missing, extra or doubled.
         wanted: what should be there.
         found: what is there.
     """

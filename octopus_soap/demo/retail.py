@@ -99,7 +99,7 @@ class DirtyLine:
         number: its number in the file.
         reasons: every reason that applies, the one of its bucket first.
         detail: what was found, for a person.
-        code: its stock code; empty where the line is unreadable.
+        code: its stock code; empty if the line is unreadable.
         cells: the line as it is in the file.
     """
 
@@ -256,7 +256,7 @@ def _reasons(line: Line) -> Iterator[Reason]:
 
 
 def as_lines(text: str) -> io.StringIO:
-    """Text as a file of lines, with its line ends as they are."""
+    """Return text as a file of lines, with its line ends as they are."""
     return io.StringIO(text, newline="")
 
 
@@ -281,7 +281,7 @@ _DIRT = (
 
 
 def small_shop() -> str:
-    """The shop's lines as CSV text; the same every time."""
+    """Return the shop's lines as CSV text; the same every time."""
     text = io.StringIO()
     rows = csv.writer(text)
     rows.writerow(COLUMNS)

@@ -31,7 +31,7 @@ def is_sku_exist(call: Call) -> Outcome:
 
 
 def is_sku_exist_list(call: Call) -> Outcome:
-    """One row per SKU asked, in the order asked."""
+    """Return one row per SKU asked, in the order asked."""
     skus = call.skus()
     found = call.state.existing(call.merchant, [sku for sku in skus if sku])
     return Outcome([_row(sku, ok=sku in found, error=None if sku else "No Sku value was specified") for sku in skus])
@@ -41,7 +41,7 @@ def is_sku_exist_list(call: Call) -> Outcome:
 
 
 def get_item_list(call: Call) -> Outcome:
-    """The items that exist, in the order asked; for unknown SKUs nothing, or a nil row."""
+    """Return the items that exist, in the order asked; for unknown SKUs nothing, or a nil row."""
     skus = [sku for sku in call.skus() if sku]
     found = call.state.items(call.merchant, skus)
     has_nil_rows = call.profile.unknown_items == "nil-row"
@@ -49,24 +49,24 @@ def get_item_list(call: Call) -> Outcome:
 
 
 def get_item_tbl_list(call: Call) -> Outcome:
-    """The items of the change queue, oldest change first, until DeleteTblItem takes them off (documented)."""
+    """Return the items of the change queue, oldest change first, until DeleteTblItem takes them off (documented)."""
     skus = call.state.changes(call.merchant)
     found = call.state.items(call.merchant, skus)
     return Outcome([found[sku] for sku in skus if sku in found])
 
 
 def get_item_quantity(call: Call) -> Outcome:
-    """The stock of one item."""
+    """Return the stock of one item."""
     return Outcome(_quantities(*_one_item(call))["Stock"])
 
 
 def get_item_quantity_info(call: Call) -> Outcome:
-    """The quantities of one item."""
+    """Return the quantities of one item."""
     return Outcome(_quantities(*_one_item(call)))
 
 
 def get_item_quantity_list(call: Call) -> Outcome:
-    """One row per SKU asked; an unknown one carries an ErrorMessage, or zeros, or has no row."""
+    """Return one row per SKU asked; an unknown one carries an ErrorMessage, or zeros, or has no row."""
     skus = call.skus()
     found = call.state.items(call.merchant, [sku for sku in skus if sku])
     rows: list[Wire] = []

@@ -62,12 +62,12 @@ def _reduce_stock(call: Call, lines: list[Wire]) -> None:
 
 
 def get_order_list(call: Call) -> Outcome:
-    """The orders matching the criteria that are not yet confirmed."""
+    """Return the orders matching the criteria that are not yet confirmed."""
     return _listed(call, None)
 
 
 def get_order_list_store(call: Call) -> Outcome:
-    """The same for one store, or for several with commas between."""
+    """Return the same for one store, or for several with commas between."""
     given = call.text("StoreIDs") or ""
     listed = given.split(",") if call.profile.store_ids == "several" else [given]
     stores = [store.strip() for store in listed if store.strip()]

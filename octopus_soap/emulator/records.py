@@ -61,7 +61,7 @@ class CallRecord:
         headers: Request headers by lower-case name, secrets masked.
         request: The request's body. Carries the access id as ``accountID``, so it is kept out of the repr.
         reply: The body bytes sent, as far as the emulator sent them.
-        status: The HTTP status sent; None where no reply was sent (yet).
+        status: The HTTP status sent; None if no reply was sent (yet).
         executed: Whether the operation was carried out, whatever the reply was.
         fault: The injected faults, as text; None if none.
         error: An error of the emulator itself; always None unless the emulator has a bug.

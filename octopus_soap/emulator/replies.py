@@ -175,7 +175,7 @@ class Reply:
         body: The body.
         content_type: The Content-Type; "" for none.
         headers: Further headers.
-        reason: The reason phrase, where it differs from the standard one.
+        reason: The reason phrase, if it differs from the standard one.
         dropped: The connection is closed instead of answering.
     """
 

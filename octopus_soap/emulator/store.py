@@ -319,7 +319,7 @@ def _seed_order(
 
 
 def _seed_status(hours: float, rng: random.Random) -> dict[str, str]:
-    """The statuses of an order that is so many hours old: the older ones are paid and shipped."""
+    """Return the statuses of an order that is so many hours old: the older ones are paid and shipped."""
     payment = rng.choices(("Cleared", "Deposited", "Submitted", "Failed", "NotSubmitted"), (70, 10, 10, 5, 5))[0]
     if payment in {"Failed", "NotSubmitted"}:
         return {"payment_status": payment, "shipping_status": "Unshipped"}

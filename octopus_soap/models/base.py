@@ -198,7 +198,7 @@ class WireModel(BaseModel):
 
     @classmethod
     def wire_names(cls) -> dict[str, str]:
-        """Wire name of each member, with the attribute that holds it."""
+        """Return wire name of each member, with the attribute that holds it."""
         cached = cls.__dict__.get("_wire_names")
         if cached is None:
             cached = {str(field.serialization_alias or name): name for name, field in cls.model_fields.items()}
@@ -209,7 +209,7 @@ class WireModel(BaseModel):
 
     @classmethod
     def documented_lengths(cls) -> dict[str, int]:
-        """Length in characters that the vendor's page gives, by attribute."""
+        """Return length in characters that the vendor's page gives, by attribute."""
         return {
             name: most
             for name, field in cls.model_fields.items()
@@ -280,7 +280,7 @@ _PLUMBING = frozenset(
 
 
 def inner_type(annotation: Any) -> Any:
-    """The type inside Annotated and Optional."""
+    """Return the type inside Annotated and Optional."""
     while True:
         if get_origin(annotation) is Annotated:
             annotation = get_args(annotation)[0]

@@ -168,7 +168,7 @@ class InventoryItem(WireModel):
 
     @property
     def stock_quantity(self) -> int | Decimal | None:
-        """The stock as a number, a Decimal if it is not whole; None where the service sent none.
+        """The stock as a number, a Decimal if it is not whole; None if the service sent none.
 
         Raises:
             ValueError: `stock` is a text that is no number.
@@ -204,17 +204,17 @@ class InventoryItem(WireModel):
 
     @property
     def stores(self) -> list[StoreStockInfo]:
-        """Store stock, empty where the service sent none."""
+        """Store stock, empty if the service sent none."""
         return self.store_stock_info_list or []
 
     @property
     def kits(self) -> list[KitInfo]:
-        """Kit parts, empty where the service sent none."""
+        """Kit parts, empty if the service sent none."""
         return self.kit_list or []
 
     @property
     def attributes(self) -> dict[str, str | None]:
-        """Attribute values by name, empty where the service sent none."""
+        """Attribute values by name, empty if the service sent none."""
         return {a.name: a.value for a in self.attribute_list or [] if a.name is not None}
 
 

@@ -214,7 +214,7 @@ class OrderResponseItem(_Order):
 
     @property
     def id(self) -> str:
-        """The order's id as text; empty where the service sent none."""
+        """The order's id as text; empty if the service sent none."""
         return self.order_id or ""
 
     @property
@@ -224,7 +224,7 @@ class OrderResponseItem(_Order):
 
     @property
     def lines(self) -> list[OrderItem]:
-        """The order's lines, empty where the service sent none.
+        """The order's lines, empty if the service sent none.
 
         Raises:
             ValueError: a line of the older form (`ShoppingCart`) cannot be read.

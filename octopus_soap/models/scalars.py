@@ -139,7 +139,7 @@ def _aware(moment: datetime, shown: str) -> datetime:
 
 
 def parse_datetime(text: str) -> datetime | None:
-    """Parse an xs:dateTime; None where *text* is not one. The result is naive where the text names no zone.
+    """Parse an xs:dateTime; None if *text* is not one. The result is naive if the text names no zone.
 
     Fractions of any length are accepted (.NET writes seven digits) and cut to microseconds; hour 24 means the next
     midnight only in XSD, and in Python from 3.14 on, and is not accepted.

@@ -36,7 +36,7 @@ BYTE_ORDER_MARK = "\ufeff"
 
 
 def plain(value: Any) -> str:
-    """A value JSON has no type for, as text: exact decimals, times in UTC."""
+    """Return as text a value that JSON has no type for: exact decimals, times in UTC."""
     if isinstance(value, Decimal):
         text = str(value)
         return format(value, "f") if "E" in text else text
@@ -53,12 +53,12 @@ def as_json(rows: object, *, indent: int | None = 2) -> str:
 
 
 def _given(part: Any) -> Any:
-    """A record of a list without the members it has no value for, which would bury the others in a cell."""
+    """Return a record of a list without the members it has no value for, which would bury the others in a cell."""
     return {name: value for name, value in part.items() if value is not None} if isinstance(part, dict) else part
 
 
 def as_cell(value: Any) -> str:
-    """A value as the text of a CSV cell; None is empty."""
+    """Return a value as the text of a CSV cell; None is empty."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -69,7 +69,7 @@ def as_cell(value: Any) -> str:
 
 
 def as_excel_cell(value: Any, *, key: bool = False) -> str:
-    """A value as a CSV cell that Excel shows as it is: a text it would change is written as a formula that gives it.
+    """Return a value as a CSV cell that Excel shows unchanged: a text it would change becomes a formula.
 
     Args:
         value: the value.
@@ -102,7 +102,7 @@ def from_excel(cell: str) -> str:
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, excel: bool = False) -> str:
-    """CSV with a first row of names.
+    """Return CSV with a first row of names.
 
     Args:
         columns: the names; the first column identifies a row.
@@ -123,7 +123,7 @@ _AS_THEY_ARE = frozenset({str, int, NoneType})
 
 
 def _cells(values: Sequence[Any]) -> Iterable[Any]:
-    """A column as CSV cells."""
+    """Return a column as CSV cells."""
     return values if set(map(type, values)) <= _AS_THEY_ARE else map(as_cell, values)
 
 
@@ -146,7 +146,7 @@ _EXACT_TYPES = {Kind.TEXT: str, Kind.INTEGER: int, Kind.FLAG: bool, Kind.AMOUNT:
 def column_values(
     cells: list[Any], column: Column, money_digits: int | None = None
 ) -> tuple[list[Any], dict[int, str]]:
-    """The values of a column's cells, MISSING where one holds none; and what is wrong with some, by position."""
+    """Return the values of a column's cells, MISSING if a cell is empty; and what is wrong with some, by position."""
     exact = _EXACT_TYPES.get(column.kind)
     kinds = set(map(type, cells)) - {exact}
     if all(kind is NoneType or kind.__name__ in _NOTHING for kind in kinds):
@@ -162,7 +162,7 @@ def column_values(
 
 
 def cell(value: Any, column: Column, money_digits: int | None = None) -> Any:
-    """The value of a cell in *column*; MISSING where it holds none.
+    """Return the value of a cell in *column*; MISSING if it is empty.
 
     Raises:
         ValueError: the cell holds what the column cannot.

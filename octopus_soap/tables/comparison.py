@@ -333,7 +333,7 @@ def _kind(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A cell as Python has it; None for whatever holds nothing."""
+    """Return a cell as Python has it; None for whatever holds nothing."""
     if type(value).__module__ == "numpy":
         value = value.item()
     if isinstance(value, (list, dict)):

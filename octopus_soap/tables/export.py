@@ -87,7 +87,7 @@ def _polars_frame(table: Table) -> Any:
 
 
 def arrow_table(table: Table) -> Any:
-    """The table as a pyarrow Table."""
+    """Return the table as a pyarrow Table."""
     with needed("to_arrow()", "arrow", "pyarrow"):
         import pyarrow as pa  # type: ignore[import-untyped] # noqa: PLC0415 - pyarrow ships no types, and is an extra
     types = {
@@ -110,7 +110,7 @@ def arrow_table(table: Table) -> Any:
 
 
 def parquet_file(table: Table, for_what: str) -> bytes:
-    """The table as a Parquet file; *for_what* begins the error where pyarrow is not installed."""
+    """Return the table as a Parquet file; *for_what* begins the error if pyarrow is not installed."""
     with needed(for_what, "arrow", "pyarrow"):
         from pyarrow import parquet  # noqa: PLC0415 - an extra
     out = io.BytesIO()
@@ -119,7 +119,7 @@ def parquet_file(table: Table, for_what: str) -> bytes:
 
 
 def _fixed(name: str, values: list[Decimal | None], most: int) -> tuple[list[Decimal | None], int, int]:
-    """The amounts with as many decimal places as the longest has, that number, and the digits they need.
+    """Return the amounts with as many decimal places as the longest has, that number, and the digits they need.
 
     A column of polars or arrow has one scale, and keeps the value of a Decimal, not its trailing zeros.
     """

@@ -316,7 +316,7 @@ def _cells(reader: Iterator[list[str]], *, excel: bool) -> Iterator[tuple[int, l
 
 
 def _only_key(rows: Iterator[tuple[int, list[str]]], model: type[WireModel]) -> Iterator[tuple[int, list[str]]]:
-    """The rows cut down to the column of the key, where there is one."""
+    """Yield the rows cut down to the column of the key, if there is one."""
     row, head = next(rows, (1, []))
     names = [name.strip().casefold() for name in head]
     at = names.index(model.key_field) if model.key_field in names else None
@@ -326,7 +326,7 @@ def _only_key(rows: Iterator[tuple[int, list[str]]], model: type[WireModel]) -> 
 
 
 def _columns(path: Path, head: list[str], model: type[WireModel], also: Sequence[str]) -> dict[str, str]:
-    """The column of each attribute, in the file's order."""
+    """Return the column of each attribute, in the file's order."""
     known = {name.casefold(): attribute for name, attribute in _cell_fields(model).items()}
     known.update({name.casefold(): name for name in also})
     columns: dict[str, str] = {}
@@ -358,7 +358,7 @@ def _unknown(name: str, model: type[WireModel], known: dict[str, str]) -> str:
 
 
 def _cell_fields(model: type[WireModel]) -> dict[str, str]:
-    """The attributes that fit a cell, by wire name and by Python name."""
+    """Return the attributes that fit a cell, by wire name and by Python name."""
     found: dict[str, str] = {}
     for wire, attribute in model.wire_names().items():
         kinds = get_args(model.model_fields[attribute].annotation)

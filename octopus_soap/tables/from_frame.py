@@ -32,7 +32,7 @@ _SHOWN = 60
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """Where a column goes: a member, a nested record's, or one of the spread list's (of one store, where labelled)."""
+    """Where a column goes: a member, a nested record's, or one of the spread list's (of one store, if labelled)."""
 
     column: Column
     spread: bool = False
@@ -50,7 +50,7 @@ class _Record:
 
 
 def items_from_frame(frame: Any, model: type[M] = InventoryItem, *, money_digits: int | None = None) -> list[M]:  # type: ignore[assignment] # the default is the commonest M
-    """Models from the rows of a pandas or polars DataFrame, for uploads and updates.
+    """Return models from the rows of a pandas or polars DataFrame, for uploads and updates.
 
     Args:
         frame: the DataFrame. Rows with one key become one model where there are columns of stores (or order lines).
@@ -135,7 +135,7 @@ class _Reader:
         yield from gathered.values()
 
     def _rows(self) -> Iterable[tuple[_Record, Iterable[dict[str, Any]]]]:
-        """The values of each row, and the records of its stores or lines: filled column by column."""
+        """Return the values of each row, and the records of its stores or lines: filled column by column."""
         records = [_Record(row) for row in range(len(self._labels))]
         spreads: list[dict[str | None, dict[str, Any]]] = [{} for _ in records]
         for name, target in self._targets.items():
@@ -188,7 +188,7 @@ class _Reader:
         return self._built(self._model, own, record.row)
 
     def _listed(self, row: int, name: str, kind: type[WireModel], value: list[Any]) -> list[Any]:
-        """A list that came as JSON: its records are made one by one, so that a problem names the right one."""
+        """Return a list that came as JSON: its records are made one by one, so that a problem names the right one."""
         made: list[Any] = []
         for position, each in enumerate(value):
             try:
@@ -266,7 +266,7 @@ def contents_of(frame: Any) -> tuple[list[Any], dict[Any, list[Any]], list[Any]]
 
 
 def _accepted(shape: TableSchema) -> dict[str, _Target]:
-    """Every name a column may have, with where it goes."""
+    """Return every name a column may have, with where it goes."""
     accepted = {column.name: _Target(column) for column in shape.columns}
     for column in shape.columns:
         if column.kind is Kind.COUNT:  # what a table holds of it that is no number

@@ -187,7 +187,7 @@ def _parts(order: OrderResponseItem, *, split: bool) -> list[tuple[str, int, Dec
 
 
 def _money(amount: Decimal | None) -> Decimal | None:
-    """The same amount without zeros beyond two places: the service writes 19.9000."""
+    """Return the same amount without zeros beyond two places: the service writes 19.9000."""
     if amount is None or amount != (short := amount.quantize(_CENT)):
         return amount
     return short

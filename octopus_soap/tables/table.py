@@ -66,7 +66,7 @@ class Column:
     path: tuple[str, ...]
 
     def shown(self, values: list[Any]) -> list[Any]:
-        """Return the cells of the column for *values* of the member, None where there is none."""
+        """Return the cells of the column for *values* of the member, None for no value."""
         if self.kind is Kind.JSON:
             return [None if value is None else json.dumps(plain(value), ensure_ascii=False) for value in values]
         if any(issubclass(kind, Enum) for kind in set(map(type, values))):
@@ -88,7 +88,7 @@ class Spread:
         return "store_id" in self.model.model_fields
 
     def rows(self, record: Any) -> list[Any]:
-        """The records of the list in *record*, empty where there is none."""
+        """Return the records of the list in *record*, empty if it has none."""
         if isinstance(record, OrderResponseItem):
             return record.lines  # reads the older form too
         return getattr(record, self.attribute) or []
@@ -115,7 +115,7 @@ def kind_of(annotation: Any) -> Kind:
 
 @cache
 def table_schema(model: type[WireModel], *, secrets: bool = False) -> TableSchema:
-    """The columns of *model*, in the order of its fields."""
+    """Return the columns of *model*, in the order of its fields."""
     columns: list[Column] = []
     spread: Spread | None = None
     for name, field in model.model_fields.items():
@@ -202,7 +202,7 @@ class Members:
         return self._nothing if values is None else values
 
     def values(self, path: tuple[str, ...]) -> list[Any] | None:
-        """The values at *path*, one per record; None if no record has one."""
+        """Return the values at *path*, one per record; None if no record has one."""
         first, *rest = path
         if first not in self._set:
             return None
@@ -225,7 +225,7 @@ Columns = Literal["used", "all"] | Sequence[str]
 
 @dataclass(slots=True)
 class Table:
-    """Columns by name, each with what it holds and one value per row; None where there is none."""
+    """Columns by name, each with its kind and one value per row; None for no value."""
 
     kinds: dict[str, Kind]
     data: dict[str, list[Any]]
@@ -265,7 +265,7 @@ def table_of(
     columns: Columns = "used",
     secrets: bool = False,
 ) -> Table:
-    """The table of a result or of models."""
+    """Return the table of a result or of models."""
     check_choice(which, Which, "which")
     check_choice(stores, Stores, "stores")
     if isinstance(columns, str):

@@ -28,7 +28,7 @@ NOON = datetime(2024, 1, 15, 12, tzinfo=UTC)
 
 
 def make_item(sku: str = "SKU-1", **fields: Any) -> InventoryItem:
-    """An item to upload, with a description, a price and a stock unless *fields* say otherwise.
+    """Return an item to upload, with a description, a price and a stock unless *fields* has others.
 
         make_item(sku="00123", price="4.50")
 
@@ -52,7 +52,7 @@ def make_item(sku: str = "SKU-1", **fields: Any) -> InventoryItem:
 
 
 def make_stock_update(sku: str = "SKU-1", **fields: Any) -> ItemQuantityAndPrice:
-    """A new stock and price for an item.
+    """Return a new stock and price for an item.
 
         make_stock_update("SKU-1", stock=0)
 
@@ -70,7 +70,7 @@ def make_stock_update(sku: str = "SKU-1", **fields: Any) -> ItemQuantityAndPrice
 
 
 def make_order_line(sku: str = "SKU-1", **fields: Any) -> OrderItem:
-    """A line of an order.
+    """Return a line of an order.
 
         make_order_line("SKU-1", quantity=3)
 
@@ -88,7 +88,7 @@ def make_order_line(sku: str = "SKU-1", **fields: Any) -> OrderItem:
 
 
 def make_order(order_id: str = "WEB-1", **fields: Any) -> OrderSubmit:
-    """An order to submit: one line, placed at noon of 15 January 2024 UTC, with the totals of its lines.
+    """Return an order to submit: one line, placed at noon of 15 January 2024 UTC, with the totals of its lines.
 
         make_order("WEB-2", order_items=[make_order_line("A"), make_order_line("B", quantity=2)])
 
@@ -113,7 +113,7 @@ def make_order(order_id: str = "WEB-1", **fields: Any) -> OrderSubmit:
 
 
 def make_downloaded_order(order_id: str = "1001", **fields: Any) -> OrderResponseItem:
-    """An order as `get_order_list` brings it: one line, one store, paid, not shipped, with the totals of its lines.
+    """Return an order as `get_order_list` does: one line, one store, paid, not shipped, with the totals of its lines.
 
         make_downloaded_order("1002", order_items=[make_order_line("A", quantity=2)])
 
@@ -148,7 +148,7 @@ def _totals(order: OrderSubmit | OrderResponseItem) -> dict[str, Decimal]:
 
 
 def make_address(**fields: Any) -> AddressInfo:
-    """A complete address of an invented person.
+    """Return a complete address of an invented person.
 
         make_address(country="NO", zip="0150")
 
@@ -194,7 +194,7 @@ def make_store_stock(store_id: str = "1", **fields: Any) -> StoreStockInfo:
 
 
 def make_confirmation(order_id: str = "1001", **fields: Any) -> OrderDownloadSubmitRequest:
-    """The confirmation that `set_download_order_confirm` takes for a downloaded order.
+    """Return the confirmation that `set_download_order_confirm` takes for a downloaded order.
 
         make_confirmation(order.id)
 
@@ -211,7 +211,7 @@ def make_confirmation(order_id: str = "1001", **fields: Any) -> OrderDownloadSub
 
 
 def make_mapping(text: str = "Colour", **fields: Any) -> CustomFieldMapping:
-    """A custom field for `custom_field_mapping`.
+    """Return a custom field for `custom_field_mapping`.
 
         make_mapping("Season", value="Custom7")
 

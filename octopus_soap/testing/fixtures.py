@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def octopus_emulator() -> Generator[Emulator]:
-    """An embedded service of the test's own, with an empty state.
+    """Yield an embedded service of the test's own, with an empty state.
 
     def test_reads_stock(octopus_emulator):
         octopus_emulator.store.add_item("SKU-1", Price="1.50", Stock=3)
@@ -39,7 +39,7 @@ def octopus_emulator() -> Generator[Emulator]:
 
 @pytest.fixture
 def octopus_client(octopus_emulator: Emulator) -> Generator[OctopusClient]:
-    """A client of `octopus_emulator`, whatever OCTOPUS_* variables and profiles the machine has.
+    """Yield a client of `octopus_emulator`, whatever OCTOPUS_* variables and profiles the machine has.
 
     def test_uploads(octopus_client, octopus_emulator):
         octopus_client.upload_item(make_item(sku="SKU-1"))
@@ -54,7 +54,7 @@ def octopus_client(octopus_emulator: Emulator) -> Generator[OctopusClient]:
 
 @pytest.fixture
 def octopus_async_client(octopus_emulator: Emulator) -> AsyncOctopusClient:
-    """An asynchronous client of `octopus_emulator`, whatever OCTOPUS_* variables and profiles the machine has.
+    """Return an asynchronous client of `octopus_emulator`, whatever OCTOPUS_* variables and profiles the machine has.
 
     @pytest.mark.anyio  # or pytest-asyncio's mark, or asyncio.run in a plain test
     async def test_reads(octopus_async_client, octopus_emulator):

@@ -64,11 +64,11 @@ class RecordedExchange:
         attempt: 1 for the first.
         elapsed: seconds until the answer was complete, or until it failed.
         request: the envelope sent, masked.
-        status: HTTP status; None where no answer came.
+        status: HTTP status; None if no answer came.
         headers: headers of the answer by lower-case name: content-type, date, retry-after, server.
-        reply: the answer's body, masked; None where no answer came.
+        reply: the answer's body, masked; None if no answer came.
         failure: the kind of failure, such as `ambiguous`; empty if an answer came.
-        error: class and text of the failure; empty where an answer came.
+        error: class and text of the failure; empty if an answer came.
     """
 
     number: int
@@ -238,7 +238,7 @@ def replay_traffic(
             exchange of the operation, whatever was asked.
 
     Raises:
-        NotRecordedError: inside the block, where nothing in the recording answers a request.
+        NotRecordedError: inside the block, if nothing in the recording answers a request.
     """
     masker, lock = _masker_of(client), threading.Lock()
     left = list(recording.exchanges)
