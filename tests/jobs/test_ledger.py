@@ -421,5 +421,5 @@ def test_a_ledger_of_a_newer_version_is_refused(ledger: Ledger, place: str) -> N
 
 def test_processes_that_open_a_new_ledger_at_once_make_it_once(place: str) -> None:
     code = "import sys; from octopus_soap.jobs import Ledger; Ledger(sys.argv[1]).close()"
-    started = [subprocess.Popen([sys.executable, "-c", code, place], env=os.environ) for _ in range(3)]
-    assert [process.wait(60) for process in started] == [0] * 3
+    started = [subprocess.Popen([sys.executable, "-c", code, place], env=os.environ) for _ in range(2)]
+    assert [process.wait(60) for process in started] == [0, 0]
