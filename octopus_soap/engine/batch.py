@@ -6,7 +6,7 @@ run the flows side by side and give back each `BatchPart` in input order.
 Invariants:
 
 * A flow never raises for its items: it returns one outcome per input.
-* What was finished is never lost: whatever ends the call, its exception carries the result so far.
+* Finished work is never lost: whatever ends the call, its exception carries the result so far.
 * An item that was part of a request whose answer was lost stays in doubt: a write of it ends as `unknown`, never as
   `failed` or `not_sent`.
 * Refused credentials end the whole call: no further batch is sent.

@@ -1,4 +1,4 @@
-"""What a call would send: `DryRun`, a sequence of its requests that shows what would be written."""
+"""Show the requests that a call would send: `DryRun`, a sequence of its requests that shows what would be written."""
 
 from __future__ import annotations
 

@@ -20,11 +20,11 @@ Invariants:
 On failure: a driver that stops early closes the flow, and the flow reports its request as abandoned.
 
 A deadline bounds a whole call: all its batches, attempts, pauses and waits together. A flow's own limit bounds one
-request. `within` stands between a flow and its driver: it lets nothing begin after the deadline, and gives what begins
-before it the time that is left.
+request. `within` runs between a flow and its driver: it lets nothing begin after the deadline, and limits an exchange
+that begins before it to the time that is left.
 
-* What was not begun in time is not sent, and fails as `BUSY`: a list call reports it as `not_sent`.
-* What was under way fails as its kind says, so that a write whose answer was cut off is never called not done.
+* A request that was not begun in time is not sent, and fails as `BUSY`: a list call reports it as `not_sent`.
+* A request that was under way fails by its kind, so that a write whose answer was cut off is never called not done.
 * The error is a `TimedOutError` that names the deadline; or what the last attempt met, if only a repeat has no time.
 """
 
@@ -71,7 +71,7 @@ class Send(NamedTuple):
     When the exchange has to wait for others of the same call, the driver asks *unwanted* at the last moment: the call
     may have been stopped or have failed meanwhile, and then nothing is sent.
 
-    *left*, if it is given, says how many seconds the whole call has left; `time_left` minds both limits.
+    *left*, if it is given, returns the seconds that the whole call has left; `time_left` keeps both limits.
 
     *gate*, if it is given, is asked immediately before the exchange, after any wait for its turn. A `SendFailure` it
     returns is the answer, and nothing is sent.
@@ -119,7 +119,7 @@ class Compute:
 
 
 class FailureKind(StrEnum):
-    """What a failure says about the request."""
+    """The meaning of a failure for the request."""
 
     NOT_SENT = "not_sent"
     """DNS, refused, TLS: nothing left."""

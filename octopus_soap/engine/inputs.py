@@ -12,8 +12,8 @@ Invariants:
 * A batch has at most as many rows, and its request as many bytes, as the limits allow; one row that is larger than the
   limit is sent alone.
 
-On failure: `InvalidInputError`, with every problem. Nothing was sent, except by a stream, whose error says which
-batches were not.
+On failure: `InvalidInputError`, with every problem. Nothing was sent, except by a stream, whose error names the batches
+that were not.
 """
 
 from __future__ import annotations
@@ -340,8 +340,8 @@ class ListCall(Generic[T]):
         inputs: what the caller passed.
         check: checks one input.
         reads: what the reply is decoded to; rows are matched to the inputs by key.
-        judge_row: says what a row means for its input; None, or a verdict of None, if the row is the answer.
-        judge_reply: says what a reply without rows means for every input; None if its arrival is the answer.
+        judge_row: returns what a row means for its input; None, or a verdict of None, if the row is the answer.
+        judge_reply: returns what a reply without rows means for every input; None if its arrival is the answer.
         account_id: overrides the client's.
         batch_size: overrides the rule's limit, downwards or (if the limit is ours) upwards.
         progress: called after each batch; True for a progress bar.
@@ -440,7 +440,7 @@ def check_iterable(inputs: Any, name: str, model: type[WireModel] | None = None)
 
 
 def is_sku_name(column: str) -> bool:
-    """Return whether a column of this name holds SKUs, as far as its name says."""
+    """Return whether a column holds SKUs, judged by its name."""
     folded = column.casefold().replace("_", "").replace(" ", "").replace("-", "")
     return "sku" in folded or "sku" in OTHER_NAMES.get(folded, ())
 
@@ -457,7 +457,7 @@ class BatchInputs:
         call: the call.
         account_id: the account the call goes to.
         context: what the client's calls share.
-        guard: says what the call may leave out; None if nothing is watched.
+        guard: decides what the call may leave out; None if nothing is watched.
         reading: True if two different inputs may have one key, because nothing is written.
         streaming: True to check inputs as they come, batch by batch; otherwise all are checked now.
 

@@ -2,13 +2,13 @@
 
 A WCF server reads a value type that was left out as 0, false or year 1, if the contract does not declare it nillable.
 An update without a price would set the price to 0. And a service that saves the object it was given loses every text
-and list that an upload leaves out. The caller's choice says what to do (see `OmittedValues`), per client, per operation
-or per call.
+and list that an upload leaves out. The caller chooses what to do (see `OmittedValues`), per client, per operation or
+per call.
 
 Invariants:
 
 * Nothing is overwritten with 0 unless the caller chose that: `refuse` is the default.
-* `read_first` fills an update's value types, and everything an upload leaves out. What the caller set is never changed.
+* `read_first` fills an update's value types, and everything an upload leaves out. A value that the caller set stays.
 * A creation loses nothing: an item or a store row that the service does not have is sent with zeros, which are reported
   in `filled` like values that were read.
 * Dates of a sale are never counted: without one, the service has year 1 already, and reads year 1 again.
@@ -99,7 +99,7 @@ class OmissionGuard(NamedTuple):
             return []
         if self.mode is OmittedValues.READ_FIRST and isinstance(value, _fillable()):
             return []
-        if isinstance(value, models.OrderCriteria):  # a filter: only half of a window means something else than it says
+        if isinstance(value, models.OrderCriteria):  # a filter: only half of a window would change its meaning
             given = [name for name in _WINDOW if getattr(value, name) is not None]
             return [n for n in self.omitted(value) if len(given) == 1 and _attribute(type(value), n) in _WINDOW]
         return self.omitted(value)

@@ -73,7 +73,7 @@ C = TypeVar("C", bound="Flow[Any] | BatchCall[Any, Any]")
 
 
 class Surface(ABC):
-    """What every client gives its operations."""
+    """The part of a client that its operations use."""
 
     _context: Context
 
@@ -201,7 +201,7 @@ class BlockingPage(BlockingCall[P, BatchResult[T]], Generic[P, T]):
         """Yield the rows while the reply arrives, in bounded memory and without a limit on their number.
 
         Nothing is raised for a record that cannot be read: look at each part's outcomes. The stream raises at its end
-        if the reply was cut short, was not well-formed, or said Failure after its rows. The message says how many rows
+        if the reply was cut short, was not well-formed, or ended with Failure. The message has the number of rows that
         came before: they are right as records, but the list is not complete. `max_reply_bytes` limits what is kept of
         the reply at any time, `read_timeout` each silence, and `total_timeout` the time spent on receiving.
         """
@@ -220,7 +220,7 @@ class AsyncPage(AsyncCall[P, BatchResult[T]], Generic[P, T]):
         """Yield the rows while the reply arrives, in bounded memory and without a limit on their number.
 
         Nothing is raised for a record that cannot be read: look at each part's outcomes. The stream raises at its end
-        if the reply was cut short, was not well-formed, or said Failure after its rows. The message says how many rows
+        if the reply was cut short, was not well-formed, or ended with Failure. The message has the number of rows that
         came before: they are right as records, but the list is not complete. `max_reply_bytes` limits what is kept of
         the reply at any time, `read_timeout` each silence, and `total_timeout` the time spent on receiving.
         """
@@ -278,7 +278,7 @@ OPERATIONS: dict[str, Operation] = {}
 
 
 class Operation:
-    """What is declared of an operation.
+    """The declaration of an operation.
 
     Attributes:
         wire_name: the service's name.
@@ -512,7 +512,7 @@ def _refusal(refusal: ApiStatusError, result: RequestResult, key: str) -> ApiSta
 
 
 def _open_outcome(operation: str, error: ProtocolError) -> OctopusError:
-    """Return what stands for an unreadable answer to an unsafe write, which leaves its outcome open."""
+    """Return the error for an unreadable answer to an unsafe write, which leaves its outcome open."""
     return OutcomeUnknownError(
         f"{operation} was answered, but the answer does not show whether it was carried out: {error.message[:400]}",
         info=error.info,

@@ -45,7 +45,7 @@ _KEY = attrgetter("key")
 
 
 class ItemVerdict(NamedTuple, Generic[T]):
-    """What an answer means for one input; the attributes are those of its `ItemOutcome`."""
+    """The meaning of an answer for one input; the attributes are those of its `ItemOutcome`."""
 
     status: OutcomeStatus
     value: T | None = None
@@ -86,7 +86,7 @@ def outcomes_of(
     Args:
         batch: what was asked.
         result: the answer.
-        call: says what a row, or the reply, means.
+        call: judges what a row, or the reply, means.
         reading: True if the operation changes nothing.
         in_doubt: True if an earlier request for these items lost its answer.
     """
@@ -111,7 +111,7 @@ def outcomes_of(
             status, value, message, error, raw = OutcomeStatus.OK, row.value, "", None, None
         else:
             verdict = _row_verdict(row, call, info, reading=reading, rivals=matched.rivals.get(position))
-            if refusal is not None and verdict.status is OutcomeStatus.OK:  # the row says done, its envelope says not
+            if refusal is not None and verdict.status is OutcomeStatus.OK:  # the row is Success, its envelope is not
                 verdict = ItemVerdict(OutcomeStatus.UNKNOWN, error=refusal.with_info(info))
             status, value, message, error, raw = verdict
         for index in entry.indices:
@@ -221,7 +221,7 @@ def match_rows(keys: Sequence[str], rows: Iterable[Row]) -> Matched:
         readings = trimmed.get(row.key.strip()) or folded.get(_fold(row.key), [])
         if len(readings) != 1:
             unasked.append(row.key)
-        elif readings[0] in certain:  # an exact match stands; the other row is named
+        elif readings[0] in certain:  # an exact match is kept; the other row is named
             doubled.append(row.key)
         else:
             _place(matched, readings[0], row, doubled)
@@ -254,7 +254,7 @@ def _with_key_of(first: Any, second: Any) -> Any:
 
 
 def _differences(rows: list[Row]) -> str:
-    """What rows of one key disagree about, for a message."""
+    """Return the differences between rows of one key, for a message."""
     if any(row.problems for row in rows):
         return "one of them cannot be read"
     values: list[dict[str, Any]] = [row.value.model_dump() for row in rows]

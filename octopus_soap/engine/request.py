@@ -14,8 +14,8 @@ Invariants:
 * Whether an answer may have been lost is never forgotten: `lost_answers` counts the attempts whose answer did not
   arrive although the service may have carried the request out.
 
-On failure: `perform` passes a `RequestFailure` on, and never raises one itself. What the function it was given raises
-goes to the caller, after the observer was called.
+On failure: `perform` passes a `RequestFailure` on, and never raises one itself. An exception of the function it was
+given goes to the caller, after the observer was called.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class CredentialState:
 
 @dataclass(frozen=True, slots=True)
 class CallConfig:
-    """What a request needs besides its contents.
+    """The settings and services that a request needs.
 
     Attributes:
         policy: retry limits.
@@ -212,7 +212,7 @@ class SizeMemory:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a call needs besides its arguments.
+    """The settings and services that a call needs.
 
     Attributes:
         codec: encodes requests and decodes replies, under the contract in force.
@@ -267,7 +267,7 @@ def request_for(context: Context, operation: str, declared: Safety, reads: Reads
 
 @dataclass(slots=True)
 class RequestTrace:
-    """What is known of one request while it runs, for the observer.
+    """The facts of one request while it runs, for the observer.
 
     Attributes:
         info: the facts so far.
@@ -293,7 +293,7 @@ class RequestResult(NamedTuple):
 
     Attributes:
         decoded: the reply's contents.
-        refusal: the error that its envelope stands for; None if the envelope is Success, or there was none.
+        refusal: the error that its envelope means; None if the envelope is Success, or there was none.
         info: the facts of the request.
         lost_answers: earlier attempts whose answer was lost although they may have been carried out.
     """
@@ -387,8 +387,8 @@ def perform(request: Request, config: CallConfig, conclude: Callable[[RequestEnd
     Args:
         request: what is sent.
         config: limits, and the observer.
-        conclude: gets the end of the request while the request still counts as under way. What it raises is reported
-            as the request's failure, a `RejectedError` as a rejection.
+        conclude: gets the end of the request while the request still counts as under way. Its exception is
+            reported as the request's failure, a `RejectedError` as a rejection.
     """
     trace = RequestTrace(CallInfo(request.operation, request_id=config.new_id(), sent_bytes=len(request.body)))
     rejected: RejectedError | None = None

@@ -19,7 +19,7 @@ The breaker of a client and its views is in one of three states:
 
 Invariants of the breaker:
 
-* Each attempt counts, repeats included. What shows nothing of the service (`sign_of`) does not count.
+* Each attempt counts, repeats included. A failure that shows nothing of the service (`sign_of`) does not count.
 * The driver asks the gate of an attempt immediately before it sends, after any wait for its turn: so a request that
   waited while the breaker opened is not sent either, and only one is sent to try.
 * While the breaker is not closed, only the attempt that was let through to try changes it.
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 
 class Verdict(StrEnum):
-    """What to do about a failure."""
+    """The reaction to a failure."""
 
     RETRY = "retry"
     RETRY_ONCE = "retry_once"
@@ -86,7 +86,7 @@ _CLIENT_FAULTS = frozenset(
 
 
 def classify(error: OctopusError) -> FailureKind:
-    """What *error*, read from a reply, says about the request."""
+    """Return what *error*, read from a reply, means for the request."""
     if isinstance(error, HttpStatusError):
         return _classify_status(error.status, empty=not error.body_excerpt)
     if isinstance(error, FaultError):
@@ -116,7 +116,7 @@ _STATUSES = {
 
 
 def _classify_status(status: int, *, empty: bool) -> FailureKind:
-    if status == 400 and empty:  # noqa: PLR2004 - what an older WCF says to a request over its size, newer ones say 413
+    if status == 400 and empty:  # noqa: PLR2004 - an older WCF's answer to a request that is too large; newer ones send 413
         return FailureKind.TOO_LARGE
     if status < 300:  # noqa: PLR2004 - a 1xx or 2xx that is no answer
         return FailureKind.AMBIGUOUS
@@ -147,7 +147,7 @@ class RetryPolicy:
 
 
 class Decision(NamedTuple):
-    """What follows a failure: another attempt after `pause` seconds, or the end with `verdict`."""
+    """The consequence of a failure: another attempt after `pause` seconds, or the end with `verdict`."""
 
     verdict: Verdict
     pause: float = 0.0
@@ -195,7 +195,7 @@ _TRYING = 1.0
 
 
 class Sign(Enum):
-    """What an attempt shows of the service."""
+    """The state of the service, as an attempt shows it."""
 
     ANSWERED = auto()
     FAILED = auto()

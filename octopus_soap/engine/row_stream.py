@@ -4,10 +4,10 @@ Invariants:
 
 * The request is checked, sent and repeated like every other until its reply begins. Rows that were handed out are
   never fetched again: after the first of them nothing is repeated.
-* A stream ends without an error only if the reply was complete, well-formed, and said Success.
+* A stream ends without an error only if the reply was complete, well-formed, and a Success.
 * The observer gets one call when the request starts, and one at the end of the reply, with how it ended.
 
-On failure: what had arrived is handed out first; then the error is raised, and its message says how many rows came.
+On failure: rows that had arrived are handed out first. Then the error is raised, and its message has their number.
 A service may write its Status after the rows. If that is a Failure, the rows have been handed out and are right as
 records, but the list may be incomplete: the stream raises `ApiStatusError`, so that it is not taken for the whole.
 """

@@ -290,7 +290,7 @@ class ChangeFeed:
             stop: once set, the request and the handler under way end, and nothing new is begun.
 
         Returns:
-            What was done, and every item that is quarantined.
+            The report, with every item that is quarantined.
 
         Raises:
             JobRunningError: another run is under way.

@@ -39,7 +39,7 @@ _ENCODED = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys
 
 
 class Desired(NamedTuple):
-    """What one SKU should be.
+    """The state that one SKU should have.
 
     Attributes:
         sku: the SKU.

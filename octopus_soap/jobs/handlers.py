@@ -63,7 +63,7 @@ class DestinationError(OctopusError):
 
 
 class Deliverable(Protocol):
-    """What a handler is called with."""
+    """The argument of a handler."""
 
     connection: Connection | None
 

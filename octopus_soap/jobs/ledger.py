@@ -7,7 +7,7 @@ in one transaction, and the rows alone decide what is done next.
 Invariants:
 
 * Killed at any moment, also by SIGKILL: every transition that was committed remains, the one under way never happened.
-  What was sent to the service between two transitions is sent again: so only what may be repeated is sent.
+  A request between two transitions is sent again: so only requests that may be repeated are sent.
 * Power lost: SQLite runs with `synchronous=FULL` and PostgreSQL with its own default, so a committed transition is on
   the disk. (With a write-ahead log and `NORMAL`, SQLite could lose the last ones.)
 * Two processes, or two machines on one PostgreSQL: one of them works on a row, under a lease (`leases.py`). A worker
@@ -483,7 +483,7 @@ def _engine(url: URL, connections: int) -> Engine:
 def _make_private(path: str) -> None:
     """Create the file of a new ledger for its owner alone; SQLite gives its journals the same mode."""
     if path and path != ":memory:" and not path.startswith("file:"):
-        with suppress(OSError):  # it is there, or SQLite says better why it cannot be made
+        with suppress(OSError):  # it is there, or SQLite's error names the reason better
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 

@@ -55,7 +55,7 @@ class Confirmation:
     error: OctopusError | None = None
 
     def following(self) -> str | None:
-        """What to send next; None if nothing is left to try."""
+        """Return the confirmation to send next; None if nothing is left to try."""
         own = self.row.store
         steps = [own, ""] if own else [*(self.stores if len(self.stores) > 1 else []), "", *self.stores]
         return next((step for step in steps if step not in self.sent), None)

@@ -79,8 +79,8 @@ class OrderDelivery:
 
 
 OrderHandler: TypeAlias = Callable[[OrderResponseItem, OrderDelivery], object]
-"""What is called with each order. A text it returns is its own number for the order, and goes into the confirmation as
-`ThirdPartyOrderNumber`, without what does not print."""
+"""The function called with each order. A text it returns is its own number for the order. It goes into the
+confirmation as `ThirdPartyOrderNumber`, without what does not print."""
 
 
 class OrderDeliverer:

@@ -6,15 +6,15 @@ ids show doubles. A window that fails for what is in it (too many orders for one
 write) is cut to a part, down to one second; the parts that work are kept. A second that cannot be listed is a gap:
 written down, read around, tried again later. After a cut, windows grow again while replies stay small. A window is cut
 only if the service answers another question: if it does not, the service is down, and no window would do. No clock is
-needed: the open end is a date that lies after every order.
+needed: the open end is a date after every order.
 
 The watermark is the newest creation time seen in an order of the service's, and is written in the transaction that
 stores the orders up to it. Each run reads from an overlap before it to the open end, so neither this machine's
-clock nor a wrong time zone of up to the overlap hides an order. A *sweep* reads what lies before that too, now and
+clock nor a wrong time zone of up to the overlap hides an order. A *sweep* reads what is before that too, now and
 then: orders with an older time than some that came earlier. Both are cheap, as the service lists only what is not
 confirmed.
 
-A service may list fewer orders than it says match. Then the watermark stays where it is, so that the next listing, when
+A service may list fewer orders than it counts. Then the watermark stays where it is, so that the next listing, when
 these are confirmed, has the others.
 """
 
@@ -79,7 +79,7 @@ _AT_ONCE = 500
 _MOST_LOCKED = 10_000
 _SERVER_ERROR = 500
 _KNOWN = [column for column in ORDERS.c if column.name not in {"raw", "typed"}]
-"""What is read of orders that a listing shows again; of long listings that is nearly all."""
+"""The columns that are read of orders that a listing shows again: nearly all orders of a long listing."""
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 """Before every order."""
 LATEST = datetime(2079, 1, 1, tzinfo=UTC)
@@ -88,7 +88,7 @@ SHORTEST = timedelta(seconds=1)
 
 _LONG = timedelta(days=28)
 _PARTS_OF_LONG, _PARTS = 8, 4
-"""What a window is cut to: a reply that is too big costs more than some that are small."""
+"""The number of parts a window is cut to: a reply that is too big costs more than some that are small."""
 _SMALL = 50
 """Orders in a reply that is small whatever the limits are."""
 _PATIENCE = 16
@@ -180,7 +180,7 @@ class Windows:
 
 
 def _around(span: Window, skip: Iterable[Window]) -> list[Window]:
-    """What is left of *span* without *skip*, oldest first."""
+    """Return the parts of *span* without *skip*, oldest first."""
     left: list[Window] = []
     begin = span.begin
     for gap in sorted(skip):
@@ -193,7 +193,7 @@ def _around(span: Window, skip: Iterable[Window]) -> list[Window]:
 
 
 _EMPTY_WINDOW = Window(datetime(1999, 12, 31, tzinfo=UTC), datetime(1999, 12, 31, 0, 0, 1, tzinfo=UTC))
-"""A window no order lies in: asked to see whether the service answers at all."""
+"""A window without any order: asked to see whether the service answers at all."""
 
 
 # -- one run ----------------------------------------------------------------------------------------------------------
@@ -242,7 +242,7 @@ class Download:
         self._read(Windows(begin, LATEST, width, gaps), report)
         now = self._ledger.now()
         pause = self._options.sweep
-        # A time of the last sweep that lies ahead is of a clock that was set back since.
+        # A last sweep in the future was recorded by a clock that was set back since.
         late = watermark is not None and pause is not None and not now - pause < cursor.swept_at <= now
         if late and begin > self._since and not self._stopped():
             self._read(Windows(self._since, begin, width, gaps), report)
@@ -444,7 +444,7 @@ class Download:
                 self._note_listed(connection, gone, {"listed_at": now, "notice": NOT_LISTED})
             for key in unwanted:  # no longer as asked for: it stays on the service, which lists it when it is
                 connection.execute(delete(ORDERS).where(*self._this(key), ORDERS.c.leased_by.is_(None)))
-            if not looked_for and not listing.short:  # what was left out lies at any time
+            if not looked_for and not listing.short:  # an order that was left out may be of any time
                 self._move_watermark(connection, listing.orders, now)
             self._ledger.reach("orders.storing")
         self._ledger.reach("orders.stored")

@@ -63,7 +63,7 @@ _NOT_THE_ORDERS_FAULT = frozenset(
     )
     if hasattr(errno, name)
 )
-"""What is wrong with the disk or the process, and not with one file."""
+"""Errors of the disk or the process, and not of one file."""
 _RUN_BY_A_SPREADSHEET = re.compile(r"[=@\t\r]|[+-](?![\d\s()./-]*$)")
 _ADDRESS = (
     *("first_name", "last_name", "address1", "address2", "city", "state", "zip", "country", "phone", "email"),
@@ -214,7 +214,7 @@ def _equal(one: Path, other: Path) -> bool:
 
 
 def _tag(ledger: Ledger) -> str:
-    """Return what the hidden names of a channel end with, so that it tells its own from those of others."""
+    """Return the end of a channel's hidden names, by which it recognises its own."""
     with ledger.reading() as connection:
         mine = select(CHANNEL.c.account_hash).where(CHANNEL.c.channel == ledger.channel)
         salted = connection.execute(mine).scalar_one_or_none()

@@ -1,11 +1,11 @@
 """Listing orders: what the service lists, read while it arrives, and what is kept of each order.
 
-`GetOrderList` has no paging and no limit. So what tells one order from another is kept in memory, and what an order
-says, its XML and its decoded form, in a file that has no name: a listing of any length needs about 1 kB for an order.
+`GetOrderList` has no paging and no limit. So memory holds only what distinguishes one order from another. The order's
+XML and its decoded form are in a file that has no name. A listing of any length needs about 1 kB for an order.
 
 Invariants:
 
-* A listing that is cut short, or says Failure at its end, raises there: nothing of it is used.
+* A listing that is cut short, or ends with Failure, raises there: nothing of it is used.
 * The file holds what the ledger will hold: without card numbers and secrets, as a ledger is no place for either. So the
   handler sees none; one that needs it asks the service for the order by its id.
 * Two listings of one order are the same version if they differ in nothing but what a listing itself changes: the number
@@ -108,7 +108,7 @@ _MASKED = {name.casefold() for name in SECRET_MEMBERS}
 _VOLATILE = frozenset({"number_of_matches", "last_update_date", "store_id"})
 _VOLATILE_XML = re.compile(r"(<(?:[\w.-]+:)?(?:NumberOfMatches|LastUpdateDate|StoreId)>)[^<]*")
 NAMELESS = "?"
-"""What the keys of orders without an id begin with; no id does."""
+"""The beginning of the keys of orders without an id; no id begins so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ class OrderRecord:
 
 
 def record_of(outcome: ItemOutcome[OrderResponseItem], store: str, redactor: Redactor) -> OrderRecord:
-    """What is kept of one row of a listing."""
+    """The part of one row of a listing that is kept."""
     order, raw = outcome.value, redactor.body(outcome.raw or b"")
     order_id = outcome.key
     if order is None:
@@ -232,7 +232,7 @@ class Listing:
 
     @property
     def short(self) -> bool:
-        """True if the service says that more orders match than it listed."""
+        """True if the service counts more orders than it listed."""
         return self.matches > len(self.orders)
 
     def add(self, order: OrderRecord) -> None:
@@ -296,7 +296,7 @@ def listing_of(
 # -- new orders and stored ones ---------------------------------------------------------------------------------------
 
 ANOTHER = "~"
-"""What the keys of orders have that share their id with another one."""
+"""The mark in the keys of orders that share their id with another one."""
 
 
 def merge_equal(found: Sequence[OrderRecord]) -> list[OrderRecord]:

@@ -205,7 +205,7 @@ class OrderInbox:
             progress: called after each order that was handed over.
 
         Returns:
-            What was done, and every order that is quarantined or not confirmed.
+            The report, with every order that is quarantined or not confirmed.
 
         Raises:
             JobRunningError: another run is under way.
@@ -229,8 +229,8 @@ class OrderInbox:
     ) -> Report:
         """Hand over and confirm what is stored, next to any number of workers that do the same on this ledger.
 
-        It downloads nothing, and returns when no run is under way and nothing is left that is due. What a worker that
-        died had under way is taken over: at once if it ran on this machine, otherwise when its lease has run out.
+        It downloads nothing, and returns when no run is under way and nothing is left that is due. Orders that a
+        dead worker had under way are taken over: at once if it ran on this machine, otherwise when its lease ends.
 
         Args:
             handler: as in `run`.
@@ -359,8 +359,8 @@ class _Run:
         except (AuthenticationError, ConfigError, LedgerError):
             raise
         except OctopusError as error:
-            # What is in the ledger already is handed over all the same. A service that does not answer is not asked for
-            # anything else in this run: each question would wait for another read limit.
+            # Orders that are in the ledger already are handed over all the same. A service that does not answer is not
+            # asked for anything else in this run: each question would wait for another read limit.
             self._unanswered = True
             self._silent = isinstance(error, TransportError)
             self._ledger.note_wait(error, self.report)
@@ -402,7 +402,7 @@ class _Run:
                 done += 1
                 self._show_progress()
         except DestinationError as error:
-            # What is handled already is confirmed all the same.
+            # Orders that are handled already are confirmed all the same.
             self._blocked = True
             self.report.error = f"handing over: {reason_of(error, self._options.redactor)}"
         finally:

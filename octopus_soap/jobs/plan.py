@@ -1,4 +1,4 @@
-"""What a push would do: desired states compared with what the service last acknowledged, and the guard over the whole.
+"""Plan a push: desired states compared with what the service last acknowledged, and the guard over the whole.
 
 Purpose. Desired states come in chunks and are compared chunk by chunk, so that a catalogue of any size needs the memory
 of one, and 16 bytes for each SKU. Differences are stored in a table of their own, with how far the input was read
@@ -110,7 +110,7 @@ class PlannedChange:
 
 @dataclass(slots=True)
 class PushReport(Report):
-    """What a push did, or would do.
+    """The report of a push that was made, or would be.
 
     `counts` has `read`, `resumed` (of those, read by a run that was killed), `empty` (rows without a value),
     `unchanged`, `stale` (older than what is known, and different), `invalid`, `alike` (SKUs that differ from another
@@ -159,7 +159,7 @@ class PlanOptions:
 
 
 class Drift(NamedTuple):
-    """What the service was found to hold otherwise.
+    """A SKU that the service holds otherwise than the ledger.
 
     Attributes:
         sku: the SKU.
@@ -455,7 +455,7 @@ class Plan:
             known = and_(STOCK_ITEM.c.channel == self._ledger.channel, STOCK_ITEM.c.acknowledged.is_not(None))
             catalogue = connection.execute(select(func.count()).select_from(STOCK_ITEM).where(known)).scalar_one()
             sums = (func.count(), func.sum(plan.zeroed), func.sum(plan.cheaper))
-            # What is only listed of a reconciliation has nothing to send.
+            # A SKU that a reconciliation only lists has nothing to send.
             sent = or_(plan.kind != "drift", plan.wanted != "")
             found = select(plan.kind, *sums).where(self._mine, plan.kind != "seen", sent).group_by(plan.kind)
             kinds = {kind: numbers for kind, *numbers in connection.execute(found)}
@@ -508,7 +508,7 @@ class Plan:
             connection.execute(_ACCEPT, {"channel": channel, "now": _number(now)})
             seen = update(STOCK_ITEM).where(*mine, plan.kind == "seen")
             connection.execute(seen.values(observed_at=plan.observed_at))
-            # What was acknowledged or is being sent since the service was asked is newer than what it answered.
+            # A state acknowledged, or under way, since the service was asked is newer than its answer.
             untouched = (item.leased_by.is_(None), item.acknowledged_at <= plan.observed_at)
             drifted = update(STOCK_ITEM).where(*mine, plan.kind == "drift", *untouched)
             again = {"wanted": plan.wanted, "state": "pending", "due_at": now, "attempts": 0, "message": ""}

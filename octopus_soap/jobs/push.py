@@ -15,9 +15,9 @@ On failure:
   run sends it again, with or without new desired states. An update sets values, so sending it twice does no harm. A SKU
   is sent by one worker at a time, so no older value overtakes a newer one. (No client can rule out a worker whose
   machine sleeps longer than its lease, with a request on its way.)
-* What the service rejects stays in every report until you fix it. It is tried again when its desired state changes,
-  and otherwise after a minute, two, four, up to an hour. It is forgotten when the shop no longer sends it.
-* What could not be sent stays pending.
+* A SKU that the service rejects stays in every report until you fix it. It is tried again when its desired state
+  changes, and otherwise after a minute, two, four, up to an hour. It is forgotten when the shop no longer sends it.
+* A SKU that could not be sent stays pending.
 
 A SKU that no longer comes with the desired states keeps its stock, and is counted as absent, unless a run is asked to
 set it to 0. Nothing is ever deleted on the service.
@@ -173,8 +173,8 @@ class StockPush:
 
         Args:
             desired: the path of a CSV file, a pandas or polars DataFrame, or any iterable of `ItemQuantityAndPrice` or
-                mappings with its names. It is read once, in the memory of a chunk. What a row leaves unset stays as
-                it is. A row that is not right is a problem of the report, and the others are sent.
+                mappings with its names. It is read once, in the memory of a chunk. A value that a row leaves out
+                stays as it is. A row that is not right is a problem of the report, and the others are sent.
             observed_at: when the states were true; a row's own `observed_at` counts first. A state older than what is
                 known of its SKU, and differs from it, is passed over and reported as `stale`; one more than 15 minutes
                 ahead of the ledger's clock is refused. Without any time, a run is newer than all runs before it.
@@ -187,7 +187,7 @@ class StockPush:
             reading: called while *desired* is read.
 
         Returns:
-            What was done. Work the service kept from being done is in `error`, and waits for the next run.
+            The report. Work that the service did not let through is in `error`, and waits for the next run.
 
         Raises:
             PushRefusedError: the guard: too much would change or become 0.
@@ -233,7 +233,7 @@ class StockPush:
             progress: called after each page that was read, and each batch that was sent.
 
         Returns:
-            What was done; `counts` has `read`, `drifted` and `listed`.
+            The report; `counts` has `read`, `drifted` and `listed`.
 
         Raises:
             PushRefusedError: as in `run`, counted over the corrections.
@@ -264,8 +264,8 @@ class StockPush:
     ) -> PushReport:
         """Send what is pending, next to any number of workers that do the same on this ledger.
 
-        `run` plans alone and then sends alike; processes and machines that only `work` take batches off it. What a
-        worker that died had claimed is taken over: at once if it ran on this machine, otherwise when its lease has
+        `run` plans alone and then sends alike; processes and machines that only `work` take batches off it. SKUs that
+        a dead worker had claimed are taken over: at once if it ran on this machine, otherwise when its lease has
         run out.
 
         Args:

@@ -139,7 +139,7 @@ def digest_of(text: str) -> int:
 
 @dataclass(slots=True)
 class Reading:
-    """What a run knows of the rows that it has read.
+    """The record of the rows that a run has read.
 
     Attributes:
         rows: how many there are.

@@ -67,7 +67,7 @@ class KeyProblem:
 
 @dataclass(slots=True)
 class Report:
-    """What one run of a job did.
+    """The report of one run of a job.
 
     Attributes:
         job: such as `push`.

@@ -42,7 +42,7 @@ _MOST_WORDS = 400
 _MOMENT = timedelta(microseconds=1)
 _ITEM = STOCK_ITEM.c
 
-# What each kind of outcome writes; `sent` is what the row wanted when it was claimed, and it may want more by now.
+# The values each kind of outcome writes; `sent` is the state wanted when the row was claimed, which may have changed.
 _KEY: BindParameter[str] = bindparam("key")
 _SAME = _ITEM.wanted == bindparam("sent")
 _DONE: dict[str, Any] = {
@@ -174,7 +174,7 @@ class Sender:
     def _called(
         self, rows: Sequence[Row[Any]], refused: dict[str, str], report: PushReport
     ) -> dict[str, ItemOutcome[Any]]:
-        """The outcomes by SKU. What the client refuses goes to *refused*, and the rest is sent."""
+        """Return the outcomes by SKU. SKUs that the client refuses go to *refused*, and the rest is sent."""
         items = [as_item(row.sku, from_text(row.wanted) or {}) for row in rows]
         while items:
             try:

@@ -4,12 +4,12 @@ Invariants, the same as the blocking driver's:
 
 * Credentials go to the endpoint and nowhere else; redirects are not followed.
 * Every limit is finite, and the total one holds against a service that drips.
-* At most `max_connections` exchanges run at once, and no more start per second than `max_requests_per_second` says.
+* At most `max_connections` exchanges run at once, and at most `max_requests_per_second` start per second.
   The only retries are the flow's.
 * Every byte of an answer passes `Framing` before h11 reads it, also through a proxy. A connection whose answer is not
   complete, or has bytes behind it, is not used again; nor is one that was idle for longer than `idle_timeout`.
 * A reply of `OFF_LOOP` bytes or more is decoded in one thread per process: more threads decode no faster, as decoding
-  holds the interpreter's lock, and each would stand between the event loop and its turn.
+  holds the interpreter's lock, and each would keep the event loop from its turn.
 * Connections belong to an event loop. A client used from a second loop gets connections of its own there, at the same
   pace. TLS contexts are made once per process: reading the certificates costs tens of milliseconds.
 
@@ -136,7 +136,7 @@ OFF_LOOP = 32 * 1024
 
 
 class _Trace:
-    """What httpx reports of one exchange: whether the connection was new, the request had left, an answer had begun."""
+    """The facts of one exchange by httpx: whether the connection was new, the request had left, an answer had begun."""
 
     def __init__(self) -> None:
         self.fresh = self.sent = self.answered = False
@@ -711,7 +711,7 @@ _CONNECTING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, http
 
 
 def failure_of(error: Exception, trace: _Trace, elapsed: float, read_timeout: float) -> SendFailure:
-    """What an exception of httpx means.
+    """Return the meaning of an exception of httpx.
 
     Args:
         error: the exception.

@@ -6,7 +6,7 @@
 * A caller's session is used and never changed: its adapters (and so mocks such as `responses`), hooks, proxies and
   certificates apply, its headers and cookies stay as they are. With it, the total limit holds between reads of the
   body, and each read is bounded by the read limit.
-* At most `max_connections` exchanges run at once, and no more start per second than `max_requests_per_second` says;
+* At most `max_connections` exchanges run at once, and at most `max_requests_per_second` start per second;
   more wait in a line, up to the total limit.
 * A forked child gets a session of its own.
 """
@@ -74,7 +74,7 @@ def _ended(future: Future[T]) -> Future[T]:
 
 
 class _Beside:
-    """What the flows of one call that run side by side share.
+    """The state that the flows of one call share, which run side by side.
 
     A flow that has its answer makes room for the next request before it is decoded, so that no connection waits for
     us. One is decoded at a time, and gives way between rows: Python code runs in one thread at a time anyway, and the
@@ -298,7 +298,7 @@ class BlockingDriver:
             return session.prepare_request(
                 requests.Request("POST", target, headers=dict(headers), data=body, auth=self._auth)
             )
-        # Our own session says the same of every request to the endpoint: only body and headers differ.
+        # Our own session prepares every request to the endpoint alike: only body and headers differ.
         if self._template is None:
             self._template = session.prepare_request(requests.Request("POST", target, auth=self._auth))
         prepared = requests.PreparedRequest()
@@ -494,7 +494,7 @@ class BlockingDriver:
         try:
             return pool.submit(work)
         except RuntimeError:
-            # Python starts no thread once the main one has returned. What was queued all the same finds no claim left.
+            # Python starts no thread once the main one has returned. Work queued all the same finds no claim left.
             ended: Future[T] = Future()
             try:
                 ended.set_result(work())

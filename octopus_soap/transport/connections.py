@@ -116,7 +116,7 @@ def _as_sent(url: str) -> str:
     try:
         prepared.prepare_url(url, None)
     except requests.RequestException:
-        return url  # sending it fails in the same way, and says why
+        return url  # sending it fails in the same way, and shows why
     return prepared.url or url
 
 
@@ -291,7 +291,7 @@ def failure_of(
     connecting: bool,
     handled: BaseException | None = None,
 ) -> SendFailure:
-    """What an exception of requests, urllib3 or the socket means.
+    """Return the meaning of an exception of requests, urllib3 or the socket.
 
     Args:
         error: the exception.
@@ -299,7 +299,7 @@ def failure_of(
         limit: seconds it was given.
         read_timeout: seconds of silence it was given.
         connecting: no answer had begun, and our own connections would have marked one that was sent.
-        handled: what the caller was handling when it called us. Python chains it to ours, and it says nothing about
+        handled: the exception in whose handling we were called. Python chains it to ours, but it has nothing to do with
             this exchange: a "connection refused" in it must not pass for ours.
     """
     chain = list(_chain(error, handled))
@@ -308,7 +308,7 @@ def failure_of(
     sent = any(getattr(part, "octopus_sent", False) for part in chain)
     if names & _CONNECT_TIMEOUTS:
         return SendFailure(FailureKind.NOT_SENT, TimedOutError("could not connect in time"), elapsed)
-    # What requests raises itself, of certificates it cannot find, is a bare OSError.
+    # requests itself raises a bare OSError, for certificates that it cannot find.
     if names & _NEVER_SENT or (connecting and not sent and ("SSLError" in names or type(error) is OSError)):
         return SendFailure(
             FailureKind.NOT_SENT, ConnectFailedError(f"could not connect: {reason}{_from(names, reason)}"), elapsed
@@ -418,7 +418,7 @@ class _DeadlineReader(RawIOBase):
 
 
 class _Readable:
-    """What http.client's response needs of a socket: `makefile`."""
+    """The part of a socket that http.client's response needs: `makefile`."""
 
     def __init__(self, reader: _DeadlineReader) -> None:
         self._reader = reader
@@ -470,14 +470,14 @@ class _DeadlineMixin:
         self.framing = framing = Framing()
         self.response_class = partial(self._over, framing)
         try:
-            return super().getresponse()  # type: ignore[misc] # urllib3's connection stands behind this mixin
+            return super().getresponse()  # type: ignore[misc] # urllib3's connection is behind this mixin
         except Exception as error:
             self._mark(error, stale=reused and not framing.begun)
             raise
 
     def connect(self) -> None:
         self.response_class = partial(self._over, None)  # for a proxy's answer to CONNECT
-        super().connect()  # type: ignore[misc] # urllib3's connection stands behind this mixin
+        super().connect()  # type: ignore[misc] # urllib3's connection is behind this mixin
         self._allow_what_is_left()
 
     def _allow_what_is_left(self) -> None:
@@ -492,7 +492,7 @@ class _DeadlineMixin:
         if connected:
             self._allow_what_is_left()
         try:
-            return super().request(*args, **kwargs)  # type: ignore[misc] # urllib3's connection stands behind this mixin
+            return super().request(*args, **kwargs)  # type: ignore[misc] # urllib3's connection is behind this mixin
         except OSError as error:
             if connected or self.sock is not None:
                 self._mark(error, stale=self._exchanges > 0)
@@ -505,7 +505,7 @@ class _DeadlineMixin:
 
     def close(self) -> None:
         self._exchanges = 0
-        super().close()  # type: ignore[misc] # urllib3's connection stands behind this mixin
+        super().close()  # type: ignore[misc] # urllib3's connection is behind this mixin
 
 
 class _SharedConnectMixin(_DeadlineMixin):
@@ -542,7 +542,7 @@ class _LimitedConnectMixin(_DeadlineMixin):
     def _new_conn(self) -> Any:
         limit = self.timeout if isinstance(self.timeout, (int, float)) else None
         ends = [end for end in (deadline.get(), None if limit is None else time.monotonic() + limit) if end is not None]
-        connect: Callable[[], Any] = super()._new_conn  # type: ignore[misc] # urllib3's connection stands behind this mixin
+        connect: Callable[[], Any] = super()._new_conn  # type: ignore[misc] # urllib3's connection is behind this mixin
         try:
             return _ended_by(min(ends, default=None), connect, "octopus-soap-socks", lambda late: late.close())
         except TimeoutError as error:
@@ -558,7 +558,7 @@ def _ended_by(
 
     Raises:
         TimeoutError: It took too long.
-        Exception: What it raises.
+        Exception: raised by *work*.
     """
     if until is None:
         return work()
@@ -655,7 +655,7 @@ class _PoolMixin:
     idle_limit = 50.0
 
     def _get_conn(self, timeout: float | None = None) -> Any:
-        connection: Any = super()._get_conn(timeout)  # type: ignore[misc] # urllib3's pool stands behind this mixin
+        connection: Any = super()._get_conn(timeout)  # type: ignore[misc] # urllib3's pool is behind this mixin
         if connection.sock is not None and time.monotonic() - connection.idle_since > self.idle_limit:
             connection.close()
         return connection
@@ -665,7 +665,7 @@ class _PoolMixin:
             conn.idle_since = time.monotonic()
             if conn.framing is not None and not conn.framing.reusable:
                 conn.close()
-        super()._put_conn(conn)  # type: ignore[misc] # urllib3's pool stands behind this mixin
+        super()._put_conn(conn)  # type: ignore[misc] # urllib3's pool is behind this mixin
 
 
 class _DeadlineHTTPPool(_PoolMixin, HTTPConnectionPool):

@@ -1,15 +1,16 @@
 """Follow the bytes of an HTTP/1.1 answer, so that both clients agree on where it begins and where it ends.
 
 http.client and h11 read the same bytes differently: one ends the headers at the first line it does not understand,
-takes the first of two lengths, or reads `0x10` as a chunk size; the other refuses. What is read wrongly here is the
+takes the first of two lengths, or reads `0x10` as a chunk size; the other refuses. Bytes read wrongly here are the
 answer to another call. So each byte passes through `Framing` before a library parses it, in both clients, and what is
 ambiguous ends the exchange.
 
 Invariants:
 
 * Pure: it is fed bytes, and keeps no more of them than one line or one block of headers.
-* What RFC 9112 leaves open or forbids is refused: two lengths, a length that is no number, another transfer coding than
-  `chunked`, a header line without a colon or with a space before it, a chunk size that is no hexadecimal number.
+* Everything that RFC 9112 leaves open or forbids is refused: two lengths, a length that is no number, another transfer
+  coding than `chunked`, a header line without a colon or with a space before it, a chunk size that is no hexadecimal
+  number.
 * Up to `_MOST_INTERIM` interim answers (1xx) may come before the answer. 101 is refused, as nothing asked for another
   protocol.
 * `reusable` is True only if the answer is complete, nothing followed it, and neither side wants the connection closed.
@@ -49,7 +50,7 @@ _OF_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection"}
 
 
 class FramingError(HTTPException):
-    """The bytes are no answer of HTTP/1.1, or it cannot be said where the answer ends."""
+    """The bytes are no answer of HTTP/1.1, or do not show where the answer ends."""
 
 
 class Framing:

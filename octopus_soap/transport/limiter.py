@@ -8,8 +8,8 @@ nobody else, so no request overtakes another. A moment is used up only when a re
 The pace has no burst: starts are at least `1 / per_second` seconds apart, and an unused moment is gone. So any
 window of T seconds holds at most `T * per_second + 1` starts, however long the client was idle before.
 
-`FairQueue` and `RateLimiter` neither wait nor read a clock. `ThreadLimiter` and `TaskLimiter` ask them, wait as long as
-the answer says, and ask again.
+`FairQueue` and `RateLimiter` neither wait nor read a clock. `ThreadLimiter` and `TaskLimiter` ask them, wait for the
+seconds they answer, and ask again.
 
 With a store the pace is one account's for all processes: `SharedRate` says when the head of the line has to ask it,
 and what the answer means. Only the head asks, outside the lock.
@@ -241,7 +241,7 @@ def yield_gil() -> None:
 
 
 def stopped(waited: float = 0.0) -> SendFailure:
-    """What a request meets that was stopped before it left."""
+    """Return the failure of a request that was stopped before it left."""
     error = ConnectFailedError("stopped before this request had its turn; it was not sent")
     return SendFailure(FailureKind.BUSY, error, waited)
 

@@ -227,7 +227,7 @@ def _check(sku: str) -> None:
 
 
 class _Lookups:
-    """What both look-ups share: settings, queues, counts."""
+    """The parts that both look-ups share: settings, queues, counts."""
 
     def __init__(
         self,

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What a TLS handshake showed.
+    """The facts of a TLS handshake.
 
     Attributes:
         expires: end of the certificate's validity.

@@ -1,7 +1,7 @@
 """Rows of a reply that is still arriving, in bounded memory.
 
 How it works. The text before the first row is kept. Rows are read from the text that follows, as many as are complete,
-and forgotten. What comes after the last row is kept again. At the end both are one document, with a mark where the rows
+and forgotten. The text after the last row is kept again. At the end both are one document, with a mark where the rows
 were, and it is decoded like the rest of a page (see `fast_rows`).
 
 Invariants:
@@ -12,7 +12,7 @@ Invariants:
   must bind the namespaces in which the rows were read.
 * A row that another row may refer to (WCF's `z:Id`, SOAP's `id`), or that refers to one, is not read before the end,
   nor is what follows it: then the list is limited by what may be kept.
-* What is kept may not be longer than the limit given, nor may a row be longer than a page.
+* The text that is kept may not be longer than the limit given, nor may a row be longer than a page.
 
 On failure: `feed` and `end` raise; `take` still returns the rows read before.
 """
@@ -116,7 +116,7 @@ class ArrivingRows:
             self._begin(b"".join(self._first).lstrip(BEFORE))
 
     def end(self) -> Decoded:
-        """Return what the reply said besides its rows; `take` has the last of them.
+        """Return the reply without its rows; `take` has the last of them.
 
         Raises:
             OctopusError: the reply is cut short, is not well-formed, is a fault, or is none of this operation.
@@ -245,7 +245,7 @@ class ArrivingRows:
         self._text += text
         last = self._text.rfind(self._closing, max(0, before - len(self._closing)))
         end = 0 if last < 0 else last + len(self._closing)
-        # A parser says what is wrong with a forbidden character; what refers to another part is read with that at hand.
+        # A parser names a forbidden character. An element that refers to another part needs that part to be read.
         if end >= PAGE or "\ufffe" in text or "\uffff" in text or self._is_tied(text.encode(), self._head.encode()):
             self._end_rows(0)
             return

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _OK = 200
 _DECLARED = (b"?", b"\0", b"")
-"""What follows the first `<` of a reply whose charset has to be looked at."""
+"""The byte after the first `<` of a reply whose charset has to be looked at."""
 _CHARSET = re.compile(r"charset=.*[a-z]", re.IGNORECASE)
 
 
@@ -79,15 +79,15 @@ class Codec:
         return self._encoder(operation).envelope(arguments)
 
     def frame(self, operation: str, arguments: Mapping[str, Any], listed: str) -> EnvelopeParts:
-        """What stands around the rows of a list call."""
+        """Return the parts of the envelope around the rows of a list call."""
         return self._encoder(operation).frame(arguments, listed)
 
     def row_writer(self, operation: str, listed: str) -> Callable[[Any], bytes]:
-        """What encodes one row of a list call."""
+        """Return the function that encodes one row of a list call."""
         return self._encoder(operation).row_writer(listed)
 
     def text_rows(self, operation: str, listed: str) -> Callable[[list[str]], list[bytes] | None]:
-        """What encodes rows of a list call that are texts, all at once; it returns None if they are not plain."""
+        """Return the function that encodes all rows that are texts at once; it returns None if they are not plain."""
         return self._encoder(operation).text_rows(listed)
 
     def _make_encoder(self, operation: str) -> RequestEncoder:
@@ -149,7 +149,7 @@ class Codec:
         name = self._operation(operation).response_name
         decoded = self._decoder.response(element, name, reads, read_list)
         decoded.replaced = decoded.replaced or replaced
-        if any(map(said.__contains__, self._redactor.encoded)):  # where the service's own words may stand
+        if any(map(said.__contains__, self._redactor.encoded)):  # the service's own words may hold it
             self._mask(decoded)
         if decoded.replaced:
             decoded.warnings.append("characters that XML forbids were replaced by U+FFFD")
@@ -157,7 +157,7 @@ class Codec:
         return decoded
 
     def arriving(self, operation: str, reply: Reply, reads: RowsOf, most: int) -> ArrivingReply:
-        """What reads the rest of *reply*, of which the first part has come, while it arrives.
+        """Return the reader of the rest of *reply*, of which the first part has come, while it arrives.
 
         Args:
             operation: wire name.
@@ -168,7 +168,7 @@ class Codec:
         return ArrivingReply(self, operation, reply, reads, most)
 
     def arriving_rows(self, operation: str, reply: Reply, reads: RowsOf, most: int) -> ArrivingRows:
-        """What reads the parts of a reply, before anything is masked."""
+        """Return the reader of the parts of a reply, before anything is masked."""
         return ArrivingRows(
             self._fast_rows.contexts,
             self._decoder.readers.of(reads.model),
@@ -241,9 +241,9 @@ class ArrivingReply:
         self._codec = codec
         self._rows = codec.arriving_rows(operation, reply, reads, most)
         self.begun = Decoded()
-        """Stands for the reply as long as it has not ended."""
+        """Takes the place of the reply as long as it has not ended."""
         self.decoded: Decoded | None = None
-        """What the reply said besides its rows; None before its end."""
+        """The reply without its rows; None before its end."""
         self._rows.feed(reply.body)
 
     @property

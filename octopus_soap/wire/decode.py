@@ -1,6 +1,6 @@
 """Decode an HTTP answer: one error of our tree, or a SOAP reply by local name, and never a silent loss.
 
-What an HTTP answer means. This table is the whole of it. How the service refuses credentials is not documented, so
+The table has every meaning of an HTTP answer. How the service refuses credentials is not documented, so
 every form a WCF service is known to use is recognised.
 
 | answer | error |
@@ -167,7 +167,7 @@ def soap_body(reply: Reply, redactor: Redactor) -> tuple[Any, bool]:
     """Return the element in the SOAP body (None if it is empty) and whether characters were replaced.
 
     Raises:
-        OctopusError: As the table above says.
+        OctopusError: the answer is an error, by the table above.
     """
     if reply.headers.get("content-type", "") not in PLAIN_TYPES or reply.body[:1] != b"<" or reply.body[:2] == b"<\0":
         reply = readable(reply, redactor)
@@ -223,7 +223,7 @@ def _soap(reply: Reply, text: bytes, redactor: Redactor) -> tuple[Any, bool]:
 
 
 def _faulted(element: Any, reply: Reply, redactor: Redactor) -> OctopusError:
-    """The error of a fault; where the HTTP status tells what happened, it comes before the fault's words."""
+    """Return the error of a fault; an HTTP status that shows what happened comes before the fault's words."""
     error = fault_error(element, redactor)
     if reply.status in {401, 403} and not isinstance(error, AuthenticationError):
         return AuthenticationError(f"HTTP {reply.status}: the service refused the credentials: {error.message[:300]}")
@@ -300,7 +300,7 @@ def not_well_formed(error: Exception) -> ProtocolError:
 
 
 def parse(body: bytes) -> tuple[Element, bool]:
-    """Parse a reply strictly; the flag says whether forbidden characters were replaced.
+    """Parse a reply strictly; the flag is True if forbidden characters were replaced.
 
     Raises:
         ProtocolError: not well-formed, truncated, or with a DOCTYPE.
@@ -595,7 +595,7 @@ def _refuse_another(first: Element, child: Element) -> None:
 
 
 def _whole(element: Element) -> None:
-    """Refuse an element that stands for a value which is not in the reply."""
+    """Refuse an element whose value is not in the reply."""
     if element.get(BROKEN) is not None:
         raise ProtocolError(
             f"<{local_name(element.tag)[:60]}> refers to {element.get(BROKEN)!r}, which the reply does not hold"

@@ -183,7 +183,7 @@ class RequestEncoder:
 
     @staticmethod
     def _nil(member: Member, tag: str) -> Callable[[], str]:
-        """What stands for None, or refuses it."""
+        """Return the function that writes None, or refuses it."""
         if member.nillable:
             nil = f'<{tag} i:nil="true"/>'
             return lambda: nil

@@ -17,9 +17,9 @@ Invariants. A page that is read here is read as the tree's reader would read it.
 
 * The rest of the page, with one mark in place of the rows, is parsed by lxml and decoded like every reply. The mark
   must be a child of the list. So at that place a parser is in the list's content, not in a comment or another element.
-* What was taken out is a sequence of elements, with white space and comments between them. Each is well-formed by
+* The text taken out is a sequence of elements, with white space and comments between them. Each is well-formed by
   itself in the namespaces bound at the list, so a parser reads all of them and is then in the state it was in before.
-* A row's raw opening tag, and every raw tag in it, was parsed by lxml in the context where it stands. lxml decided
+* A row's raw opening tag, and every raw tag in it, was parsed by lxml in its own context. lxml decided
   whether it is well-formed, what its namespace is, whether it is nil, and what it binds for the tags inside it.
 * A row is opening tags, each followed by its closing tag, and empty tags. Outside leaves there is only white space.
   A leaf's text has no `<` and no `]]>`, and each `&` in it begins a reference XML has, to a character it allows.
@@ -130,7 +130,7 @@ class FastRows:
 
         try:
             decoded = decode_rest(page.rest, read_list)
-        except (Fallback, OctopusError) as error:  # parsed as a whole, the page itself says what is wrong with it
+        except (Fallback, OctopusError) as error:  # parsed as a whole, the page shows what is wrong with it
             self._pass_over(error)
             return None
         return decoded if read else None
@@ -155,7 +155,7 @@ _ASCII = frozenset({"us-ascii", "iso-8859-1", "windows-1252"})
 """Encodings that mean the same as UTF-8 for a page of ASCII only."""
 BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
 BEFORE = b"\xef\xbb\xbf \t\r\n"
-"""What may stand before a reply; it is taken off every one."""
+"""Bytes that may come before a reply; they are taken off every one."""
 CONTROLS = bytes(code for code in range(0x20) if chr(code) not in "\t\n\r")
 _LIST = re.compile(r"<(?:[^\s<>/:]+:)?ResultData(?:\s[^<>]*)?>(?:\s++|<!--[^<>]*-->)*+<([^\s<>/!?]+)[\s>]")
 _NO_ROW_NAMES = frozenset({"status", "resultdata", "messagecode"})
@@ -190,7 +190,7 @@ class Page(NamedTuple):
 
 
 def page_text(body: bytes) -> str | None:
-    """Return *body* as text that a parser reads as it stands, or None if there may be more to it."""
+    """Return *body* as text that a parser reads as it is, or None if there may be more to it."""
     body = body.lstrip(BEFORE)
     try:
         if len(body) < PAGE and body[:2] in BYTE_ORDER_MARKS:
@@ -280,7 +280,7 @@ class Contexts:
 
 
 class Opening(NamedTuple):
-    """What the raw opening tag of a row means.
+    """The meaning of the raw opening tag of a row.
 
     Attributes:
         closing: the piece of text that closes it: `/a:InventoryItem>`; empty for an empty tag.
@@ -317,14 +317,14 @@ class Context:
         return around[0]
 
     def tags(self, reader: RecordReader, *, direct: bool) -> Tags:
-        """What tags mean among the members of *reader*'s model; *direct*: models are built here, not by pydantic."""
+        """Return the meanings of tags in *reader*'s model; *direct*: models are built here, not by pydantic."""
         tags = self._tables.get((reader, direct))
         if tags is None:
             tags = self._tables[reader, direct] = Tags(self, reader, direct=direct)
         return tags
 
     def opening(self, raw: str) -> Opening:
-        """What the raw opening tag of a row means; an empty one has no closing tag."""
+        """Return the meaning of a row's raw opening tag; an empty one has no closing tag."""
         opening = self._openings.get(raw)
         if opening is None:
             element = self.element(raw)
@@ -344,7 +344,7 @@ def closing_tag(raw: str) -> str:
 
 
 class Tags(dict[str, Tag]):
-    """What each raw tag means among the members of one model, in one context."""
+    """The meaning of each raw tag among the members of one model, in one context."""
 
     def __init__(self, context: Context, reader: RecordReader, *, direct: bool) -> None:
         super().__init__()
@@ -432,7 +432,7 @@ _ATTRIBUTE = re.compile('<[^\\s<>/"\'=]++ (?!xmlns|href|ref)([A-Za-z_][\\w.-]*+)
 
 
 class _Hints(NamedTuple):
-    """What occurs in a text at all: comments or CDATA, references, `]]>`."""
+    """Constructs that occur in a text: comments or CDATA, references, `]]>`."""
 
     sections: bool
     references: bool
@@ -605,7 +605,7 @@ class Rows:
         return row
 
     def _alone(self, text: str) -> Row | None:
-        """Let lxml parse the row that is *text*, where it stands."""
+        """Let lxml parse the row that is *text*, in its place."""
         depth = sum(1 for _ in self._container.iterancestors())  # as deep as it is: lxml limits that
         head = "<_>" * depth + f"<_{declarations(self._container)}>"
         try:

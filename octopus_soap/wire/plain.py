@@ -15,8 +15,8 @@ that uses SOAP encoding, writes an object once and refers to it from every other
 empty, and often nil: read as it is, an address would vanish.
 
 * An element that refers gets a copy of what it refers to. Identifiers count within one reply.
-* What cannot be copied (nothing has that identifier, the reference is part of what it refers to, or the reference
-  leads outside) is marked with `BROKEN` and is nil no longer: a reader that meets the mark fails its record.
+* An element that cannot be copied (nothing has that identifier, the reference is part of what it refers to, or the
+  reference leads outside) is marked with `BROKEN` and is nil no longer: a reader that meets the mark fails its record.
 * Copies are bounded: a few bytes of nested references could otherwise become gigabytes.
 
 Failure: `ProtocolError`.
@@ -145,7 +145,7 @@ def _is_below(element: Any, ancestor: Any) -> bool:
 
 
 def _target(element: Any) -> tuple[str, str] | None:
-    """What *element* refers to; None if it refers to nothing."""
+    """Return the identifier that *element* refers to; None if it refers to nothing."""
     attributes = element.attrib
     if not attributes:
         return None
@@ -210,7 +210,7 @@ def as_utf8(body: bytes, content_type: str) -> bytes:
             raise ProtocolError(f"the reply declares {declared[:_SHOWN]!r}, and its bytes are not: it cannot be read")
         return body if codec == "utf-8" else _declared_no_more(_recoded(body, codec, f"its declaration says {codec}"))
     codec = _codec(named, "charset")
-    if codec in {"utf-16", "utf-32"}:  # without a mark; big-endian unless the bytes say otherwise
+    if codec in {"utf-16", "utf-32"}:  # without a mark; big-endian unless the bytes show otherwise
         codec = wide if wide.startswith(codec) else f"{codec}-be"
     text = _recoded(body, codec, f"its Content-Type says {codec}")
     if declared and not codec.startswith("utf-"):

@@ -70,10 +70,10 @@ _DECIMAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII
 _INTEGER = re.compile(r"[+-]?\d+(?:\.0*)?", re.ASCII)
 _JSON_DATE = re.compile(r"/Date\((-?\d+)(?:[+-]\d{4})?\)/", re.ASCII)
 _PLAIN = re.compile(r"\d{4}-\d\d-\d\dT(?!24)\d\d:\d\d:\d\d(?:\.\d{3}|\.\d{6})?Z?", re.ASCII)
-"""What .NET writes for most times, and Python reads by itself; hour 24 it would read from 3.14 on only."""
+"""The form that .NET writes for most times, which Python reads by itself. (Hour 24 it reads from 3.14 on only.)"""
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False, "True": True, "False": False}
 _NO_DATE = frozenset({(1, 1, 1), (1753, 1, 1), (1900, 1, 1), (9999, 12, 31)})
-"""What .NET and SQL Server write for "no date": DateTime.MinValue, the two SQL epochs, DateTime.MaxValue."""
+"""Dates that .NET and SQL Server write for "no date": DateTime.MinValue, the two SQL epochs, DateTime.MaxValue."""
 
 
 def read_decimal(text: str) -> Decimal | None:
@@ -123,7 +123,7 @@ def read_float(text: str) -> float | None:
 
 
 def read_text(text: str) -> str:
-    """Text as it stands; nothing is stripped."""
+    """Text as it is; nothing is stripped."""
     return text
 
 
@@ -230,7 +230,7 @@ def generic(element: Element, depth: int = 0) -> Any:
 
 @dataclass(slots=True)
 class Findings:
-    """What was noticed while a record was read.
+    """Problems and drift that were noticed while a record was read.
 
     Attributes:
         problems: members that could not be read.
@@ -323,7 +323,7 @@ class RecordReader:
         self._by_tag: dict[str, FieldReader | None] = {}
 
     def key(self, data: Mapping[str, Any]) -> str:
-        """What a record is known by; empty where the model has no key, or the record none."""
+        """Return the key of a record; empty if the model has no key, or the record none."""
         return str(data.get(self._key) or "") if self._key else ""
 
     def record(self, data: dict[str, Any]) -> Row:
@@ -474,7 +474,7 @@ _set_dict, _set_names, _set_extra, _set_private = (
 
 @cache
 def maker(model: type[WireModel]) -> Callable[[dict[str, Any]], WireModel]:
-    """What makes a *model* of its members as pydantic would, if they have their types; see `is_plain`."""
+    """Return a function that makes a *model* of typed members as pydantic would; see `is_plain`."""
     fields = frozenset(model.model_fields)
     defaults = dict.fromkeys(model.model_fields)
     # By the members in their order: pages repeat that, too, and a tuple is made faster than a set.

@@ -2,7 +2,7 @@
 
 Masks whole messages, for files that leave the house: a recording attached to a bug report.
 
-Theory. What must not be shown cannot be listed: a service may send unknown members. So text is shown only where
+Theory. A list of all secrets is impossible: a service may send unknown members. So text is shown only where
 its element is known and harmless (items, quantities, order numbers, statuses); everything else is masked, and
 everything inside an address or a customer, whatever it is called. The tags stay: they are what a decoder trips over.
 Free text, such as an error message, is shown without the secrets, without the values masked elsewhere, and without what
@@ -53,7 +53,7 @@ PERSONAL_WORDS = (
     "token",
     "card",
 )
-"""Words, in lower case, in the name of a member that nobody has seen yet and that says who someone is, or a secret."""
+"""Words, in lower case, in names of unknown members that may hold a secret or identify a person."""
 
 _CARD_NAME = re.compile(
     r"(credit|debit|payment|bank)card|card(number|num|no|nr|holder|owner|name|code|type|brand|exp|cv|security|"
@@ -81,7 +81,7 @@ def mask_cards(value: Any, name: str = "") -> Any:
     """Return a value of JSON with payment cards masked: members named like one, and card numbers in text.
 
     Args:
-        value: What `json.loads` returns.
+        value: the result of `json.loads`.
         name: The member that holds it.
     """
     if isinstance(value, dict):
@@ -102,7 +102,7 @@ def _passes_luhn(text: str) -> bool:
 
 
 _ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be")
-"""What a reply may be written in: XML says of itself which it is, and lxml follows."""
+"""The encodings a reply may have: its XML declares which, and lxml follows."""
 _SECRET_NAMES = frozenset(name.lower() for name in SECRET_MEMBERS)
 _LEAST_PART = 12
 """Characters of a secret's beginning that are masked where its end was cut off."""
@@ -479,7 +479,7 @@ _HIDDEN = frozenset(name.lower() for name in (*SECRET_MEMBERS, *PERSONAL_PARTS))
 
 
 def _free(name: str) -> bool:
-    return name in FREE_TEXT or name.endswith("result")  # a scalar stands in the call's own result
+    return name in FREE_TEXT or name.endswith("result")  # a scalar is in the call's own result
 
 
 def _hides(name: str) -> bool:

@@ -35,7 +35,7 @@ class Fallback(Exception):  # noqa: N818 - control flow inside this package
 
 
 CANNOT = (Unread, ValueError, ArithmeticError, LookupError)
-"""What reading a row's text may raise; then the next reader takes the row. (pydantic raises a `ValueError`.)"""
+"""Errors of reading a row's text; then the next reader takes the row. (pydantic raises a `ValueError`.)"""
 
 
 _CONTENT = re.compile(r"[^<]*+(?:<[^<>\"']*+(?:\"[^<\"]*+\"[^<>\"']*+|'[^<']*+'[^<>\"']*+)*+>[^<]*+)*+")
@@ -116,7 +116,7 @@ LEAF, EMPTY, RECORD, LIST, CLOSING, REFUSED = range(6)
 
 
 class Tag(NamedTuple):
-    """What a raw tag means among the members of a model.
+    """The meaning of a raw tag among the members of a model.
 
     Attributes:
         kind: of a leaf, an empty tag, a record, a list of records, a closing tag; or it must be left to lxml.
@@ -228,7 +228,7 @@ _MEMBERS = 600
 
 
 class _Unfit(Exception):  # noqa: N818 - control flow inside this module
-    """What was learned does not fit into an expression."""
+    """The forms that were learned do not fit into an expression."""
 
 
 class _Member:
@@ -275,7 +275,7 @@ class _Shape:
 
 
 class Learned:
-    """What the general reader's rows have shown of the members of one model in one context."""
+    """The members of one model in one context, as the general reader's rows have shown them."""
 
     def __init__(self, tags: Tags) -> None:
         self.form: Form | None = None
@@ -421,7 +421,7 @@ class Form(NamedTuple):
     def read(self, row: str, start: int, closing: str, tags: Tags, drift: list[str]) -> dict[str, Any]:
         """The members of *row*, from *start* to *closing*, its end; raises one of `CANNOT`.
 
-        What the form leaves out is read by *tags*, and the rest of the row as if it were not there.
+        Members that the form leaves out are read by *tags*, and the rest of the row as if it were not there.
         """
         left_out: dict[str, Any] = {}
         while (match := self.pattern.match(row, start)) is not None:
