@@ -135,10 +135,19 @@ def list_orders(
     shipping: ShippingOption = None,
     selection: Selection,
 ) -> None:
-    """List the orders that are not confirmed yet."""
+    """List the orders that are not confirmed yet. Exit code 1: none of the --store is listed."""
     criteria = _criteria(since, until, *_statuses(status, payment, shipping))
     with connection.client() as client:
-        in_full("reading", lambda _: _listed_orders(client, store, criteria), lambda result: _show(result, selection))
+        result = in_full(
+            "reading", lambda _: _listed_orders(client, store, criteria), lambda result: _show(result, selection)
+        )
+    if store is not None and not result.outcomes:
+        notice(_no_order_of(store))
+        raise typer.Exit(1)
+
+
+def _no_order_of(store: str) -> str:
+    return f"no order of store {store!r} is listed; the service does not say whether it has such a store: check it"
 
 
 def _listed_orders(client: OctopusClient, store: str | None, criteria: OrderCriteria) -> BatchResult[OrderResponseItem]:
@@ -250,10 +259,16 @@ def tail(
     pause, criteria = seconds_of(every), _criteria(None, None, *_statuses(status, payment, shipping))
     _lines_of(selection, [])  # a column that there is not is found now, and not with the first order
     with connection.client() as client:
-        _follow(lambda: _listed_orders(client, store, criteria), pause, last, selection)
+        _follow(lambda: _listed_orders(client, store, criteria), pause, last, selection, store)
 
 
-def _follow(look: Callable[[], BatchResult[OrderResponseItem]], pause: float, last: int, selection: Selection) -> None:
+def _follow(
+    look: Callable[[], BatchResult[OrderResponseItem]],
+    pause: float,
+    last: int,
+    selection: Selection,
+    store: str | None = None,
+) -> None:
     """Print new orders until the process ends. What is remembered is what is listed, so memory stays bounded."""
     from octopus_soap.errors import AuthenticationError, BatchError, ConfigError, OctopusError  # noqa: PLC0415 - heavy
 
@@ -276,6 +291,8 @@ def _follow(look: Callable[[], BatchResult[OrderResponseItem]], pause: float, la
             if lost is not None:
                 now, lost = datetime.now(UTC), None
                 notice(f"{now:%H:%M:%S} UTC: the service answers again")
+            if seen is None and store is not None and not result.outcomes:
+                notice(_no_order_of(store))
             new = [outcome for outcome in result.outcomes if outcome.key not in (seen or ())]
             for line in _lines_of(selection, new if seen is not None else new[len(new) - min(last, len(new)) :]):
                 show_line(line)

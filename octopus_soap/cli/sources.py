@@ -7,7 +7,9 @@ once, with its row.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import sys
 from dataclasses import dataclass, replace
@@ -94,6 +96,18 @@ def read_source(source: str) -> tuple[str, Path]:
         return content.decode(), path
     except UnicodeDecodeError as error:
         raise not_utf8(path, error) from None
+
+
+def check_readable(file: Path) -> None:
+    """Make sure that a file can be read, before anything is made for it.
+
+    Raises:
+        OSError: it cannot.
+    """
+    readable = os.access(file, os.R_OK)
+    if not readable or file.is_dir():
+        wrong = errno.EISDIR if readable else errno.EACCES if file.exists() else errno.ENOENT
+        raise OSError(wrong, os.strerror(wrong), str(file))
 
 
 DecimalOption = Annotated[

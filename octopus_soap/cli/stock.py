@@ -37,6 +37,7 @@ from octopus_soap.cli.sources import (
     Skus,
     SourceArgument,
     ThousandsOption,
+    check_readable,
     numbers_of,
     read_models,
     skus_of,
@@ -246,8 +247,8 @@ def push(
     An empty cell leaves the value as it is. The ledger records what the service
     acknowledged: if a push is interrupted, the next one continues.
 
-    Exit code 0: all is done. 1: some rows or SKUs are not done: rejected, stale
-    or invalid; they are named. 2: it failed, or the push was refused because too
+    Exit code 0: all is done. 1: some rows or SKUs are not done: rejected, stale,
+    invalid, or like another SKU but for its case; they are named. 2: it failed, or the push was refused because too
     much would change. 3: another push is running. 130, 143: a signal came before
     the file was read; nothing of it was taken over.
     """
@@ -257,6 +258,8 @@ def push(
         raise typer.BadParameter("--dry-run and --force need a file: --pending sends what was accepted before")
     if restore and not reconcile:
         raise typer.BadParameter("--restore needs --reconcile")
+    if file is not None and every is None:  # in a loop it may come later
+        check_readable(file)
     from octopus_soap.jobs import Ledger, StockPush  # noqa: PLC0415 - heavy: only inside a command
 
     with (

@@ -158,8 +158,10 @@ def _of_file(path: Path, form: SourceFormat, passed: Callable[[str], int] | None
     from octopus_soap.tables.from_csv import CsvRow, csv_rows, shown  # noqa: PLC0415 - only if a file is given
 
     store = form.store_column
-    also = (OBSERVED,) if store is None else (OBSERVED, store)
-    for row in csv_rows(path, ItemQuantityAndPrice, also=also, numbers=form.numbers, passed=passed):
+    needed = () if store is None else (store,)
+    for row in csv_rows(
+        path, ItemQuantityAndPrice, also=(OBSERVED, *needed), needed=needed, numbers=form.numbers, passed=passed
+    ):
         if isinstance(row, CsvRow):
             try:
                 wish = _of_model(row.item, _moment(row.others.get(OBSERVED)), row.number)

@@ -386,15 +386,13 @@ class RunLock:
                 connection.execute(update(RUN_LOCK).where(self._job_row).values(values))
         self._heartbeat.start()
 
-    def check(self, connection: Connection, *, locked: bool = True) -> None:
+    def check(self, connection: Connection) -> None:
         """Make sure inside the running transaction that the lock is still held, as after a machine slept for long.
 
         Raises:
             LedgerError: another run took it over, because this run did not renew it for too long.
         """
-        holder = select(RUN_LOCK.c.leased_by).where(self._job_row)
-        if locked:
-            holder = holder.with_for_update()
+        holder = select(RUN_LOCK.c.leased_by).where(self._job_row).with_for_update()
         found = connection.execute(holder).scalar_one()
         if found != self._token:
             raise LedgerError(

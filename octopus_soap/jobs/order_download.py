@@ -220,6 +220,8 @@ class Download:
         self._new_gaps = False
         self.short: tuple[int, int] | None = None
         """How many orders a listing of this run had, and how many match, if the service left some out."""
+        self.never_listed = False
+        """No order of it was ever listed, in this run and before."""
         self._mine = (ORDER_CURSORS.c.channel == ledger.channel, ORDER_CURSORS.c.store == store)
         self._filters: dict[str, Any] = {}
         if options.payment is not None:
@@ -235,6 +237,7 @@ class Download:
         """
         self.short = None
         cursor, gaps = self._opened()
+        self.never_listed = cursor.watermark is None
         watermark, width = cursor.watermark, None if cursor.width is None else timedelta(seconds=cursor.width)
         begin = self._since
         if watermark is not None and not self._options.filtered:  # a status may change long after the order was made
@@ -412,6 +415,7 @@ class Download:
     def _keep(self, listing: Listing, report: Report, looked_for: Sequence[str] = ()) -> None:
         """Store what a window brought, and the watermark with it, in one transaction."""
         orders = merge_equal(listing.orders)
+        self.never_listed = self.never_listed and not orders
         self._nameless.update(order.key for order in orders if not order.order_id)
         with self._ledger.transaction() as connection:
             now = self._ledger.now(connection)

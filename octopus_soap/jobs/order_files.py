@@ -11,12 +11,15 @@ Invariants:
 * A file's name matches `*.jsonl`, whatever the order's id is.
 * No other file is overwritten, as of another shop that writes to the same folder and has an order of that id. The order
   stays in every report, and is not confirmed, until that file was taken away. Hidden names differ by channel.
+* A folder that orders were written to has a mark, an empty hidden folder, and the ledger has its path. If the mark is
+  gone, such as from a mount point whose share is not mounted, nothing is written and nothing is confirmed. (It is a
+  folder, as programs that move files away leave folders where they are.)
 
 On failure:
 
 * Killed before the commit: the order is handed over again, and its file is written anew.
 * Killed between the commit and the name: the next run names the hidden file in the folder it is in, also if that run
-  writes to another one. If that folder is gone, the order is written again.
+  writes to another one. If that folder is gone, or has no mark, the order is written again.
 * A disk that is full or read-only ends the run (`DestinationError`); no order is put into quarantine for it.
 """
 
@@ -27,17 +30,18 @@ import filecmp
 import hashlib
 import os
 import re
+import shlex
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, unquote
 
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from octopus_soap._http import private_opener
 from octopus_soap.errors import ConfigError
 from octopus_soap.jobs.handlers import DestinationError
-from octopus_soap.jobs.tables import CHANGED, CHANNEL, CONFIRMED, HANDLED, KEPT, ORDERS, WAITING
+from octopus_soap.jobs.tables import CHANGED, CHANNEL, CONFIRMED, HANDLED, KEPT, ORDER_FOLDERS, ORDERS, WAITING
 from octopus_soap.models import OrderResponseItem
 from octopus_soap.tables.cells import as_json, csv_text
 
@@ -51,6 +55,8 @@ if TYPE_CHECKING:
 Kind = Literal["jsonl", "json", "csv", "excel"]
 KINDS: tuple[Kind, ...] = ("jsonl", "json", "csv", "excel")
 
+MARK = ".octopus-orders"
+"""The empty folder that marks a folder as one that orders were written to."""
 _PART = ".part"
 _TAG = re.compile(r"\.[0-9a-f]{8}$")
 _LONGEST = 150
@@ -115,11 +121,14 @@ class OrderFiles:
         if kind not in KINDS:
             raise ConfigError(f"orders are written as {', '.join(KINDS)}, not as {str(kind)[:40]!r}")
         self.folder, self._kind, self._tag = Path(folder), kind, ""
+        self._marked = False
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def __call__(self, order: OrderResponseItem, delivery: OrderDelivery) -> None:
         """Write the order; it gets its name after the commit."""
         hidden = self._hidden(delivery)
+        if self._marked:
+            self._check_mark()
         try:
             with open(hidden, "wb", opener=private_opener) as file:
                 file.write(self._content(order, delivery).encode())
@@ -141,15 +150,19 @@ class OrderFiles:
 
         Returns:
             How many files were named.
+
+        Raises:
+            DestinationError: orders were written to the folder before, and its mark is gone: a share is not mounted.
         """
-        self._tag = _tag(ledger)
+        self._tag = self._begin(ledger)
         named = 0
-        for key, path in _unfinished(ledger):
-            if path.exists():
-                if not _named(path):
-                    continue
-                named += 1
-            _finish(ledger, key, again=not path.parent.is_dir())
+        for key, path, marked in _unfinished(ledger):
+            there = path.exists()
+            if there and not _named(path):
+                continue
+            named += there
+            lost = not there and not (path.parent / MARK if marked else path.parent).is_dir()
+            _finish(ledger, key, again=lost)
         hidden = [path for path in self.folder.iterdir() if path.name.startswith(".") and path.suffix == _PART]
         mine = [path for path in hidden if _tagged(path) in {"", self._tag}]
         states = _states(ledger, [_key(path) for path in mine])
@@ -160,6 +173,37 @@ class OrderFiles:
             elif state is not None:  # a file of another channel's order is left alone
                 path.unlink()
         return named
+
+    def _begin(self, ledger: Ledger) -> str:
+        """Make sure that it is the folder it was before; return what the hidden names of the channel end with.
+
+        The tag tells its own hidden files from those of other channels.
+        """
+        folder, channel = str(self.folder.resolve()), ledger.channel
+        written = (ORDER_FOLDERS.c.channel == channel, ORDER_FOLDERS.c.folder == folder)
+        known = select(ORDER_FOLDERS.c.folder).where(*written).scalar_subquery()
+        salt = select(CHANNEL.c.account_hash).where(CHANNEL.c.channel == channel).scalar_subquery()
+        with ledger.reading() as connection:
+            salted, known_folder = connection.execute(select(salt, known)).one()
+        if known_folder is not None:
+            self._check_mark()
+        else:
+            try:
+                (self.folder / MARK).mkdir(exist_ok=True)
+            except OSError as error:
+                raise DestinationError(f"cannot write in {self.folder}: {error.strerror or error}") from error
+            with ledger.transaction() as connection:
+                connection.execute(insert(ORDER_FOLDERS).values(channel=channel, folder=folder))
+        self._marked = True
+        return "" if salted is None else f".{hashlib.sha256(salted.encode()).hexdigest()[:8]}"
+
+    def _check_mark(self) -> None:
+        if not (self.folder / MARK).is_dir():
+            raise DestinationError(
+                f"{self.folder} is not the folder that orders were written to before: {MARK} is missing in it. Is a "
+                "share not mounted there? Nothing was written or confirmed. If the folder was made anew on purpose: "
+                f"mkdir {shlex.quote(str(self.folder / MARK))}"
+            )
 
     def _content(self, order: OrderResponseItem, delivery: OrderDelivery) -> str:
         if self._kind in {"csv", "excel"}:
@@ -213,14 +257,6 @@ def _equal(one: Path, other: Path) -> bool:
     return other.is_file() and filecmp.cmp(one, other, shallow=False)
 
 
-def _tag(ledger: Ledger) -> str:
-    """Return the end of a channel's hidden names, by which it recognises its own."""
-    with ledger.reading() as connection:
-        mine = select(CHANNEL.c.account_hash).where(CHANNEL.c.channel == ledger.channel)
-        salted = connection.execute(mine).scalar_one_or_none()
-    return "" if salted is None else f".{hashlib.sha256(salted.encode()).hexdigest()[:8]}"
-
-
 def _tagged(hidden: Path) -> str:
     found = _TAG.search(hidden.name.removesuffix(_PART))
     return found[0] if found is not None else ""
@@ -235,12 +271,17 @@ def _key(hidden: Path) -> str:
     return unquote(re.sub(r"\.r\d+$", "", stem))
 
 
-def _unfinished(ledger: Ledger) -> list[tuple[str, Path]]:
-    """Return the orders whose hidden file may have no name yet, with that file."""
+def _unfinished(ledger: Ledger) -> list[tuple[str, Path, bool]]:
+    """Return the orders whose hidden file may have no name yet, with that file, and whether its folder has a mark."""
     mine = (ORDERS.c.channel == ledger.channel, ORDERS.c.unfinished.is_not(None), ORDERS.c.unfinished != "")
     with ledger.reading() as connection:
         rows = connection.execute(select(ORDERS.c.key, ORDERS.c.unfinished).where(*mine)).all()
-    return [(row.key, Path(row.unfinished)) for row in rows]
+        if not rows:
+            return []
+        written = select(ORDER_FOLDERS.c.folder).where(ORDER_FOLDERS.c.channel == ledger.channel)
+        marked = set(connection.execute(written).scalars())
+    files = [(row.key, Path(row.unfinished)) for row in rows]
+    return [(key, file, str(file.parent.resolve()) in marked) for key, file in files]
 
 
 def _finish(ledger: Ledger, key: str, *, again: bool) -> None:

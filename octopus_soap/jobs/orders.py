@@ -99,6 +99,10 @@ is `handled` in a transactional inbox."""
 
 _AT_ONCE = 100
 """Orders confirmed together; so many are handled before the next are confirmed."""
+_NO_SUCH_STORE = (
+    "the service has never listed an order of it, and does not say whether there is such a store: check the id. This "
+    "ends with its first order"
+)
 _CONFIRM_SECONDS = 300.0
 _IDLE_SECONDS = 0.2
 
@@ -338,14 +342,21 @@ class _Run:
             self.download()
             self.report.incomplete = self.stop.is_set()
             self.work(alone=True)
-            if self.stop.is_set() or not any(download.short for download in self._downloads.values()):
+            if self.stop.is_set():
                 return
+            if not any(download.short for download in self._downloads.values()):
+                break
         for store, download in self._downloads.items():
             if download.short is not None:
                 message = f"the service listed {download.short[0]} orders and says that {download.short[1]} match"
                 name = f"orders of store {store}" if store else "orders"
-                self.report.problems.append(KeyProblem(name, "left out", message))
-                self.report.problem_count += 1
+                self._note_problem(name, "left out", message)
+            if store and download.never_listed and not self._unanswered:
+                self._note_problem(f"store {store}", "never listed", _NO_SUCH_STORE)
+
+    def _note_problem(self, key: str, state: str, message: str) -> None:
+        self.report.problems.append(KeyProblem(key, state, message))
+        self.report.problem_count += 1
 
     def download(self) -> None:
         """Download for the whole account, or for each store."""

@@ -496,8 +496,6 @@ class Plan:
         """Turn the plan into work, in one transaction, if the lock is still held."""
         item, plan, channel = STOCK_ITEM.c, STOCK_PLAN.c, self._ledger.channel
         if not self.staged and not self.reading.saved:  # there is nothing to accept
-            with self._ledger.reading() as connection:
-                self._lock.check(connection, locked=False)
             return
         mine = (item.channel == channel, item.sku == plan.sku, self._mine)
         with self._ledger.transaction() as connection:

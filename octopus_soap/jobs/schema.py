@@ -97,7 +97,9 @@ _READING = (
         PRIMARY KEY (channel, part))""",
 )
 
-STEPS: tuple[Sequence[str], ...] = (_PUSH, _ORDERS, _CHANGES, _HELD, _READING)
+_FOLDERS = ("CREATE TABLE order_folders (channel TEXT NOT NULL, folder TEXT NOT NULL, PRIMARY KEY (channel, folder))",)
+
+STEPS: tuple[Sequence[str], ...] = (_PUSH, _ORDERS, _CHANGES, _HELD, _READING, _FOLDERS)
 """The statements that lead from each version to the next; the version of a ledger is how many of them it has seen."""
 
 

@@ -195,6 +195,7 @@ def csv_rows(
     model: type[M],
     *,
     also: Sequence[str] = (),
+    needed: Sequence[str] = (),
     numbers: Numbers | None = None,
     passed: Callable[[str], int] | None = None,
 ) -> Iterator[CsvRow[M] | list[Problem]]:
@@ -204,6 +205,7 @@ def csv_rows(
         path: a file in UTF-8.
         model: what a row is.
         also: columns a row may have next to the model's.
+        needed: those of *also* that the file must have.
         numbers: how it writes numbers; as the wire does by default.
         passed: called with a digest of the content before it is read, with an empty text if it is a pipe; returns how
             many rows were read before. They are not yielded, and are read only for what they show of the whole file.
@@ -217,7 +219,7 @@ def csv_rows(
         before = 0 if passed is None else passed(_digest(file))
         try:
             text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-            yield from rows_of(text, path, model, also=also, numbers=numbers, before=before)
+            yield from rows_of(text, path, model, also=also, needed=needed, numbers=numbers, before=before)
         except UnicodeDecodeError as error:
             raise not_utf8(path, error) from None
 
@@ -251,6 +253,7 @@ def rows_of(
     model: type[M],
     *,
     also: Sequence[str] = (),
+    needed: Sequence[str] = (),
     others_ignored: bool = False,
     numbers: Numbers | None = None,
     before: int = 0,
@@ -263,6 +266,7 @@ def rows_of(
         path: what errors call it.
         model: what a row is.
         also: columns a row may have next to the model's.
+        needed: those of *also* that the file must have.
         others_ignored: read the key's column alone, whatever else there is.
         numbers: how it writes numbers; as the wire does by default. Then a file with a cell such as `1.299` is refused
             if it has decimal commas too, or no number that shows what the point means.
@@ -280,6 +284,8 @@ def rows_of(
         rows = _only_key(cells, model) if others_ignored else cells
         _, names = next(rows, (1, []))
         columns = _columns(path, names, model, also)
+        if missing := [name for name in needed if name not in columns]:
+            raise CsvError(path, [Problem(f"no column {name}: the first row names the columns", 1) for name in missing])
         foreign = [name for name in also if name in columns]
         reader = _NumberCells(_number_columns(model, columns), columns, numbers)
         for number, row in islice(rows, before):

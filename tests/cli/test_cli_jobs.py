@@ -36,13 +36,14 @@ def test_pull_writes_and_confirms_every_order_and_says_so_in_a_line(
     ran = shell("orders", "pull", "--to", "orders")
     assert (ran.code, ran.out, ran.err.count("\n")) == (0, "", 1)
     assert "downloaded 3, windows 1, handled 3, confirmed 3" in ran.err
-    assert sorted(path.name for path in (tmp_path / "orders").iterdir()) == [f"{order}.jsonl" for order in sold]
+    written = list((tmp_path / "orders").glob("[!.]*"))
+    assert sorted(path.name for path in written) == [f"{order}.jsonl" for order in sold]
     assert all(order.confirmed for order in service.store.orders().values())
     assert (tmp_path / "octopus-ledger.db").exists()
-    for path in (tmp_path / "orders").iterdir():
+    for path in written:
         path.unlink()
     assert shell("orders", "pull", "--to", "orders").code == 0
-    assert list((tmp_path / "orders").iterdir()) == [], "taken away is taken away"
+    assert list((tmp_path / "orders").glob("[!.]*")) == [], "taken away is taken away"
 
 
 def test_pull_without_confirming_leaves_the_list_as_it_is(
@@ -53,6 +54,24 @@ def test_pull_without_confirming_leaves_the_list_as_it_is(
         assert shell("orders", "pull", "--to", "csv", "--format", "csv", "--no-confirm").code == 0
     assert len(list((tmp_path / "csv").glob("*.csv"))) == 1
     assert not any(order.confirmed for order in service.store.orders().values())
+
+
+def test_a_store_whose_orders_were_never_listed_is_no_success(service: Emulator, shell: Callable[..., Any]) -> None:
+    words = ("orders", "pull", "--to", "orders", "--store", "berlin", "--store", "pariss")
+    sell(service, 1, stores=["berlin"])
+    ran = shell(*words)
+    assert (ran.code, ran.err.count("never listed store")) == (1, 1)
+    assert "never listed store pariss" in ran.err
+    sell(service, 2, stores=["pariss"])
+    assert [shell(*words).code for _ in range(2)] == [0, 0]
+
+
+def test_a_list_of_a_store_without_orders_ends_with_1(service: Emulator, shell: Callable[..., Any]) -> None:
+    sell(service, 1, stores=["berlin"])
+    assert shell("orders", "list", "--store", "berlin").code == 0
+    ran = shell("orders", "list", "--store", "pariss")
+    assert ran.code == 1
+    assert "no order of store 'pariss' is listed" in ran.err
 
 
 def test_pull_names_what_it_could_not_do_and_ends_with_1(service: Emulator, shell: Callable[..., Any]) -> None:
@@ -190,7 +209,7 @@ def test_pull_leaves_unpaid_orders_and_holds_changed_ones_until_they_are_acknowl
     unpaid, paid = sell(service, 1), sell(service, 2, payment_status="Cleared")
     pull = ("orders", "pull", "--to", "orders", "--format", "json", "--payment", "cleared")
     assert shell(*pull, "--no-confirm").code == 0
-    assert [path.name for path in (tmp_path / "orders").iterdir()] == [f"{paid}.json"]
+    assert [path.name for path in (tmp_path / "orders").glob("[!.]*")] == [f"{paid}.json"]
     with Ledger(tmp_path / "octopus-ledger.db") as ledger, ledger.transaction() as connection:
         connection.execute(update(ORDERS).values(handled_content="another version"))
     held = shell(*pull)

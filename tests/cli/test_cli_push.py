@@ -104,6 +104,19 @@ def test_what_cannot_be_done_is_told_in_one_line(shell, words: list[str], said: 
     assert "geheim" not in ran.err
 
 
+@pytest.mark.parametrize("given", ["none.csv", "folder", "folder/none.csv"])
+def test_a_file_that_cannot_be_read_makes_no_ledger(shell, tmp_path: Path, given: str) -> None:
+    (tmp_path / "folder").mkdir()
+    ran = shell("push", given)
+    assert (ran.code, ran.err.startswith(f"octopus-soap: {given}: ")) == (2, True)
+    assert not (tmp_path / "octopus-ledger.db").exists()
+
+
+def test_a_column_of_stores_that_is_not_there_is_one_problem(shell, stock: Path) -> None:
+    ran = shell("push", str(stock), "--store-column", "location")
+    assert (ran.code, ran.err.count("no column location")) == (2, 1)
+
+
 def test_a_second_push_at_once_ends_with_3_and_says_which_process_runs(shell, stock: Path, service: Emulator) -> None:
     with Ledger("octopus-ledger.db") as ledger, ledger.run_lock("push"):
         ran = shell("push", str(stock))
@@ -262,10 +275,10 @@ def test_a_pipe_is_pushed_and_a_file_that_grows_while_it_is_read_is_refused(
     calls = len(service.calls)
     stage = Plan.stage
 
-    def grow(plan: Plan, *given: Any) -> Any:
+    def grow(plan: Plan, *given: Any, **named: Any) -> Any:
         with stock.open("a") as file:
             file.write("S9,0\n")
-        return stage(plan, *given)
+        return stage(plan, *given, **named)
 
     monkeypatch.setattr("octopus_soap.jobs.push.CHUNK", 5)
     monkeypatch.setattr(Plan, "stage", grow)

@@ -11,7 +11,7 @@ from sqlalchemy import select, text
 
 from octopus_soap.jobs import Change, ChangeFeed, Ledger, OrderInbox
 from octopus_soap.jobs.changes import STEPS as CHANGE_STEPS
-from octopus_soap.jobs.order_files import OrderFiles
+from octopus_soap.jobs.order_files import MARK, OrderFiles
 from octopus_soap.jobs.orders import STEPS as ORDER_STEPS
 from octopus_soap.jobs.tables import CHANGES, ORDER_CURSORS, ORDERS
 from tests.jobs.shops import book, bookings, confirmed, open_books, sell
@@ -150,7 +150,7 @@ class _Files(_Orders):
         return [path.name for path in found]
 
     def check(self, service: Emulator, place: str, before: Any) -> None:
-        left = [path.name for path in folder_of(place).iterdir()]
+        left = [path.name for path in folder_of(place).iterdir() if path.name != MARK]
         assert sorted([*before, *left]) == sorted(f"{number}.jsonl" for number in service.store.orders())
 
 

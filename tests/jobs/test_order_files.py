@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from octopus_soap import ConfigError
-from octopus_soap.jobs import Ledger, OrderDelivery, OrderInbox, order_files
-from octopus_soap.jobs.order_files import COLUMNS, OrderFiles
+from octopus_soap.jobs import DestinationError, Ledger, OrderDelivery, OrderInbox, order_files
+from octopus_soap.jobs.order_files import COLUMNS, MARK, OrderFiles
 from octopus_soap.models import OrderResponseItem
 from tests.jobs.shops import sell
 
@@ -33,7 +33,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir() if path.name != MARK)
 
 
 def test_a_line_of_json_per_order_without_card_numbers(
@@ -253,3 +253,81 @@ def test_another_kind_is_refused(tmp_path: Path) -> None:
     kind: Any = "xml"
     with pytest.raises(ConfigError, match="xml"):
         OrderFiles(tmp_path, kind)
+
+
+# -- shares that are not mounted -----------------------------------------------------------------------------------
+
+
+def test_an_empty_mount_point_where_orders_were_written_before_gets_none(
+    service: Emulator, client: OctopusClient, ledger: Ledger, tmp_path: Path
+) -> None:
+    share, inbox = tmp_path / "share", OrderInbox(client, ledger)
+    first = sell(service, 1)
+    files = OrderFiles(share)
+    files.recover(ledger)
+    assert inbox.run(files).exit_code == 0
+    share.rename(tmp_path / "elsewhere")
+    share.mkdir()
+    sold = sell(service, 2)
+    files = OrderFiles(share)
+    with pytest.raises(DestinationError, match=r"Is a share not mounted there\?.*mkdir .*\.octopus-orders"):
+        files.recover(ledger)
+    assert list(share.iterdir()) == []
+    assert not service.store.orders()[int(sold)].confirmed
+    share.rmdir()
+    (tmp_path / "elsewhere").rename(share)
+    files.recover(ledger)
+    assert inbox.run(files).exit_code == 0
+    assert names(share) == [f"{first}.jsonl", f"{sold}.jsonl"]
+
+
+def test_a_share_that_goes_while_orders_are_written_ends_the_run_with_none_confirmed(
+    service: Emulator, client: OctopusClient, ledger: Ledger, tmp_path: Path
+) -> None:
+    sold, share = [sell(service, number) for number in range(2)], tmp_path / "share"
+    files = OrderFiles(share)
+    files.recover(ledger)
+
+    def unmounted(order: OrderResponseItem, delivery: OrderDelivery) -> None:
+        if order.id == sold[1]:
+            share.rename(tmp_path / "elsewhere")
+            share.mkdir()
+        files(order, delivery)
+
+    report = OrderInbox(client, ledger).run(unmounted)
+    assert (report.exit_code, report.counts["handled"], report.problem_count) == (2, 1, 0)
+    assert "Is a share not mounted there" in report.error
+    assert not service.store.orders()[int(sold[1])].confirmed
+    assert list(share.iterdir()) == []
+
+
+def test_a_folder_that_was_made_anew_on_purpose_is_accepted_with_one_command(
+    service: Emulator, client: OctopusClient, ledger: Ledger, tmp_path: Path
+) -> None:
+    folder = tmp_path / "my orders"
+    OrderFiles(folder).recover(ledger)
+    shutil.rmtree(folder)
+    with pytest.raises(DestinationError) as raised:
+        OrderFiles(folder).recover(ledger)
+    (folder / MARK).mkdir()
+    assert raised.value.message.endswith(f"mkdir '{folder / MARK}'")
+    assert OrderFiles(folder).recover(ledger) == 0
+    sell(service, 1)
+    assert OrderInbox(client, ledger).run(OrderFiles(folder)).exit_code == 0
+
+
+def test_a_file_without_its_name_on_a_share_that_is_not_mounted_is_written_again(
+    service: Emulator, client: OctopusClient, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sold, share, today = sell(service, 1), tmp_path / "share", tmp_path / "today"
+    files = OrderFiles(share)
+    files.recover(ledger)
+    with monkeypatch.context() as patched:
+        patched.setattr(order_files, "_publish", lambda _: 1 / 0)
+        assert OrderInbox(client, ledger).run(files).exit_code == 1
+    share.rename(tmp_path / "elsewhere")
+    share.mkdir()
+    files = OrderFiles(today)
+    files.recover(ledger)
+    assert OrderInbox(client, ledger).run(files).exit_code == 0
+    assert (names(share), names(today)) == ([], [f"{sold}.jsonl"])

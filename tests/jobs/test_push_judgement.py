@@ -163,6 +163,28 @@ def test_seen_rows_find_every_key_again() -> None:
     assert (len(seen), "S19999" in seen, "T1" in seen) == (20_000, True, False)
 
 
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ([wish("s001"), wish("S001", 6)], [("S001", "rows 0 and 1 ")]),
+        ([wish("S001"), wish("X"), wish("s001", 6)], [("s001", "rows 0 and 2 ")]),
+        ([wish("s0a1"), wish("S0a1", 6), wish("s0A1")], [("S0a1", "rows 0 and 1 ")]),
+        ([wish("s001"), wish("S001")], []),
+        ([wish("S001"), wish("S002", 6)], []),
+    ],
+)
+def test_skus_that_differ_only_in_case_are_named_if_their_values_differ(
+    shop: Emulator, push: StockPush, given: list[dict[str, Any]], named: list[tuple[str, str]]
+) -> None:
+    shop.store.add_items({"Sku": sku} for sku in ("s001", "X", "s0a1", "S0a1", "s0A1"))
+    report = push.run(given)
+    alike = [problem for problem in report.problems if problem.state == "alike"]
+    assert [problem.key for problem in alike] == [sku for sku, _ in named]
+    assert all(problem.message.startswith(rows) for problem, (_, rows) in zip(alike, named, strict=True))
+    assert report.exit_code == int(bool(named))
+    assert report.counts["acknowledged"] == len(given), "all of them are sent"
+
+
 # -- what the shop no longer sends ---------------------------------------------------------------------------------
 
 
