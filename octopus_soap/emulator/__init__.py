@@ -27,13 +27,14 @@ from .faults import (
     InjectedFault,
     Latency,
     Reset,
+    Rule,
+    Script,
     Status,
     Truncate,
 )
 from .mutations import Lie, MutateReply
 from .profile import Merchant, Profile
 from .records import CallRecord, LintNote
-from .script import Rule, Script
 from .store import Store, StoredOrder
 
 __all__ = [

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Self
 from octopus_soap.contracts.bundled import contract_path
 
 from . import contract as contracts
+from .faults import Script
 from .profile import Merchant, Profile
 from .records import CallRecord, Journal, LintNote
-from .script import Script
 from .server import PATH, HttpServer
 from .service import Service
 from .state import State

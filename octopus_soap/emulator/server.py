@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from .faults import Script
     from .records import Journal
     from .replies import Reply
-    from .script import Script
     from .service import Service
 
 PATH = "/OctopusService.svc"
