@@ -24,9 +24,11 @@ _HAND = re.compile(rb"/hand-([\w-]+)/")
 _SKU = re.compile(rb"SKU-(\d{6})")
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def answer(action: str, first: int, count: int, stores: int | None, hand: str = "") -> bytes:
     """The whole HTTP answer to *action* for *count* SKUs from number *first*; rows are written in *hand*."""
+    if hand and first and (shifted := _shifted(answer(action, 0, count, stores, hand), first, count)):
+        return shifted
     asked = [f"SKU-{number:06d}" for number in range(first, first + count)]
     if action == "GetItemList":
         rows = (payloads.inventory_item(number, stores) for number in range(first, first + count))
@@ -44,6 +46,16 @@ def answer(action: str, first: int, count: int, stores: int | None, hand: str = 
     charset = "utf-16" if hand and HANDS[hand].encoding == "utf-16" else "utf-8"
     head = f"HTTP/1.1 200 OK\r\nContent-Type: text/xml; charset={charset}\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
+
+
+def _shifted(reply: bytes, first: int, count: int) -> bytes | None:
+    """A reply for SKUs from *first* on, made of the one for SKUs from 0 on; None if that has its SKUs in another form.
+
+    To write a page in a hand takes as long as reading it ten times.
+    """
+    head, _, body = reply.partition(b"\r\n\r\n")
+    body, found = _SKU.subn(lambda number: b"SKU-%06d" % (int(number[1]) + first), body)
+    return None if found < count else head + b"\r\n\r\n" + body
 
 
 class Connection(asyncio.Protocol):

@@ -44,6 +44,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from functools import partial
+from itertools import repeat
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -54,6 +55,7 @@ from octopus_soap.wire.decode import read_element, strict_parser, without_forbid
 from octopus_soap.wire.readers import (
     ROWS,
     FieldReader,
+    Maker,
     Row,
     bounded,
     is_nil,
@@ -71,6 +73,7 @@ from octopus_soap.wire.row_forms import (
     LIST,
     RECORD,
     REFUSED,
+    SMALL,
     SPACE,
     Fallback,
     Learned,
@@ -82,10 +85,11 @@ from octopus_soap.wire.row_forms import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from octopus_soap.wire.decode import Decoded, ReadList
     from octopus_soap.wire.readers import Element, Reader, RecordReader
+    from octopus_soap.wire.row_forms import Form
 
 _PASSED_OVER = 10
 """Pages left to the tree after one that had more."""
@@ -192,25 +196,44 @@ class Page(NamedTuple):
 def page_text(body: bytes) -> str | None:
     """Return *body* as text that a parser reads as it is, or None if there may be more to it."""
     body = body.lstrip(BEFORE)
+    if len(body) >= PAGE:
+        return None
+    written = "utf-16" if body[:2] in BYTE_ORDER_MARKS else "utf-8"
     try:
-        if len(body) < PAGE and body[:2] in BYTE_ORDER_MARKS:
-            text = body.decode("utf-16")
-            body, written = text.encode(), "utf-16"
-        else:
-            text, written = body.decode("utf-8"), "utf-8"
+        if written == "utf-16":
+            body = body.decode("utf-16").encode()
+        normalized = _normalized(body)
+        if normalized is None or len(body) >= PAGE:
+            return None
+        text = normalized.decode("utf-8")
     except UnicodeError:
         return None
     declared = DECLARATION.match(text)
     encoding = (declared[1] or "").lower() if declared else ""
     if (
-        len(body) >= PAGE
-        or (declared is None and (text.startswith("<?xml") or written != "utf-8"))
+        (declared is None and (text.startswith("<?xml") or written != "utf-8"))
         or not (encoding in ("", written) or (encoding in _ASCII and body.isascii() and written == "utf-8"))
-        or len(body.translate(None, CONTROLS)) != len(body)
         or (b"\xef" in body and ("\ufffe" in text or "\uffff" in text))
     ):
         return None
-    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+    return text
+
+
+_CONTROLS_AND_CR = CONTROLS + b"\r"
+
+
+def _normalized(body: bytes) -> bytes | None:
+    """Return *body* with line ends as XML normalizes them; None if it has a control character that XML forbids.
+
+    Both are found by leaving out what may not stay: if that is as much as there are CRLF, it is just their CR.
+    """
+    bare = body.translate(None, _CONTROLS_AND_CR)
+    left_out = len(body) - len(bare)
+    if not left_out or left_out == body.count(b"\r\n"):
+        return bare
+    if len(body.translate(None, CONTROLS)) != len(body):
+        return None
+    return body.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
 def first_row(text: str, reader: RecordReader) -> str | None:
@@ -349,7 +372,7 @@ class Tags(dict[str, Tag]):
     def __init__(self, context: Context, reader: RecordReader, *, direct: bool) -> None:
         super().__init__()
         self.context, self.reader, self.direct = context, reader, direct
-        self.make: Callable[[dict[str, Any]], Any] = maker(reader.model) if direct else _as_it_is
+        self.make, self.make_all = maker(reader.model) if direct else _AS_THEY_ARE
         self.learned = Learned(self)
 
     def at(self, context: Context) -> Tags:
@@ -416,8 +439,11 @@ def _ignored(_: str) -> None:
     """The value of an unknown member that is nil: its text does not count."""
 
 
-def _as_it_is(data: dict[str, Any]) -> dict[str, Any]:
+def _as_given(data: Any) -> Any:
     return data
+
+
+_AS_THEY_ARE = Maker(_as_given, _as_given)
 
 
 # -- rows ------------------------------------------------------------------------------------------------------------
@@ -511,40 +537,64 @@ class Rows:
 
     def _by_expression(self, tags: Tags, text: str, position: int, hints: _Hints) -> int:
         """Read rows as long as they match, and return where they end."""
-        form, opening, closing = tags.learned.form, self._opening, self._closing
+        form = tags.learned.form
         assert form is not None  # noqa: S101 - the caller looked
-        match_members, build, resolved, length, room = (
-            form.pattern.match,
-            form.build,
-            form.resolved,
-            len(opening),
-            len(closing),
-        )
-        rows, counted, record, end = self._decoded.rows, self._decoded.drift, self._record, len(text)
+        small = form.pattern.groups <= SMALL and not hints.forbidden
+        most = ROWS
+        while True:
+            drift: list[str] = []
+            try:
+                if small:
+                    found, end = form.run(text, position, self._opening, self._closing)
+                else:
+                    found, end = self._matching(form, text, position, hints, most)
+                if not found:
+                    return position
+                rows = self._records(tags, form.build(found, drift))
+            except CANNOT:
+                if most == 1:
+                    return position
+                small, most = False, 1  # the rows before the one that cannot be read so
+                continue
+            self._decoded.rows += rows
+            for name in drift:
+                self._decoded.drift[name] += 1
+            position = end
+            yield_point()
+
+    def _matching(
+        self, form: Form, text: str, position: int, hints: _Hints, most: int
+    ) -> tuple[list[Sequence[Any]], int]:
+        """Return the groups of at most so many rows that match, and where these end."""
+        opening, closing, match_members, end = self._opening, self._closing, form.pattern.match, len(text)
+        length, room = len(opening), len(closing)
         _, references, forbidden = hints
-        while text.startswith(opening, position):
+        found: list[Sequence[Any]] = []
+        while len(found) < most and text.startswith(opening, position):
             match = match_members(text, position + length)
             if match is None:
                 break
             stop = match.end()
             if not text.startswith(closing, stop) or (forbidden and text.find("]]>", position, stop) >= 0):
                 break
-            drift: list[str] = []
-            try:
-                groups: Sequence[Any] = match.groups()
-                if references and text.find("&", position, stop) >= 0:
-                    groups = resolved(groups)
-                row = record(tags, build(groups, drift))
-            except CANNOT:
-                break
-            rows.append(row)
-            for name in drift:
-                counted[name] += 1
+            groups: Sequence[Any] = match.groups()
+            if references and text.find("&", position, stop) >= 0:
+                try:
+                    groups = form.resolved(groups)
+                except CANNOT:
+                    break
+            found.append(groups)
             position = stop + room
             if position < end and text[position] in SPACE:
                 position = _after_space(text, position)
-            self._pause()
-        return position
+        return found, position
+
+    def _records(self, tags: Tags, found: list[dict[str, Any]]) -> list[Row]:
+        if not self._direct:
+            return list(map(self._reader.record, found))
+        field = self._reader.model.key_field
+        keys = [key if type(key := data.get(field)) is str else self._reader.key(data) for data in found]
+        return list(map(_row_of, zip(keys, tags.make_all(found), repeat(()), repeat(None), strict=False)))
 
     def _record(self, tags: Tags, data: dict[str, Any]) -> Row:
         if not self._direct:
@@ -622,6 +672,10 @@ class Rows:
             raise Fallback
         row = read_element(around[0], self._reader, self._decoded)
         return row if row is None or not self._raw else row._replace(raw=etree.tostring(around[0]))
+
+
+_row_of: Callable[[Iterable[Any]], Row] = partial(tuple.__new__, Row)
+"""A row of its members, without a call into Python."""
 
 
 def _after_space(text: str, position: int) -> int:

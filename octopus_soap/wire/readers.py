@@ -22,13 +22,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
+from collections import Counter, deque
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from enum import Enum
 from functools import cache, cached_property, lru_cache, partial
+from itertools import repeat
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias, Union, get_args, get_origin
 
@@ -40,7 +41,7 @@ from octopus_soap.models.scalars import parse_datetime, typed_schema
 from octopus_soap.wire.plain import BROKEN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 
 # -- yield points ------------------------------------------------------------------------------------------------------
@@ -472,17 +473,29 @@ _set_dict, _set_names, _set_extra, _set_private = (
 )
 
 
+class Maker(NamedTuple):
+    """Makes records of one model of their members as pydantic would, if they have their types; see `is_plain`.
+
+    Attributes:
+        one: makes one.
+        all: makes several. Records of one form have the same members in the same order; then nothing is called per
+            record but functions in C, which takes half as long.
+    """
+
+    one: Callable[[dict[str, Any]], Any]
+    all: Callable[[list[dict[str, Any]]], list[Any]]
+
+
 @cache
-def maker(model: type[WireModel]) -> Callable[[dict[str, Any]], WireModel]:
-    """Return a function that makes a *model* of typed members as pydantic would; see `is_plain`."""
+def maker(model: type[WireModel]) -> Maker:
+    """Return what makes records of *model*."""
     fields = frozenset(model.model_fields)
     defaults = dict.fromkeys(model.model_fields)
     # By the members in their order: pages repeat that, too, and a tuple is made faster than a set.
     known: dict[tuple[str, ...], tuple[SharedNames, tuple[str, ...]]] = {}
     alike: dict[frozenset[str], SharedNames] = {}
 
-    def make(data: dict[str, Any]) -> WireModel:
-        order = tuple(data)
+    def names_of(order: tuple[str, ...]) -> tuple[SharedNames, tuple[str, ...]]:
         found = known.get(order)
         if found is None:
             if len(known) >= _NAME_SETS:
@@ -490,8 +503,14 @@ def maker(model: type[WireModel]) -> Callable[[dict[str, Any]], WireModel]:
                 alike.clear()
             names = alike.setdefault(frozenset(order), SharedNames(order))
             found = known[order] = (names, tuple(name for name in order if name not in fields))
-        names, extra = found
-        record = model.__new__(model)
+        return found
+
+    new = model.__new__
+
+    def make(data: dict[str, Any]) -> WireModel:
+        order = tuple(data)
+        names, extra = known.get(order) or names_of(order)
+        record = new(model)
         if extra:
             _set_extra(record, {name: data.pop(name) for name in extra})
         else:
@@ -501,7 +520,23 @@ def maker(model: type[WireModel]) -> Callable[[dict[str, Any]], WireModel]:
         _set_private(record, None)
         return record
 
-    return make
+    def make_all(given: list[dict[str, Any]]) -> list[WireModel]:
+        orders = list(map(tuple, given))
+        names, extra = names_of(orders[0])
+        if extra or orders.count(orders[0]) != len(given):
+            return list(map(make, given))
+        records = list(map(new, repeat(model, len(given))))
+        _each(map(_set_extra, records, [{} for _ in given]))
+        _each(map(_set_dict, records, [{**defaults, **data} for data in given]))
+        _each(map(_set_names, records, repeat(names)))
+        _each(map(_set_private, records, repeat(None)))
+        return records
+
+    return Maker(make, make_all)
+
+
+_each: Callable[[Iterable[Any]], object] = deque(maxlen=0).extend
+"""Goes through what it is given."""
 
 
 _TYPES: dict[str, dict[str, Any]] = {

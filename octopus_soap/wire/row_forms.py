@@ -221,6 +221,10 @@ _LOOKED_AT = 7
 """Rows that are learned from at first; after them, one of as many."""
 _COMPILED = 12
 """Expressions compiled in a decoder's life."""
+_RUN = 64
+"""Small rows that are read at once."""
+SMALL = 12
+"""Groups of a form whose rows are small."""
 _FORMS = 6
 """Raw forms of one member in an expression."""
 _MEMBERS = 600
@@ -397,17 +401,21 @@ def _unknown(tag: Tag, text: str | None, closing: str | None) -> tuple[str, Any]
 
 
 class Form(NamedTuple):
-    """The expression of a record's members, and what makes a dict of its groups.
+    """The expression of a record's members, and what makes dicts of its groups.
 
     Attributes:
         pattern: the expression; it begins after the record's opening tag and ends before its closing tag.
         texts: the groups in which there may be references.
-        build: makes the dict, and adds unknown members to a list.
+        build: makes the dicts of several records, and adds unknown members to a list.
+        expression: the pattern's source, with `_GROUP` for the beginning of a group.
+        runs: for small rows, by opening and closing tag: the expressions of several rows and of one of them.
     """
 
     pattern: re.Pattern[str]
     texts: tuple[int, ...]
-    build: Callable[[Sequence[Any], list[str]], dict[str, Any]]
+    build: Callable[[Sequence[Sequence[Any]], list[str]], list[dict[str, Any]]]
+    expression: str
+    runs: dict[tuple[str, str], tuple[re.Pattern[str], re.Pattern[str]]]
 
     def resolved(self, groups: Sequence[Any]) -> Sequence[Any]:
         """*groups* with the references of their texts resolved."""
@@ -417,6 +425,28 @@ class Form(NamedTuple):
             if text and "&" in text:
                 resolved[place] = resolve(text)
         return resolved
+
+    def run(self, text: str, position: int, opening: str, closing: str) -> tuple[list[Sequence[Any]], int]:
+        """Return the groups of rows that follow one another, and where they end; raises one of `CANNOT`.
+
+        Rows are matched twice, together and then one by one, which is quicker than to look in Python whether one begins
+        where the last one ended. Both find the same rows: everything in the expression is possessive, so that a row
+        matches in one way.
+        """
+        expressions = self.runs.get((opening, closing))
+        if expressions is None:
+            if len(self.runs) >= _FORMS:
+                self.runs.clear()
+            row = f"{re.escape(opening)}{self.expression}{re.escape(closing)}[{SPACE}]*+"
+            several = f"(?:{row.replace(_GROUP, '(?:')}){{0,{_RUN}}}+"
+            expressions = self.runs[opening, closing] = (re.compile(several), re.compile(row.replace(_GROUP, "(")))
+        together, one = expressions
+        match = together.match(text, position)
+        end = position if match is None else match.end()
+        found: list[Sequence[Any]] = [match.groups() for match in one.finditer(text, position, end)]
+        if text.find("&", position, end) >= 0:
+            found = list(map(self.resolved, found))
+        return found, end
 
     def read(self, row: str, start: int, closing: str, tags: Tags, drift: list[str]) -> dict[str, Any]:
         """The members of *row*, from *start* to *closing*, its end; raises one of `CANNOT`.
@@ -440,14 +470,14 @@ class Form(NamedTuple):
         if match is None or not row.startswith(closing, match.end()):
             raise Unread
         groups = match.groups()
-        return self.build(self.resolved(groups) if "&" in row else groups, drift) | left_out
+        return self.build([self.resolved(groups) if "&" in row else groups], drift)[0] | left_out
 
     def read_all(self, text: str, drift: list[str]) -> list[dict[str, Any]]:
         """Read the records of a list that fill *text*, which an expression has matched already."""
-        found = [match.groups() for match in self.pattern.finditer(text)]
+        found: list[Sequence[Any]] = [match.groups() for match in self.pattern.finditer(text)]
         if "&" in text:
-            return [self.build(self.resolved(groups), drift) for groups in found]
-        return [self.build(groups, drift) for groups in found]
+            found = list(map(self.resolved, found))
+        return self.build(found, drift)
 
 
 _GROUP = "\0"
@@ -455,7 +485,7 @@ _GROUP = "\0"
 
 
 class _Compiler:
-    """Makes a form of a shape: its expression, and the source of the function that makes a dict of the groups.
+    """Makes a form of a shape: its expression, and the source of the function that makes dicts of the groups.
 
     Only names made here and quoted member names go into the source.
     """
@@ -476,10 +506,12 @@ class _Compiler:
         if not self._groups:
             raise _Unfit
         groups = ", ".join(f"g{place}" for place in range(self._groups))
-        lines = [f"({groups},) = groups", f"{record} = {{}}", *self._lines, f"return {record}"]
-        code = "\n ".join(["def build(groups, drift):", *lines])
-        exec(compile(code, "<fast rows>", "exec"), self._names)  # noqa: S102 - see the class
-        return Form(re.compile(expression.replace(_GROUP, "(")), tuple(self._texts), self._names["build"])
+        lines = [f"{record} = {{}}", *self._lines, f"add({record})"]
+        code = ["def build(rows, drift):", " records = []", " add = records.append", f" for {groups}, in rows:"]
+        code += [*(f"  {line}" for line in lines), " return records"]
+        exec(compile("\n".join(code), "<fast rows>", "exec"), self._names)  # noqa: S102 - see the class
+        pattern = re.compile(expression.replace(_GROUP, "("))
+        return Form(pattern, tuple(self._texts), self._names["build"], expression, {})
 
     def _group(self) -> str:
         self._groups += 1

@@ -564,6 +564,34 @@ def test_a_model_that_checks_more_than_types_is_validated_by_pydantic(model: typ
         assert_same(read(codec, body, Plain), read(TREE, body, Plain))
 
 
+@given(st.text(st.sampled_from("\r\n\t x&\x01\ufffe"), max_size=12))
+def test_line_ends_are_normalized_as_xml_says_and_forbidden_characters_found(inner: str) -> None:
+    normalized = inner.replace("\r\n", "\n").replace("\r", "\n")
+    expected = None if {"\x01", "\ufffe"} & set(inner) else f"<a>{normalized}</a>"
+    assert fast_rows.page_text(f"<a>{inner}</a>".encode()) == expected
+    assert fast_rows.page_text(f'<?xml version="1.0" encoding="utf-16"?><a>{inner}</a>'.encode("utf-16")) == (
+        expected and f'<?xml version="1.0" encoding="utf-16"?>{expected}'
+    )
+
+
+_ENDS = ["\r\n", "\n", "\r", "&#13;", "&#xD;&#10;", "<![CDATA[\r\n]]>", "<![CDATA[\r]]>", "\r\r\n", "x"]
+
+
+@given(
+    st.lists(st.sampled_from(_ENDS), min_size=3, max_size=6), st.sampled_from(["\r\n", "\r", "\n", ""]), st.booleans()
+)
+def test_every_mixture_of_line_ends_is_read_as_the_tree_reads_it(texts: list[str], between: str, failing: bool) -> None:
+    wrong = f"<a:Price>no{between}price</a:Price>" if failing else ""
+    rows = between.join(
+        f"<a:q>{between}<a:Sku>{number}</a:Sku>{between}<a:ErrorMessage>{text}</a:ErrorMessage>{wrong}</a:q>"
+        for number, text in enumerate(texts)
+    )
+    body = page(rows.replace("a:Price", "a:Stock"))
+    codec = new_codec()
+    for _ in range(2):
+        assert_same(read(codec, body, QuantityInfoResponse), read(TREE, body, QuantityInfoResponse))
+
+
 # -- the judgement, compared with pydantic's schema ----------------------------------------------------------------------
 
 _CONFIG = frozenset(
@@ -723,6 +751,32 @@ def test_the_first_page_does_not_make_pydantic_build_a_schema() -> None:
     assert read(new_codec(), page_of, Fresh).rows[0].value.sku == "a"
     assert not Fresh.__pydantic_complete__
     assert Fresh(sku="a", stock=1) == read(new_codec(), page_of, Fresh).rows[0].value
+
+
+@every("count", [1, 2, 63, 64, 65, 130])
+def test_small_rows_are_read_together_as_they_are_read_one_by_one(count: int) -> None:
+    """In runs; what ends a run is a row that the expression cannot read, and then the rest is read all the same."""
+    rows = [
+        f"<a:q><a:Sku>A&amp;{number}</a:Sku><a:Stock>{number}</a:Stock><a:ErrorMessage i:nil='true'/></a:q>"
+        for number in range(count)
+    ]
+    odd = [
+        "<a:q><a:Sku>B</a:Sku><a:Stock>3000000000</a:Stock></a:q>",
+        "<a:q><a:Sku>&nothing;</a:Sku></a:q>",
+        "<a:q><a:Sku>C</a:Sku><a:Unheard>1</a:Unheard></a:q>",
+        "<a:q><a:Stock>1</a:Stock><a:Sku>D</a:Sku></a:q>",
+        "<a:q><a:Sku>]]&gt;</a:Sku></a:q>",
+        "<a:q/>",
+        "<a:q i:nil='true'/>",
+        "<!-- between -->",
+        "",
+    ]
+    codec = new_codec()
+    read(codec, page("".join(rows * 2)), QuantityInfoResponse)
+    for other in odd:
+        for at in {0, count // 2, count}:
+            body = page("".join([*rows[:at], other, *rows[at:]]))
+            assert_same(read(codec, body, QuantityInfoResponse), read(TREE, body, QuantityInfoResponse))
 
 
 def test_what_was_read_fast_can_be_changed_and_sent_again() -> None:
