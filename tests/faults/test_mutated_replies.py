@@ -119,7 +119,7 @@ def mutations(draw: Any, body: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("call", READ_AS, ids=str)
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_mutation_ends_in_a_result_or_one_of_our_errors(call, data):
     check(call, answered_with(call, data.draw(mutations(replies()[call.operation]))))
