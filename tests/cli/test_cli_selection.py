@@ -10,6 +10,7 @@ import typer
 
 from octopus_soap import PaymentStatusCode, ShippingStatusCode, __version__
 from octopus_soap.cli import orders
+from octopus_soap.cli.suggestions import Words
 from tests.every import every
 
 
@@ -124,8 +125,8 @@ def test_orders_are_listed_since_a_time_from_now(shell, service):
 def test_the_statuses_that_complete_are_those_of_the_models():
     assert {*orders.PAYMENTS} == {*PaymentStatusCode} - {"NoChange"}
     assert {*orders.SHIPMENTS} == {*ShippingStatusCode} - {"NoChange"}
-    assert orders.payments_like("cl") == ["cleared"]
-    assert orders.shipments_like("P") == ["PendingShipment", "PartiallyShipped"]
+    assert Words(orders.PAYMENTS, folded=True).like("cl") == ["cleared"]
+    assert Words(orders.SHIPMENTS, folded=True).like("P") == ["PendingShipment", "PartiallyShipped"]
 
 
 def test_version_names_what_is_installed(shell):
