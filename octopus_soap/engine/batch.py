@@ -134,8 +134,8 @@ class BatchCall(Generic[T, R]):
         self._operation, self._call, self._context = operation, call, context
         self._reading = operation.safety is Safety.READ
         self.parallel = context.parallel_reads if self._reading else context.parallel_writes
-        # While some batches are decoded, others have their requests under way. A stream takes no more than it must,
-        # because what it has not taken costs no memory; a write goes no further than it must next to one that fails.
+        # While some batches are decoded, others have their requests under way. A stream takes as few inputs as it
+        # can, because the others need no memory. A write starts as few batches as it can, in case one fails.
         self.ahead = self.parallel if self._reading and not streaming else 0
         self._reporter = None if call.progress is None or call.progress is False else Reporter(call.progress)
         self._account = check_call(context, name, operation.safety, call.account_id, [])

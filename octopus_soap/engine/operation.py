@@ -347,7 +347,7 @@ class SingleCall(Generic[T]):
     """One call of one request, as its row describes it.
 
     Attributes:
-        arguments: wire parameters besides accountID.
+        arguments: wire parameters, without accountID.
         reads: what the reply is decoded to.
         finish: turns the answered request into the call's result, or raises.
         account_id: overrides the client's.

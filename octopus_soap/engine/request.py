@@ -148,7 +148,7 @@ class CallConfig:
         new_id: returns a new request id.
         credentials: shared by all calls of a client.
         retry_after: reads a reply's `Retry-After` header as seconds.
-        stopped: returns True once the caller wants no further batch or attempt.
+        stopped: returns True once no further batch or attempt may begin.
         observer: gets a report of each request and batch.
         breaker: shared by all calls of a client; None for no circuit breaker.
     """

@@ -166,7 +166,7 @@ class ChangeDeliverer:
             return {key: outcome for key, outcome in found.items() if key not in missing}, error
         for answer in answers:
             if answer.value is not False:
-                left_out = OctopusError("the service says that it exists, and answered without it")
+                left_out = OctopusError("the service confirms that it exists, and answered without it")
                 found[answer.key] = replace(found[answer.key], status=OutcomeStatus.FAILED, error=left_out)
         return found, None
 

@@ -175,9 +175,9 @@ class OrderFiles:
         return named
 
     def _begin(self, ledger: Ledger) -> str:
-        """Make sure that it is the folder it was before; return what the hidden names of the channel end with.
+        """Make sure that it is the folder it was before; return the end of the channel's hidden names.
 
-        The tag tells its own hidden files from those of other channels.
+        The tag distinguishes its own hidden files from those of other channels.
         """
         folder, channel = str(self.folder.resolve()), ledger.channel
         written = (ORDER_FOLDERS.c.channel == channel, ORDER_FOLDERS.c.folder == folder)

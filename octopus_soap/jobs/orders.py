@@ -348,7 +348,7 @@ class _Run:
                 break
         for store, download in self._downloads.items():
             if download.short is not None:
-                message = f"the service listed {download.short[0]} orders and says that {download.short[1]} match"
+                message = f"the service listed {download.short[0]} orders and counts {download.short[1]} that match"
                 name = f"orders of store {store}" if store else "orders"
                 self._note_problem(name, "left out", message)
             if store and download.never_listed and not self._unanswered:

@@ -115,7 +115,7 @@ def migrate(connection: Connection, *, steps: Sequence[Sequence[str]] = STEPS) -
     found: int = connection.execute(text("SELECT COALESCE(MAX(version), 0) FROM schema_version")).scalar_one()
     if found > len(steps):
         raise LedgerError(
-            f"the ledger has schema version {found}, and this version of octopus-soap knows {len(steps)}: it was "
+            f"the ledger has schema version {found}, and this version of octopus-soap has {len(steps)}: it was "
             "written by a newer one; upgrade octopus-soap, or use another ledger"
         )
     for statements in steps[found:]:

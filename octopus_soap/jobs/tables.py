@@ -41,7 +41,7 @@ class Moment(TypeDecorator[datetime]):
 
 
 def work_columns() -> list[Column[Any]]:
-    """The columns every work table has besides its key and its own; `channel` is made by the table, before its key."""
+    """The columns every work table has next to its key and its own; `channel` is made by the table, before its key."""
     return [
         Column("state", Text, nullable=False),
         Column("due_at", Moment),

@@ -188,7 +188,7 @@ class Framing:
         return at + taken
 
     def _after_chunk(self, data: bytes, at: int) -> int:
-        _refuse(not b"\r\n".startswith(data[at : at + 2]), "a chunk is longer than its size says")
+        _refuse(not b"\r\n".startswith(data[at : at + 2]), "a chunk is longer than its size")
         if len(data) - at == 1:
             return -1
         self._step = Framing._chunk

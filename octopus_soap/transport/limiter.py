@@ -1,8 +1,8 @@
 """Who may send next, and when: requests wait in one line, first come, first served.
 
 Theory. A request needs two things before it may leave: one of the client's connections, and, where
-`max_requests_per_second` is set, the next moment that this pace allows. Both are given to the head of one line and to
-nobody else, so no request overtakes another. A moment is used up only when a request starts: one that leaves the line
+`max_requests_per_second` is set, the next moment that this pace allows. Both are given to the head of one line
+only, so no request overtakes another. A moment is used up only when a request starts: a request that leaves the line
 (cancelled, out of time) costs those behind it nothing.
 
 The pace has no burst: starts are at least `1 / per_second` seconds apart, and an unused moment is gone. So any
@@ -11,8 +11,8 @@ window of T seconds holds at most `T * per_second + 1` starts, however long the 
 `FairQueue` and `RateLimiter` neither wait nor read a clock. `ThreadLimiter` and `TaskLimiter` ask them, wait for the
 seconds they answer, and ask again.
 
-With a store the pace is one account's for all processes: `SharedRate` says when the head of the line has to ask it,
-and what the answer means. Only the head asks, outside the lock.
+With a store the pace is one account's for all processes: `SharedRate` decides when the head of the line has to ask
+it, and what the answer means. Only the head asks, outside the lock.
 
 A request that cannot have its turn within its total limit fails before it is sent: at once where the pace alone makes
 that certain, so that no call waits for nothing.
@@ -95,7 +95,7 @@ class RateLimiter:
 
 
 ASK = -1.0
-"""What `SharedRate.reserve` answers if the store has to be asked."""
+"""Returned by `SharedRate.reserve` if the store has to be asked."""
 AWAY_SECONDS = 5.0
 """Seconds after which a store that could not be reached is asked again."""
 _UNUSED = 1.0
@@ -232,7 +232,7 @@ class FairQueue:
 
 
 POLL_SECONDS = 0.5
-"""Seconds after which one who waits looks whether Ctrl-C or a stop came, or his call was abandoned."""
+"""How often a waiting thread checks for Ctrl-C, a stop, or an abandoned call, in seconds."""
 
 
 def yield_gil() -> None:
@@ -261,10 +261,10 @@ class _Ask(NamedTuple):
 
 
 class _Limiter:
-    """What threads and tasks have in common: the line, and the steps of one who waits in it.
+    """The common part of the limiters of threads and of tasks: the line, and the steps of a waiter in it.
 
     Attributes:
-        shared: True if the rate is kept in a store, which is told of pauses that the service asks for.
+        shared: True if the rate is kept in a store, which also keeps the pauses that the service asks for.
     """
 
     def __init__(

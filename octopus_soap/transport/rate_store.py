@@ -74,7 +74,7 @@ return 0
 
 
 class Grant(NamedTuple):
-    """What the store answered.
+    """An answer of the store.
 
     Attributes:
         wait: seconds until the moment.

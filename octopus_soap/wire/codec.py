@@ -223,7 +223,7 @@ class Codec:
             # Rows prove that the credentials were accepted: then words like "not permitted" are about the items.
             raise AuthenticationError(f"the service refused the credentials: {decoded.message[:300]}")
         elif status in {"success", "true"} and isinstance(reads, OneOf | ScalarOf) and not decoded.present:
-            raise ProtocolError("the APIResult says Success and has no ResultData")
+            raise ProtocolError("the APIResult is Success and has no ResultData")
         if status not in {"success", "true", ""}:
             decoded.refusal = _refusal(decoded)
 

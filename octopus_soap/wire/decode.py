@@ -124,7 +124,7 @@ class Reply:
         headers: header values by lower-case name.
         body: the body, decompressed; its first part if more is to come.
         elapsed: seconds from sending to the last byte of `body`.
-        more: what the driver knows the rest of the body by; None if there is none.
+        more: the driver's handle of the rest of the body; None if there is none.
     """
 
     status: int

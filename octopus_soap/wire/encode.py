@@ -1,4 +1,4 @@
-"""Encoding: requests exactly as the contract in force wants them.
+"""Encode requests exactly as the contract in force defines them.
 
 A WCF server ignores members that are out of order or in another namespace, without a word; in a price update that is
 money. So member order, names, namespaces and types come from the contract alone, and a value the contract has no place
@@ -93,7 +93,7 @@ class RequestEncoder:
         return "".join(out).encode()
 
     def frame(self, arguments: Mapping[str, Any], listed: str) -> EnvelopeParts:
-        """Return what encloses the rows of the list parameter *listed*, in a call with *arguments* besides."""
+        """Return what encloses the rows of the list parameter *listed*, in a call that also has *arguments*."""
         out = [self._open]
         for name, write in self._steps((*arguments, listed), listed):
             write(arguments.get(name), out)
@@ -315,7 +315,7 @@ def scalar_formats(utc_suffix: str) -> dict[str, Callable[[Any], str]]:
     """How a value is written, by XSD type; a type that is not here is written as text.
 
     Args:
-        utc_suffix: what follows a UTC time: `Z`, or nothing for a service that wants none.
+        utc_suffix: added to a UTC time: `Z`, or nothing for a service that expects none.
     """
 
     def moment(value: Any) -> str:
@@ -344,7 +344,7 @@ def _integer(value: Any) -> str:
         return str(int(value))
     if isinstance(value, str) and _NUMBER.fullmatch(value) and "." not in value:
         return value
-    raise ValueError("the contract in force wants an integer")
+    raise ValueError("the contract in force requires an integer")
 
 
 def _decimal(value: Any) -> str:
@@ -356,7 +356,7 @@ def _decimal(value: Any) -> str:
         return format(Decimal(repr(value)), "f")
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         return value
-    raise ValueError("the contract in force wants a decimal number")
+    raise ValueError("the contract in force requires a decimal number")
 
 
 def _real(value: Any) -> str:
@@ -370,4 +370,4 @@ def _flag(value: Any) -> str:
         return "true" if value else "false"
     if value in ("true", "false", "1", "0"):
         return str(value)
-    raise ValueError("the contract in force wants true or false")
+    raise ValueError("the contract in force requires true or false")

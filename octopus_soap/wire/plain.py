@@ -198,7 +198,7 @@ def as_utf8(body: bytes, content_type: str) -> bytes:
     """
     for mark, codec in _MARKS:
         if body.startswith(mark):
-            return _declared_no_more(_recoded(body[len(mark) :], codec, f"its byte order mark says {codec[:6]}"))
+            return _declared_no_more(_recoded(body[len(mark) :], codec, f"its byte order mark is that of {codec[:6]}"))
     wide = _without_mark(body)
     declared = "" if wide else _declared(body)
     named = _charset(content_type)
@@ -208,11 +208,11 @@ def as_utf8(body: bytes, content_type: str) -> bytes:
         codec = _codec(declared, "declaration") if declared else "utf-8"
         if codec.startswith(("utf-16", "utf-32")):
             raise ProtocolError(f"the reply declares {declared[:_SHOWN]!r}, and its bytes are not: it cannot be read")
-        return body if codec == "utf-8" else _declared_no_more(_recoded(body, codec, f"its declaration says {codec}"))
+        return body if codec == "utf-8" else _declared_no_more(_recoded(body, codec, f"its declaration names {codec}"))
     codec = _codec(named, "charset")
     if codec in {"utf-16", "utf-32"}:  # without a mark; big-endian unless the bytes show otherwise
         codec = wide if wide.startswith(codec) else f"{codec}-be"
-    text = _recoded(body, codec, f"its Content-Type says {codec}")
+    text = _recoded(body, codec, f"its Content-Type names {codec}")
     if declared and not codec.startswith("utf-"):
         _agree(body, text, codec, declared)
     return text if codec == "utf-8" and not declared else _declared_no_more(text)
@@ -229,8 +229,8 @@ def _agree(body: bytes, text: bytes, codec: str, declared: str) -> None:
         return  # the declaration is proven wrong
     if differs:
         raise ProtocolError(
-            f"the reply's Content-Type says {codec}, its declaration {other}, and its bytes fit both: what it means "
-            "cannot be decided"
+            f"the reply's Content-Type names {codec}, its declaration {other}, and its bytes fit both: which one is "
+            "right cannot be decided"
         )
 
 

@@ -273,7 +273,7 @@ def test_an_item_that_an_answer_leaves_out_is_not_taken_for_deleted(
     report = feed.run(copies)
     assert (report.exit_code, report.counts.get("deleted", 0)) == (1, 0)
     assert {problem.key for problem in report.problems} == {"B", "C"}
-    assert "the service says that it exists, and answered without it" in report.problems[0].message
+    assert "the service confirms that it exists, and answered without it" in report.problems[0].message
     service.script.clear()
     service.store.remove_item("C")
     clock.forward(hours=1)

@@ -359,7 +359,7 @@ def test_orders_that_a_service_leaves_out_are_asked_for_until_it_lists_all(
         return
     assert report.exit_code == 1
     assert [(p.key, p.state) for p in report.problems] == [("orders", "left out")]
-    assert "the service listed 10 orders and says that 23 match" in report.problems[0].message
+    assert "the service listed 10 orders and counts 23 that match" in report.problems[0].message
     service.script.clear()
     assert OrderInbox(client, ledger, confirm=False, sweep=None).run(handled).exit_code == 0
     assert sold == set(handled.keys)
