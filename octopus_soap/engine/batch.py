@@ -24,6 +24,7 @@ On failure, a batch that fails as a whole is halved if that can help:
 from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
@@ -355,9 +356,14 @@ class BatchCall(Generic[T, R]):
 
     def _raise_if_refused(self, result: BatchResult[T]) -> None:
         fatal = self._is_over.fatal
-        if isinstance(fatal, AuthenticationError) and len(result.unfinished) == len(result.outcomes):
-            fatal.result = result  # type: ignore[attr-defined] # as on every exception that ends a list call
-            raise fatal
+        if not isinstance(fatal, AuthenticationError) or len(result.unfinished) < len(result.outcomes):
+            return
+        raised = copy(fatal)  # its result has outcomes, and these have *fatal*: an error that is its own is not freed
+        raised.result = result  # type: ignore[attr-defined] # as on every exception that ends a list call
+        try:
+            raise raised
+        finally:
+            del raised  # its traceback holds this frame
 
     def merged(self, parts: Iterable[BatchResult[T]], *, complete: bool = True) -> BatchResult[T]:
         """Return all parts as one result in input order; unless *complete*, inputs without a part are added.

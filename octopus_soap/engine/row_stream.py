@@ -54,7 +54,7 @@ class RowStream(Generic[T]):
     def __init__(self, operation: str, safety: Safety, reads: RowsOf, body: bytes, context: Context) -> None:
         self._operation, self._reads, self._context = operation, reads, context
         request = request_for(context, operation, safety, reads)
-        self._request = replace(request, body=body, decode=self._open, whole=False)
+        self._request = replace(request, body=body, whole=False)
         self._arriving: ArrivingReply | None = None
         self._more: Any = None
         self._index = 0
@@ -78,7 +78,8 @@ class RowStream(Generic[T]):
             except StopIteration:
                 self._ended = True
                 return BatchResult[T](())
-            answer = error = None
+            finally:
+                answer = error = None  # nor does this frame hold an error that is raised: it is in its traceback
             if isinstance(step, BatchResult):
                 return step
             try:
@@ -111,10 +112,11 @@ class RowStream(Generic[T]):
             raise
         finally:
             config.observer.finished(trace)
-            del trace  # it holds the error, whose traceback holds this frame
+            trace.error = None  # its traceback holds frames that hold the trace
 
     def _answered(self, trace: RequestTrace) -> _Steps:
-        request, config = self._request, self._context.config
+        # Not kept: what decodes for the stream would hold the stream.
+        request, config = replace(self._request, decode=self._open), self._context.config
         breaker = config.breaker
         end = yield from (
             attempts(trace, request, config) if breaker is None else guarded(trace, request, config, breaker)

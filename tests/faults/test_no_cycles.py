@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from octopus_soap import AsyncOctopusClient, ItemQuantityAndPrice, OctopusClient, OctopusError, OctopusSettings
+from octopus_soap import (
+    AsyncOctopusClient,
+    AuthenticationError,
+    ItemQuantityAndPrice,
+    OctopusClient,
+    OctopusError,
+    OctopusSettings,
+)
 from octopus_soap.emulator import Fault, Reset, Status
 
 if TYPE_CHECKING:
@@ -26,7 +33,6 @@ def no_collector() -> Iterator[None]:
     gc.enable()
 
 
-# Credentials refused in a list call are not among them: such an error has the call's `result`, whose outcomes name it.
 CALLS: list[Callable[[Any], Any]] = [
     lambda client: client.is_sku_exist("A"),
     lambda client: client.is_sku_exist_list(["A", "B"]),
@@ -45,7 +51,10 @@ def dropped(raised: BaseException) -> weakref.ref[BaseException]:
     return weakref.ref(raised)
 
 
-@pytest.mark.parametrize("failure", [Fault("client-text"), Status(503), Reset()], ids=lambda f: type(f).__name__)
+FAILURES = [Fault("client-text"), Fault("internal"), Status(401), Status(503), Reset()]
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=str)
 def test_an_error_is_freed_when_it_is_dropped(failure: Any, service: Emulator) -> None:
     service.script.on("*").do(failure)
     left = []
@@ -68,6 +77,23 @@ def test_an_error_is_freed_when_it_is_dropped(failure: Any, service: Emulator) -
         assert [ref() for ref in left] == [None] * len(CALLS)
 
     asyncio.run(awaited())
+
+
+def test_refused_credentials_are_freed_with_the_result_they_carry_in_every_form_of_call(service: Emulator) -> None:
+    service.script.on("*").do(Status(401))
+    calls: list[Callable[[Any], Any]] = [
+        lambda client: client.get_item_list.stream(["A", "B"], batch_size=1),
+        lambda client: client.get_order_list.stream(),
+        lambda client: client.get_item_list(["A", "B", "C"], batch_size=1),
+    ]
+    with OctopusClient(settings=settings(service)) as client:
+        for call in calls:
+            seen: list[weakref.ref[BaseException]] = []
+            try:
+                list(call(client))
+            except AuthenticationError as error:
+                seen.append(dropped(error))
+            assert [ref() for ref in seen] == [None]
 
 
 def test_a_list_calls_inputs_are_freed_with_its_result(service: Emulator) -> None:
