@@ -214,7 +214,9 @@ def test_one_thing_where_many_belong_is_refused_with_the_way_out(
 ) -> None:
     """A str is an iterable of its characters: asked for, they would be five wrong answers."""
     method = getattr(client, case.method)
-    with pytest.raises(InvalidInputError, match=r"pass (\[(item|sku)|list\(d\))"):
+    with pytest.raises(
+        InvalidInputError, match=r"pass (\[(item|sku|order|mapping)|list\(d\)|SKUs as texts|a list of [A-Z])"
+    ):
         list(method.stream(wrong)) if stream else method(wrong)
     assert service.calls == []
 
