@@ -229,17 +229,17 @@ def merged(call: Call, kept: WireRecord, row: WireRecord, record: Record) -> Wir
     if call.zero:
         row = zero_filled(row, record)
     made = dict(kept)
-    for member in record.members:
-        value = row.get(member.name)
+    for name, value in row.items():
         if value is None:
             continue
-        old = made.get(member.name)
+        made[name] = value
+        if isinstance(value, str) or (member := record.member(name)) is None:
+            continue
+        old = kept.get(name)
         if isinstance(member.type, Record) and isinstance(value, dict):
-            made[member.name] = merged(call, old if isinstance(old, dict) else {}, value, member.type)
-        elif member.name == "StoreStockInfoList" and isinstance(member.type, ListOf) and isinstance(value, list):
-            made[member.name] = _merged_stores(call, old, value, member.type)
-        else:
-            made[member.name] = value
+            made[name] = merged(call, old if isinstance(old, dict) else {}, value, member.type)
+        elif name == "StoreStockInfoList" and isinstance(member.type, ListOf) and isinstance(value, list):
+            made[name] = _merged_stores(call, old, value, member.type)
     return made
 
 

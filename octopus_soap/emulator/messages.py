@@ -303,9 +303,14 @@ class RequestReader:
                 continue
             position = place
             member = members[place]
+            declared = member.type
             if path[0] is None:
                 self._parameter = member
-            read[member.name] = self._value(child, member, (path, member.name, 0))
+            if isinstance(declared, Scalar) and not child.attrib:  # nearly every member
+                self._counted()
+                read[member.name] = self._scalar(child, declared)
+            else:
+                read[member.name] = self._value(child, member, (path, member.name, 0))
         for name, longest in LENGTHS.get(record.name, _NO_LENGTHS).items():
             value = read.get(name)
             if isinstance(value, str) and len(value) > longest:
@@ -326,13 +331,16 @@ class RequestReader:
             meant = f"; did you mean {twin}?" if twin else ""
             self._note(path, "unknown", f"{name} is ignored: {record.name} has no such member{meant}")
 
-    def _value(self, element: Element, member: Member, path: _Path) -> Wire:
+    def _counted(self) -> None:
         self._count += 1
         if self.max_items is not None and self._count > self.max_items:
             raise _UnreadableError(
                 "Maximum number of items that can be serialized or deserialized in an object graph is "
                 f"'{self.max_items}'. Change the object graph or increase the MaxItemsInObjectGraph quota."
             )
+
+    def _value(self, element: Element, member: Member, path: _Path) -> Wire:
+        self._counted()
         if element.attrib and self._is_nil(element, member):
             return None
         if isinstance(member.type, Scalar):

@@ -15,6 +15,7 @@ import struct
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -46,6 +47,16 @@ class ScalarKind:
     canonical: Callable[[str], str]
     default: str | None  # None: a reference type, which may be null
     python: Callable[[str], object]
+
+
+_SHORT = 40
+"""Length of a text whose form is remembered: longer ones are rare, and would fill the memory."""
+
+
+def _remembered(canonical: Callable[[str], str]) -> Callable[[str], str]:
+    """Return *canonical* with a memory of short texts: prices, stock and store ids come again and again."""
+    known = lru_cache(maxsize=4096)(canonical)
+    return lambda text: known(text) if len(text) <= _SHORT else canonical(text)
 
 
 def canonical_decimal(text: str) -> str:
@@ -157,7 +168,7 @@ def _python_date(text: str) -> datetime:
 _STRING = ScalarKind("String", str, None, str)
 _INT32 = ScalarKind("Int32", _integer_of(32, "Int32"), "0", int)
 _INT64 = ScalarKind("Int64", _integer_of(64, "Int64"), "0", int)
-_SINGLE = ScalarKind("Single", _canonical_float, "0", float)
+_SINGLE = ScalarKind("Single", _remembered(_canonical_float), "0", float)
 
 KINDS: dict[str, ScalarKind] = {
     "string": _STRING,
@@ -165,10 +176,10 @@ KINDS: dict[str, ScalarKind] = {
     "short": ScalarKind("Int16", _integer_of(16, "Int16"), "0", int),
     "int": _INT32,
     "long": _INT64,
-    "decimal": ScalarKind("Decimal", canonical_decimal, "0.0000", Decimal),
+    "decimal": ScalarKind("Decimal", _remembered(canonical_decimal), "0.0000", Decimal),
     "float": _SINGLE,
     "double": _SINGLE,
-    "dateTime": ScalarKind("DateTime", canonical_date, MIN_DATE, _python_date),
+    "dateTime": ScalarKind("DateTime", _remembered(canonical_date), MIN_DATE, _python_date),
 }
 
 
