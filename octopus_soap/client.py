@@ -27,7 +27,7 @@ from octopus_soap.engine.request import CallConfig, Context, CredentialState, Si
 from octopus_soap.engine.retry import Breaker, RetryPolicy
 from octopus_soap.errors import ClientClosedError, needed
 from octopus_soap.models.declarations import Safety
-from octopus_soap.observe.observer import ClientObserver, Tally
+from octopus_soap.observe.observer import Tally
 from octopus_soap.operations import OPERATIONS, Operations
 from octopus_soap.settings import OctopusSettings
 from octopus_soap.wire.codec import Codec
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from octopus_soap.engine.effects import Flow
     from octopus_soap.engine.row_stream import RowStream
     from octopus_soap.models.declarations import OmittedChoice
-    from octopus_soap.observe.events import Event
+    from octopus_soap.observe.events import Event, EventObserver
     from octopus_soap.observe.health import Health
     from octopus_soap.observe.observer import Counters
     from octopus_soap.results import BatchResult
@@ -116,11 +116,22 @@ class _Client(Operations, Surface):
         utc_suffix = "Z" if self.settings.utc_suffix else ""
         contract = load_contract(self.settings.wsdl)
         self._codec = Codec(contract, redactor, self.settings.server_zone, utc_suffix)
-        tally = Tally(partial(datetime.now, UTC))
-        observer = ClientObserver(tally, self.settings.endpoint, redactor.text, label=self.settings.client_label)
-        self._observer = observer.with_hook(on_event)
+        self._redact = redactor.text
+        self._tally = Tally(partial(datetime.now, UTC), self._redact)
+        self._observer: Tally | EventObserver = self._tally
+        self._report_to(on_event)
         self._context = self._make_context()
         self._connect()
+
+    def _report_to(self, hook: Callable[[Event], object] | None) -> None:
+        """Report what the calls do to *hook*; to the hook so far if it is None."""
+        if hook is not None:
+            from octopus_soap.observe.events import EventObserver, Hook  # noqa: PLC0415 - only a hook needs events
+
+            settings = self.settings
+            self._observer = EventObserver(
+                self._tally, settings.endpoint, self._redact, Hook(hook), settings.client_label
+            )
 
     @abstractmethod
     def _connect(self) -> None:
@@ -205,7 +216,7 @@ class _Client(Operations, Surface):
         vars(view).update(vars(self))
         view.settings = self.settings.changed(**{name: value for name, value in given.items() if value is not None})
         view._stop = stop or self._stop
-        view._observer = self._observer.with_hook(on_event)
+        view._report_to(on_event)
         view._context = view._make_context()
         view._use_own_limits()
         return view
@@ -236,12 +247,12 @@ class _Client(Operations, Surface):
     @property
     def counters(self) -> Counters:
         """Counts of the work of this client and its views so far."""
-        return self._observer.tally.snapshot()
+        return self._tally.snapshot()
 
     @property
     def last_success_at(self) -> datetime | None:
         """When the service last answered a request as it should, aware and in UTC; None before that."""
-        return self._observer.tally.last_success_at
+        return self._tally.last_success_at
 
     @property
     def operations(self) -> Catalogue:
@@ -387,7 +398,9 @@ class OctopusClient(_Client, BlockingSurface):
         """Send what zeep wrote, unless it is a write that a method of this client would refuse."""
         if self._context.unverified:
             action = next((value for name, value in headers.items() if name.lower() == "soapaction"), "").strip('"')
-            reads = {self._codec.action(row.wire_name) for row in OPERATIONS.values() if row.safety is Safety.READ}
+            reads = {
+                self._codec.requests(row.wire_name).action for row in OPERATIONS.values() if row.safety is Safety.READ
+            }
             if action not in reads:
                 raise unverified(f"the action {action!r}")
         return self._driver.raw(url, body, headers)

@@ -92,7 +92,7 @@ def updates(count: int, stores: int = 2) -> list[ItemQuantityAndPrice]:
 def encode(asked: dict[str, Any]) -> Callable[[], bytes]:
     """Models to the bytes of a request."""
     codec, models = client()._codec, updates(asked["count"], asked.get("stores", 2))  # noqa: SLF001 - encoding alone has no public door
-    return lambda: codec.encode(UPDATE, {"accountID": payloads.ACCOUNT, "itemQuantityAndPriceList": models})
+    return lambda: codec.requests(UPDATE).envelope({"accountID": payloads.ACCOUNT, "itemQuantityAndPriceList": models})
 
 
 def call(asked: dict[str, Any]) -> Callable[[], Any]:

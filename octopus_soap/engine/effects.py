@@ -34,6 +34,7 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from math import inf
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
@@ -185,6 +186,29 @@ def first_attempt(flow: Flow[Any]) -> Attempt:
         flow.close()
 
 
+def drive(flow: Flow[T], answered: Callable[[Effect], Flow[Any]]) -> Flow[T]:
+    """Run *flow* with each of its effects answered by another flow, which may yield the effect to the driver.
+
+    Args:
+        flow: closed at the end, however that comes.
+        answered: returns the flow that answers an effect. What it raises as an `OctopusError` is thrown into *flow*.
+    """
+    answer: Any = None
+    error: OctopusError | None = None
+    with closing(flow):
+        while True:
+            try:
+                effect = flow.send(answer) if error is None else flow.throw(error)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            answer, error = None, None
+            try:
+                answer = yield from answered(effect)
+            except OctopusError as raised:  # of a Compute
+                error = raised
+
+
 # -- the deadline of a call --------------------------------------------------------------------------------------------
 
 
@@ -226,33 +250,23 @@ def each_within(flows: Iterator[Flow[T]], deadline: Deadline) -> Generator[Flow[
 
 def within(flow: Flow[T], deadline: Deadline) -> Flow[T]:
     """Run *flow* within *deadline*."""
-    answer: Any = None
-    error: OctopusError | None = None
-    with closing(flow):
-        while True:
-            try:
-                effect = flow.send(answer) if error is None else flow.throw(error)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            answer, error = None, None
-            try:
-                match effect:
-                    case Send():
-                        answer = yield from _send(effect, deadline)
-                    case Receive():
-                        late = deadline.error("the rest of the answer was not waited for")
-                        answer = SendFailure(FailureKind.AMBIGUOUS, late) if deadline.passed() else (yield effect)
-                    case Sleep():
-                        if deadline.left() > effect.seconds:
-                            yield effect
-                        else:
-                            answer = True  # what the pause is for would begin after the deadline
-                    case Compute():
-                        effect.limit = min(effect.limit, max(0.0, deadline.left()))
-                        answer = yield effect
-            except OctopusError as raised:  # of a Compute
-                error = raised
+    return drive(flow, partial(_in_time, deadline))
+
+
+def _in_time(deadline: Deadline, effect: Effect) -> Flow[Any]:
+    """Answer *effect* if it cannot begin in time; pass it on otherwise, with the time that is left."""
+    match effect:
+        case Send():
+            return (yield from _send(effect, deadline))
+        case Receive() if deadline.passed():
+            return SendFailure(FailureKind.AMBIGUOUS, deadline.error("the rest of the answer was not waited for"))
+        case Sleep() if deadline.left() <= effect.seconds:
+            return True  # what the pause is for would begin after the deadline
+        case Compute():
+            effect.limit = min(effect.limit, max(0.0, deadline.left()))
+        case _:
+            pass
+    return (yield effect)
 
 
 def _send(effect: Send, deadline: Deadline) -> Flow[Any]:

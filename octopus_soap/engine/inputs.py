@@ -218,20 +218,17 @@ def check_call(
         UnverifiedContractError: the operation writes, the contract is the bundled one, and the endpoint is real.
     """
     # It stays hidden until it is encoded, so that no traceback's variables show it.
-    account: SecretStr = _hidden(context.account_id if account_id is None else account_id)
-    if problems := [*problems, *text_problems(_revealed(account), "account_id", secret=True)]:
+    account: Any = context.account_id if account_id is None else account_id
+    if isinstance(account, str):
+        account = SecretStr(account)
+    hidden = isinstance(account, SecretStr)
+    found = text_problems(account.get_secret_value() if hidden else account, "account_id", secret=True)
+    if problems := [*problems, *found]:
         raise InvalidInputError(problems)
     if context.unverified and declared is not Safety.READ:
         raise unverified(operation)
-    return account
-
-
-def _hidden(account: Any) -> Any:
-    return SecretStr(account) if isinstance(account, str) else account
-
-
-def _revealed(account: Any) -> Any:
-    return account.get_secret_value() if isinstance(account, SecretStr) else account
+    checked: SecretStr = account
+    return checked
 
 
 def unverified(what: str) -> UnverifiedContractError:
@@ -360,11 +357,6 @@ class ListCall(Generic[T]):
     guarded: bool = False
     omitted_values: OmittedChoice | None = None
 
-    @property
-    def model(self) -> type[WireModel] | None:
-        """Return what an input is; None for a SKU."""
-        return self.check.model if isinstance(self.check, ModelCheck) else None
-
 
 @dataclass(slots=True)
 class BatchItem:
@@ -487,10 +479,12 @@ class BatchInputs:
         self._guard, self._reading = guard, reading
         self._left_out: dict[str, type[WireModel]] = {}
         self._size = batch_size(operation, rule, call.batch_size, context)
-        self._head, self._tail = context.codec.frame(operation, {"accountID": account_id}, rule.listed)
+        requests = context.codec.requests(operation)
+        self._head, self._tail = requests.frame({"accountID": account_id}, rule.listed)
         self._around = len(self._head) + len(self._tail)
-        self._write_row = context.codec.row_writer(operation, rule.listed)
-        inputs = check_iterable(call.inputs, rule.argument, call.model)
+        self._write_row = requests.row_writer(rule.listed)
+        model = call.check.model if isinstance(call.check, ModelCheck) else None
+        inputs = check_iterable(call.inputs, rule.argument, model)
         self._items = self._as_they_come(inputs) if streaming else iter(())
         if not streaming:
             given = list(inputs)
@@ -499,26 +493,20 @@ class BatchInputs:
 
     def batches(self) -> Iterator[list[BatchItem]]:
         """Yield the items, batch by batch, each as large as is known to work when it is taken."""
-        return self._as_they_are_taken() if self.total is None else self._cut(self.checked)
-
-    def _cut(self, items: list[BatchItem]) -> Iterator[list[BatchItem]]:
-        """Cut items whose keys all differ."""
+        pending: BatchItem | None = None
+        while self.total is None:
+            batch, pending = self._next_batch(pending)
+            if not batch:
+                return
+            yield batch
         start, most = 0, self._context.max_request_bytes - self._around
-        while start < len(items):
-            batch = items[start : start + self._context.memory.rows(self._operation, self._size)]
-            sizes = [len(entry.row) for entry in batch]
+        while start < len(self.checked):
+            batch = self.checked[start : start + self._context.memory.rows(self._operation, self._size)]
+            sizes = list(map(len, map(_ROW, batch)))
             if len(batch) > 1 and sum(sizes) > most:
                 room = accumulate(sizes)
                 del batch[max(1, sum(1 for size in room if size <= most)) :]
             start += len(batch)
-            yield batch
-
-    def _as_they_are_taken(self) -> Iterator[list[BatchItem]]:
-        pending: BatchItem | None = None
-        while True:
-            batch, pending = self._next_batch(pending)
-            if not batch:
-                return
             yield batch
 
     def body(self, batch: list[BatchItem]) -> bytes:
@@ -559,12 +547,11 @@ class BatchInputs:
             return None
         if not all(inputs) or max(map(len, inputs)) > SKU_LENGTH or len(set(inputs)) < len(inputs):
             return None
-        rows = self._context.codec.text_rows(self._operation, listed)(inputs)
+        rows = self._context.codec.requests(self._operation).text_rows(listed)(inputs)
         if rows is None:
             return None
-        return [
-            BatchItem(key, key, key, (index,), row) for index, (key, row) in enumerate(zip(inputs, rows, strict=True))
-        ]
+        places = zip(range(len(inputs)))  # each as a tuple of one
+        return list(map(BatchItem, inputs, inputs, inputs, places, rows))
 
     def _all_checked(self, inputs: list[Any]) -> list[BatchItem]:
         entries: dict[str, BatchItem] = {}

@@ -207,7 +207,7 @@ def read_current(
             stopped = ConnectFailedError("stopped before the current item was read; nothing was sent")
             return found | dict.fromkeys(keys[start:], Current(error=stopped)), calls
         request = request_for(context, READING, Safety.READ, RowsOf(models.InventoryItem, asked=len(chunk)))
-        body = context.codec.encode(READING, {"accountID": account_id, "skuList": chunk})
+        body = context.codec.requests(READING).envelope({"accountID": account_id, "skuList": chunk})
         end = yield from perform(replace(request, body=body), context.config)
         calls.append(end.info)
         error = end.refusal if isinstance(end, RequestResult) else end.error

@@ -67,6 +67,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 S = TypeVar("S", bound="Surface")
 C = TypeVar("C", bound="Flow[Any] | BatchCall[Any, Any]")
+B = TypeVar("B", bound="RowStream[Any] | BatchCall[Any, Any]")
 
 
 # -- what a client gives its operations --------------------------------------------------------------------------------
@@ -146,7 +147,8 @@ class _Bound(Generic[P, S, C]):
             InvalidInputError: the call would be refused; all its problems are listed.
             UnverifiedContractError: the call would be refused.
         """
-        _veil(kwargs)
+        if kwargs:
+            _veil(kwargs)
         context = self._client._context.unobserved()
         call = self._begin(self._client, context, *args, **kwargs)
         if isinstance(call, BatchCall):
@@ -162,17 +164,37 @@ class _Bound(Generic[P, S, C]):
         return DryRun(self.operation.wire_name, requests, models, keys, self._client._context.codec.shown)
 
 
+class _Streamed(_Bound[P, S, C], Generic[P, S, C, B]):
+    """The same, if its rows or parts can be taken as they come.
+
+    Args:
+        begin_stream: checks the arguments of a stream and returns it.
+    """
+
+    def __init__(
+        self,
+        operation: Operation,
+        client: S,
+        begin: Callable[Concatenate[S, Context, P], C],
+        begin_stream: Callable[Concatenate[S, Context, P], B],
+    ) -> None:
+        super().__init__(operation, client, begin)
+        self._begin_stream = begin_stream
+
+
 class BlockingCall(_Bound[P, BlockingSurface, Flow[Answer[T]]], Generic[P, T]):
     """A single-request operation on a blocking client: call it."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call it."""
-        _veil(kwargs)
+        if kwargs:
+            _veil(kwargs)
         return self._client._run(self._begin(self._client, self._client._context, *args, **kwargs)).value
 
     def with_info(self, *args: P.args, **kwargs: P.kwargs) -> Answer[T]:
         """Call it, and return the value with the facts of the call (attempts, request id, sizes, drift)."""
-        _veil(kwargs)
+        if kwargs:
+            _veil(kwargs)
         return self._client._run(self._begin(self._client, self._client._context, *args, **kwargs))
 
 
@@ -181,21 +203,23 @@ class AsyncCall(_Bound[P, AsyncSurface, Flow[Answer[T]]], Generic[P, T]):
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call it."""
-        _veil(kwargs)
+        if kwargs:
+            _veil(kwargs)
         return (await self.with_info(*args, **kwargs)).value
 
     async def with_info(self, *args: P.args, **kwargs: P.kwargs) -> Answer[T]:
         """Call it, and return the value with the facts of the call (attempts, request id, sizes, drift)."""
-        _veil(kwargs)
+        if kwargs:
+            _veil(kwargs)
         return await self._client._run(self._begin(self._client, self._client._context, *args, **kwargs))
 
 
-class BlockingPage(BlockingCall[P, BatchResult[T]], Generic[P, T]):
+class BlockingPage(
+    BlockingCall[P, BatchResult[T]],
+    _Streamed[P, BlockingSurface, Flow[Answer[BatchResult[T]]], RowStream[T]],
+    Generic[P, T],
+):
     """An operation whose reply lists rows without a limit, on a blocking client: call it, or `stream` it."""
-
-    def __init__(self, operation: PageOperation[P, T], client: BlockingSurface) -> None:
-        super().__init__(operation, client, operation.flow)
-        self._begin_stream = operation.stream
 
     def stream(self, *args: P.args, **kwargs: P.kwargs) -> Generator[BatchResult[T]]:
         """Yield the rows while the reply arrives, in bounded memory and without a limit on their number.
@@ -205,16 +229,17 @@ class BlockingPage(BlockingCall[P, BatchResult[T]], Generic[P, T]):
         came before: they are right as records, but the list is not complete. `max_reply_bytes` limits what is kept of
         the reply at any time, `read_timeout` each silence, and `total_timeout` the time spent on receiving.
         """
-        _veil(kwargs)
+        if kwargs:
+            _veil(kwargs)
         return self._client._stream_rows(self._begin_stream(self._client, self._client._context, *args, **kwargs))
 
 
-class AsyncPage(AsyncCall[P, BatchResult[T]], Generic[P, T]):
+class AsyncPage(
+    AsyncCall[P, BatchResult[T]],
+    _Streamed[P, AsyncSurface, Flow[Answer[BatchResult[T]]], RowStream[T]],
+    Generic[P, T],
+):
     """An operation whose reply lists rows without a limit, on an asynchronous client: await a call, or `stream`."""
-
-    def __init__(self, operation: PageOperation[P, T], client: AsyncSurface) -> None:
-        super().__init__(operation, client, operation.flow)
-        self._begin_stream = operation.stream
 
     def stream(self, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[BatchResult[T]]:
         """Yield the rows while the reply arrives, in bounded memory and without a limit on their number.
@@ -224,22 +249,18 @@ class AsyncPage(AsyncCall[P, BatchResult[T]], Generic[P, T]):
         came before: they are right as records, but the list is not complete. `max_reply_bytes` limits what is kept of
         the reply at any time, `read_timeout` each silence, and `total_timeout` the time spent on receiving.
         """
-        _veil(kwargs)
+        if kwargs:
+            _veil(kwargs)
         return self._client._stream_rows(self._begin_stream(self._client, self._client._context, *args, **kwargs))
 
 
-class _BoundList(_Bound[P, S, BatchCall[T, R]], Generic[P, S, T, R]):
-    def __init__(self, operation: ListOperation[P, T, R], client: S) -> None:
-        super().__init__(operation, client, operation.call)
-        self._begin_stream = operation.stream
-
-
-class BlockingList(_BoundList[P, BlockingSurface, T, R], Generic[P, T, R]):
+class BlockingList(_Streamed[P, BlockingSurface, BatchCall[T, R], BatchCall[T, R]], Generic[P, T, R]):
     """A list operation on a blocking client: call it, or `stream` it."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call it with any number of inputs."""
-        _veil(kwargs)
+        if kwargs:
+            _veil(kwargs)
         return self._client._run_batches(self._begin(self._client, self._client._context, *args, **kwargs))
 
     def stream(self, *args: P.args, **kwargs: P.kwargs) -> Generator[BatchResult[T]]:
@@ -248,16 +269,18 @@ class BlockingList(_BoundList[P, BlockingSurface, T, R], Generic[P, T, R]):
         Inputs are checked batch by batch; equal inputs are asked once within a batch. Nothing is raised for items:
         look at each result's outcomes. Refused credentials raise if nothing was done before.
         """
-        _veil(kwargs)
+        if kwargs:
+            _veil(kwargs)
         return self._client._stream_batches(self._begin_stream(self._client, self._client._context, *args, **kwargs))
 
 
-class AsyncList(_BoundList[P, AsyncSurface, T, R], Generic[P, T, R]):
+class AsyncList(_Streamed[P, AsyncSurface, BatchCall[T, R], BatchCall[T, R]], Generic[P, T, R]):
     """A list operation on an asynchronous client: await a call of it, or iterate over `stream`."""
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call it with any number of inputs."""
-        _veil(kwargs)
+        if kwargs:
+            _veil(kwargs)
         return await self._client._run_batches(self._begin(self._client, self._client._context, *args, **kwargs))
 
     def stream(self, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[BatchResult[T]]:
@@ -266,7 +289,8 @@ class AsyncList(_BoundList[P, AsyncSurface, T, R], Generic[P, T, R]):
         Inputs are checked batch by batch; equal inputs are asked once within a batch. Nothing is raised for items:
         look at each result's outcomes. Refused credentials raise if nothing was done before.
         """
-        _veil(kwargs)
+        if kwargs:
+            _veil(kwargs)
         return self._client._stream_batches(self._begin_stream(self._client, self._client._context, *args, **kwargs))
 
 
@@ -285,7 +309,10 @@ class Operation:
         name: the Python method's name.
         safety: what a repeat may do.
         body: the row's function.
+        rule: how a list operation is cut into batches; None for the others.
     """
+
+    rule: BatchRule | None = None
 
     def __init__(self, wire_name: str, safety: Safety, body: Callable[..., Any]) -> None:
         self.wire_name = wire_name
@@ -302,11 +329,6 @@ class Operation:
         return self._body
 
     __wrapped__ = body
-
-    @property
-    def rule(self) -> BatchRule | None:
-        """Return how a list operation is cut into batches; None for the others."""
-        return None
 
     @property
     def summary(self) -> str:
@@ -403,7 +425,7 @@ class SingleOperation(Operation, Generic[P, T]):
         arguments = {"accountID": account, **call.arguments}
         plain = request_for(context, self.wire_name, self.safety, call.reads)
         try:
-            request = replace(plain, body=context.codec.encode(self.wire_name, arguments))
+            request = replace(plain, body=context.codec.requests(self.wire_name).envelope(arguments))
         except InvalidInputError as error:
             raise self._in_python(error) from None
         return self._flow(call, arguments, request, guard, context)
@@ -437,7 +459,7 @@ class SingleOperation(Operation, Generic[P, T]):
         if guard is not None and guard.mode is OmittedValues.READ_FIRST:
             completed = yield from _read_first(guard, arguments, context)
             if completed is not None:
-                body = context.codec.encode(self.wire_name, {**arguments, call.guarded: completed.value})
+                body = context.codec.requests(self.wire_name).envelope({**arguments, call.guarded: completed.value})
                 request, filled = replace(request, body=body), completed.members
                 del body  # no variable of a traceback shows it
 
@@ -476,8 +498,8 @@ class PageOperation(SingleOperation[P, BatchResult[T]], Generic[P, T]):
         if client is None:
             return self
         if isinstance(client, AsyncSurface):
-            return AsyncPage(self, client)
-        return BlockingPage(self, client)
+            return AsyncPage(self, client, self.flow, self.stream)
+        return BlockingPage(self, client, self.flow, self.stream)
 
     def stream(self, client: object, context: Context, /, *args: P.args, **kwargs: P.kwargs) -> RowStream[T]:
         """Return one call whose rows are handed out while the reply arrives; every check is made before.
@@ -551,13 +573,9 @@ class ListOperation(Operation, Generic[P, T, R]):
         finish: Callable[[BatchResult[T], BaseException | None], R],
     ) -> None:
         super().__init__(wire_name, safety, body)
-        self._rule = rule._replace(argument=list(inspect.signature(body).parameters)[1])
+        argument = list(inspect.signature(body).parameters)[1]
+        self.rule: BatchRule = rule._replace(argument=argument)  # pyright: ignore[reportIncompatibleVariableOverride] - it never changes
         self.finish = finish
-
-    @property
-    def rule(self) -> BatchRule:
-        """Return how it is cut into batches."""
-        return self._rule
 
     def _returns(self) -> str:
         annotation = str(self._body.__annotations__.get("return", ""))
@@ -576,7 +594,9 @@ class ListOperation(Operation, Generic[P, T, R]):
         """Return the operation on *client*, or itself on the class."""
         if client is None:
             return self
-        return AsyncList(self, client) if isinstance(client, AsyncSurface) else BlockingList(self, client)
+        if isinstance(client, AsyncSurface):
+            return AsyncList(self, client, self.call, self.stream)
+        return BlockingList(self, client, self.call, self.stream)
 
     def call(self, client: object, context: Context, /, *args: P.args, **kwargs: P.kwargs) -> BatchCall[T, R]:
         """Return one call; every input is checked before.

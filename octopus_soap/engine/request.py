@@ -259,7 +259,7 @@ def request_for(context: Context, operation: str, declared: Safety, reads: Reads
     """
     codec = context.codec
     safety = context.safety.get(operation, declared)
-    return Request(operation, codec.action(operation), safety, partial(codec.decode, operation, reads=reads))
+    return Request(operation, codec.requests(operation).action, safety, partial(codec.decode, operation, reads=reads))
 
 
 # -- one request -------------------------------------------------------------------------------------------------------
@@ -286,6 +286,13 @@ class RequestTrace:
     error: OctopusError | None = None
     kind: FailureKind | None = None
     abandoned: bool = False
+
+    @property
+    def failure(self) -> str | None:
+        """Return why it is not ok: the failure's kind, or `abandoned`; None if it was answered."""
+        if self.abandoned:
+            return "abandoned"
+        return None if self.kind is None else self.kind.value
 
 
 class RequestResult(NamedTuple):

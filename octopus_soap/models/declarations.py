@@ -48,10 +48,6 @@ OmittedChoice: TypeAlias = OmittedValues | str | Iterable[str]
 """A choice for one call: a mode of `OmittedValues`, or the names of the members that may be left out."""
 
 
-_MOST_ROWS = 200_000
-"""Rows of a list that is not asked for by key; the largest reply that is read has room for as many items."""
-
-
 class RowsOf(NamedTuple):
     """A list of *model*.
 
@@ -64,11 +60,6 @@ class RowsOf(NamedTuple):
     model: type[WireModel]
     raw: bool = False
     asked: int | None = None
-
-    @property
-    def most(self) -> int:
-        """The most rows that are read: far more than were asked for would only fill the memory."""
-        return _MOST_ROWS if self.asked is None else 10 * self.asked + 100
 
 
 class OneOf(NamedTuple):

@@ -21,14 +21,26 @@ settings, which tells the clients of a process apart, such as those of a fleet's
 
 from __future__ import annotations
 
+import inspect
 import logging
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from octopus_soap.errors import ConfigError
+from octopus_soap.observe.observer import counted
+from octopus_soap.results import OutcomeStatus
+from octopus_soap.settings import server_of
 
-    from octopus_soap.results import CallInfo
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from octopus_soap.engine.effects import FailureKind
+    from octopus_soap.engine.request import RequestTrace
+    from octopus_soap.errors import OctopusError, RejectedError
+    from octopus_soap.observe.observer import Tally
+    from octopus_soap.results import CallInfo, ItemOutcome
+
+_logger = logging.getLogger("octopus_soap")
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,3 +342,117 @@ def _facts(event: Event) -> dict[str, Any]:
     if isinstance(event, DriftSeen):
         found["members"] = dict(list(event.members.items())[:_SHOWN_MEMBERS])
     return found
+
+
+# -- events of a client ------------------------------------------------------------------------------------------------
+
+
+class Hook:
+    """Calls a user's hook; what it raises is logged once, and goes no further.
+
+    Args:
+        call: the hook.
+
+    Raises:
+        ConfigError: it cannot be called, or would have to be awaited.
+    """
+
+    def __init__(self, call: Callable[[Event], object]) -> None:
+        if not callable(call):
+            raise ConfigError(f"on_event must be something to call, not a {type(call).__name__}")
+        if inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(getattr(call, "__call__", None)):  # noqa: B004 - an object's own method, to see whether it is asynchronous
+            raise ConfigError("on_event is called and not awaited: pass a plain function, and create tasks in it")
+        self._call = call
+        self._reported = False
+
+    def __call__(self, event: Event) -> None:
+        """Pass *event* on."""
+        try:
+            self._call(event)
+        except Exception as error:
+            if not self._reported:
+                self._reported = True
+                name = getattr(self._call, "__qualname__", type(self._call).__qualname__)
+                _logger.error(  # noqa: TRY400 - the traceback may show what the hook was given: at DEBUG only
+                    "the on_event hook %s raised %s; calls go on, and it is not reported again",
+                    name,
+                    type(error).__name__,
+                )
+                _logger.debug("what the on_event hook raised", exc_info=True)
+
+
+class EventObserver:
+    """The `Observer` of a client with a hook: counts, then makes the event.
+
+    Args:
+        tally: counts, shared by a client and its views.
+        endpoint: URL of the service.
+        redact: masks the client's secrets in a text.
+        hook: gets the events.
+        label: the client's label, which every event has.
+    """
+
+    __slots__ = ("_hook", "_label", "_redact", "_server", "_tally")
+
+    def __init__(self, tally: Tally, endpoint: str, redact: Callable[[str], str], hook: Hook, label: str = "") -> None:
+        self._tally = tally
+        self._server = server_of(endpoint)
+        self._redact = redact
+        self._hook = hook
+        self._label = label
+
+    def started(self, info: CallInfo, /) -> None:
+        """Report a request that begins."""
+        self._tally.started(info)
+        self._hook(RequestStarted(info.operation, info.request_id, info.sent_bytes, *self._server, self._label))
+
+    def retrying(self, info: CallInfo, kind: FailureKind, pause: float, /) -> None:
+        """Report a repeat that was decided on."""
+        self._tally.retrying(info, kind, pause)
+        facts = (info.operation, info.request_id, info.attempts, kind.value, pause, info.elapsed)
+        self._hook(RetryScheduled(*facts, self._label))
+
+    def breaker(self, info: CallInfo, error: OctopusError | None, /) -> None:
+        """Report that the circuit breaker opened because of *error*, or closed."""
+        self._tally.breaker(info, error)
+        if error is None:
+            self._hook(BreakerClosed(info.operation, info.request_id, self._label))
+        else:
+            self._hook(BreakerOpened(info.operation, info.request_id, type(error).__name__, self._label))
+
+    def rate_store(self, error: Exception | None) -> None:
+        """Report that the rate limit's store cannot be reached because of *error*, or can be again."""
+        self._tally.rate_store(error)
+        if error is None:
+            self._hook(RateStoreBack(client_label=self._label))
+        else:
+            self._hook(RateStoreLost(type(error).__name__, client_label=self._label))
+
+    def finished(self, trace: RequestTrace, /) -> None:
+        """Report a request that ended."""
+        self._tally.finished(trace)
+        info = trace.info
+        error = None if trace.error is None or trace.abandoned else type(trace.error).__name__
+        self._hook(RequestFinished(info.operation, info.request_id, info, trace.failure, error, self._label))
+        if info.drift:
+            members = {self._redact(name): times for name, times in info.drift.items()}
+            self._hook(DriftSeen(info.operation, info.request_id, members, self._label))
+
+    def rejected(self, info: CallInfo, error: RejectedError, /) -> None:
+        """Report a rejection of the item of a single call."""
+        self._tally.rejected(info, error)
+        self._hook(ItemRejected(info.operation, None, error.key, self._redact(error.message), self._label))
+
+    def batch(
+        self, operation: str, index: int, outcomes: Sequence[ItemOutcome[Any]], calls: Sequence[CallInfo], /
+    ) -> None:
+        """Report a batch that ended, after the items of it that the service rejected."""
+        self._tally.batch(operation, index, outcomes, calls)
+        counts = counted(outcomes)
+        if "rejected" in counts:
+            for outcome in outcomes:
+                if outcome.status is OutcomeStatus.REJECTED:
+                    message = self._redact(outcome.message)
+                    self._hook(ItemRejected(operation, outcome.index, outcome.key, message, self._label))
+        elapsed = sum(call.elapsed for call in calls)
+        self._hook(BatchDone(operation, index, counts, len(calls), elapsed, self._label))

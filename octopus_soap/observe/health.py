@@ -115,7 +115,7 @@ class Health:
 def ping(context: Context) -> Flow[Health]:
     """Ask the service one cheap question; the end gives what its answer shows. Limits are the context's."""
     try:
-        body = context.codec.encode(OPERATION, {"accountID": context.account_id, "skuList": [PROBE_SKU]})
+        body = context.codec.requests(OPERATION).envelope({"accountID": context.account_id, "skuList": [PROBE_SKU]})
         request = request_for(context, OPERATION, Safety.READ, RowsOf(IsSkuExistResponse, asked=1))
     except ContractError as unfit:
         return _unwell(HealthStage.CONTRACT, unfit)

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from octopus_soap._http import private_opener
 from octopus_soap._version import __version__
-from octopus_soap.engine.effects import FailureKind, Send, SendFailure
+from octopus_soap.engine.effects import FailureKind, Send, SendFailure, drive
 from octopus_soap.errors import ConnectFailedError, OctopusError, ProtocolError, TimedOutError, TransportError
 from octopus_soap.wire.decode import Reply
 from octopus_soap.wire.redact import Masker, Redactor
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from octopus_soap.client import AsyncOctopusClient, OctopusClient
-    from octopus_soap.engine.effects import Attempt, Flow
+    from octopus_soap.engine.effects import Attempt, Effect, Flow
 
 T = TypeVar("T")
 INDEX = "index.json"
@@ -211,14 +211,15 @@ def record_traffic(client: OctopusClient | AsyncOctopusClient) -> Generator[Reco
     """
     recording, masker, lock = Recording(), _masker_of(client), threading.Lock()
 
-    def noted(send: Send) -> Flow[Reply | SendFailure]:
-        answer: Reply | SendFailure = yield send
-        taken = _taken(masker, send.attempt, answer)
-        with lock:
-            recording.exchanges.append(replace(taken, number=len(recording.exchanges) + 1))
+    def noted(effect: Effect) -> Flow[Any]:
+        answer: Any = yield effect
+        if isinstance(effect, Send):
+            taken = _taken(masker, effect.attempt, answer)
+            with lock:
+                recording.exchanges.append(replace(taken, number=len(recording.exchanges) + 1))
         return answer
 
-    with _tapped(client, lambda flow: _with_sends(flow, noted)):
+    with _tapped(client, lambda flow: drive(flow, noted)):
         yield recording
 
 
@@ -243,9 +244,10 @@ def replay_traffic(
     masker, lock = _masker_of(client), threading.Lock()
     left = list(recording.exchanges)
 
-    def answered(send: Send) -> Flow[Reply | SendFailure]:
-        yield from ()  # the driver is not asked
-        exchange = send.attempt
+    def answered(effect: Effect) -> Flow[Any]:
+        if not isinstance(effect, Send):
+            return (yield effect)
+        exchange = effect.attempt  # the driver is not asked
         asked = _BETWEEN_TAGS.sub("><", masker.body(exchange.body))
         with lock:
             for place, known in enumerate(left):
@@ -258,7 +260,7 @@ def replay_traffic(
             f"{others} unused exchanges of {exchange.operation} were recorded with other requests: {asked[:1000]}"
         )
 
-    with _tapped(client, lambda flow: _with_sends(flow, answered)):
+    with _tapped(client, lambda flow: drive(flow, answered)):
         yield
 
 
@@ -275,23 +277,6 @@ def _tapped(client: OctopusClient | AsyncOctopusClient, tap: Callable[[Flow[Any]
         yield
     finally:
         connections.tap = before
-
-
-def _with_sends(flow: Flow[T], make: Callable[[Send], Flow[Reply | SendFailure]]) -> Flow[T]:
-    """*flow*, with each `Send` made by *make*; pauses and computations go to the driver."""
-    answer: Any = None
-    error: Exception | None = None
-    while True:
-        try:
-            effect = flow.send(answer) if error is None else flow.throw(error)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        answer, error = None, None
-        try:
-            answer = (yield from make(effect)) if isinstance(effect, Send) else (yield effect)
-        except OctopusError as raised:  # a Compute that failed is thrown in
-            error = raised
 
 
 def _taken(masker: Masker, exchange: Attempt, answer: Reply | SendFailure) -> RecordedExchange:

@@ -33,8 +33,8 @@ from octopus_soap.engine.effects import Attempt, Compute, Effect, FailureKind, F
 from octopus_soap.errors import OctopusError
 from octopus_soap.transport.connections import (
     Connections,
-    MovingDeadline,
     OriginAuth,
+    Until,
     deadline,
     failure_of,
     merged_options,
@@ -113,9 +113,7 @@ class _OpenBody:
         release: gives the turn back.
     """
 
-    def __init__(
-        self, response: requests.Response, until: MovingDeadline, left: float, release: Callable[[], object]
-    ) -> None:
+    def __init__(self, response: requests.Response, until: Until, left: float, release: Callable[[], object]) -> None:
         self._response, self._until, self.left, self._release = response, until, left, release
         raw = cast("Any", response.raw)
         here = raw is None or getattr(response, "_content_consumed", False)  # by a hook of the caller's session
@@ -126,7 +124,7 @@ class _OpenBody:
     def receive(self) -> bytes:
         """Return the next part; none of it at the end. Raises what requests, urllib3, sockets and `Inflater` raise."""
         began, part, complete = time.monotonic(), bytearray(), False
-        self._until.until = began + self.left
+        self._until.moment = began + self.left
         try:
             while len(part) < _PART and not complete:
                 if made := self._inflater.take(_PART):  # a few bytes may be megabytes: part by part, too
@@ -216,8 +214,7 @@ class BlockingDriver:
             turns.release()
             return refused
         started = time.monotonic() - waited
-        until, more = MovingDeadline(started + limit), None
-        until.until = started + limit
+        until, more = Until(started + limit), None
         token = deadline.set(until)
         answered = False
         try:
@@ -229,7 +226,7 @@ class BlockingDriver:
                 content = more.receive()
             else:
                 try:
-                    content = self._read(response, started + limit)
+                    content = read_body(response, self._settings.max_reply_bytes, started + limit)
                 finally:
                     response.close()
         except (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError) as error:
@@ -251,7 +248,7 @@ class BlockingDriver:
             deadline.reset(token)
             if more is None:  # an open body gives its turn back when it is closed
                 turns.release()
-        named = {name.lower(): value for name, value in response.headers.items()}
+        named = dict(zip(map(str.lower, response.headers), response.headers.values(), strict=True))
         if turns.shared and response.status_code in PAUSING:
             turns.hold(named)
         rest = None if more is None or more.ended else more
@@ -308,12 +305,9 @@ class BlockingDriver:
         prepared.prepare_body(body, None)
         return prepared
 
-    def _read(self, response: requests.Response, until: float) -> bytes:
-        return read_body(response, self._settings.max_reply_bytes, until)
-
     def _read_raw(self, response: requests.Response, until: float) -> bytes:
         try:
-            return self._read(response, until)
+            return read_body(response, self._settings.max_reply_bytes, until)
         except BodyTooLongError:
             raise oversized(self._settings.max_reply_bytes, 0.0).error from None
         except BodyCodingError as error:
@@ -327,7 +321,7 @@ class BlockingDriver:
         if isinstance(waited, SendFailure):
             raise requests.ConnectTimeout(waited.error.message)
         until = time.monotonic() - waited + limit
-        token = deadline.set(until)
+        token = deadline.set(Until(until))
         try:
             left = max(0.001, until - time.monotonic())
             response = self._send(session, body, {**self._headers, **headers}, left, url)
@@ -342,71 +336,72 @@ class BlockingDriver:
 
     # -- flows -------------------------------------------------------------------------------------------------
 
-    def run(self, flow: Flow[T], beside: _Beside | None = None, opened: list[_OpenBody] | None = None) -> T:
+    def run(  # noqa: C901, PLR0912 - one branch for each effect, and no call for each of them
+        self, flow: Flow[T], beside: _Beside | None = None, opened: list[_OpenBody] | None = None
+    ) -> T:
         """Run one flow to its end, alone or *beside* others of its call.
 
         Bodies it receives in parts are added to *opened*.
 
         A flow broken off is closed here and now, so that it can tell so.
         """
-        tapped: Flow[T] = flow if self._connections.tap is None else self._connections.tap(flow)
-        with closing(tapped):
-            return self._run(tapped, beside, opened if tapped is flow else None)
-
-    def _run(  # noqa: C901, PLR0912 - one branch for each effect, and no call for each of them
-        self, flow: Flow[T], beside: _Beside | None, opened: list[_OpenBody] | None
-    ) -> T:
+        if self._connections.tap is not None:
+            flow, opened = self._connections.tap(flow), None
         answer: Any = None
         error: Exception | None = None
-        while True:
-            try:
-                effect: Effect = flow.send(answer) if error is None else flow.throw(error)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            finally:
-                answer, error = None, None  # nor does this frame hold an error that is raised: it is in its traceback
-            match effect:
-                case Send():
-                    if not effect.whole:
-                        answer = self.exchange(
-                            effect.attempt,
-                            effect.limit if effect.left is None else effect.time_left(),
-                            opened=opened,
-                            gate=effect.gate,
-                        )
-                    elif beside is None:
-                        answer = self.exchange(
-                            effect.attempt,
-                            effect.limit if effect.left is None else effect.time_left(),
-                            gate=effect.gate,
-                        )
-                    else:
-                        with beside.room:  # the wait for it counts to no limit: nothing of this request has begun
-                            if beside.abandoned.is_set():
-                                raise CancelledError
-                            answer = (
-                                stopped()
-                                if effect.unwanted()
-                                else self.exchange(
-                                    effect.attempt,
-                                    effect.limit if effect.left is None else effect.time_left(),
-                                    beside.abandoned,
-                                    gate=effect.gate,
-                                )
+        with closing(flow):
+            while True:
+                try:
+                    effect: Effect = flow.send(answer) if error is None else flow.throw(error)
+                except StopIteration as end:
+                    result: T = end.value
+                    return result
+                finally:
+                    answer, error = (
+                        None,
+                        None,
+                    )  # nor does this frame hold an error that is raised: it is in its traceback
+                match effect:
+                    case Send():
+                        if not effect.whole:
+                            answer = self.exchange(
+                                effect.attempt,
+                                effect.limit if effect.left is None else effect.time_left(),
+                                opened=opened,
+                                gate=effect.gate,
                             )
-                case Receive():
-                    answer = self._receive(effect.more)
-                case Sleep():
-                    self._pause(effect.seconds, beside)
-                case Compute():
-                    try:
-                        with nullcontext() if beside is None else beside.decoding:
-                            answer = timed(effect)
-                    except OctopusError as raised:
-                        error = raised
-                case _:
-                    assert_never(effect)
+                        elif beside is None:
+                            answer = self.exchange(
+                                effect.attempt,
+                                effect.limit if effect.left is None else effect.time_left(),
+                                gate=effect.gate,
+                            )
+                        else:
+                            with beside.room:  # the wait for it counts to no limit: nothing of this request has begun
+                                if beside.abandoned.is_set():
+                                    raise CancelledError
+                                answer = (
+                                    stopped()
+                                    if effect.unwanted()
+                                    else self.exchange(
+                                        effect.attempt,
+                                        effect.limit if effect.left is None else effect.time_left(),
+                                        beside.abandoned,
+                                        gate=effect.gate,
+                                    )
+                                )
+                    case Receive():
+                        answer = self._receive(effect.more)
+                    case Sleep():
+                        self._pause(effect.seconds, beside)
+                    case Compute():
+                        try:
+                            with nullcontext() if beside is None else beside.decoding:
+                                answer = timed(effect)
+                        except OctopusError as raised:
+                            error = raised
+                    case _:
+                        assert_never(effect)
 
     def _pause(self, seconds: float, beside: _Beside | None) -> None:
         if beside is None:

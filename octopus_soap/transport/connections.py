@@ -29,6 +29,7 @@ import threading
 import time
 from concurrent.futures import Future, wait
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPResponse
 from io import BufferedReader, RawIOBase
@@ -69,17 +70,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class MovingDeadline(float):
-    """A deadline for a reply received in parts: `until` is moved on before each part."""
+@dataclass(slots=True)
+class Until:
+    """When an exchange must be over, in monotonic seconds; of a reply received in parts, moved on before each part."""
 
-    until: float
-
-    def __sub__(self, now: float) -> float:
-        return self.until - now
+    moment: float
 
 
-deadline: ContextVar[float | None] = ContextVar("octopus_soap_deadline", default=None)
-"""Monotonic time at which the exchange of this thread must be over."""
+deadline: ContextVar[Until | None] = ContextVar("octopus_soap_deadline", default=None)
+"""Of the exchange of this thread."""
 
 
 class OriginAuth(AuthBase):
@@ -222,7 +221,12 @@ class Connections:
 def merged_options(session: requests.Session, settings: OctopusSettings, url: str) -> Any:
     """Return what requests sends with: proxies and certificates of the session, the settings and the environment."""
     verify = None if settings.ca_bundle is None else str(settings.ca_bundle)
-    if verify is None and session.verify is True and (session.trust_env or is_loopback(settings.endpoint)):
+    secured = url.startswith("https:")
+    if (
+        verify is None
+        and session.verify is True
+        and (session.trust_env or (secured and is_loopback(settings.endpoint)))
+    ):
         verify = ca_from_environment() or None
     return session.merge_environment_settings(url, {}, stream=True, verify=verify, cert=None)
 
@@ -390,7 +394,7 @@ def through_proxy(failure: SendFailure, endpoint: str) -> SendFailure:
 class _DeadlineReader(RawIOBase):
     """A socket's reading end that gives each read only the time that is left, and follows the answer's framing."""
 
-    def __init__(self, sock: Any, silence: float | None, until: float | None, framing: Framing | None) -> None:
+    def __init__(self, sock: Any, silence: float | None, until: Until | None, framing: Framing | None) -> None:
         self._sock, self._silence, self._until, self._framing = sock, silence, until, framing
         self._raw = sock.makefile("rb", buffering=0)  # holds the socket open as http.client expects
 
@@ -399,7 +403,7 @@ class _DeadlineReader(RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:
         if self._until is not None:
-            left = self._until - time.monotonic()
+            left = self._until.moment - time.monotonic()
             if left <= 0:
                 raise TimeoutError("the total limit passed")
             self._sock.settimeout(left if self._silence is None else min(self._silence, left))
@@ -411,20 +415,14 @@ class _DeadlineReader(RawIOBase):
                 self._framing.end()
         return count
 
+    def makefile(self, *_: Any, **__: Any) -> BufferedReader:
+        """Stand for the socket: this is all that http.client's response needs of it."""
+        return BufferedReader(self, 64 * 1024)
+
     def close(self) -> None:
         if not self.closed:
             self._raw.close()
         super().close()
-
-
-class _Readable:
-    """The part of a socket that http.client's response needs: `makefile`."""
-
-    def __init__(self, reader: _DeadlineReader) -> None:
-        self._reader = reader
-
-    def makefile(self, *_: Any, **__: Any) -> BufferedReader:
-        return BufferedReader(self._reader, 64 * 1024)
 
 
 class _Response(HTTPResponse):
@@ -456,13 +454,12 @@ class _DeadlineMixin:
     framing: Framing | None = None
     idle_since = 0.0
     _exchanges = 0
-    _connect_until: float | None = None
 
     def _over(self, framing: Framing | None, sock: Any, *_: Any, **kwargs: Any) -> HTTPResponse:
         """Make http.client's response to *sock*, with the answer's bytes going through our reader."""
         silence = self.timeout if isinstance(self.timeout, (int, float)) else None
         reader = _DeadlineReader(sock, silence, deadline.get(), framing)
-        return _Response(_Readable(reader), **kwargs)  # type: ignore[arg-type] # http.client only calls makefile
+        return _Response(reader, **kwargs)  # type: ignore[arg-type] # http.client only calls makefile
 
     def getresponse(self) -> Any:
         reused = self._exchanges > 0
@@ -484,7 +481,7 @@ class _DeadlineMixin:
         # urllib3 gives sending the connect limit; a big batch over a slow line may take longer.
         until = deadline.get()
         if until is not None and self.sock is not None:
-            self.timeout = max(0.001, until - time.monotonic())
+            self.timeout = max(0.001, until.moment - time.monotonic())
             self.sock.settimeout(self.timeout)
 
     def request(self, *args: Any, **kwargs: Any) -> Any:
@@ -497,6 +494,12 @@ class _DeadlineMixin:
             if connected or self.sock is not None:
                 self._mark(error, stale=self._exchanges > 0)
             raise
+
+    def _connect_until(self) -> float | None:
+        """Return the monotonic time at which the connection must be made; None if nothing limits it."""
+        ends = [time.monotonic() + self.timeout] if isinstance(self.timeout, (int, float)) else []
+        until = deadline.get()
+        return min(ends if until is None else [*ends, until.moment], default=None)
 
     @staticmethod
     def _mark(error: Exception, *, stale: bool) -> None:
@@ -518,9 +521,7 @@ class _SharedConnectMixin(_DeadlineMixin):
 
     def _new_conn(self) -> socket.socket:
         host: str = self.host  # type: ignore[attr-defined] # a property of urllib3's connection
-        limit = self.timeout if isinstance(self.timeout, (int, float)) else None
-        ends = [end for end in (deadline.get(), None if limit is None else time.monotonic() + limit) if end is not None]
-        until = min(ends, default=None)
+        until = self._connect_until()
         try:
             addresses = resolve(self._dns_host, self.port, until)
             sock = connect_to(addresses, until, self.source_address, self.socket_options)
@@ -540,11 +541,9 @@ class _LimitedConnectMixin(_DeadlineMixin):
     """Connections that another library makes, with a limit for each read only: ours holds for all of them."""
 
     def _new_conn(self) -> Any:
-        limit = self.timeout if isinstance(self.timeout, (int, float)) else None
-        ends = [end for end in (deadline.get(), None if limit is None else time.monotonic() + limit) if end is not None]
         connect: Callable[[], Any] = super()._new_conn  # type: ignore[misc] # urllib3's connection is behind this mixin
         try:
-            return _ended_by(min(ends, default=None), connect, "octopus-soap-socks", lambda late: late.close())
+            return _ended_by(self._connect_until(), connect, "octopus-soap-socks", lambda late: late.close())
         except TimeoutError as error:
             raise ConnectTimeoutError(self, "the proxy did not connect in time") from error
 

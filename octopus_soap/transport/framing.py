@@ -36,6 +36,7 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9][0-9])(?: [^\x00-\x08\x0
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*\r?")
 _FOLDED = re.compile(rb"[ \t]+[^\x00-\x08\x0a-\x1f\x7f]*\r?")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\x00-\x08\x0a-\x1f\x7f]*)?\r\n")
+_BLANK_LINE = re.compile(rb"\n\r?\n")
 _DIGITS = re.compile(rb"[0-9]{1,15}")
 _MOST_HEAD = 100 * 1024
 """Bytes of one block of headers, as h11 limits it; http.client allows 100 lines of 64 kB."""
@@ -50,7 +51,14 @@ _OF_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection"}
 
 
 class FramingError(HTTPException):
-    """The bytes are no answer of HTTP/1.1, or do not show where the answer ends."""
+    """The bytes are no answer of HTTP/1.1, or do not show where the answer ends.
+
+    Args:
+        why: the rule that is broken.
+    """
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the answer is not valid HTTP: {why}")
 
 
 class Framing:
@@ -107,31 +115,39 @@ class Framing:
         """
         if self._step is Framing._rest:
             self.ended = True
-        _refuse(self.begun and not self.ended, "it breaks off")
+        if self.begun and not self.ended:
+            raise FramingError("it breaks off")
 
     # Each step reads from a position on, and returns where the next begins; a negative number if it needs more.
 
     def _head(self, data: bytes, at: int) -> int:
         data = data[at:]
-        end = _end_of_head(data)
-        if end < 0:
-            _refuse(len(data) > _MOST_HEAD, "the headers are longer than 100 kB")
+        blank = _BLANK_LINE.search(data)
+        if blank is None:
+            if len(data) > _MOST_HEAD:
+                raise FramingError("the headers are longer than 100 kB")
             first = data.find(b"\n")
             shown = data if first < 0 else data[:first]
-            _refuse(not shown.startswith(b"HTTP/1."[: len(shown)]), "it does not begin with a status line of HTTP/1")
+            if not shown.startswith(b"HTTP/1."[: len(shown)]):
+                raise FramingError("it does not begin with a status line of HTTP/1")
             return -1
-        _refuse(end > _MOST_HEAD, "the headers are longer than 100 kB")
+        end = blank.end()
+        if end > _MOST_HEAD:
+            raise FramingError("the headers are longer than 100 kB")
         lines = data[:end].rstrip(b"\r\n").split(b"\n")
-        _refuse(len(lines[0]) > _LONGEST, "its status line is longer than 64 kB")
+        if len(lines[0]) > _LONGEST:
+            raise FramingError("its status line is longer than 64 kB")
         found = _STATUS_LINE.fullmatch(lines[0])
         if found is None:
-            raise FramingError("the answer is not valid HTTP: it does not begin with a status line of HTTP/1")
+            raise FramingError("it does not begin with a status line of HTTP/1")
         headers = _headers(lines[1:])
         status = int(found[2])
         if status < 200:  # noqa: PLR2004 - interim answers
-            _refuse(status == 101, "it switches to another protocol, which nothing asked for")  # noqa: PLR2004 - 101
+            if status == 101:  # noqa: PLR2004 - 101
+                raise FramingError("it switches to another protocol, which nothing asked for")
             self._interim += 1
-            _refuse(self._interim > _MOST_INTERIM, "interim answers come without end")
+            if self._interim > _MOST_INTERIM:
+                raise FramingError("interim answers come without end")
         else:
             self._begin_body(status, int(found[1]), headers)
         return at + end
@@ -139,10 +155,13 @@ class Framing:
     def _begin_body(self, status: int, minor: int, headers: dict[bytes, list[bytes]]) -> None:
         codings = b",".join(headers.get(b"transfer-encoding", [])).lower()
         lengths = set(headers.get(b"content-length", []))
-        wishes = {part.strip() for part in b",".join(headers.get(b"connection", [])).lower().split(b",")}
-        _refuse(codings not in {b"", b"chunked"}, "its Transfer-Encoding is not chunked")
-        _refuse(len(lengths) > 1, "it names two lengths")
-        _refuse(any(not _DIGITS.fullmatch(length) for length in lengths), "its Content-Length is no number")
+        wishes = set(map(bytes.strip, b",".join(headers.get(b"connection", [])).lower().split(b",")))
+        if codings not in {b"", b"chunked"}:
+            raise FramingError("its Transfer-Encoding is not chunked")
+        if len(lengths) > 1:
+            raise FramingError("it names two lengths")
+        if lengths and not _DIGITS.fullmatch(next(iter(lengths))):
+            raise FramingError("its Content-Length is no number")
         # Both together are how one answer is smuggled in behind another, and HTTP/1.0 has no chunks: nothing that
         # follows is trusted.
         untrusted = bool(codings) and (bool(lengths) or minor == 0)
@@ -171,11 +190,12 @@ class Framing:
     def _chunk(self, data: bytes, at: int) -> int:
         end = data.find(b"\n", at, at + _MOST_LINE) + 1
         if not end:
-            _refuse(len(data) - at > _MOST_LINE, "the size of a chunk cannot be read")
+            if len(data) - at > _MOST_LINE:
+                raise FramingError("the size of a chunk cannot be read")
             return -1
         found = _CHUNK.fullmatch(data, at, end)
         if found is None:
-            raise FramingError("the answer is not valid HTTP: the size of a chunk cannot be read")
+            raise FramingError("the size of a chunk cannot be read")
         self._left = int(found[1], 16)
         self._step = Framing._content if self._left else Framing._trailer
         return end
@@ -188,18 +208,21 @@ class Framing:
         return at + taken
 
     def _after_chunk(self, data: bytes, at: int) -> int:
-        _refuse(not b"\r\n".startswith(data[at : at + 2]), "a chunk is longer than its size")
+        if not b"\r\n".startswith(data[at : at + 2]):
+            raise FramingError("a chunk is longer than its size")
         if len(data) - at == 1:
             return -1
         self._step = Framing._chunk
         return at + 2
 
     def _trailer(self, data: bytes, at: int) -> int:
-        _refuse(data.startswith(b"\n", at), "the size of a chunk cannot be read")
+        if data.startswith(b"\n", at):
+            raise FramingError("the size of a chunk cannot be read")
         place = data.find(b"\n\r\n", at)
         end = at + 2 if data.startswith(b"\r\n", at) else place + 3
         if place < 0 and end != at + 2:
-            _refuse(len(data) - at > _MOST_HEAD, "the headers are longer than 100 kB")
+            if len(data) - at > _MOST_HEAD:
+                raise FramingError("the headers are longer than 100 kB")
             return -1
         if end > at + 2:
             _headers(data[at:end].rstrip(b"\r\n").split(b"\n"))
@@ -218,28 +241,20 @@ def unreadable(error: BodyCodingError, elapsed: float) -> SendFailure:
     return SendFailure(FailureKind.AMBIGUOUS, TransportError(f"the answer broke off: {error}"), elapsed)
 
 
-def _end_of_head(data: bytes) -> int:
-    """Where the first blank line ends; negative if none has come yet."""
-    ends = [place + len(mark) for mark in (b"\n\r\n", b"\n\n") if (place := data.find(mark)) >= 0]
-    return min(ends, default=-1)
-
-
 def _headers(lines: list[bytes]) -> dict[bytes, list[bytes]]:
-    _refuse(len(lines) > _MOST_LINES, "it has more than 99 header lines")
+    if len(lines) > _MOST_LINES:
+        raise FramingError("it has more than 99 header lines")
     found: dict[bytes, list[bytes]] = {}
     last = b""
     for line in lines:
-        _refuse(len(line) > _LONGEST, "a header line is longer than 64 kB")
+        if len(line) > _LONGEST:
+            raise FramingError("a header line is longer than 64 kB")
         header = _HEADER.fullmatch(line)
         if header is None:  # the line before may go on, unless the end of the answer depends on it
             readable = last and last not in _OF_FRAMING and _FOLDED.fullmatch(line)
-            _refuse(not readable, "a header line cannot be read")
+            if not readable:
+                raise FramingError("a header line cannot be read")
             continue
         last = header[1].lower()
         found.setdefault(last, []).append(header[2])
     return found
-
-
-def _refuse(broken: bool, why: str) -> None:  # noqa: FBT001 - the rule that is broken
-    if broken:
-        raise FramingError(f"the answer is not valid HTTP: {why}")

@@ -59,7 +59,8 @@ def timed(effect: Compute) -> Any:
                 f"the answer came, and decoding it ({effect.size} bytes) took longer than the {effect.limit:.3g} s "
                 "left of the total limit (total_timeout)"
             )
-        give_way()
+        if give_way is not None:
+            give_way()
 
     token = yield_hook.set(go_on)
     try:
@@ -88,8 +89,8 @@ class RateLimiter:
 
     def reserve(self, now: float) -> float:
         """Take the next moment if it has come: 0.0, or the seconds to wait before asking again."""
-        if (seconds := self.wait(now)) > 0.0:
-            return seconds
+        if self._next > now:
+            return self._next - now
         self._next = now + self.interval
         return 0.0
 
@@ -206,20 +207,22 @@ class FairQueue:
             return seconds
         self._waiting.popleft()
         self.under_way += 1
-        self._wake_head()
+        if self._waiting:
+            self._wake_head()
         return 0.0
 
     def leave(self, ticket: Waiter) -> None:
         """Give the place up; those behind move up."""
         was_head = self._waiting[0] is ticket
         self._waiting.remove(ticket)
-        if was_head:
+        if was_head and self._waiting:
             self._wake_head()
 
     def done(self) -> None:
         """A request that had its turn is over."""
         self.under_way -= 1
-        self._wake_head()
+        if self._waiting:
+            self._wake_head()
 
     def wake_all(self) -> None:
         """Let all who wait ask again, perhaps to leave."""
@@ -227,8 +230,7 @@ class FairQueue:
             ticket.wake()
 
     def _wake_head(self) -> None:
-        if self._waiting:
-            self._waiting[0].wake()
+        self._waiting[0].wake()
 
 
 POLL_SECONDS = 0.5

@@ -38,6 +38,7 @@ from octopus_soap.settings import server_of
 from octopus_soap.transport.connections import (
     Connections,
     OriginAuth,
+    Until,
     deadline,
     failure_of,
     merged_options,
@@ -265,7 +266,7 @@ class ContractFetcher:
     def _get(self, url: str, connections: Connections) -> Reply:
         started = time.monotonic()
         left = self._until - started
-        token = deadline.set(self._until)
+        token = deadline.set(Until(self._until))
         answered = False
         try:
             response = self._open(url, connections.session(), max(0.001, left))

@@ -21,13 +21,13 @@ from octopus_soap.wire.decode import (
     refuses_credentials,
     soap_body,
 )
-from octopus_soap.wire.encode import EnvelopeParts, RequestEncoder
+from octopus_soap.wire.encode import RequestEncoder
 from octopus_soap.wire.fast_rows import FastRows
 from octopus_soap.wire.plain import has_references
 from octopus_soap.wire.readers import scalar_readers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator
     from datetime import tzinfo
 
     from octopus_soap.contracts.compiled import Shape
@@ -57,7 +57,8 @@ class Codec:
         self._redactor = redactor
         self._utc_suffix = utc_suffix
         self._operation = cache(contract.operation)
-        self._encoder = cache(self._make_encoder)
+        self.requests = cache(self._make_encoder)
+        """Returns what encodes the requests of an operation."""
         self._decoder = Decoder(scalar_readers(server_zone))
         self._fast_rows = FastRows()
 
@@ -69,26 +70,6 @@ class Codec:
     def shown(self, body: bytes) -> str:
         """Return a request's body as it may be shown, with secrets masked."""
         return self._redactor.body(body)
-
-    def action(self, operation: str) -> str:
-        """The SOAPAction of *operation*."""
-        return self._operation(operation).action
-
-    def encode(self, operation: str, arguments: Mapping[str, Any]) -> bytes:
-        """The envelope of a call."""
-        return self._encoder(operation).envelope(arguments)
-
-    def frame(self, operation: str, arguments: Mapping[str, Any], listed: str) -> EnvelopeParts:
-        """Return the parts of the envelope around the rows of a list call."""
-        return self._encoder(operation).frame(arguments, listed)
-
-    def row_writer(self, operation: str, listed: str) -> Callable[[Any], bytes]:
-        """Return the function that encodes one row of a list call."""
-        return self._encoder(operation).row_writer(listed)
-
-    def text_rows(self, operation: str, listed: str) -> Callable[[list[str]], list[bytes] | None]:
-        """Return the function that encodes all rows that are texts at once; it returns None if they are not plain."""
-        return self._encoder(operation).text_rows(listed)
 
     def _make_encoder(self, operation: str) -> RequestEncoder:
         return RequestEncoder(self._operation(operation), self._utc_suffix)
@@ -114,7 +95,7 @@ class Codec:
             and not ((b"ref" in body or b"Ref" in body) and has_references(body))
         ):
             rest = partial(self._rest, operation, reply, reads)
-            decoded = self._fast_rows.decode(reply.body, self._decoder.readers.of(reads.model), rest)
+            decoded = self._fast_rows.decode(reply.body, self._decoder.readers[reads.model], rest)
             if decoded is not None:
                 return decoded
         return self._decoded(operation, reply, reads, reply.body)
@@ -171,7 +152,7 @@ class Codec:
         """Return the reader of the parts of a reply, before anything is masked."""
         return ArrivingRows(
             self._fast_rows.contexts,
-            self._decoder.readers.of(reads.model),
+            self._decoder.readers[reads.model],
             self._operation(operation).response_name,
             most=most,
             raw=reads.raw,

@@ -56,7 +56,7 @@ from octopus_soap.errors import (
     RateLimitedError,
 )
 from octopus_soap.models.base import problems_of
-from octopus_soap.models.declarations import Nothing, OneOf, Reads, RowsOf, ScalarOf
+from octopus_soap.models.declarations import Nothing, OneOf, Reads, RowsOf
 from octopus_soap.models.scalars import FORBIDDEN
 from octopus_soap.wire.plain import BROKEN, as_utf8, has_references, resolve_references
 from octopus_soap.wire.readers import (
@@ -138,9 +138,8 @@ PLAIN_TYPES = frozenset({"text/xml; charset=utf-8", "text/xml;charset=utf-8"})
 """How nearly every service spells it; its body is UTF-8 as it is, unless it begins in another way than markup does."""
 
 
-def is_answered(status: int) -> bool:
-    """True if *status* is a 2xx: the request was carried out, whatever the answer holds."""
-    return 200 <= status < 300  # noqa: PLR2004 - the class of statuses
+ANSWERED = range(200, 300)
+"""Statuses of a request that was carried out, whatever the answer holds."""
 
 
 def readable(reply: Reply, redactor: Redactor) -> Reply:
@@ -154,7 +153,7 @@ def readable(reply: Reply, redactor: Redactor) -> Reply:
     try:
         body = as_utf8(reply.body, reply.headers.get("content-type", ""))
     except ProtocolError as error:
-        if not is_answered(reply.status):
+        if reply.status not in ANSWERED:
             raise http_error(reply, redactor) from None
         error.body_excerpt = redactor.body(reply.body, _EXCERPT)
         raise
@@ -173,12 +172,12 @@ def soap_body(reply: Reply, redactor: Redactor) -> tuple[Any, bool]:
         reply = readable(reply, redactor)
     text = reply.body.lstrip(b"\xef\xbb\xbf \t\r\n")
     if not text:
-        if is_answered(reply.status):
+        if reply.status in ANSWERED:
             return None, False
         raise http_error(reply, redactor)
     if _looks_like_soap(text):
         return _soap(reply, text, redactor)
-    if not is_answered(reply.status):
+    if reply.status not in ANSWERED:
         raise http_error(reply, redactor)
     what = "HTML page" if re.match(rb"<!doctype\s+html|<html", text, re.IGNORECASE) else "answer"
     raise ProtocolError(
@@ -206,13 +205,13 @@ def _soap(reply: Reply, text: bytes, redactor: Redactor) -> tuple[Any, bool]:
         root, replaced = parse(text)
         element = body_of(root)
     except ProtocolError as error:
-        if not is_answered(reply.status):
+        if reply.status not in ANSWERED:
             raise http_error(reply, redactor) from None
         error.body_excerpt = redactor.body(text, _EXCERPT)
         raise
     if element is not None and local_name(element.tag) == "Fault":
         raise _faulted(element, reply, redactor)
-    if not is_answered(reply.status):
+    if reply.status not in ANSWERED:
         if element is not None and reply.status < 500 and reply.status not in _OF_THE_REQUEST:  # noqa: PLR2004 - server errors
             raise ProtocolError(
                 f"HTTP {reply.status} with a SOAP reply that is no fault: they contradict each other",
@@ -367,11 +366,14 @@ def body_of(root: Element) -> Element | None:
     """
     if local_name(root.tag) != "Envelope":
         raise ProtocolError(f"the reply is a <{local_name(root.tag)[:40]}> document, not a SOAP envelope")
-    bodies = [child for child in root if local_name(child.tag) == "Body"]
+    bodies = list(root.iterchildren("{*}Body"))
     if len(bodies) != 1:
         raise ProtocolError(f"the SOAP envelope has {len(bodies) or 'no'} {'bodies' if bodies else 'Body'}")
+    parts = list(bodies[0])
+    if len(parts) == 1 and parts[0].get(_ROOT) != "0":
+        return parts[0]
     # A value that others refer to may be written next to the answer: it is marked as no root, or has an id.
-    parts = [part for part in bodies[0] if part.get(_ROOT) != "0"]
+    parts = [part for part in parts if part.get(_ROOT) != "0"]
     answers = [part for part in parts if part.get("id") is None] if len(parts) > 1 else parts
     if len(answers) > 1:
         names = " and ".join(f"<{local_name(part.tag)[:40]}>" for part in answers[:2])
@@ -382,6 +384,8 @@ def body_of(root: Element) -> Element | None:
 # -- the result in it --------------------------------------------------------------------------------------------------
 
 _MOST_ELEMENTS = 8_000_000
+_MOST_ROWS = 200_000
+"""Rows of a list that is not asked for by key; the largest reply that is read has room for as many items."""
 _ENVELOPE_MEMBERS = frozenset({"status", "resultdata", "messagecode"})
 
 
@@ -458,7 +462,12 @@ class Decoder:
         if content is not None and not is_nil(content):
             _whole(content)
             decoded.present = True
-            self._content(content, reads, decoded, read_list)
+            if isinstance(reads, RowsOf):
+                self._rows(content, reads, decoded, read_list)
+            elif isinstance(reads, OneOf):
+                self._one(content, self.readers[reads.model], decoded)
+            else:
+                decoded.value, decoded.problems = self._scalar(content, self.readers.scalars[reads.type])
         return decoded
 
     def _nothing(self, response: Element, decoded: Decoded) -> Decoded:
@@ -476,7 +485,9 @@ class Decoder:
         if not _ENVELOPE_MEMBERS & members.keys():
             return result
         for child in result:
-            _refuse_another(members[local_name(child.tag).casefold()], child)
+            first = members[local_name(child.tag).casefold()]
+            if first is not child:
+                _refuse_another(first, child)
         decoded.enveloped = True
         decoded.status = _leaf(members.get("status"))
         decoded.message = _leaf(members.get("message")) or ""
@@ -487,14 +498,6 @@ class Decoder:
             if name not in {"status", "message", "data", "messagecode", "resultdata"}:
                 decoded.drift[f"APIResult.{local_name(child.tag)}"] += 1
         return members.get("resultdata")
-
-    def _content(self, content: Element, reads: Reads, decoded: Decoded, read_list: ReadList | None) -> None:
-        if isinstance(reads, RowsOf):
-            self._rows(content, reads, decoded, read_list)
-        elif isinstance(reads, OneOf):
-            self._one(content, self.readers.of(reads.model), decoded)
-        elif isinstance(reads, ScalarOf):
-            decoded.value, decoded.problems = self._scalar(content, self.readers.reader(reads.type))
 
     @staticmethod
     def _scalar(content: Element, reader: Reader) -> tuple[Any, tuple[Problem, ...]]:
@@ -507,11 +510,11 @@ class Decoder:
             return None, (Problem(str(error), field=field_name, value=repr(text[:60])),)
 
     def _rows(self, container: Element, reads: RowsOf, decoded: Decoded, read_list: ReadList | None) -> None:
-        reader = self.readers.of(reads.model)
+        reader = self.readers[reads.model]
         if (container.text or "").strip():
             raise ProtocolError(f"text where a list of {reader.name} belongs: {container.text.strip()[:60]!r}")
         if read_list is None:
-            if len(container) > reads.most:
+            if len(container) > _most_rows(reads):
                 raise _too_many(len(container), reads)
             for element in container:
                 row = read_element(element, reader, decoded)
@@ -537,16 +540,21 @@ def refuse_too_many(body: bytes, reads: RowsOf) -> None:
     Raises:
         ProtocolError: There are too many.
     """
-    elements = body.count(b"<")
-    if elements <= reads.most:
+    elements, most = body.count(b"<"), _most_rows(reads)
+    if elements <= most:
         return
     named = body.count(reads.model.__name__.encode())  # twice for a row with members
-    if named > 2 * reads.most + 50:
+    if named > 2 * most + 50:
         raise _too_many(named // 2, reads)
     if elements > (_MOST_ELEMENTS if reads.asked is None else 20_000 + 4_000 * reads.asked):
         raise ProtocolError(
             f"the reply has {elements} tags, far more than what was asked for can need; it was not read"
         )
+
+
+def _most_rows(reads: RowsOf) -> int:
+    """The most rows that are read: far more than were asked for would only fill the memory."""
+    return _MOST_ROWS if reads.asked is None else 10 * reads.asked + 100
 
 
 def _too_many(rows: int, reads: RowsOf) -> ProtocolError:
@@ -590,7 +598,7 @@ def _result_of(response: Element) -> Element | None:
 
 def _refuse_another(first: Element, child: Element) -> None:
     """Refuse a member that comes twice, unless it is a single value and the same both times."""
-    if first is not child and (len(first) or len(child) or first.text != child.text):
+    if len(first) or len(child) or first.text != child.text:
         raise ProtocolError(f"<{local_name(child.tag)[:60]}> comes twice in the reply: which one counts is open")
 
 

@@ -72,6 +72,8 @@ class RequestEncoder:
 
     def __init__(self, operation: OperationContract, utc_suffix: str = "Z") -> None:
         self._operation = operation
+        self.action = operation.action
+        """The SOAPAction, unquoted."""
         self._steps = cache(self._argument_steps)
         self.row_writer = cache(self._row_writer)
         self.text_rows = cache(self._text_rows)
@@ -333,7 +335,8 @@ def _text(value: Any) -> str:
     if isinstance(value, str):
         return value if _SPECIAL.search(value) is None else escape(value)
     if isinstance(value, SecretStr):  # wrapped up to here, so that no traceback shows it
-        return escape(value.get_secret_value())
+        value = value.get_secret_value()
+        return value if _SPECIAL.search(value) is None else escape(value)
     return _flag(value) if isinstance(value, bool) else escape(str(value))
 
 

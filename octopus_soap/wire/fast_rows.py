@@ -46,7 +46,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import repeat
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lxml import etree
 
@@ -257,14 +257,7 @@ _OPENINGS = 500
 """Opening tags of rows remembered per context."""
 _UNKNOWN = FieldReader("", reader=read_text)
 """How a member is read that the model does not know."""
-_Bindings: TypeAlias = tuple[tuple[str, str], ...]
 _NAME = re.compile(f"[^{SPACE}/]+")
-
-
-def _bindings(element: Element) -> _Bindings:
-    """The namespaces bound inside *element*, by prefix."""
-    bound = [(prefix or "", uri or "") for prefix, uri in element.nsmap.items() if prefix != "xml" and (prefix or uri)]
-    return tuple(sorted(bound))
 
 
 _QUOTED = str.maketrans({"&": "&amp;", "<": "&lt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"})
@@ -280,7 +273,8 @@ class Contexts:
     """The contexts of one decoder."""
 
     def __init__(self) -> None:
-        self._known: dict[_Bindings, Context] = {}
+        self._known: dict[frozenset[tuple[str | None, str | None]], Context] = {}
+        """By the namespaces bound inside an element, each with its prefix."""
         self.questions = 0
         """How many more tags may be asked about. Threads may share the number: it only bounds work."""
         self.varying = ""
@@ -291,10 +285,10 @@ class Contexts:
 
     def inside(self, element: Element) -> Context:
         """The context of *element*'s children."""
-        bound = _bindings(element)
+        bound = frozenset(element.nsmap.items())
         context = self._known.get(bound)
         if context is None:
-            if sum(len(prefix) + len(uri) for prefix, uri in bound) > 20 * TAG_LENGTH:
+            if sum(len(prefix or "") + len(uri or "") for prefix, uri in bound) > 20 * TAG_LENGTH:
                 raise Fallback
             if len(self._known) >= _CONTEXTS:
                 self._known.clear()
@@ -528,12 +522,9 @@ class Rows:
             if row is not None:
                 rows.append(row)
             position = stop
-            self._pause()
-
-    def _pause(self) -> None:
-        self._count += 1
-        if not self._count % ROWS:
-            yield_point()
+            self._count += 1
+            if not self._count % ROWS:
+                yield_point()
 
     def _by_expression(self, tags: Tags, text: str, position: int, hints: _Hints) -> int:
         """Read rows as long as they match, and return where they end."""
@@ -633,7 +624,7 @@ class Rows:
         opened = self._outside.opening(raw)
         if opened.nil:
             raise Unread
-        tags = self._outside.tags(self._reader, direct=self._direct).at(opened.context)
+        tags = opened.context.tags(self._reader, direct=self._direct)
         if not opened.closing:
             return self._record(tags, {})
         start, closing = f"<{raw}>", f"<{opened.closing}"

@@ -50,17 +50,15 @@ ROWS = 8
 """Rows between two yield points: about half a millisecond."""
 
 
-def _none() -> None:
-    """Do nothing: no other thread waits."""
-
-
-yield_hook: ContextVar[Callable[[], object]] = ContextVar("octopus_soap_yield", default=_none)
+yield_hook: ContextVar[Callable[[], object] | None] = ContextVar("octopus_soap_yield", default=None)
 """Called at a yield point. Drivers set it: to let other threads run, and to break off what takes too long."""
 
 
 def yield_point() -> None:
     """Let other threads run, if that was asked for, and end here what took too long."""
-    yield_hook.get()()
+    hook = yield_hook.get()
+    if hook is not None:
+        hook()
 
 
 # -- scalars -----------------------------------------------------------------------------------------------------------
@@ -269,19 +267,20 @@ class FieldReader(NamedTuple):
     values: Reader | None = None
 
 
-class RecordReaders:
-    """The plans of all models, for one set of readers."""
+class RecordReaders(dict["type[WireModel]", "RecordReader"]):
+    """The record reader of each model, made when it is first asked for.
 
-    def __init__(self, readers: Mapping[Any, Reader]) -> None:
-        self.readers = readers
-        self._plans: dict[type[WireModel], RecordReader] = {}
+    Args:
+        scalars: reader of a scalar's text, by Python type.
+    """
 
-    def of(self, model: type[WireModel]) -> RecordReader:
-        """The plan of *model*."""
-        plan = self._plans.get(model)
-        if plan is None:
-            plan = self._plans[model] = RecordReader(self, model)
-        return plan
+    def __init__(self, scalars: Mapping[Any, Reader]) -> None:
+        super().__init__()
+        self.scalars = scalars
+
+    def __missing__(self, model: type[WireModel]) -> RecordReader:
+        made = self[model] = RecordReader(self, model)
+        return made
 
     def slot(self, attribute: str, annotation: Any) -> FieldReader:
         """How a field of type *annotation* is read."""
@@ -289,12 +288,12 @@ class RecordReaders:
         if get_origin(bare) is list:
             inner = inner_type(get_args(bare)[0])
             return (
-                FieldReader(attribute, rows=self.of(inner))
+                FieldReader(attribute, rows=self[inner])
                 if _is_model(inner)
                 else FieldReader(attribute, values=self.reader(inner))
             )
         return (
-            FieldReader(attribute, nested=self.of(bare))
+            FieldReader(attribute, nested=self[bare])
             if _is_model(bare)
             else FieldReader(attribute, reader=self.reader(bare))
         )
@@ -303,7 +302,7 @@ class RecordReaders:
         """The reader of scalars of type *kind*; an enumeration reads its own texts."""
         if issubclass(kind, Enum):
             return lambda text: kind(text) if text.strip() else None
-        found: Reader = self.readers[kind]
+        found: Reader = self.scalars[kind]
         return found
 
 

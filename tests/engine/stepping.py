@@ -109,10 +109,10 @@ def request(safety: Safety, decode: Callable[[Any], Any] | None = None) -> Reque
     reads = ScalarOf(bool)
     return Request(
         "IsSkuExist",
-        real.action("IsSkuExist"),
+        real.requests("IsSkuExist").action,
         safety,
         decode or (lambda reply: real.decode("IsSkuExist", reply, reads)),
-        real.encode("IsSkuExist", {"accountID": "a", "sku": "S"}),
+        real.requests("IsSkuExist").envelope({"accountID": "a", "sku": "S"}),
     )
 
 

@@ -281,14 +281,14 @@ def test_a_stop_ends_the_reading_too(strict):
 def test_a_completed_value_the_contract_does_not_take_concerns_its_item_alone(strict, monkeypatch):
     inputs = [ItemQuantityAndPrice(sku="A", price=Decimal(1)), whole("B")]
     given = strict("read_first")
-    real = given.codec.row_writer(UPDATE, "itemQuantityAndPriceList")
+    real = given.codec.requests(UPDATE).row_writer("itemQuantityAndPriceList")
 
     def write(value):
         if value.stock == 3:
             raise InvalidInputError([Problem("does not fit the contract", field="Stock")])
         return real(value)
 
-    monkeypatch.setattr(given.codec, "row_writer", lambda *_: write)
+    monkeypatch.setattr(given.codec.requests(UPDATE), "row_writer", lambda _: write)
     locks = "".join(f"<a:Lock{name}>false</a:Lock{name}>" for name in ("Cost", "Price", "Stock"))
     items = service(current("A", Stock="3", Cost="1", Price="1", FieldLocks=locks))
     result, _ = run_list(UPDATE, inputs, items, given)

@@ -14,6 +14,7 @@ from octopus_soap import BatchError, Counters, OctopusError, OctopusSettings
 from octopus_soap.emulator import ApiFailure, Fault, Html, Reset, Status, Truncate
 from octopus_soap.engine.effects import FailureKind
 from octopus_soap.observe.observer import Tally
+from octopus_soap.results import CallInfo
 from tests.catalogue import ROWS
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def test_a_forked_child_counts_on_although_another_thread_held_the_lock() -> Non
     held.wait(30)
     child = os.fork()
     if child == 0:  # pragma: no cover - in the child
-        tally.started()
+        tally.started(CallInfo("GetItemList"))
         os._exit(tally.snapshot().under_way)
     over.set()
     thread.join(30)

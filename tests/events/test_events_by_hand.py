@@ -20,8 +20,11 @@ from octopus_soap import (
     RetryScheduled,
     Safety,
 )
-from octopus_soap.observe.observer import ClientObserver, Tally
+from octopus_soap.engine.request import RequestTrace
+from octopus_soap.observe.events import EventObserver, Hook
+from octopus_soap.observe.observer import Tally
 from octopus_soap.operations import OPERATIONS
+from octopus_soap.results import CallInfo
 from tests.engine.stepping import (
     DATA,
     TEMPURI,
@@ -56,9 +59,8 @@ class Told:
     def __init__(self, redact: Any = str) -> None:
         self.events: list[Any] = []
         self.tally = Tally(lambda: NOON)
-        self.observer = ClientObserver(self.tally, "https://shop.example/OctopusService.svc", redact).with_hook(
-            self.events.append
-        )
+        hook = Hook(self.events.append)
+        self.observer = EventObserver(self.tally, "https://shop.example/OctopusService.svc", redact, hook)
 
     def config(self, **given: Any) -> Any:
         return replace(config(**given), observer=self.observer)
@@ -153,7 +155,7 @@ def test_unknown_members_are_told_after_their_request() -> None:
 def test_the_memory_for_names_of_unknown_members_is_bounded() -> None:
     tally = Tally(lambda: NOON)
     for number in range(3000):
-        tally.finished(attempts=1, sent=1, received=1, failure=None, drift={f"Item.M{number}": 1})
+        tally.finished(RequestTrace(CallInfo("GetItemList", drift={f"Item.M{number}": 1})))
     drift = tally.snapshot().drift
     assert len(drift) == 1001
     assert sum(drift.values()) == 3000
@@ -279,7 +281,7 @@ def test_a_request_under_way_is_seen_as_such() -> None:
 def test_without_a_hook_no_event_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     tally = Tally(lambda: NOON)
     made = context()
-    quiet = replace(made, config=replace(made.config, observer=ClientObserver(tally, "http://localhost:1/", str)))
+    quiet = replace(made, config=replace(made.config, observer=tally))
     for name in ["BatchDone", "DriftSeen", "ItemRejected", "RequestFinished", "RequestStarted", "RetryScheduled"]:
         monkeypatch.setattr(f"octopus_soap.observe.events.{name}", None)
     run_list("GetItemList", ["A"], [reset(), drifted("Colour")], quiet)

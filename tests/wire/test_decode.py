@@ -243,7 +243,7 @@ def test_what_the_encoder_writes_the_decoder_reads(model: type[WireModel], data:
     operation, member = _parameter_of(model)
     value = data.draw(instances(model))
     many = member.shape.items is not None
-    body = CODEC.encode(operation, {member.name: [value] if many else value})
+    body = CODEC.requests(operation).envelope({member.name: [value] if many else value})
     request = etree.fromstring(body)[0][0]
     rows = list(request[0]) if many else [request[0]]
     assert decode(reply(rows), RowsOf(model)).rows[0].value == value
@@ -314,7 +314,7 @@ def test_unset_nil_and_empty_are_three_different_things_when_written(model: type
     written = []
     for value in given:
         many = member.shape.items is not None
-        request = etree.fromstring(CODEC.encode(operation, {member.name: [value] if many else value}))[0][0]
+        request = etree.fromstring(CODEC.requests(operation).envelope({member.name: [value] if many else value}))[0][0]
         written.append(request[0][0] if many else request[0])
     tag = f"{{{DATA}}}{wire_name(model, name)}"
     assert len(written[0]) == 0

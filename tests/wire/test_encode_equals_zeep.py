@@ -110,7 +110,7 @@ def test_the_envelope_equals_zeeps_own_message_and_is_valid_in_the_schemas_order
     operation: str, data: st.DataObject
 ) -> None:
     arguments = data.draw(arguments_of(operation))
-    encoded = CODEC.encode(operation, arguments)
+    encoded = CODEC.requests(operation).envelope(arguments)
     assert canonical(encoded) == canonical(zeeps_message(operation, arguments))
     (request,) = etree.fromstring(encoded).find(BODY)
     SCHEMA.assertValid(request)
@@ -142,15 +142,15 @@ def test_a_frame_around_rows_is_the_envelope_of_the_list(operation: str, data: s
     assert items is not None
     rows = data.draw(st.lists(_item(items), max_size=4))
     account = data.draw(TEXT)
-    frame = CODEC.frame(operation, {"accountID": account}, rule.listed)
-    pieces = [CODEC.row_writer(operation, rule.listed)(row) for row in rows]
-    whole = CODEC.encode(operation, {"accountID": account, rule.listed: rows})
+    frame = CODEC.requests(operation).frame({"accountID": account}, rule.listed)
+    pieces = [CODEC.requests(operation).row_writer(rule.listed)(row) for row in rows]
+    whole = CODEC.requests(operation).envelope({"accountID": account, rule.listed: rows})
     assert b"".join([frame.head, *pieces, frame.tail]) == whole
 
 
 def test_namespaces_are_declared_once_at_the_top() -> None:
     """Zeep repeats them on every leaf: 500 SKUs would be 57 kB, beside WCF's default limit of 64 KiB."""
-    body = CODEC.encode("IsSkuExistList", {"accountID": "a", "skuList": [f"SKU-{n:08}" for n in range(500)]})
+    body = CODEC.requests("IsSkuExistList").envelope({"accountID": "a", "skuList": [f"SKU-{n:08}" for n in range(500)]})
     assert body.count(b"xmlns") == body[: body.index(b"<s:Body>")].count(b"xmlns")
     assert len(body) < 20_000
 
@@ -195,7 +195,7 @@ def test_every_member_of_every_request_model_is_sent(operation: str, parameter: 
     full = every_member(model)
     assert full.model_fields_set == set(model.model_fields)
     many = CONTRACT.operation(operation).parameter(parameter).shape.items is not None
-    envelope = etree.fromstring(CODEC.encode(operation, {parameter: [full] if many else full}))
+    envelope = etree.fromstring(CODEC.requests(operation).envelope({parameter: [full] if many else full}))
     SCHEMA.assertValid(envelope[0][0])
     sent = {etree.QName(element).localname for element in envelope.iter()}
     assert set(model.wire_names()) <= sent
@@ -205,7 +205,7 @@ def test_every_member_of_every_request_model_is_sent(operation: str, parameter: 
 
 
 def row(value: WireModel, operation: str = "UploadItemList", listed: str = "inventoryItems") -> str:
-    return without_prefixes(CODEC.row_writer(operation, listed)(value))
+    return without_prefixes(CODEC.requests(operation).row_writer(listed)(value))
 
 
 def without_prefixes(encoded: bytes) -> str:
@@ -243,13 +243,13 @@ def test_money_is_written_plain_with_its_scale(value: Any, text: str) -> None:
 def test_times_are_written_in_utc_never_with_an_offset(suffix: str, text: str) -> None:
     codec = Codec(CONTRACT, Redactor([]), UTC, suffix)
     item = InventoryItem(sale_start_date=datetime.fromisoformat("2026-03-04T10:00:00.250+05:30"))
-    encoded = codec.row_writer("UploadItemList", "inventoryItems")(item)
+    encoded = codec.requests("UploadItemList").row_writer("inventoryItems")(item)
     assert f"<SaleStartDate>{text}</SaleStartDate>" in without_prefixes(encoded)
 
 
 def test_text_is_escaped_so_that_it_reads_back_equal() -> None:
     text = "a&b<c>d\"e'f\rg\r\nh\ti\N{GRINNING FACE}]]>"
-    read = etree.fromstring(CODEC.encode("IsSkuExist", {"sku": text}))
+    read = etree.fromstring(CODEC.requests("IsSkuExist").envelope({"sku": text}))
     assert read[0][0][0].text == text
 
 
@@ -259,14 +259,14 @@ def test_text_is_escaped_so_that_it_reads_back_equal() -> None:
 def test_a_member_the_contract_does_not_have_is_refused_never_dropped() -> None:
     """IsSkuExist takes no status: silently left out, the caller would believe it was sent."""
     with pytest.raises(ContractError, match="status"):
-        CODEC.encode("IsSkuExist", {"sku": "A", "status": 1})
+        CODEC.requests("IsSkuExist").envelope({"sku": "A", "status": 1})
     with pytest.raises(ContractError, match="no operation"):
-        CODEC.encode("Nope", {})
+        CODEC.requests("Nope").envelope({})
 
 
 def test_nil_for_a_value_type_that_may_not_be_nil_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="SellerID"):
-        CODEC.encode("DeleteItem", {"SellerID": None})
+        CODEC.requests("DeleteItem").envelope({"SellerID": None})
 
 
 @every(
@@ -276,10 +276,10 @@ def test_nil_for_a_value_type_that_may_not_be_nil_is_refused() -> None:
 )
 def test_a_value_the_type_does_not_take_is_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(InvalidInputError):
-        CODEC.encode("DeleteItem", arguments)
+        CODEC.requests("DeleteItem").envelope(arguments)
 
 
 def test_another_model_where_one_belongs_is_refused_for_what_it_holds() -> None:
     """ItemQuantityAndPrice.Stock has no business in a StoreStockInfo."""
     with pytest.raises(ContractError, match="no place for"):
-        CODEC.encode("DeleteItemStore", {"StorStock": [ItemQuantityAndPrice(sku="A", stock=1)]})
+        CODEC.requests("DeleteItemStore").envelope({"StorStock": [ItemQuantityAndPrice(sku="A", stock=1)]})

@@ -783,7 +783,8 @@ def test_what_was_read_fast_can_be_changed_and_sent_again() -> None:
     codec, body = new_codec(), write([item(number) for number in range(4)], Hand())
     found, again = ([row.value.replace(price="1") for row in read(which, body).rows] for which in (codec, TREE))
     sent, wanted = (
-        codec.encode("UploadItemList", {"accountID": "x", "inventoryItems": items}) for items in (found, again)
+        codec.requests("UploadItemList").envelope({"accountID": "x", "inventoryItems": items})
+        for items in (found, again)
     )
     assert sent == wanted
 
