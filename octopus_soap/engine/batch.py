@@ -89,23 +89,22 @@ class _Split:
         return self.dead_ends > (3 if self.succeeded else 1)
 
 
+@dataclass(slots=True, eq=False)
 class _Over:
     """Whether a call is over, as its requests ask.
 
     They hold this and not the call: it holds them, and a cycle would keep all inputs until the collector runs.
 
     Attributes:
+        stopped_by_caller: returns True once the caller wants no further batch.
         fatal: what ended the call for all of its batches; None so far.
     """
 
-    __slots__ = ("_stopped_by_caller", "fatal")
-
-    def __init__(self, stopped_by_caller: Callable[[], bool]) -> None:
-        self.fatal: OctopusError | None = None
-        self._stopped_by_caller = stopped_by_caller
+    stopped_by_caller: Callable[[], bool]
+    fatal: OctopusError | None = None
 
     def __call__(self) -> bool:
-        return self.fatal is not None or self._stopped_by_caller()
+        return self.fatal is not None or self.stopped_by_caller()
 
 
 class BatchCall(Generic[T, R]):

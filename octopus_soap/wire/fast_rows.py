@@ -45,6 +45,7 @@ import re
 from contextlib import suppress
 from functools import partial
 from itertools import repeat
+from operator import methodcaller
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -317,6 +318,8 @@ class Context:
         self.contexts = contexts
         self._head = f"<_{declarations(element)}>"
         self._tables: dict[tuple[RecordReader, bool], Tags] = {}
+        self.usual: dict[RecordReader, tuple[str, str, Tags]] = {}
+        """The last row's opening and closing tags, and the tags inside it: the next page begins with such a row."""
         self._openings: dict[str, Opening] = {}
 
     def element(self, raw: str) -> Element:
@@ -492,9 +495,9 @@ class Rows:
         self._container = container
         self._count = 0
         self._hints = _Hints(sections=True, references=True, forbidden=True)
-        self._opening = self._closing = ""
+        unknown: tuple[str, str, Tags | None] = ("", "", None)
+        self._opening, self._closing, self._tags = unknown if raw else self._outside.usual.get(reader, unknown)
         """The last row's opening and closing tags, and what is known of such a row's members."""
-        self._tags: Tags | None = None
 
     def read(self, text: str) -> None:
         """Read *text*: rows, and what a list ignores between them.
@@ -584,7 +587,9 @@ class Rows:
         if not self._direct:
             return list(map(self._reader.record, found))
         field = self._reader.model.key_field
-        keys = [key if type(key := data.get(field)) is str else self._reader.key(data) for data in found]
+        keys: list[Any] = list(map(methodcaller("get", field), found))
+        if set(map(type, keys)) != {str}:
+            keys = list(map(self._reader.key, found))
         return list(map(_row_of, zip(keys, tags.make_all(found), repeat(()), repeat(None), strict=False)))
 
     def _record(self, tags: Tags, data: dict[str, Any]) -> Row:
@@ -629,7 +634,7 @@ class Rows:
             return self._record(tags, {})
         start, closing = f"<{raw}>", f"<{opened.closing}"
         tried = not changed and tags is self._tags and start == self._opening and not tags.learned.leaves_out
-        self._opening, self._closing, self._tags = start, closing, tags
+        self._opening, self._closing, self._tags = self._outside.usual[self._reader] = start, closing, tags
         if tags.learned.form is not None and not tried:
             with suppress(*CANNOT):
                 return self._record(tags, tags.learned.form.read(text, len(start), closing, tags, drift))

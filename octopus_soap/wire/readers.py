@@ -521,7 +521,7 @@ def maker(model: type[WireModel]) -> Maker:
 
     def make_all(given: list[dict[str, Any]]) -> list[WireModel]:
         orders = list(map(tuple, given))
-        names, extra = names_of(orders[0])
+        names, extra = known.get(orders[0]) or names_of(orders[0])
         if extra or orders.count(orders[0]) != len(given):
             return list(map(make, given))
         records = list(map(new, repeat(model, len(given))))
