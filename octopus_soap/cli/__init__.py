@@ -10,11 +10,13 @@ import os
 import sys
 from importlib.util import find_spec
 
+_FAILED = 2
 _NEEDS_EXTRA = "octopus-soap: the command line needs the extra 'cli': pip install 'octopus-soap[cli]'"
 
 
 def main() -> None:
     """Run `octopus-soap` with the process's arguments, and exit."""
+    _open_streams()
     if sys.argv[1:] == ["--version"]:  # before anything is imported that takes longer than the answer
         from octopus_soap._version import __version__  # noqa: PLC0415 - only wanted here
 
@@ -31,4 +33,25 @@ def main() -> None:
         sys.exit(2)
     from octopus_soap.cli.commands import run  # noqa: PLC0415 - needs the extra
 
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # Python would flush once more, and end with 120
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            code = code or (_FAILED if stream is sys.stdout else 0)  # a log on a full disk is no failure of the work
+    sys.exit(code)
+
+
+def _open_streams() -> None:
+    """Open the standard streams that the shell closed (`>&-`), so that no other file gets their numbers.
+
+    To read the input or to write the output fails then as on a broken disk; messages have nowhere to go.
+    """
+    for number, name, flags in ((0, "stdin", os.O_WRONLY), (1, "stdout", os.O_RDONLY), (2, "stderr", os.O_WRONLY)):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, flags)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115 - for good

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,8 @@ def report(error: BaseException, *, extra: str = "", debug: bool = False, words:
     text = f"octopus-soap: {_one_line(error, extra)}"
     if debug:
         text = "".join(traceback.format_exception(error)) + text
-    print("\n".join(map(one_line, _masked(text, words).split("\n"))), file=sys.stderr)  # noqa: T201 - the command line's own words
+    with suppress(OSError):  # a log on a full disk: the exit code is all that is left
+        print("\n".join(map(one_line, _masked(text, words).split("\n"))), file=sys.stderr)  # noqa: T201 - the command line's own words
     return REJECTED if type(error).__name__ == "RejectedError" else FAILED
 
 

@@ -69,8 +69,13 @@ OutputOption = Annotated[
 
 
 def notice(text: str) -> None:
-    """Print a line that is not part of the result."""
-    typer.echo("\n".join(map(one_line, text.split("\n"))), err=True)
+    """Print a line that is not part of the result; if stderr takes none, such as a log on a full disk, work goes on."""
+    try:
+        typer.echo("\n".join(map(one_line, text.split("\n"))), err=True)
+    except BrokenPipeError:
+        raise
+    except OSError:
+        pass
 
 
 def show_json(rows: object) -> None:

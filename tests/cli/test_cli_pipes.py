@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -209,3 +210,49 @@ def test_the_script_for_the_shell_can_be_shown(process):
 
 def test_the_python_name_of_every_operation_follows_from_its_wire_name():
     assert {wire: row.name for wire, row in OPERATIONS.items()} == {wire: python_name(wire) for wire in OPERATIONS}
+
+
+# -- streams that take nothing -------------------------------------------------------------------------------------
+
+shell_only = pytest.mark.skipif(sys.platform == "win32", reason="a shell closes the stream")
+
+
+@pytest.fixture
+def redirected_to(variables, tmp_path, service):
+    """Run a command in a shell that redirects its streams."""
+    service.store.add_item("A", Stock=1)
+    (tmp_path / "stock.csv").write_text("sku,stock\nA,5\n")
+
+    def run(words, redirected):
+        line = ["sh", "-c", f'exec "$@" {redirected}', "sh", *COMMAND, *words.split()]
+        return subprocess.run(line, capture_output=True, timeout=60, check=False, cwd=tmp_path, env=variables)
+
+    return run
+
+
+@shell_only
+@pytest.mark.parametrize("words", ["push stock.csv -o json", "stock get A", "changes follow --once", "ledger status"])
+def test_an_output_that_is_closed_is_a_failure_in_a_line(redirected_to, service, words):
+    redirected_to("push stock.csv", "")
+    service.store.mark_changed("A")
+    done = redirected_to(words, ">&-")
+    assert done.returncode == 2
+    assert b"Bad file descriptor" in done.stderr
+    assert b"unexpected" not in done.stderr
+    if words.startswith("changes"):
+        assert b"quarantined" not in done.stderr
+        assert redirected_to(words, "").stdout.startswith(b'{"sku": "A"'), "the item is printed by the next run"
+
+
+@shell_only
+@pytest.mark.parametrize(
+    "redirected",
+    [
+        "2>&-",
+        pytest.param("2>/dev/full", marks=pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device")),
+    ],
+)
+def test_a_log_that_takes_nothing_keeps_no_work_from_being_done(redirected_to, service, redirected):
+    done = redirected_to("push stock.csv", redirected)
+    assert (done.returncode, done.stdout, service.store.item("A")["Stock"]) == (0, b"", "5")
+    assert redirected_to("push none.csv", redirected).returncode == 2
