@@ -329,6 +329,7 @@ def upload(
             if dry_run:
                 show_requests(client, selection, client.upload_item_list, read.items)
                 return
+            selection.check("sku", "status", "message")
             result = in_full(
                 "uploading",
                 lambda progress: client.upload_item_list(read.items, progress=progress),
@@ -365,6 +366,7 @@ def delete(
         if dry_run:
             show_unsent(client, selection, iter(requests), call.operation.wire_name)
             return
+        selection.check("sku", "status", "message")
         shown = ", ".join(wanted[:_NAMED]) + (f", … ({len(wanted)})" if len(wanted) > _NAMED else "")
         confirmed(f"Delete {shown}{' from the stores too' if stores else ''}?", yes=yes)
         result = in_full(

@@ -311,6 +311,10 @@ def _run(
             if dry_run:
                 show_requests(client, selection, bound, **values)
                 return
+            if row.safety is not Safety.READ and not envelope:
+                selection.check(
+                    *((_key_of(row), "status", _VALUE, "message") if row.rule else (_VALUE,)), model=_model_of(row)
+                )
             if envelope:
                 result = _with_envelopes(row, bound, values, selection)
             else:
@@ -375,13 +379,18 @@ def _show(row: Operation, result: Any, selection: Selection) -> None:
 
 def _show_outcomes(row: Operation, result: BatchResult[Any], selection: Selection) -> None:
     model = _model_of(row)
-    key = model.key_field if model else "sku" if row.safety is Safety.READ else "key"
+    key = _key_of(row)
     rows = [
         as_row(outcome, key, **{_VALUE: as_data(value) if isinstance(value := outcome.value, WireModel) else value})
         for outcome in result.outcomes
     ]
     records = Records(rows, _VALUE, model)
     selection.show_whole(records, lambda: show_all(records))
+
+
+def _key_of(row: Operation) -> str:
+    model = _model_of(row)
+    return model.key_field if model else "sku" if row.safety is Safety.READ else "key"
 
 
 @cache

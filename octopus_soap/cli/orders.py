@@ -485,6 +485,7 @@ def confirm(
         if dry_run:
             show_requests(client, selection, call, orders)
             return
+        selection.check("order_id", "status", "message")
         before = _still_listed(client, wanted, store)
         in_full(
             "confirming",
@@ -557,6 +558,7 @@ def submit(
         if dry_run:
             show_unsent(client, selection, iter(requests), client.submit_order.operation.wire_name)
             return
+        selection.check("order_id", "status", "id_order", "message")
         result = in_full(
             "submitting",
             lambda progress: one_by_one(orders, _order_id, client.submit_order.with_info, progress),

@@ -380,6 +380,20 @@ class Selection:
             shown, self.output, lambda: show_all(shown) if table is None or self.fields is not None else table(kept)
         )
 
+    def check(self, *columns: str, model: type[WireModel] | None = None) -> None:
+        """Refuse what names none of the columns that the rows will have: before a write is sent, not after it.
+
+        Args:
+            columns: of each row.
+            model: its columns are among them.
+
+        Raises:
+            typer.BadParameter: a condition is not one, or names a column that there is not.
+        """
+        row = Records([dict.fromkeys(columns)], model=model)
+        self.kept(row)
+        self.shown(row)
+
     @property
     def narrowed(self) -> bool:
         """True if only some of the records or columns are asked for."""

@@ -157,6 +157,7 @@ def _update(client: OctopusClient, items: list[ItemQuantityAndPrice], selection:
     if dry_run:
         show_requests(client, selection, client.update_item_quantity_and_price_list, items)
         return
+    selection.check("sku", "status", "message")
     exit_for(
         in_full(
             "pushing",

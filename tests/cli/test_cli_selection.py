@@ -82,6 +82,22 @@ def test_every_command_that_prints_rows_selects_them_in_one_way(shell, shop, wor
     assert all(str(value) in table for row in rows for value in row.values() if value is not True)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["items", "delete", "A", "--yes"],
+        ["stock", "set", "A", "--stock", "1"],
+        ["call", "DeleteItem", "--sku", "A"],
+        ["call", "UploadItemList", "--item", '{"sku": "A", "price": 1}'],
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_a_wrong_column_is_found_before_anything_is_written(shell, shop, words):
+    ran = shell(*words, "--where", "no_such_column = 1")
+    assert (ran.code, "no column" in ran.err) == (2, True), ran.err
+    assert len(shop.calls) == 0
+
+
 def test_the_answer_of_a_call_stays_one_object_unless_some_of_it_is_chosen(shell, shop):
     whole = shell("call", "GetItemQuantityInfo", "--sku", "C", "-o", "json").data["value"]
     trimmed = shell("call", "GetItemQuantityInfo", "--sku", "C", "--no-nulls", "-o", "json").data["value"]
