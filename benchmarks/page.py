@@ -201,9 +201,12 @@ def _line(row: tuple[str, ...], widths: list[int]) -> str:
 
 
 def growth(report: dict[str, Any]) -> str:
-    """One sentence for each plot."""
+    """When it was measured, and one sentence for each plot."""
+    machine = report["machine"]
+    busy = float(machine["load before"]) > float(machine["cores"])
+    head = f"Measured on {report['when'][:10]}{', on a machine busy with other work' if busy else ''}:"
     points = [textwrap.fill(f"- {words}", 120, subsequent_indent="  ") for words in scaling.sentences(report["growth"])]
-    return "\n".join(points)
+    return "\n".join([head, "", *points])
 
 
 def between(text: str, name: str, inner: str) -> str:
