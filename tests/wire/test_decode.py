@@ -25,7 +25,7 @@ from octopus_soap.contracts.wsdl import load_contract
 from octopus_soap.models import OrderCriteria, WireModel
 from octopus_soap.models.declarations import Nothing, OneOf, RowsOf, ScalarOf
 from octopus_soap.wire.codec import Codec
-from octopus_soap.wire.decode import Reply
+from octopus_soap.wire.decode import Reply, parse
 from octopus_soap.wire.readers import scalar_readers
 from octopus_soap.wire.redact import Redactor
 from tests.every import every
@@ -454,6 +454,8 @@ def test_a_doctype_is_refused(doctype: str) -> None:
     body = DOCTYPES[doctype].encode() + reply([rendered(InventoryItem(sku="A"), "InventoryItem")])
     with pytest.raises(ProtocolError):
         decode(body, RowsOf(InventoryItem))
+    with pytest.raises(ProtocolError, match="DOCTYPE"):
+        parse(body)  # however far in: that it is taken for no SOAP reply is not what refuses it
 
 
 @every(
