@@ -86,6 +86,18 @@ def test_rows_of_one_handwriting_are_read_by_one_expression(hand: str, monkeypat
     assert codec._fast_rows.contexts.compiled == 1
 
 
+def test_a_page_begins_with_the_expression_of_the_last_ones_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = rows_of(payloads.item_reply(12))
+    codec, body, other = new_codec(), write(rows, HANDS["wcf"]), write(rows, HANDS["mono"])
+    for _ in range(2):
+        read(codec, body)
+    alone = counted(monkeypatch, fast_rows.Rows, "_row")
+    assert_same(read(codec, body), read(TREE, body))
+    assert not alone
+    assert_same(read(codec, other), read(TREE, other))
+    assert alone, "the rows of another hand do not fit, and the first of them is read for itself"
+
+
 @every("hand", ["member-ids", "unknown-members"])
 def test_what_differs_in_every_tag_or_row_and_means_nothing_still_needs_no_tree(hand: str) -> None:
     rows = rows_of(payloads.item_reply(30))
