@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import warnings
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +23,17 @@ SHOP = Merchant("canary-shop", authtoken="canary-authtoken-5f2c81", accessid="0b
 """The account of every test; its two secrets may turn up nowhere (see `no_secret_leaks`)."""
 
 SECRETS = (SHOP.authtoken, SHOP.accessid)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that start many processes, then those of many tests: the workers end together.
+
+    A long file that began last would keep one worker busy alone, mostly with waiting.
+    """
+    tests = Counter(item.path for item in items)
+    long = {item.path for item in items if item.get_closest_marker("long")}
+    items.sort(key=lambda item: (item.path not in long, -tests[item.path], item.path))
 
 
 @pytest.hookimpl(trylast=True)

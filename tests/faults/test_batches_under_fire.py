@@ -263,8 +263,10 @@ def test_refused_credentials_carry_the_result_and_travel_with_it(stocked, client
         client.update_item_quantity_and_price_list(updates(4), batch_size=2)
     error = caught.value
     assert statuses(error.result) == [FAILED] * 2 + [NOT_SENT] * 2  # type: ignore[attr-defined] # documented
-    again = pickle.loads(pickle.dumps(error))
-    assert again.result.outcomes[0].error is again, "the error that ended the call is an outcome's error too"
+    for one in (error, pickle.loads(pickle.dumps(error))):
+        failed = one.result.outcomes[0].error
+        assert (type(failed), str(failed), failed.info) == (type(one), str(one), one.info)
+        assert failed is not one, "an error that its own result holds is not freed when it is dropped"
 
 
 def test_refused_credentials_let_no_batch_leave_that_was_to_be_begun_ahead(stocked, make_client):
