@@ -8,6 +8,7 @@ comma := ,
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python $(1) || $(BIN)/python -m pip install --quiet $(1)
 RETAIL ?=
 MOMENTS ?= 50
+ORDERS ?= 5000
 
 # Some hundred tests start a Python of their own: without compiled files each would compile the package anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -71,9 +72,9 @@ contract: $(VENV)/.dev  ## compile the bundled contract, after a change of wsdl/
 soak: $(VENV)/.dev  ## 10,000 batch calls, a fifth of them failing in scripted ways; at most two minutes
 	$(BIN)/python benchmarks/soak.py
 
-crash: $(VENV)/.dev  ## kill the jobs at every step and at MOMENTS random ones each, on SQLite and PostgreSQL
+crash: $(VENV)/.dev  ## kill the jobs at every step and at MOMENTS random ones each, on SQLite and PostgreSQL; workers share ORDERS orders
 	.ci/postgres $(BIN)/python $(BIN)/python -m tests.jobs.crash --moments $(MOMENTS)
-	.ci/postgres $(BIN)/python $(BIN)/python -m tests.jobs.order_crowd --orders 5000
+	.ci/postgres $(BIN)/python $(BIN)/python -m tests.jobs.order_crowd --orders $(ORDERS)
 	.ci/postgres $(BIN)/python $(BIN)/python -m tests.jobs.push_crowd --skus 20000
 
 fuzz: $(VENV)/.dev  ## fuzz the decoder for a minute, and 100,000 broken pages of rows
