@@ -10,7 +10,7 @@ import os
 import re
 import threading
 from contextlib import suppress
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,6 +105,12 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
+@cache
+def _bundled_files(places: tuple[Path, ...]) -> frozenset[Path]:
+    """Return where the bundled contract may lie; found out once: some services make a client for each piece of work."""
+    return frozenset((place / CONTRACT_NAME).resolve() for place in places)
+
+
 def load_contract(path: str | Path | None = None) -> Contract:
     """Return the contract in *path*, or the bundled one; parsed once per process and file version.
 
@@ -115,7 +121,7 @@ def load_contract(path: str | Path | None = None) -> Contract:
         wanted = contract_path().resolve() if path is None else Path(path).expanduser().resolve()
     except FileNotFoundError as error:
         raise ContractError(str(error)) from error
-    bundled = wanted in {(place / CONTRACT_NAME).resolve() for place in PLACES}
+    bundled = wanted in _bundled_files(PLACES)
     try:
         stat = wanted.stat()
     except OSError as error:
