@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import signal
 import warnings
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,10 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
 
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what is to run in the background so, and the tests of Ctrl-C would wait in vain.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples everywhere and every time; HYPOTHESIS_PROFILE=explore looks for new ones.
 hypothesis_settings.register_profile("suite", max_examples=20, deadline=None, derandomize=True, database=None)

@@ -757,7 +757,7 @@ def test_the_first_page_does_not_make_pydantic_build_a_schema() -> None:
     """To build one, pydantic looks for plugins in all installed packages."""
 
     class Fresh(Plain):
-        """A model that nobody has used."""
+        """A model that no test has used."""
 
     page_of = page("<a:q><a:Sku>a</a:Sku><a:Stock>1</a:Stock></a:q>")
     assert read(new_codec(), page_of, Fresh).rows[0].value.sku == "a"
