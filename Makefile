@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 # uv unpacks and resolves many times faster than pip. It reads UV_INDEX_URL, and no settings of pip's; if it fails, pip
-# does the work.
+# does the work. Like pip it trusts the certificates of the system, such as those of a company's proxy.
+export UV_NATIVE_TLS ?= 1
 comma := ,
-INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python $(1) || $(BIN)/python -m pip install --quiet $(1)
+INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python $(1) || \
+	{ echo "uv could not install it; pip does"; $(BIN)/python -m pip install --quiet $(1); }
 RETAIL ?=
 MOMENTS ?= 50
 ORDERS ?= 5000
