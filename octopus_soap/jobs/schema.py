@@ -99,7 +99,16 @@ _READING = (
 
 _FOLDERS = ("CREATE TABLE order_folders (channel TEXT NOT NULL, folder TEXT NOT NULL, PRIMARY KEY (channel, folder))",)
 
-STEPS: tuple[Sequence[str], ...] = (_PUSH, _ORDERS, _CHANGES, _HELD, _READING, _FOLDERS)
+_IN_ORDER = tuple(
+    statement
+    for table in ("orders", "changes")
+    for statement in (
+        f"DROP INDEX {table}_due",
+        f"CREATE INDEX {table}_due ON {table} (channel, due_at, key) WHERE due_at IS NOT NULL",
+    )
+)
+
+STEPS: tuple[Sequence[str], ...] = (_PUSH, _ORDERS, _CHANGES, _HELD, _READING, _FOLDERS, _IN_ORDER)
 """The statements that lead from each version to the next; the version of a ledger is how many of them it has seen."""
 
 

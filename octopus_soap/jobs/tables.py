@@ -52,10 +52,16 @@ def work_columns() -> list[Column[Any]]:
     ]
 
 
-def work_indexes(name: str) -> list[Index]:
-    """Return the indexes that keep claims and reports fast however many rows are done: all of them leave those out."""
+def work_indexes(name: str, *then: str) -> list[Index]:
+    """Return the indexes that keep claims and reports fast however many rows are done: all of them leave those out.
+
+    Args:
+        name: of the table.
+        then: the columns that order rows due at the same moment. Rows that came together are due together, and a claim
+            of one would otherwise sort all of them.
+    """
     return [
-        Index(f"{name}_due", "channel", "due_at", **_where("due_at IS NOT NULL")),
+        Index(f"{name}_due", "channel", "due_at", *then, **_where("due_at IS NOT NULL")),
         Index(f"{name}_leased", "channel", "leased_by", **_where("leased_by IS NOT NULL")),
         Index(f"{name}_failed", "channel", "state", **_where("attempts > 0")),
     ]
@@ -174,7 +180,7 @@ ORDERS = Table(
     Column("unfinished", Text),
     Column("notice", Text),
     *work_columns(),
-    *work_indexes("orders"),
+    *work_indexes("orders", "key"),
     Index("orders_order_id", "channel", "order_id"),
     Index("orders_kept", "channel", **_where("state = 'kept'")),
     info={
@@ -259,7 +265,7 @@ CHANGES = Table(
     Column("handled_content", Text),
     Column("handled_at", Moment),
     *work_columns(),
-    *work_indexes("changes"),
+    *work_indexes("changes", "key"),
     info={
         "job": "changes",
         "key": "key",
