@@ -16,14 +16,15 @@ from octopus_soap.wire.decode import (
     Decoded,
     Decoder,
     Reply,
+    most_rows,
     readable,
-    refuse_too_many,
+    refuse_too_many_rows,
+    refuse_too_many_tags,
     refuses_credentials,
     soap_body,
 )
 from octopus_soap.wire.encode import RequestEncoder
 from octopus_soap.wire.fast_rows import FastRows
-from octopus_soap.wire.plain import has_references
 from octopus_soap.wire.readers import scalar_readers
 
 if TYPE_CHECKING:
@@ -87,18 +88,14 @@ class Codec:
             reply = readable(reply, self._redactor)
             body = reply.body
         if isinstance(reads, RowsOf):
-            refuse_too_many(body, reads)
-        if (
-            isinstance(reads, RowsOf)
-            and not reads.raw
-            and reply.status == _OK
-            and not ((b"ref" in body or b"Ref" in body) and has_references(body))
-        ):
-            rest = partial(self._rest, operation, reply, reads)
-            decoded = self._fast_rows.decode(reply.body, self._decoder.readers[reads.model], rest)
-            if decoded is not None:
-                return decoded
-        return self._decoded(operation, reply, reads, reply.body)
+            refuse_too_many_tags(body, reads)
+            if not reads.raw and reply.status == _OK:
+                rest = partial(self._rest, operation, reply, reads)
+                decoded = self._fast_rows.decode(body, self._decoder.readers[reads.model], rest, most_rows(reads))
+                if decoded is not None:
+                    return decoded
+            refuse_too_many_rows(body, reads)
+        return self._decoded(operation, reply, reads, body)
 
     def _rest(
         self,

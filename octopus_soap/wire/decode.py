@@ -353,7 +353,7 @@ def _parse(body: bytes) -> Element:
     root = etree.fromstring(body, strict_parser())
     if root.getroottree().docinfo.internalDTD is not None:
         raise ProtocolError(DOCTYPE)
-    if (b"ref" in body or b"Ref" in body) and has_references(body):
+    if has_references(body):
         resolve_references(root)
     return root
 
@@ -384,6 +384,8 @@ def body_of(root: Element) -> Element | None:
 # -- the result in it --------------------------------------------------------------------------------------------------
 
 _MOST_ELEMENTS = 8_000_000
+_SHORTEST_TAG = 3
+"""Bytes: `<a>`."""
 _MOST_ROWS = 200_000
 """Rows of a list that is not asked for by key; the largest reply that is read has room for as many items."""
 _ENVELOPE_MEMBERS = frozenset({"status", "resultdata", "messagecode"})
@@ -514,7 +516,7 @@ class Decoder:
         if (container.text or "").strip():
             raise ProtocolError(f"text where a list of {reader.name} belongs: {container.text.strip()[:60]!r}")
         if read_list is None:
-            if len(container) > _most_rows(reads):
+            if len(container) > most_rows(reads):
                 raise _too_many(len(container), reads)
             for element in container:
                 row = read_element(element, reader, decoded)
@@ -532,27 +534,33 @@ class Decoder:
         decoded.value, decoded.problems = row.value, row.problems
 
 
-def refuse_too_many(body: bytes, reads: RowsOf) -> None:
-    """Refuse a reply with far more rows than were asked for, before anything is made of it.
-
-    It counts the names of rows and the tags, which is quick; rows of another name are counted in the tree.
+def refuse_too_many_tags(body: bytes, reads: RowsOf) -> None:
+    """Refuse a reply with far more tags than what was asked for can need, before anything is made of it.
 
     Raises:
         ProtocolError: There are too many.
     """
-    elements, most = body.count(b"<"), _most_rows(reads)
-    if elements <= most:
-        return
-    named = body.count(reads.model.__name__.encode())  # twice for a row with members
-    if named > 2 * most + 50:
-        raise _too_many(named // 2, reads)
-    if elements > (_MOST_ELEMENTS if reads.asked is None else 20_000 + 4_000 * reads.asked):
+    most = _MOST_ELEMENTS if reads.asked is None else 20_000 + 4_000 * reads.asked
+    if len(body) > _SHORTEST_TAG * most and (elements := body.count(b"<")) > most:
         raise ProtocolError(
             f"the reply has {elements} tags, far more than what was asked for can need; it was not read"
         )
 
 
-def _most_rows(reads: RowsOf) -> int:
+def refuse_too_many_rows(body: bytes, reads: RowsOf) -> None:
+    """Refuse a reply with far more rows than were asked for, before a tree is made of it.
+
+    It counts the names of rows, which is quick; rows of another name are counted in the tree.
+
+    Raises:
+        ProtocolError: There are too many.
+    """
+    named = body.count(reads.model.__name__.encode())  # twice for a row with members
+    if named > 2 * most_rows(reads) + 50:
+        raise _too_many(named // 2, reads)
+
+
+def most_rows(reads: RowsOf) -> int:
     """The most rows that are read: far more than were asked for would only fill the memory."""
     return _MOST_ROWS if reads.asked is None else 10 * reads.asked + 100
 

@@ -28,6 +28,7 @@ Invariants. A page that is read here is read as the tree's reader would read it.
 * An attribute with another value in each tag is read without its value, if its name has no prefix: it declares nothing,
   and means nothing to us. Members that the model does not know may be cut out of a row, each as a whole element between
   two members, and the rest is read as if they were not there.
+* An element that refers to another one (`wire.plain`) makes the page one for the tree.
 * A member that comes twice, an unknown member with a structure, text in a wrong place, and a value that its type
   refuses are never decided here: that row goes to lxml.
 
@@ -53,6 +54,7 @@ from lxml import etree
 
 from octopus_soap.errors import OctopusError, TimedOutError
 from octopus_soap.wire.decode import read_element, strict_parser, without_forbidden
+from octopus_soap.wire.plain import has_references
 from octopus_soap.wire.readers import (
     ROWS,
     FieldReader,
@@ -78,6 +80,7 @@ from octopus_soap.wire.row_forms import (
     SPACE,
     Fallback,
     Learned,
+    Refers,
     Tag,
     Unread,
     read_members,
@@ -103,9 +106,11 @@ class FastRows:
         self.contexts = Contexts()
         self._passed_over = 0
         """Pages still to be left to the tree, after one with more distinct tags than may be asked about."""
+        self._refers = False
+        """A page had a row that refers to another element: the next pages are looked through before they are read."""
 
     def decode(
-        self, body: bytes, reader: RecordReader, decode_rest: Callable[[bytes, ReadList], Decoded]
+        self, body: bytes, reader: RecordReader, decode_rest: Callable[[bytes, ReadList], Decoded], most: int
     ) -> Decoded | None:
         """Decode *body*, a reply that lists rows of *reader*'s model; return None if all of it must be parsed.
 
@@ -113,9 +118,12 @@ class FastRows:
             body: the reply.
             reader: how the rows are read.
             decode_rest: decodes a reply whose list is read by the function it is given.
+            most: rows that are read; a page with more is not.
         """
         if self._passed_over > 0:
             self._passed_over -= 1
+            return None
+        if self._refers and has_references(body):
             return None
         page = Page.of(body, reader)
         if page is None:
@@ -129,7 +137,7 @@ class FastRows:
                     if read:
                         raise Fallback
                     read = True
-                    Rows(self.contexts, container, reader, decoded).read(page.rows)
+                    Rows(self.contexts, container, reader, decoded, most=most).read(page.rows)
                 elif (row := read_element(child, reader, decoded)) is not None:
                     decoded.rows.append(row)
 
@@ -144,6 +152,7 @@ class FastRows:
         """Leave a page to the tree, unless the time for it is over."""
         if isinstance(error, TimedOutError):
             raise error
+        self._refers = self._refers or isinstance(error, Refers)
         if self.contexts.questions <= 0:
             self._passed_over = _PASSED_OVER
 
@@ -181,7 +190,7 @@ class Page(NamedTuple):
     def of(cls, body: bytes, reader: RecordReader) -> Page | None:
         """Take the rows out of *body*; return None if its text is more than it seems, or no row was found."""
         text = page_text(body)
-        if text is None or MARK in text:
+        if text is None:
             return None
         name = first_row(text, reader)
         if name is None:
@@ -190,8 +199,11 @@ class Page(NamedTuple):
         end = text.rfind(closing) + len(closing)
         if end < start + len(closing):
             return None
+        head, tail = text[:start], text[end:]
+        if MARK in head or MARK in tail or has_references(f"{head}{tail}".encode()):
+            return None
         encoding = "utf-16" if body.lstrip(BEFORE)[:2] in BYTE_ORDER_MARKS else "utf-8"
-        return cls(f"{text[:start]}<{MARK}/>{text[end:]}".encode(encoding), text[start:end])
+        return cls(f"{head}<{MARK}/>{tail}".encode(encoding), text[start:end])
 
 
 def page_text(body: bytes) -> str | None:
@@ -326,6 +338,8 @@ class Context:
         """The element of one raw opening or empty tag, as lxml reads it here; raises `Unread` if it does not."""
         if len(raw) > TAG_LENGTH or self.contexts.questions <= 0 or raw[:1] == "/":
             raise Unread
+        if has_references(raw.encode()):
+            raise Refers
         self.contexts.questions -= 1
         closing = "" if raw[-1:] == "/" else f"<{closing_tag(raw)}>"
         try:
@@ -472,6 +486,7 @@ class Rows:
         decoded: takes the rows, and what was noticed.
         whole_page: the page can still be parsed as a whole.
         raw: every row is parsed by lxml, and keeps its XML.
+        most: rows that are read.
 
     Attributes:
         position: where the text that was read ends.
@@ -486,8 +501,9 @@ class Rows:
         *,
         whole_page: bool = True,
         raw: bool = False,
+        most: int | None = None,
     ) -> None:
-        self._whole_page, self._raw = whole_page, raw
+        self._whole_page, self._raw, self._most = whole_page, raw, most
         self.position = 0
         self._contexts, self._reader, self._decoded = contexts, reader, decoded
         self._outside = contexts.inside(container)
@@ -515,6 +531,8 @@ class Rows:
             if self._tags is not None and self._tags.learned.form is not None and not hints.sections:
                 position = self._by_expression(self._tags, text, position, hints)
             self.position = position
+            if self._most is not None and len(rows) > self._most:
+                raise Fallback
             if position >= end:
                 return
             if text[position] != "<" or text[position + 1 : position + 2] in "!?":
@@ -554,6 +572,8 @@ class Rows:
             for name in drift:
                 self._decoded.drift[name] += 1
             position = end
+            if self._most is not None and len(self._decoded.rows) > self._most:
+                return position
             yield_point()
 
     def _matching(
@@ -652,6 +672,8 @@ class Rows:
 
     def _alone(self, text: str) -> Row | None:
         """Let lxml parse the row that is *text*, in its place."""
+        if self._whole_page and has_references(text.encode()):
+            raise Refers
         depth = sum(1 for _ in self._container.iterancestors())  # as deep as it is: lxml limits that
         head = "<_>" * depth + f"<_{declarations(self._container)}>"
         try:

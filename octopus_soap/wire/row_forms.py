@@ -34,24 +34,32 @@ class Fallback(Exception):  # noqa: N818 - control flow inside this package
     """This page must be parsed as a whole."""
 
 
+class Refers(Fallback):
+    """An element of this page refers to another one."""
+
+
 CANNOT = (Unread, ValueError, ArithmeticError, LookupError)
 """Errors of reading a row's text; then the next reader takes the row. (pydantic raises a `ValueError`.)"""
 
 
-_CONTENT = re.compile(r"[^<]*+(?:<[^<>\"']*+(?:\"[^<\"]*+\"[^<>\"']*+|'[^<']*+'[^<>\"']*+)*+>[^<]*+)*+")
-"""Text and whole tags."""
+_TAG_AND_TEXT = re.compile(r"<[^<>\"']*+(?:\"[^<\"]*+\"[^<>\"']*+|'[^<']*+'[^<>\"']*+)*+>[^<]*+")
+"""A whole tag, and the text after it."""
 
 
 def without_sections(row: str) -> str:
     """*row* with its CDATA as plain text and without its comments.
+
+    In a row that can be read each `<` begins a tag, so the last one before a section shows whether a tag is open there.
 
     Raises:
         Unread: one of them begins inside a tag or a reference, or does not end.
     """
     pieces, kept = [], 0
     while (start := row.find("<!", kept)) >= 0:
-        reference = row.rfind("&", kept, start)
-        if _CONTENT.fullmatch(row, kept, start) is None or (reference >= 0 and ";" not in row[reference:start]):
+        tag, reference = row.rfind("<", kept, start), row.rfind("&", kept, start)
+        if tag >= 0 and _TAG_AND_TEXT.fullmatch(row, tag, start) is None:
+            raise Unread
+        if reference >= 0 and row.find(";", reference, start) < 0:
             raise Unread
         pieces.append(row[kept:start])
         if row.startswith("<!--", start):
@@ -77,6 +85,9 @@ _LAST_CODE_POINT = 0x10FFFF
 
 def resolve(text: str) -> str:
     """Text with its references resolved; raises `ValueError` for an `&` that begins none, or one XML forbids."""
+    named = text.count("&lt;") + text.count("&gt;") + text.count("&amp;")
+    if named == text.count("&"):
+        return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
     resolved, found = _REFERENCE.subn(_character, text)
     if found != text.count("&"):
         raise ValueError("an & that begins no reference")
@@ -242,9 +253,11 @@ class _Member:
         forms: by raw tag, what it means, and what was seen inside.
         before: members seen directly before it.
         known_before: the same, as if members that the model does not know were not there.
+        optional: a record was seen without it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, optional: bool) -> None:
+        self.optional = optional
         self.forms: dict[str, tuple[Tag, _Shape]] = {}
         self.before: set[str] = set()
         self.known_before: set[str] = set()
@@ -254,11 +267,22 @@ class _Member:
         """True if the model knows it."""
         return not any(tag.drift for tag, _ in self.forms.values())
 
+    @property
+    def always(self) -> bool:
+        """True if every record had it, and its value can be written as one expression."""
+        tags = [tag for tag, _ in self.forms.values()]
+        return not (self.optional or any(tag.drift or (tag.kind == RECORD and len(tags) > 1) for tag in tags))
+
 
 class _Shape:
-    """The members of a record as they were written; for a list, also its records' opening and closing tags."""
+    """The members of a record as they were written; for a list, also its records' opening and closing tags.
+
+    Attributes:
+        noted: records seen.
+    """
 
     def __init__(self) -> None:
+        self.noted = 0
         self.members: dict[str, _Member] = {}
         self.records: dict[str, tuple[str, Tags]] = {}
 
@@ -331,12 +355,15 @@ class Learned:
     def _note_members(self, shape: _Shape, tags: Tags, pieces: Iterator[str]) -> None:
         """Note the members of a record. The general reader has read them, so they are as they must be."""
         before = known = ""
+        absent = set(shape.members)
         for piece in pieces:
             raw, _, text = piece.partition(">")
             if raw[:1] == "/":
                 self._note_space(text)
+                self._note_absent(shape, absent)
                 return
             tag = tags[raw]
+            absent.discard(tag.attribute)
             inner = self._note_form(shape, raw, tag, before, known)
             before = tag.attribute
             known = known if tag.drift else before
@@ -349,10 +376,18 @@ class Learned:
             elif tag.kind == LIST:
                 self._note_records(inner, tag, pieces)
 
+    def _note_absent(self, shape: _Shape, absent: set[str]) -> None:
+        """Note the members that a record does not have, and which others had."""
+        shape.noted += 1
+        for name in absent:
+            member = shape.members[name]
+            self._changed = self._changed or not (member.optional or (self.leaves_out and not member.known))
+            member.optional = True
+
     def _note_form(self, shape: _Shape, raw: str, tag: Tag, before: str, known: str) -> _Shape:
         member = shape.members.get(tag.attribute)
         if member is None:
-            member = shape.members[tag.attribute] = _Member()
+            member = shape.members[tag.attribute] = _Member(optional=shape.noted > 0)
         if raw not in member.forms:
             self._size += 1
             if len(member.forms) >= _FORMS or self._size > _MEMBERS:
@@ -484,8 +519,29 @@ _GROUP = "\0"
 """An opening parenthesis that captures, in an expression that may be repeated inside another one without capturing."""
 
 
+class _Alternative(NamedTuple):
+    """One way to write a member, or several that are read alike.
+
+    Attributes:
+        expression: of its text.
+        group: takes part if the member was written so; empty if nothing has to show that.
+        value: the source of its value.
+        lines: the source of what comes before that.
+        drift: the source of what counts an unknown member.
+    """
+
+    expression: str
+    group: str
+    value: str
+    lines: list[str]
+    drift: str = ""
+
+
 class _Compiler:
     """Makes a form of a shape: its expression, and the source of the function that makes dicts of the groups.
+
+    The value of a member that every record had is part of the display that makes the dict, and takes no group if it is
+    always the same. That is twice as fast as to ask for each member whether the record has it.
 
     Only names made here and quoted member names go into the source.
     """
@@ -493,22 +549,24 @@ class _Compiler:
     def __init__(self, *, spaced: bool, known: bool) -> None:
         self._spaced, self._known = spaced, known
         self._space = "[ \\t\\n]*+" if spaced else ""
-        self._groups = 0
+        self._groups = self._records = 0
         self._texts: list[int] = []
-        self._lines: list[str] = []
         self._names: dict[str, Any] = {"Decimal": Decimal, "flags": FLAGS, "real": real}
 
     def form(self, shape: _Shape) -> Form:
         """The form of *shape*; raises `_Unfit`."""
-        return self.finished(self.members(shape, "d", ""), "d")
-
-    def finished(self, expression: str, record: str) -> Form:
-        if not self._groups:
+        if not shape.members:
             raise _Unfit
+        lines: list[str] = []
+        return self.finished(self.members(shape, "d", "  ", lines), lines)
+
+    def finished(self, expression: str, lines: list[str]) -> Form:
+        if not self._groups:  # the source below needs one
+            self._group()
+            expression = f"{_GROUP}){expression}"
         groups = ", ".join(f"g{place}" for place in range(self._groups))
-        lines = [f"{record} = {{}}", *self._lines, f"add({record})"]
         code = ["def build(rows, drift):", " records = []", " add = records.append", f" for {groups}, in rows:"]
-        code += [*(f"  {line}" for line in lines), " return records"]
+        code += [*lines, "  add(d)", " return records"]
         exec(compile("\n".join(code), "<fast rows>", "exec"), self._names)  # noqa: S102 - see the class
         pattern = re.compile(expression.replace(_GROUP, "("))
         return Form(pattern, tuple(self._texts), self._names["build"], expression, {})
@@ -522,20 +580,39 @@ class _Compiler:
         self._names[name] = value
         return name
 
-    def members(self, shape: _Shape, record: str, indent: str) -> str:
-        """The expression of *shape*'s members, each optional; lines that put them into *record* are added."""
-        expression = [self._member(record, name, member, indent) for name, member in shape.in_order(known=self._known)]
-        return "".join(f"{self._space}(?:{member})?+" for member in expression) + self._space
+    def members(self, shape: _Shape, record: str, indent: str, lines: list[str]) -> str:
+        """The expression of *shape*'s members; *lines* that make the dict *record* of the groups are added."""
+        expression: list[str] = []
+        values: list[str] = []
+        others: list[str] = []
+        for name, member in shape.in_order(known=self._known):
+            ways = self._alternatives(member, indent)
+            either = "|".join(way.expression for way in ways)
+            if member.always:
+                expression.append(either if len(ways) == 1 else f"(?:{either})")
+                lines += ways[0].lines
+                *first, last = ways
+                value = "".join(f"{way.value} if {way.group} is not None else " for way in first) + last.value
+                values.append(f"{name!r}: {value}")
+                continue
+            expression.append(f"(?:{either})?+")
+            word = "if"
+            for way in ways:
+                others += [f"{indent}{word} {way.group} is not None:", *way.lines]
+                others.append(f"{indent} {record}[{name!r}] = {way.value}{way.drift}")
+                word = "elif"
+        lines += [f"{indent}{record} = {{{', '.join(values)}}}", *others]
+        return "".join(self._space + member for member in expression) + self._space
 
-    def _member(self, record: str, name: str, member: _Member, indent: str) -> str:
-        place, word = f"{record}[{name!r}]", "if"
-        alternatives: list[str] = []
-        leaves: dict[tuple[str, Any, Any], list[str]] = {}
+    def _alternatives(self, member: _Member, indent: str) -> list[_Alternative]:
+        """The ways to write *member*, and how each is read."""
+        found: list[_Alternative] = []
+        leaves: dict[tuple[str, Any, str, str], list[str]] = {}
         constants: dict[tuple[str, str], list[str]] = {}
         for raw, (tag, shape) in member.forms.items():
             counted = f"; drift.append({tag.drift!r})" if tag.drift else ""
             if tag.kind == LEAF and not tag.nil:
-                leaves.setdefault((tag.closing, tag.read, repr(tag.empty) + counted), []).append(raw)
+                leaves.setdefault((tag.closing, tag.read, repr(tag.empty), counted), []).append(raw)
             elif tag.kind == EMPTY:
                 made = "None" if tag.nil else f"{self._name(tag.empty)}()"
                 constants.setdefault((made, counted), []).append(f"<{re.escape(raw)}>")
@@ -543,24 +620,21 @@ class _Compiler:
                 space = "" if tag.kind == LEAF else self._space
                 form = f"<{re.escape(raw)}>{space}<{re.escape(tag.closing)}"
                 constants.setdefault(("None", counted), []).append(form)
+            elif tag.kind == RECORD:
+                found.append(self._record(raw, tag, shape, "" if member.always else self._group(), indent))
             else:
-                group = self._group()
-                self._lines.append(f"{indent}{word} {group} is not None:")
-                alternatives.append(self._part(raw, tag, shape, group=group, place=place, indent=indent + " "))
-                word = "elif"
-        for (closing, read, end), raws in leaves.items():
+                found.append(self._list(raw, tag, shape))
+        for (closing, read, empty, counted), raws in leaves.items():
             group = self._group()
-            empty, _, counted = end.partition("; ")
             characters, value = self._value(read, group, empty)
-            alternatives.append(f"<{_one_of(raws)}>{_GROUP}{characters})<{re.escape(closing)}")
-            self._lines.append(f"{indent}{word} {group} is not None: {place} = {value}; {counted}".rstrip("; "))
-            word = "elif"
-        for (made, counted), forms in constants.items():
-            group = self._group()
-            alternatives.append(f"(?:{'|'.join(forms)}){_GROUP})")
-            self._lines.append(f"{indent}{word} {group} is not None: {place} = {made}{counted}")
-            word = "elif"
-        return "|".join(alternatives)
+            expression = f"<{_one_of(raws)}>{_GROUP}{characters})<{re.escape(closing)}"
+            found.append(_Alternative(expression, group, value, [], counted))
+        for place, ((made, counted), forms) in enumerate(constants.items(), 1):
+            if member.always and place == len(constants):
+                found.append(_Alternative(f"(?:{'|'.join(forms)})", "", made, []))
+            else:
+                found.append(_Alternative(f"(?:{'|'.join(forms)}){_GROUP})", self._group(), made, [], counted))
+        return found
 
     def _value(self, read: Reader | None, group: str, empty: str) -> tuple[str, str]:
         """The characters of a leaf's text, and the source of its value."""
@@ -574,27 +648,28 @@ class _Compiler:
         self._texts.append(int(group[1:]))
         return "[^<]*+", f"({self._name(read)}({group}) if {group} else {empty})"
 
-    def _part(self, raw: str, tag: Tag, shape: _Shape, *, group: str, place: str, indent: str) -> str:
-        """The expression of a record or a list inside the record."""
-        start, end = f"<{re.escape(raw)}>", f"<{re.escape(tag.closing)}"
-        if tag.kind == RECORD:
-            inner = f"d{len(self._lines)}"
-            self._lines.append(f"{indent}{inner} = {{}}")
-            members = self.members(shape, inner, indent)
-            self._lines.append(f"{indent}{place} = {self._name(tag.inner.make)}({inner})")
-            return f"{start}{_GROUP}){members}{end}"
+    def _record(self, raw: str, tag: Tag, shape: _Shape, group: str, indent: str) -> _Alternative:
+        """A record inside the record."""
+        self._records += 1
+        inner, lines = f"d{self._records}", list[str]()
+        members = self.members(shape, inner, indent + " " if group else indent, lines)
+        expression = f"<{re.escape(raw)}>{f'{_GROUP})' if group else ''}{members}<{re.escape(tag.closing)}"
+        return _Alternative(expression, group, f"{self._name(tag.inner.make)}({inner})", lines)
+
+    def _list(self, raw: str, tag: Tag, shape: _Shape) -> _Alternative:
+        """A list inside the record."""
+        start, end, group = f"<{re.escape(raw)}>", f"<{re.escape(tag.closing)}", self._group()
         if not shape.records:
-            self._lines.append(f"{indent}{place} = []")
-            return f"{start}{_GROUP}){self._space}{end}"
+            return _Alternative(f"{start}{_GROUP}){self._space}{end}", group, "[]", [])
         if len({(closing, id(tags)) for closing, tags in shape.records.values()}) > 1:
             raise _Unfit
         closing, tags = next(iter(shape.records.values()))
-        inside = _Compiler(spaced=self._spaced, known=self._known)
-        record = f"<{_one_of(list(shape.records))}>{inside.members(shape, 'd', '')}<{re.escape(closing)}"
-        read_all = self._name(inside.finished(record, "d").read_all)
-        make = self._name(tags.make)
-        self._lines.append(f"{indent}{place} = [{make}(record) for record in {read_all}({group}, drift)]")
-        return f"{start}{_GROUP}(?:{self._space}{record.replace(_GROUP, '(?:')})*+{self._space}){end}"
+        inside, lines = _Compiler(spaced=self._spaced, known=self._known), list[str]()
+        members = inside.members(shape, "d", "  ", lines)
+        record = f"<{_one_of(list(shape.records))}>{members}<{re.escape(closing)}"
+        read_all, make = self._name(inside.finished(record, lines).read_all), self._name(tags.make)
+        expression = f"{start}{_GROUP}(?:{self._space}{record.replace(_GROUP, '(?:')})*+{self._space}){end}"
+        return _Alternative(expression, group, f"[{make}(record) for record in {read_all}({group}, drift)]", [])
 
 
 def _one_of(raws: list[str]) -> str:
