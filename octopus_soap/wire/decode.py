@@ -353,7 +353,7 @@ def _parse(body: bytes) -> Element:
     root = etree.fromstring(body, strict_parser())
     if root.getroottree().docinfo.internalDTD is not None:
         raise ProtocolError(DOCTYPE)
-    if has_references(body):
+    if (b"ref" in body or b"Ref" in body) and has_references(body):
         resolve_references(root)
     return root
 

@@ -4,9 +4,9 @@ Purpose. Building lxml's tree of a page of 100 items and asking it for each memb
 page repeats itself: a few hundred distinct tags make up thousands of elements. So each distinct tag is given to lxml
 once, and the text between tags is read without it. Three readers, each of which falls back to the next one:
 
-1. **One expression** per model and context, for all rows of one handwriting: every member is optional, in the order
-   and in the raw forms seen so far. It is compiled after 100 rows that had to be read otherwise, and at most 12 times
-   in a decoder's life.
+1. **One expression** per model and context, for all rows of one handwriting: members in the order and in the raw
+   forms seen so far, each of them optional if a row was seen without it. It is compiled after 100 rows that had to be
+   read otherwise, and at most 12 times in a decoder's life.
 2. **The general reader** learns nothing and needs no order. It splits a row at its tags and looks up what each raw tag
    means in its context: the namespaces bound there.
 3. **lxml**, for one row alone, inside the namespaces that its list binds; then the tree's reader reads it.
@@ -199,11 +199,11 @@ class Page(NamedTuple):
         end = text.rfind(closing) + len(closing)
         if end < start + len(closing):
             return None
-        head, tail = text[:start], text[end:]
-        if MARK in head or MARK in tail or has_references(f"{head}{tail}".encode()):
+        rest = f"{text[:start]}<{MARK}/>{text[end:]}"
+        if rest.count(MARK) > 1 or (("ref" in rest or "Ref" in rest) and has_references(rest.encode())):
             return None
         encoding = "utf-16" if body.lstrip(BEFORE)[:2] in BYTE_ORDER_MARKS else "utf-8"
-        return cls(f"{head}<{MARK}/>{tail}".encode(encoding), text[start:end])
+        return cls(rest.encode(encoding), text[start:end])
 
 
 def page_text(body: bytes) -> str | None:

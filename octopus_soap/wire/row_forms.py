@@ -465,8 +465,8 @@ class Form(NamedTuple):
         """Return the groups of rows that follow one another, and where they end; raises one of `CANNOT`.
 
         Rows are matched twice, together and then one by one, which is quicker than to look in Python whether one begins
-        where the last one ended. Both find the same rows: everything in the expression is possessive, so that a row
-        matches in one way.
+        where the last one ended. Both find the same rows: the ways to write a member begin with different tags, and
+        everything else in the expression is possessive, so that a row matches in one way.
         """
         expressions = self.runs.get((opening, closing))
         if expressions is None:

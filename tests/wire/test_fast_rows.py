@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import random
+import re
 from typing import Annotated, Any, ClassVar
 
 import pytest
@@ -26,11 +27,13 @@ from pydantic_core import core_schema
 from benchmarks import payloads
 from benchmarks.handwritings import HANDS, Hand, rows_of, write
 from octopus_soap import models
-from octopus_soap.errors import OctopusError
-from octopus_soap.models import OrderResponseItem, QuantityInfoResponse
+from octopus_soap.errors import OctopusError, ProtocolError
+from octopus_soap.models import InventoryItem, OrderResponseItem, QuantityInfoResponse
 from octopus_soap.models.base import WireModel, member
+from octopus_soap.models.declarations import RowsOf
 from octopus_soap.models.scalars import Int32, Text
 from octopus_soap.wire import fast_rows, readers, row_forms
+from octopus_soap.wire.decode import Reply
 from octopus_soap.wire.readers import is_plain
 from tests.every import every
 
@@ -789,6 +792,64 @@ def test_small_rows_are_read_together_as_they_are_read_one_by_one(count: int) ->
         for at in {0, count // 2, count}:
             body = page("".join([*rows[:at], other, *rows[at:]]))
             assert_same(read(codec, body, QuantityInfoResponse), read(TREE, body, QuantityInfoResponse))
+
+
+def test_a_member_that_every_row_had_may_be_missing_later() -> None:
+    """Then the general reader reads that row, and the next expression has the member as an optional one."""
+    codec = new_codec()
+    read(codec, page(ROWS))
+    for gone in re.findall("<a:([A-Za-z]++)", ROW):
+        body = page(ROWS + re.sub(f"<a:{gone}>.*</a:{gone}>|<a:{gone}[^>]*/>", "", ROW.format("E")) + ROWS)
+        for _ in range(3):
+            assert_same(read(codec, body), read(TREE, body))
+
+
+def test_a_list_whose_records_have_no_text_is_read_alike() -> None:
+    stores = '<a:StoreStockInfo><a:StoreMAP i:nil="true"/></a:StoreStockInfo>'
+    for empty in (stores * 2, stores.replace('<a:StoreMAP i:nil="true"/>', "")):
+        codec = new_codec()
+        body = page(ROWS.replace("<a:StoreStockInfo><a:StoreID>1</a:StoreID></a:StoreStockInfo>", empty))
+        for _ in range(3):
+            assert_same(read(codec, body), read(TREE, body))
+
+
+def test_a_row_that_refers_to_another_leaves_its_page_to_the_tree(monkeypatch: pytest.MonkeyPatch) -> None:
+    declared = '<a:ResultData xmlns:z="http://schemas.microsoft.com/2003/10/Serialization/">'
+    named = ROWS.replace("<a:InventoryItem>", '<a:InventoryItem z:Id="i1">', 1)
+    body = page(f'{named}<a:InventoryItem z:Ref="i1"/>{ROW.format("E")}', container=declared)
+    codec = new_codec()
+    wanted = read(TREE, body)
+    assert [row.value.sku for row in wanted.rows] == ["A", "B", "C", "D", "A", "E"]
+    assert_same(read(codec, body), wanted)
+    begun = counted(monkeypatch, fast_rows, "page_text")
+    assert_same(read(codec, body), wanted)
+    assert not begun, "the next page is looked through before it is read"
+    assert_same(read(codec, page(ROWS)), read(TREE, page(ROWS)))
+    assert begun
+
+
+def test_a_description_may_speak_of_references() -> None:
+    codec, body = new_codec(), page(ROWS.replace("<a:Description/>", '<a:Description>ref="#1"</a:Description>'))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("octopus_soap.wire.readers.RecordReader.read", lambda *_: pytest.fail("read from the tree"))
+        found = read(codec, body)
+    assert_same(found, read(TREE, body))
+
+
+@every("more", [0, 1])
+def test_a_page_with_far_more_rows_than_asked_for_is_refused_by_its_reader_too(more: int, learned: Any) -> None:
+    body = page(ROW.format("E") * (110 + more))
+    for codec in (learned, new_codec(), TREE):
+        found = read_one(codec, body)
+        assert isinstance(found, ProtocolError) == bool(more)
+
+
+def read_one(codec: Any, body: bytes) -> Any:
+    """What *body* decodes to if one item was asked for, or the error it raises."""
+    try:
+        return codec.decode("GetItemList", Reply(200, {}, body), RowsOf(InventoryItem, asked=1))
+    except OctopusError as error:
+        return error
 
 
 def test_what_was_read_fast_can_be_changed_and_sent_again() -> None:
