@@ -528,11 +528,15 @@ class PushRefusedError(OctopusError):
         changed: SKUs the service has acknowledged and that would change.
         catalogue: SKUs the shares are counted of.
         cheaper: SKUs whose price would become 0, or fall by more than it may.
+        reason: what is too much, without what to do about it.
     """
 
-    def __init__(self, message: str, *, zeroed: int, changed: int, catalogue: int, cheaper: int = 0) -> None:
+    def __init__(
+        self, message: str, *, zeroed: int, changed: int, catalogue: int, cheaper: int = 0, reason: str = ""
+    ) -> None:
         super().__init__(message)
         self.zeroed, self.changed, self.catalogue, self.cheaper = zeroed, changed, catalogue, cheaper
+        self.reason = reason
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from octopus_soap.cli.application import Application
-from octopus_soap.cli.jobs import seconds_of
+from octopus_soap.cli.jobs import ReportOption, ReportOutput, run_job, seconds_of
 from octopus_soap.cli.output import Output, Records, Selection, notice, selecting, show_json
 from octopus_soap.cli.terminal import show_table
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from octopus_soap.fleet import Fleet, Merchant, Registry
     from octopus_soap.fleet.config import FleetConfig
+    from octopus_soap.jobs.plan import PushReport
 
 app = Application()
 
@@ -353,6 +354,39 @@ def run_now(
 ) -> None:
     """Let a merchant's jobs be due at once; running workers begin them."""
     _with_registry(place, lambda registry: notice(f"{registry.run_now(name, job)} jobs of {name} are due now"))
+
+
+@app.command("push")
+def push(
+    context: typer.Context,
+    name: NameArgument,
+    *,
+    module: Module,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be sent; send nothing.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Allow a push that the guard refuses.")] = False,
+    output: ReportOption = ReportOutput.TEXT,
+    place: PlaceOption = PLACE,
+) -> None:
+    """Push a merchant's stock and prices now, in this process.
+
+    It needs your module and the keys of the secrets, as a worker does. The end
+    is recorded as the merchant's last push.
+
+    Exit code 0: all is done. 1: some rows or SKUs are not done; they are named. 2: it failed, or the push was refused
+    because too much would change. 3: another push of the merchant is running. 130, 143: a signal came before the input
+    was read; nothing of it was taken over.
+    """
+    with _fleet(context.obj(), place, module, connections=_TICKER_CONNECTIONS) as fleet:
+
+        def once(stop: threading.Event) -> PushReport:
+            report = fleet.push(name, dry_run=dry_run, force=force, stop=stop)
+            if dry_run and output is ReportOutput.TEXT:
+                from octopus_soap.cli.stock import show_plan  # noqa: PLC0415 - as above
+
+                show_plan(report)
+            return report
+
+        run_job(once, None, output)
 
 
 @app.command("remove")

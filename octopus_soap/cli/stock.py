@@ -298,13 +298,14 @@ def push(
                         reading=reading,
                     )
             if dry_run and output is ReportOutput.TEXT:
-                _show_plan(report)
+                show_plan(report)
             return report
 
         run_job(once, every, output)
 
 
-def _show_plan(report: PushReport) -> None:
+def show_plan(report: PushReport) -> None:
+    """Print what a push would change."""
     rows = [(change.sku, *_before_and_after(change)) for change in report.plan[:_SHOWN_CHANGES]]
     if rows:
         show_table("", ["SKU", "Acknowledged", "Would become"], rows)

@@ -7,6 +7,7 @@ tick (`tick`) and the workers deliver (`deliver`).
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
@@ -21,7 +22,6 @@ from octopus_soap.fleet.tables import prepare
 from octopus_soap.jobs.ledger import Ledger
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable
     from os import PathLike
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from octopus_soap.fleet.runner import ChangeHandler, OrderHandler, StockSource
     from octopus_soap.fleet.schedule import Ended
     from octopus_soap.fleet.vault import Vault
+    from octopus_soap.jobs.plan import PushReport
     from octopus_soap.observe.events import Event
 
 log = logging.getLogger("octopus_soap.fleet")
@@ -100,6 +101,28 @@ class Fleet:
     def deliver(self, name: str, job: str, stop: threading.Event) -> Ended:
         """Run a job that an engine delivered; see `Runner.run`."""
         return self._runner.run(name, job, stop)
+
+    def push(
+        self, name: str, *, dry_run: bool = False, force: bool = False, stop: threading.Event | None = None
+    ) -> PushReport:
+        """Push a merchant's stock and prices now, in this process, such as a push that the guard refused.
+
+        The end is recorded as that of the merchant's last push, so that a back-off is over. Of a dry run, and of a push
+        that raises, nothing is recorded.
+
+        Args:
+            name: the merchant.
+            dry_run: send nothing and change nothing; the report has the plan, and the guard's refusal in `error`.
+            force: let a push pass that the guard would refuse.
+            stop: once set, the request under way is finished and recorded, and the report is `interrupted`.
+
+        Raises:
+            ConfigError: there is no such merchant, it is not active, or the fleet has no stock source.
+            PushRefusedError: the guard: too much would change or become 0.
+            JobRunningError: another push of the merchant is under way.
+            OctopusError: as of `StockPush.run`, or the stock source raised.
+        """
+        return self._runner.push(name, dry_run=dry_run, force=force, stop=stop or threading.Event())
 
     def tick(self) -> int:
         """Hand the due runs to the engine, and return how many.

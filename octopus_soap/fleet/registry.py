@@ -11,6 +11,7 @@ import csv
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -119,7 +120,9 @@ class Registry:
         _check(name, endpoint, merchantname, dict(settings or {}))
         with self._ledger.transaction() as connection:
             if self._row(connection, name) is not None:
-                raise ConfigError(f"there is a merchant {name!r} already; change it: octopus-soap fleet set {name}")
+                raise ConfigError(
+                    f"there is a merchant {name!r} already; change it: octopus-soap fleet set {quote(name)}"
+                )
             now = self._ledger.now(connection)
             connection.execute(
                 insert(MERCHANT).values(
@@ -223,11 +226,11 @@ class Registry:
         with self._ledger.transaction() as connection:
             row = self._known(connection, name)
             if row.state != ACTIVE:
-                raise ConfigError(f"{name} is {row.state}: {row.reason}; first: octopus-soap fleet resume {name}")
+                raise ConfigError(not_active(name, row.state, row.reason))
             mine = SCHEDULE.c.name == name if job is None else and_(SCHEDULE.c.name == name, SCHEDULE.c.job == job)
             if connection.execute(select(SCHEDULE.c.job).where(mine)).first() is None:
                 raise ConfigError(
-                    f"{name} has no job {job or 'at all'}; add one: octopus-soap fleet schedule {name} push 5m"
+                    f"{name} has no job {job or 'at all'}; add one: octopus-soap fleet schedule {quote(name)} push 5m"
                 )
             due = update(SCHEDULE).where(mine, SCHEDULE.c.enqueued_at.is_(None))
             return connection.execute(due.values(next_at=self._ledger.now(connection))).rowcount
@@ -375,6 +378,11 @@ class Registry:
         if row is None:
             raise ConfigError(f"there is no merchant {name[:80]!r}; octopus-soap fleet list shows those there are")
         return row
+
+
+def not_active(name: str, state: str, reason: str) -> str:
+    """Return why nothing runs for a merchant that is paused or refused, and what to do."""
+    return f"{name} is {state}: {reason}; first: octopus-soap fleet resume {quote(name)}"
 
 
 def next_time(name: str, job: str, every: float, after: datetime) -> datetime:

@@ -12,9 +12,10 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,20 +24,24 @@ from octopus_soap.client import OctopusClient
 from octopus_soap.errors import (
     AuthenticationError,
     BatchError,
+    ConfigError,
     JobRunningError,
     LedgerError,
     OctopusError,
+    PushRefusedError,
     RateLimitedError,
     TimedOutError,
 )
+from octopus_soap.fleet.registry import ACTIVE, not_active
 from octopus_soap.fleet.schedule import Ended
 from octopus_soap.jobs.changes import ChangeFeed
 from octopus_soap.jobs.orders import OrderInbox
+from octopus_soap.jobs.plan import PushReport
 from octopus_soap.jobs.push import StockPush
 from octopus_soap.jobs.reports import ALL_DONE, FAILED, Report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from octopus_soap.fleet.registry import Merchant, Registry
     from octopus_soap.fleet.schedule import Schedule
@@ -56,6 +61,7 @@ T = TypeVar("T")
 
 BUDGET_SECONDS = 60.0
 _AGAIN_SECONDS = 1.0
+_NO_BUDGET = 7 * 86_400.0
 _RATE_LOCK = "fleet-rate"
 
 
@@ -154,21 +160,51 @@ class Runner:
 
     def _run(self, name: str, job: str, stop: StopToken) -> Ended:
         try:
-            merchant, settings = self._registry.settings_of(name)
-            hook = None if self._on_event is None else partial(self._on_event, name)
-            with ExitStack() as stack:
-                ledger = self._ledger.for_channel(name)
-                if settings.max_requests_per_second:
-                    stack.enter_context(ledger.run_lock(_RATE_LOCK))
-                client = stack.enter_context(OctopusClient(settings=settings, on_event=hook)).with_options(stop=stop)
+            with self._opened(name, stop) as (merchant, client, ledger):
                 report = self._job(job, merchant, client, ledger, stop)
         except JobRunningError as error:
             return Ended("busy", error.message)
+        except PushRefusedError as error:
+            return Ended("failed", _refused(name, error))
         except OctopusError as error:
             return _after_error(error)
         except Exception as error:  # noqa: BLE001 - a user's source may raise anything: it is this merchant's failure alone
             return Ended("failed", f"{type(error).__name__} in the {job} source or handler")
         return Ended("ok") if report is None else _ended(report, stop)
+
+    @contextmanager
+    def _opened(self, name: str, stop: threading.Event) -> Generator[tuple[Merchant, OctopusClient, Ledger]]:
+        """Yield a merchant, its client and its ledger."""
+        merchant, settings = self._registry.settings_of(name)
+        hook = None if self._on_event is None else partial(self._on_event, name)
+        ledger = self._ledger.for_channel(name)
+        alone = ledger.run_lock(_RATE_LOCK) if settings.max_requests_per_second else nullcontext()
+        with alone, OctopusClient(settings=settings, on_event=hook) as client:
+            yield merchant, client.with_options(stop=stop), ledger
+
+    def push(self, name: str, *, dry_run: bool, force: bool, stop: threading.Event) -> PushReport:
+        """Push a merchant's stock and prices now, as a person asked for it; see `Fleet.push`."""
+        if self._stock is None:
+            raise ConfigError("the fleet has no stock source: give it a function stock")
+        token, began = StopToken(stop, _NO_BUDGET), time.monotonic()
+        with self._opened(name, token) as (merchant, client, ledger):
+            if merchant.state != ACTIVE and not dry_run:
+                raise ConfigError(not_active(merchant.name, merchant.state, merchant.reason))
+            started = ledger.now()
+            try:
+                desired = self._stock(merchant)
+            except Exception as error:
+                raise OctopusError(f"{name}: {type(error).__name__} in the stock source") from error
+            push = StockPush(client, ledger)
+            if desired is not None:
+                report = push.run(desired, dry_run=dry_run, force=force, stop=token)
+            else:
+                report = PushReport("push", started, started, dry_run=True) if dry_run else push.work(stop=token)
+        if not dry_run:
+            ended = replace(_ended(report, token), seconds=time.monotonic() - began)
+            by_hand = "pushed by hand" + (", with --force" if force else "")
+            self._schedule.end(name, "push", started, replace(ended, message=ended.message or by_hand))
+        return report
 
     def _job(
         self, job: str, merchant: Merchant, client: OctopusClient, ledger: Ledger, stop: threading.Event
@@ -196,6 +232,14 @@ def _ended(report: Report, stop: StopToken) -> Ended:
     if report.exit_code == FAILED:
         return Ended("failed", report.error, None, "limit" in report.error and "passed" in report.error, backlog, held)
     return Ended("ok" if report.exit_code == ALL_DONE else "held", "", None, False, backlog, held)
+
+
+def _refused(name: str, error: PushRefusedError) -> str:
+    # What to do comes first: the message may be cut, and the numbers are long.
+    push = f"octopus-soap fleet push {shlex.quote(name)}"
+    return (
+        f"refused, and nothing was sent. See the plan: {push} --dry-run. If it is meant: {push} --force. {error.reason}"
+    )
 
 
 def _after_error(error: OctopusError) -> Ended:

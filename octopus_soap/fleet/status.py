@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from itertools import islice
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
@@ -40,7 +41,6 @@ _RANKED = select(
     SCHEDULE.c.held,
     SCHEDULE.c.message,
 )
-_REFUSED = "the service refuses the credentials; fix them, then: octopus-soap fleet resume"
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,7 +354,7 @@ def _searched(merchant: Merchant) -> str:
 
 def _merchant(merchant: Merchant, rows: Iterable[Any], now: datetime) -> MerchantStatus:
     jobs = sorted((_job(row, merchant.state, now) for row in rows), key=_worst_first)
-    alarm = next((job.alarm for job in jobs if job.alarm), _REFUSED if merchant.state == REFUSED else "")
+    alarm = next((job.alarm for job in jobs if job.alarm), _refused(merchant.name) if merchant.state == REFUSED else "")
     return MerchantStatus(merchant, jobs, alarm)
 
 
@@ -380,6 +380,10 @@ def _job(row: Any, state: str, now: datetime) -> JobStatus:
     )
 
 
+def _refused(name: str) -> str:
+    return f"the service refuses the credentials; fix them, then: octopus-soap fleet resume {quote(name)}"
+
+
 def _late(row: Any, state: str, now: datetime) -> float:
     if state != ACTIVE or row.started_at is not None or row.next_at >= now:
         return 0.0
@@ -388,7 +392,7 @@ def _late(row: Any, state: str, now: datetime) -> float:
 
 def _alarm(row: Any, state: str, late: float, now: datetime) -> str:
     if state == REFUSED:
-        return _REFUSED
+        return _refused(row.name)
     if state != ACTIVE:
         return ""
     if late > 2 * row.every:

@@ -551,13 +551,15 @@ def guard(extent: Extent, share: float, cheaper: Sequence[str] = ()) -> None:
             f"the price of {extent.cheaper} {'SKU' if extent.cheaper == 1 else 'SKUs'} would become 0, or fall by more "
             f"than it may ({', '.join(map(repr, cheaper))}{more})"
         )
+    reason = "; ".join(reasons)
     raise PushRefusedError(
-        f"refused, and nothing was sent: {'; '.join(reasons)}. Look at the plan with a dry run; if it is meant, repeat "
+        f"refused, and nothing was sent: {reason}. Look at the plan with a dry run; if it is meant, repeat "
         "it with force=True (--force)",
         zeroed=extent.zeroed,
         changed=extent.changed,
         catalogue=whole,
         cheaper=extent.cheaper,
+        reason=reason,
     )
 
 

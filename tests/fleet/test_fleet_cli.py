@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -21,8 +23,10 @@ from octopus_soap.jobs import Ledger
 from tests.fleet.fleet_stage import CANARY, FUNCTIONS, finished, merchants_csv, shops
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from octopus_soap.emulator import Emulator
 
 
 @pytest.fixture
@@ -92,6 +96,90 @@ def test_a_fleet_from_the_shell(tmp_path: Path, shell: Callable[..., str], monke
     assert "did you mean slots?" in shell("status", code=2)
     monkeypatch.setattr(sys, "argv", ["octopus-soap", "fleet", "status", "--help"])
     assert "Usage" in shell("status", "--help")
+
+
+SHRINKING = """
+from pathlib import Path
+
+def stock(merchant):
+    number = Path("stock").read_text()
+    return None if number == "nothing new" else [{"sku": f"SKU-{index}", "stock": int(number)} for index in range(3)]
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path, shell: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
+    """A fleet of one merchant, "the shop", whose source is the file stock, and which has pushed 7."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "shrinking", raising=False)
+    monkeypatch.setenv("OCTOPUS_FLEET_KEYS", new_key())
+    (tmp_path / "shrinking.py").write_text(SHRINKING)
+    (tmp_path / "fleet.toml").write_text('ledger = "shops.db"\nmodule = "shrinking"\n')
+    (tmp_path / "stock").write_text("7")
+    with shops(1, orders=0) as service:
+        given = service.settings("shop-000")
+        words = [
+            word
+            for name in ("endpoint", "merchantname", "authtoken", "accessid")
+            for word in (f"--{name}", given[name])
+        ]
+        shell("add", "the shop", *words, "--push", "1h")
+        shell("run-now", "the shop")
+        shell("run", "--once")
+        yield service
+
+
+def stock_of(service: Emulator) -> set[str]:
+    return {item["Stock"] for item in service.store.items(merchant="shop-000").values()}
+
+
+def test_a_push_that_the_guard_refuses_names_the_lines_that_show_it_and_let_it_pass(
+    tmp_path: Path, shell: Callable[..., str], shop: Emulator
+) -> None:
+    (tmp_path / "stock").write_text("0")
+    shell("run-now", "the shop")
+    shell("run", "--once")
+    (job,) = json.loads(shell("status", "-o", "json", code=None))["jobs"]
+    assert (job["outcome"], job["failures"], stock_of(shop)) == ("failed", 1, {"7"})
+    assert "3 (100%) would become 0" in job["message"]
+    found = re.search(
+        r"octopus-soap fleet (push [^.]* --dry-run)\. .*octopus-soap fleet (push [^.]* --force)\.", job["message"]
+    )
+    assert found is not None
+    dry = shlex.split(found[1])
+    shown = shell(*dry, code=2)
+    assert "stock=7" in shown
+    assert "stock=0" in shown
+    assert "3 (100%) would become 0" in shown
+    shell(*dry[:-1], code=2)
+    assert stock_of(shop) == {"7"}
+    assert "acknowledged 3" in shell(*shlex.split(found[2]))
+    assert stock_of(shop) == {"0"}
+    (job,) = json.loads(shell("status", "-o", "json", code=None))["jobs"]
+    assert (job["outcome"], job["failures"], job["message"]) == ("ok", 0, "pushed by hand, with --force")
+    assert [run["outcome"] for run in json.loads(shell("show", "the shop"))["runs"]] == ["ok", "failed", "ok"]
+
+
+def test_a_push_by_hand_is_refused_where_a_run_would_be(
+    tmp_path: Path, shell: Callable[..., str], shop: Emulator
+) -> None:
+    (tmp_path / "stock").write_text("nothing new")
+    assert "nothing to do" in shell("push", "the shop")
+    assert "nothing to do" in shell("push", "the shop", "--dry-run")
+    (tmp_path / "stock").write_text("canary-broken")
+    raised = shell("push", "the shop", code=2)
+    assert "ValueError in the stock source" in raised
+    assert "canary-broken" not in raised
+    (tmp_path / "stock").write_text("7")
+    with Ledger(tmp_path / "shops.db", channel="the shop") as ledger, ledger.run_lock("push"):
+        assert "another run of push" in shell("push", "the shop", code=3)
+    shell("pause", "the shop", "--reason", "stocktaking")
+    assert "paused: stocktaking; first: octopus-soap fleet resume 'the shop'" in shell("push", "the shop", code=2)
+    assert "dry run" in shell("push", "the shop", "--dry-run")
+    assert "no merchant 'no shop'" in shell("push", "no shop", code=2)
+    (tmp_path / "shrinking.py").write_text("def orders(merchant, order, delivery): ...\n")
+    sys.modules.pop("shrinking")
+    assert "no stock source" in shell("push", "the shop", code=2)
 
 
 def test_metrics_and_health_have_no_series_per_merchant(tmp_path: Path, shell: Callable[..., str]) -> None:
