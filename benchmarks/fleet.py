@@ -1,12 +1,13 @@
 """A fleet under traffic, kills, bad neighbours, outages and overload: what must hold, and what was measured.
 
-    python -m benchmarks.fleet                          # everything, most of an hour
-    python -m benchmarks.fleet traffic --seconds 600    # or kills, neighbours, outages, overload, tick, embedded
+    python -m benchmarks.fleet --page                   # everything, half an hour; puts it into docs/fleet-sizing.md
+    python -m benchmarks.fleet traffic --seconds 600    # or costs, tick, kills, neighbours, outages, overload, embedded
     python -m benchmarks.fleet kills --kills 50
 
 The emulator and the new orders are in this process; ticker and workers are processes of their own, on the PostgreSQL of
-`OCTOPUS_TEST_POSTGRES` and the RabbitMQ of `OCTOPUS_TEST_BROKER` (and Redis, for its outage). Each scenario has a
-schema and queues of its own and removes them. Outages are cuts of a proxy, which only they have: the servers run on.
+`OCTOPUS_TEST_POSTGRES` and the RabbitMQ of `OCTOPUS_TEST_BROKER`. Each scenario has a schema and queues of its own and
+removes them. Outages are cuts of a proxy, which only they have: the servers run on. Only Redis is a server of the
+scenario's own, which is killed, loses what it holds, and is started again.
 
 A run is late by what passed between its turn and its start. The turns are computed from the history (`next_time`), not
 taken from what the fleet says of itself.
@@ -15,15 +16,18 @@ taken from what the fleet says of itself.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
+import shutil
+import signal
+import socket
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -32,7 +36,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import func, insert, select
 
-from benchmarks import machine
+from benchmarks import fleet_page, machine
+from benchmarks.fleet_costs import costs
+from benchmarks.fleet_page import Row
 from octopus_soap.emulator import Emulator, Merchant
 from octopus_soap.fleet import Fleet
 from octopus_soap.fleet.registry import next_time
@@ -42,15 +48,18 @@ from octopus_soap.fleet.vault import Vault, new_key
 from octopus_soap.jobs import Ledger
 from octopus_soap.jobs.tables import RUN_LOCK
 from octopus_soap.testing import Hang, Latency
-from tests.fleet.crew import BROKER, REDIS, Crew
+from tests.fleet.crew import BROKER, Crew
 from tests.fleet.proxy import Proxy
 from tests.jobs.databases import fresh_postgres
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable, Iterator
 
 SKUS = 20
+_KILL_EVERY = 6.0
+"""Seconds from one kill to the next: more than a process takes to start."""
+_NEIGHBOURS_SECONDS = 240.0
+"""Enough for a refused merchant's third call, after pauses of 40 and 80 seconds."""
 FUNCTIONS = """
 from pathlib import Path
 
@@ -64,16 +73,6 @@ def orders(merchant, order, delivery):
     with (HERE / "journal").open("a") as file:
         file.write(f"{merchant.name} {delivery.key} {delivery.redelivered}\\n")
 """
-
-
-@dataclass
-class Row:
-    """One line of the table."""
-
-    test: str
-    must: str
-    now: str
-    holds: bool
 
 
 @dataclass
@@ -114,7 +113,7 @@ class Stage:
         variables = {"OCTOPUS_FLEET": place}
         if self.options.get("cuts"):  # only then: what a proxy of this process passes on takes a quarter of a core
             self.database = enter(Proxy(place, 5432))
-            self.broker = enter(Proxy(broker, 6379 if "broker" in self.options else 5672))
+            self.broker = enter(Proxy(broker, 5672))
             variables, broker = {"OCTOPUS_FLEET": self.database.url}, self.broker.url
         (self.folder / "fleet_functions.py").write_text(FUNCTIONS)
         (self.folder / "journal").touch()
@@ -255,13 +254,11 @@ def kills(given: argparse.Namespace) -> Iterator[Row]:
         draw, holding = random.Random(2), 0
         time.sleep(10)
         for number in range(given.kills):
-            time.sleep(max(1.0, given.seconds / given.kills - 1))
+            time.sleep(_KILL_EVERY)
             victim = draw.randrange(3)
             if number % 2:
                 victim = draw.randrange(1, 3)
-                holds = _holds_a_lock(stage.ledger, processes[victim].pid)
-                stage.wait(holds, 10)
-                holding += holds()
+                holding += _caught(stage, processes[victim])
             stage.crew.kill(processes[victim])
             processes[victim] = stage.crew.start(*words[victim])
         wrong, late = stage.settle(), stage.late()
@@ -273,13 +270,18 @@ def kills(given: argparse.Namespace) -> Iterator[Row]:
         yield Row(f"{given.kills} SIGKILLs", must, now, not wrong and not late.overlapping and max(late.done) < 45)
 
 
-def _holds_a_lock(ledger: Ledger, pid: int) -> Callable[[], bool]:
-    def holds() -> bool:
-        with ledger.reading() as connection:
-            tokens = connection.execute(select(RUN_LOCK.c.leased_by).where(RUN_LOCK.c.leased_by.is_not(None))).scalars()
-            return any(f"/{pid}." in token for token in tokens)
-
-    return holds
+def _caught(stage: Stage, process: subprocess.Popen[bytes], seconds: float = 10) -> bool:
+    """Stop a process at a moment when it holds the lock of a run, and return True; False if no moment was found."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        process.send_signal(signal.SIGSTOP)  # what it holds now, it holds until it is killed
+        with stage.ledger.reading() as connection:
+            held = select(RUN_LOCK.c.leased_by).where(RUN_LOCK.c.leased_by.is_not(None))
+            if any(f"/{process.pid}." in token for token in connection.execute(held).scalars()):
+                return True
+        process.send_signal(signal.SIGCONT)
+        time.sleep(0.05)
+    return False
 
 
 def neighbours(given: argparse.Namespace) -> Iterator[Row]:
@@ -291,7 +293,7 @@ def neighbours(given: argparse.Namespace) -> Iterator[Row]:
             stage.bad.script.on("*", merchant=name).do(Hang())
         _staff(stage)
         stage.traffic()
-        time.sleep(given.seconds)
+        time.sleep(min(given.seconds, _NEIGHBOURS_SECONDS))
         wrong, late = stage.settle(), stage.late()
         calls = [stage.count(RUN.c.name == name, RUN.c.outcome == "refused") for name in refused]
         now = f"{late}; {wrong or 'nothing lost'}; at most {max(calls)} refusals of a merchant"
@@ -310,26 +312,64 @@ def outages(given: argparse.Namespace) -> Iterator[Row]:
         for name, seconds in cuts:
             took = _cut(stage, stage.database if name == "PostgreSQL" else stage.broker, seconds)
             yield Row(f"{name} away {seconds} s", must, f"10 runs ended well {took:.1f} s after it was back", took < 10)
-            time.sleep(15)
+            time.sleep(5)
         wrong = stage.settle()
         yield Row("after all of them", "nothing lost or doubled", wrong or "nothing lost or doubled", not wrong)
-    with Stage(given, cuts=True, broker=REDIS) as stage:
+    with _Redis() as redis, Stage(given, broker=redis.url) as stage:
         stage.crew.start("tick")
         for _ in range(2):
             stage.crew.keep("worker")
         stage.traffic()
         time.sleep(20)
-        took = _cut(stage, stage.broker, 5)
-        wrong = stage.settle()
-        yield Row(
-            "Redis away 5 s", must, f"{took:.1f} s; {wrong or 'nothing lost or doubled'}", took < 10 and not wrong
-        )
+        redis.kill()
+        time.sleep(5)
+        redis.start()
+        took = _working(stage)
+        wrong = stage.settle(240)  # what waited in it is handed over again after two minutes
+        now = f"10 runs ended well {took:.1f} s after it was back; {wrong or 'nothing lost or doubled'}"
+        yield Row("Redis killed, and started again without its data after 5 s", must, now, took < 10 and not wrong)
+
+
+class _Redis:
+    """A Redis of its own that keeps nothing on the disk."""
+
+    def __init__(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+
+    def start(self) -> None:
+        program = shutil.which("redis-server") or sys.exit("no redis-server is installed")
+        words = ["--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        self._process = subprocess.Popen([program, *words], stdout=subprocess.DEVNULL, cwd=tempfile.gettempdir())
+        until = time.monotonic() + 10
+        while time.monotonic() < until:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self._port), 1):
+                return
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.kill()
 
 
 def _cut(stage: Stage, part: Proxy, seconds: float) -> float:
     part.cut()
     time.sleep(seconds)
     part.restore()
+    return _working(stage)
+
+
+def _working(stage: Stage) -> float:
+    """Wait until ten runs that began from now on have ended well, and return how long that took."""
     began = datetime.now(UTC)
 
     def working() -> bool:
@@ -388,7 +428,8 @@ def tick(given: argparse.Namespace) -> Iterator[Row]:
         handed = 0
         for _ in range(30):
             began = time.perf_counter()
-            found = schedule.take_due(slots, own=False)
+            found = schedule.take_due(slots)
+            schedule.note_handed_over(found)
             took.append((time.perf_counter() - began) * 1000)
             handed += len(found)
             for one in found[::2]:
@@ -408,7 +449,7 @@ def embedded(given: argparse.Namespace) -> Iterator[Row]:
         stage.traffic()
         time.sleep(10)
         for _ in range(number):
-            time.sleep(max(1.0, given.seconds / 2 / number - 1))
+            time.sleep(_KILL_EVERY)
             stage.crew.kill(process)
             process = stage.crew.start("run")
         wrong, late = stage.settle(), stage.late()
@@ -416,7 +457,8 @@ def embedded(given: argparse.Namespace) -> Iterator[Row]:
         yield Row("the embedded engine, its process killed", "nothing lost or doubled", now, not wrong)
 
 
-SCENARIOS = {
+SCENARIOS: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {
+    "costs": lambda _: costs(),
     "tick": tick,
     "traffic": traffic,
     "kills": kills,
@@ -435,25 +477,24 @@ def main() -> int:
     parser.add_argument("--every", type=float, default=20)
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--json", type=Path, help="write the rows there, too")
+    parser.add_argument("--page", action="store_true", help="put the rows into docs/fleet-sizing.md, too")
     given = parser.parse_args()
     if unknown := set(given.scenarios) - set(SCENARIOS):
         parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(SCENARIOS)}")
-    rows: list[Row] = []
-    conditions = ", ".join(f"{name} {value}" for name, value in machine.describe().items() if name in KEPT)
+    rows: dict[str, list[Row]] = {}
+    found = machine.describe()
+    conditions = ", ".join(f"{name} {found[name]}" for name in ("processor", "cores", "system", "python"))
     print(f"load before: {os.getloadavg()[0]:.1f}; {conditions}")
     print("| test | must | now | |\n|---|---|---|---|", flush=True)
     for name in given.scenarios or SCENARIOS:
         for row in SCENARIOS[name](given):
-            rows.append(row)
+            rows.setdefault(name, []).append(row)
             print(f"| {row.test} | {row.must} | {row.now} | {'holds' if row.holds else 'MISSED'} |", flush=True)
     print(f"load after: {os.getloadavg()[0]:.1f}")
-    if given.json:
-        given.json.write_text(json.dumps([vars(row) for row in rows], indent=1))
-    return 0 if all(row.holds for row in rows) else 1
+    if given.page:
+        fleet_page.keep(rows, conditions)
+    return 0 if all(row.holds for some in rows.values() for row in some) else 1
 
-
-KEPT = ("processor", "cores", "system", "python")
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -131,7 +131,7 @@ class Fleet:
             LedgerError: the database is away.
         """
         handed = 0
-        due = self.schedule.take_due(self.engine.slots, own=self.engine.own)
+        due = self.schedule.take_due(self.engine.slots)
         for run in due:
             try:
                 self.engine.submit(run)
@@ -141,6 +141,8 @@ class Fleet:
                     self.schedule.give_back(left)
                 break
             handed += 1
+        if not self.engine.own:
+            self.schedule.note_handed_over(due[:handed])
         return handed
 
     def run(self, *, stop: threading.Event, once: bool = False, grace_seconds: float = 30.0) -> None:

@@ -9,6 +9,8 @@ Invariants:
 * After an outage one run of a job is due, not all those that were missed.
 * A run that was handed over and never ended is due again: at once if its process on this machine exited, when the run
   lock ran out if it was on another, and after `lost_seconds` if the engine lost it before it started.
+* A run that a ticker took and did not hand over before it died is due again: at once if it was on this machine, and
+  after `lost_seconds` if it was on another.
 * A job that fails waits `every` x 2^failures, at most an hour, and never less than the service asked for.
 * Credentials that are refused three times in a row, over all jobs of the merchant, end its runs until `resume`. After
   the first refusal its jobs run one at a time, so that there is no fourth.
@@ -31,7 +33,7 @@ from octopus_soap.fleet.tables import MERCHANT, RUN, SCHEDULE, TICKER
 from octopus_soap.jobs.tables import RUN_LOCK, Moment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -52,6 +54,11 @@ HISTORY, HISTORY_OF_GOOD = timedelta(days=7), timedelta(days=1)
 _ONE_AT_A_TIME_SECONDS = 5
 _MESSAGE = 400
 _DONE = frozenset({"ok", "held"})
+
+# Statements of every run, built once.
+_MINE = and_(SCHEDULE.c.name == bindparam("whose"), SCHEDULE.c.job == bindparam("which"))
+_CHANGED = update(SCHEDULE).where(_MINE)
+"""Writes the columns that are given with `whose` and `which`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +105,13 @@ class Schedule:
     def __init__(self, ledger: Ledger, *, lost_seconds: float = 120.0) -> None:
         self._ledger, self._lost = ledger, timedelta(seconds=lost_seconds)
 
-    def take_due(self, slots: Mapping[str, int], *, own: bool) -> list[Due]:
-        """Mark the runs that are due as handed over, and return them, longest due first.
+    def take_due(self, slots: Mapping[str, int]) -> list[Due]:
+        """Mark the runs that are due as this process's to hand over, and return them, longest due first.
+
+        They are due again if the process ends before `note_handed_over`.
 
         Args:
             slots: how many runs of each queue the engine can run at once.
-            own: the engine is in this process: what waits in it is lost when the process ends.
         """
         with self._ledger.transaction() as connection:
             now = self._ledger.now(connection)
@@ -114,12 +122,19 @@ class Schedule:
             for queue, most in room.items():
                 if most > 0:
                     due += self._select(connection, queue, most, now)
-            worker = self._ledger.worker if own else None
             if due:
-                mine = and_(SCHEDULE.c.name == bindparam("whose"), SCHEDULE.c.job == bindparam("which"))
-                taken = update(SCHEDULE).where(mine).values(enqueued_at=now, enqueued_by=worker, started_at=None)
-                connection.execute(taken, [{"whose": run.name, "which": run.job} for run in due])
+                taken = {"enqueued_at": now, "enqueued_by": self._ledger.worker, "started_at": None}
+                connection.execute(_CHANGED, [{"whose": run.name, "which": run.job, **taken} for run in due])
         return due
+
+    def note_handed_over(self, due: Sequence[Due]) -> None:
+        """Note that runs wait outside of this process, and are not lost with it."""
+        if not due:
+            return
+        with self._ledger.transaction() as connection:
+            mine = and_(SCHEDULE.c.enqueued_by == self._ledger.worker, SCHEDULE.c.started_at.is_(None))
+            rows = [{"whose": run.name, "which": run.job, "enqueued_by": None} for run in due]
+            connection.execute(_CHANGED.where(mine), rows)
 
     def _select(self, connection: Connection, queue: str, most: int, now: datetime) -> list[Due]:
         mine = SCHEDULE.c.slow == 1 if queue == SLOW else and_(SCHEDULE.c.slow == 0, SCHEDULE.c.job == queue)

@@ -40,7 +40,7 @@ def test_totals_and_the_worst_by_rank_and_no_series_per_merchant(
     desk.registry.pause("munich")
     assert collected(reader)["tick_age"] == {"": -1.0}
     desk.later(300)
-    desk.schedule.take_due({}, own=False)
+    desk.schedule.take_due({})
     found = collected(reader)
     assert found["merchants"] == {"active": 2, "paused": 1, "refused": 0}
     assert (found["late_jobs"], found["alarms"], found["tick_age"]) == ({"": 2}, {"": 2}, {"": 0})

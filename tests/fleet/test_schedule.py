@@ -46,8 +46,8 @@ class Desk:
     def later(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
 
-    def take(self, *, own: bool = False) -> list[Due]:
-        return self.schedule.take_due(SLOTS, own=own)
+    def take(self) -> list[Due]:
+        return self.schedule.take_due(SLOTS)
 
     def run(self, due: Due, ended: Ended, seconds: float = 1) -> None:
         started = self.schedule.start(due.name, due.job)
@@ -74,7 +74,7 @@ def test_a_run_is_handed_over_once_however_many_look(desk: Desk) -> None:
     desk.add("a")
     desk.later(61)
     assert desk.take() == [Due("a", "push", "push")]
-    assert Schedule(desk.ledger).take_due(SLOTS, own=False) == []
+    assert Schedule(desk.ledger).take_due(SLOTS) == []
 
 
 def test_longest_due_first_and_no_more_than_four_times_the_slots_wait(desk: Desk) -> None:
@@ -195,6 +195,27 @@ def test_a_run_the_engine_lost_before_it_started_is_due_again(desk: Desk) -> Non
     assert len(desk.take()) == 1
 
 
+def test_what_a_ticker_took_and_had_not_handed_over_when_it_died_is_due_at_once(desk: Desk) -> None:
+    desk.add("a")
+    desk.add("b")
+    desk.later(61)
+    taken = desk.take()
+    assert len(taken) == 2
+    assert desk.schedule.start("b", "push") is not None, "a worker is quicker than the ticker's note"
+    desk.schedule.note_handed_over([due for due in taken if due.name == "b"])
+    others, _, process = desk.ledger.worker.rpartition("/")
+    number, _, began = process.partition(".")
+    dead = f"{others}/{number}.{int(began) - 100}"  # the number was of another process before
+    with desk.ledger.transaction() as connection:
+        gone = text("UPDATE fleet_schedule SET enqueued_by = :dead WHERE name = 'a'")
+        connection.execute(gone, {"dead": dead})
+    assert desk.take() == [Due("a", "push", "push")]
+    desk.schedule.note_handed_over([Due("a", "push", "push")])
+    with desk.ledger.reading() as connection:
+        rows = connection.execute(text("SELECT name, enqueued_by FROM fleet_schedule ORDER BY name")).all()
+    assert [tuple(row) for row in rows] == [("a", None), ("b", desk.ledger.worker)]
+
+
 def test_a_run_whose_process_died_is_due_again_when_its_lock_is_free(desk: Desk) -> None:
     desk.add("a")
     desk.later(61)
@@ -237,7 +258,7 @@ def test_the_late_record_of_a_run_taken_for_lost_leaves_the_second_one_under_way
     desk.take()
     first = desk.schedule.start("a", "push")
     desk.later(31)
-    assert desk.schedule.take_due({}, own=False) == [], "found lost"
+    assert desk.schedule.take_due({}) == [], "found lost"
     assert len(desk.take()) == 1
     second = desk.schedule.start("a", "push")
     assert first is not None
