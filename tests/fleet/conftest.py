@@ -1,3 +1,3 @@
 """Fixtures of the fleet's tests: on SQLite and on PostgreSQL."""
 
-from tests.jobs.conftest import database, place  # noqa: F401 - fixtures
+from tests.jobs.conftest import database, new_ledger, place, quick_hashes  # noqa: F401 - fixtures

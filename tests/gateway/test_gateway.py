@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-import schemathesis
 from gateway_stage import running
 from hypothesis import HealthCheck, given, settings
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from octopus_soap.errors import ConfigError, OctopusError
 from octopus_soap.gateway import create_app
@@ -20,8 +17,11 @@ from octopus_soap.gateway.problems import KINDS
 from octopus_soap.gateway.routes import arguments_of, as_json
 from octopus_soap.operations import OPERATIONS
 from octopus_soap.testing import Fault, Reset, Status, make_order
+from tests.every import every
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from octopus_soap.emulator import Emulator
 
 KEY = "k" * 24
@@ -220,7 +220,14 @@ def test_metrics_count_and_name_no_sku(http: requests.Session, gateway: str) -> 
     assert "ghost-sku" not in text
 
 
-@pytest.mark.parametrize(
+@pytest.fixture
+def guarded(service: Emulator) -> Iterator[str]:
+    """A gateway with a key."""
+    with running(service, api_key=KEY) as address:
+        yield address
+
+
+@every(
     ("headers", "status"),
     [
         ({}, 401),
@@ -232,12 +239,11 @@ def test_metrics_count_and_name_no_sku(http: requests.Session, gateway: str) -> 
     ],
 )
 def test_with_a_key_every_request_needs_it(
-    service: Emulator, http: requests.Session, headers: dict[str, str], status: int
+    guarded: str, http: requests.Session, headers: dict[str, str], status: int
 ) -> None:
-    with running(service, api_key=KEY) as gateway:
-        for path in ("/items/S-1/exists", "/openapi.json", "/metrics"):
-            assert http.get(f"{gateway}{path}", headers=headers, timeout=30).status_code == status, path
-        assert http.get(f"{gateway}/health/live", timeout=30).status_code == 200
+    for path in ("/items/S-1/exists", "/openapi.json", "/metrics"):
+        assert http.get(f"{guarded}{path}", headers=headers, timeout=30).status_code == status, path
+    assert http.get(f"{guarded}/health/live", timeout=30).status_code == 200
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8766", "127.0.0.1.evil.example", ""])
@@ -277,6 +283,10 @@ def test_no_answer_holds_a_secret(service: Emulator, http: requests.Session, gat
 @pytest.mark.long
 def test_a_fuzzer_finds_no_answer_that_the_openapi_document_does_not_describe(service: Emulator, gateway: str) -> None:
     """Schemathesis makes requests from the document and holds every answer to it: status, type, schema, no crash."""
+    import schemathesis
+    from schemathesis.checks import not_a_server_error
+    from schemathesis.specs.openapi.checks import positive_data_acceptance
+
     del service
     operations = [found.ok() for found in schemathesis.openapi.from_url(f"{gateway}/openapi.json").get_all_operations()]
     assert len(operations) == 25

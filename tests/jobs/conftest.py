@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from octopus_soap.jobs import Ledger
-from tests.jobs.databases import KINDS, fresh, why_no_postgres
+from tests.jobs.databases import KINDS, fresh, new_sqlite_ledger, quick_hash, why_no_postgres
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,10 +22,22 @@ def database(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
+@pytest.fixture(autouse=True)
+def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ledgers compare accounts by a quick hash; the tests of the ledger itself, and other folders, by the real one."""
+    monkeypatch.setattr("octopus_soap.jobs.ledger._hashed", quick_hash)
+
+
 @pytest.fixture
-def place(database: str, tmp_path: Path) -> Iterator[str]:
+def new_ledger() -> bytes:
+    """What the file of an empty ledger holds; the tests of the ledger itself let it make its tables."""
+    return new_sqlite_ledger()
+
+
+@pytest.fixture
+def place(database: str, tmp_path: Path, new_ledger: bytes) -> Iterator[str]:
     """Where an empty ledger can be opened."""
-    with fresh(database, tmp_path) as found:
+    with fresh(database, tmp_path, new_ledger) as found:
         yield found
 
 

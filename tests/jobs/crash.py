@@ -21,7 +21,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tests.jobs.databases import KINDS, fresh, why_no_postgres
+from octopus_soap.jobs import ledger
+from tests.jobs.databases import KINDS, fresh, new_sqlite_ledger, quick_hash, why_no_postgres
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -174,7 +175,7 @@ def survive(
 @contextmanager
 def _beginning(subject: Subject, service: Emulator, database: str, folder: Path) -> Iterator[str]:
     service.reset()
-    with fresh(database, folder) as ledger:
+    with fresh(database, folder, new_sqlite_ledger()) as ledger:
         subject.prepare(service, ledger)
         yield ledger
 
@@ -215,6 +216,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--subject", nargs="+", default=SUBJECTS, metavar="MODULE:NAME")
     given = parser.parse_args()
+    ledger._hashed = quick_hash  # as in the host, and in the tests
     if "postgresql" in given.database and (why := why_no_postgres()):
         parser.error(why)
     # A killed process loses nothing that it gave to the system, so a disk in memory tells as much, and sooner.

@@ -17,6 +17,8 @@ from typing import Any
 
 from octopus_soap import OctopusClient, OctopusSettings
 from octopus_soap.jobs import Ledger
+from octopus_soap.jobs import ledger as ledger_module
+from tests.jobs.databases import quick_hash
 
 
 def main() -> None:
@@ -29,6 +31,7 @@ def main() -> None:
 
 
 def _warm() -> None:
+    ledger_module._hashed = quick_hash  # as in the tests, and in what `crash` prepares and looks at
     # What a client and a ledger load lazily is loaded here, once for all forks.
     for job in ("push", "orders", "order_files", "changes"):
         import_module(f"octopus_soap.jobs.{job}")

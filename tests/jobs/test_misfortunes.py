@@ -23,7 +23,7 @@ from octopus_soap.jobs import ChangeFeed, Ledger, OrderInbox, StockPush, every, 
 from octopus_soap.jobs.leases import has_exited, this_worker
 from octopus_soap.jobs.reports import Report
 from octopus_soap.jobs.tables import ORDER_CURSORS, RUN_LOCK, STOCK_ITEM
-from tests.jobs.databases import KINDS, why_no_postgres
+from tests.jobs.databases import both, one_database  # noqa: F401 - a fixture
 from tests.jobs.shops import Clock, confirmed, sell, states
 
 if TYPE_CHECKING:
@@ -32,18 +32,7 @@ if TYPE_CHECKING:
     from octopus_soap import OctopusClient
     from octopus_soap.emulator import Emulator
 
-both = pytest.mark.parametrize("database", KINDS, indirect=True)
-"""Run on PostgreSQL too: for what the two databases do differently."""
 on_postgres = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-
-
-@pytest.fixture
-def database(request: pytest.FixtureRequest) -> str:
-    """SQLite, unless the test asks otherwise."""
-    kind: str = getattr(request, "param", "sqlite")
-    if kind == "postgresql" and (why := why_no_postgres()):
-        pytest.skip(why)
-    return kind
 
 
 @dataclass(frozen=True)

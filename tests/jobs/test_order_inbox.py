@@ -16,7 +16,7 @@ from octopus_soap.jobs import ChangeFeed, OrderInbox
 from octopus_soap.jobs.tables import ORDER_CURSORS, ORDERS
 from tests.conftest import SECRETS
 from tests.inside import execute
-from tests.jobs.databases import KINDS, why_no_postgres
+from tests.jobs.databases import both, one_database  # noqa: F401 - a fixture
 from tests.jobs.shops import START, BreaksOff, Clock, Garbled, book, bookings, confirmed, open_books, sell, states
 
 if TYPE_CHECKING:
@@ -26,19 +26,6 @@ if TYPE_CHECKING:
     from octopus_soap.emulator import Emulator
     from octopus_soap.jobs import Ledger, OrderDelivery
     from octopus_soap.models import OrderResponseItem
-
-
-both = pytest.mark.parametrize("database", KINDS, indirect=True)
-"""Run on PostgreSQL too: for what the two databases do differently."""
-
-
-@pytest.fixture
-def database(request: pytest.FixtureRequest) -> str:
-    """SQLite, unless the test is for `both`."""
-    kind: str = getattr(request, "param", "sqlite")
-    if kind == "postgresql" and (why := why_no_postgres()):
-        pytest.skip(why)
-    return kind
 
 
 class Handled:
@@ -256,7 +243,7 @@ def test_orders_before_since_are_left_alone(service: Emulator, client: OctopusCl
 def test_replies_that_are_too_big_are_asked_for_in_smaller_windows(
     service: Emulator, client: OctopusClient, ledger: Ledger
 ) -> None:
-    sold = [sell(service, number, at=START + timedelta(minutes=17 * number)) for number in range(120)]
+    sold = [sell(service, number, at=START + timedelta(minutes=17 * number)) for number in range(60)]
     service.script.on("GetOrderList").do(BreaksOff(most=30_000))
     handled = Handled()
     report = OrderInbox(client, ledger, since=START - timedelta(days=3)).run(handled)

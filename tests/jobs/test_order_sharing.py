@@ -8,7 +8,7 @@ import pytest
 
 from octopus_soap.emulator import faults
 from octopus_soap.jobs import ChangeFeed, OrderInbox
-from tests.jobs.databases import KINDS, why_no_postgres
+from tests.jobs.databases import both, one_database  # noqa: F401 - a fixture
 from tests.jobs.order_crowd import share
 from tests.jobs.shops import Clock, book, bookings, confirmed, open_books, sell
 
@@ -20,17 +20,8 @@ if TYPE_CHECKING:
     from octopus_soap.jobs import Change, Ledger
 
 
-@pytest.fixture
-def database(request: pytest.FixtureRequest) -> str:
-    """SQLite, unless the test asks for both."""
-    kind: str = getattr(request, "param", "sqlite")
-    if kind == "postgresql" and (why := why_no_postgres()):
-        pytest.skip(why)
-    return kind
-
-
 @pytest.mark.long
-@pytest.mark.parametrize("database", KINDS, indirect=True)
+@both
 def test_three_processes_share_the_orders_and_two_are_killed(service: Emulator, place: str) -> None:
     crowd = share(service, place, orders=60, processes=3, kill_after={1: 15, 0: 30})
     assert sorted(crowd.killed) == [0, 1]
@@ -56,11 +47,11 @@ def test_with_every_fifth_call_failing_orders_end_as_if_undisturbed(
     clock = Clock()
     ledger = make_ledger(clock=clock)
     open_books(ledger)
-    sold = [sell(service, number, stores=("S1", "S2") if number % 9 == 0 else ()) for number in range(60)]
+    sold = [sell(service, number, stores=("S1", "S2") if number % 9 == 0 else ()) for number in range(40)]
     client.get_order_list()  # credentials are proven: a fault is not taken for a refusal
     fail_every_fifth(service)
     inbox = OrderInbox(client, ledger, transactional=True)
-    for _ in range(8):
+    for _ in range(6):
         inbox.run(book)
         clock.forward(hours=7)
     service.script.clear()
@@ -77,12 +68,12 @@ def test_with_every_fifth_call_failing_changes_end_as_if_undisturbed(
     def keep(change: Change) -> None:
         copies[change.sku] = None if change.item is None else change.item.stock
 
-    stock = {f"S{number:02}": str(number) for number in range(60)}
+    stock = {f"S{number:02}": str(number) for number in range(40)}
     service.store.add_items([{"Sku": sku, "Stock": pieces} for sku, pieces in stock.items()], changed=True)
     client.get_item_tbl_list()
     fail_every_fifth(service)
     feed = ChangeFeed(client, make_ledger(clock=clock))
-    for _ in range(8):
+    for _ in range(6):
         feed.run(keep)
         clock.forward(hours=7)
     service.script.clear()

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from octopus_soap.emulator import faults
 from octopus_soap.jobs import Change, ChangeFeed, OrderDelivery, OrderInbox, inspection
 from octopus_soap.jobs.tables import ORDERS
-from tests.jobs.databases import KINDS, why_no_postgres
+from tests.jobs.databases import both, one_database  # noqa: F401 - a fixture
 from tests.jobs.shops import Clock, Garbled, book, bookings, confirmed, open_books, sell, states
 
 if TYPE_CHECKING:
@@ -23,19 +23,6 @@ if TYPE_CHECKING:
     from octopus_soap.emulator import Emulator
     from octopus_soap.jobs import Ledger
     from octopus_soap.models import OrderResponseItem
-
-
-both = pytest.mark.parametrize("database", KINDS, indirect=True)
-"""Run on PostgreSQL too: for what the two databases do differently."""
-
-
-@pytest.fixture
-def database(request: pytest.FixtureRequest) -> str:
-    """SQLite, unless the test is for `both`."""
-    kind: str = getattr(request, "param", "sqlite")
-    if kind == "postgresql" and (why := why_no_postgres()):
-        pytest.skip(why)
-    return kind
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ from octopus_soap.jobs.desired import (
 )
 from octopus_soap.jobs.tables import STOCK_ITEM, STOCK_PLAN
 from tests.contract.contract_variants import values_not_nillable, variant
-from tests.jobs.databases import KINDS, why_no_postgres
+from tests.jobs.databases import both, one_database  # noqa: F401 - a fixture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,19 +70,6 @@ def sent(service: Emulator, since: int = 0) -> list[str]:
 def rows(ledger: Ledger) -> dict[str, Any]:
     with ledger.reading() as connection:
         return {row.sku: row for row in connection.execute(select(STOCK_ITEM))}
-
-
-both = pytest.mark.parametrize("database", KINDS, indirect=True)
-"""Run on PostgreSQL too: for what the two databases do differently."""
-
-
-@pytest.fixture
-def database(request: pytest.FixtureRequest) -> str:
-    """SQLite, unless the test is for `both`."""
-    kind: str = getattr(request, "param", "sqlite")
-    if kind == "postgresql" and (why := why_no_postgres()):
-        pytest.skip(why)
-    return kind
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from sqlalchemy import func, select, update
 from octopus_soap import InvalidInputError, LedgerError
 from octopus_soap.jobs import Ledger, StockPush
 from octopus_soap.jobs.tables import RUN_LOCK, STOCK_ITEM, STOCK_PLAN, STOCK_READING
+from tests.jobs.databases import both, one_database  # noqa: F401 - a fixture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,30 +88,35 @@ def left(ledger: Ledger) -> list[int]:
         return [connection.execute(select(func.count()).select_from(table)).scalar_one() for table in tables]
 
 
+TEXTS = {
+    "plain": HEAD + "\n".join(ROWS),
+    "wrong rows": HEAD + "\n".join(["S01,1,x", *ROWS, "S29,3,1.50", "S00,8,0.50", ",1,1"]),
+    "case": HEAD + "\n".join([*ROWS, "s03,3,1.50", "s04,4,4.50"]),
+    "times": WITH_TIMES
+    + "\n".join(
+        [f"{row},2026-03-04T10:00:00Z" for row in ROWS]
+        + [f"{row},2026-03-04T{hour}:00:00Z" for row in ROWS[:9] for hour in ("09", "11")]
+        + ["S03,9,1,", "S04,4,1,2026-03-04T10:00:00Z", "S05,4,1,2036-03-04T10:00:00Z"]
+    ),
+}
+
+
 @pytest.mark.parametrize(
-    "text",
+    ("database", "name", "chunk"),
     [
-        pytest.param(HEAD + "\n".join(ROWS), id="plain"),
-        pytest.param(HEAD + "\n".join(["S01,1,x", *ROWS, "S29,3,1.50", "S00,8,0.50", ",1,1"]), id="wrong rows"),
-        pytest.param(HEAD + "\n".join([*ROWS, "s03,3,1.50", "s04,4,4.50"]), id="case"),
-        pytest.param(
-            WITH_TIMES
-            + "\n".join(
-                [f"{row},2026-03-04T10:00:00Z" for row in ROWS]
-                + [f"{row},2026-03-04T{hour}:00:00Z" for row in ROWS[:9] for hour in ("09", "11")]
-                + ["S03,9,1,", "S04,4,1,2026-03-04T10:00:00Z", "S05,4,1,2036-03-04T10:00:00Z"]
-            ),
-            id="times",
-        ),
+        *(("sqlite", name, chunk) for name in TEXTS for chunk in (1, 7)),
+        ("sqlite", "plain", 3),
+        ("postgresql", "wrong rows", 3),
+        ("postgresql", "times", 7),
     ],
+    indirect=["database"],
 )
-@pytest.mark.parametrize("chunk", [1, 3, 7])
 def test_the_end_is_that_of_a_run_that_was_not_killed(
     shop: Emulator, client: OctopusClient, make_ledger: Callable[..., Ledger], place: str, tmp_path: Path,
-    text: str, chunk: int,
+    name: str, chunk: int,
 ) -> None:  # fmt: skip
     file = tmp_path / "stock.csv"
-    file.write_text(text)
+    file.write_text(TEXTS[name])
     killed_at(place, client, file, chunk)
     calm, ledger = (make_ledger(channel=channel, clock=lambda: NOW) for channel in ("calm", "main"))
     expected = pushing(client, calm).run(file)
@@ -208,6 +214,7 @@ def test_what_is_no_file_leaves_nothing_of_how_far_it_was_read(
     assert pushing(client, ledger).run(states).counts["acknowledged"] == rows
 
 
+@both
 def test_a_run_that_lost_its_lock_writes_nothing_into_the_plan_of_another(
     shop: Emulator, client: OctopusClient, place: str, make_ledger: Callable[..., Ledger], stock: Path
 ) -> None:

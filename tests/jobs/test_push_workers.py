@@ -24,6 +24,11 @@ COUNT, BATCH = 2_000, 100
 
 
 @pytest.fixture
+def quick_hashes() -> None:
+    """None here: the workers compare accounts as in a shop."""
+
+
+@pytest.fixture
 def place(tmp_path: Path) -> Iterator[str]:
     """A ledger several machines could share."""
     if why := why_no_postgres():
