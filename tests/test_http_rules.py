@@ -56,7 +56,7 @@ def test_codings_on_top_of_each_other_and_unknown_ones_are_refused(coding: str) 
 
 @every("coding", ["gzip", "deflate"])
 def test_no_more_is_made_of_a_body_than_allowed(coding: str) -> None:
-    bomb = b"\0" * 50_000_000
+    bomb = b"\0" * 5_000_000
     packed = gzip.compress(bomb) if coding == "gzip" else zlib.compress(bomb)
     with pytest.raises(BodyTooLongError):
         inflated(coding, packed, len(packed), limit=1000)

@@ -90,22 +90,28 @@ def test_an_order_has_the_totals_of_its_lines():
     assert make_order(order_items=[]).total == 0
 
 
-def test_without_the_emulator_extra_the_fixture_says_what_to_install(pytester):
+@pytest.fixture
+def ours_alone(pytester, monkeypatch):
+    """Run pytest in a process of its own, with our plugin and no other."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    return lambda: pytester.runpytest_subprocess("-p", "octopus_soap.testing.fixtures")
+
+
+def test_without_the_emulator_extra_the_fixture_says_what_to_install(pytester, ours_alone):
     pytester.makeconftest("import sys; sys.modules['uvicorn'] = None")
     pytester.makepyfile("def test_it(octopus_emulator): pass")
-    result = pytester.runpytest_subprocess("-p", "no:xdist")
+    result = ours_alone()
     assert "pip install 'octopus-soap[emulator]'" in result.stdout.str() + result.stderr.str()
     assert result.ret != 0
 
 
-def test_a_pytest_run_that_uses_no_fixture_loads_neither_client_nor_emulator(pytester):
+def test_a_pytest_run_that_uses_no_fixture_loads_neither_client_nor_emulator(pytester, ours_alone):
     """Pytest looks at every name of a plugin, so a name that loads something on the way would load it always."""
     pytester.makepyfile(
         "import sys\ndef test_it():\n"
         "    assert not {'octopus_soap.client', 'octopus_soap.emulator', 'zeep', 'starlette'} & set(sys.modules)"
     )
-    plugin = ("-p", "octopus_soap.testing.fixtures", "-p", "no:octopus_soap", "-p", "no:xdist")
-    assert pytester.runpytest_subprocess(*plugin).ret == 0
+    assert ours_alone().ret == 0
 
 
 def test_recording_works_without_pytest():

@@ -8,6 +8,7 @@ others are left out. A test draws it again and compares.
 from __future__ import annotations
 
 import ast
+from functools import cache
 from graphlib import TopologicalSorter
 from itertools import pairwise
 from pathlib import Path
@@ -41,6 +42,8 @@ def arrows() -> dict[str, set[str]]:
 def _imported(tree: ast.AST) -> set[str]:
     parts: set[str] = set()
     for child in ast.iter_child_nodes(tree):
+        if isinstance(child, ast.expr):  # no import is within one
+            continue
         if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
             continue
         names: list[str] = []
@@ -68,6 +71,7 @@ def _part(name: str) -> str:
 def drawn(graph: dict[str, set[str]]) -> dict[str, set[str]]:
     """*graph* without the arrows that follow from others."""
 
+    @cache
     def beyond(part: str) -> set[str]:
         return set().union(*({target} | beyond(target) for target in graph.get(part, ())))
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,23 +23,26 @@ if TYPE_CHECKING:
 HOOK = Path(__file__).resolve().parents[2] / "docs" / "hooks" / "commands.py"
 
 
-def page() -> Any:
+@pytest.fixture(scope="module")
+def hook() -> Any:
+    """What writes the reference's page of commands; each help is made once for all tests."""
     spec = importlib.util.spec_from_file_location("commands_page", HOOK)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    of_words = cache(lambda *words: help_of(list(words)))
+    help_of, module.help_of = module.help_of, lambda words: of_words(*words)
     return module
 
 
 @pytest.fixture(scope="module")
-def helps() -> dict[str, str]:
+def helps(hook: Any) -> dict[str, str]:
     """The help of every command, by its words."""
-    return dict(_helps())
+    return dict(_helps(hook))
 
 
-def _helps() -> Iterator[tuple[str, str]]:
-    hook = page()
+def _helps(hook: Any) -> Iterator[tuple[str, str]]:
     for words in [
         [],
         ["call", "UploadItemList"],
@@ -54,6 +58,13 @@ def test_no_python_type_is_shown(helps: dict[str, str]) -> None:
     assert {words: types for words, types in shown.items() if types} == {}
 
 
+def test_the_reference_shows_every_commands_help(hook: Any) -> None:
+    page = hook.commands_page()
+    for name in SUB_COMMANDS:
+        assert f"\n## {name}\n" in page
+    assert page.count(" Usage: octopus-soap") == page.count("$ octopus-soap")
+
+
 def test_a_flag_shows_no_value(helps: dict[str, str]) -> None:
     for words, text in helps.items():
         for flag in ("--help", "--dry-run", "--force", "--debug"):
@@ -63,16 +74,13 @@ def test_a_flag_shows_no_value(helps: dict[str, str]) -> None:
 
 
 def test_python_m_is_the_command() -> None:
-    for words in (["--version"], ["items", "get", "--help"]):
-        ways = (["-m", "octopus_soap"], ["-c", "from octopus_soap.cli import main; main()"])
-        done = [
-            subprocess.run(
-                [sys.executable, *way, *words], capture_output=True, text=True, timeout=60, check=True
-            ).stdout
-            for way in ways
-        ]
-        assert done[0] == done[1]
-    assert done[0].strip().startswith("Usage: octopus-soap items get")
+    for words, first in (
+        (["--version"], f"octopus-soap {__version__}"),
+        (["items", "get", "--help"], "Usage: octopus-soap"),
+    ):
+        command = [sys.executable, "-m", "octopus_soap", *words]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        assert done.stdout.strip().startswith(first)
 
 
 def test_the_version_is_answered_without_typer() -> None:
@@ -85,7 +93,7 @@ def test_the_version_is_answered_without_typer() -> None:
     assert done.stdout == f"octopus-soap {__version__}\n[]\n"
 
 
-def test_the_manual_page_has_every_command_once_and_man_reads_it_without_a_warning(tmp_path: Path) -> None:
+def test_the_manual_page_has_every_command_once_and_man_reads_it_without_a_warning(hook: Any, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "octopus_soap", "man"], capture_output=True, text=True, timeout=60, check=True
     )
@@ -93,7 +101,6 @@ def test_the_manual_page_has_every_command_once_and_man_reads_it_without_a_warni
         line.removeprefix(".SS ").replace("\\-", "-") for line in done.stdout.splitlines() if line.startswith(".SS")
     ]
     assert len(heads) == len(set(heads))
-    hook = page()
     for name in SUB_COMMANDS:
         assert f"octopus-soap {name}" in heads
         for words in hook._words(name):  # noqa: SLF001 - the reference's own list of commands

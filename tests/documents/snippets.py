@@ -160,7 +160,8 @@ class Page:
 
     def _run_command(self, line: str, block: Block) -> None:
         line = re.sub(r"\s+#\s.*$", "", line)
-        if re.search(r"[|<>&;$]", line):
+        words = list(shlex.shlex(line, posix=True, punctuation_chars=True))
+        if "$" in line or any(set(word) <= set("|<>&;()") for word in words):  # outside of quotes
             done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60, check=False)
             code, said = done.returncode, done.stderr
         else:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
-import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -64,13 +65,16 @@ def test_the_layout_names_what_there_is(folder: str) -> None:
         assert real(folder) - there == set(), f"docs/architecture.md: the layout lacks these modules of {folder or '.'}"
 
 
-@pytest.fixture
-def diagram(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(str(ROOT / "docs" / "hooks"))
-    sys.modules.pop("diagram", None)
-    import diagram  # type: ignore[import-not-found] # found by the line above
-
-    return diagram
+@pytest.fixture(scope="module")
+def diagram() -> Any:
+    """The script that draws the picture; it reads the package, and draws it, once for all tests."""
+    spec = importlib.util.spec_from_file_location("diagram", ROOT / "docs" / "hooks" / "diagram.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module: Any = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.arrows, module.svg = cache(module.arrows), cache(module.svg)
+    return module
 
 
 def test_the_picture_is_drawn_from_the_imports_as_they_are(diagram: Any) -> None:

@@ -89,14 +89,6 @@ def test_every_error_an_operation_links_to_is_on_the_errors_page() -> None:
     assert linked <= {name.lower() for name in re.findall(r"^## (\w+)", reference.errors_page(), re.MULTILINE)}
 
 
-def test_every_command_shows_its_help() -> None:
-    commands = hook("commands")
-    page = commands.commands_page()
-    for name in commands.SUB_COMMANDS:
-        assert f"\n## {name}\n" in page
-    assert page.count(" Usage: octopus-soap") == page.count("$ octopus-soap")
-
-
 def test_a_docstring_is_taken_apart_whole() -> None:
     found = reference.parsed(
         "One.\n\nTwo\nlines.\n\nArgs:\n    a: first\n        goes on.\n    b: second.\n\nReturns:\n    It.\n\n"

@@ -74,6 +74,7 @@ def printed(shown: object, width: int = 120) -> str:
 
 def result_of(count: int, text: str = "Mug") -> BatchResult[InventoryItem]:
     outcomes = []
+    stores = [StoreStockInfo(store_id=f"S{n}", store_stock=n) for n in range(3)]
     for index in range(count):
         key = f"{index:05d}"
         if index % 100 == 98:
@@ -81,7 +82,6 @@ def result_of(count: int, text: str = "Mug") -> BatchResult[InventoryItem]:
         elif index % 100 == 99:
             outcomes.append(ItemOutcome(index, key, OutcomeStatus.REJECTED, message=f"no {text}", input=key))
         else:
-            stores = [StoreStockInfo(store_id=f"S{n}", store_stock=n) for n in range(3)]
             item = InventoryItem(sku=key, description=text, price="1.50", stock="3", store_stock_info_list=stores)
             outcomes.append(ItemOutcome(index, key, OutcomeStatus.OK, item, input=key))
     return BatchResult(outcomes, [CallInfo("GetItemList", 1, 200, elapsed=0.5, received_bytes=12345)])

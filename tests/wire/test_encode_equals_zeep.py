@@ -104,7 +104,7 @@ def canonical(message: bytes) -> str:
 
 
 @pytest.mark.parametrize("operation", sorted(OPERATIONS))
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(data=st.data())
 def test_the_envelope_equals_zeeps_own_message_and_is_valid_in_the_schemas_order(
     operation: str, data: st.DataObject
