@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,17 @@ def raw_server(handle: Callable[[socket.socket], None], receive_buffer: int | No
         yield server
     finally:
         server.close()
+
+
+def bomb_of(megabytes: int, wbits: int = 31) -> bytes:
+    """So many megabytes of blanks as gzip, or with *wbits* 15 as deflate, about a kilobyte each.
+
+    One megabyte is compressed, and repeated: after a full flush, what follows refers to nothing before it. The sum at the
+    end is wrong, which is too late for whoever unpacks everything.
+    """
+    packer, blanks = zlib.compressobj(9, zlib.DEFLATED, wbits), b" " * 1_000_000
+    first, again = (packer.compress(blanks) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
+    return first + again * (megabytes - 1) + packer.flush()
 
 
 def read_request(connection: socket.socket) -> bytes:

@@ -15,7 +15,7 @@ from octopus_soap.emulator import Emulator
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-CHILDREN, CALLS = 8, 12
+CHILDREN, CALLS = 4, 6
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system"),
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),

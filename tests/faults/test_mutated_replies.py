@@ -119,7 +119,7 @@ def mutations(draw: Any, body: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("call", READ_AS, ids=str)
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_mutation_ends_in_a_result_or_one_of_our_errors(call, data):
     check(call, answered_with(call, data.draw(mutations(replies()[call.operation]))))
@@ -127,11 +127,11 @@ def test_any_mutation_ends_in_a_result_or_one_of_our_errors(call, data):
 
 @every("call", READ_AS, ids=str)
 def test_swapped_values_and_tags_end_in_a_result_or_one_of_our_errors(call):
-    """Every element's text becomes every odd token once."""
+    """The text of every second element becomes every odd token once."""
     import re
 
     body = replies()[call.operation]
-    for found in list(re.finditer(rb">([^<]+)<", body))[:12]:
+    for found in list(re.finditer(rb">([^<]+)<", body))[:12:2]:
         for token in TOKENS:
             check(call, answered_with(call, body[: found.start(1)] + token + body[found.end(1) :]))
 
@@ -139,7 +139,7 @@ def test_swapped_values_and_tags_end_in_a_result_or_one_of_our_errors(call):
 @every("call", [*READ_AS, BY_NAME["SetDownloadOrderConfirm"]], ids=str)
 def test_a_reply_cut_at_any_byte_is_an_error(call):
     body = replies()[call.operation]
-    step = max(1, len(body) // 150)
+    step = max(1, len(body) // 75)
     for end in {*range(1, len(body), step), *range(max(1, len(body) - 60), len(body))}:
         assert isinstance(answered_with(call, body[:end]), OctopusError), f"cut to {end} of {len(body)} bytes"
 

@@ -9,7 +9,7 @@ import pytest
 from octopus_soap.octopia import AsyncOctopiaClient, OctopiaClient, OctopiaSettings, TokenCache
 from octopus_soap.octopia.tokens import Flight, Lead, TokenKey
 
-CHILDREN, CALLS = 24, 6
+CHILDREN, CALLS = 6, 4
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system"),
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
@@ -37,7 +37,7 @@ def answers_in_children(ask) -> list[int]:
     return codes
 
 
-@pytest.fixture(params=["plain", "TLS"])
+@pytest.fixture(params=["plain", pytest.param("TLS", marks=pytest.mark.long)])
 def crowded(request, certificate):
     """A fake with one seller per child, and the settings for it."""
     server = request.getfixturevalue("inspected" if request.param == "TLS" else "fake")
