@@ -1,6 +1,5 @@
-"""Orders and changes survive SIGKILL at every step.
+"""Orders and changes survive SIGKILL: quickly tried where the database matters, at every step among the long tests.
 
-On PostgreSQL they are killed inside transactions and between a request and its record, where the database matters.
 `python -m tests.jobs.crash` kills both at every step, and at 200 random moments.
 """
 
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.jobs.crash import CrashHost, crash_host, survive
-from tests.jobs.databases import each_database  # noqa: F401 - a fixture
 from tests.jobs.order_subject import CHANGES_SUBJECT, FILES_SUBJECT, ORDERS_SUBJECT
 
 if TYPE_CHECKING:
@@ -31,20 +29,28 @@ def host() -> Iterator[CrashHost]:
         yield found
 
 
-ON_POSTGRES = {"orders.storing", "orders.claimed", "orders.handled", "orders.confirm_sent"} | {
-    "changes.taken_off",
-    "changes.handled",
-    "changes.done",
-}
+AT_RISK = {"orders.storing", "orders.handled", "orders.confirm_sent", "changes.taken_off", "changes.handled"}
+"""Steps within a transaction, and between a request and its record."""
+EACH_JOB = pytest.mark.parametrize("subject", [ORDERS_SUBJECT, CHANGES_SUBJECT], ids=["orders", "changes"])
 
 
-@pytest.mark.parametrize("subject", [ORDERS_SUBJECT, CHANGES_SUBJECT], ids=["orders", "changes"])
-def test_killed_at_any_step_the_job_ends_as_if_undisturbed(
+@EACH_JOB
+def test_killed_within_a_transaction_or_a_request_the_job_ends_as_if_undisturbed(
+    host: CrashHost, service: Emulator, tmp_path: Path, subject: Subject
+) -> None:
+    steps = AT_RISK.intersection(subject.steps)
+    tally = survive(host, subject, service, "sqlite", tmp_path, moments=0, steps=sorted(steps))
+    assert set(tally.steps) == steps
+
+
+@pytest.mark.long
+@EACH_JOB
+def test_killed_at_any_other_step_or_on_a_server_the_job_ends_as_if_undisturbed(
     host: CrashHost, service: Emulator, tmp_path: Path, subject: Subject, database: str
 ) -> None:
-    steps = [step for step in subject.steps if database == "sqlite" or step in ON_POSTGRES]
-    tally = survive(host, subject, service, database, tmp_path, moments=0, steps=steps)
-    assert set(tally.steps) == set(steps)
+    steps = set(subject.steps) - AT_RISK if database == "sqlite" else AT_RISK.intersection(subject.steps)
+    tally = survive(host, subject, service, database, tmp_path, moments=0, steps=sorted(steps))
+    assert set(tally.steps) == steps
 
 
 @pytest.mark.long

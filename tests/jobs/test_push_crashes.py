@@ -1,6 +1,6 @@
-"""A push and a reconciliation, killed with SIGKILL at every step, end as if nothing had happened.
+"""A push and a reconciliation, killed with SIGKILL, end as if nothing had happened.
 
-On PostgreSQL they are killed inside transactions and between a request and its record, where the database matters.
+Quickly tried where the database matters, at every step among the long tests.
 `python -m tests.jobs.crash --moments 200` kills both at every step, and at greater length.
 """
 
@@ -14,7 +14,6 @@ import pytest
 from octopus_soap.emulator import faults
 from octopus_soap.jobs import Ledger, StockPush
 from tests.jobs.crash import crash_host, survive
-from tests.jobs.databases import each_database  # noqa: F401 - a fixture
 from tests.jobs.push_subject import COUNT, KNOWN, PUSH, PUSH_FILE, RECONCILE, wishes
 
 if TYPE_CHECKING:
@@ -25,9 +24,10 @@ if TYPE_CHECKING:
     from octopus_soap.emulator import Emulator
     from tests.jobs.crash import CrashHost, Subject
 
-ON_POSTGRES = {"push.accepting", "push.claiming", "push.sent", "push.recording"}
-ALIKE = {"push.claiming", "push.claimed", "push.sent", "push.recording", "push.recorded"}
-"""Steps of sending, which a reconciliation does as a push does."""
+AT_RISK = {"push.accepting", "push.sent", "push.recording"}
+"""Steps within a transaction, and between a request and its record."""
+RECONCILING = {"reconcile.read", "push.accepted"}
+"""Steps of a reconciliation; it sends as a push does."""
 
 
 @pytest.fixture(scope="module")
@@ -36,24 +36,37 @@ def host() -> Iterator[CrashHost]:
         yield found
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks, and takes dead processes' leases over at once")
-@pytest.mark.parametrize("subject", [PUSH, RECONCILE], ids=["push", "reconcile"])
-def test_nothing_is_lost_wherever_it_is_killed(
-    host: CrashHost, subject: Subject, service: Emulator, database: str, tmp_path: Path
+linux = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="forks, and takes dead processes' leases at once"
+)
+
+
+@linux
+@pytest.mark.parametrize(("subject", "steps"), [(PUSH, AT_RISK), (RECONCILE, RECONCILING)], ids=["push", "reconcile"])
+def test_killed_within_a_transaction_or_a_request_it_loses_nothing(
+    host: CrashHost, subject: Subject, steps: set[str], service: Emulator, tmp_path: Path
 ) -> None:
-    steps = set(subject.steps) if database == "sqlite" else ON_POSTGRES
-    if subject is RECONCILE:
-        steps = steps - ALIKE
-    tally = survive(host, subject, service, database, tmp_path, moments=0, steps=sorted(steps))
-    assert set(tally.steps) >= steps - subject.unreached
+    tally = survive(host, subject, service, "sqlite", tmp_path, moments=0, steps=sorted(steps))
+    assert set(tally.steps) == steps
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks, and pushes a file without a name")
-def test_a_file_is_pushed_whole_wherever_its_reading_is_killed(
+@pytest.mark.long
+@linux
+def test_killed_at_any_other_step_or_on_a_server_it_loses_nothing(
     host: CrashHost, service: Emulator, database: str, tmp_path: Path
 ) -> None:
-    tally = survive(host, PUSH_FILE, service, database, tmp_path, moments=0, visits=3, steps=["push.staged"])
-    assert tally.at_steps == 3
+    steps = set(PUSH.steps) - PUSH.unreached - AT_RISK if database == "sqlite" else AT_RISK
+    tally = survive(host, PUSH, service, database, tmp_path, moments=0, steps=sorted(steps))
+    assert set(tally.steps) == steps
+
+
+@pytest.mark.parametrize("chunks", [1, pytest.param(3, marks=pytest.mark.long)])
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks, and pushes a file without a name")
+def test_a_file_is_pushed_whole_wherever_its_reading_is_killed(
+    host: CrashHost, service: Emulator, chunks: int, tmp_path: Path
+) -> None:
+    tally = survive(host, PUSH_FILE, service, "sqlite", tmp_path, moments=0, visits=chunks, steps=["push.staged"])
+    assert tally.at_steps == chunks
 
 
 @pytest.mark.long
