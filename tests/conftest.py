@@ -17,7 +17,7 @@ from octopus_soap import OctopusClient, OctopusSettings
 from octopus_soap.emulator import Emulator, Merchant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
 SHOP = Merchant("canary-shop", authtoken="canary-authtoken-5f2c81", accessid="0badc0de-0000-4000-8000-canary7d31aa")
@@ -26,14 +26,16 @@ SHOP = Merchant("canary-shop", authtoken="canary-authtoken-5f2c81", accessid="0b
 SECRETS = (SHOP.authtoken, SHOP.accessid)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that start many processes, then those of many tests: the workers end together.
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
+    """Begin with the files that start processes, then those of many tests: the workers end together.
 
-    A long file that began last would keep one worker busy alone, mostly with waiting.
+    A long file that began last would keep one worker busy alone, mostly with waiting. Which these are is seen before
+    `-m "not long"` takes the long tests out; their other tests are slower than most, too.
     """
-    tests = Counter(item.path for item in items)
     long = {item.path for item in items if item.get_closest_marker("long")}
+    yield
+    tests = Counter(item.path for item in items)
     items.sort(key=lambda item: (item.path not in long, -tests[item.path], item.path))
 
 

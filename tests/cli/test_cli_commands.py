@@ -29,6 +29,7 @@ def test_help_loads_nothing_heavy():
     assert done.stdout.endswith("[] 0\n"), done.stderr
 
 
+@pytest.mark.long
 @every("words", [["items", "--help"], ["orders", "list", "--help"], ["call"], ["call", "x", "--help"]])
 def test_what_asks_no_service_loads_no_client(words):
     done = python(

@@ -127,6 +127,7 @@ def test_follow_prints_a_line_per_item_and_takes_it_off_the_list(service: Emulat
     assert shell("changes", "follow", "--once").out == ""
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGPIPE")
 def test_follow_ends_when_its_reader_hangs_up_and_quarantines_nothing(
     service: Emulator, shell: Callable[..., Any], tmp_path: Path

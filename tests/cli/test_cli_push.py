@@ -125,6 +125,7 @@ def test_a_second_push_at_once_ends_with_3_and_says_which_process_runs(shell, st
     assert service.calls == []
 
 
+@pytest.mark.long
 def test_pushing_every_so_often_ends_at_sigterm(shell, service: Emulator, stock: Path) -> None:
     environment = {**os.environ, **{f"OCTOPUS_{name.upper()}": value for name, value in service.settings().items()}}
     code = "import sys; from octopus_soap.cli import main; sys.exit(main())"

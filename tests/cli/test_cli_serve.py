@@ -32,7 +32,7 @@ def client_of(variables):
     return OctopusClient(**{name.removeprefix("OCTOPUS_").lower(): value for name, value in variables.items()})
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("ending", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals to send")
 def test_the_printed_variables_reach_it_and_a_signal_stops_it(ending):
     with serving("--port", "0", "--seed", "3") as (process, variables):
@@ -43,6 +43,7 @@ def test_the_printed_variables_reach_it_and_a_signal_stops_it(ending):
         assert process.stderr.read() == "stopped\n"
 
 
+@pytest.mark.long
 def test_a_state_file_keeps_the_state_between_runs(tmp_path):
     options = ["--port", "0", "--state", str(tmp_path / "shop.sqlite")]
     with serving(*options, "--seed", "2") as (_, variables), client_of(variables) as client:

@@ -218,14 +218,14 @@ def refused_or_harmless(shop: Shop, operation: str, update: WireModel) -> None:
 @given(update=updates())
 @example(update=COMPLETE)
 @example(update=LEFT_OUT)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_by_default_no_update_zeroes_what_it_leaves_out(shop: Shop, operation: str, update: WireModel) -> None:
     refused_or_harmless(shop, operation, update)
 
 
 @pytest.mark.parametrize("operation", UPLOADS)
 @given(update=uploads())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_by_default_no_upload_zeroes_what_it_leaves_out(shop: Shop, operation: str, update: WireModel) -> None:
     refused_or_harmless(shop, operation, update)
 
@@ -247,14 +247,14 @@ def preserved(shop: Shop, operation: str, update: WireModel) -> None:
 @pytest.mark.parametrize("operation", UPDATES)
 @given(update=updates())
 @example(update=LEFT_OUT)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_read_first_preserves_what_an_update_leaves_out(shop: Shop, operation: str, update: WireModel) -> None:
     preserved(shop, operation, update)
 
 
 @pytest.mark.parametrize("operation", UPLOADS)
 @given(update=uploads())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_read_first_preserves_what_an_upload_leaves_out(shop: Shop, operation: str, update: WireModel) -> None:
     preserved(shop, operation, update)
 

@@ -21,7 +21,7 @@ from octopus_soap.fleet.vault import Vault, new_key
 from octopus_soap.testing import Hang
 from tests.fleet.fleet_stage import CANARY, Book, enrol, fleet_of, names, shops
 from tests.fleet.proxy import Proxy
-from tests.jobs.databases import fresh_postgres, why_no_postgres
+from tests.jobs.databases import each_database, fresh_postgres, why_no_postgres  # noqa: F401 - the first is a fixture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,10 +59,10 @@ def open_orders(service: Emulator) -> int:
 
 def test_every_merchant_is_served_once_and_nothing_is_left(place: str) -> None:
     book = Book()
-    with shops(8) as service, fleet_of(place, book) as fleet:
+    with shops(5) as service, fleet_of(place, book) as fleet:
         enrol(fleet, service, every={"push": 1, "orders": 1})
-        run_until(fleet, lambda: open_orders(service) == 0 and all(stock_of(service, n) == {"7"} for n in names(8)))
-        assert len(book.orders) == 16
+        run_until(fleet, lambda: open_orders(service) == 0 and all(stock_of(service, n) == {"7"} for n in names(5)))
+        assert len(book.orders) == 10
         assert set(book.orders.values()) == {1}
         assert {job.outcome for job in fleet.status().jobs} <= {"ok", "interrupted", ""}
         assert "ok" in {run["outcome"] for run in history(fleet.ledger, "shop-000")}
@@ -87,16 +87,16 @@ def test_what_is_held_is_listed_with_the_reasons(place: str) -> None:
 def test_a_merchant_that_hangs_and_one_that_is_refused_hold_up_nobody(place: str) -> None:
     book = Book()
     refused = Merchant("refused-shop", "right-token", "canary-id-refused")
-    with shops(5) as service, Emulator(merchants=[refused, Merchant("hung-shop", "t" * 8, "canary-id-hung")]) as bad:
+    with shops(3) as service, Emulator(merchants=[refused, Merchant("hung-shop", "t" * 8, "canary-id-hung")]) as bad:
         bad.script.on("*").do(Hang())
         with fleet_of(place, book) as fleet:
             enrol(fleet, service, every={"push": 1, "orders": 1})
             enrol(fleet, bad, every={"push": 1, "orders": 1}, read_timeout=0.5, total_timeout=1)
             fleet.registry.set("refused-shop", authtoken="wrong-token", endpoint=service.url)
-            run_until(fleet, lambda: open_orders(service) == 0 and all(stock_of(service, n) == {"7"} for n in names(5)))
+            run_until(fleet, lambda: open_orders(service) == 0 and all(stock_of(service, n) == {"7"} for n in names(3)))
             jobs = {(job.name, job.job): job for job in fleet.status().jobs}
             assert jobs["hung-shop", "orders"].outcome in {"failed", "interrupted", ""}
-            assert all(jobs[name, "push"].failures == 0 for name in names(5))
+            assert all(jobs[name, "push"].failures == 0 for name in names(3))
             assert not any(call.merchant == "refused-shop" for call in bad.calls)
 
 
@@ -119,6 +119,7 @@ def test_a_source_that_raises_is_that_merchants_failure_and_says_nothing_of_its_
         assert "canary-customer-data" not in bad.message
 
 
+@pytest.mark.long
 def test_a_database_that_was_away_is_waited_for_and_is_no_failure_of_the_merchant() -> None:
     if why := why_no_postgres():
         pytest.skip(why)

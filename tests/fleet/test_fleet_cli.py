@@ -48,6 +48,7 @@ def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
     return ran
 
 
+@pytest.mark.long
 def test_a_fleet_from_the_shell(tmp_path: Path, shell: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
     keys = {"OCTOPUS_FLEET_KEYS": shell("new-key").strip()}
     shell("init", ".")

@@ -124,6 +124,7 @@ def test_a_real_worker_does_it(shop):
         assert celery_task.submit_order.delay(order()).get(timeout=30) == only_order(shop)
 
 
+@pytest.mark.long
 def test_the_demo_runs():
     done = subprocess.run([sys.executable, SAMPLE, "--demo"], capture_output=True, text=True, timeout=60, check=True)
     assert "'Stock': '7'" in done.stdout

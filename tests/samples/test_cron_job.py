@@ -124,6 +124,7 @@ def test_while_a_run_is_at_it_another_does_nothing_and_sigterm_ends_the_first(sh
     assert (shop.store.item("A")["Stock"], shop.store.item("B")["Stock"]) == ("7", "3")
 
 
+@pytest.mark.long
 def test_the_demo_runs():
     demo = job("--demo")
     _, said = demo.communicate(timeout=60)

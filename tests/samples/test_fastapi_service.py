@@ -217,6 +217,7 @@ def test_two_applications_in_one_process_count_apart(serve, service):
     assert metric(other, "rpc_client_call_duration_seconds_count") == 0
 
 
+@pytest.mark.long
 def test_the_demo_serves():
     """In its own process, since uvicorn takes the signals of the one it runs in."""
     code = (

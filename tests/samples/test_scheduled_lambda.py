@@ -90,6 +90,7 @@ def test_a_container_builds_its_client_while_it_starts(container, monkeypatch):
     assert "OCTOPUS_AUTHTOKEN" in done.stderr
 
 
+@pytest.mark.long
 def test_the_demo_runs():
     sample = ROOT / "samples" / "scheduled_lambda.py"
     done = subprocess.run([sys.executable, sample, "--demo"], capture_output=True, text=True, timeout=60, check=True)

@@ -143,7 +143,7 @@ threading.Thread(target=work).start()
 """
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+@pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("localhost", marks=pytest.mark.long)])
 @pytest.mark.parametrize("kind", ["blocking", "async"])
 def test_a_thread_that_outlives_main_can_call(service: Emulator, kind: str, host: str) -> None:
     given: dict[str, Any] = service.settings()
