@@ -11,6 +11,7 @@ import sys
 import threading
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
+from urllib.error import HTTPError
 from urllib.request import urlopen
 from wsgiref.simple_server import make_server
 
@@ -197,7 +198,8 @@ def test_metrics_and_health_have_no_series_per_merchant(tmp_path: Path, shell: C
         text = urlopen(f"{base}/metrics", timeout=30).read().decode()
         assert 'octopus_fleet_merchants{state="active"} 2.0' in text
         assert "shop-000" not in text
-        with pytest.raises(Exception, match="503"):
+        with pytest.raises(HTTPError, match="503") as refused:
             urlopen(f"{base}/healthz", timeout=30)
+        refused.value.close()
         server.shutdown()
         thread.join()

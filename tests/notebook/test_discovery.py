@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import pickle
 import re
 from contextlib import redirect_stderr, redirect_stdout
@@ -31,7 +32,7 @@ from octopus_soap.operations import OPERATIONS
 from tests.every import every
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture(params=["blocking", "asynchronous"])
@@ -56,8 +57,23 @@ def test_tab_shows_every_operation_and_what_a_client_has(live) -> None:
     assert {"operations", "with_options", "settings"} <= found
 
 
-def test_ipython_completes_the_same(client) -> None:
-    shell = InteractiveShell()
+@pytest.fixture
+def ipython() -> Iterator[Callable[[], InteractiveShell]]:
+    """Makes shells, whose databases of what was typed are closed at the end."""
+    shells: list[InteractiveShell] = []
+
+    def make() -> InteractiveShell:
+        shells.append(InteractiveShell())
+        return shells[-1]
+
+    yield make
+    for shell in shells:
+        shell.history_manager.close()
+        atexit.unregister(shell.atexit_operations)  # would write into it
+
+
+def test_ipython_completes_the_same(client, ipython) -> None:
+    shell = ipython()
     shell.push({"client": client})
     with provisionalcompleter():
         found = {each.text for each in shell.Completer.completions("client.get_item_q", 17)}
@@ -80,8 +96,8 @@ def test_the_signature_and_docstring_of_a_live_object_are_the_rows(live) -> None
     assert "Return the inventory data of SKUs" in live.get_item_list.__doc__
 
 
-def test_the_question_mark_of_ipython_shows_signature_and_docstring(client) -> None:
-    shell = InteractiveShell()
+def test_the_question_mark_of_ipython_shows_signature_and_docstring(client, ipython) -> None:
+    shell = ipython()
     shell.push({"client": client})
     shown = shell.object_inspect_text("client.get_item_list")
     assert "skus: 'Iterable[str]'" in shown.replace("\x1b[0m", "")
@@ -100,8 +116,8 @@ def completed(shell: InteractiveShell, text: str) -> list[str]:
 
 
 @every("jedi", [True, False])
-def test_items_of_a_result_their_keys_and_values_of_arguments_complete_in_ipython(jedi: bool) -> None:
-    shell = InteractiveShell()
+def test_items_of_a_result_their_keys_and_values_of_arguments_complete_in_ipython(jedi: bool, ipython) -> None:
+    shell = ipython()
     shell.Completer.use_jedi = jedi
     shell.push({"items": RESULT, "OrderCriteria": OrderCriteria, "plain": [ITEM], "low_stock": tables.low_stock})
     load_ipython_extension(shell)
@@ -132,8 +148,8 @@ def test_completion_of_a_model_has_its_members_and_not_pydantics() -> None:
     assert ITEM.model_dump()["sku"] == "A", "what is not shown can be used all the same"
 
 
-def test_ipython_shows_where_the_callers_code_was_the_error_and_the_whole_traceback_on_demand(live) -> None:
-    shell = InteractiveShell()
+def test_ipython_shows_where_the_callers_code_was_the_error_and_the_whole_traceback_on_demand(live, ipython) -> None:
+    shell = ipython()
     shell.push({"client": live, "asyncio": asyncio})
     shell.run_line_magic("xmode", "Verbose")
     call = "client.get_item_list(['x' * 51])"
