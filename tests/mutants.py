@@ -815,7 +815,7 @@ FAULTS = [
     # -- the ledger ----------------------------------------------------------------------------------------------
     Fault(
         "jobs/leases.py",
-        "free = or_(table.c.leased_by.is_(None), until <= now, until > now + _longest(seconds))",
+        "free = or_(table.c.leased_by.is_(None), until <= now, until > longest)",
         "free = or_(table.c.leased_by.is_(None), until.is_not(None))",
         ("jobs/test_ledger.py", "jobs/test_order_sharing.py"),
         "two workers deliver the same order",

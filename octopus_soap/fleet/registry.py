@@ -15,7 +15,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from sqlalchemy import and_, delete, insert, inspect, select, update
+from sqlalchemy import and_, bindparam, delete, insert, inspect, select, update
 
 from octopus_soap.errors import ConfigError, InvalidInputError, Problem
 from octopus_soap.fleet.tables import MERCHANT, RUN, SCHEDULE, prepare
@@ -37,6 +37,8 @@ SECRETS = ("authtoken", "accessid")
 _ALL_SECRETS = (*SECRETS, "account_id")
 _LONGEST_NAME = 60
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ONE = select(MERCHANT).where(MERCHANT.c.name == bindparam("whose"))
+"""Read by every run, so it is built once."""
 _OWN = frozenset({"endpoint", "merchantname", "authtoken", "accessid", "account_id", "profile"})
 
 
@@ -371,7 +373,7 @@ class Registry:
         return merchant, IsolatedSettings.load(**given)
 
     def _row(self, connection: Connection, name: str) -> Row[Any] | None:
-        return connection.execute(select(MERCHANT).where(MERCHANT.c.name == name)).one_or_none()
+        return connection.execute(_ONE, {"whose": name}).one_or_none()
 
     def _known(self, connection: Connection, name: str) -> Row[Any]:
         row = self._row(connection, name)

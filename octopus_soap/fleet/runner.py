@@ -42,6 +42,7 @@ from octopus_soap.jobs.reports import ALL_DONE, FAILED, Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from datetime import datetime
 
     from octopus_soap.fleet.registry import Merchant, Registry
     from octopus_soap.fleet.schedule import Schedule
@@ -135,13 +136,18 @@ class Runner:
         began = time.monotonic()
         ended = self._run(name, job, StopToken(stop, self._budget))
         ended = replace(ended, seconds=time.monotonic() - began)
-        self._patiently(lambda: self._schedule.end(name, job, started, ended), stop)
+        self._patiently(lambda: self._recorded(name, job, started, ended), stop)
         log.log(
             logging.INFO if ended.outcome in {"ok", "held", "busy", "interrupted"} else logging.WARNING,
             "%s %s: %s%s", name, job, ended.outcome, f": {ended.message}" if ended.message else "",
             extra={"octopus_merchant": name, "octopus_job": job, "octopus_outcome": ended.outcome},
         )  # fmt: skip
         return ended
+
+    def _recorded(self, name: str, job: str, started: datetime, ended: Ended) -> None:
+        # First what an outage kept the run from releasing: another worker may have the merchant's next run.
+        self._ledger.for_channel(name).release_given_up()
+        self._schedule.end(name, job, started, ended)
 
     def _patiently(self, step: Callable[[], T], stop: threading.Event) -> T:
         """Do *step*; while the database is away, try again until the worker stops."""

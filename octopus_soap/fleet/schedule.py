@@ -59,6 +59,27 @@ _DONE = frozenset({"ok", "held"})
 _MINE = and_(SCHEDULE.c.name == bindparam("whose"), SCHEDULE.c.job == bindparam("which"))
 _CHANGED = update(SCHEDULE).where(_MINE)
 """Writes the columns that are given with `whose` and `which`."""
+_LOCK = and_(
+    RUN_LOCK.c.channel == SCHEDULE.c.name,
+    RUN_LOCK.c.job == SCHEDULE.c.job,
+    RUN_LOCK.c.leased_until > bindparam("now", type_=Moment),
+)
+_BEGINNING = (
+    select(
+        SCHEDULE.c.enqueued_at,
+        SCHEDULE.c.enqueued_by,
+        SCHEDULE.c.started_at,
+        SCHEDULE.c.next_at,
+        MERCHANT.c.state,
+        RUN_LOCK.c.leased_by,
+    )
+    .join(MERCHANT, MERCHANT.c.name == SCHEDULE.c.name)
+    .outerjoin(RUN_LOCK, _LOCK)
+    .where(_MINE)
+)
+_JOBS = select(SCHEDULE.c.job, SCHEDULE.c.started_at, SCHEDULE.c.refusals).where(SCHEDULE.c.name == bindparam("whose"))
+_ENDING = select(SCHEDULE).where(_MINE).with_for_update()
+_NOTED = insert(RUN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,21 +241,8 @@ class Schedule:
         """
         with self._ledger.transaction() as connection:
             now = self._ledger.now(connection)
-            mine = and_(SCHEDULE.c.name == name, SCHEDULE.c.job == job)
-            lock = and_(RUN_LOCK.c.channel == name, RUN_LOCK.c.job == job, RUN_LOCK.c.leased_until > now)
-            row = connection.execute(
-                select(
-                    SCHEDULE.c.enqueued_at,
-                    SCHEDULE.c.enqueued_by,
-                    SCHEDULE.c.started_at,
-                    SCHEDULE.c.next_at,
-                    MERCHANT.c.state,
-                    RUN_LOCK.c.leased_by,
-                )
-                .join(MERCHANT, MERCHANT.c.name == SCHEDULE.c.name)
-                .outerjoin(RUN_LOCK, lock)
-                .where(mine)
-            ).one_or_none()
+            this = {"whose": name, "which": job}
+            row = connection.execute(_BEGINNING, {**this, "now": now}).one_or_none()
             if row is None:
                 log.warning(
                     "a run of %r, %s was delivered, and there is none in %s: it was removed, or two fleets share a "
@@ -252,24 +260,21 @@ class Schedule:
                 ):
                     return None
             if row.state != ACTIVE:
-                connection.execute(update(SCHEDULE).where(mine).values(enqueued_at=None, enqueued_by=None))
+                connection.execute(_CHANGED, {**this, "enqueued_at": None, "enqueued_by": None})
                 return None
             if self._refused_elsewhere(connection, name, job, now):
                 again = now + timedelta(seconds=_ONE_AT_A_TIME_SECONDS)
-                connection.execute(update(SCHEDULE).where(mine).values(_free(again)))
+                connection.execute(_CHANGED, {**this, **_free(again)})
                 return None
             late = max(0.0, (now - row.next_at).total_seconds())
-            connection.execute(
-                update(SCHEDULE).where(mine).values(started_at=now, enqueued_by=self._ledger.worker, lateness=late)
-            )
+            begun = {"started_at": now, "enqueued_by": self._ledger.worker, "lateness": late}
+            connection.execute(_CHANGED, {**this, **begun})
         return now
 
     @staticmethod
     def _refused_elsewhere(connection: Connection, name: str, job: str, now: datetime) -> bool:
         """Return True if the merchant's credentials were refused, and another of its jobs is trying them."""
-        rows = connection.execute(
-            select(SCHEDULE.c.job, SCHEDULE.c.started_at, SCHEDULE.c.refusals).where(SCHEDULE.c.name == name)
-        ).all()
+        rows = connection.execute(_JOBS, {"whose": name}).all()
         if not any(row.refusals for row in rows):
             return False
         return any(row.job != job and row.started_at is not None and row.started_at <= now for row in rows)
@@ -278,32 +283,30 @@ class Schedule:
         """Record how a run ended, and when the next is due."""
         with self._ledger.transaction() as connection:
             now = self._ledger.now(connection)
-            mine = and_(SCHEDULE.c.name == name, SCHEDULE.c.job == job)
-            row = connection.execute(select(SCHEDULE).where(mine).with_for_update()).one_or_none()
+            this = {"whose": name, "which": job}
+            row = connection.execute(_ENDING, this).one_or_none()
             if row is None:  # removed meanwhile
                 return
             if ended.outcome == "busy":  # a second delivery: the first one's record decides
-                same = and_(mine, SCHEDULE.c.started_at == started)
-                connection.execute(
-                    update(SCHEDULE).where(same).values(outcome="busy", **_free(now + timedelta(seconds=5)))
-                )
+                if row.started_at == started:
+                    again = now + timedelta(seconds=5)
+                    connection.execute(_CHANGED, {**this, "outcome": "busy", **_free(again)})
                 return
             if ended.seconds is None:
                 ended = replace(ended, seconds=(now - started).total_seconds())
             values = _after(row, ended, now)
             if row.started_at is not None and row.started_at != started:  # it was taken for lost, and runs once more
                 values = {key: value for key, value in values.items() if key not in _free(now)}
-            connection.execute(update(SCHEDULE).where(mine).values(values))
-            connection.execute(
-                insert(RUN).values(
-                    name=name,
-                    job=job,
-                    started_at=started,
-                    ended_at=started + timedelta(seconds=ended.seconds or 0),
-                    outcome=ended.outcome,
-                    message=ended.message[:_MESSAGE],
-                )
-            )
+            connection.execute(_CHANGED, {**this, **values})
+            noted = {
+                "name": name,
+                "job": job,
+                "started_at": started,
+                "ended_at": started + timedelta(seconds=ended.seconds or 0),
+                "outcome": ended.outcome,
+                "message": ended.message[:_MESSAGE],
+            }
+            connection.execute(_NOTED, noted)
             if ended.timed_out != bool(row.slow):
                 connection.execute(update(SCHEDULE).where(SCHEDULE.c.name == name).values(slow=int(ended.timed_out)))
             others = select(func.coalesce(func.sum(SCHEDULE.c.refusals), 0)).where(

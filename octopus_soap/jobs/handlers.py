@@ -20,13 +20,14 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import update
+from sqlalchemy import bindparam, update
 
 from octopus_soap.errors import LedgerError, OctopusError
 from octopus_soap.jobs.reports import Backoff, reason_of
-from octopus_soap.jobs.tables import QUARANTINED
+from octopus_soap.jobs.tables import QUARANTINED, Moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -111,8 +112,7 @@ class HandlerRunner:
         """
         table, ledger = self.table, self.ledger
         with ledger.transaction() as connection:
-            due = (table.c.state.in_(states), table.c.due_at <= ledger.now(connection), *where)
-            order = (table.c.due_at, table.c.key)
+            due, order = _due(table, tuple(states), tuple(where))
             span = self.seconds if seconds is None else seconds
             lease = ledger.claim(connection, table, where=due, order_by=order, limit=limit, seconds=span)
             if lease and begins is not None:
@@ -232,6 +232,15 @@ class HandlerRunner:
         returned = _called(call)
         with self.ledger.transaction() as connection:
             return finish(connection, returned)
+
+
+@lru_cache(maxsize=64)
+def _due(
+    table: Table, states: tuple[str, ...], where: tuple[ColumnElement[bool], ...]
+) -> tuple[tuple[ColumnElement[bool], ...], tuple[ColumnElement[Any], ...]]:
+    """Return the conditions of due rows and their order, the same ones each time, so that their statement is kept."""
+    now = bindparam("now", type_=Moment)
+    return (table.c.state.in_(states), table.c.due_at <= now, *where), (table.c.due_at, table.c.key)
 
 
 def _called(call: Callable[[], object]) -> object:

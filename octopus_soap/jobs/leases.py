@@ -18,7 +18,8 @@ On failure:
 * A process that was killed holds its rows until the lease runs out. If it ran on this machine, its end can be seen
   (`has_exited`), and its rows are free at once. On other machines the lease runs out.
 * A process that lives on and could not release its rows, because the database was away, gave them up
-  (`Leases.give_up`): they count as those of a process that exited.
+  (`Leases.give_up`): they count as those of a process that exited. Only that process knows so, until it releases them
+  (`Leases.release_given_up`).
 * A lease that ends later than any lease does was made by a clock that ran ahead and was set back. It counts as ended.
 """
 
@@ -38,21 +39,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
-from sqlalchemy import and_, bindparam, func, or_, select, text, tuple_, update
+from sqlalchemy import Integer, and_, bindparam, func, or_, select, text, tuple_, update
 
 from octopus_soap.errors import JobRunningError, LedgerError
-from octopus_soap.jobs.tables import RUN_LOCK, Moment
+from octopus_soap.jobs.tables import METADATA, RUN_LOCK, Moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
 
-    from sqlalchemy import Column, ColumnElement, Connection, Row, Table
+    from sqlalchemy import Column, ColumnElement, Connection, Row, Select, Table
 
 RUN_SECONDS = 120.0
 """How long a run lock outlives its process, in seconds, if the ledger is given no other time."""
 _DAY = timedelta(days=1)
+_WORK_TABLES = [table for table in METADATA.sorted_tables if "due_at" in table.c]
 _TAKE = text(
     "INSERT INTO run_lock (channel, job, leased_by, leased_until, since) "
     "VALUES (:channel, :job, :leased_by, :leased_until, :since) ON CONFLICT (channel, job) DO UPDATE SET "
@@ -60,6 +62,11 @@ _TAKE = text(
     "WHERE run_lock.leased_by IS NULL OR run_lock.leased_until <= :now OR run_lock.leased_until > :longest"
 ).bindparams(*(bindparam(name, type_=Moment()) for name in ("leased_until", "since", "now", "longest")))
 """Takes a run lock that is free."""
+_RUN_ROW = and_(RUN_LOCK.c.channel == bindparam("whose"), RUN_LOCK.c.job == bindparam("which"))
+_RUN_HELD = select(RUN_LOCK).where(_RUN_ROW).with_for_update()
+_RUN_TAKEN = update(RUN_LOCK).where(_RUN_ROW)
+_RUN_OWN = update(RUN_LOCK).where(_RUN_ROW, RUN_LOCK.c.leased_by == bindparam("token"))
+"""Change a run lock: any one, and one that is held. The columns that are given are written."""
 _PARTS = 4
 """Parts of a worker's name (`this_worker`)."""
 _SAME_START = 2.0
@@ -214,12 +221,32 @@ class Leases(ABC):
 
     channel: str
     run_seconds: float
-    given_up: set[str]
-    """Tokens of this process that it no longer works under, and that it could not take off their rows."""
+    given_up: dict[str, str]
+    """Tokens of this process that it no longer works under, and could not take off their rows; with their channels."""
 
     def give_up(self, token: str) -> None:
         """Note that a lease or lock of this process could not be released; the next one of this process takes over."""
-        self.given_up.add(token)
+        self.given_up[token] = self.channel
+
+    def release_given_up(self) -> None:
+        """Release what this process gave up in the channel, now that the ledger answers again.
+
+        Until then other processes take it for held, until it runs out. Rows keep the token, as those of a process that
+        exited do.
+        """
+        mine = [token for token, channel in list(self.given_up.items()) if channel == self.channel]
+        if not mine:
+            return
+        with self.transaction() as connection:
+            ended = {"leased_until": self.now(connection)}
+            for table in _WORK_TABLES:
+                theirs = and_(table.c.channel == self.channel, table.c.leased_by.in_(mine))
+                lock_in_order(connection, table, theirs)
+                connection.execute(update(table).where(theirs).values(ended))
+            locks = and_(RUN_LOCK.c.channel == self.channel, RUN_LOCK.c.leased_by.in_(mine))
+            connection.execute(update(RUN_LOCK).where(locks).values(leased_by=None, leased_until=None, since=None))
+        for token in mine:
+            self.given_up.pop(token, None)
 
     def is_gone(self, token: str) -> bool:
         """Return True if nothing works under a token any more, as far as this process can know."""
@@ -247,32 +274,28 @@ class Leases(ABC):
         order_by: Sequence[ColumnElement[Any]] = (),
         limit: int,
         seconds: float,
+        **parameters: Any,
     ) -> Lease:
         """Take up to *limit* free rows of the channel for *seconds*, inside the running write transaction.
 
         Args:
             connection: of `Ledger.transaction`.
             table: a work table.
-            where: further conditions, such as `table.c.due_at <= now`.
+            where: further conditions, such as `table.c.due_at <= bindparam("now", type_=Moment)`. The statement is
+                built once for each sequence of conditions, so keep them.
             order_by: which first; by key by default.
             limit: rows at most, 1 to 10,000.
             seconds: how long the work may take.
+            parameters: of the conditions; `now` is there already.
 
         Returns:
             The lease; false if there was nothing to take.
         """
         now = self.now(connection)
         keys = _keys(table)
-        until = table.c.leased_until
-        free = or_(table.c.leased_by.is_(None), until <= now, until > now + _longest(seconds))
-        chosen = (
-            select(table)
-            .where(table.c.channel == self.channel, free, *where)
-            .order_by(*(order_by or keys))
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        rows = connection.execute(chosen).all()
+        chosen = _free_rows(table, tuple(where), tuple(order_by))
+        given = {"now": now, "longest": now + _longest(seconds), "whose": self.channel, "most": limit, **parameters}
+        rows = connection.execute(chosen, given).all()
         lease = Lease(table, self.channel, new_token(self.worker), now + timedelta(seconds=seconds), rows)
         if rows:
             values = {"leased_by": lease.token, "leased_until": lease.until}
@@ -315,8 +338,8 @@ class Leases(ABC):
 
         The rows keep the token of the process, so that the next claim can tell an interrupted row from a new one.
         """
-        held = select(table.c.leased_by).where(table.c.channel == self.channel, table.c.leased_by.is_not(None))
-        gone = [token for (token,) in connection.execute(held.distinct()) if self.is_gone(token)]
+        held = connection.execute(_held_tokens(table), {"whose": self.channel}).scalars()
+        gone = [token for token in held if self.is_gone(token)]
         if not gone:
             return 0
         theirs = and_(table.c.channel == self.channel, table.c.leased_by.in_(gone))
@@ -335,9 +358,10 @@ class Leases(ABC):
             longest: the longest pause its job makes.
         """
         now = self.now(connection)
-        astray = and_(table.c.channel == self.channel, table.c.due_at > now + max(_DAY, 2 * longest))
-        if connection.execute(select(table.c.channel).where(astray).limit(1)).first() is None:
+        latest = now + max(_DAY, 2 * longest)
+        if connection.execute(_any_due_after(table), {"whose": self.channel, "latest": latest}).first() is None:
             return 0
+        astray = and_(table.c.channel == self.channel, table.c.due_at > latest)
         lock_in_order(connection, table, astray)
         return connection.execute(update(table).where(astray).values(due_at=now)).rowcount
 
@@ -367,8 +391,7 @@ class RunLock:
     def __init__(self, ledger: Leases, job: str, seconds: float) -> None:
         self._ledger, self._job, self._seconds = ledger, job, seconds
         self._token = new_token(ledger.worker)
-        self._job_row = and_(RUN_LOCK.c.channel == ledger.channel, RUN_LOCK.c.job == job)
-        self._own = and_(self._job_row, RUN_LOCK.c.leased_by == self._token)
+        self._row = {"whose": ledger.channel, "which": job}
         self._heartbeat = Heartbeat(ledger, self._renew, seconds, f"octopus-lock-{job}")
 
     def acquire(self) -> None:
@@ -379,11 +402,11 @@ class RunLock:
             values = {"leased_by": self._token, "leased_until": until, "since": now}
             given = {"channel": self._ledger.channel, "job": self._job, **values, "now": now, "longest": longest}
             if not connection.execute(_TAKE, given).rowcount:
-                row = connection.execute(select(RUN_LOCK).where(self._job_row).with_for_update()).one()
+                row = connection.execute(_RUN_HELD, self._row).one()
                 holder: str | None = row.leased_by
                 if holder is not None and now < row.leased_until <= longest and not self._ledger.is_gone(holder):
                     raise JobRunningError(self._job, describe_worker(holder), row.since)
-                connection.execute(update(RUN_LOCK).where(self._job_row).values(values))
+                connection.execute(_RUN_TAKEN, {**self._row, **values})
         self._heartbeat.start()
 
     def check(self, connection: Connection) -> None:
@@ -392,8 +415,7 @@ class RunLock:
         Raises:
             LedgerError: another run took it over, because this run did not renew it for too long.
         """
-        holder = select(RUN_LOCK.c.leased_by).where(self._job_row).with_for_update()
-        found = connection.execute(holder).scalar_one()
+        found: str | None = connection.execute(_RUN_HELD, self._row).one().leased_by
         if found != self._token:
             raise LedgerError(
                 f"this run of {self._job} did not renew its lock for {self._seconds:.0f} s, and another run took over; "
@@ -409,13 +431,13 @@ class RunLock:
         try:
             with self._ledger.transaction() as connection:
                 free = {"leased_by": None, "leased_until": None, "since": None}
-                connection.execute(update(RUN_LOCK).where(self._own).values(free))
+                connection.execute(_RUN_OWN, {**self._row, "token": self._token, **free})
         except LedgerError:
             self._ledger.give_up(self._token)
 
     def _renew(self, connection: Connection) -> None:
         until = self._ledger.now(connection) + timedelta(seconds=self._seconds)
-        connection.execute(update(RUN_LOCK).where(self._own).values(leased_until=until))
+        connection.execute(_RUN_OWN, {**self._row, "token": self._token, "leased_until": until})
 
 
 def lock_in_order(connection: Connection, table: Table, where: ColumnElement[bool]) -> None:
@@ -427,6 +449,35 @@ def lock_in_order(connection: Connection, table: Table, where: ColumnElement[boo
         keys = list(table.primary_key.columns)
         rows = select(*keys).where(where).order_by(*keys).with_for_update().subquery()
         connection.execute(select(func.count()).select_from(rows))
+
+
+@lru_cache(maxsize=64)
+def _free_rows(
+    table: Table, where: tuple[ColumnElement[bool], ...], order_by: tuple[ColumnElement[Any], ...]
+) -> Select[Any]:
+    """Return the statement that reads and locks rows that nobody works on."""
+    now, longest = bindparam("now", type_=Moment), bindparam("longest", type_=Moment)
+    until = table.c.leased_until
+    free = or_(table.c.leased_by.is_(None), until <= now, until > longest)
+    return (
+        select(table)
+        .where(table.c.channel == bindparam("whose"), free, *where)
+        .order_by(*(order_by or _keys(table)))
+        .limit(bindparam("most", type_=Integer))
+        .with_for_update(skip_locked=True)
+    )
+
+
+@lru_cache(maxsize=64)
+def _held_tokens(table: Table) -> Select[Any]:
+    mine = (table.c.channel == bindparam("whose"), table.c.leased_by.is_not(None))
+    return select(table.c.leased_by).where(*mine).distinct()
+
+
+@lru_cache(maxsize=64)
+def _any_due_after(table: Table) -> Select[Any]:
+    latest = bindparam("latest", type_=Moment)
+    return select(table.c.channel).where(table.c.channel == bindparam("whose"), table.c.due_at > latest).limit(1)
 
 
 def _longest(seconds: float) -> timedelta:

@@ -32,6 +32,7 @@ NOT_READABLE = "it cannot be read"
 CANCELLED = "cancelled"
 _CANCELLED_STATES = frozenset({"cancelled", "canceled"})
 _MOST_REFERENCE = 200
+_READABLE = and_(ORDERS.c.typed.is_not(None), ORDERS.c.order_id != "")
 
 
 @dataclass(slots=True)
@@ -103,8 +104,7 @@ class OrderDeliverer:
 
     def deliver_one(self, report: Report) -> bool:
         """Hand over the next order that is due; False if there is none."""
-        readable = and_(ORDERS.c.typed.is_not(None), ORDERS.c.order_id != "")
-        with self._handlers.claimed((WAITING, QUARANTINED), 1, begins=readable) as lease:
+        with self._handlers.claimed((WAITING, QUARANTINED), 1, begins=_READABLE) as lease:
             if not lease:
                 return False
             self._ledger.reach("orders.claimed")

@@ -24,7 +24,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import and_, delete, or_, select, update
+from sqlalchemy import and_, bindparam, delete, or_, select, update
 
 from octopus_soap.errors import (
     AuthenticationError,
@@ -80,6 +80,12 @@ _MOST_LOCKED = 10_000
 _SERVER_ERROR = 500
 _KNOWN = [column for column in ORDERS.c if column.name not in {"raw", "typed"}]
 """The columns that are read of orders that a listing shows again: nearly all orders of a long listing."""
+_CURSOR = select(ORDER_CURSORS).where(
+    ORDER_CURSORS.c.channel == bindparam("whose"), ORDER_CURSORS.c.store == bindparam("which")
+)
+_GAPS = select(ORDER_GAPS.c.begins, ORDER_GAPS.c.ends).where(
+    ORDER_GAPS.c.channel == bindparam("whose"), ORDER_GAPS.c.store == bindparam("which")
+)
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 """Before every order."""
 LATEST = datetime(2079, 1, 1, tzinfo=UTC)
@@ -260,16 +266,14 @@ class Download:
     def _opened(self) -> tuple[Row[Any], list[Window]]:
         channel = self._ledger.channel
         with self._ledger.transaction() as connection:
-            cursor = connection.execute(select(ORDER_CURSORS).where(*self._mine)).one_or_none()
+            whose = {"whose": channel, "which": self._store}
+            cursor = connection.execute(_CURSOR, whose).one_or_none()
             if cursor is None:
                 now = self._ledger.now(connection)
                 values = {"channel": channel, "store": self._store, "swept_at": now}
                 connection.execute(ORDER_CURSORS.insert().values(values))
-                cursor = connection.execute(select(ORDER_CURSORS).where(*self._mine)).one()
-            known = select(ORDER_GAPS.c.begins, ORDER_GAPS.c.ends).where(
-                ORDER_GAPS.c.channel == channel, ORDER_GAPS.c.store == self._store
-            )
-            return cursor, [Window(row.begins, row.ends) for row in connection.execute(known)]
+                cursor = connection.execute(_CURSOR, whose).one()
+            return cursor, [Window(row.begins, row.ends) for row in connection.execute(_GAPS, whose)]
 
     # -- windows -----------------------------------------------------------------------------------------------
 

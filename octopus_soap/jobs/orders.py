@@ -43,7 +43,7 @@ from datetime import timedelta
 from threading import Event
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import and_, exists, func, literal_column, or_, select, update
+from sqlalchemy import and_, bindparam, exists, func, literal_column, or_, select, update
 
 from octopus_soap.errors import AuthenticationError, ConfigError, LedgerError, OctopusError, TransportError
 from octopus_soap.jobs.handlers import FREE, DestinationError, HandlerRunner
@@ -64,6 +64,7 @@ from octopus_soap.jobs.tables import (
     QUARANTINED,
     RUN_LOCK,
     WAITING,
+    Moment,
 )
 from octopus_soap.models import OrderDownloadSubmitRequest
 from octopus_soap.models.scalars import is_int32
@@ -120,6 +121,25 @@ _CONFIRMABLE = (
         _TWIN.c.key != ORDERS.c.key,
         or_(_TWIN.c.state.in_((WAITING, QUARANTINED, CHANGED)), _TWIN.c.unfinished.is_not(None)),
     ),
+)
+
+_MINE = ORDERS.c.channel == bindparam("whose")
+_IS_KEPT = ORDERS.c.state == literal_column(f"'{KEPT}'")  # so that its index serves it
+_ANY_KEPT = select(ORDERS.c.key).where(_MINE, _IS_KEPT).limit(1)
+_CURSORS = select(ORDER_CURSORS.c.store).where(ORDER_CURSORS.c.channel == bindparam("whose")).limit(1)
+_ANY_WHOLE, _ANY_STORE = _CURSORS.where(ORDER_CURSORS.c.store == ""), _CURSORS.where(ORDER_CURSORS.c.store != "")
+_WAITED = (
+    select(ORDERS.c.store, ORDERS.c.order_id)
+    .where(
+        _MINE,
+        ORDERS.c.state.in_((WAITING, QUARANTINED)),
+        ORDERS.c.due_at <= bindparam("now", type_=Moment),
+        ORDERS.c.typed.is_not(None),
+        or_(ORDERS.c.listed_at.is_(None), ORDERS.c.listed_at < bindparam("before", type_=Moment)),
+        ORDERS.c.leased_by.is_(None),
+    )
+    .order_by(ORDERS.c.due_at, ORDERS.c.key)
+    .limit(_AT_ONCE)
 )
 
 
@@ -267,8 +287,8 @@ class OrderInbox:
             self._ledger.reclaim_dead_leases(connection, ORDERS)
             for table in (ORDERS, ORDER_GAPS):
                 self._ledger.reset_future_due(connection, table, options.backoff.longest)
-            mine = and_(ORDERS.c.channel == channel, ORDERS.c.state == literal_column(f"'{KEPT}'"))
-            if options.confirm and connection.execute(select(ORDERS.c.key).where(mine).limit(1)).first() is not None:
+            if options.confirm and connection.execute(_ANY_KEPT, {"whose": channel}).first() is not None:
+                mine = and_(ORDERS.c.channel == channel, _IS_KEPT)
                 lock_in_order(connection, ORDERS, mine)
                 now = self._ledger.now(connection)
                 connection.execute(update(ORDERS).where(mine).values(state=HANDLED, due_at=now))
@@ -284,9 +304,8 @@ class OrderInbox:
         return _Run(self._client, handlers, options, handler, progress)
 
     def _keep_to_scope(self, connection: Connection) -> None:
-        other = ORDER_CURSORS.c.store == "" if self._options.stores else ORDER_CURSORS.c.store != ""
-        mine = ORDER_CURSORS.c.channel == self._ledger.channel
-        if connection.execute(select(ORDER_CURSORS.c.store).where(mine, other).limit(1)).first() is not None:
+        other = _ANY_WHOLE if self._options.stores else _ANY_STORE
+        if connection.execute(other, {"whose": self._ledger.channel}).first() is not None:
             began, asked = ("the whole account", "stores") if self._options.stores else ("stores", "the whole account")
             raise LedgerError(
                 f"channel {self._ledger.channel!r} downloads orders for {began}, and would hand over the same orders "
@@ -425,11 +444,7 @@ class _Run:
         with self._ledger.reading() as connection:
             now = self._ledger.now(connection)
             before = max(self.report.started, now - _LISTED_LATELY)
-            old = or_(ORDERS.c.listed_at.is_(None), ORDERS.c.listed_at < before)
-            due = (ORDERS.c.state.in_((WAITING, QUARANTINED)), ORDERS.c.due_at <= now, ORDERS.c.typed.is_not(None))
-            mine = (ORDERS.c.channel == self._ledger.channel, *due, old, ORDERS.c.leased_by.is_(None))
-            chosen = select(ORDERS.c.store, ORDERS.c.order_id).where(*mine).order_by(ORDERS.c.due_at, ORDERS.c.key)
-            rows = connection.execute(chosen.limit(_AT_ONCE)).all()
+            rows = connection.execute(_WAITED, {"whose": self._ledger.channel, "now": now, "before": before}).all()
         for store in sorted({row.store for row in rows}):
             ids = sorted({row.order_id for row in rows if row.store == store and is_int32(row.order_id)})
             if not ids or self.stop.is_set():

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import (
     Row,
     and_,
+    bindparam,
     delete,
     func,
     or_,
@@ -86,6 +87,27 @@ _ACCEPT = text(
     "attempts = 0, message = ''"
 )
 _MOMENT = Moment()
+_ITEM, _PLAN = STOCK_ITEM.c, STOCK_PLAN.c
+
+# Statements of every run, built once.
+_BEFORE = select(
+    select(_PLAN.sku).where(_PLAN.channel == bindparam("whose")).limit(1).scalar_subquery(),
+    select(STOCK_READING.c.source)
+    .where(STOCK_READING.c.channel == bindparam("whose"), STOCK_READING.c.part == 0)
+    .scalar_subquery(),
+)
+"""Whether anything is staged, and what was read of which source."""
+_ACKNOWLEDGED = (
+    select(func.count())
+    .select_from(STOCK_ITEM)
+    .where(_ITEM.channel == bindparam("whose"), _ITEM.acknowledged.is_not(None))
+)
+_EXTENT = (
+    select(_PLAN.kind, func.count(), func.sum(_PLAN.zeroed), func.sum(_PLAN.cheaper))
+    # A SKU that a reconciliation only lists has nothing to send.
+    .where(_PLAN.channel == bindparam("whose"), _PLAN.kind != "seen", or_(_PLAN.kind != "drift", _PLAN.wanted != ""))
+    .group_by(_PLAN.kind)
+)
 
 
 _KNOWN = "SELECT sku, acknowledged, wanted, observed_at AS observed FROM stock_item WHERE channel = {} AND sku IN ({})"
@@ -213,10 +235,8 @@ class Plan:
             judged = f"{source} {self._options} {self._observed_at if self._given else ''} {__version__}"
             self._source = blake2b(judged.encode(), digest_size=16).hexdigest()
         channel = self._ledger.channel
-        planned = select(STOCK_PLAN.c.sku).where(self._mine).limit(1).scalar_subquery()
-        stored = select(STOCK_READING.c.source).where(STOCK_READING.c.channel == channel, STOCK_READING.c.part == 0)
         with self._ledger.reading() as connection:
-            left = connection.execute(select(planned, stored.scalar_subquery())).one()
+            left = connection.execute(_BEFORE, {"whose": channel}).one()
             if source and left[1] == self._source:
                 self.reading = stored_reading(connection, channel)
                 self.reading.counts["resumed"] = self.reading.rows
@@ -450,15 +470,10 @@ class Plan:
 
     def extent(self) -> Extent:
         """Return how much the plan touches."""
-        plan = STOCK_PLAN.c
+        mine = {"whose": self._ledger.channel}
         with self._ledger.reading() as connection:
-            known = and_(STOCK_ITEM.c.channel == self._ledger.channel, STOCK_ITEM.c.acknowledged.is_not(None))
-            catalogue = connection.execute(select(func.count()).select_from(STOCK_ITEM).where(known)).scalar_one()
-            sums = (func.count(), func.sum(plan.zeroed), func.sum(plan.cheaper))
-            # A SKU that a reconciliation only lists has nothing to send.
-            sent = or_(plan.kind != "drift", plan.wanted != "")
-            found = select(plan.kind, *sums).where(self._mine, plan.kind != "seen", sent).group_by(plan.kind)
-            kinds = {kind: numbers for kind, *numbers in connection.execute(found)}
+            catalogue = connection.execute(_ACKNOWLEDGED, mine).scalar_one()
+            kinds = {kind: numbers for kind, *numbers in connection.execute(_EXTENT, mine)}
         new, empty, cheaper_new = kinds.get("new", (0, 0, 0))
         changed, zeroed, cheaper = kinds.get("change", (0, 0, 0))
         drifted, dropped, cheaper_drift = kinds.get("drift", (0, 0, 0))

@@ -40,7 +40,7 @@ from itertools import islice
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, bindparam, func, or_, select
 
 from octopus_soap.errors import ConfigError, LedgerError, OctopusError, PushRefusedError
 from octopus_soap.jobs.desired import (
@@ -94,6 +94,7 @@ STEPS = (
 _PAGE = 1_000
 _ITEM = STOCK_ITEM.c
 _READ: list[ColumnElement[Any]] = [_ITEM.sku, _ITEM.acknowledged, _ITEM.wanted]
+_REJECTED = select(_ITEM.sku, _ITEM.observed_at).where(is_held(STOCK_ITEM, bindparam("whose")))
 _BATCH = 500
 _LEASE_SECONDS = 120.0
 
@@ -328,8 +329,7 @@ class StockPush:
     def _forget(self, plan: Plan, report: PushReport) -> None:
         """Withdraw what was rejected and the shop no longer sends."""
         with self._ledger.reading() as connection:
-            held = is_held(STOCK_ITEM, self._ledger.channel)
-            rejected = connection.execute(select(_ITEM.sku, _ITEM.observed_at).where(held)).all()
+            rejected = connection.execute(_REJECTED, {"whose": self._ledger.channel}).all()
             missing = [row for row in rejected if not plan.reading.had(row.sku)]
             if not missing:
                 return

@@ -16,10 +16,11 @@ import time
 import traceback
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import and_, func, literal_column, select
+from sqlalchemy import and_, bindparam, func, literal_column, select
 from sqlalchemy.exc import DBAPIError
 
 from octopus_soap._http import clip
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection, Table
+    from sqlalchemy import BindParameter, ColumnElement, Connection, Executable, Table
 
     from octopus_soap.wire.redact import Redactor
 
@@ -262,18 +263,25 @@ def reason_of(error: BaseException, redactor: Redactor) -> str:
 
 def report_held(connection: Connection, table: Table, channel: str, report: Report) -> None:
     """Add the rows of *table* that are held to the report, those of earlier runs included."""
-    mine = is_held(table, channel)
-    wanted = select(table.c.key, table.c.state, table.c.message, table.c.attempts).where(mine)
-    rows = connection.execute(wanted.order_by(table.c.key).limit(_MOST_NAMED)).all()
+    first, number = _held_rows(table)
+    rows = connection.execute(first, {"whose": channel}).all()
     count = len(rows)
     if count == _MOST_NAMED:
-        count = connection.execute(select(func.count()).select_from(table).where(mine)).scalar_one()
+        count = connection.execute(number, {"whose": channel}).scalar_one()
     report.problem_count += count
     for row in rows:
         report.problems.append(KeyProblem(row.key, held_as(table, row.state), row.message, row.attempts))
 
 
-def is_held(table: Table, channel: str) -> ColumnElement[bool]:
+@cache
+def _held_rows(table: Table) -> tuple[Executable, Executable]:
+    """Return the statements for the first rows that are held, and for their number; every run asks for them."""
+    mine = is_held(table, bindparam("whose"))
+    first = select(table.c.key, table.c.state, table.c.message, table.c.attempts).where(mine).order_by(table.c.key)
+    return first.limit(_MOST_NAMED), select(func.count()).select_from(table).where(mine)
+
+
+def is_held(table: Table, channel: str | BindParameter[str]) -> ColumnElement[bool]:
     """Return the condition for rows of *channel* that failed and wait for a fix.
 
     A table's `info` has the states that mean so (`held`), and those that do if a row was tried in vain, with a word for

@@ -13,7 +13,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BindParameter, and_, bindparam, case, func, null, select, update
+from sqlalchemy import BindParameter, bindparam, case, func, null, select, update
 
 from octopus_soap._http import clip
 from octopus_soap.errors import BatchError, InvalidInputError, LedgerError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection, Row
+    from sqlalchemy import Connection, Row
 
     from octopus_soap.client import OctopusClient
     from octopus_soap.jobs.leases import Lease
@@ -44,6 +44,18 @@ _ITEM = STOCK_ITEM.c
 
 # The values each kind of outcome writes; `sent` is the state wanted when the row was claimed, which may have changed.
 _KEY: BindParameter[str] = bindparam("key")
+_MINE = _ITEM.channel == bindparam("whose")
+_DUE = (_ITEM.due_at <= bindparam("started", type_=Moment),)
+_OLDEST_FIRST = (_ITEM.due_at,)
+_LEFT_OVER = (
+    select(func.count()).select_from(STOCK_ITEM).where(_MINE, _ITEM.due_at.is_not(None), _ITEM.state == "pending")
+)
+_HELD_ROWS = (
+    select(_ITEM.sku, _ITEM.message, _ITEM.attempts)
+    .where(is_held(STOCK_ITEM, bindparam("whose")))
+    .order_by(_ITEM.sku)
+    .limit(_NAMED_PROBLEMS)
+)
 _SAME = _ITEM.wanted == bindparam("sent")
 _DONE: dict[str, Any] = {
     "acknowledged": bindparam("new_acknowledged"),
@@ -123,19 +135,18 @@ class Sender:
 
     def _claim(self, started: datetime) -> Lease:
         limit = min(10_000, self._size * self._client.settings.parallel_writes)
-        due = [_ITEM.due_at <= started]
         with self._ledger.transaction() as connection:
-            lease = self._take(connection, due, limit)
+            lease = self._take(connection, started, limit)
             if not lease and self._ledger.reclaim_dead_leases(connection, STOCK_ITEM):
-                lease = self._take(connection, due, limit)
+                lease = self._take(connection, started, limit)
             self._ledger.reach("push.claiming")
         if lease:
             self._ledger.reach("push.claimed")
         return lease
 
-    def _take(self, connection: Connection, due: Sequence[ColumnElement[bool]], limit: int) -> Lease:
-        claim = self._ledger.claim
-        return claim(connection, STOCK_ITEM, where=due, order_by=[_ITEM.due_at], limit=limit, seconds=self._seconds)
+    def _take(self, connection: Connection, started: datetime, limit: int) -> Lease:
+        which = {"where": _DUE, "order_by": _OLDEST_FIRST}
+        return self._ledger.claim(connection, STOCK_ITEM, **which, limit=limit, seconds=self._seconds, started=started)
 
     # -- one batch ---------------------------------------------------------------------------------------------
 
@@ -241,14 +252,13 @@ class Sender:
             self._progress(Progress(done, max(total, done), 0, report.counts.get("rejected", 0), batches))
 
     def _conclude(self, report: PushReport) -> None:
-        held = is_held(STOCK_ITEM, self._ledger.channel)
+        mine = {"whose": self._ledger.channel}
         with self._ledger.reading() as connection:
-            waiting = and_(self._mine, _ITEM.due_at.is_not(None), _ITEM.state == "pending")
-            left = connection.execute(select(func.count()).select_from(STOCK_ITEM).where(waiting)).scalar_one()
-            first = select(_ITEM.sku, _ITEM.message, _ITEM.attempts).where(held).order_by(_ITEM.sku)
-            rows = connection.execute(first.limit(_NAMED_PROBLEMS)).all()
+            left = connection.execute(_LEFT_OVER, mine).scalar_one()
+            rows = connection.execute(_HELD_ROWS, mine).all()
             count = len(rows)
             if count == _NAMED_PROBLEMS:
+                held = is_held(STOCK_ITEM, self._ledger.channel)
                 count = connection.execute(select(func.count()).select_from(STOCK_ITEM).where(held)).scalar_one()
         report.counts["left"] = left
         report.problems += [KeyProblem(row.sku, "rejected", row.message, row.attempts) for row in rows]

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 from sqlalchemy import Engine, create_engine, insert, inspect, select, text, update
@@ -259,6 +260,33 @@ def test_a_worker_that_lost_its_lease_changes_nothing(make_ledger: Callable[...,
         assert ledger.renew(connection, late, 60) == 0
         assert ledger.release(connection, late) == 0
     assert states(ledger) == {"S000": "pending"}
+
+
+def test_what_a_living_process_gave_up_is_held_for_others_until_it_releases_it(
+    make_ledger: Callable[..., Ledger],
+) -> None:
+    one, other = make_ledger(), make_ledger()
+    add_rows(one, 1)
+    with one.transaction() as connection:
+        lease = one.claim(connection, STOCK_ITEM, limit=1, seconds=60)
+    with pytest.MonkeyPatch.context() as patch:
+        with one.run_lock("push"):
+            patch.setattr(one, "transaction", Mock(side_effect=LedgerError("away")))
+        one.give_up(lease.token)
+    assert len(one.given_up) == 2
+    with pytest.raises(JobRunningError), other.run_lock("push"):
+        pass
+    with other.transaction() as connection:
+        assert not other.claim(connection, STOCK_ITEM, limit=1, seconds=60)
+    one.for_channel("another").release_given_up()
+    assert lease.token in one.given_up
+    one.release_given_up()
+    assert one.given_up == {}
+    with other.transaction() as connection:
+        (row,) = other.claim(connection, STOCK_ITEM, limit=1, seconds=60).rows
+        assert row.leased_by == lease.token, "it shows that its work was interrupted"
+    with other.run_lock("push"):
+        pass
 
 
 def test_a_lease_is_kept_while_its_block_runs(make_ledger: Callable[..., Ledger]) -> None:
