@@ -483,8 +483,9 @@ def main() -> int:
         parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(SCENARIOS)}")
     rows: dict[str, list[Row]] = {}
     found = machine.describe()
-    conditions = ", ".join(f"{name} {found[name]}" for name in ("processor", "cores", "system", "python"))
-    print(f"load before: {os.getloadavg()[0]:.1f}; {conditions}")
+    conditions = f"{found['processor']}, {found['cores']} cores, {found['system']}, {found['python']}"
+    load = os.getloadavg()[0]
+    print(f"load before: {load:.1f}; {conditions}")
     print("| test | must | now | |\n|---|---|---|---|", flush=True)
     for name in given.scenarios or SCENARIOS:
         for row in SCENARIOS[name](given):
@@ -492,7 +493,7 @@ def main() -> int:
             print(f"| {row.test} | {row.must} | {row.now} | {'holds' if row.holds else 'MISSED'} |", flush=True)
     print(f"load after: {os.getloadavg()[0]:.1f}")
     if given.page:
-        fleet_page.keep(rows, conditions)
+        fleet_page.keep(rows, f"{conditions}, load before {load:.1f}")
     return 0 if all(row.holds for some in rows.values() for row in some) else 1
 
 

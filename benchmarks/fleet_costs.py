@@ -31,23 +31,36 @@ if TYPE_CHECKING:
 _MERCHANTS, _ROUNDS, _ROWS, _MESSAGES = 20, 5, 50_000, 3_000
 _WORKER = """
 import json, sys, threading, time
-from sqlalchemy import event
+import psutil
+from sqlalchemy import event, text
 from octopus_soap.fleet import Fleet
 from octopus_soap.fleet.vault import Vault
 
-place, keys, merchants, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-wanted = [{"sku": f"SKU-{number}", "stock": 7} for number in range(20)]
+place, keys, merchants, rounds, skus = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])
+wanted = [{"sku": f"SKU-{number}", "stock": 7} for number in range(skus)]
+
+def of_database(ledger):
+    with ledger.reading() as connection:
+        ours = text("SELECT pid FROM pg_stat_activity WHERE application_name = 'octopus-costs'")
+        pids = connection.execute(ours).scalars().all()
+    return sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in pids) * 1000
+
 stop, found = threading.Event(), {}
 with Fleet(place, vault=Vault(keys), stock=lambda _: wanted, orders=lambda *_: None, connections=10) as fleet:
     for turn in range(rounds + 1):
         for job in ("push", "orders"):
             for number in range(merchants):
                 fleet.registry.run_now(f"shop-{number}", job)
-            for run in fleet.schedule.take_due({"push": merchants, "orders": merchants}):
+            due = fleet.schedule.take_due({"push": merchants, "orders": merchants})
+            before = of_database(fleet.ledger)
+            for run in due:
                 began = time.process_time()
                 assert fleet.deliver(run.name, run.job, stop).outcome == "ok"
                 took = (time.process_time() - began) * 1000
                 found.setdefault(job if turn else f"first {job}", []).append(took)
+            if turn:
+                spent = (of_database(fleet.ledger) - before) / merchants
+                found.setdefault(f"{job} database", []).append(spent)
     for job in ("push", "orders"):
         fleet.registry.run_now("shop-0", job)
         (run,) = fleet.schedule.take_due({"push": 1, "orders": 1})
@@ -72,24 +85,28 @@ def costs() -> Iterator[Row]:
     """Yield what was measured, one row for each thing."""
     found = _runs()
     for job, words in (("push", "a push with nothing to do"), ("orders", "an orders run, none new")):
-        cost = f"{statistics.median(found[job]):.0f} ms of processor time, {len(found[f'{job} statements'])} statements"
-        yield Row(f"{words}", "", cost)
+        count, database = len(found[f"{job} statements"]), statistics.mean(found[f"{job} database"])
+        cost = f"{statistics.median(found[job]):.0f} ms of processor time"
+        yield Row(words, "", f"{cost}; {count} statements, {database:.1f} ms of PostgreSQL's")
+    big = _runs(skus=2_000, merchants=4)
+    yield Row("the same push with 2,000 SKUs", "", f"{statistics.median(big['push']):.0f} ms of processor time")
     first = [*found["first push"], *found["first orders"]]
     yield Row("the first run of a merchant", "", f"{statistics.median(first):.0f} ms")
     yield from _rows()
     yield from _messages()
 
 
-def _runs() -> dict[str, list[float]]:
-    names = [f"shop-{number}" for number in range(_MERCHANTS)]
-    merchants, keys = [Merchant(name, f"token-of-{name}", f"id-of-{name}") for name in names], new_key()
-    with Emulator(merchants=merchants, keep_bodies=False) as service, fresh_postgres() as place:
+def _runs(*, skus: int = 20, merchants: int = _MERCHANTS) -> dict[str, list[float]]:
+    names = [f"shop-{number}" for number in range(merchants)]
+    accounts, keys = [Merchant(name, f"token-of-{name}", f"id-of-{name}") for name in names], new_key()
+    with Emulator(merchants=accounts, keep_bodies=False) as service, fresh_postgres() as place:
         with Fleet(place, vault=Vault(keys)) as fleet:
             for name in names:
-                items = ({"Sku": f"SKU-{number}", "Stock": "7", "Price": "1.00"} for number in range(20))
+                items = ({"Sku": f"SKU-{number}", "Stock": "7", "Price": "1.00"} for number in range(skus))
                 service.store.add_items(items, merchant=name)
                 fleet.registry.add(name, every={"push": 86_400, "orders": 86_400}, **service.settings(name))
-        command = [sys.executable, "-c", _WORKER, place, keys, str(_MERCHANTS), str(_ROUNDS)]
+        command = [sys.executable, "-c", _WORKER, f"{place}&application_name=octopus-costs", keys]
+        command += [str(number) for number in (merchants, _ROUNDS, skus)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     found: dict[str, list[float]] = json.loads(done.stdout)
     return found

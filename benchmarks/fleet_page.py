@@ -60,7 +60,7 @@ def with_tables(page: str, kept: Mapping[str, Any]) -> str:
         words = "; ".join(
             f"{', '.join(which)}: {when}" if len(conditions) > 1 else when for when, which in conditions.items()
         )
-        text = "\n".join([f"<!-- {name} -->", *lines, "", f"Measured {words}.", f"<!-- end of {name} -->"])
+        text = "\n".join([f"<!-- {name} -->", "", *lines, "", f"Measured {words}.", "", f"<!-- end of {name} -->"])
         marks = f"<!-- {name} -->.*?<!-- end of {name} -->"
         page = re.sub(marks, lambda _, text=text: text, page, flags=re.DOTALL)
     return page

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from benchmarks import fleet_page
 from octopus_soap.cli.commands import run
 from octopus_soap.fleet.config import read_config
 
@@ -57,3 +58,9 @@ def test_the_units_and_the_compose_file_can_be_read_and_their_commands_exist(
     file = tmp_path / "fleet.toml"
     file.write_text(blocks("toml")[0])
     assert read_config(file).workers == 2
+
+
+def test_the_sizing_pages_tables_are_what_was_measured() -> None:
+    page = fleet_page.PAGE.read_text(encoding="utf-8")
+    assert fleet_page.with_tables(page, fleet_page.kept_rows()) == page, "run benchmarks.fleet --page, and edit no row"
+    assert page.count("| holds |") > 5
