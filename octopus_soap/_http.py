@@ -98,10 +98,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds that `Retry-After` asks for, or None if it is absent or unreadable.
 
     Both forms are read. The date form is counted from the answer's own `Date`, if there is one, so that a wrong local
-    clock does not matter.
-
-    Args:
-        headers: Header values by lower-case name.
+    clock does not matter. The names in *headers* are in lower case.
     """
     value = headers.get("retry-after", "").strip()
     if not value:

@@ -372,13 +372,7 @@ class FaultError(OctopusError):
     hint = "`.fault_code` and `.detail` are the service's words; its support finds the call by `.info.request_id`"
 
     def __init__(
-        self,
-        message: str,
-        *,
-        fault_code: str,
-        fault_string: str = "",
-        detail: str = "",
-        info: CallInfo | None = None,
+        self, message: str, *, fault_code: str, fault_string: str = "", detail: str = "", info: CallInfo | None = None
     ) -> None:
         super().__init__(message, info=info)
         self.fault_code = safe_text(fault_code, 240)[:60]

@@ -233,11 +233,7 @@ class Operations:
 
     @single("UpdateItemQuantityAndPrice", Safety.IDEMPOTENT)
     def update_item_quantity_and_price(
-        self,
-        item: ItemQuantityAndPrice,
-        *,
-        account_id: str | None = None,
-        omitted_values: OmittedChoice | None = None,
+        self, item: ItemQuantityAndPrice, *, account_id: str | None = None, omitted_values: OmittedChoice | None = None
     ) -> SingleCall[bool]:
         """Set quantity and price of one item; what is unset in *item* is left out.
 
@@ -323,11 +319,7 @@ class Operations:
 
     @single("UploadItem", Safety.IDEMPOTENT)
     def upload_item(
-        self,
-        item: InventoryItem,
-        *,
-        account_id: str | None = None,
-        omitted_values: OmittedChoice | None = None,
+        self, item: InventoryItem, *, account_id: str | None = None, omitted_values: OmittedChoice | None = None
     ) -> SingleCall[int]:
         """Add or update one item.
 
@@ -623,11 +615,7 @@ class Operations:
 
     @single("SubmitOrder", Safety.UNSAFE)
     def submit_order(
-        self,
-        order: OrderSubmit,
-        *,
-        account_id: str | None = None,
-        omitted_values: OmittedChoice | None = None,
+        self, order: OrderSubmit, *, account_id: str | None = None, omitted_values: OmittedChoice | None = None
     ) -> SingleCall[SubmitOrderResponseItem]:
         """Create a new order in the Channel.
 

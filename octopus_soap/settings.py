@@ -95,12 +95,7 @@ class OctopusSettings(BaseModel):
     Secrets are `SecretStr`: their values appear in no repr, log or error.
     """
 
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        hide_input_in_errors=True,
-        defer_build=True,
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
 
     endpoint: str
     """URL of the service, such as `https://host/OctopusService.svc`. No public one is known: ask your reseller."""

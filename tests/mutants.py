@@ -426,8 +426,8 @@ FAULTS = [
     # -- turns, safety, checks -----------------------------------------------------------------------------------
     Fault(
         "transport/limiter.py",
-        "            return seconds\n        self._next = now + self.interval\n        return",
-        "            return seconds\n        self._next = now\n        return",
+        "            return self._next - now\n        self._next = now + self.interval\n        return",
+        "            return self._next - now\n        self._next = now\n        return",
         ("engine/test_pacing.py",),
         "max_requests_per_second is not kept",
     ),

@@ -119,10 +119,7 @@ def _no_type(ctx: Any) -> None:
 def command_under(found: Any, words: list[str], summary: str) -> Iterator[tuple[list[str], Any, Any]]:
     """Yield every command of an application or a function: its words, the command, and a context to ask it with.
 
-    Args:
-        found: a typer application, or a function that is a command.
-        words: what is typed before.
-        summary: the help of a group without one.
+    *words* are typed before it; *summary* is the help of a group without one.
     """
     if isinstance(found, typer.Typer):
         made: Any = typer.main.get_command(found)

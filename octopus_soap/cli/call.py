@@ -34,10 +34,6 @@ def python_name(wire_name: str) -> str:
 def operation_named(word: str, context: Any = None) -> str:
     """Return the wire name of the operation called *word*.
 
-    Args:
-        word: the word that was typed.
-        context: typer's, for the hint of an error.
-
     Raises:
         BadParameter: there is no such operation; the message names the nearest.
     """

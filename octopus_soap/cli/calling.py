@@ -92,9 +92,7 @@ class Connection:
     def client(self, omitted_values: str | None = None, operation: str = "") -> OctopusClient:
         """Return a client; close it, or use it as a context manager.
 
-        Args:
-            omitted_values: what was given for `--omitted-values`. It goes before the settings, for every operation.
-            operation: wire name of the operation whose members it may name.
+        *omitted_values*, as given for `--omitted-values`, goes before the settings. It may name members of *operation*.
 
         Raises:
             ConfigError: a setting is missing or not accepted.
@@ -108,12 +106,7 @@ class Connection:
 
 
 def _choice_of(text: str, operation: str, wsdl: Path | None) -> OmittedValues | dict[str, OmittedValues | list[str]]:
-    """Return the mode, or the members, that a text names.
-
-    Args:
-        text: as it was given.
-        operation: wire name of the operation that writes.
-        wsdl: the contract in force.
+    """Return the mode, or the members that *operation* writes, that a text names.
 
     Raises:
         typer.BadParameter: it names neither.
@@ -199,10 +192,7 @@ def confirmed(question: str, *, yes: bool) -> None:
 def in_full(label: str, call: Callable[[Callable[[Progress], None]], T], show: Callable[[Any], object]) -> T:
     """Make a call under a progress bar and show its result, also if an error or Ctrl-C left part of it undone.
 
-    Args:
-        label: the text before the bar.
-        call: makes the call; given the callback that moves the bar.
-        show: prints a result.
+    *call* gets the callback that moves the bar.
     """
     from octopus_soap.results import BatchResult  # noqa: PLC0415 - heavy: only inside a command
 
@@ -247,11 +237,7 @@ def progress_bars(*labels: str) -> Generator[list[Callable[[Progress], None]]]:
 def show_update(result: BatchResult[Any], selection: Selection, done: str, key: str = "sku") -> None:
     """Show the result of an update: everything as records; as a table only what did not go well.
 
-    Args:
-        result: the result of an upload or update.
-        selection: what to print, and how.
-        done: the word for the good ones, such as `uploaded`.
-        key: the name of the inputs' key.
+    *done* is the word for the good ones, such as `uploaded`; *key* the name of the inputs' key.
     """
 
     def table() -> None:
@@ -280,12 +266,6 @@ def one_by_one(
     progress: Callable[[Progress], object],
 ) -> BatchResult[T]:
     """Make *call*, a write, with each of *inputs*; go on after one that is rejected, or that was not there to remove.
-
-    Args:
-        inputs: the inputs to call with.
-        key: returns the SKU or order id of an input.
-        call: makes one call, such as `client.delete_item.with_info`.
-        progress: called after each.
 
     Raises:
         BatchError: a call failed, and those after it were not made. Its `result` has one outcome per input, as has that
@@ -342,27 +322,12 @@ def _outcome(
 
 
 def show_requests(client: OctopusClient, selection: Selection, call: Any, *arguments: Any, **more: Any) -> None:
-    """Show the requests that a call would send.
-
-    Args:
-        client: the client.
-        selection: what to print, and how.
-        call: an operation of *client*, such as `client.upload_item_list`.
-        arguments: its arguments.
-        more: its keyword arguments.
-    """
+    """Show the requests that *call*, an operation of *client* such as `client.upload_item_list`, would send."""
     show_unsent(client, selection, call.dry_run(*arguments, **more), call.operation.wire_name)
 
 
 def show_unsent(client: OctopusClient, selection: Selection, requests: Iterable[Attempt], operation: str) -> None:
-    """Show requests that are not sent.
-
-    Args:
-        client: the client that would send them.
-        selection: what to print, and how.
-        requests: the requests.
-        operation: the wire name of the operation that was asked for.
-    """
+    """Show requests of an operation (its wire name) that are not sent."""
     from octopus_soap.wire.redact import Redactor  # noqa: PLC0415 - heavy: only inside a command
 
     shown = Redactor(client.settings.secrets()).body

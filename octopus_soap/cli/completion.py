@@ -33,12 +33,7 @@ _Part: TypeAlias = "Mapping[str, Any]"
 
 
 class Offer(NamedTuple):
-    """One thing that may come next.
-
-    Attributes:
-        word: the word.
-        about: a line about it; empty if there is none.
-    """
+    """One word that may come next, and a line about it, or none."""
 
     word: str
     about: str = ""
@@ -47,9 +42,7 @@ class Offer(NamedTuple):
 def answer(instruction: str, variables: Mapping[str, str]) -> tuple[str, int]:
     """Return what a shell's script expects on standard output, and the exit code.
 
-    Args:
-        instruction: the value of `VARIABLE`.
-        variables: the environment, which has the line.
+    *instruction* is the value of `VARIABLE`; *variables* is the environment, which has the line.
     """
     shell = instruction.removeprefix("complete_")
     words, begun = _bash(variables) if shell == "bash" else _other(variables, begun_apart=shell in _POWERSHELLS)
@@ -111,13 +104,7 @@ def _for_zsh(offer: Offer) -> str:
 
 
 def offers(table: _Part, words: Sequence[str], begun: str) -> list[Offer]:
-    """Return what may come next.
-
-    Args:
-        table: the commands.
-        words: the complete words after the program's name.
-        begun: the word that is being typed.
-    """
+    """Return what may come next, after the complete *words*, where *begun* is being typed."""
     place = _Place(table)
     for word in words:
         place.after(word)

@@ -55,15 +55,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The finding of one check.
-
-    Attributes:
-        check: the name of the check.
-        status: its result.
-        text: what it saw.
-        advice: what to do about it.
-        details: further lines.
-    """
+    """The finding of one check: its result, what it saw, what to do about it, and further lines."""
 
     check: str
     status: Status
@@ -73,11 +65,7 @@ class Finding:
 
 
 class Diagnostics:
-    """One run of all checks.
-
-    Args:
-        connection: the options of the command line.
-    """
+    """One run of all checks."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -28,15 +28,7 @@ from octopus_soap.cli.calling import (
     show_update,
 )
 from octopus_soap.cli.jobs import ChannelOption, opened_ledger
-from octopus_soap.cli.output import (
-    Columns,
-    Records,
-    Selection,
-    as_data,
-    as_row,
-    notice,
-    selecting,
-)
+from octopus_soap.cli.output import Columns, Records, Selection, as_data, as_row, notice, selecting
 from octopus_soap.cli.sources import SkuFile, Skus, SourceArgument, read_models, sku_lines, skus_of
 from octopus_soap.cli.suggestions import LEDGER
 from octopus_soap.cli.suggestions import skus as known_skus

@@ -55,8 +55,7 @@ LedgerOption = Annotated[
     ),
 ]
 ChannelOption = Annotated[
-    str,
-    typer.Option("--channel", metavar="NAME", help="The shop's name in the ledger.", autocompletion=channels),
+    str, typer.Option("--channel", metavar="NAME", help="The shop's name in the ledger.", autocompletion=channels)
 ]
 EveryOption = Annotated[
     str | None,
@@ -77,8 +76,7 @@ class ReportOutput(StrEnum):
 
 
 ReportOption = Annotated[
-    ReportOutput,
-    typer.Option("--output", "-o", help="text: a line on stderr; json: the whole report on stdout."),
+    ReportOutput, typer.Option("--output", "-o", help="text: a line on stderr; json: the whole report on stdout.")
 ]
 
 

@@ -97,8 +97,7 @@ def acknowledge(
 @app.command("forget")
 def forget(
     skus: Annotated[
-        list[str],
-        typer.Argument(metavar="SKU...", help="SKUs, as the report quotes them.", autocompletion=skus),
+        list[str], typer.Argument(metavar="SKU...", help="SKUs, as the report quotes them.", autocompletion=skus)
     ],
     *,
     place: LedgerOption = LEDGER,
@@ -166,11 +165,7 @@ def show(
 @app.command("quarantine")
 @selecting()
 def quarantine(
-    *,
-    job: JobOption = None,
-    place: LedgerOption = LEDGER,
-    channel: ChannelOption = "main",
-    selection: Selection,
+    *, job: JobOption = None, place: LedgerOption = LEDGER, channel: ChannelOption = "main", selection: Selection
 ) -> None:
     """List rows that are rejected, quarantined or not confirmed. Exit code 1: there are some."""
     from octopus_soap.jobs import inspection  # noqa: PLC0415 - heavy: only inside a command

@@ -36,8 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
 app = Application(
-    name="octopia",
-    help="The Octopia (Cdiscount) seller API: another company than Octopus. Start with whoami or demo.",
+    name="octopia", help="The Octopia (Cdiscount) seller API: another company than Octopus. Start with whoami or demo."
 )
 
 _OK, _BAD = "[green]ok[/]", "[red]failed[/]"

@@ -36,17 +36,7 @@ from octopus_soap.cli.jobs import (
     run_job,
     seconds_of,
 )
-from octopus_soap.cli.output import (
-    Output,
-    Records,
-    Selection,
-    as_data,
-    as_row,
-    notice,
-    selecting,
-    show_json,
-    show_line,
-)
+from octopus_soap.cli.output import Output, Records, Selection, as_data, as_row, notice, selecting, show_json, show_line
 from octopus_soap.cli.sources import SourceArgument, lines_of, read_models, read_source
 from octopus_soap.cli.suggestions import LEDGER, Words
 from octopus_soap.cli.terminal import show_table, shown

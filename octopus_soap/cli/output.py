@@ -103,12 +103,7 @@ def show_line(row: object) -> None:
 
 
 def show_records(records: Records, output: Output, table: Callable[[], object]) -> None:
-    """Print *records* in the format *output*.
-
-    Args:
-        records: the records.
-        output: the format.
-        table: prints the table for people.
+    """Print *records* in the format *output*; *table* prints the table for people.
 
     Raises:
         ConfigError: the format needs pyarrow or openpyxl, which is not installed.
@@ -169,13 +164,7 @@ def _write(content: str | bytes) -> None:
 
 
 def as_row(outcome: ItemOutcome[Any], key: str, **more: object) -> dict[str, object]:
-    """Return an outcome as a row.
-
-    Args:
-        outcome: the outcome.
-        key: the name of its key, such as `sku`.
-        more: members besides key, status and message.
-    """
+    """Return an outcome as a row with *key*, such as `sku`, status, message, and *more* members."""
     message = outcome.error.message if outcome.error is not None else outcome.message
     row: dict[str, object] = {key: outcome.key, "status": outcome.status.value, **more}
     return {**row, "message": message} if message else row
@@ -222,9 +211,7 @@ class Records:
     def columns(self, flat: Sequence[Mapping[str, Any]], *, all_of_model: bool = False) -> list[str]:
         """Return the columns of *flat* that are not empty, and the keys; those of the model in its order.
 
-        Args:
-            flat: the flat rows.
-            all_of_model: include all columns of the model.
+        With *all_of_model* all columns of the model are among them.
         """
         seen = dict.fromkeys(name for row in flat for name, cell in row.items() if cell is not None)
         own = list(dict.fromkeys(name for row in self.rows for name in row))
@@ -343,14 +330,7 @@ _CONDITION = re.compile(r"\s*([A-Za-z_][\w.\[\]-]*)\s*(<=|>=|!=|==|=|<|>|~)\s*(.
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which records a command prints, which of their columns, and how: the options that `selecting` adds.
-
-    Attributes:
-        where: the conditions.
-        fields: the columns, separated by commas.
-        no_nulls: whether members without a value are left out.
-        output: the format.
-    """
+    """Which records a command prints, which of their columns, and how: the options that `selecting` adds."""
 
     where: Sequence[str] | None = None
     fields: str | None = None
@@ -368,7 +348,7 @@ class Selection:
             empty: the notice instead of a table without rows.
 
         Raises:
-            typer.BadParameter: a condition is not one, or names a column that there is not.
+            typer.BadParameter: as of `kept` and `shown`.
         """
         kept = self.kept(records)
         shown = self.shown(replace(records, rows=list(compress(records.rows, kept))))
@@ -383,12 +363,8 @@ class Selection:
     def check(self, *columns: str, model: type[WireModel] | None = None) -> None:
         """Refuse what names none of the columns that the rows will have: before a write is sent, not after it.
 
-        Args:
-            columns: of each row.
-            model: its columns are among them.
-
         Raises:
-            typer.BadParameter: a condition is not one, or names a column that there is not.
+            typer.BadParameter: as of `kept` and `shown`.
         """
         row = Records([dict.fromkeys(columns)], model=model)
         self.kept(row)
@@ -402,13 +378,10 @@ class Selection:
     def show_whole(self, records: Records, table: Callable[[], object]) -> None:
         """Print the records that meet the conditions, with a table for people that has all of them or none.
 
-        Args:
-            records: all records.
-            table: prints all records for people. If only some records or columns are asked for, they are printed as a
-                plain table instead.
+        If only some records or columns are asked for, they are printed as a plain table, and not by *table*.
 
         Raises:
-            typer.BadParameter: a condition is not one, or names a column that there is not.
+            typer.BadParameter: as of `kept` and `shown`.
         """
         if self.narrowed:
             self.show(records, None)
@@ -493,11 +466,7 @@ def _comparable(cell: Any, wanted: str) -> tuple[Any, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns of a model, for the Tab key.
-
-    Attributes:
-        model: the name of the model; empty for none.
-    """
+    """The columns of a model, by its name, for the Tab key; none for an empty name."""
 
     model: str
 
@@ -515,8 +484,7 @@ class Columns:
 def selecting(model: str = "") -> Callable[[Callable[..., R]], Callable[..., R]]:
     """Add the options of a `Selection` to a command, and pass what was given as its argument `selection`.
 
-    Args:
-        model: the name of the model of a row, whose columns the Tab key completes; empty for none.
+    The Tab key completes columns of *model*, the name of a row's model; empty for none.
     """
     columns = Columns(model)
     keyword = inspect.Parameter.KEYWORD_ONLY

@@ -45,8 +45,7 @@ def serve(
     allow_host: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME",
-            help="A name besides localhost that callers reach this machine by. May be repeated.",
+            metavar="NAME", help="A name besides localhost that callers reach this machine by. May be repeated."
         ),
     ] = None,
     strict: Annotated[

@@ -55,8 +55,6 @@ class CsvItems(Generic[M]):
     """The items of a file.
 
     Attributes:
-        path: the file.
-        items: one item per row.
         rows: the row of each item as an editor counts, the first row being 1.
     """
 
@@ -220,15 +218,10 @@ def _parse_json(text: str, path: Path, model: type[M]) -> CsvItems[M]:
 def parse_items(
     text: str, path: Path, model: type[M], *, others_ignored: bool = False, numbers: Numbers | None = None
 ) -> CsvItems[M]:
-    """Read CSV *text* as items.
+    """Read CSV *text* as items; by default numbers are read as the wire writes them.
 
-    Args:
-        text: the text of the file. If it begins with a byte order mark, cells such as `="00123"` are read as the value
-            that Excel shows for them.
-        path: its name for errors.
-        model: the type of a row.
-        others_ignored: read the column of the key only, and ignore all others.
-        numbers: how it writes numbers; as the wire does by default.
+    If it begins with a byte order mark, cells such as `="00123"` are read as the value that Excel shows for them. With
+    *others_ignored* the column of the key is read only.
 
     Raises:
         CsvError: a column or cell is not accepted; every one is listed.

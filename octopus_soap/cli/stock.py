@@ -22,14 +22,7 @@ from octopus_soap.cli.calling import (
     show_requests,
     show_update,
 )
-from octopus_soap.cli.jobs import (
-    ChannelOption,
-    EveryOption,
-    LedgerOption,
-    ReportOption,
-    ReportOutput,
-    run_job,
-)
+from octopus_soap.cli.jobs import ChannelOption, EveryOption, LedgerOption, ReportOption, ReportOutput, run_job
 from octopus_soap.cli.output import Records, Selection, as_data, as_row, notice, selecting
 from octopus_soap.cli.sources import (
     DecimalOption,
@@ -204,8 +197,7 @@ def push(
         bool, typer.Option("--force", help="Allow a push that --max-change or --max-price-fall would refuse.")
     ] = False,
     max_change: Annotated[
-        str,
-        typer.Option("--max-change", metavar="SHARE", help="Largest share of SKUs that may change, or become 0."),
+        str, typer.Option("--max-change", metavar="SHARE", help="Largest share of SKUs that may change, or become 0.")
     ] = "20%",
     max_price_fall: Annotated[
         str,
@@ -225,12 +217,10 @@ def push(
     decimal: DecimalOption = None,
     thousands: ThousandsOption = None,
     pending: Annotated[
-        bool,
-        typer.Option("--pending", help="Without a file: send what earlier pushes left. Several processes may."),
+        bool, typer.Option("--pending", help="Without a file: send what earlier pushes left. Several processes may.")
     ] = False,
     reconcile: Annotated[
-        bool,
-        typer.Option("--reconcile", help="Without a file: read all values back, and correct differences."),
+        bool, typer.Option("--reconcile", help="Without a file: read all values back, and correct differences.")
     ] = False,
     restore: Annotated[
         bool, typer.Option("--restore", help="With --reconcile: send stock again that the service has less of.")

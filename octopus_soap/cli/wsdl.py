@@ -53,8 +53,7 @@ def pin(
     *,
     url: UrlOption = "",
     to: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="Folder to store it in. Default: one per host."),
+        Path | None, typer.Option(metavar="FOLDER", help="Folder to store it in. Default: one per host.")
     ] = None,
 ) -> None:
     """Fetch the contract that the service publishes, store it, and compare it with the bundled one.
@@ -175,11 +174,7 @@ class _Source:
             return cls(anonymous.settings(), anonymous=True, notes=(note,))
 
     def fetch(self, url: str) -> FetchedContract:
-        """Fetch the contract.
-
-        Raises:
-            OctopusError: it cannot be fetched.
-        """
+        """Fetch the contract; raises `OctopusError` if that fails."""
         from octopus_soap.transport.probes import ContractFetcher  # noqa: PLC0415 - heavy: only inside a command
 
         return ContractFetcher(self.settings, anonymous=self.anonymous).fetch(url)

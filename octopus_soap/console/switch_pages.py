@@ -34,12 +34,10 @@ class Switch:
     """One fault that can be switched on.
 
     Args:
-        name: Its name in addresses.
-        title: Its name on the page.
+        name: Its name in addresses; *title* is the one on the page.
         imitates: What it imitates, and what the caller meets.
         executed: Whether the operation is carried out.
-        unit: What its value is.
-        value: The value that the page proposes.
+        unit: What its value is; the page proposes *value*.
     """
 
     name: str

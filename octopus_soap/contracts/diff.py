@@ -93,12 +93,10 @@ class Role(Flag):
 
 @dataclass(slots=True)
 class Pair:
-    """Two types in the same place.
+    """Two types in the same place, with their members.
 
     Attributes:
         label: what their members are named after: a type, or an operation.
-        ours: members of the one.
-        theirs: members of the other.
         known: members the models know.
         role: how they are used.
         parameters: they are an operation's parameters.
@@ -498,12 +496,7 @@ def _lost(shape: Shape, path: str = "") -> Iterator[str]:
 
 
 def refused(found: list[Omission], chosen: Any) -> list[Omission]:
-    """Return those of *found* that nothing was chosen for.
-
-    Args:
-        found: what writes may not leave out.
-        chosen: the setting `omitted_values`.
-    """
+    """Return those of *found* that nothing was *chosen* for, by the setting `omitted_values`."""
 
     def choice(operation: str) -> Any:
         return chosen.get(operation, chosen.get("*", "refuse")) if isinstance(chosen, Mapping) else chosen

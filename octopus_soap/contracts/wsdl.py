@@ -28,12 +28,7 @@ _ACTION = re.compile(r"[ !#-~\xa0-\xff]+")  # printable Latin-1 without the doub
 
 
 class Contract:
-    """A WSDL with its operations as plain records.
-
-    Attributes:
-        path: the WSDL file.
-        bundled: True for the reconstruction shipped with this library.
-    """
+    """The WSDL file *path* with its operations as plain records; `bundled` is True for the shipped reconstruction."""
 
     def __init__(self, path: Path, *, bundled: bool) -> None:
         self.path = path

@@ -31,8 +31,6 @@ class Difference:
         where: what is compared, such as `item read back`.
         key: SKU, invoice or operation.
         field: the field; empty if the whole thing is missing, extra or doubled.
-        wanted: what should be there.
-        found: what is there.
     """
 
     where: str
@@ -60,13 +58,9 @@ def compare_items(
 def compare_orders(
     where: str, wanted: Mapping[str, OrderSubmit], ids: Mapping[str, str], found: Iterable[OrderResponseItem]
 ) -> Iterator[Difference]:
-    """Differences between submitted orders and downloaded ones.
+    """Return differences between submitted orders, by invoice, and downloaded ones.
 
-    Args:
-        where: what is compared.
-        wanted: the submitted orders by invoice.
-        ids: the id the service gave each invoice.
-        found: the downloaded orders.
+    *ids* has the id the service gave each invoice.
     """
     invoices = {number: invoice for invoice, number in ids.items()}
     by_invoice = [(invoices.get(order.id, f"id {order.id}"), order) for order in found]
@@ -107,13 +101,10 @@ def _compare_values(where: str, key: str, path: str, wanted: Any, found: Any) ->
 
 
 def compare_store(shop: Shop, ids: Mapping[str, str], store: Store, *, zeros: bool = False) -> Iterator[Difference]:
-    """Differences between the input and what the service keeps, looked at past the client.
+    """Return differences between the input and what the service keeps, looked at past the client.
 
-    Args:
-        shop: the input.
-        ids: the id the service gave each invoice.
-        store: the service's state.
-        zeros: whether the service has 0, false and the year 1 in members of an item that were left out.
+    *ids* has the id the service gave each invoice. With *zeros* the service has 0, false and the year 1 in members of
+    an item that were left out.
     """
     where = "item in the store"
     items = store.items()

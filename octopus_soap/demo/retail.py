@@ -46,12 +46,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COLUMNS = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country")
-_ITEM_COLUMNS = {
-    "sku": "StockCode",
-    "quantity": "Quantity",
-    "unit_price": "UnitPrice",
-    "description": "Description",
-}
+_ITEM_COLUMNS = {"sku": "StockCode", "quantity": "Quantity", "unit_price": "UnitPrice", "description": "Description"}
 LONDON = ZoneInfo("Europe/London")
 # Five digits and perhaps letters; the gift shop's own range; and one pad that matches all cushions. The other codes are
 # postage, fees, discounts, vouchers, samples and manual entries.
@@ -112,13 +107,7 @@ class DirtyLine:
 
 @dataclass(slots=True)
 class Reading:
-    """A file's lines, sorted.
-
-    Attributes:
-        total: lines read, the column names not counted.
-        sold: the lines that are items of an order.
-        dirty: the others.
-    """
+    """A file's lines, sorted: how many were read, those that are items of an order, and the others."""
 
     total: int = 0
     sold: list[Line] = field(default_factory=list[Line])
@@ -221,11 +210,7 @@ def _explained(error: InvalidInputError) -> str:
 
 
 def _line(number: int, cells: dict[str, str]) -> Line:
-    """Build a line.
-
-    Raises:
-        ValueError: a cell cannot be what it should be.
-    """
+    """Build a line; raises `ValueError` if a cell cannot be what it should be."""
     for name in ("InvoiceNo", "StockCode"):
         if not cells[name]:
             raise ValueError(f"no {name}")
@@ -342,11 +327,9 @@ class Shop:
 
 
 def build_shop(lines: Iterable[Line], other_codes: Iterable[str] = ()) -> Shop:
-    """Build the shop that sold *lines*.
+    """Build the shop that sold *lines*, in the file's order.
 
-    Args:
-        lines: the sold lines, in the file's order.
-        other_codes: codes of lines that were set aside; those nothing was sold of must not exist in the service.
+    *other_codes* are of lines that were set aside; those nothing was sold of must not exist in the service.
     """
     by_code: dict[str, list[Line]] = defaultdict(list)
     by_invoice: dict[str, list[Line]] = defaultdict(list)

@@ -1,3 +1,4 @@
+# isort: off
 """An embedded Octopus service for development and tests: real SOAP over real HTTP on loopback.
 
     from octopus_soap.emulator import Emulator, Reset
@@ -14,54 +15,16 @@ bug in the client's codec cannot hide in it. Needs the ``emulator`` extra (starl
 
 from .embedded import Emulator
 from .faults import (
-    ApiFailure,
-    Bom,
-    Chunked,
-    CloseIdle,
-    ControlCharacters,
-    Drip,
-    Fault,
-    Gzip,
-    Hang,
-    Html,
-    InjectedFault,
-    Latency,
-    Reset,
-    Rule,
-    Script,
-    Status,
-    Truncate,
-)
+    ApiFailure, Bom, Chunked, CloseIdle, ControlCharacters, Drip, Fault, Gzip, Hang, Html, InjectedFault, Latency,
+    Reset, Rule, Script, Status, Truncate,
+)  # fmt: skip # read as a list of names
 from .mutations import Lie, MutateReply
 from .profile import Merchant, Profile
 from .records import CallRecord, LintNote
 from .store import Store, StoredOrder
 
 __all__ = [
-    "ApiFailure",
-    "Bom",
-    "CallRecord",
-    "Chunked",
-    "CloseIdle",
-    "ControlCharacters",
-    "Drip",
-    "Emulator",
-    "Fault",
-    "Gzip",
-    "Hang",
-    "Html",
-    "InjectedFault",
-    "Latency",
-    "Lie",
-    "LintNote",
-    "Merchant",
-    "MutateReply",
-    "Profile",
-    "Reset",
-    "Rule",
-    "Script",
-    "Status",
-    "Store",
-    "StoredOrder",
-    "Truncate",
-]
+    "ApiFailure", "Bom", "CallRecord", "Chunked", "CloseIdle", "ControlCharacters", "Drip", "Emulator", "Fault", "Gzip",
+    "Hang", "Html", "InjectedFault", "Latency", "Lie", "LintNote", "Merchant", "MutateReply", "Profile", "Reset",
+    "Rule", "Script", "Status", "Store", "StoredOrder", "Truncate",
+]  # fmt: skip # read as a list of names

@@ -29,12 +29,7 @@ SOME_FAILED = "Some Update requests failed for the SKU list specified!"  # a gue
 
 # Documented: "Limited to a MAX of ...". The page gives no limit for UploadItemList, the confirmations and
 # CustomFieldMapping.
-LIMITS = {
-    "IsSkuExistList": 500,
-    "GetItemList": 100,
-    "GetItemQuantityList": 100,
-    "UpdateItemQuantityAndPriceList": 1000,
-}
+LIMITS = {"IsSkuExistList": 500, "GetItemList": 100, "GetItemQuantityList": 100, "UpdateItemQuantityAndPriceList": 1000}
 
 _NOTHING = (None, "0", "false")
 

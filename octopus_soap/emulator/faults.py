@@ -55,10 +55,8 @@ class InjectedFault:
     def apply(self, exchange: Exchange | None, reply: Reply, plan: Delivery, /) -> Reply:
         """Change the plan of delivery, and return the reply to send instead.
 
-        Args:
-            exchange: The request; None for one of metadata, such as ``?wsdl``.
-            reply: The unchanged reply, or what an earlier fault made of it.
-            plan: How the reply will be sent.
+        *exchange* is None for a request of metadata, such as ``?wsdl``. *reply* may be what an earlier fault made of
+        it.
         """
         del exchange, plan
         return reply

@@ -257,13 +257,7 @@ class _UnreadableError(Exception):
 
 @dataclass
 class RequestReader:
-    """Reads the parameters of one request.
-
-    Args:
-        operation: The operation, as the contract in force declares it.
-        max_string: Longest text allowed; None for no limit.
-        max_items: Largest number of objects and members allowed; None for no limit.
-    """
+    """Reads the parameters of one request, with a longest text and a largest number of objects and members, or None."""
 
     operation: Operation
     max_string: int | None = None

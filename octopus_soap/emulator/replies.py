@@ -63,8 +63,7 @@ class SoapFaultError(Exception):
 
     Args:
         kind: Which of WCF's faults.
-        text: The faultstring; empty: the kind's own text in ``language``.
-        language: The faultstring's ``xml:lang``.
+        text: The faultstring; empty: the kind's own text in ``language``, its ``xml:lang``.
         status: The HTTP status; WCF's is 500, 200 was recorded of ChannelAdvisor's service.
         detail: XML of the ``<detail>`` element's content; None: no such element.
     """
@@ -171,10 +170,7 @@ class Reply:
     """One HTTP reply.
 
     Args:
-        status: The HTTP status.
-        body: The body.
         content_type: The Content-Type; "" for none.
-        headers: Further headers.
         reason: The reason phrase, if it differs from the standard one.
         dropped: The connection is closed instead of answering.
     """

@@ -30,9 +30,7 @@ _DECLARED = re.compile(r"""<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z0-9._-]+)["'
 def parse_request(data: bytes, charset: str = "") -> Element:
     """Parse a request as WCF's reader does.
 
-    Args:
-        data: The body.
-        charset: The charset of the Content-Type, in small letters: one of :data:`CHARSETS`.
+    *charset* is that of the Content-Type, in small letters: one of :data:`CHARSETS`.
 
     Raises:
         MalformedXmlError: Not well-formed, with a DOCTYPE or a processing instruction, or declared in another encoding
@@ -52,12 +50,9 @@ def parse_request(data: bytes, charset: str = "") -> Element:
 
 
 def parse(data: bytes, *, encoding: str | None = None, keep_pis: bool = False) -> Element:
-    """Parse ``data`` strictly and return its root element, comments removed.
+    """Parse ``data`` strictly and return its root element, comments removed, processing instructions unless kept.
 
-    Args:
-        data: The document.
-        encoding: Its encoding, whatever it declares; None: the one it declares.
-        keep_pis: Keep processing instructions, which are otherwise removed.
+    *encoding* counts, whatever the document declares; None: the one it declares.
 
     Raises:
         MalformedXmlError: Not well-formed, or with a DOCTYPE.

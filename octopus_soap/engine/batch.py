@@ -111,9 +111,6 @@ class BatchCall(Generic[T, R]):
     """One list call under way: hands out flows, takes back parts, and ends in its result or an error.
 
     Args:
-        operation: the row of the catalogue.
-        call: what the row made of the arguments.
-        context: what the client's calls share.
         streaming: True to take inputs as they come, checked batch by batch; otherwise all are checked first.
 
     Attributes:

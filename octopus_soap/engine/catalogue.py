@@ -93,10 +93,6 @@ class NoSuchOperationError(AttributeError):
 
     The name that was probably meant is looked for when the message is shown: most of these errors are raised for
     `hasattr` and its like, and never read.
-
-    Args:
-        kind: name of the client's class.
-        wanted: the attribute.
     """
 
     def __init__(self, kind: str, wanted: str) -> None:

@@ -189,9 +189,7 @@ def first_attempt(flow: Flow[Any]) -> Attempt:
 def drive(flow: Flow[T], answered: Callable[[Effect], Flow[Any]]) -> Flow[T]:
     """Run *flow* with each of its effects answered by another flow, which may yield the effect to the driver.
 
-    Args:
-        flow: closed at the end, however that comes.
-        answered: returns the flow that answers an effect. What it raises as an `OctopusError` is thrown into *flow*.
+    *flow* is closed at the end, however that comes. An `OctopusError` that answering raises is thrown into it.
     """
     answer: Any = None
     error: OctopusError | None = None
@@ -213,12 +211,7 @@ def drive(flow: Flow[T], answered: Callable[[Effect], Flow[Any]]) -> Flow[T]:
 
 
 class Deadline:
-    """The end of one call's time.
-
-    Args:
-        seconds: how long the call may take, from now.
-        clock: monotonic seconds.
-    """
+    """The end of one call's time, so many *seconds* from now by a monotonic *clock*."""
 
     def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
         self.seconds = seconds

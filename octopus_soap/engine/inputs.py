@@ -54,13 +54,7 @@ _SHOWN = 60
 
 
 def text_problems(value: Any, name: str, *, secret: bool = False) -> list[Problem]:
-    """Return what is wrong with a text argument: not text, empty, or with a character XML forbids.
-
-    Args:
-        value: the argument.
-        name: its name.
-        secret: True if the value must not be shown.
-    """
+    """Return what is wrong with a text argument (not text, empty, a character XML forbids); a *secret* is not shown."""
     if not isinstance(value, str):
         message = f"expected text, not {type(value).__name__}{_instead_of_text(value, name)}"
     elif not value:
@@ -73,12 +67,7 @@ def text_problems(value: Any, name: str, *, secret: bool = False) -> list[Proble
 
 
 def _instead_of_text(value: Any, name: str) -> str:
-    """Return what to pass where a SKU or an id belongs and something else came; empty if there is no advice.
-
-    Args:
-        value: what came.
-        name: what is expected, such as `store_ids`; empty or `sku` for a SKU.
-    """
+    """Return what to pass for *name* (a SKU, if empty) instead of the *value* that came; empty if nothing helps."""
     if isinstance(value, WireModel):
         wanted = (name.rpartition(".")[2] or "sku").removesuffix("s")
         return f"; {_key_in(value, wanted)}"
@@ -92,13 +81,7 @@ def _instead_of_text(value: Any, name: str) -> str:
 
 
 def _key_in(value: WireModel, wanted: str, *, listed: bool = False) -> str:
-    """Return how to get a key out of a model that was passed in its place.
-
-    Args:
-        value: the model.
-        wanted: the key, such as `sku`.
-        listed: True if a list of keys belongs there.
-    """
+    """Return how to get the key *wanted*, or a list of them, out of a model that was passed in its place."""
     model, called = type(value), "order" if "Order" in type(value).__name__ else "item"
     if wanted in model.model_fields:
         return f"pass [{called}.{wanted}]" if listed else f"pass its {wanted}"
@@ -134,12 +117,7 @@ def sku_problems(value: Any, name: str = "") -> list[Problem]:
 
 
 def length_problems(value: Any, path: str = "") -> list[Problem]:
-    """Return which texts of a model, or of those in it, are longer than the vendor's page allows.
-
-    Args:
-        value: a model, a list of them, or anything else, which has none.
-        path: where it is.
-    """
+    """Return which texts of the model at *path*, or of those in it, are longer than the vendor's page allows."""
     if isinstance(value, list):
         return [each for index, inner in enumerate(value) for each in length_problems(inner, f"{path}[{index}]")]
     if not isinstance(value, WireModel):
@@ -165,14 +143,7 @@ def number_problems(**numbers: Any) -> list[Problem]:
 
 
 def as_model(value: Any, model: type[M], name: str = "", *, required: bool = False) -> tuple[Any, list[Problem]]:
-    """Return an argument that should be a *model*, made from a dict if it is one, and what is wrong with it.
-
-    Args:
-        value: the argument.
-        model: what it should be.
-        name: the argument's name.
-        required: True if it may not be None.
-    """
+    """Return an argument that should be a *model*, made from a dict if it is one, and what is wrong with it."""
     if isinstance(value, dict):
         try:
             return model(**value), []
@@ -206,15 +177,8 @@ def check_call(
 ) -> SecretStr:
     """Return the account a call goes to: the client's, unless the call names one.
 
-    Args:
-        context: what the client's calls share.
-        operation: wire name.
-        declared: the safety class its row declares.
-        account_id: as the caller gave it.
-        problems: what is wrong with the other arguments.
-
     Raises:
-        InvalidInputError: an argument is refused.
+        InvalidInputError: an argument is refused, as *problems* has it.
         UnverifiedContractError: the operation writes, the contract is the bundled one, and the endpoint is real.
     """
     # It stays hidden until it is encoded, so that no traceback's variables show it.
@@ -260,11 +224,9 @@ def sku(value: Any) -> CheckedInput:
 
 @dataclass(frozen=True, slots=True)
 class ModelCheck:
-    """Checks one input that is a model: of the right type, with its key set.
+    """Checks one input that is a model: of the right type, with its key (`attribute`) set.
 
     Attributes:
-        model: what it has to be.
-        attribute: its key.
         problems_of_key: returns what is wrong with the key, given its value and name.
     """
 
@@ -363,11 +325,8 @@ class BatchItem:
     """One distinct input, from its check to its outcome.
 
     Attributes:
-        key: SKU or order id.
-        input: as the caller passed it.
-        value: what is sent.
+        input: as the caller passed it; `value` is sent, encoded as `row`.
         indices: positions in the input; several for equal inputs.
-        row: the encoded row.
         filled: members completed from the service's current item.
     """
 
@@ -393,12 +352,7 @@ def batch_size(operation: str, rule: BatchRule, wanted: int | None, context: Con
 
 
 def check_iterable(inputs: Any, name: str, model: type[WireModel] | None = None) -> Iterable[Any]:
-    """Return *inputs*, or refuse one item or a table passed where a list of items belongs.
-
-    Args:
-        inputs: as the caller gave them.
-        name: the argument's name.
-        model: what an item is; None for a SKU.
+    """Return *inputs*, or refuse one item or a table passed where a list of items (of SKUs without a *model*) belongs.
 
     Raises:
         InvalidInputError: it is one item, a table or a column of something else, or cannot be iterated.
@@ -444,11 +398,6 @@ class BatchInputs:
     """The inputs of one list call: checked, merged, encoded, and handed out in batches.
 
     Args:
-        operation: wire name.
-        rule: how it is cut into batches.
-        call: the call.
-        account_id: the account the call goes to.
-        context: what the client's calls share.
         guard: decides what the call may leave out; None if nothing is watched.
         reading: True if two different inputs may have one key, because nothing is written.
         streaming: True to check inputs as they come, batch by batch; otherwise all are checked now.

@@ -72,14 +72,12 @@ def _fillable() -> tuple[type[WireModel], ...]:
 
 
 class OmissionGuard(NamedTuple):
-    """Says what one call may leave out.
+    """Decides what one call may leave out.
 
     Attributes:
-        operation: wire name.
         parameter: wire name of the parameter that is watched.
         mode: what to do about what is left out.
         excused: folded names of members that may be left out, whatever the mode.
-        codec: knows the contract in force.
     """
 
     operation: str

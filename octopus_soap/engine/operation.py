@@ -117,10 +117,7 @@ def _veil(given: Any) -> None:
 class _Bound(Generic[P, S, C]):
     """One operation on one client, with the row's name, docstring and signature.
 
-    Args:
-        operation: the row.
-        client: runs its calls.
-        begin: checks the arguments of a call and returns it, ready to run.
+    *begin* checks the arguments of a call and returns it, ready to run.
     """
 
     def __init__(self, operation: Operation, client: S, begin: Callable[Concatenate[S, Context, P], C]) -> None:
@@ -167,8 +164,7 @@ class _Bound(Generic[P, S, C]):
 class _Streamed(_Bound[P, S, C], Generic[P, S, C, B]):
     """The same, if its rows or parts can be taken as they come.
 
-    Args:
-        begin_stream: checks the arguments of a stream and returns it.
+    *begin_stream* checks the arguments and returns the stream.
     """
 
     def __init__(
@@ -235,9 +231,7 @@ class BlockingPage(
 
 
 class AsyncPage(
-    AsyncCall[P, BatchResult[T]],
-    _Streamed[P, AsyncSurface, Flow[Answer[BatchResult[T]]], RowStream[T]],
-    Generic[P, T],
+    AsyncCall[P, BatchResult[T]], _Streamed[P, AsyncSurface, Flow[Answer[BatchResult[T]]], RowStream[T]], Generic[P, T]
 ):
     """An operation whose reply lists rows without a limit, on an asynchronous client: await a call, or `stream`."""
 
@@ -372,10 +366,9 @@ class SingleCall(Generic[T]):
         arguments: wire parameters, without accountID.
         reads: what the reply is decoded to.
         finish: turns the answered request into the call's result, or raises.
-        account_id: overrides the client's.
+        account_id, omitted_values: override the client's.
         problems: what is wrong with the arguments.
         guarded: wire name of the parameter that is watched for values left out; empty for none.
-        omitted_values: overrides the client's choice.
     """
 
     arguments: dict[str, Any]

@@ -143,14 +143,11 @@ class CallConfig:
     """The settings and services that a request needs.
 
     Attributes:
-        policy: retry limits.
         chance: returns a random number from 0 to 1.
-        new_id: returns a new request id.
-        credentials: shared by all calls of a client.
+        credentials, breaker: shared by all calls of a client; no breaker if None.
         retry_after: reads a reply's `Retry-After` header as seconds.
         stopped: returns True once no further batch or attempt may begin.
         observer: gets a report of each request and batch.
-        breaker: shared by all calls of a client; None for no circuit breaker.
     """
 
     policy: RetryPolicy
@@ -251,11 +248,7 @@ class Context:
 def request_for(context: Context, operation: str, declared: Safety, reads: Reads) -> Request:
     """Return the request of an operation, without its body: `dataclasses.replace` adds one.
 
-    Args:
-        context: what the client's calls share.
-        operation: wire name.
-        declared: the safety class its row declares; the settings may override it.
-        reads: what the reply is decoded to.
+    The settings may override the *declared* safety class.
     """
     codec = context.codec
     safety = context.safety.get(operation, declared)
@@ -325,13 +318,7 @@ class RequestResult(NamedTuple):
         return value
 
     def rejected(self, message: str, key: str, row: Any) -> RejectedError:
-        """Return the error of an item the service rejected, with what its answer carries.
-
-        Args:
-            message: what was rejected, and why.
-            key: the item's SKU or order id.
-            row: what the service answered about it.
-        """
+        """Return the error of an item the service rejected, with what its answer (*row*) carries."""
         decoded = self.decoded
         return RejectedError(
             message,
@@ -348,9 +335,6 @@ class RequestFailure(NamedTuple):
     """A request that was not answered as it should be, after its last attempt.
 
     Attributes:
-        error: the error a caller sees.
-        kind: what it means for the request.
-        info: the facts of the request.
         lost_answers: attempts whose answer was lost although they may have been carried out.
     """
 
@@ -389,13 +373,9 @@ def perform(request: Request, config: CallConfig, conclude: Callable[[RequestEnd
 def perform(request: Request, config: CallConfig, conclude: Callable[[RequestEnd], Any] | None = None) -> Flow[Any]:
     """Run *request* to its end, and return how it ended or what *conclude* makes of it.
 
-    A refusing envelope counts as a failed request, except for a write that answers its items one by one.
-
-    Args:
-        request: what is sent.
-        config: limits, and the observer.
-        conclude: gets the end of the request while the request still counts as under way. Its exception is
-            reported as the request's failure, a `RejectedError` as a rejection.
+    A refusing envelope counts as a failed request, except for a write that answers its items one by one. *conclude*
+    gets the end while the request still counts as under way: its exception is reported as the request's failure, a
+    `RejectedError` as a rejection.
     """
     trace = RequestTrace(CallInfo(request.operation, request_id=config.new_id(), sent_bytes=len(request.body)))
     rejected: RejectedError | None = None
@@ -508,11 +488,7 @@ def attempts(
 
 
 def _learn(
-    passage: Passage,
-    trace: RequestTrace,
-    config: CallConfig,
-    sign: Sign,
-    error: OctopusError | None = None,
+    passage: Passage, trace: RequestTrace, config: CallConfig, sign: Sign, error: OctopusError | None = None
 ) -> bool:
     """Note in the circuit breaker how an attempt ended; return True if it is open, so that none may follow."""
     changed = passage.ended(sign, "" if error is None else error.message)

@@ -163,16 +163,9 @@ def decide(
     chance: float,
     retry_after: float | None = None,
 ) -> Decision:
-    """Decide what to do after *attempt* attempts took *spent* seconds.
+    """Decide what to do after *attempt* attempts took *spent* seconds, pauses included.
 
-    Args:
-        policy: the limits.
-        safety: of the operation.
-        kind: of the last failure.
-        attempt: attempts made so far.
-        spent: seconds since the request began, pauses included.
-        chance: a random number from 0 to 1, for the jitter.
-        retry_after: seconds the service asked for, where it did.
+    *chance* is a random number from 0 to 1, for the jitter; *retry_after* the seconds the service asked for, if it did.
     """
     verdict = MATRIX[kind][safety]
     if verdict not in {Verdict.RETRY, Verdict.RETRY_ONCE}:
@@ -207,9 +200,7 @@ class Breaker:
 
     Args:
         failures: how many in a row open it.
-        seconds: how long it stays open.
-        clock: monotonic seconds.
-        make_lock: makes a lock, such as `threading.Lock`.
+        seconds: how long it stays open, by a monotonic *clock*.
     """
 
     def __init__(
@@ -309,10 +300,6 @@ def sign_of(answer: Reply | SendFailure, kind: FailureKind) -> Sign:
 
     A refusal, a rejected item and 429 are answers. The client's own limits, a stop, the deadline of a call and an idle
     connection that was closed show nothing.
-
-    Args:
-        answer: what came.
-        kind: of the failure.
     """
     if isinstance(answer, SendFailure):
         if answer.last or kind in {FailureKind.BUSY, FailureKind.STALE}:

@@ -41,15 +41,7 @@ _TOGETHER = 500
 
 
 class RowStream(Generic[T]):
-    """One call whose rows are handed out part by part.
-
-    Args:
-        operation: wire name.
-        safety: what a repeat may do.
-        reads: the rows of the reply.
-        body: the request.
-        context: what the client's calls share.
-    """
+    """One call whose rows are handed out part by part."""
 
     def __init__(self, operation: str, safety: Safety, reads: RowsOf, body: bytes, context: Context) -> None:
         self._operation, self._reads, self._context = operation, reads, context

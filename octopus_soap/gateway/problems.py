@@ -125,14 +125,9 @@ def cause_of(error: OctopusError) -> OctopusError:
 
 
 def problem(status: int, name: str, title: str, detail: str = "", **more: Any) -> JSONResponse:
-    """Return a problem document.
+    """Return a problem document of the type `urn:octopus-soap:problem:<name>`.
 
-    Args:
-        status: the HTTP status.
-        name: of the kind of problem; its type is `urn:octopus-soap:problem:<name>`.
-        title: the same for all problems of the kind.
-        detail: what happened this time.
-        more: further members.
+    The title is the same for all problems of the kind; *detail* is about this one, and *more* are further members.
     """
     body = {"type": f"urn:octopus-soap:problem:{name}", "title": title, "status": status}
     if detail:
@@ -141,12 +136,9 @@ def problem(status: int, name: str, title: str, detail: str = "", **more: Any) -
 
 
 def of_error(path: str, error: OctopusError, describe: Callable[[Any], Any] | None = None) -> JSONResponse:
-    """Return the problem of an error of the client.
+    """Return the problem of an error of the client at *path*, which is logged.
 
-    Args:
-        path: of the request, for the log.
-        error: what a call raised.
-        describe: makes JSON of the result that a `BatchError` carries.
+    *describe* makes JSON of the result that a `BatchError` carries.
     """
     cause = cause_of(error)
     kind = next(kind for cls, kind in KINDS.items() if isinstance(cause, cls))

@@ -140,11 +140,7 @@ def _argument(annotation: Any) -> Any:
 
 
 def arguments_of(row: Any) -> type[BaseModel]:
-    """Return the model of an operation's request body, made from its row's signature.
-
-    Args:
-        row: a row of the catalogue.
-    """
+    """Return the model of an operation's request body, made from the signature of its row of the catalogue."""
     hints = get_type_hints(row.body, {**vars(models), **vars(operations)})
     fields: dict[str, Any] = {}
     for name, parameter in row.signature.parameters.items():
@@ -182,12 +178,7 @@ def _operation(row: Any, client: Callable[[], AsyncOctopusClient]) -> Callable[.
 
 
 def make_router(client: Callable[[], AsyncOctopusClient], lookup: Callable[[], AsyncLookup]) -> APIRouter:
-    """Return the routes of all operations and of the look-ups.
-
-    Args:
-        client: returns the client to call through, asked at each request.
-        lookup: returns the look-up for single SKUs, likewise.
-    """
+    """Return the routes of all operations and of the look-ups; *client* and *lookup* are asked at each request."""
     router = APIRouter()
     for row in OPERATIONS.values():
         returns = str(row.body.__annotations__.get("return", ""))

@@ -32,16 +32,8 @@ _HOMES = {
 _HOME_OF = {name: f"octopus_soap.jobs.{module}" for module, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "Change",
-    "ChangeFeed",
-    "DestinationError",
-    "Ledger",
-    "OrderDelivery",
-    "OrderInbox",
-    "Report",
-    "StockPush",
-    "every",
-]
+    "Change", "ChangeFeed", "DestinationError", "Ledger", "OrderDelivery", "OrderInbox", "Report", "StockPush", "every",
+]  # fmt: skip # read as a list of names
 
 
 def __getattr__(name: str) -> object:

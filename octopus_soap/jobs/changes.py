@@ -105,14 +105,7 @@ ChangeHandler: TypeAlias = Callable[[Change], object]
 
 
 class ChangeDeliverer:
-    """Fetches what was taken off the list, and hands it over item by item.
-
-    Args:
-        client: fetches.
-        handlers: claims changes and records what became of them.
-        handler: the user's.
-        report: counts.
-    """
+    """Fetches what was taken off the list, and hands it over item by item."""
 
     def __init__(self, client: OctopusClient, handlers: HandlerRunner, handler: ChangeHandler, report: Report) -> None:
         self._client, self._handlers, self._handler, self.report = client, handlers, handler, report

@@ -179,12 +179,8 @@ class HandlerRunner:
     def quarantine(self, lease: Lease, row: Row[Any], reason: str, *same: ColumnElement[bool], **also: Any) -> bool:
         """Note why a row is not done; False if the lease was lost, or the row was done after all.
 
-        Args:
-            lease: holds the row.
-            row: as it was claimed.
-            reason: for people.
-            same: conditions under which the reason still concerns the row.
-            also: further columns to write.
+        *same* are conditions under which the *reason*, for people, still concerns the row; *also* further columns to
+        write.
         """
         tries = row.attempts + 1
         with self.ledger.transaction() as connection:

@@ -38,8 +38,6 @@ class JobStatus:
     """How one table of work is doing.
 
     Attributes:
-        job: such as `push`.
-        table: the table's name.
         states: how many rows are in each state.
         due: rows there is something to do for now.
         leased: rows somebody works on.
@@ -56,13 +54,7 @@ class JobStatus:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A run that is under way.
-
-    Attributes:
-        job: such as `push`.
-        holder: its process.
-        since: when it began, by the ledger's clock.
-    """
+    """A run of a job that is under way: its process, and when it began, by the ledger's clock."""
 
     job: str
     holder: str
@@ -114,12 +106,7 @@ def show(ledger: Ledger, key: str) -> list[dict[str, Any]]:
 
 
 def held(ledger: Ledger, *, job: str | None = None) -> Iterator[tuple[str, KeyProblem]]:
-    """Yield what is rejected or quarantined in the channel: the job, and the key with the reason.
-
-    Args:
-        ledger: the ledger.
-        job: only this one's.
-    """
+    """Yield what is rejected or quarantined in the channel, or by one job: the job, and the key with the reason."""
     with ledger.reading() as connection:
         for table in _work_tables(job):
             key = table.c[table.info["key"]]
@@ -130,15 +117,9 @@ def held(ledger: Ledger, *, job: str | None = None) -> Iterator[tuple[str, KeyPr
 
 
 def retry(ledger: Ledger, keys: Collection[str] | None = None, *, job: str | None = None) -> int:
-    """Let what is rejected or quarantined be tried by the next run, and not only after its pause.
+    """Let what is rejected or quarantined be tried by the next run, and not only after its pause; return how many rows.
 
-    Args:
-        ledger: the ledger.
-        keys: SKUs or order ids; everything by default.
-        job: only this one's.
-
-    Returns:
-        How many rows will be tried.
+    *keys* are SKUs or order ids, everything by default; with *job*, only this one's.
     """
     count = 0
     with ledger.transaction() as connection:
@@ -161,14 +142,9 @@ def retry(ledger: Ledger, keys: Collection[str] | None = None, *, job: str | Non
 
 
 def acknowledge(ledger: Ledger, keys: Collection[str] | None = None) -> int:
-    """Keep the version of changed orders that was handled; they are confirmed by the next run.
+    """Keep the version of changed orders that was handled, and return how many; the next run confirms them.
 
-    Args:
-        ledger: the ledger.
-        keys: order ids or keys; all that were changed by default.
-
-    Returns:
-        How many orders that was.
+    *keys* are order ids or keys; all that were changed by default.
     """
     condition = and_(ORDERS.c.channel == ledger.channel, ORDERS.c.state == CHANGED)
     if keys is not None:
@@ -181,14 +157,9 @@ def acknowledge(ledger: Ledger, keys: Collection[str] | None = None) -> int:
 
 
 def forget(ledger: Ledger, skus: Collection[str]) -> int:
-    """Withdraw what was rejected of *skus*: it is neither tried again nor reported.
+    """Withdraw what was rejected of *skus*: it is neither tried again nor reported. Return how many SKUs that was.
 
-    Args:
-        ledger: the ledger.
-        skus: SKUs that the shop no longer sends; one that is not rejected is left alone.
-
-    Returns:
-        How many SKUs that was.
+    One that is not rejected is left alone.
     """
     names, count = list(skus), 0
     with ledger.transaction() as connection:
@@ -203,16 +174,9 @@ def forget(ledger: Ledger, skus: Collection[str]) -> int:
 
 
 def purge(ledger: Ledger, before: datetime) -> int:
-    """Empty the stored XML and decoded form of orders that were confirmed; the key and the digest remain.
+    """Empty the XML and the decoded form of orders that were confirmed, and handled *before* (aware); return how many.
 
-    A purged order that is listed again is known all the same.
-
-    Args:
-        ledger: the ledger.
-        before: orders that were handled before; aware.
-
-    Returns:
-        How many orders were emptied.
+    The key and the digest remain: a purged order that is listed again is known all the same.
     """
     old = and_(ORDERS.c.channel == ledger.channel, ORDERS.c.state == CONFIRMED, ORDERS.c.handled_at < before)
     kept = or_(ORDERS.c.raw != "", ORDERS.c.typed.is_not(None))

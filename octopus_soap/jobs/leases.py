@@ -187,11 +187,7 @@ class Lease:
 class Heartbeat:
     """A thread that repeats a short transaction until the block ends, four times in *seconds*.
 
-    Args:
-        ledger: of the transaction.
-        beat: called with each transaction.
-        seconds: after which others may take over what the heartbeat keeps.
-        name: the thread's name.
+    After so many others may take over what the heartbeat keeps.
     """
 
     def __init__(self, ledger: Leases, beat: Callable[[Connection], object], seconds: float, name: str) -> None:
@@ -348,14 +344,9 @@ class Leases(ABC):
         return connection.execute(ended).rowcount
 
     def reset_future_due(self, connection: Connection, table: Table, longest: timedelta) -> int:
-        """Make rows due that are due later than any pause reaches; return how many.
+        """Make rows due that are due later than any pause reaches, the *longest* of their job; return how many.
 
         Such a time is of a clock that ran ahead and was set back.
-
-        Args:
-            connection: of `Ledger.transaction`.
-            table: a work table.
-            longest: the longest pause its job makes.
         """
         now = self.now(connection)
         latest = now + max(_DAY, 2 * longest)

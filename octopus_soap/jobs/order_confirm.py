@@ -72,13 +72,7 @@ class Confirmation:
 
 
 class OrderConfirmer:
-    """Confirms orders of one store, or of the whole account, and looks for each whether it is listed still.
-
-    Args:
-        client: sends.
-        store: the store's id; empty for the whole account.
-        reach: called with the name of each step.
-    """
+    """Confirms orders of one store, or of the whole account (empty), and looks for each whether it is listed still."""
 
     def __init__(self, client: OctopusClient, store: str, reach: Callable[[str], None]) -> None:
         self._client, self._store, self._reach = client, store, reach

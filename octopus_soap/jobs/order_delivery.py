@@ -85,14 +85,7 @@ confirmation as `ThirdPartyOrderNumber`, without what does not print."""
 
 
 class OrderDeliverer:
-    """Hands over what is due, one order at a time, under a lease.
-
-    Args:
-        client: asks again for orders that could not be read.
-        handlers: claims orders and records what became of them.
-        handler: the user's.
-        options: of the inbox.
-    """
+    """Hands over what is due, one order at a time, under a lease."""
 
     def __init__(
         self, client: OctopusClient, handlers: HandlerRunner, handler: OrderHandler, options: InboxOptions

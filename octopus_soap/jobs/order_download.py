@@ -135,11 +135,7 @@ class Windows:
     """
 
     def __init__(
-        self,
-        begin: datetime,
-        end: datetime = LATEST,
-        width: timedelta | None = None,
-        skip: Iterable[Window] = (),
+        self, begin: datetime, end: datetime = LATEST, width: timedelta | None = None, skip: Iterable[Window] = ()
     ) -> None:
         self.width = width
         self._left = list(reversed(_around(Window(begin, end), skip))) if begin <= end else []
@@ -206,15 +202,7 @@ _EMPTY_WINDOW = Window(datetime(1999, 12, 31, tzinfo=UTC), datetime(1999, 12, 31
 
 
 class Download:
-    """One run's download for one store, or for the whole account.
-
-    Args:
-        client: lists the orders.
-        ledger: stores them.
-        store: the store's id; empty for the whole account.
-        options: of the inbox.
-        stopped: true once the run should end.
-    """
+    """One run's download for one store, or for the whole account (an empty *store*), until *stopped*."""
 
     def __init__(
         self, client: OctopusClient, ledger: Ledger, store: str, options: InboxOptions, stopped: Callable[[], bool]
@@ -317,11 +305,7 @@ class Download:
         return listing_of(list_orders(client, self._store, criteria), self._store, self._options.redactor)
 
     def look_again(self, order_ids: Sequence[str], report: Report) -> None:
-        """List orders by their ids, whatever their status, and note which of them are no longer listed.
-
-        Args:
-            order_ids: numbers of 32 bits, as the service takes no others.
-            report: counts.
+        """List orders by their ids (of 32 bits, as the service takes no others), and note which are no longer listed.
 
         Raises:
             OctopusError: the service does not answer.

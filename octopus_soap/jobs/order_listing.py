@@ -271,12 +271,7 @@ class Listing:
 def listing_of(
     outcomes: Iterable[ItemOutcome[OrderResponseItem]], store: str, redactor: Redactor
 ) -> Generator[Listing]:
-    """Read a listing to its end; what it holds can be used inside the block.
-
-    Args:
-        outcomes: its rows, as they arrive.
-        store: the store's id; empty for the whole account.
-        redactor: masks secrets.
+    """Read a listing, of a store or the whole account, to its end; what it holds can be used inside the block.
 
     Raises:
         LedgerError: there is no room for its texts.

@@ -213,11 +213,7 @@ class OrderInbox:
         return f"<OrderInbox {self._ledger!r}{whose}>"
 
     def run(
-        self,
-        handler: OrderHandler,
-        *,
-        stop: Event | None = None,
-        progress: Callable[[Progress], object] | None = None,
+        self, handler: OrderHandler, *, stop: Event | None = None, progress: Callable[[Progress], object] | None = None
     ) -> Report:
         """Download, hand over, confirm: once, until nothing is left that is due.
 
@@ -245,11 +241,7 @@ class OrderInbox:
             return self._ended(run)
 
     def work(
-        self,
-        handler: OrderHandler,
-        *,
-        stop: Event | None = None,
-        progress: Callable[[Progress], object] | None = None,
+        self, handler: OrderHandler, *, stop: Event | None = None, progress: Callable[[Progress], object] | None = None
     ) -> Report:
         """Hand over and confirm what is stored, next to any number of workers that do the same on this ledger.
 

@@ -25,17 +25,7 @@ from datetime import timedelta
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import (
-    Row,
-    and_,
-    bindparam,
-    delete,
-    func,
-    or_,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import Row, and_, bindparam, delete, func, or_, select, text, update
 
 from octopus_soap._version import __version__
 from octopus_soap.errors import InvalidInputError, Problem, PushRefusedError
@@ -195,14 +185,11 @@ class Drift(NamedTuple):
 
 
 class Plan:
-    """The differences of one run, in the ledger.
+    """The differences of one run, which holds *lock*, in the ledger.
 
     Args:
-        ledger: the ledger.
         started: when the run began, by the ledger's clock.
         observed_at: when the desired states were true, if the caller gave that; a row's own time counts first.
-        options: how the input is judged.
-        lock: of the run.
     """
 
     def __init__(
@@ -348,11 +335,7 @@ class Plan:
         )
 
     def _compared(
-        self,
-        wish: Desired,
-        known: Row[Any] | None,
-        staged: Row[Any] | None,
-        problems: list[KeyProblem],
+        self, wish: Desired, known: Row[Any] | None, staged: Row[Any] | None, problems: list[KeyProblem]
     ) -> _Staged | None:
         """Return the row to stage; None if the SKU needs nothing."""
         acknowledged, waiting = (None, None) if known is None else (known.acknowledged, known.wanted)

@@ -399,12 +399,7 @@ def _nothing_in(desired: Any, report: PushReport) -> str:
 class ReadBack:
     """Compares every acknowledged SKU with the service's items.
 
-    Args:
-        client: reads.
-        ledger: has what was acknowledged.
-        restore: send a stock again that the service has less of.
-        stop: once set, no further page is read.
-        progress: called after each page.
+    With *restore* a stock that the service has less of is sent again.
     """
 
     def __init__(

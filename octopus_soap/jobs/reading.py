@@ -53,10 +53,7 @@ _from_bytes = int.from_bytes
 class SeenRows:
     """The keys of one input, with the row and a digest of the first row that has each: 16 bytes for a key.
 
-    A key is known by its hash of 64 bits, which is the same in every process.
-
-    Args:
-        pairs: what `saved` returned.
+    A key is known by its hash of 64 bits, which is the same in every process. *pairs* are what `saved` returned.
     """
 
     def __init__(self, pairs: bytes = b"") -> None:
@@ -175,11 +172,8 @@ class Reading:
     def note(self, wish: Desired, text: str, problems: list[KeyProblem], *, last_row_wins: bool) -> tuple[bool, bool]:
         """Note a row; return whether its SKU is new, and whether an earlier row contradicts it.
 
-        Args:
-            wish: the row.
-            text: its values, as the ledger stores them.
-            problems: gets what is wrong.
-            last_row_wins: of two rows without times the later one counts, so they do not contradict each other.
+        *text* is its values, as the ledger stores them. With *last_row_wins* the later one of two rows without times
+        counts, so they do not contradict each other.
         """
         timed = wish.observed_at is not None
         if not timed and not self.any_timed and "stores" not in wish.values:  # as a million rows are

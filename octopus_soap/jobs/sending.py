@@ -85,13 +85,7 @@ _LEFT: dict[str, Any] = {
 class Sender:
     """Sends the pending rows of a channel, until none is due, the service is out, or the stop token is set.
 
-    Args:
-        client: where to send; not closed here.
-        ledger: where the rows are.
-        batch_size: SKUs per request.
-        seconds: how long a lease holds after its process was last heard of.
-        stop: once set, no further batch is claimed.
-        progress: called after each batch.
+    A lease holds for *seconds* after its process was last heard of.
     """
 
     def __init__(

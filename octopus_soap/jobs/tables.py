@@ -236,10 +236,7 @@ ORDER_CURSORS = Table(
 """How far each store's orders were read (`store` is empty for the whole account), in windows of how many seconds."""
 
 ORDER_FOLDERS = Table(
-    "order_folders",
-    METADATA,
-    Column("channel", Text, primary_key=True),
-    Column("folder", Text, primary_key=True),
+    "order_folders", METADATA, Column("channel", Text, primary_key=True), Column("folder", Text, primary_key=True)
 )
 """Folders that orders were written to, as absolute paths."""
 

@@ -7,31 +7,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    # isort: off
     from collections.abc import Iterable
 
     from octopus_soap.models.answers import IsSkuExistResponse, QuantityInfoResponse, UpdateItemResponse
     from octopus_soap.models.base import WireModel
     from octopus_soap.models.inventory import (
-        AttributeInfo,
-        CustomFieldMapping,
-        InventoryItem,
-        ItemQuantityAndPrice,
-        KitInfo,
-        Locks,
-        StoreStockInfo,
+        AttributeInfo, CustomFieldMapping, InventoryItem, ItemQuantityAndPrice, KitInfo, Locks, StoreStockInfo,
         VariationInfo,
-    )
+    )  # fmt: skip # read as a list of names
     from octopus_soap.models.orders import (
-        AddressInfo,
-        OrderCriteria,
-        OrderDownloadSubmitRequest,
-        OrderItem,
-        OrderResponseItem,
-        OrderSubmit,
-        PaymentStatusCode,
-        ShippingStatusCode,
-        SubmitOrderResponseItem,
-    )
+        AddressInfo, OrderCriteria, OrderDownloadSubmitRequest, OrderItem, OrderResponseItem, OrderSubmit,
+        PaymentStatusCode, ShippingStatusCode, SubmitOrderResponseItem,
+    )  # fmt: skip # read as a list of names
 
 _HOMES = {
     "answers": "IsSkuExistResponse QuantityInfoResponse UpdateItemResponse",
@@ -47,28 +35,11 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
-    "AddressInfo",
-    "AttributeInfo",
-    "CustomFieldMapping",
-    "InventoryItem",
-    "IsSkuExistResponse",
-    "ItemQuantityAndPrice",
-    "KitInfo",
-    "Locks",
-    "OrderCriteria",
-    "OrderDownloadSubmitRequest",
-    "OrderItem",
-    "OrderResponseItem",
-    "OrderSubmit",
-    "PaymentStatusCode",
-    "QuantityInfoResponse",
-    "ShippingStatusCode",
-    "StoreStockInfo",
-    "SubmitOrderResponseItem",
-    "UpdateItemResponse",
-    "VariationInfo",
-    "WireModel",
-]
+    "AddressInfo", "AttributeInfo", "CustomFieldMapping", "InventoryItem", "IsSkuExistResponse", "ItemQuantityAndPrice",
+    "KitInfo", "Locks", "OrderCriteria", "OrderDownloadSubmitRequest", "OrderItem", "OrderResponseItem", "OrderSubmit",
+    "PaymentStatusCode", "QuantityInfoResponse", "ShippingStatusCode", "StoreStockInfo", "SubmitOrderResponseItem",
+    "UpdateItemResponse", "VariationInfo", "WireModel",
+]  # fmt: skip # read as a list of names
 
 
 def __getattr__(name: str) -> object:

@@ -52,7 +52,6 @@ class RowsOf(NamedTuple):
     """A list of *model*.
 
     Attributes:
-        model: of a row.
         raw: keep the XML of every row, not only of those that cannot be read.
         asked: how many rows were asked for; None if the call does not say.
     """

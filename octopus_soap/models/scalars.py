@@ -318,9 +318,7 @@ Flag = Annotated[bool, _Scalar(_boolean, core_schema.bool_schema(strict=True))]
 """xs:boolean."""
 
 Real = Annotated[
-    float,
-    Field(allow_inf_nan=False),
-    _Scalar(_real, core_schema.float_schema(strict=True, allow_inf_nan=False)),
+    float, Field(allow_inf_nan=False), _Scalar(_real, core_schema.float_schema(strict=True, allow_inf_nan=False))
 ]
 """xs:float."""
 

@@ -350,9 +350,6 @@ def _facts(event: Event) -> dict[str, Any]:
 class Hook:
     """Calls a user's hook; what it raises is logged once, and goes no further.
 
-    Args:
-        call: the hook.
-
     Raises:
         ConfigError: it cannot be called, or would have to be awaited.
     """

@@ -82,9 +82,7 @@ class Counters:
 class Tally:
     """The `Observer` that counts, from any thread, for one client and its views.
 
-    Args:
-        clock: gives the time now, aware and in UTC.
-        redact: masks the client's secrets in a text.
+    *clock* gives the time now, aware and in UTC; *redact* masks the client's secrets in a text.
     """
 
     def __init__(self, clock: Callable[[], datetime], redact: Callable[[str], str] = str) -> None:

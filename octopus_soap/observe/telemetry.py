@@ -88,9 +88,7 @@ class OpenTelemetryEvents:
     """
 
     def __init__(
-        self,
-        tracer_provider: trace.TracerProvider | None = None,
-        meter_provider: metrics.MeterProvider | None = None,
+        self, tracer_provider: trace.TracerProvider | None = None, meter_provider: metrics.MeterProvider | None = None
     ) -> None:
         self._tracer = trace.get_tracer("octopus_soap", __version__, tracer_provider)
         meter = metrics.get_meter("octopus_soap", __version__, meter_provider)

@@ -28,26 +28,10 @@ if TYPE_CHECKING:
 
 
 __all__ = [
-    "Backend",
-    "Change",
-    "Columns",
-    "Comparison",
-    "Decimals",
-    "OrderGroup",
-    "Stores",
-    "Which",
-    "compare",
-    "items_from_frame",
-    "low_stock",
-    "margin",
-    "orders_by",
-    "out_of_stock",
-    "to_arrow",
-    "to_csv",
-    "to_excel",
-    "to_frame",
-    "to_records",
-]
+    "Backend", "Change", "Columns", "Comparison", "Decimals", "OrderGroup", "Stores", "Which", "compare",
+    "items_from_frame", "low_stock", "margin", "orders_by", "out_of_stock", "to_arrow", "to_csv", "to_excel",
+    "to_frame", "to_records",
+]  # fmt: skip # read as a list of names
 
 
 def __dir__() -> list[str]:

@@ -71,9 +71,7 @@ def as_cell(value: Any) -> str:
 def as_excel_cell(value: Any, *, key: bool = False) -> str:
     """Return a value as a CSV cell that Excel shows unchanged: a text it would change becomes a formula.
 
-    Args:
-        value: the value.
-        key: it identifies its row, and is a text whatever it looks like.
+    A *key* identifies its row, and is a text whatever it looks like.
     """
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
@@ -102,13 +100,7 @@ def from_excel(cell: str) -> str:
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, excel: bool = False) -> str:
-    """Return CSV with a first row of names.
-
-    Args:
-        columns: the names; the first column identifies a row.
-        rows: a value per column; None is an empty cell.
-        excel: for Excel, as described at the top of the module; otherwise plain.
-    """
+    """Return CSV with a first row of names; the first column identifies a row. *excel*: as the module describes."""
     out = io.StringIO()
     written = csv.writer(out, lineterminator="\r\n" if excel else "\n")
     written.writerow(columns)

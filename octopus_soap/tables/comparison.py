@@ -94,12 +94,7 @@ class Comparison:
     def counts(self) -> dict[str, int]:
         """How many rows appeared, went, changed and stayed as they were."""
         changed = len({change.key for change in self.changed})
-        return {
-            "appeared": len(self.appeared),
-            "gone": len(self.gone),
-            "changed": changed,
-            "unchanged": self.unchanged,
-        }
+        return {"appeared": len(self.appeared), "gone": len(self.gone), "changed": changed, "unchanged": self.unchanged}
 
     @property
     def by_column(self) -> dict[str, int]:

@@ -91,9 +91,7 @@ class Numbers:
     def read(self, cell: str, *, whole: bool) -> str:
         """Return a cell as the wire writes it; one that is written otherwise is returned as it is.
 
-        Args:
-            cell: the text.
-            whole: the column holds whole numbers, which `3.00` is too.
+        If the column holds *whole* numbers, `3.00` is one too.
 
         Raises:
             ValueError: the cell is a number of another way of writing.
@@ -116,10 +114,7 @@ class Numbers:
 class _NumberCells:
     """Reads the cells of number columns, and notes which rows could be read in two ways.
 
-    Args:
-        kinds: the columns that hold numbers, and whether they hold whole ones.
-        columns: the column of each attribute.
-        numbers: how the file writes numbers; None if that is not given.
+    *kinds* names the columns that hold numbers, and whether they hold whole ones. *numbers* is None if not given.
     """
 
     def __init__(self, kinds: dict[str, bool], columns: dict[str, str], numbers: Numbers | None) -> None:
@@ -260,17 +255,10 @@ def rows_of(
 ) -> Iterator[CsvRow[M] | list[Problem]]:
     """Read an open *file* row by row. See `csv_rows`.
 
-    Args:
-        file: text. Where it opens with a byte order mark, cells such as `="00123"` are read as what Excel shows for
-            them.
-        path: what errors call it.
-        model: what a row is.
-        also: columns a row may have next to the model's.
-        needed: those of *also* that the file must have.
-        others_ignored: read the key's column alone, whatever else there is.
-        numbers: how it writes numbers; as the wire does by default. Then a file with a cell such as `1.299` is refused
-            if it has decimal commas too, or no number that shows what the point means.
-        before: how many rows were read before, and are not yielded.
+    If it opens with a byte order mark, cells such as `="00123"` are read as what Excel shows for them. Without
+    *numbers* a file with a cell such as `1.299` is refused if it has decimal commas too, or no number that shows what
+    the point means. With *others_ignored* the key's column alone is read. *before* rows were read before, and are not
+    yielded.
 
     Raises:
         CsvError: the file as a whole cannot be used.
@@ -378,13 +366,7 @@ def _holds_several(kind: Any) -> bool:
 
 
 def _row(
-    row: int,
-    cells: list[str],
-    columns: dict[str, str],
-    model: type[M],
-    *,
-    foreign: Sequence[str],
-    reader: _NumberCells,
+    row: int, cells: list[str], columns: dict[str, str], model: type[M], *, foreign: Sequence[str], reader: _NumberCells
 ) -> CsvRow[M] | list[Problem]:
     """Return the item of a row, or what is wrong with it."""
     if len(cells) != len(columns):

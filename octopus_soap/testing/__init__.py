@@ -21,99 +21,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    # isort: off
     from octopus_soap.emulator import (
-        ApiFailure,
-        Bom,
-        CallRecord,
-        Chunked,
-        CloseIdle,
-        ControlCharacters,
-        Drip,
-        Emulator,
-        Fault,
-        Gzip,
-        Hang,
-        Html,
-        InjectedFault,
-        Latency,
-        Lie,
-        LintNote,
-        Merchant,
-        MutateReply,
-        Profile,
-        Reset,
-        Status,
-        StoredOrder,
-        Truncate,
-    )
+        ApiFailure, Bom, CallRecord, Chunked, CloseIdle, ControlCharacters, Drip, Emulator, Fault, Gzip, Hang, Html,
+        InjectedFault, Latency, Lie, LintNote, Merchant, MutateReply, Profile, Reset, Status, StoredOrder, Truncate,
+    )  # fmt: skip # read as a list of names
     from octopus_soap.testing.factories import (
-        make_address,
-        make_confirmation,
-        make_downloaded_order,
-        make_item,
-        make_mapping,
-        make_order,
-        make_order_line,
-        make_stock_update,
-        make_store_stock,
-    )
-    from octopus_soap.testing.fixtures import (
-        octopus_async_client,
-        octopus_client,
-        octopus_emulator,
-        octopus_recorder,
-    )
+        make_address, make_confirmation, make_downloaded_order, make_item, make_mapping, make_order, make_order_line,
+        make_stock_update, make_store_stock,
+    )  # fmt: skip # read as a list of names
+    from octopus_soap.testing.fixtures import octopus_async_client, octopus_client, octopus_emulator, octopus_recorder
     from octopus_soap.testing.recording import (
-        NotRecordedError,
-        RecordedExchange,
-        Recording,
-        record_traffic,
-        replay_traffic,
-    )
+        NotRecordedError, RecordedExchange, Recording, record_traffic, replay_traffic,
+    )  # fmt: skip # read as a list of names
 
 __all__ = [
-    "ApiFailure",
-    "Bom",
-    "CallRecord",
-    "Chunked",
-    "CloseIdle",
-    "ControlCharacters",
-    "Drip",
-    "Emulator",
-    "Fault",
-    "Gzip",
-    "Hang",
-    "Html",
-    "InjectedFault",
-    "Latency",
-    "Lie",
-    "LintNote",
-    "Merchant",
-    "MutateReply",
-    "NotRecordedError",
-    "Profile",
-    "RecordedExchange",
-    "Recording",
-    "Reset",
-    "Status",
-    "StoredOrder",
-    "Truncate",
-    "make_address",
-    "make_confirmation",
-    "make_downloaded_order",
-    "make_item",
-    "make_mapping",
-    "make_order",
-    "make_order_line",
-    "make_stock_update",
-    "make_store_stock",
-    "octopus_async_client",
-    "octopus_client",
-    "octopus_emulator",
-    "octopus_recorder",
-    "record_traffic",
-    "replay_traffic",
-]
+    "ApiFailure", "Bom", "CallRecord", "Chunked", "CloseIdle", "ControlCharacters", "Drip", "Emulator", "Fault", "Gzip",
+    "Hang", "Html", "InjectedFault", "Latency", "Lie", "LintNote", "Merchant", "MutateReply", "NotRecordedError",
+    "Profile", "RecordedExchange", "Recording", "Reset", "Status", "StoredOrder", "Truncate", "make_address",
+    "make_confirmation", "make_downloaded_order", "make_item", "make_mapping", "make_order", "make_order_line",
+    "make_stock_update", "make_store_stock", "octopus_async_client", "octopus_client", "octopus_emulator",
+    "octopus_recorder", "record_traffic", "replay_traffic",
+]  # fmt: skip # read as a list of names
 _RECORDING = {"NotRecordedError", "RecordedExchange", "Recording", "record_traffic", "replay_traffic"}
 
 

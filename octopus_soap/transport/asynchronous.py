@@ -70,12 +70,9 @@ if TYPE_CHECKING:
 
 
 def ssl_context(settings: OctopusSettings) -> ssl.SSLContext:
-    """The context for *settings*: of `ca_bundle`, of the environment's, or what httpx trusts by default.
+    """Return the context for *settings*: of `ca_bundle`, of the environment's, or what httpx trusts by default.
 
     One per process for the same certificates; a bundle that was changed on disk is read anew.
-
-    Args:
-        settings: endpoint, `ca_bundle`.
 
     Raises:
         ConfigError: the certificates cannot be read.
@@ -287,13 +284,7 @@ _OK = 200
 
 
 class _OpenBody:
-    """A body that is received in parts, and holds its connection and its turn until it is closed.
-
-    Args:
-        response: the reply.
-        left: seconds that may be spent on receiving.
-        release: gives the turn back.
-    """
+    """A body that is received in parts, in *left* seconds; it holds its connection and its turn until it is closed."""
 
     def __init__(self, response: httpx.Response, left: float, release: Callable[[], object]) -> None:
         self._response, self.left, self._release = response, left, release
@@ -341,13 +332,7 @@ def _named(response: httpx.Response) -> dict[str, str]:
 
 
 class AsyncDriver:
-    """Sends, sleeps and runs flows for one asynchronous client, or for a view of one.
-
-    Args:
-        settings: endpoint, credentials, limits.
-        connections: shared with the other views of the client.
-        stop: once set, no further exchange is begun.
-    """
+    """Sends, sleeps and runs flows for one asynchronous client, or a view of one; nothing new once *stop* is set."""
 
     def __init__(
         self, settings: OctopusSettings, connections: AsyncConnections, stop: threading.Event | None = None
@@ -494,12 +479,9 @@ class AsyncDriver:
     async def run(
         self, flow: Flow[T], room: asyncio.Semaphore | None = None, opened: list[_OpenBody] | None = None
     ) -> T:
-        """Run one flow to its end; a flow broken off is closed here and now, so that it can tell so.
+        """Run one flow to its end; a flow broken off is closed here and now, so that its end is reported.
 
-        Args:
-            flow: the flow.
-            opened: takes the bodies that are received in parts.
-            room: held for each of its exchanges, if others of its call run at the same time.
+        Bodies it receives in parts are added to *opened*. *room* is held for each exchange, if others of its call run.
         """
         tapped: Flow[T] = flow if self._connections.tap is None else self._connections.tap(flow)
         with contextlib.closing(tapped):
@@ -711,14 +693,7 @@ _CONNECTING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, http
 
 
 def failure_of(error: Exception, trace: _Trace, elapsed: float, read_timeout: float) -> SendFailure:
-    """Return the meaning of an exception of httpx.
-
-    Args:
-        error: the exception.
-        trace: what was seen of the exchange.
-        elapsed: seconds the exchange took.
-        read_timeout: seconds of silence it was given.
-    """
+    """Return the meaning of an exception of httpx; *elapsed* and *read_timeout* in seconds."""
     reason = f"{type(error).__name__}: {str(error)[:200]}"
     if isinstance(error, (*_CONNECTING, httpx.InvalidURL)):
         timed_out = isinstance(error, httpx.TimeoutException)

@@ -104,13 +104,9 @@ def _pieces_of(raw: Any) -> Iterator[bytes]:
 
 
 class _OpenBody:
-    """A body that is received in parts, and holds its connection and its turn until it is closed.
+    """A body that is received in parts, in *left* seconds; it holds its connection and its turn until it is closed.
 
-    Args:
-        response: the reply.
-        until: moved on before each part, so that only the time spent on receiving counts.
-        left: seconds that may be spent on receiving.
-        release: gives the turn back.
+    *until* is moved on before each part, so that only the time spent on receiving counts.
     """
 
     def __init__(self, response: requests.Response, until: Until, left: float, release: Callable[[], object]) -> None:
@@ -156,10 +152,7 @@ class _OpenBody:
 class BlockingDriver:
     """Sends, sleeps and runs flows for one client, or for a view of one.
 
-    Args:
-        settings: endpoint, credentials, limits.
-        connections: shared with the other views of the client.
-        stop: once set, pauses end and no further exchange is begun.
+    Once *stop* is set, pauses end and no further exchange is begun.
     """
 
     def __init__(
@@ -190,12 +183,8 @@ class BlockingDriver:
     ) -> Reply | SendFailure:
         """Make one HTTP exchange within *limit* seconds, the wait for its turn included.
 
-        Args:
-            exchange: what is sent.
-            limit: seconds.
-            abandoned: once set, the answer is no longer wanted.
-            opened: takes a body that is to be received in parts; without it the whole body is read.
-            gate: asked last; what it returns is the answer, and nothing is sent.
+        Once *abandoned* is set, the answer is no longer wanted. A body is received in parts and added to *opened*, if
+        that is given. *gate* is asked last: what it returns is the answer, and nothing is sent.
 
         Raises:
             ClientClosedError: the client was closed.

@@ -232,17 +232,12 @@ def merged_options(session: requests.Session, settings: OctopusSettings, url: st
 
 
 def read_body(response: requests.Response, limit: int, until: float) -> bytes:
-    """Return the body of *response*, decompressed as it comes.
-
-    Args:
-        response: Its body may have been read already, by a hook of the caller's session.
-        limit: Most bytes of it, once decompressed.
-        until: Monotonic time at which it must be there.
+    """Return the body of *response*, decompressed as it comes; a hook of the caller's session may have read it already.
 
     Raises:
-        BodyTooLongError: It is longer.
+        BodyTooLongError: It has more than *limit* bytes, once decompressed.
         BodyCodingError: It is compressed in a way that is not read, or breaks off.
-        TimeoutError: It came too late.
+        TimeoutError: It is not there *until* then (monotonic).
     """
     raw = response.raw
     if raw is None or getattr(response, "_content_consumed", False):
@@ -678,9 +673,7 @@ class _DeadlineHTTPSPool(_PoolMixin, HTTPSConnectionPool):
 class DeadlineAdapter(HTTPAdapter):
     """A requests adapter that keeps the total limit, retries nothing, and blocks instead of discarding connections.
 
-    Args:
-        connections: Most connections to one host.
-        idle_limit: Longest time a connection may be idle and still be used, in seconds.
+    At most *connections* lead to one host; one that was idle for *idle_limit* seconds is not used.
     """
 
     def __init__(self, connections: int, idle_limit: float = 50.0) -> None:

@@ -51,11 +51,7 @@ _OF_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection"}
 
 
 class FramingError(HTTPException):
-    """The bytes are no answer of HTTP/1.1, or do not show where the answer ends.
-
-    Args:
-        why: the rule that is broken.
-    """
+    """The bytes are no answer of HTTP/1.1, or do not show where the answer ends."""
 
     def __init__(self, why: str) -> None:
         super().__init__(f"the answer is not valid HTTP: {why}")

@@ -71,11 +71,7 @@ def timed(effect: Compute) -> Any:
 
 
 class RateLimiter:
-    """Moments at which requests may start.
-
-    Args:
-        per_second: how many a second, such as 0.5; None for no limit.
-    """
+    """Moments at which requests may start: *per_second* of them, such as 0.5; None for no limit."""
 
     __slots__ = ("_next", "interval")
 
@@ -107,9 +103,6 @@ PAUSING = frozenset({429, 503})
 
 class SharedRate(RateLimiter):
     """Moments that a store gives to all processes of an account; this process's own while the store is away.
-
-    Args:
-        per_second: how many a second.
 
     Attributes:
         moment: the store's stamp of the moment that is ours; 0 for none.
@@ -152,11 +145,7 @@ class SharedRate(RateLimiter):
 
 
 class Waiter:
-    """A place in the line.
-
-    Args:
-        wake: called when its holder should ask again.
-    """
+    """A place in the line; *wake* is called when its holder should ask again."""
 
     __slots__ = ("wake",)
 
@@ -434,12 +423,9 @@ class ThreadLimiter(_Limiter):
     def take(
         self, limit: float, stop: threading.Event | None = None, abandoned: threading.Event | None = None
     ) -> float | SendFailure:
-        """Wait for a turn; once it is given, `release` must follow.
+        """Wait for a turn, at most *limit* seconds; once it is given, `release` must follow.
 
-        Args:
-            limit: most seconds to wait.
-            stop: once set, no turn is wanted.
-            abandoned: the same; the code that sets it calls `wake_all`.
+        None is wanted once *stop* or *abandoned* is set; the code that sets the latter calls `wake_all`.
 
         Returns:
             The seconds waited, or why there is no turn.
@@ -480,12 +466,9 @@ class TaskLimiter(_Limiter):
     """Turns among the tasks of one event loop.
 
     Args:
-        settings: `max_connections`, `max_requests_per_second`, `rate_limit_store`.
+        settings, clock, pause, report: as of `ThreadLimiter`.
         pace: shared with the client's other event loops, as *lock* is; not used with a store, which they share.
         lock: held for moments only.
-        clock: monotonic seconds.
-        pause: waits for an event, at most a number of seconds, while the pace allows no start.
-        report: called with the error if the store cannot be reached any longer, with None once it can be.
 
     Raises:
         ConfigError: the store needs a package that is not installed.
@@ -532,11 +515,9 @@ class TaskLimiter(_Limiter):
             await self._store.close()
 
     async def take(self, limit: float, stop: threading.Event | None = None) -> float | SendFailure:
-        """Wait for a turn; once it is given, `release` must follow.
+        """Wait for a turn, at most *limit* seconds; once it is given, `release` must follow.
 
-        Args:
-            limit: most seconds to wait.
-            stop: once set, no turn is wanted; looked at when a turn or the limit comes.
+        None is wanted once *stop* is set, which is looked at when a turn or the limit comes.
 
         Returns:
             The seconds waited, or why there is no turn.

@@ -95,11 +95,7 @@ class _Slot(Generic[T]):
 class _Queue(Generic[T]):
     """Look-ups of one kind: answers kept, SKUs to ask, SKUs under way. It neither sends nor waits; its owner locks it.
 
-    Args:
-        limit: SKUs per request.
-        ttl: seconds an answer is kept.
-        max_items: answers kept.
-        clock: monotonic seconds.
+    At most *limit* SKUs are asked per request, and *max_items* answers are kept, for *ttl* seconds.
     """
 
     def __init__(self, limit: int, ttl: float, max_items: int, clock: Callable[[], float]) -> None:

@@ -53,13 +53,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """The facts of a TLS handshake.
-
-    Attributes:
-        expires: end of the certificate's validity.
-        issuer: who signed it.
-        protocol: such as `TLSv1.3`.
-    """
+    """The facts of a TLS handshake: the end of the certificate, who signed it, and the protocol, such as `TLSv1.3`."""
 
     expires: datetime
     issuer: str

@@ -129,11 +129,7 @@ _GONE = (redis.ConnectionError,)
 
 
 class ThreadStore:
-    """The store for threads.
-
-    Args:
-        settings: the account, `rate_limit_store`, `max_requests_per_second`, `retry_after_cap`.
-    """
+    """The store for threads, by `rate_limit_store`, `max_requests_per_second` and `retry_after_cap` of the settings."""
 
     def __init__(self, settings: OctopusSettings) -> None:
         self._account = _Account(settings)
@@ -143,12 +139,7 @@ class ThreadStore:
         self._reserve, self._hold = self._redis.register_script(_RESERVE), self._redis.register_script(_HOLD)
 
     def reserve(self, most: float, moment: int) -> Grant:
-        """Take the next moment, or confirm *moment*.
-
-        Args:
-            most: seconds that may be waited for it.
-            moment: taken before; 0 for none.
-        """
+        """Take the next moment, at most *most* seconds ahead, or confirm *moment*, taken before (0 for none)."""
         return self._account.grant(self._reserve([self._account.key], self._account.wanted(most, moment)))
 
     def hold(self, seconds: float) -> None:
@@ -161,11 +152,7 @@ class ThreadStore:
 
 
 class TaskStore:
-    """The store for the tasks of one event loop.
-
-    Args:
-        settings: as of `ThreadStore`.
-    """
+    """The store for the tasks of one event loop. *settings* as of `ThreadStore`."""
 
     def __init__(self, settings: OctopusSettings) -> None:
         self._account = _Account(settings)

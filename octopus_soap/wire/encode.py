@@ -316,8 +316,7 @@ def _prefixes(request: Member) -> dict[str, str]:
 def scalar_formats(utc_suffix: str) -> dict[str, Callable[[Any], str]]:
     """How a value is written, by XSD type; a type that is not here is written as text.
 
-    Args:
-        utc_suffix: added to a UTC time: `Z`, or nothing for a service that expects none.
+    *utc_suffix* is added to a UTC time: `Z`, or nothing for a service that expects none.
     """
 
     def moment(value: Any) -> str:

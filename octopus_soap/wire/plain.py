@@ -187,11 +187,9 @@ _SHOWN = 40
 
 
 def as_utf8(body: bytes, content_type: str) -> bytes:
-    """Return *body* in UTF-8, without a byte order mark and without a declaration of another encoding.
+    """Return an XML document in UTF-8, without a byte order mark and without a declaration of another encoding.
 
-    Args:
-        body: The bytes of an XML document.
-        content_type: The header's value; empty if there was none.
+    *content_type* is the header's value; empty if there was none.
 
     Raises:
         ProtocolError: The charset is unknown, does not fit the bytes, or cannot be decided.

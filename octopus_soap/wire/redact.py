@@ -78,12 +78,7 @@ def mask_card_numbers(text: str) -> str:
 
 
 def mask_cards(value: Any, name: str = "") -> Any:
-    """Return a value of JSON with payment cards masked: members named like one, and card numbers in text.
-
-    Args:
-        value: the result of `json.loads`.
-        name: The member that holds it.
-    """
+    """Return a value of JSON, of the member *name*, with payment cards masked: by names of members, and by digits."""
     if isinstance(value, dict):
         return {
             key: MASK if inner and is_card_member(str(key)) else mask_cards(inner, str(key))
@@ -262,11 +257,7 @@ def shown_members() -> frozenset[str]:
 
 
 class Masker:
-    """Masks the messages of one client. Threads may share it.
-
-    Args:
-        redactor: knows the client's secrets.
-    """
+    """Masks the messages of one client. Threads may share it."""
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
