@@ -57,7 +57,7 @@ from octopus_soap.errors import (
 )
 from octopus_soap.transport.connections import through_proxy
 from octopus_soap.transport.framing import Framing, FramingError, oversized, unreadable
-from octopus_soap.transport.limiter import PAUSING, RateLimiter, TaskLimiter, stopped, timed, yield_gil
+from octopus_soap.transport.limiter import PAUSING, RateLimiter, TaskLimiter, stopped, timed, until_refused, yield_gil
 from octopus_soap.wire.decode import Reply
 from octopus_soap.wire.readers import yield_hook
 
@@ -350,33 +350,27 @@ class AsyncDriver:
 
     # -- one exchange ------------------------------------------------------------------------------------------
 
-    async def exchange(
-        self,
-        exchange: Attempt,
-        limit: float,
-        opened: list[_OpenBody] | None = None,
-        gate: Callable[[], SendFailure | None] | None = None,
-    ) -> Reply | SendFailure:
-        """Make one HTTP exchange within *limit* seconds, the wait for its turn included.
+    async def exchange(self, asked: Send, opened: list[_OpenBody] | None = None) -> Reply | SendFailure:
+        """Make the HTTP exchange that is asked for within its limit, the wait for its turn included.
 
-        A body is received in parts and added to *opened*, if that is given. *gate* is asked last: what it returns is
-        the answer, and nothing is sent.
+        A body that is wanted in parts is added to *opened*, if that is given.
 
         Raises:
             ClientClosedError: the client was closed.
         """
-        here = self._connections.here()
+        here, limit = self._connections.here(), asked.limit if asked.left is None else asked.time_left()
+        opened = None if asked.whole else opened
         waited = await here.turns.take(limit, self._stop)
         if isinstance(waited, SendFailure):
             return waited
-        if gate is not None and (refused := gate()) is not None:
+        if asked.gate is not None and (refused := asked.gate()) is not None:
             here.turns.release()
             return refused
         started = time.monotonic() - waited
         before, made = len(opened or ()), list[_Stream]()
         token = _made_here.set(made)
         try:
-            answer = await self._within(here, exchange, limit, started, opened)
+            answer = await self._within(here, asked.attempt, limit, started, opened)
         finally:
             _made_here.reset(token)
             if len(opened or ()) == before:  # an open body gives its turn back when it is closed
@@ -397,7 +391,7 @@ class AsyncDriver:
         try:
             async with asyncio.timeout(max(0.001, started + limit - time.monotonic())):
                 if opened is None:
-                    return await self._send(here.http, exchange, trace, started)
+                    return await self._whole(await self._answer(here.http, exchange, trace), started)
                 return await self._send_for_parts(here, exchange, trace, started + limit, opened)
         except TimeoutError:
             elapsed = time.monotonic() - started
@@ -440,9 +434,6 @@ class AsyncDriver:
         except BodyCodingError as error:
             return unreadable(error, time.monotonic() - began)
 
-    async def _send(self, http: httpx.AsyncClient, exchange: Attempt, trace: _Trace, started: float) -> Reply:
-        return await self._whole(await self._answer(http, exchange, trace), started)
-
     async def _answer(self, http: httpx.AsyncClient, exchange: Attempt, trace: _Trace) -> httpx.Response:
         """Send, and return the answer before its body is read."""
         settings = self._settings
@@ -483,52 +474,36 @@ class AsyncDriver:
 
         Bodies it receives in parts are added to *opened*. *room* is held for each exchange, if others of its call run.
         """
-        tapped: Flow[T] = flow if self._connections.tap is None else self._connections.tap(flow)
-        with contextlib.closing(tapped):
-            return await self._run(tapped, room, opened if tapped is flow else None)
-
-    async def _run(self, flow: Flow[T], room: asyncio.Semaphore | None, opened: list[_OpenBody] | None) -> T:
+        if self._connections.tap is not None:
+            flow, opened = self._connections.tap(flow), None
         answer: Any = None
         error: Exception | None = None
-        while True:
-            try:
-                effect: Effect = flow.send(answer) if error is None else flow.throw(error)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            finally:
-                answer, error = None, None  # nor does this frame hold an error that is raised: it is in its traceback
-            match effect:
-                case Send():
-                    # The wait for room counts into no limit: nothing of this request has begun.
-                    async with contextlib.nullcontext() if room is None else room:
-                        over = room is not None and effect.unwanted()
-                        if over:
-                            answer = stopped()
-                        elif effect.whole:
-                            answer = await self.exchange(
-                                effect.attempt,
-                                effect.limit if effect.left is None else effect.time_left(),
-                                gate=effect.gate,
-                            )
-                        else:
-                            answer = await self.exchange(
-                                effect.attempt,
-                                effect.limit if effect.left is None else effect.time_left(),
-                                opened,
-                                effect.gate,
-                            )
-                case Receive():
-                    answer = await self._receive(effect.more)
-                case Sleep():
-                    await asyncio.sleep(effect.seconds)
-                case Compute():
-                    try:
-                        answer = timed(effect) if effect.size < OFF_LOOP else await off_loop(partial(timed, effect))
-                    except OctopusError as raised:
-                        error = raised
-                case _:
-                    assert_never(effect)
+        with contextlib.closing(flow):
+            while True:
+                try:
+                    effect: Effect = flow.send(answer) if error is None else flow.throw(error)
+                except StopIteration as end:
+                    result: T = end.value
+                    return result
+                finally:
+                    answer = error = None  # no frame may hold an error that is raised: the traceback holds the frame
+                match effect:
+                    case Send():
+                        # The wait for room counts to no limit: nothing of this request has begun.
+                        async with contextlib.nullcontext() if room is None else room:
+                            over = room is not None and effect.unwanted()
+                            answer = stopped() if over else await self.exchange(effect, opened)
+                    case Receive():
+                        answer = await self._receive(effect.more)
+                    case Sleep():
+                        await asyncio.sleep(effect.seconds)
+                    case Compute():
+                        try:
+                            answer = timed(effect) if effect.size < OFF_LOOP else await off_loop(partial(timed, effect))
+                        except OctopusError as raised:
+                            error = raised
+                    case _:
+                        assert_never(effect)
 
     async def one_by_one(self, flows: Iterator[Flow[T]]) -> AsyncGenerator[T]:
         """Run flows one after another and yield their results; bodies they left open are closed at the end."""
@@ -549,27 +524,21 @@ class AsyncDriver:
         that wait for room. Not before, as the first may end the call: refused credentials do.
         """
         running: deque[asyncio.Task[T]] = deque()
-        refused: OctopusError | None = None
+        refused: list[OctopusError] = []
+        following = until_refused(flows, refused)
         at_once = min(parallel, self._settings.max_connections)
         room, most = asyncio.Semaphore(at_once), at_once
         try:
             while True:
-                while len(running) < most and refused is None:
-                    try:
-                        following = next(flows, None)
-                    except OctopusError as error:  # a bad input of a stream: what is under way comes first
-                        refused = error
-                        break
-                    if following is None:
-                        break
-                    running.append(asyncio.create_task(self.run(following, room)))
+                while len(running) < most and (flow := next(following, None)) is not None:
+                    running.append(asyncio.create_task(self.run(flow, room)))
                 if not running:
                     break
                 yield await running[0]
                 running.popleft()
                 most = at_once + (ahead if at_once > 1 else 0)
-            if refused is not None:
-                raise refused
+            if refused:
+                raise refused[0]
         finally:
             for task in running:
                 task.cancel()

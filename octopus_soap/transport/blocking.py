@@ -29,7 +29,7 @@ import requests
 import urllib3
 
 from octopus_soap._http import BodyCodingError, BodyTooLongError, Inflater
-from octopus_soap.engine.effects import Attempt, Compute, Effect, FailureKind, Flow, Receive, Send, SendFailure, Sleep
+from octopus_soap.engine.effects import Compute, Effect, FailureKind, Flow, Receive, Send, SendFailure, Sleep
 from octopus_soap.errors import OctopusError
 from octopus_soap.transport.connections import (
     Connections,
@@ -42,7 +42,7 @@ from octopus_soap.transport.connections import (
     through_proxy,
 )
 from octopus_soap.transport.framing import oversized, unreadable
-from octopus_soap.transport.limiter import PAUSING, POLL_SECONDS, stopped, timed, yield_gil
+from octopus_soap.transport.limiter import PAUSING, POLL_SECONDS, stopped, timed, until_refused, yield_gil
 from octopus_soap.wire.decode import Reply
 from octopus_soap.wire.readers import yield_hook
 
@@ -73,19 +73,16 @@ def _ended(future: Future[T]) -> Future[T]:
     return future
 
 
-class _Beside:
+class _Siblings:
     """The state that the flows of one call share, which run side by side.
 
     A flow that has its answer makes room for the next request before it is decoded, so that no connection waits for
     us. One is decoded at a time, and gives way between rows: Python code runs in one thread at a time anyway, and the
     threads that send and receive get their turn from one that computes far sooner than from several.
 
-    Args:
-        parallel: exchanges at once.
-
     Attributes:
         abandoned: once set, the answers are no longer wanted.
-        room: held for an exchange.
+        room: held for each exchange, of which *parallel* may be under way at once.
         decoding: held to decode.
     """
 
@@ -174,17 +171,12 @@ class BlockingDriver:
     # -- one exchange ------------------------------------------------------------------------------------------
 
     def exchange(  # noqa: PLR0912 - a branch for each way an exchange can end
-        self,
-        exchange: Attempt,
-        limit: float,
-        abandoned: threading.Event | None = None,
-        opened: list[_OpenBody] | None = None,
-        gate: Callable[[], SendFailure | None] | None = None,
+        self, asked: Send, opened: list[_OpenBody] | None = None, abandoned: threading.Event | None = None
     ) -> Reply | SendFailure:
-        """Make one HTTP exchange within *limit* seconds, the wait for its turn included.
+        """Make the HTTP exchange that is asked for within its limit, the wait for its turn included.
 
-        Once *abandoned* is set, the answer is no longer wanted. A body is received in parts and added to *opened*, if
-        that is given. *gate* is asked last: what it returns is the answer, and nothing is sent.
+        A body that is wanted in parts is added to *opened*, if that is given. Once *abandoned* is set, the answer is no
+        longer wanted.
 
         Raises:
             ClientClosedError: the client was closed.
@@ -192,14 +184,15 @@ class BlockingDriver:
         headers = {
             **self._headers,
             "Content-Type": "text/xml; charset=utf-8",
-            "SOAPAction": f'"{exchange.action}"',
-            "X-Request-ID": exchange.request_id,
+            "SOAPAction": f'"{asked.attempt.action}"',
+            "X-Request-ID": asked.attempt.request_id,
         }
+        limit = asked.limit if asked.left is None else asked.time_left()
         session, turns, handled = self._connections.session(), self._connections.turns, sys.exception()
         waited = turns.take(limit, self._stop, abandoned)
         if isinstance(waited, SendFailure):
             return waited
-        if gate is not None and (refused := gate()) is not None:
+        if asked.gate is not None and (refused := asked.gate()) is not None:
             turns.release()
             return refused
         started = time.monotonic() - waited
@@ -207,9 +200,9 @@ class BlockingDriver:
         token = deadline.set(until)
         answered = False
         try:
-            response = self._send(session, exchange.body, headers, max(0.001, started + limit - time.monotonic()))
+            response = self._send(session, asked.attempt.body, headers, max(0.001, started + limit - time.monotonic()))
             answered = True
-            if opened is not None and response.status_code == _OK:
+            if opened is not None and not asked.whole and response.status_code == _OK:
                 more = _OpenBody(response, until, started + limit - time.monotonic(), turns.release)
                 opened.append(more)
                 content = more.receive()
@@ -325,14 +318,13 @@ class BlockingDriver:
 
     # -- flows -------------------------------------------------------------------------------------------------
 
-    def run(  # noqa: C901, PLR0912 - one branch for each effect, and no call for each of them
-        self, flow: Flow[T], beside: _Beside | None = None, opened: list[_OpenBody] | None = None
+    def run(  # noqa: C901 - one branch for each effect, and no call for each of them
+        self, flow: Flow[T], siblings: _Siblings | None = None, opened: list[_OpenBody] | None = None
     ) -> T:
-        """Run one flow to its end, alone or *beside* others of its call.
+        """Run one flow to its end, alone or with others of its call.
 
-        Bodies it receives in parts are added to *opened*.
-
-        A flow broken off is closed here and now, so that it can tell so.
+        Bodies it receives in parts are added to *opened*. A flow broken off is closed here and now, so that its end is
+        reported.
         """
         if self._connections.tap is not None:
             flow, opened = self._connections.tap(flow), None
@@ -346,59 +338,37 @@ class BlockingDriver:
                     result: T = end.value
                     return result
                 finally:
-                    answer, error = (
-                        None,
-                        None,
-                    )  # nor does this frame hold an error that is raised: it is in its traceback
+                    answer = error = None  # no frame may hold an error that is raised: the traceback holds the frame
                 match effect:
                     case Send():
-                        if not effect.whole:
-                            answer = self.exchange(
-                                effect.attempt,
-                                effect.limit if effect.left is None else effect.time_left(),
-                                opened=opened,
-                                gate=effect.gate,
-                            )
-                        elif beside is None:
-                            answer = self.exchange(
-                                effect.attempt,
-                                effect.limit if effect.left is None else effect.time_left(),
-                                gate=effect.gate,
-                            )
-                        else:
-                            with beside.room:  # the wait for it counts to no limit: nothing of this request has begun
-                                if beside.abandoned.is_set():
-                                    raise CancelledError
-                                answer = (
-                                    stopped()
-                                    if effect.unwanted()
-                                    else self.exchange(
-                                        effect.attempt,
-                                        effect.limit if effect.left is None else effect.time_left(),
-                                        beside.abandoned,
-                                        gate=effect.gate,
-                                    )
-                                )
+                        if siblings is None:
+                            answer = self.exchange(effect, opened)
+                            continue
+                        with siblings.room:  # the wait for it counts to no limit: nothing of this request has begun
+                            if siblings.abandoned.is_set():
+                                raise CancelledError
+                            over = effect.unwanted()
+                            answer = stopped() if over else self.exchange(effect, opened, siblings.abandoned)
                     case Receive():
                         answer = self._receive(effect.more)
                     case Sleep():
-                        self._pause(effect.seconds, beside)
+                        self._pause(effect.seconds, siblings)
                     case Compute():
                         try:
-                            with nullcontext() if beside is None else beside.decoding:
+                            with nullcontext() if siblings is None else siblings.decoding:
                                 answer = timed(effect)
                         except OctopusError as raised:
                             error = raised
                     case _:
                         assert_never(effect)
 
-    def _pause(self, seconds: float, beside: _Beside | None) -> None:
-        if beside is None:
+    def _pause(self, seconds: float, siblings: _Siblings | None) -> None:
+        if siblings is None:
             self._sleep(seconds)
             return
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0 and not (self._stop is not None and self._stop.is_set()):
-            if beside.abandoned.wait(min(left, POLL_SECONDS)):
+            if siblings.abandoned.wait(min(left, POLL_SECONDS)):
                 return
 
     def one_by_one(self, flows: Iterator[Flow[T]]) -> Generator[T]:
@@ -439,33 +409,27 @@ class BlockingDriver:
 
     def _threads(self, opening: list[Flow[T]], flows: Iterator[Flow[T]], parallel: int, ahead: int) -> Generator[T]:
         running: deque[Future[T]] = deque()
-        refused: OctopusError | None = None
-        beside, most = _Beside(parallel), parallel
+        refused: list[OctopusError] = []
+        following = until_refused(flows, refused)
+        siblings, most = _Siblings(parallel), parallel
         pool = ThreadPoolExecutor(parallel + max(1, ahead), thread_name_prefix="octopus-soap")
         try:
-            running.extend(self._begun(pool, flow, beside) for flow in opening)
+            running.extend(self._begun(pool, flow, siblings) for flow in opening)
             while running:
-                while len(running) < most and refused is None:
-                    try:
-                        following = next(flows, None)
-                    except OctopusError as error:  # a bad input of a stream: what is under way comes first
-                        refused = error
-                        break
-                    if following is None:
-                        break
-                    running.append(self._begun(pool, following, beside))
+                while len(running) < most and (flow := next(following, None)) is not None:
+                    running.append(self._begun(pool, flow, siblings))
                 yield _ended(running.popleft()).result()
                 most = parallel + max(1, ahead)
-            if refused is not None:
-                raise refused
+            if refused:
+                raise refused[0]
         finally:
             # After Ctrl-C, an error or an abandoned stream the caller must not wait for answers that are not read, and
             # the flows still running must not go on with repeats and halves.
-            beside.abandoned.set()
+            siblings.abandoned.set()
             self._connections.turns.wake_all()
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _begun(self, pool: ThreadPoolExecutor, flow: Flow[T], beside: _Beside) -> Future[T]:
+    def _begun(self, pool: ThreadPoolExecutor, flow: Flow[T], siblings: _Siblings) -> Future[T]:
         context = copy_context()
         context.run(yield_hook.set, yield_gil)
         claim = threading.Lock()
@@ -473,7 +437,7 @@ class BlockingDriver:
         def work() -> T:
             if not claim.acquire(blocking=False):
                 raise CancelledError
-            return context.run(self.run, flow, beside)
+            return context.run(self.run, flow, siblings)
 
         try:
             return pool.submit(work)

@@ -136,30 +136,29 @@ class Connections:
     def __init__(
         self, settings: OctopusSettings, session: requests.Session | None, report: Report | None = None
     ) -> None:
-        self.given, self._given_pid = session, os.getpid()
-        self._settings = settings
-        self._lock, self._lock_pid = threading.Lock(), os.getpid()
-        self._session: requests.Session | None = None
-        self._pid = 0
+        self.given, self._settings, self._report = session, settings, report
         self._closed = False
-        self._report = report
-        self._turns = ThreadLimiter(settings, report=report)
-        self._turns_pid = os.getpid()
+        self._begin()
         self.tap: Tap | None = None
         """Wraps the flows of the client and its views: a recording, or a replay of one."""
 
+    def _begin(self) -> None:
+        """Begin in a process: a forked child shares nothing of its parent's.
+
+        Turns that the parent's other threads held never come back, nor does a held lock. Over its connections the child
+        would read its siblings' answers.
+        """
+        self._lock = threading.Lock()
+        self._session: requests.Session | None = None
+        self._turns = ThreadLimiter(self._settings, report=self._report)
+        self._pid = os.getpid()
+
     @property
     def turns(self) -> ThreadLimiter:
-        """Who may send next, in this process."""
-        if self._turns_pid != os.getpid():
-            # In a forked child: turns that the parent's other threads held never come back, nor does a held lock.
-            self._turns, self._turns_pid = ThreadLimiter(self._settings, report=self._report), os.getpid()
+        """The limiter of this process: which request may be sent next."""
+        if self._pid != os.getpid():
+            self._leave_parent()
         return self._turns
-
-    def _guard(self) -> threading.Lock:
-        if self._lock_pid != os.getpid():  # as the turns
-            self._lock, self._lock_pid = threading.Lock(), os.getpid()
-        return self._lock
 
     def session(self) -> requests.Session:
         """The session of this process.
@@ -169,28 +168,25 @@ class Connections:
         """
         if self._closed:
             raise ClientClosedError("the client is closed; make a new one")
+        if self._pid != os.getpid():
+            self._leave_parent()
         if self.given is not None:
-            if self._given_pid != os.getpid():
-                with self._guard():
-                    self._leave_parents_connections()
             return self.given
-        if self._session is None or self._pid != os.getpid():
-            with self._guard():
-                if self._session is None or self._pid != os.getpid():
-                    self._open()
-        assert self._session is not None  # noqa: S101 - opened above
-        return self._session
+        session = self._session
+        if session is None:
+            with self._lock:
+                session = self._session = self._session or self._opened()
+        return session
 
-    def _leave_parents_connections(self) -> None:
-        """Give a caller's session fresh pools in a forked child, which would read its siblings' answers else."""
+    def _leave_parent(self) -> None:
         adapters: list[Any] = [] if self.given is None else list(self.given.adapters.values())
         for adapter in adapters:
             if isinstance(adapter, HTTPAdapter):
                 unpickled: Any = adapter
                 unpickled.__setstate__(unpickled.__getstate__())  # how requests itself makes new pools
-        self._given_pid = os.getpid()
+        self._begin()
 
-    def _open(self) -> None:
+    def _opened(self) -> requests.Session:
         session = requests.Session()
         adapter = DeadlineAdapter(self._settings.max_connections, self._settings.idle_timeout)
         session.mount("https://", adapter)
@@ -198,7 +194,7 @@ class Connections:
         session.headers.clear()
         if is_loopback(self._settings.endpoint):
             session.trust_env = False  # a proxy of the environment cannot reach this machine's loopback
-        self._session, self._pid = session, os.getpid()
+        return session
 
     def drop_idle(self) -> None:
         """Close our idle connections: one was found closed by the service, so the others may be closed too."""
@@ -209,13 +205,14 @@ class Connections:
 
     def close(self) -> None:
         """Close our own session; a caller's stays open."""
-        with self._guard():
+        turns = self.turns  # first: a forked child gets its own
+        with self._lock:
             self._closed = True
             self.drop_idle()  # requests would leave them to the garbage collector
-            if self._session is not None and self._pid == os.getpid():
+            if self._session is not None:
                 self._session.close()
             self._session = None
-            self.turns.close()
+            turns.close()
 
 
 def merged_options(session: requests.Session, settings: OctopusSettings, url: str) -> Any:

@@ -24,24 +24,37 @@ import threading
 import time
 from collections import deque
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from octopus_soap._http import retry_after
 from octopus_soap.engine.effects import FailureKind, SendFailure
-from octopus_soap.errors import ConnectFailedError, RateLimitedError, TimedOutError, needed
+from octopus_soap.errors import ConnectFailedError, OctopusError, RateLimitedError, TimedOutError, needed
 from octopus_soap.wire.readers import yield_hook
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable, Generator, Mapping
+    from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 
-    from octopus_soap.engine.effects import Compute
+    from octopus_soap.engine.effects import Compute, Flow
     from octopus_soap.settings import OctopusSettings
     from octopus_soap.transport.rate_store import Grant, TaskStore, ThreadStore
 
     Pause: TypeAlias = Callable[[threading.Event, float], object]
     AsyncPause: TypeAlias = Callable[[asyncio.Event, float], Awaitable[object]]
     Report: TypeAlias = Callable[[Exception | None], object]
+
+T = TypeVar("T")
+
+
+def until_refused(flows: Iterator[Flow[T]], refused: list[OctopusError]) -> Iterator[Flow[T]]:
+    """Yield *flows*; an error of making one, such as a bad input of a stream, ends them and goes to *refused*.
+
+    What is under way comes first, and then the caller raises it.
+    """
+    try:
+        yield from flows
+    except OctopusError as error:
+        refused.append(error)
 
 
 def timed(effect: Compute) -> Any:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import socket
 import ssl
-import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,6 +34,7 @@ from octopus_soap.errors import (
     TransportError,
 )
 from octopus_soap.settings import server_of
+from octopus_soap.transport import connections
 from octopus_soap.transport.connections import (
     Connections,
     OriginAuth,
@@ -64,36 +64,24 @@ def resolve(host: str, port: int, seconds: float) -> list[str]:
     """Addresses of *host*, each once.
 
     Raises:
-        ConnectFailed: there is no such name.
-        TimedOut: no answer came in time.
+        ConnectFailedError: there is no such name.
+        TimedOutError: no answer came in time.
     """
-    answer: list[list[str] | OSError] = []
-
-    def ask() -> None:
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            answer.append(error)
-        else:
-            answer.append(list(dict.fromkeys(str(entry[4][0]) for entry in found)))
-
-    # getaddrinfo takes no limit; the thread that overruns ours is left behind and ends with the process.
-    thread = threading.Thread(target=ask, name="octopus-soap-dns", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if not answer:
-        raise TimedOutError(f"no answer about {host} within {seconds:g} s")
-    if isinstance(answer[0], OSError):
-        raise ConnectFailedError(f"{host}: {answer[0].strerror or answer[0]}")
-    return answer[0]
+    try:
+        found = connections.resolve(host, port, time.monotonic() + seconds)
+    except TimeoutError:
+        raise TimedOutError(f"no answer about {host} within {seconds:g} s") from None
+    except OSError as error:
+        raise ConnectFailedError(f"{host}: {error.strerror or error}") from None
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 def connect(addresses: list[str], port: int, seconds: float) -> tuple[str, float]:
     """Open a TCP connection to the first address that takes one; return it, and the seconds that took.
 
     Raises:
-        ConnectFailed: none does.
-        TimedOut: none did in time.
+        ConnectFailedError: none does.
+        TimedOutError: none did in time.
     """
     until = time.monotonic() + seconds
     refused = ""
@@ -118,8 +106,8 @@ def handshake(settings: OctopusSettings, address: str, seconds: float) -> Certif
     """Make a TLS handshake with *address* as requests would, and return what it showed.
 
     Raises:
-        ConnectFailed: the certificate is not trusted, or there is no TLS.
-        TimedOut: it was not done in time.
+        ConnectFailedError: the certificate is not trusted, or there is no TLS.
+        TimedOutError: it was not done in time.
     """
     host, port = server_of(settings.endpoint)
     try:
@@ -236,7 +224,7 @@ class ContractFetcher:
 
     def _whole(self, url: str) -> FetchedContract:
         """The document at *url*, which must be a WSDL, with everything it refers to, breadth first."""
-        connections = Connections(self._settings, None)
+        pool = Connections(self._settings, None)
         documents: dict[str, ContractDocument] = {}
         notes: dict[str, None] = {}
         waiting = [url]
@@ -247,23 +235,23 @@ class ContractFetcher:
                     continue
                 if len(documents) == MOST_DOCUMENTS:
                     raise ContractError(f"the contract at {url} has more than {MOST_DOCUMENTS} documents")
-                reply = self._get(here, connections)
+                reply = self._get(here, pool)
                 document = documents[here] = parse_document(readable(reply, self._redactor).body, here)
                 notes.update(dict.fromkeys(_hosts(document)))
                 waiting += document.references()
         finally:
-            connections.close()
+            pool.close()
         if documents[url].kind != "wsdl":
             raise ContractError(f"{url} is a schema, not a WSDL")
         return FetchedContract(documents, tuple(notes))
 
-    def _get(self, url: str, connections: Connections) -> Reply:
+    def _get(self, url: str, pool: Connections) -> Reply:
         started = time.monotonic()
         left = self._until - started
         token = deadline.set(Until(self._until))
         answered = False
         try:
-            response = self._open(url, connections.session(), max(0.001, left))
+            response = self._open(url, pool.session(), max(0.001, left))
             answered = True
             try:
                 body = self._read(response)
