@@ -24,34 +24,29 @@ _FRAMED = 60
 _BRACED = re.compile(r"\{([^{}]*)\}")
 
 
-class Command(TyperCommand):
-    """A command."""
+class _Alike:
+    """The look of the help of commands and groups."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters, each with the name its value has in the help."""
-        return _labelled(super().get_params(ctx), ctx)
+        return _labelled(super().get_params(ctx), ctx)  # type: ignore[misc] # typer's class is behind this one
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help: in frames, or plainly in a terminal too narrow for them."""
         with _plain_if_narrow(self):
-            super().format_help(ctx, formatter)
+            super().format_help(ctx, formatter)  # type: ignore[misc] # as above
+
+
+class Command(_Alike, TyperCommand):
+    """A command."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the line of usage in pieces, where a required argument is its bare name."""
         return [_BRACED.sub(r"\1", piece) for piece in super().collect_usage_pieces(ctx)]
 
 
-class Group(TyperGroup):
+class Group(_Alike, TyperGroup):
     """A group of commands."""
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        """Return the parameters, each with the name its value has in the help."""
-        return _labelled(super().get_params(ctx), ctx)
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help: in frames, or plainly in a terminal too narrow for them."""
-        with _plain_if_narrow(self):
-            super().format_help(ctx, formatter)
 
 
 class Application(typer.Typer):

@@ -22,13 +22,12 @@ import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 import typer
 
 from octopus_soap._http import one_line
-from octopus_soap.cli.output import Output, Records, Selection, as_row, notice
+from octopus_soap.cli.output import Output, Records, Selection, as_row, notice, with_options
 from octopus_soap.cli.suggestions import Words, profiles
 from octopus_soap.cli.terminal import show_table, terminal
 
@@ -152,17 +151,7 @@ _OPTIONS = (
 
 def connected(command: Callable[Concatenate[Connection, P], R]) -> Callable[..., R]:
     """Add the shared options to *command*, and pass what was given for them as its first argument."""
-
-    @wraps(command)
-    def call(**given: Any) -> R:
-        connection = Connection(**{option.name: given.pop(option.name) for option in _OPTIONS})
-        own: Callable[..., R] = command
-        return own(connection, **given)
-
-    own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
-    keyworded = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
-    call.__signature__ = inspect.Signature([*keyworded, *_OPTIONS])  # type: ignore[attr-defined] # what typer reads
-    return call
+    return with_options(command, "connection", Connection, _OPTIONS)
 
 
 # -- the calls of a command --------------------------------------------------------------------------------------------
@@ -189,16 +178,16 @@ def confirmed(question: str, *, yes: bool) -> None:
     typer.confirm(one_line(question), abort=True, err=True)
 
 
-def in_full(label: str, call: Callable[[Callable[[Progress], None]], T], show: Callable[[Any], object]) -> T:
+def in_full(label: str, call: Callable[..., T], show: Callable[[Any], object]) -> T:
     """Make a call under a progress bar and show its result, also if an error or Ctrl-C left part of it undone.
 
-    *call* gets the callback that moves the bar.
+    *call* gets `progress`, the callback that moves the bar.
     """
     from octopus_soap.results import BatchResult  # noqa: PLC0415 - heavy: only inside a command
 
     try:
         with progress_bar(label) as progress:
-            result = call(progress)
+            result = call(progress=progress)
     except BaseException as error:
         partial = getattr(error, "result", None)
         if isinstance(partial, BatchResult):

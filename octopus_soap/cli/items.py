@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from dataclasses import dataclass
+from functools import partial
 from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -73,13 +74,8 @@ def get(
     """Show items. Exit code 1: the service does not know some of them."""
     wanted = skus_of(skus, file)
     with connection.client() as client:
-        exit_for(
-            in_full(
-                "reading",
-                lambda progress: client.get_item_list(wanted, progress=progress),
-                lambda result: _show(result, selection, stores=stores),
-            )
-        )
+        reading = partial(client.get_item_list, wanted)
+        exit_for(in_full("reading", reading, lambda result: _show(result, selection, stores=stores)))
 
 
 @app.command("list")
@@ -111,7 +107,7 @@ def list_items(
     with connection.client() as client:
         result = in_full(
             "reading",
-            lambda progress: _recent_and(client, known.skus if known else [], progress),
+            partial(_recent_and, client, known.skus if known else []),
             lambda result: _show(result, selection, stores=stores, empty=_NO_CHANGES if known is None else "no items"),
         )
     if known is not None:
@@ -157,7 +153,7 @@ def search(
         result = found(
             in_full(
                 "searching",
-                lambda progress: _recent_and(client, asked, progress),
+                partial(_recent_and, client, asked),
                 lambda result: _show(found(result), selection, stores=stores, empty=f"no item with {text!r}"),
             )
         )
@@ -204,7 +200,7 @@ def _known(file: Path | None, place: str | None, channel: str) -> _Known:
 
 
 def _recent_and(
-    client: OctopusClient, skus: Sequence[str], progress: Callable[[Progress], None]
+    client: OctopusClient, skus: Sequence[str], *, progress: Callable[[Progress], None]
 ) -> BatchResult[InventoryItem]:
     """Read the recent changes, and those of *skus* that are not among them."""
     from octopus_soap.errors import BatchError  # noqa: PLC0415 - heavy: only inside a command
@@ -288,7 +284,7 @@ def exists(connection: Connection, *, skus: Skus = None, file: SkuFile = None, s
         selection.show_whole(Records(rows), lambda: show_table("", ["SKU", "Exists"], cells))
 
     with connection.client() as client:
-        result = in_full("asking", lambda progress: client.is_sku_exist_list(wanted, progress=progress), show)
+        result = in_full("asking", partial(client.is_sku_exist_list, wanted), show)
     exit_for(result)
     if not all(result):
         raise typer.Exit(1)
@@ -322,11 +318,8 @@ def upload(
                 show_requests(client, selection, client.upload_item_list, read.items)
                 return
             selection.check("sku", "status", "message")
-            result = in_full(
-                "uploading",
-                lambda progress: client.upload_item_list(read.items, progress=progress),
-                lambda result: show_update(result, selection, "uploaded"),
-            )
+            uploading = partial(client.upload_item_list, read.items)
+            result = in_full("uploading", uploading, lambda result: show_update(result, selection, "uploaded"))
         except InvalidInputError as error:
             raise read.located(error) from None
     exit_for(result)
@@ -352,20 +345,16 @@ def delete(
     wanted = skus_of(skus, file)
     with connection.client() as client:
         call = client.delete_item_store if stores else client.delete_item
-        requests = [
-            request for sku in wanted for request in call.dry_run(sku)
-        ]  # checks every SKU before the first is sent
+        # Checks every SKU before the first is sent.
+        requests = [request for sku in wanted for request in call.dry_run(sku)]
         if dry_run:
             show_unsent(client, selection, iter(requests), call.operation.wire_name)
             return
         selection.check("sku", "status", "message")
         shown = ", ".join(wanted[:_NAMED]) + (f", … ({len(wanted)})" if len(wanted) > _NAMED else "")
         confirmed(f"Delete {shown}{' from the stores too' if stores else ''}?", yes=yes)
-        result = in_full(
-            "deleting",
-            lambda progress: one_by_one(wanted, str, call.with_info, progress),
-            lambda result: show_update(result, selection, "deleted"),
-        )
+        deleting = partial(one_by_one, wanted, str, call.with_info)
+        result = in_full("deleting", deleting, lambda result: show_update(result, selection, "deleted"))
     exit_for(result)
 
 
@@ -407,7 +396,7 @@ def snapshot(
         if known is None:
             result = client.get_item_list(wanted or [], progress=progress)
         else:
-            result = _recent_and(client, known.skus, progress)
+            result = _recent_and(client, known.skus, progress=progress)
     # An error has left no file: a part of the items would show the others as gone.
     _write_whole(to, [_as_snapshot(item) for item in result])
     searched = f" Searched: {known.words}" if known else ""

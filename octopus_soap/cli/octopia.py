@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import BaseModel, SecretStr
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from octopus_soap._http import one_line
 from octopus_soap.cli.application import Application
-from octopus_soap.cli.output import Records, Selection, selecting
+from octopus_soap.cli.output import Records, Selection, notice, selecting
+from octopus_soap.cli.terminal import show_table
 from octopus_soap.octopia import (
     CredentialKind,
     Identification,
@@ -38,8 +36,6 @@ if TYPE_CHECKING:
 app = Application(
     name="octopia", help="The Octopia (Cdiscount) seller API: another company than Octopus. Start with whoami or demo."
 )
-
-_OK, _BAD = "[green]ok[/]", "[red]failed[/]"
 
 Have = Annotated[
     list[str] | None, typer.Option("--have", metavar="NAME", help="The name of a value you have, not the value.")
@@ -110,8 +106,7 @@ def whoami(
     values |= {name: value for name, value in given.items() if value is not None}
     with _reported():
         found = identify(values, use=use)
-    console = Console()
-    console.print(_described(found))
+    _describe(found)
     if found.kind is CredentialKind.UNKNOWN:
         raise typer.Exit(1)
 
@@ -119,19 +114,15 @@ def whoami(
 @app.command()
 def demo() -> None:
     """Run three steps of the client against a fake server on this machine; no account is needed."""
-    table = Table(title="Octopia against the fake server", title_justify="left")
-    for column in ("Step", "Kept", "Seen"):
-        table.add_column(column, overflow="fold")
-    kept = True
+    rows: list[tuple[str, str, str]] = []
     with _reported(), FakeOctopia() as fake:
         settings = OctopiaSettings.from_env(fake.environ(), allow_writes=True)
         with OctopiaClient.from_env(fake.environ(), settings=settings) as client:
             for name, step in _STEPS:
                 passed, seen = step(client)
-                kept = kept and passed
-                table.add_row(name, _OK if passed else _BAD, _cell(seen))
-    Console().print(table)
-    if not kept:
+                rows.append((name, "ok" if passed else "failed", seen))
+    show_table("Octopia against the fake server", ["%Step", "Kept", "Seen"], rows)
+    if any(kept == "failed" for _, kept, _ in rows):
         raise typer.Exit(1)
 
 
@@ -166,14 +157,8 @@ def sellers(*, selection: Selection) -> None:
     """Make the first call: print the seller's profile. Reads OCTOPIA_CLIENT_ID, _CLIENT_SECRET and _SELLER_ID."""
     with _reported(), OctopiaClient.from_env() as client:
         profile = client.seller()
-
-    def show() -> None:
-        table = Table("Field", "Value", title="Seller", title_justify="left")
-        for name, value in profile.model_dump(exclude_none=True).items():
-            table.add_row(_cell(name), _cell(value))
-        Console().print(table)
-
-    selection.show_whole(_records([profile]), show)
+    rows = list(profile.model_dump(exclude_none=True).items())
+    selection.show_whole(_records([profile]), lambda: show_table("Seller", ["Field", "Value"], rows))
 
 
 @app.command()
@@ -184,8 +169,8 @@ def orders(status: Status = None, limit: Limit = 20, *, selection: Selection) ->
         which = OrderFilter(status=tuple(status or ()))
         found = list(islice(client.orders(which, page_size=min(limit, 100)), limit))
     rows = ((o.order_id, o.status, o.created_at, o.currency_code, len(o.lines)) for o in found)
-    columns = ("Order", "Status", "Created", "Currency", "Lines")
-    selection.show_whole(_records(found), lambda: _print_rows("Orders", columns, rows))
+    columns = ["Order", "Status", "Created", "Currency", "#Lines"]
+    selection.show_whole(_records(found), lambda: show_table("Orders", columns, rows))
 
 
 @app.command()
@@ -195,8 +180,8 @@ def offers(channel: Channel = "CDISFR", limit: Limit = 20, *, selection: Selecti
     with _reported(), OctopiaClient.from_env() as client:
         found = list(islice(client.offers(channel, page_size=min(limit, 1000)), limit))
     rows = ((o.seller_external_reference, o.offer_id, o.offer_state, o.updated_at) for o in found)
-    columns = ("Reference", "Offer", "State", "Updated")
-    selection.show_whole(_records(found), lambda: _print_rows("Offers", columns, rows))
+    columns = ["Reference", "Offer", "State", "Updated"]
+    selection.show_whole(_records(found), lambda: show_table("Offers", columns, rows))
 
 
 def _records(models: Iterable[BaseModel]) -> Records:
@@ -210,15 +195,12 @@ def _reported() -> Generator[None]:
     try:
         yield
     except OctopiaError as error:
-        Console(stderr=True).print(f"[red]{type(error).__name__}[/]: {escape(one_line(str(error)))}", soft_wrap=True)
+        notice(f"{type(error).__name__}: {one_line(str(error))}")
         raise typer.Exit(2) from None  # the message has it all
 
 
-def _described(found: Identification) -> Table:
+def _describe(found: Identification) -> None:
     advice = found.guidance
-    table = Table(title=escape(advice.title), title_justify="left", show_header=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
     sure = "yes" if found.certain else f"no; may also be {', '.join(found.candidates[1:]) or 'something else'}"
     rows = [
         ("Kind", f"{found.kind} [facts graded {advice.grade}]"),
@@ -232,20 +214,4 @@ def _described(found: Identification) -> Table:
         ("Not known", ", ".join(found.unrecognised)),
         *((f"Next {number}", step) for number, step in enumerate(advice.next_steps, 1)),
     ]
-    for name, text in rows:
-        if text:
-            table.add_row(name, _cell(text))
-    return table
-
-
-def _print_rows(title: str, columns: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:
-    table = Table(*columns, title=title, title_justify="left")
-    for row in rows:
-        table.add_row(*map(_cell, row))
-    Console().print(table)
-
-
-def _cell(value: object) -> str:
-    """Return *value* as text for a table: no markup, and no control character of the service reaches the terminal."""
-    text = "" if value is None else str(value)
-    return escape(one_line(text))
+    show_table(advice.title, ["", ""], [row for row in rows if row[1]])

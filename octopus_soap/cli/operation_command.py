@@ -278,13 +278,13 @@ def command_of(row: Operation) -> Any:
 def _callback(row: Operation) -> Callable[..., None]:
     arguments = arguments_of(row)
 
-    def run(connection: Connection, /, *, selection: Selection, dry_run: bool, envelope: bool, **given: Any) -> None:
+    def run(*, connection: Connection, selection: Selection, dry_run: bool, envelope: bool, **given: Any) -> None:
         _run(row, arguments, connection, given, selection, dry_run=dry_run, envelope=envelope)
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     run.__signature__ = inspect.Signature(  # type: ignore[attr-defined] # what typer reads
         [
-            inspect.Parameter("connection", inspect.Parameter.POSITIONAL_ONLY, annotation=Connection),
+            inspect.Parameter("connection", keyword, annotation=Connection),
             *(option for argument in arguments for option in argument.options),
             inspect.Parameter("dry_run", keyword, default=False, annotation=DryRunOption),
             inspect.Parameter("envelope", keyword, default=False, annotation=_EnvelopeOption),
@@ -319,8 +319,9 @@ def _run(
                 result = _with_envelopes(row, bound, values, selection)
             else:
                 made = partial(bound, **values)
-                call = (lambda progress: made(progress=progress)) if row.rule else lambda _: made()
-                result = in_full(row.wire_name, call, lambda found: _show(row, found, selection))
+                result = in_full(
+                    row.wire_name, made if row.rule else lambda **_: made(), lambda found: _show(row, found, selection)
+                )
         except InvalidInputError as error:
             raise (read.located(error) if read and error.problems[0].index is not None else error) from None
     if _is_rejected(result):

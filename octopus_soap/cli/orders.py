@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from itertools import compress
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from threading import Event
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
     from octopus_soap.client import OctopusClient
     from octopus_soap.jobs.reports import Report
-    from octopus_soap.models import OrderCriteria, OrderResponseItem, OrderSubmit, SubmitOrderResponseItem
+    from octopus_soap.models import OrderCriteria, OrderResponseItem, SubmitOrderResponseItem
     from octopus_soap.results import BatchResult, ItemOutcome
 
 app = Application()
@@ -129,7 +130,7 @@ def list_orders(
     criteria = _criteria(since, until, *_statuses(status, payment, shipping))
     with connection.client() as client:
         result = in_full(
-            "reading", lambda _: _listed_orders(client, store, criteria), lambda result: _show(result, selection)
+            "reading", lambda **_: _listed_orders(client, store, criteria), lambda result: _show(result, selection)
         )
     if store is not None and not result.outcomes:
         notice(_no_order_of(store))
@@ -479,7 +480,7 @@ def confirm(
         before = _still_listed(client, wanted, store)
         in_full(
             "confirming",
-            lambda progress: call(orders, progress=progress),
+            partial(call, orders),
             lambda result: None if result is None else show_update(result, selection, "confirmed", key="order_id"),
         )
         after = _still_listed(client, wanted, store)
@@ -551,14 +552,10 @@ def submit(
         selection.check("order_id", "status", "id_order", "message")
         result = in_full(
             "submitting",
-            lambda progress: one_by_one(orders, _order_id, client.submit_order.with_info, progress),
+            partial(one_by_one, orders, lambda order: order.order_id or "", client.submit_order.with_info),
             lambda result: _show_submitted(result, selection),
         )
     exit_for(result)
-
-
-def _order_id(order: OrderSubmit) -> str:
-    return order.order_id or ""
 
 
 def _show_submitted(result: BatchResult[SubmitOrderResponseItem], selection: Selection) -> None:

@@ -509,13 +509,21 @@ def selecting(model: str = "") -> Callable[[Callable[..., R]], Callable[..., R]]
     ]
 
     def added(command: Callable[..., R]) -> Callable[..., R]:
-        @wraps(command)
-        def call(*positional: Any, **given: Any) -> R:
-            chosen = Selection(*(given.pop(option.name) for option in options))
-            return command(*positional, selection=chosen, **given)
-
-        own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "selection"]
-        call.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined] # what typer reads
-        return call
+        return with_options(command, "selection", Selection, options)
 
     return added
+
+
+def with_options(
+    command: Callable[..., R], name: str, made: Callable[..., object], options: Sequence[inspect.Parameter]
+) -> Callable[..., R]:
+    """Add *options* to a command, which gets what is *made* of the given ones as its argument *name*."""
+
+    @wraps(command)
+    def call(**given: Any) -> R:
+        return command(**{name: made(**{option.name: given.pop(option.name) for option in options})}, **given)
+
+    own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != name]
+    keyworded = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
+    call.__signature__ = inspect.Signature([*keyworded, *options])  # type: ignore[attr-defined] # what typer reads
+    return call

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import partial
 from itertools import compress
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any
@@ -58,13 +59,8 @@ def get(connection: Connection, *, skus: Skus = None, file: SkuFile = None, sele
     """Show quantities. Exit code 1: the service does not know some of the SKUs."""
     wanted = skus_of(skus, file)
     with connection.client() as client:
-        exit_for(
-            in_full(
-                "reading",
-                lambda progress: client.get_item_quantity_list(wanted, progress=progress),
-                lambda result: _show(result, selection),
-            )
-        )
+        reading = partial(client.get_item_quantity_list, wanted)
+        exit_for(in_full("reading", reading, lambda result: _show(result, selection)))
 
 
 def _show(result: BatchResult[QuantityInfoResponse], selection: Selection) -> None:
@@ -151,13 +147,8 @@ def _update(client: OctopusClient, items: list[ItemQuantityAndPrice], selection:
         show_requests(client, selection, client.update_item_quantity_and_price_list, items)
         return
     selection.check("sku", "status", "message")
-    exit_for(
-        in_full(
-            "pushing",
-            lambda progress: client.update_item_quantity_and_price_list(items, progress=progress),
-            lambda result: show_update(result, selection, "updated"),
-        )
-    )
+    pushing = partial(client.update_item_quantity_and_price_list, items)
+    exit_for(in_full("pushing", pushing, lambda result: show_update(result, selection, "updated")))
 
 
 _SHOWN_CHANGES = 50
