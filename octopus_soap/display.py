@@ -11,6 +11,7 @@ show themselves with it.
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -80,6 +81,21 @@ class View:
     lines: list[str] = field(default_factory=list)
     grids: list[Grid] = field(default_factory=list)
     quiet: list[str] = field(default_factory=list)
+
+
+class Shown:
+    """Shows itself in a notebook and in a terminal of rich, by its view."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def _view(self) -> View: ...
+
+    def _repr_html_(self) -> str:
+        return html(self._view())
+
+    def __rich__(self) -> Group:
+        return rich(self._view())
 
 
 # -- what is shown -----------------------------------------------------------------------------------------------------

@@ -43,6 +43,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from octopus_soap import display
 from octopus_soap._http import clip, one_line
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def warn_caller(message: str, category: type[Warning]) -> None:
 _MESSAGE_LIMIT = 800  # leaves room for the call's facts; the whole text stays under 1 kB
 
 
-class OctopusError(Exception):
+class OctopusError(display.Shown, Exception):
     """Base of every exception of this library.
 
     Attributes:
@@ -143,10 +144,8 @@ class OctopusError(Exception):
         facts, self.__cause__ = state
         self.__dict__.update(facts)
 
-    def _repr_html_(self) -> str:
-        from octopus_soap import display  # noqa: PLC0415 - only a notebook asks
-
-        return display.html(display.view_of_error(self))
+    def _view(self) -> display.View:
+        return display.view_of_error(self)
 
     def _render_traceback_(self) -> list[str]:
         """Return what IPython shows instead of a traceback: where the caller's code was, the error and its hint."""
@@ -154,11 +153,6 @@ class OctopusError(Exception):
         hints = list(getattr(self, "__notes__", ()))
         whole = "the whole traceback: import sys, traceback; traceback.print_exception(sys.last_value)"
         return [*lines, f"{type(self).__name__}: {self}", *hints, whole]
-
-    def __rich__(self) -> Any:
-        from octopus_soap import display  # noqa: PLC0415 - only rich asks
-
-        return display.rich(display.view_of_error(self))
 
     def with_info(self, info: CallInfo) -> Self:
         """Attach the facts of the call that led here, unless some are there already."""

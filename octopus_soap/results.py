@@ -13,6 +13,7 @@ from decimal import Decimal
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, overload
 
+from octopus_soap import display
 from octopus_soap.errors import BatchError, InvalidInputError, OctopusError, Problem, RejectedError, needed
 
 if TYPE_CHECKING:
@@ -149,20 +150,13 @@ class ItemOutcome(Generic[T_co]):
         return self.status is OutcomeStatus.OK
 
 
-class Outcomes(list[ItemOutcome[T]]):
+class Outcomes(list[ItemOutcome[T]], display.Shown):
     """Some outcomes of a result, such as the rejected ones: a list that a notebook shows as a table."""
 
     __slots__ = ()
 
-    def _repr_html_(self) -> str:
-        from octopus_soap import display  # noqa: PLC0415 - only a notebook asks
-
-        return display.html(display.view_of_outcomes(self))
-
-    def __rich__(self) -> Any:
-        from octopus_soap import display  # noqa: PLC0415 - only rich asks
-
-        return display.rich(display.view_of_outcomes(self))
+    def _view(self) -> display.View:
+        return display.view_of_outcomes(self)
 
 
 class TableOptions(TypedDict, total=False):
@@ -228,7 +222,7 @@ def _matches(value: Any, name: str, wanted: Any) -> bool:
         return str(found).casefold() == str(wanted).casefold() if isinstance(found, Enum) else False
 
 
-class BatchResult(Sequence[T]):
+class BatchResult(Sequence[T], display.Shown):
     """The good values of a list call, in input order, with one outcome per input.
 
     Iterating, indexing and `len` see the good values. `.outcomes` sees everything: it has exactly one entry per
@@ -320,15 +314,8 @@ class BatchResult(Sequence[T]):
         shown = ", ".join(f"{status}={count}" for status, count in self.counts.items())
         return f"<BatchResult {shown or 'empty'}>"
 
-    def _repr_html_(self) -> str:
-        from octopus_soap import display  # noqa: PLC0415 - only a notebook asks
-
-        return display.html(display.view_of_result(self))
-
-    def __rich__(self) -> Any:
-        from octopus_soap import display  # noqa: PLC0415 - only rich asks
-
-        return display.rich(display.view_of_result(self))
+    def _view(self) -> display.View:
+        return display.view_of_result(self)
 
     def _with(self, *statuses: OutcomeStatus) -> Outcomes[T]:
         return Outcomes(o for o in self.outcomes if o.status in statuses)

@@ -27,6 +27,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
+from octopus_soap import display
 from octopus_soap._http import fits_header, is_loopback
 from octopus_soap._version import __version__
 from octopus_soap.contracts.bundled import operation_names
@@ -89,7 +90,7 @@ def _check_endpoint(endpoint: str, *, insecure: bool) -> None:
         )
 
 
-class OctopusSettings(BaseModel):
+class OctopusSettings(display.Shown, BaseModel):
     """The settings of a client.
 
     Secrets are `SecretStr`: their values appear in no repr, log or error.
@@ -362,15 +363,8 @@ class OctopusSettings(BaseModel):
             raise ValueError("rate_limit_store: keeps a rate; set max_requests_per_second too")
         return self
 
-    def _repr_html_(self) -> str:
-        from octopus_soap import display  # noqa: PLC0415 - only a notebook asks
-
-        return display.html(display.view_of_members("OctopusSettings", self))
-
-    def __rich__(self) -> Any:
-        from octopus_soap import display  # noqa: PLC0415 - only rich asks
-
-        return display.rich(display.view_of_members("OctopusSettings", self))
+    def _view(self) -> display.View:
+        return display.view_of_members("OctopusSettings", self)
 
     @property
     def server_zone(self) -> tzinfo:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, overload
 
 from octopus_soap import display
 from octopus_soap.engine.operation import OPERATIONS
@@ -39,7 +39,7 @@ class CatalogueRow:
     summary: str
 
 
-class Catalogue(Sequence[CatalogueRow]):
+class Catalogue(Sequence[CatalogueRow], display.Shown):
     """The operations of a client, in the order of the catalogue: print it, or loop over its rows."""
 
     __slots__ = ("_rows",)
@@ -61,12 +61,6 @@ class Catalogue(Sequence[CatalogueRow]):
     def __repr__(self) -> str:
         rows = [[display.text(cell) for cell in row[:-1]] + [row[-1]] for row in self._cells()]
         return display.columns_of_text([_COLUMNS, *rows])
-
-    def _repr_html_(self) -> str:
-        return display.html(self._view())
-
-    def __rich__(self) -> Any:
-        return display.rich(self._view())
 
     def _view(self) -> display.View:
         grid = display.Grid("", _COLUMNS, [list(row) for row in self._cells()])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from octopus_soap.tables import Comparison
 
 
-class DryRun(Sequence["Attempt"]):
+class DryRun(Sequence["Attempt"], display.Shown):
     """The requests a call would begin with, checked and encoded; nothing was sent.
 
     Its length is the number of requests. Printed, or as the last line of a notebook's cell, it shows the items that
@@ -104,9 +104,3 @@ class DryRun(Sequence["Attempt"]):
 
     def __str__(self) -> str:
         return display.plain(self._view())
-
-    def _repr_html_(self) -> str:
-        return display.html(self._view())
-
-    def __rich__(self) -> Any:
-        return display.rich(self._view())

@@ -32,7 +32,7 @@ import threading
 import uuid
 from abc import ABC, abstractmethod
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -316,13 +316,8 @@ class Leases(ABC):
     @contextmanager
     def heartbeat(self, lease: Lease, seconds: float) -> Generator[None]:
         """Renew the lease while the block runs, however long it takes."""
-
-        def renew(connection: Connection) -> None:
-            lock_in_order(connection, lease.table, lease.holds)
-            until = self.now(connection) + timedelta(seconds=seconds)
-            connection.execute(update(lease.table).where(lease.holds).values(leased_until=until))
-
-        heartbeat = Heartbeat(self, renew, seconds, "octopus-lease")
+        whole = replace(lease, rows=())  # by its token alone
+        heartbeat = Heartbeat(self, lambda connection: self.renew(connection, whole, seconds), seconds, "octopus-lease")
         heartbeat.start()
         try:
             yield

@@ -14,10 +14,13 @@ Moments are stored as whole microseconds since 1970, which both databases compar
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, Column, Dialect, Index, Integer, MetaData, Table, Text, text
 from sqlalchemy.types import TypeDecorator
+
+if TYPE_CHECKING:
+    from sqlalchemy.schema import SchemaItem
 
 METADATA = MetaData()
 
@@ -55,10 +58,8 @@ def work_columns() -> list[Column[Any]]:
 def work_indexes(name: str, *then: str) -> list[Index]:
     """Return the indexes that keep claims and reports fast however many rows are done: all of them leave those out.
 
-    Args:
-        name: of the table.
-        then: the columns that order rows due at the same moment. Rows that came together are due together, and a claim
-            of one would otherwise sort all of them.
+    The columns *then* order rows due at the same moment. Rows that came together are due together, and a claim of one
+    would otherwise sort all of them.
     """
     return [
         Index(f"{name}_due", "channel", "due_at", *then, **_where("due_at IS NOT NULL")),
@@ -71,10 +72,16 @@ def _where(condition: str) -> dict[str, Any]:
     return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 
-CHANNEL = Table(
+def _table(name: str, *parts: SchemaItem, info: dict[str, Any] | None = None) -> Table:
+    return Table(name, METADATA, Column("channel", Text, primary_key=True), *parts, info=info)
+
+
+def _work_table(name: str, *parts: SchemaItem, then: tuple[str, ...] = (), info: dict[str, Any]) -> Table:
+    return _table(name, *parts, *work_columns(), *work_indexes(name, *then), info=info)
+
+
+CHANNEL = _table(
     "channel",
-    METADATA,
-    Column("channel", Text, primary_key=True),
     Column("endpoint", Text, nullable=False),
     Column("merchantname", Text, nullable=False),
     Column("account_hash", Text, nullable=False),
@@ -84,10 +91,8 @@ CHANNEL = Table(
 )
 """Which account each channel belongs to (see `Ledger.bind`), and until when its service asked to be left alone."""
 
-RUN_LOCK = Table(
+RUN_LOCK = _table(
     "run_lock",
-    METADATA,
-    Column("channel", Text, primary_key=True),
     Column("job", Text, primary_key=True),
     Column("leased_by", Text),
     Column("leased_until", Moment),
@@ -95,25 +100,19 @@ RUN_LOCK = Table(
 )
 """Which run of a job is under way."""
 
-STOCK_ITEM = Table(
+STOCK_ITEM = _work_table(
     "stock_item",
-    METADATA,
-    Column("channel", Text, primary_key=True),
     Column("sku", Text, primary_key=True),
     Column("acknowledged", Text),
     Column("acknowledged_at", Moment),
     Column("wanted", Text),
     Column("observed_at", Moment),
-    *work_columns(),
-    *work_indexes("stock_item"),
     info={"job": "push", "key": "sku", "held": ("rejected",), "retry_state": "pending"},
 )
 """One SKU: what the service last acknowledged, and what is to be sent if that differs (`wanted`)."""
 
-STOCK_PLAN = Table(
+STOCK_PLAN = _table(
     "stock_plan",
-    METADATA,
-    Column("channel", Text, primary_key=True),
     Column("sku", Text, primary_key=True),
     Column("wanted", Text, nullable=False),
     Column("observed_at", Moment, nullable=False),
@@ -124,10 +123,8 @@ STOCK_PLAN = Table(
 )
 """The differences a run has found so far; they become work only once the guard has seen all of them."""
 
-STOCK_READING = Table(
+STOCK_READING = _table(
     "stock_reading",
-    METADATA,
-    Column("channel", Text, primary_key=True),
     Column("part", Integer, primary_key=True),
     Column("source", Text, nullable=False),
     Column("facts", Text, nullable=False),
@@ -157,10 +154,8 @@ KEPT = "kept"
 UNREAD = "unread"
 """A span of creation times that cannot be listed."""
 
-ORDERS = Table(
+ORDERS = _work_table(
     "orders",
-    METADATA,
-    Column("channel", Text, primary_key=True),
     Column("key", Text, primary_key=True),
     Column("order_id", Text, nullable=False),
     Column("store", Text, nullable=False),
@@ -179,10 +174,9 @@ ORDERS = Table(
     Column("listed_at", Moment),
     Column("unfinished", Text),
     Column("notice", Text),
-    *work_columns(),
-    *work_indexes("orders", "key"),
     Index("orders_order_id", "channel", "order_id"),
     Index("orders_kept", "channel", **_where("state = 'kept'")),
+    then=("key",),
     info={
         "job": "orders",
         "key": "key",
@@ -210,24 +204,18 @@ Two orders that the service lists with one id have two rows: the second one's ke
 both are handled, as a confirmation names the id.
 """
 
-ORDER_GAPS = Table(
+ORDER_GAPS = _work_table(
     "order_gaps",
-    METADATA,
-    Column("channel", Text, primary_key=True),
     Column("key", Text, primary_key=True),
     Column("store", Text, nullable=False),
     Column("begins", Moment, nullable=False),
     Column("ends", Moment, nullable=False),
-    *work_columns(),
-    *work_indexes("order_gaps"),
     info={"job": "orders", "key": "key", "held": (UNREAD,), "retry_state": UNREAD},
 )
 """Spans of a second whose orders the service cannot list."""
 
-ORDER_CURSORS = Table(
+ORDER_CURSORS = _table(
     "order_cursors",
-    METADATA,
-    Column("channel", Text, primary_key=True),
     Column("store", Text, primary_key=True),
     Column("watermark", Moment),
     Column("width", BigInteger),
@@ -235,9 +223,7 @@ ORDER_CURSORS = Table(
 )
 """How far each store's orders were read (`store` is empty for the whole account), in windows of how many seconds."""
 
-ORDER_FOLDERS = Table(
-    "order_folders", METADATA, Column("channel", Text, primary_key=True), Column("folder", Text, primary_key=True)
-)
+ORDER_FOLDERS = _table("order_folders", Column("folder", Text, primary_key=True))
 """Folders that orders were written to, as absolute paths."""
 
 # -- changes of items -----------------------------------------------------------------------------------------------
@@ -248,10 +234,8 @@ TAKEN = "taken"
 DONE = "done"
 """Handed over."""
 
-CHANGES = Table(
+CHANGES = _work_table(
     "changes",
-    METADATA,
-    Column("channel", Text, primary_key=True),
     Column("key", Text, primary_key=True),
     Column("generation", Integer, nullable=False),
     Column("listed_rows", Integer, nullable=False),
@@ -261,8 +245,7 @@ CHANGES = Table(
     Column("deliveries", Integer, nullable=False, server_default="0"),
     Column("handled_content", Text),
     Column("handled_at", Moment),
-    *work_columns(),
-    *work_indexes("changes", "key"),
+    then=("key",),
     info={
         "job": "changes",
         "key": "key",

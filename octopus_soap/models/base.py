@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, Union, get_arg
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
+from octopus_soap import display
 from octopus_soap.errors import InvalidInputError, Problem
 from octopus_soap.models.scalars import own_form, refused
 
@@ -92,7 +93,7 @@ class GivenName(str):
     __slots__ = ()
 
 
-class WireModel(BaseModel):
+class WireModel(display.Shown, BaseModel):
     """Base of the data contracts: snake_case attributes, wire names as aliases."""
 
     model_config = ConfigDict(
@@ -256,15 +257,8 @@ class WireModel(BaseModel):
             made.__pydantic_fields_set__.update(came)
         return made
 
-    def _repr_html_(self) -> str:
-        from octopus_soap import display  # noqa: PLC0415 - only a notebook asks
-
-        return display.html(display.view_of_model(self))
-
-    def __rich__(self) -> Any:
-        from octopus_soap import display  # noqa: PLC0415 - only rich asks
-
-        return display.rich(display.view_of_model(self))
+    def _view(self) -> display.View:
+        return display.view_of_model(self)
 
     def __repr_args__(self) -> Any:
         # WCF sends every member it has no value for as nil; those would bury the rest.

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from octopus_soap import display
 from octopus_soap.engine.effects import FailureKind
 from octopus_soap.engine.request import RequestFailure, RequestResult, perform, request_for
 from octopus_soap.engine.retry import classify
@@ -65,7 +66,7 @@ _UNPROVEN = "look up a SKU you know is there: octopus-soap items exists SKU"
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class Health(display.Shown):
     """What a ping found. True where all is well.
 
     Attributes:
@@ -98,15 +99,8 @@ class Health:
     def __bool__(self) -> bool:
         return self.ok
 
-    def _repr_html_(self) -> str:
-        from octopus_soap import display  # noqa: PLC0415 - only a notebook asks
-
-        return display.html(display.view_of_health(self))
-
-    def __rich__(self) -> Any:
-        from octopus_soap import display  # noqa: PLC0415 - only rich asks
-
-        return display.rich(display.view_of_health(self))
+    def _view(self) -> display.View:
+        return display.view_of_health(self)
 
     def __str__(self) -> str:
         return f"{self.stage.value}: {self.message}" + (f" ({self.advice})" if self.advice else "")

@@ -14,6 +14,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+from octopus_soap import display
 from octopus_soap.results import OutcomeStatus
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _STATUS = attrgetter("status")
 
 
 @dataclass(frozen=True, slots=True)
-class Counters:
+class Counters(display.Shown):
     """What a client and its views did since it was made. A copy: it does not go on counting.
 
     A request is one SOAP request with all its attempts; a list call makes one or more per batch. Exchanges of
@@ -68,15 +69,8 @@ class Counters:
     breaker_opened: int = 0
     rate_store_lost: int = 0
 
-    def _repr_html_(self) -> str:
-        from octopus_soap import display  # noqa: PLC0415 - only a notebook asks
-
-        return display.html(display.view_of_members("Counters", self))
-
-    def __rich__(self) -> Any:
-        from octopus_soap import display  # noqa: PLC0415 - only rich asks
-
-        return display.rich(display.view_of_members("Counters", self))
+    def _view(self) -> display.View:
+        return display.view_of_members("Counters", self)
 
 
 class Tally:

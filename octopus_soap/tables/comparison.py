@@ -64,7 +64,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Comparison:
+class Comparison(display.Shown):
     """The differences between two tables; true if there are any.
 
     Attributes:
@@ -159,7 +159,7 @@ class Comparison:
     def __repr__(self) -> str:
         return f"<Comparison by {', '.join(self.key)}: {self._title()}>"
 
-    def _view(self, most: int) -> display.View:
+    def _view(self, most: int = display.MOST_ROWS) -> display.View:
         view = display.View(f"Comparison by {', '.join(self.key)}: {self._title()}")
         if self.by_column:
             view.lines.append("changed by column: " + ", ".join(f"{n} {many:,}" for n, many in self.by_column.items()))
@@ -178,12 +178,6 @@ class Comparison:
                 shown = [[row[name] for name in names[: display.MOST_COLUMNS]] for row in rows[:most]]
                 view.grids.append(display.Grid(heading, names[: display.MOST_COLUMNS], shown, len(rows) - len(shown)))
         return view
-
-    def _repr_html_(self) -> str:
-        return display.html(self._view(display.MOST_ROWS))
-
-    def __rich__(self) -> Any:
-        return display.rich(self._view(display.MOST_ROWS))
 
 
 def compare(
