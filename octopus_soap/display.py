@@ -1,7 +1,7 @@
 """How results, models and errors look to a person: HTML for notebooks, rich renderables for terminals.
 
 Both are drawn from one `View`. It is capped (rows, length of a cell, and for HTML the size in bytes), what went wrong
-stands first, secret members are masked, and control characters are replaced, so that a service's text cannot colour a
+comes first, secret members are masked, and control characters are replaced, so that a service's text cannot colour a
 terminal. The HTML inherits the page's colours, so it reads in light and dark, and fetches nothing.
 
 Objects are known by their shape, not by their class: everything here is below the models, results and errors that

@@ -1,4 +1,4 @@
-"""`octopus-soap doctor`: check everything between here and the service, and say what to do about it."""
+"""`octopus-soap doctor`: check everything between here and the service, and show what to do about it."""
 
 from __future__ import annotations
 

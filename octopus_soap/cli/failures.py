@@ -91,7 +91,7 @@ def _one_line(error: BaseException, extra: str) -> str:
         extra = extra or EXTRAS.get(error.name.partition(".")[0], "")
         needed = f"'octopus-soap[cli,{extra}]'" if extra else "'octopus-soap[cli]'"
         return f"the module {error.name} is missing. Hint: pip install {needed}"
-    if _is_ours(error):
+    if type(error).__module__.startswith("octopus_soap."):  # raised on purpose, for either service
         return in_words(error)
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
@@ -113,11 +113,6 @@ def _usage(error: Any, message: str) -> str:
 
 def _hinted(message: str, hint: str) -> str:
     return f"{message}{'' if message.endswith(('.', '?')) else '.'} Hint: {hint}" if hint else message
-
-
-def _is_ours(error: BaseException) -> bool:
-    """True if this package raised the exception on purpose, for either service."""
-    return type(error).__module__.startswith("octopus_soap.")
 
 
 def _masked(text: str, words: Sequence[str]) -> str:

@@ -260,7 +260,7 @@ def _follow(
     selection: Selection,
     store: str | None = None,
 ) -> None:
-    """Print new orders until the process ends. What is remembered is what is listed, so memory stays bounded."""
+    """Print new orders until the process ends. It remembers the listed orders only, so memory stays bounded."""
     from octopus_soap.errors import AuthenticationError, BatchError, ConfigError, OctopusError  # noqa: PLC0415 - heavy
 
     seen: set[str] | None = None

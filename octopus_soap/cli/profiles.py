@@ -11,9 +11,7 @@ import json
 import os
 import re
 import sys
-import tempfile
-from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,6 +20,9 @@ from octopus_soap.cli.calling import YesOption, confirmed
 from octopus_soap.cli.output import Records, Selection, notice, selecting
 from octopus_soap.cli.suggestions import profiles as known_profiles
 from octopus_soap.cli.terminal import show_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 app = Application()
 
@@ -212,6 +213,7 @@ def _write(path: Path, others: str, name: str, table: dict[str, Any] | None) -> 
     Raises:
         ConfigError: the file is written in a way that cannot be edited safely.
     """
+    from octopus_soap.contracts.compiled import replace_file  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.errors import ConfigError  # noqa: PLC0415 - heavy: only inside a command
 
     lines = [] if table is None else [f"[{_key(name)}]", *(f"{key} = {json.dumps(v)}" for key, v in table.items()), ""]
@@ -221,13 +223,4 @@ def _write(path: Path, others: str, name: str, table: dict[str, Any] | None) -> 
     if _parsed(text, path) != meant | ({} if table is None else {name: table}):
         raise ConfigError(f"cannot edit {path} without changing something else; edit it by hand")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # made with mode 0600
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    replace_file(path, text.encode(), mode=0o600)

@@ -154,7 +154,7 @@ def _prepare(emulator: Emulator, seed: int, faults: Iterable[str], late: float) 
 
 def _console(emulator: Emulator, token: str | None) -> ASGIApp:
     """Return the web console; it is made when a browser first asks for it."""
-    from octopus_soap.console import emulator_console  # noqa: PLC0415 - loaded only if somebody looks
+    from octopus_soap.console import emulator_console  # noqa: PLC0415 - loaded only if a browser asks
 
     return emulator_console(emulator, token=token)
 

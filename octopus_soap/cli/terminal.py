@@ -1,6 +1,6 @@
 """Print for people: tables that fit the terminal, and a pager for what is longer than the screen.
 
-Marks before a column's name say how it gives way in a narrow terminal:
+Marks before a column's name decide how it gives way in a narrow terminal:
 
 * the first column is the key of a row and stays whole, and so does a column of numbers (`#Price`); `%Where` is a first
   column of words, which wraps;
@@ -11,7 +11,7 @@ Marks before a column's name say how it gives way in a narrow terminal:
 A pipe or file has no width to fit, unless COLUMNS gives one.
 
 The pager is `$PAGER`, or `less` if it is there; a pipe or a file gets everything at once. `--no-pager`, `PAGER=cat` and
-`TERM=dumb` turn it off. What a command prints in a `paged` block is collected first: it is in memory anyway, and only
+`TERM=dumb` turn it off. The output of a `paged` block is collected first: it is in memory anyway, and only
 then is its length known.
 """
 

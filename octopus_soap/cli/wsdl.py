@@ -189,7 +189,7 @@ def _origin(url: str) -> tuple[str, str]:
 
 
 def _advise(contract: Contract) -> None:
-    """Say in advance what writes may not leave out under *contract*, and what to choose."""
+    """Show in advance what writes may not leave out under *contract*, and what to choose."""
     from octopus_soap.contracts.diff import COST, omissions, recommended  # noqa: PLC0415 - heavy: only inside a command
 
     if found := omissions(contract):

@@ -164,7 +164,7 @@ def _is_at(own: list[tuple[str, int]], steps: list[tuple[str, int]]) -> bool:
 
 @dataclass(slots=True)
 class Finding:
-    """Notes of a call that say the same, with the places they are about."""
+    """Return notes of a call that are alike, with the places they are about."""
 
     what: str
     detail: str

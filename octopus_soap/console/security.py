@@ -1,4 +1,4 @@
-"""Who may see a console, and change something by it.
+"""Access to a console: who may see it, and change something by it.
 
 * A request must name this machine in its Host header. A page in a browser could otherwise reach a console under a name
   of its own that resolves to 127.0.0.1 (DNS rebinding). Other names need a token.

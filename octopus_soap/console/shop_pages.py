@@ -1,4 +1,4 @@
-"""What the emulated service holds: merchants, items, the change list, orders; and a form to place an order."""
+"""The content of the emulated service: merchants, items, the change list, orders; and a form to place an order."""
 
 from __future__ import annotations
 

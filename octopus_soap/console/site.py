@@ -1,4 +1,4 @@
-"""What all pages of a console have in common: templates, static files, answers."""
+"""The frame of all pages of a console: templates, static files, answers."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Unit: TypeAlias = Literal["share", "seconds", "sku", "none"]
 _MOST_SECONDS = 600.0
 _WRITES = ("Update*", "Upload*", "Delete*", "SubmitOrder", "CustomFieldMapping")
-_CONFIRMS = ("SetDownload*",)  # they have no result that could say Failure
+_CONFIRMS = ("SetDownload*",)  # they have no result that could be a Failure
 
 
 @dataclass(frozen=True, slots=True)

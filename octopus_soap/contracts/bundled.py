@@ -25,7 +25,7 @@ CONTRACT_NAME = "OctopusService.wsdl"
 
 
 def contract_path() -> Path:
-    """Return the path of the bundled ``OctopusService.wsdl``; its schemas lie in the same folder.
+    """Return the path of the bundled ``OctopusService.wsdl``; its schemas are in the same folder.
 
     Raises:
         FileNotFoundError: The package was installed without its contract; the message names the places looked at.

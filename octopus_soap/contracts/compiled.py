@@ -174,7 +174,7 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def replace_file(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Write *content* into the file *path*, which appears whole or not at all.
 
     Raises:
@@ -188,7 +188,7 @@ def replace_file(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)  # mkstemp's 0600 would hide the contract from the account the job runs under
+        Path(temporary).chmod(mode)  # mkstemp's 0600 would hide a contract from the account the job runs under
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

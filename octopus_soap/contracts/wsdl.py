@@ -102,7 +102,7 @@ if hasattr(os, "register_at_fork"):
 
 @cache
 def _bundled_files(places: tuple[Path, ...]) -> frozenset[Path]:
-    """Return where the bundled contract may lie; found out once: some services make a client for each piece of work."""
+    """Return where the bundled contract may be; found out once: some services make a client for each piece of work."""
     return frozenset((place / CONTRACT_NAME).resolve() for place in places)
 
 

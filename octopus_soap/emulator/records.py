@@ -68,7 +68,7 @@ class CallRecord:
         notes: What a WCF service would have passed over in silence in this request.
         at: When its reading ended.
         seconds: Until the reply was written, or the connection was cut; None while it is under way.
-        reply_headers: Headers of the reply that say what its body is, by lower-case name.
+        reply_headers: Headers of the reply that describe its body, by lower-case name.
     """
 
     sequence: int

@@ -75,7 +75,7 @@ _ENVELOPE, _BODY = f"{{{SOAP_ENVELOPE}}}Envelope", f"{{{SOAP_ENVELOPE}}}Body"
 _KEY_NAMES = frozenset({"sku", "Sku", "SKU", "OrderId", "OrderID", "Text"})
 # lxml looks for these without making Python objects; the last is a list of ids.
 _KEY_TAGS = tuple(f"{{*}}{name}" for name in (*sorted(_KEY_NAMES), "OrderIDList"))
-_SCHEMA_NOTES = 20  # per request: the validator can say the same of every one of a thousand rows
+_SCHEMA_NOTES = 20  # per request: the validator may repeat itself for each of a thousand rows
 _AUTH_TEXT = "Authentication failed."
 
 

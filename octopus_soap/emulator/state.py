@@ -1,7 +1,7 @@
 """The service's state in SQLite: items, the change queue, orders and field mappings, per merchant.
 
 Records are kept as JSON of their wire texts (see scalars.py), because the contract in force, which may be any WSDL,
-decides which members they have. What the service searches by has columns of its own.
+decides which members they have. Members that the service searches by have columns of their own.
 """
 
 from __future__ import annotations

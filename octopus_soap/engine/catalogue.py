@@ -102,7 +102,7 @@ class NoSuchOperationError(AttributeError):
 
 
 def meant(name: str) -> str:
-    """The method somebody probably meant by *name*: a wire name, another spelling, or near enough; empty if none."""
+    """Return the method that *name* probably means: a wire name, another spelling, or near enough; empty if none."""
     folded = {operation.name.replace("_", ""): operation.name for operation in OPERATIONS.values()}
     wanted = name.replace("_", "").casefold()
     found = [wanted] if wanted in folded else get_close_matches(wanted, folded, n=1)

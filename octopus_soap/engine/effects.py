@@ -1,4 +1,4 @@
-"""Define the four effects a flow yields, what its driver answers, and the deadline that may stand between them.
+"""Define the four effects a flow yields, what its driver answers, and the deadline that may be between them.
 
 A flow is a generator that runs one call, or one batch of a list call. It does no I/O itself:
 
@@ -107,7 +107,7 @@ class Sleep(NamedTuple):
 
 @dataclass(slots=True)
 class Compute:
-    """Ask for *work* to be run; it handles *size* bytes, so a driver can tell a small job from a big one.
+    """Ask for *work* to be run; it handles *size* bytes, so a driver can distinguish a small job from a big one.
 
     The driver sets *elapsed* to the seconds the work took: they count into the total limit. Work that takes more than
     *limit* seconds ends in a `TimedOutError`.

@@ -296,16 +296,13 @@ class ListCall(Generic[T]):
     """One call of a list operation, as its row of the catalogue describes it.
 
     Attributes:
-        inputs: what the caller passed.
-        check: checks one input.
         reads: what the reply is decoded to; rows are matched to the inputs by key.
         judge_row: returns what a row means for its input; None, or a verdict of None, if the row is the answer.
         judge_reply: returns what a reply without rows means for every input; None if its arrival is the answer.
-        account_id: overrides the client's.
         batch_size: overrides the rule's limit, downwards or (if the limit is ours) upwards.
         progress: called after each batch; True for a progress bar.
         guarded: True if a value left out could overwrite one (updates and uploads of items).
-        omitted_values: overrides the client's choice.
+        account_id, omitted_values: override the client's.
     """
 
     inputs: Iterable[Any]
@@ -533,11 +530,7 @@ class BatchInputs:
         if same is not None:
             if same.value == value:
                 same.indices += (index,)
-            elif (merged := merged_stores(same.value, value)) is not None:
-                same.value = same.input = merged
-                same.indices += (index,)
-                same.row = self._write_row(merged)
-            else:
+            elif not self._merge(same, value, (index,)):
                 problems.append(_differs(same, index))
             return
         if self._guard is not None:
@@ -572,7 +565,10 @@ class BatchInputs:
                 same.indices += entry.indices
                 continue
             if same is not None and not self._reading:
-                size += self._merge(same, entry)
+                before = len(same.row)
+                if not self._merge(same, entry.value, entry.indices):
+                    raise InvalidInputError([_differs(same, entry.indices[0])])
+                size += len(same.row) - before
                 continue
             if (
                 same is not None
@@ -583,20 +579,14 @@ class BatchInputs:
             batch[entry.key] = entry
             size += len(entry.row)
 
-    def _merge(self, same: BatchItem, other: BatchItem) -> int:
-        """Add the stores of *other* to *same*, of one SKU and one batch; return by how many bytes its row grows.
-
-        Raises:
-            InvalidInputError: they differ in more than their stores.
-        """
-        merged = merged_stores(same.value, other.value)
-        if merged is None:
-            raise InvalidInputError([_differs(same, other.indices[0])])
-        before = len(same.row)
-        same.value = same.input = merged
-        same.indices += other.indices
-        same.row = self._write_row(merged)
-        return len(same.row) - before
+    def _merge(self, same: BatchItem, value: Any, indices: tuple[int, ...]) -> bool:
+        """Add the stores of *value*, another input of the same SKU; False if it differs in more than its stores."""
+        merged = merged_stores(same.value, value)
+        if merged is not None:
+            same.value = same.input = merged
+            same.indices += indices
+            same.row = self._write_row(merged)
+        return merged is not None
 
 
 def merged_stores(one: Any, other: Any) -> Any:

@@ -264,17 +264,13 @@ def complete(guard: OmissionGuard, value: WireModel, current: Current) -> Comple
         message = (
             f"leaves out {_listed(type(value), lacking)}, and the service's current item has no value for it; set it"
         )
-        raise InvalidInputError([Problem(message, key=_key_of(value))])
+        raise InvalidInputError([Problem(message, key=getattr(value, value.key_field, None))])
     members = [name for name in wanted if name not in left or name in created]
     known_members = {name.casefold() for name in members}
     wire = {attribute: name for name, attribute in type(value).wire_names().items()}
     more = [wire[name] for name in wire if name in changes and name not in value.model_fields_set]
     members += [name for name in more if name.casefold() not in known_members]
     return Completed(_with_zeros(filled, created), tuple(members))
-
-
-def _key_of(value: WireModel) -> str | None:
-    return getattr(value, value.key_field, None)
 
 
 def _attribute(model: type[WireModel], wire_name: str) -> str:

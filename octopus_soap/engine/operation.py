@@ -60,7 +60,6 @@ if TYPE_CHECKING:
     from octopus_soap.engine.inputs import BatchRule, ListCall
     from octopus_soap.engine.request import Context
     from octopus_soap.models.declarations import OmittedChoice, Reads
-    from octopus_soap.results import CallInfo
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -465,8 +464,12 @@ class SingleOperation(Operation, Generic[P, T]):
                     del end, failed  # the traceback holds this frame, which must not hold the error
             if end.refusal is not None:
                 raise _refusal(end.refusal, end, _key(call.arguments.get(call.guarded))).with_info(end.info)
+            info = end.info
+            if filled:  # a list's outcomes have `filled` for it
+                noted = f"completed from the current item: {', '.join(filled)}"
+                info = replace(info, warnings=(*info.warnings, noted))
             try:
-                return Answer(call.finish(end), _noting(end.info, filled) if filled else end.info)
+                return Answer(call.finish(end), info)
             except ProtocolError as error:
                 if request.safety is not Safety.UNSAFE:
                     raise
@@ -532,11 +535,6 @@ def _open_outcome(operation: str, error: ProtocolError) -> OctopusError:
         f"{operation} was answered, but the answer does not show whether it was carried out: {error.message[:400]}",
         info=error.info,
     )
-
-
-def _noting(info: CallInfo, filled: tuple[str, ...]) -> CallInfo:
-    """Note in a single call's facts what was completed; a list's outcomes have `filled` for it."""
-    return replace(info, warnings=(*info.warnings, f"completed from the current item: {', '.join(filled)}"))
 
 
 def _read_first(guard: OmissionGuard, arguments: dict[str, Any], context: Context) -> Flow[Completed | None]:
@@ -617,44 +615,28 @@ def single(
     wire_name: str, safety: Safety
 ) -> Callable[[Callable[Concatenate[Any, P], SingleCall[T]]], SingleOperation[P, T]]:
     """Declare an operation of one request."""
-
-    def declare(body: Callable[Concatenate[Any, P], SingleCall[T]]) -> SingleOperation[P, T]:
-        return SingleOperation[P, T](wire_name, safety, body)
-
-    return declare
+    return lambda body: SingleOperation(wire_name, safety, body)
 
 
 def page(
     wire_name: str, safety: Safety
 ) -> Callable[[Callable[Concatenate[Any, P], SingleCall[BatchResult[T]]]], PageOperation[P, T]]:
     """Declare an operation of one request whose reply lists rows without a limit."""
-
-    def declare(body: Callable[Concatenate[Any, P], SingleCall[BatchResult[T]]]) -> PageOperation[P, T]:
-        return PageOperation[P, T](wire_name, safety, body)
-
-    return declare
+    return lambda body: PageOperation(wire_name, safety, body)
 
 
 def listing(
     wire_name: str, safety: Safety, rule: BatchRule
 ) -> Callable[[Callable[Concatenate[Any, P], ListCall[T]]], ListOperation[P, T, BatchResult[T]]]:
     """Declare an operation on a list that answers for each item."""
-
-    def declare(body: Callable[Concatenate[Any, P], ListCall[T]]) -> ListOperation[P, T, BatchResult[T]]:
-        return ListOperation[P, T, BatchResult[T]](wire_name, safety, body, rule, BatchResult.raise_for_unfinished)
-
-    return declare
+    return lambda body: ListOperation(wire_name, safety, body, rule, BatchResult.raise_for_unfinished)
 
 
 def confirming(
     wire_name: str, safety: Safety, rule: BatchRule
 ) -> Callable[[Callable[Concatenate[Any, P], ListCall[None]]], ListOperation[P, None, None]]:
     """Declare an operation on a list that answers nothing: it returns None or raises."""
-
-    def declare(body: Callable[Concatenate[Any, P], ListCall[None]]) -> ListOperation[P, None, None]:
-        return ListOperation[P, None, None](wire_name, safety, body, rule, _confirmed)
-
-    return declare
+    return lambda body: ListOperation(wire_name, safety, body, rule, _confirmed)
 
 
 def _confirmed(result: BatchResult[None], cause: BaseException | None) -> None:

@@ -1,4 +1,4 @@
-"""Turn replies into results: match rows to inputs, and say what an answer means for each of them.
+"""Turn replies into results: match rows to inputs, and find what an answer means for each of them.
 
 Invariants:
 

@@ -46,7 +46,7 @@ _SERVER_ERROR = 500
 
 
 class Kind(NamedTuple):
-    """What a class of error becomes."""
+    """The problem that a class of error becomes."""
 
     status: int
     name: str
@@ -111,7 +111,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         504: "",
     }.items()
 }
-"""What the routes may answer besides 200, for OpenAPI."""
+"""Answers of the routes other than 200, for OpenAPI."""
 
 
 def cause_of(error: OctopusError) -> OctopusError:

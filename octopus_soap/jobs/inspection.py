@@ -40,7 +40,7 @@ class JobStatus:
     Attributes:
         states: how many rows are in each state.
         due: rows there is something to do for now.
-        leased: rows somebody works on.
+        leased: rows that a worker holds.
         held: rows that wait for a fix: rejected, quarantined, changed, refused at a later step.
     """
 

@@ -327,7 +327,7 @@ class Leases(ABC):
     def reclaim_dead_leases(self, connection: Connection, table: Table) -> int:
         """Release leases of processes of this machine that have exited, and given up ones; return how many rows.
 
-        The rows keep the token of the process, so that the next claim can tell an interrupted row from a new one.
+        The rows keep the token of the process: it shows the next claim that a row was interrupted.
         """
         held = connection.execute(_held_tokens(table), {"whose": self.channel}).scalars()
         gone = [token for token in held if self.is_gone(token)]

@@ -131,7 +131,7 @@ class Windows:
         begin: where the span begins; an inclusive time of the service's.
         end: where it ends; `LATEST` for no end.
         width: length of a window that is known to fit; None to try the whole span first.
-        skip: windows that are read by somebody else; the span is read around them, their borders included.
+        skip: windows that are read elsewhere; the span is read around them, their borders included.
     """
 
     def __init__(

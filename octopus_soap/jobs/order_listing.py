@@ -221,7 +221,7 @@ class Listing:
 
     Attributes:
         orders: the orders, without their texts.
-        matches: how many orders match, by the service's own count; 0 if it does not say. More than were listed if the
+        matches: how many orders match, by the service's own count; 0 if it sends none. More than were listed if the
             service left some out.
     """
 

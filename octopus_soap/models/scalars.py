@@ -82,7 +82,7 @@ def python_value(value: Any) -> Any:
 
 
 def is_int32(text: str) -> bool:
-    """Return True if *text* is an xs:int of 0 or more without leading zeros, so that the number stands for it."""
+    """Return True if *text* is an xs:int of 0 or more without leading zeros, so that the number means the same."""
     short = text.isascii() and text.isdigit() and len(text) <= len(str(INT32_MAX))  # int() refuses very long texts
     return short and str(int(text)) == text and int(text) <= INT32_MAX
 

@@ -1,1 +1,1 @@
-"""What a client reports while it works: events, counters, traces, health."""
+"""The reports of a client while it works: events, counters, traces, health."""

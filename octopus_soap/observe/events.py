@@ -16,7 +16,7 @@ Of one request, `RequestStarted` comes first, then a `RetryScheduled` per repeat
 an attempt changed the circuit breaker. `RequestFinished` comes however the request ends, also by
 a cancelled task or Ctrl-C. Of one batch of a list call, `ItemRejected` comes per item the service rejected, then
 `BatchDone`. No event holds a secret; `ItemRejected` alone names an item. Every event has the `client_label` of the
-settings, which tells the clients of a process apart, such as those of a fleet's merchants.
+settings, which distinguishes the clients of a process, such as those of a fleet's merchants.
 """
 
 from __future__ import annotations
@@ -250,7 +250,7 @@ Event: TypeAlias = (
     | ItemRejected
     | BatchDone
 )
-"""What a hook is called with."""
+"""The argument of a hook."""
 
 _UNFINISHED = frozenset({"failed", "unknown", "not_sent"})
 _SHOWN_MEMBERS = 20

@@ -2,7 +2,7 @@
 
 The ping asks `IsSkuExistList` about one SKU that no shop has. It is the cheapest read whose answer proves something: it
 needs the credentials, changes nothing, and its answer, of a few hundred bytes, has a row about the SKU that was asked.
-`IsSkuExist` would answer with a bare false, which a service may also say to credentials it refuses.
+`IsSkuExist` would answer with a bare false, which a service may also answer to credentials it refuses.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ _UNPROVEN = "look up a SKU you know is there: octopus-soap items exists SKU"
 
 @dataclass(frozen=True, slots=True)
 class Health(display.Shown):
-    """What a ping found. True where all is well.
+    """The finding of a ping. True if all is well.
 
     Attributes:
         stage: the layer that failed, or `ok`.
@@ -158,6 +158,6 @@ def _stage(error: OctopusError, kind: FailureKind | None) -> HealthStage:
     for family, stage in _BY_ERROR:
         if isinstance(error, family):
             return stage
-    # A fault or an HTTP status: what the service says of the request is a matter of the contract, the rest its own.
+    # A fault or an HTTP status: the service's answer about the request is a matter of the contract, the rest its own.
     asked_wrong = classify(error) in {FailureKind.REFUSED, FailureKind.UNPROVEN, FailureKind.TOO_LARGE}
     return HealthStage.CONTRACT if asked_wrong else HealthStage.SERVICE

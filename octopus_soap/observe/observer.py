@@ -34,7 +34,7 @@ _STATUS = attrgetter("status")
 
 @dataclass(frozen=True, slots=True)
 class Counters(display.Shown):
-    """What a client and its views did since it was made. A copy: it does not go on counting.
+    """Counts of what a client and its views did since it was made. A copy: it does not go on counting.
 
     A request is one SOAP request with all its attempts; a list call makes one or more per batch. Exchanges of
     `client.zeep` are not counted.

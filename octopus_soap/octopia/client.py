@@ -1,4 +1,4 @@
-"""The two clients: how they are built and closed. What they can do is declared once, in `operations.py`."""
+"""The two clients: how they are built and closed. Their calls are declared once, in `operations.py`."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class OctopiaCredentials:
         for name, value in (("client_id", self.client_id), ("client_secret", self.client_secret.get_secret_value())):
             if not value.strip():
                 raise OctopiaConfigError("client_id and client_secret must not be empty")
-            if not value.isprintable():  # no form ever makes one, and the refusal would only say "invalid client"
+            if not value.isprintable():  # no form ever makes one, and the refusal would only be "invalid client"
                 what = "ends with a line break" if value.rstrip("\r\n").isprintable() else "holds control characters"
                 raise OctopiaConfigError(f"{name} {what}, probably from copying it or reading it from a file: strip it")
         if self.seller_id is not None:

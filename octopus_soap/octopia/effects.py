@@ -117,7 +117,7 @@ def next_page(stream: Stream[T]) -> Flow[Emit[T] | None]:
     return effect
 
 
-# Answers that say "later" or come from a gateway; 500 is not among them (docs/octopia.md).
+# Answers that mean "later" or come from a gateway; 500 is not among them (docs/octopia.md).
 RETRYABLE_STATUS = frozenset({429, 502, 503, 504})
 
 

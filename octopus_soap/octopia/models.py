@@ -181,7 +181,7 @@ class OrderStatus(StrEnum):
 
 
 class SupplyMode(StrEnum):
-    """Who sends the goods ([C])."""
+    """The party that sends the goods ([C])."""
 
     SELLER = "Seller"
     FULFILLMENT = "Fulfillment"

@@ -176,7 +176,7 @@ class CsvRow(Generic[M]):
 
     Attributes:
         number: the row as an editor counts, the first row being 1.
-        item: what it says.
+        item: made of its cells.
         others: the cells of columns that are not the item's, by name.
     """
 

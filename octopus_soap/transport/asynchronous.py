@@ -120,11 +120,7 @@ async def off_loop(work: Callable[[], Any]) -> Any:
 @lru_cache(maxsize=1)
 def _thread(pid: int) -> ThreadPoolExecutor:
     del pid  # a forked child has none of its parent's threads: it needs one of its own
-    return ThreadPoolExecutor(1, thread_name_prefix="octopus_soap.decoding", initializer=_yield_gil)
-
-
-def _yield_gil() -> None:
-    yield_hook.set(yield_gil)
+    return ThreadPoolExecutor(1, "octopus_soap.decoding", yield_hook.set, (yield_gil,))
 
 
 T = TypeVar("T")

@@ -1,7 +1,7 @@
 """Connect for a blocking client: credentials bound to one origin, limits that hold, and answers kept apart.
 
 requests and urllib3 bound the silence between two bytes; a service that drips a byte a second would hold a caller for
-ever. The classes here stand between the socket and http.client.
+ever. The classes here are between the socket and http.client.
 
 Invariants, directly and through an HTTP, HTTPS or SOCKS proxy:
 
@@ -353,7 +353,7 @@ _UNREADABLE = "(its address cannot be read)"
 
 
 def proxy_for(endpoint: str) -> str:
-    """Host of the proxy that the environment names for *endpoint*, as requests would choose it; empty where none.
+    """Host of the proxy that the environment names for *endpoint*, as requests would choose it; empty if none.
 
     A name and password in it are left out.
     """

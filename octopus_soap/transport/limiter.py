@@ -1,6 +1,6 @@
-"""Who may send next, and when: requests wait in one line, first come, first served.
+"""The limiter: which request may be sent next, and when. Requests wait in one line, first come, first served.
 
-Theory. A request needs two things before it may leave: one of the client's connections, and, where
+Theory. A request needs two things before it may leave: one of the client's connections, and, if
 `max_requests_per_second` is set, the next moment that this pace allows. Both are given to the head of one line
 only, so no request overtakes another. A moment is used up only when a request starts: a request that leaves the line
 (cancelled, out of time) costs those behind it nothing.
@@ -49,7 +49,7 @@ T = TypeVar("T")
 def until_refused(flows: Iterator[Flow[T]], refused: list[OctopusError]) -> Iterator[Flow[T]]:
     """Yield *flows*; an error of making one, such as a bad input of a stream, ends them and goes to *refused*.
 
-    What is under way comes first, and then the caller raises it.
+    The caller raises it once what is under way has ended.
     """
     try:
         yield from flows

@@ -197,7 +197,7 @@ class ArrivingRows:
         return text if (declared[1] or self._encoding).lower() == self._encoding else None
 
     def _list_after(self, head: str) -> Element | None:
-        """The list that is open after *head*, as far as a parser can say; None if there is none."""
+        """The list that is open after *head*, as far as a parser knows; None if there is none."""
         opened = f"{head[getattr(DECLARATION.match(head), 'end', int)() :]}<{MARK}/>"
         root = etree.fromstring(opened.encode(), strict_parser(recover=True))
         mark = None if root is None else next((e for e in root.iter("{*}*") if local_name(e.tag) == MARK), None)

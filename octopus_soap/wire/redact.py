@@ -35,7 +35,7 @@ SECRET_MEMBERS = ("accountID", "CreditCard", "CreditCardLast4", "authtoken", "ac
 """Members whose text is masked in message bodies, by local name: any prefix, any case."""
 
 PERSONAL_PARTS = ("Ship", "Bill", "ShippingInfo", "BillingInfo", "ShipTo", "BillTo")
-"""Parts of an order that say who someone is; nothing inside them is shown in a recording."""
+"""Parts of an order that identify a person; nothing inside them is shown in a recording."""
 
 PERSONAL_WORDS = (
     "customer",
