@@ -91,12 +91,10 @@ def _key_in(value: WireModel, wanted: str, *, listed: bool = False) -> str:
             found = f"[line.{wanted} for line in {called}.{name}]"
             return f"pass {found}" if listed else f"it has one in each of its {name}: {found}"
     what = "SKU" if wanted == "sku" else wanted
-    return f"it has no {what}; pass {'SKUs as texts, such as' if listed else 'a text, such as'} {_like(what, listed)}"
-
-
-def _like(what: str, listed: bool) -> str:  # noqa: FBT001 - private
-    text = repr("00123" if what == "SKU" else "1")
-    return f"[{text}]" if listed else text
+    example = repr("00123" if what == "SKU" else "1")
+    return f"it has no {what}; pass " + (
+        f"SKUs as texts, such as [{example}]" if listed else f"a text, such as {example}"
+    )
 
 
 def _is_table(value: Any) -> bool:
@@ -570,11 +568,8 @@ class BatchInputs:
                     raise InvalidInputError([_differs(same, entry.indices[0])])
                 size += len(same.row) - before
                 continue
-            if (
-                same is not None
-                or len(batch) >= limit
-                or (batch and size + len(entry.row) > self._context.max_request_bytes)
-            ):
+            too_long = batch and size + len(entry.row) > self._context.max_request_bytes
+            if same is not None or len(batch) >= limit or too_long:
                 return list(batch.values()), entry
             batch[entry.key] = entry
             size += len(entry.row)

@@ -20,10 +20,9 @@ from collections import deque
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import closing, nullcontext
 from contextvars import copy_context
-from functools import partial
 from http.client import HTTPException
 from types import GeneratorType
-from typing import TYPE_CHECKING, Any, TypeVar, assert_never, cast
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 import requests
 import urllib3
@@ -38,6 +37,7 @@ from octopus_soap.transport.connections import (
     deadline,
     failure_of,
     merged_options,
+    pieces_of,
     read_body,
     through_proxy,
 )
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
-_CHUNK = 256 * 1024
 _PART = 64 * 1024
 """Least size of a part of a reply, unless it is the last one."""
 _NO_LIMIT = 1 << 62
@@ -92,14 +91,6 @@ class _Siblings:
         self.decoding = threading.Lock() if _ONE_AT_A_TIME else nullcontext()
 
 
-def _pieces_of(raw: Any) -> Iterator[bytes]:
-    """Return the undecoded parts of a body, as urllib3 or a mock of it gives them."""
-    if hasattr(raw, "stream"):
-        parts: Iterator[bytes] = raw.stream(_CHUNK, decode_content=False)
-        return parts
-    return iter(partial(raw.read, _CHUNK), b"")
-
-
 class _OpenBody:
     """A body that is received in parts, in *left* seconds; it holds its connection and its turn until it is closed.
 
@@ -108,10 +99,9 @@ class _OpenBody:
 
     def __init__(self, response: requests.Response, until: Until, left: float, release: Callable[[], object]) -> None:
         self._response, self._until, self.left, self._release = response, until, left, release
-        raw = cast("Any", response.raw)
-        here = raw is None or getattr(response, "_content_consumed", False)  # by a hook of the caller's session
-        self._inflater = Inflater("" if here else response.headers.get("Content-Encoding", ""), _NO_LIMIT)
-        self._pieces: Iterator[bytes] = iter((response.content,)) if here else _pieces_of(raw)
+        pieces = pieces_of(response)
+        self._inflater = Inflater("" if pieces is None else response.headers.get("Content-Encoding", ""), _NO_LIMIT)
+        self._pieces = iter((response.content,)) if pieces is None else pieces
         self.ended = False
 
     def receive(self) -> bytes:

@@ -228,6 +228,14 @@ def merged_options(session: requests.Session, settings: OctopusSettings, url: st
     return session.merge_environment_settings(url, {}, stream=True, verify=verify, cert=None)
 
 
+def pieces_of(response: requests.Response) -> Iterator[bytes] | None:
+    """Return the undecoded pieces of a body, of urllib3's or of a mock's response; None if it was read already."""
+    raw: Any = response.raw
+    if raw is None or getattr(response, "_content_consumed", False):  # by a hook of the caller's session
+        return None
+    return raw.stream(_CHUNK, decode_content=False) if hasattr(raw, "stream") else iter(partial(raw.read, _CHUNK), b"")
+
+
 def read_body(response: requests.Response, limit: int, until: float) -> bytes:
     """Return the body of *response*, decompressed as it comes; a hook of the caller's session may have read it already.
 
@@ -236,15 +244,12 @@ def read_body(response: requests.Response, limit: int, until: float) -> bytes:
         BodyCodingError: It is compressed in a way that is not read, or breaks off.
         TimeoutError: It is not there *until* then (monotonic).
     """
-    raw = response.raw
-    if raw is None or getattr(response, "_content_consumed", False):
+    pieces = pieces_of(response)
+    if pieces is None:
         if len(response.content) > limit:
             raise BodyTooLongError
         return response.content
     body = bytearray()
-    pieces = (
-        raw.stream(_CHUNK, decode_content=False) if hasattr(raw, "stream") else iter(partial(raw.read, _CHUNK), b"")
-    )
     coding = response.headers.get("Content-Encoding", "")
     inflater = Inflater(coding, limit) if coding else None
     for piece in pieces:
@@ -260,21 +265,11 @@ def read_body(response: requests.Response, limit: int, until: float) -> bytes:
 
 _CHUNK = 256 * 1024
 _CONNECT_TIMEOUTS = frozenset({"ConnectTimeoutError", "ConnectTimeout"})
-_NEVER_SENT = frozenset(
-    [
-        "NewConnectionError",
-        "NameResolutionError",
-        "SSLCertVerificationError",
-        "ProxyError",
-        "InvalidURL",
-        "MissingSchema",
-        "InvalidSchema",
-        "LocationParseError",
-        "InvalidHeader",
-    ]
-)
+_NEVER_SENT = frozenset({
+    "NewConnectionError", "NameResolutionError", "SSLCertVerificationError", "ProxyError", "InvalidURL",
+    "MissingSchema", "InvalidSchema", "LocationParseError", "InvalidHeader",
+})  # fmt: skip # read as a list of names
 _PROXY_REFUSED = frozenset(["InvalidSchema", "InvalidProxyURL", "InvalidURL", "ProxySchemeUnknown"])
-_CERTIFICATES = CA_VARIABLES
 _CLOSED = frozenset(["RemoteDisconnected", "ConnectionResetError", "BrokenPipeError", "ConnectionAbortedError"])
 
 
@@ -327,7 +322,7 @@ def _from(names: set[str], reason: str) -> str:
     if names & _PROXY_REFUSED:
         return f" (from {proxy_variables()})"
     if names == {"OSError"}:  # requests' own, of certificates that are not there
-        return next((f" (from {name})" for name in _CERTIFICATES if os.environ.get(name)), " (from ca_bundle)")
+        return next((f" (from {name})" for name in CA_VARIABLES if os.environ.get(name)), " (from ca_bundle)")
     return ""
 
 
