@@ -50,54 +50,23 @@ class Switch:
 
 SWITCHES = (
     Switch("latency", "Latency", "A slow line or a loaded server: answers come late.", "carried out", "seconds", "0.5"),
-    Switch(
-        "unavailable",
-        "503 Service Unavailable",
-        "An application pool that restarts, or a load balancer without a backend.",
-        "not carried out",
-        "share",
-        "20",
-    ),
-    Switch(
-        "cut",
-        "Cut connections",
-        "A firewall or a restarting server resets the connection before the request is carried out.",
-        "not carried out",
-        "share",
-        "20",
-    ),
-    Switch(
-        "lost",
-        "Lost answers",
-        "The call is carried out, and its answer never arrives. The caller cannot know: an order that is sent again "
-        "may be there twice.",
-        "carried out",
-        "share",
-        "20",
-    ),
-    Switch(
-        "fault",
-        "WCF's generic fault",
-        "An unhandled exception in the service. WCF gives the caller no reason.",
-        "not carried out",
-        "share",
-        "20",
-    ),
-    Switch(
-        "poison",
-        "A poison SKU",
-        "One item that the service fails on: every batch that names it gets WCF's generic fault.",
-        "not carried out",
-        "sku",
-    ),
-    Switch(
-        "read-only",
-        "Read-only",
-        "An account that may not write. Writes are answered with Failure, confirmations with a fault. The wording is a "
-        "guess.",
-        "not carried out",
-        "none",
-    ),
+    Switch("unavailable", "503 Service Unavailable",
+           "An application pool that restarts, or a load balancer without a backend.",
+           "not carried out", "share", "20"),
+    Switch("cut", "Cut connections",
+           "A firewall or a restarting server resets the connection before the request is carried out.",
+           "not carried out", "share", "20"),
+    Switch("lost", "Lost answers",
+           "The call is carried out, and its answer never arrives. The caller cannot know: an order that is sent again "
+           "may be there twice.", "carried out", "share", "20"),
+    Switch("fault", "WCF's generic fault",
+           "An unhandled exception in the service. WCF gives the caller no reason.", "not carried out", "share", "20"),
+    Switch("poison", "A poison SKU",
+           "One item that the service fails on: every batch that names it gets WCF's generic fault.",
+           "not carried out", "sku"),
+    Switch("read-only", "Read-only",
+           "An account that may not write. Writes are answered with Failure, confirmations with a fault. The wording "
+           "is a guess.", "not carried out", "none"),
     Switch("hang", "Never answer", "A deadlock behind the service: the request is taken, and nothing comes back.",
            "not carried out", "share", "20"),
 )  # fmt: skip

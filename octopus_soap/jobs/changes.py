@@ -217,14 +217,9 @@ __all__ = ["Change", "ChangeFeed", "ChangeHandler"]
 
 JOB = "changes"
 STEPS = (
-    "changes.listed",
-    "changes.stored",
-    "changes.taking",
-    "changes.taken_off",
-    "changes.fetched",
-    "changes.handled",
+    "changes.listed", "changes.stored", "changes.taking", "changes.taken_off", "changes.fetched", "changes.handled",
     "changes.done",
-)
+)  # fmt: skip # read as a list of names
 """The names of all steps, as `Ledger(reach=...)` is called with."""
 
 _TAKEN = 500

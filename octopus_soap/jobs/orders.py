@@ -85,16 +85,9 @@ __all__ = ["OrderDelivery", "OrderHandler", "OrderInbox"]
 
 JOB = "orders"
 STEPS = (
-    "orders.listed",
-    "orders.storing",
-    "orders.stored",
-    "orders.claimed",
-    "orders.handled",
-    "orders.committed",
-    "orders.confirming",
-    "orders.confirm_sent",
-    "orders.confirmed",
-)
+    "orders.listed", "orders.storing", "orders.stored", "orders.claimed", "orders.handled", "orders.committed",
+    "orders.confirming", "orders.confirm_sent", "orders.confirmed",
+)  # fmt: skip # read as a list of names
 """The names of all steps, as `Ledger(reach=...)` is called with; `storing` is inside its transaction, and so
 is `handled` in a transactional inbox."""
 

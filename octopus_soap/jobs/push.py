@@ -77,18 +77,9 @@ if TYPE_CHECKING:
 
 JOB = "push"
 STEPS = (
-    "push.locked",
-    "push.staged",
-    "push.planned",
-    "push.accepting",
-    "push.accepted",
-    "push.claiming",
-    "push.claimed",
-    "push.sent",
-    "push.recording",
-    "push.recorded",
-    "reconcile.read",
-)
+    "push.locked", "push.staged", "push.planned", "push.accepting", "push.accepted", "push.claiming",
+    "push.claimed", "push.sent", "push.recording", "push.recorded", "reconcile.read",
+)  # fmt: skip # read as a list of names
 """The names of all steps, as `Ledger(reach=...)` is called with; the ones in -ing are inside a transaction."""
 
 _PAGE = 1_000
