@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from octopus_soap.jobs.ledger import Ledger
     from octopus_soap.wire.redact import Redactor
 
+    Finish = Callable[[Connection, object], bool]
+
 FREE: dict[str, Any] = {"leased_by": None, "leased_until": None}
 """The columns of a row that no worker holds."""
 
@@ -136,12 +138,7 @@ class HandlerRunner:
             return connection.execute(self.change(lease, row).values(self._begun())).rowcount > 0
 
     def deliver(
-        self,
-        lease: Lease,
-        row: Row[Any],
-        item: Deliverable,
-        call: Callable[[], object],
-        finish: Callable[[Connection, object], bool],
+        self, lease: Lease, row: Row[Any], item: Deliverable, call: Callable[[], object], finish: Finish
     ) -> str:
         """Call the handler and finish the row.
 
@@ -204,12 +201,7 @@ class HandlerRunner:
         return {"delivering": 1, "deliveries": self.table.c.deliveries + 1}
 
     def _in_one(
-        self,
-        lease: Lease,
-        row: Row[Any],
-        item: Deliverable,
-        call: Callable[[], object],
-        finish: Callable[[Connection, object], bool],
+        self, lease: Lease, row: Row[Any], item: Deliverable, call: Callable[[], object], finish: Finish
     ) -> bool:
         """Run the handler and mark the row as done in one transaction."""
         with self.ledger.transaction() as connection:
@@ -224,7 +216,7 @@ class HandlerRunner:
                 )
             return finish(connection, returned)
 
-    def _apart(self, call: Callable[[], object], finish: Callable[[Connection, object], bool]) -> bool:
+    def _apart(self, call: Callable[[], object], finish: Finish) -> bool:
         returned = _called(call)
         with self.ledger.transaction() as connection:
             return finish(connection, returned)

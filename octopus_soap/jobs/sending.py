@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from octopus_soap.jobs.ledger import Ledger
     from octopus_soap.jobs.plan import PushReport
 
+    Outcomes = dict[str, ItemOutcome[Any]]  # by SKU
+
 OPERATION = "UpdateItemQuantityAndPriceList"
 _BACKOFF = Backoff(longest=timedelta(hours=1))
 _NAMED_PROBLEMS = 1_000
@@ -146,7 +148,7 @@ class Sender:
 
     def _send(self, lease: Lease, started: datetime, report: PushReport) -> bool:
         """Send one batch and record it; False if the service is out."""
-        outcomes: dict[str, ItemOutcome[Any]] = {}
+        outcomes: Outcomes = {}
         refused: dict[str, str] = {}
         try:
             with self._ledger.heartbeat(lease, self._seconds):
@@ -162,12 +164,7 @@ class Sender:
         return not outcomes
 
     def _keep(
-        self,
-        lease: Lease,
-        outcomes: dict[str, ItemOutcome[Any]],
-        refused: dict[str, str],
-        started: datetime,
-        report: PushReport,
+        self, lease: Lease, outcomes: Outcomes, refused: dict[str, str], started: datetime, report: PushReport
     ) -> None:
         """Record a batch; if the ledger is away, give the rows up: the next run sends them again, as after a crash."""
         try:
@@ -176,9 +173,7 @@ class Sender:
             self._ledger.give_up(lease.token)
             raise
 
-    def _called(
-        self, rows: Sequence[Row[Any]], refused: dict[str, str], report: PushReport
-    ) -> dict[str, ItemOutcome[Any]]:
+    def _called(self, rows: Sequence[Row[Any]], refused: dict[str, str], report: PushReport) -> Outcomes:
         """Return the outcomes by SKU. SKUs that the client refuses go to *refused*, and the rest is sent."""
         items = [as_item(row.sku, from_text(row.wanted) or {}) for row in rows]
         while items:
@@ -199,12 +194,7 @@ class Sender:
         return {}
 
     def _record(
-        self,
-        lease: Lease,
-        outcomes: dict[str, ItemOutcome[Any]],
-        refused: dict[str, str],
-        started: datetime,
-        report: PushReport,
+        self, lease: Lease, outcomes: Outcomes, refused: dict[str, str], started: datetime, report: PushReport
     ) -> None:
         """Write down what came of a batch, in one transaction; rows the lease has lost are left alone."""
         with self._ledger.transaction() as connection:
@@ -262,7 +252,7 @@ class Sender:
             report.error = f"{left} SKUs are still to be sent: {report.error}"
 
 
-def _outcomes(result: Any) -> dict[str, ItemOutcome[Any]]:
+def _outcomes(result: Any) -> Outcomes:
     return {outcome.key: outcome for outcome in result.outcomes} if isinstance(result, BatchResult) else {}
 
 
