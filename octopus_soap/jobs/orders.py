@@ -81,6 +81,8 @@ if TYPE_CHECKING:
     from octopus_soap.jobs.leases import Lease
     from octopus_soap.jobs.ledger import Ledger
 
+    Watch = Callable[[Progress], object] | None
+
 __all__ = ["OrderDelivery", "OrderHandler", "OrderInbox"]
 
 JOB = "orders"
@@ -265,7 +267,7 @@ class OrderInbox:
         if self._options.confirm:
             self._client.set_download_order_confirm.dry_run([OrderDownloadSubmitRequest(order_id="1")])
 
-    def _begun(self, handler: OrderHandler, stop: Event | None, progress: Callable[[Progress], object] | None) -> _Run:
+    def _begun(self, handler: OrderHandler, stop: Event | None, progress: Watch) -> _Run:
         channel, options = self._ledger.channel, self._options
         with self._ledger.transaction() as connection:
             self._keep_to_scope(connection)
@@ -311,17 +313,12 @@ class _Run:
     """One run of an inbox."""
 
     def __init__(
-        self,
-        client: OctopusClient,
-        handlers: HandlerRunner,
-        options: InboxOptions,
-        handler: OrderHandler,
-        progress: Callable[[Progress], object] | None,
+        self, client: OctopusClient, handlers: HandlerRunner, options: InboxOptions, handler: OrderHandler, watch: Watch
     ) -> None:
         self.stop, self._handlers, self._ledger = handlers.stop, handlers, handlers.ledger
         self.report = Report(JOB, self._ledger.now())
         self._total: int | None = None
-        self._progress = progress
+        self._progress = watch
         self._blocked = self._unanswered = self._silent = False
         self._downloads: dict[str, Download] = {}
         self._client, self._options = client.with_options(stop=handlers.stop), options

@@ -62,9 +62,9 @@ from octopus_soap.jobs.tables import STOCK_ITEM
 from octopus_soap.results import OutcomeStatus, Progress
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Generator, Iterator, Sequence
     from datetime import datetime
+    from threading import Event
 
     from sqlalchemy import ColumnElement, Row
 
@@ -74,6 +74,8 @@ if TYPE_CHECKING:
     from octopus_soap.models import InventoryItem
     from octopus_soap.results import ItemOutcome
     from octopus_soap.tables.from_csv import Numbers
+
+    Watch = Callable[[Progress], object] | None
 
 JOB = "push"
 STEPS = (
@@ -157,7 +159,7 @@ class StockPush:
         dry_run: bool = False,
         force: bool = False,
         absent: Literal["keep", "zero"] = "keep",
-        stop: threading.Event | None = None,
+        stop: Event | None = None,
         progress: Callable[[Progress], object] | None = None,
         reading: Callable[[Progress], object] | None = None,
     ) -> PushReport:
@@ -209,7 +211,7 @@ class StockPush:
         dry_run: bool = False,
         force: bool = False,
         restore: bool = False,
-        stop: threading.Event | None = None,
+        stop: Event | None = None,
         progress: Callable[[Progress], object] | None = None,
     ) -> PushReport:
         """Read every acknowledged SKU back, correct the ledger, and send again what the service lost.
@@ -251,9 +253,7 @@ class StockPush:
                 report.error = report.error or f"nothing of channel {self._ledger.channel!r} was ever acknowledged"
         return report
 
-    def work(
-        self, *, stop: threading.Event | None = None, progress: Callable[[Progress], object] | None = None
-    ) -> PushReport:
+    def work(self, *, stop: Event | None = None, progress: Callable[[Progress], object] | None = None) -> PushReport:
         """Send what is pending, next to any number of workers that do the same on this ledger.
 
         `run` plans alone and then sends alike; processes and machines that only `work` take batches off it. SKUs that
@@ -292,14 +292,7 @@ class StockPush:
                 plan.discard()
             report.finished = self._ledger.now()
 
-    def _staged(
-        self,
-        plan: Plan,
-        desired: Any,
-        report: PushReport,
-        stop: threading.Event | None,
-        reading: Callable[[Progress], object] | None,
-    ) -> None:
+    def _staged(self, plan: Plan, desired: Any, report: PushReport, stop: Event | None, reading: Watch) -> None:
         """Stage all of *desired*."""
         rows = read_desired(desired, self._form, lambda source: self._begun(plan, source))
         total = rows_in(desired) if reading is not None else None
@@ -333,14 +326,7 @@ class StockPush:
             report.add("forgotten", forget(self._ledger, skus))
 
     def _carry_out(
-        self,
-        plan: Plan,
-        report: PushReport,
-        *,
-        dry_run: bool,
-        force: bool,
-        stop: threading.Event | None,
-        progress: Callable[[Progress], object] | None,
+        self, plan: Plan, report: PushReport, *, dry_run: bool, force: bool, stop: Event | None, progress: Watch
     ) -> None:
         extent = plan.extent()
         for name in ("new", "changed", "zeroed", "cheaper"):
@@ -362,9 +348,7 @@ class StockPush:
         plan.accept()
         self._send(report, stop, progress)
 
-    def _send(
-        self, report: PushReport, stop: threading.Event | None, progress: Callable[[Progress], object] | None
-    ) -> None:
+    def _send(self, report: PushReport, stop: Event | None, progress: Watch) -> None:
         if self._ledger.keeps_pause(report):
             return
         sender = Sender(
@@ -394,13 +378,7 @@ class ReadBack:
     """
 
     def __init__(
-        self,
-        client: OctopusClient,
-        ledger: Ledger,
-        *,
-        restore: bool,
-        stop: threading.Event | None,
-        progress: Callable[[Progress], object] | None,
+        self, client: OctopusClient, ledger: Ledger, *, restore: bool, stop: Event | None, progress: Watch
     ) -> None:
         self._client = client if stop is None else client.with_options(stop=stop)
         self._ledger, self._restore, self._stop, self._progress = ledger, restore, stop, progress
