@@ -87,7 +87,7 @@ def stock_by_store(items: BatchResult[Any] | Iterable[Any], *, most: int = 5, ax
     ax.margins(x=0.12)
     ax.xaxis.set_major_formatter("{x:,.10g}")
     if named:
-        _beside(ax)
+        _legend_outside(ax)
     return ax
 
 
@@ -136,7 +136,7 @@ def price_against_cost_and_msrp(
     ax.set_yticks(range(len(rows)), [str(row["sku"]) for row in rows])
     ax.set(title="Price against cost and MSRP", xlabel=f"amount per piece ({unit})", ylabel="SKU")
     ax.margins(x=0.12)
-    _beside(ax)
+    _legend_outside(ax)
     return ax
 
 
@@ -333,7 +333,7 @@ def _axes(ax: Axes | None, *, height: float, width: float = 7.0) -> Axes:
     return ax
 
 
-def _beside(ax: Axes) -> None:
+def _legend_outside(ax: Axes) -> None:
     ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
 
 
