@@ -109,7 +109,7 @@ def warn_caller(message: str, category: type[Warning]) -> None:
 _MESSAGE_LIMIT = 800  # leaves room for the call's facts; the whole text stays under 1 kB
 
 
-class OctopusError(display.Shown, Exception):
+class OctopusError(Exception, display.Shown):
     """Base of every exception of this library.
 
     Attributes:
