@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SKUS = 20
-_KILL_EVERY = 6.0
+_KILL_EVERY = 8.0
 """Seconds from one kill to the next: more than a process takes to start."""
 _NEIGHBOURS_SECONDS = 240.0
 """Enough for a refused merchant's third call, after pauses of 40 and 80 seconds."""
@@ -159,6 +159,10 @@ class Stage:
 
         threading.Thread(target=go_on, daemon=True).start()
 
+    def begun(self) -> None:
+        """Wait until the workers work: what is killed or cut before shows nothing."""
+        self.wait(lambda: self.count(RUN.c.outcome == "ok") > 20, 120)
+
     def _write_stock(self) -> None:
         fresh = self.folder / "stock.new"
         fresh.write_text(str(self.stock))
@@ -252,7 +256,7 @@ def kills(given: argparse.Namespace) -> Iterator[Row]:
         words = [("tick",), ("worker",), ("worker",)]
         stage.traffic()
         draw, holding = random.Random(2), 0
-        time.sleep(10)
+        stage.begun()
         for number in range(given.kills):
             time.sleep(_KILL_EVERY)
             victim = draw.randrange(3)
@@ -270,7 +274,7 @@ def kills(given: argparse.Namespace) -> Iterator[Row]:
         yield Row(f"{given.kills} SIGKILLs", must, now, not wrong and not late.overlapping and max(late.done) < 45)
 
 
-def _caught(stage: Stage, process: subprocess.Popen[bytes], seconds: float = 10) -> bool:
+def _caught(stage: Stage, process: subprocess.Popen[bytes], seconds: float = 30) -> bool:
     """Stop a process at a moment when it holds the lock of a run, and return True; False if no moment was found."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -308,7 +312,7 @@ def outages(given: argparse.Namespace) -> Iterator[Row]:
     with Stage(given, cuts=True) as stage:
         _staff(stage)
         stage.traffic()
-        time.sleep(20)
+        stage.begun()
         for name, seconds in cuts:
             took = _cut(stage, stage.database if name == "PostgreSQL" else stage.broker, seconds)
             yield Row(f"{name} away {seconds} s", must, f"10 runs ended well {took:.1f} s after it was back", took < 10)
@@ -320,7 +324,7 @@ def outages(given: argparse.Namespace) -> Iterator[Row]:
         for _ in range(2):
             stage.crew.keep("worker")
         stage.traffic()
-        time.sleep(20)
+        stage.begun()
         redis.kill()
         time.sleep(5)
         redis.start()
@@ -387,7 +391,7 @@ def overload(given: argparse.Namespace) -> Iterator[Row]:
     with Stage(given, slots=slots, workers=1, every=every) as stage:
         stage.service.script.on("*").do(Latency(1))
         _staff(stage, 1)
-        stage.wait(lambda: stage.count(RUN.c.outcome == "ok") > 20, 120)
+        stage.begun()
         running, waiting = [], []
         until = time.monotonic() + min(given.seconds, 60)
         while time.monotonic() < until:
@@ -447,7 +451,7 @@ def embedded(given: argparse.Namespace) -> Iterator[Row]:
     with Stage(given, workers=1) as stage:
         process = stage.crew.start("run")
         stage.traffic()
-        time.sleep(10)
+        stage.begun()
         for _ in range(number):
             time.sleep(_KILL_EVERY)
             stage.crew.kill(process)
