@@ -294,8 +294,8 @@ class OctopusClient(_Client, BlockingSurface):
         omitted_values: what to do about values a write leaves out and the service would read as 0: a choice for all
             operations, or a mapping by wire name. See `OctopusSettings.omitted_values`.
         session: a requests session to send through. It is not changed and not closed.
-        on_event: called with each `Event`; from worker threads too, and several at once, where a call has several
-            batches. It must not wait; what it raises is logged once and breaks no call.
+        on_event: called with each `Event`; from worker threads too, and several at once, if a call has several
+            batches. It must not block; what it raises is logged once and breaks no call.
         client_label: names this client in events, log records and spans; it is never sent to the service.
 
     Raises:
@@ -445,7 +445,7 @@ class AsyncOctopusClient(_Client, AsyncSurface):
         settings: ready-made settings, instead of the arguments above.
         omitted_values: what to do about values a write leaves out and the service would read as 0: a choice for all
             operations, or a mapping by wire name. See `OctopusSettings.omitted_values`.
-        on_event: called with each `Event`, on the event loop. It must not wait; what it raises is logged once and
+        on_event: called with each `Event`, on the event loop. It must not block; what it raises is logged once and
             breaks no call.
         client_label: names this client in events, log records and spans; it is never sent to the service.
 

@@ -10,6 +10,6 @@ def profiles_file() -> Path:
     """Return the path of the profile file."""
     if named := os.environ.get("OCTOPUS_PROFILES_FILE"):
         return Path(named).expanduser()
-    from platformdirs import user_config_dir  # noqa: PLC0415 - only where no variable names the file
+    from platformdirs import user_config_dir  # noqa: PLC0415 - only if no variable names the file
 
     return Path(user_config_dir("octopus-soap")) / "profiles.toml"

@@ -118,7 +118,7 @@ class ItemOutcome(Generic[T_co]):
         index: position in the input (or in the page), counted from 0.
         key: SKU or order id.
         status: see `OutcomeStatus`.
-        value: the answer, where status is ok.
+        value: the answer, if status is ok.
         message: the service's words on a rejection, or a note.
         error: why it is failed, unknown or not sent.
         input: what was passed in; None for rows of a page.

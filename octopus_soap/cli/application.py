@@ -41,7 +41,7 @@ class Command(_Alike, TyperCommand):
     """A command."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """Return the line of usage in pieces, where a required argument is its bare name."""
+        """Return the line of usage in pieces; a required argument is its bare name."""
         return [_BRACED.sub(r"\1", piece) for piece in super().collect_usage_pieces(ctx)]
 
 

@@ -110,7 +110,7 @@ def event(name: str, data: str, number: int | None = None) -> str:
 
 def event_stream(events: AsyncIterator[str]) -> Response:
     """Return a response that sends events until the browser goes away."""
-    from starlette.responses import StreamingResponse  # noqa: PLC0415 - only where something is live
+    from starlette.responses import StreamingResponse  # noqa: PLC0415 - only if something is live
 
     return StreamingResponse(events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 

@@ -77,7 +77,7 @@ def run_demo(shop: Shop, watch: Watch = lambda *_: None, *, strict: bool = False
     Args:
         shop: what to bring.
         watch: called with the state of each step.
-        strict: whether the service has plain value types, which cannot be null and are 0 where they are left out. The
+        strict: whether the service has plain value types, which cannot be null and are 0 if they are left out. The
             client then works by the contract that the service publishes: new items and orders lose nothing by 0, and
             updates are completed from the service's current items.
 

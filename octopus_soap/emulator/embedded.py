@@ -94,7 +94,7 @@ class Emulator:
     def use_profile(self, profile: Profile) -> None:
         """Behave by another profile from the next request on; state, calls and faults stay.
 
-        The served WSDL follows, where the profile decides what it declares.
+        The served WSDL follows, if the profile decides what it declares.
         """
         self.profile = profile
         contract = self._load()

@@ -132,7 +132,7 @@ class Profile:
 
     @classmethod
     def strict(cls, **changes: Any) -> Self:
-        """Return the profile of a service with plain value types: not nillable, and 0 where they are left out.
+        """Return the profile of a service with plain value types: not nillable, and 0 if they are left out.
 
         Args:
             **changes: Other switches.

@@ -126,7 +126,7 @@ class Journal:
         self.bytes_received = 0
         self.bytes_sent = 0
         self._keep_bytes = keep_bytes
-        self._with_bodies: deque[CallRecord] = deque()  # oldest first; kept only where bytes are counted
+        self._with_bodies: deque[CallRecord] = deque()  # oldest first; kept only if bytes are counted
         self._body_bytes = 0
         self._opened = 0
         self._counts: dict[str, int] = {}

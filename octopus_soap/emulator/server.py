@@ -165,7 +165,7 @@ class Endpoint:
         if all(fault.executes for fault in faults):
             reply = exchange.execute()
         else:
-            reply = fault_reply(SoapFaultError("internal"))  # shown only where no fault brings a reply of its own
+            reply = fault_reply(SoapFaultError("internal"))  # shown only if no fault brings a reply of its own
         for fault in faults:
             reply = fault.apply(exchange, reply, plan)
         exchange.record.fault = ", ".join(map(repr, faults)) or None

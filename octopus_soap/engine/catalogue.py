@@ -26,7 +26,7 @@ class CatalogueRow:
         wire_name: the service's name, such as `GetItemList`.
         name: the client's method, such as `get_item_list`.
         batch_size: rows per request of a list operation; None for the others.
-        documented: True where the vendor's page states the most rows per request.
+        documented: True if the vendor's page states the most rows per request.
         safety: what a repeat may do: `read`, `idempotent` or `unsafe`.
         summary: what it does, in one line.
     """

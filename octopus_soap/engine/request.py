@@ -215,7 +215,7 @@ class Context:
         codec: encodes requests and decodes replies, under the contract in force.
         config: retry limits, jitter, request ids, and the observer.
         account_id: sent as accountID, unless a call names another.
-        batch_sizes: rows per batch by operation, where the settings change the default.
+        batch_sizes: rows per batch by operation, if the settings change the default.
         max_request_bytes: largest request body.
         max_reply_bytes: most that is kept of a reply read in parts.
         parallel_reads, parallel_writes: batches of one call under way at once.

@@ -155,7 +155,7 @@ class RateStoreBack:
 class RequestFinished:
     """A SOAP request ended, with all its attempts.
 
-    It is `ok` where the service answered what was asked. What the answer says about single items is no failure of the
+    It is `ok` if the service answered what was asked. An item that was rejected is no failure of the
     request: see `ItemRejected` and `BatchDone`.
 
     Attributes:
@@ -163,8 +163,8 @@ class RequestFinished:
         request_id: our id of the request.
         info: its facts, as on results and exceptions.
         failure: why it is not ok: the kind of its last failure, such as `ambiguous` or `refused`, or `abandoned` where
-            the caller broke it off (a cancelled task, Ctrl-C, a stream closed under way); None where it is ok.
-        error: class name of the exception it ended in; None where it is ok or abandoned.
+            the caller broke it off (a cancelled task, Ctrl-C, a stream closed under way); None if it is ok.
+        error: class name of the exception it ended in; None if it is ok or abandoned.
         client_label: the label of the client; empty if it has none.
     """
 
@@ -177,7 +177,7 @@ class RequestFinished:
 
     @property
     def ok(self) -> bool:
-        """True where the service answered what was asked."""
+        """True if the service answered what was asked."""
         return self.failure is None
 
 

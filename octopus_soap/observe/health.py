@@ -72,11 +72,11 @@ class Health(display.Shown):
     Attributes:
         stage: the layer that failed, or `ok`.
         message: one line on what was seen, without secrets.
-        advice: what to do about it; empty where there is nothing to do.
-        certain: False where something else may look the same: an internal fault before any call of the client had
+        advice: what to do about it; empty if there is nothing to do.
+        certain: False if something else may look the same: an internal fault before any call of the client had
             succeeded (wrong credentials, or an outage), or an answer that says nothing about the SKU asked for.
         info: facts of the call: HTTP status, request id, sizes.
-        error: what a call would have raised; None where all is well.
+        error: what a call would have raised; None if all is well.
     """
 
     stage: HealthStage
@@ -88,7 +88,7 @@ class Health(display.Shown):
 
     @property
     def ok(self) -> bool:
-        """True where the service answered this account's read as the contract says."""
+        """True if the service answered this account's read as the contract says."""
         return self.stage is HealthStage.OK
 
     @property

@@ -6,7 +6,7 @@ from octopus_soap.observe.telemetry import OpenTelemetryEvents
 client = OctopusClient(on_event=OpenTelemetryEvents())
 ```
 
-Names are those of OpenTelemetry's conventions for RPC, where they have one. Attributes hold neither secrets nor SKUs,
+Names are those of OpenTelemetry's conventions for RPC, if they have one. Attributes hold neither secrets nor SKUs,
 account ids or texts of the service; those of metrics have few values.
 
 | span | `OctopusService/GetItemList`, kind client, around all attempts of one request |

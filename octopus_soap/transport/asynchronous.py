@@ -92,7 +92,7 @@ def _changed(path: Path) -> int:
 
 @lru_cache(maxsize=1)
 def _trusting_nobody() -> ssl.SSLContext:
-    """For plain http, where no certificate is looked at; should one be, it is refused."""
+    """For plain http, which looks at no certificate; should one be, it is refused."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
@@ -171,7 +171,7 @@ class _Loop:
             raise ConfigError(f"{proxy_variables()}: not an address of a proxy or a host that httpx can use") from None
         self.http.headers.clear()
         _guard(self.http)
-        # A loop that shuts down closes the asynchronous generators begun in it: so no socket outlives its loop, where
+        # A loop that shuts down closes the asynchronous generators begun in it: so no socket outlives its loop, if
         # `aclose` was not awaited.
         self._closing = _closes_with_its_loop(self)
         with contextlib.suppress(StopIteration):

@@ -183,7 +183,7 @@ class ContractFetcher:
 
     Attributes:
         skew: seconds the service's clock is ahead of this machine's, by the Date header of the last answer, whatever it
-            was; None where it had none.
+            was; None if it had none.
     """
 
     def __init__(self, settings: OctopusSettings, *, anonymous: bool = False, seconds: float = 60.0) -> None:
