@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 ENGINE ?= local
 MERCHANTS ?= 200
-.PHONY: fleet-demo help demo test mutants check lint mypy pyright format interop bench contract soak crash fuzz docs dist release clean
+.PHONY: fleet-demo help demo test mutants check lint mypy pyright format interop bench contract soak crash crash-sqlite crash-postgresql crash-crowds fuzz docs dist release clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -43,7 +43,7 @@ demo: $(VENV)/.run  ## run the main job against the embedded service (RETAIL=fil
 fleet-demo: $(VENV)/.dev  ## run the jobs of 200 merchants (MERCHANTS=, RETAIL=file.csv, ENGINE=celery)
 	$(BIN)/python samples/fleet_demo.py --merchants $(MERCHANTS) --engine $(ENGINE) $(if $(RETAIL),--retail-csv $(RETAIL))
 
-test: $(VENV)/.dev  ## run the tests; with ALL=1 also the long ones, which start many processes or other tools
+test: $(VENV)/.dev  ## run the quick tests; with ALL=1 also the long ones, which start processes or other tools
 	$(BIN)/python -m pytest $(if $(ALL),,-m "not long")
 
 mutants: $(VENV)/.dev  ## make about 150 one-line faults in a copy of the package; say which the tests do not notice (WORDS="retry leases")
@@ -74,8 +74,15 @@ contract: $(VENV)/.dev  ## compile the bundled contract, after a change of wsdl/
 soak: $(VENV)/.dev  ## 10,000 batch calls, a fifth of them failing in scripted ways; at most two minutes
 	$(BIN)/python benchmarks/soak.py
 
-crash: $(VENV)/.dev  ## kill the jobs at every step and at MOMENTS random ones each, on SQLite and PostgreSQL; workers share ORDERS orders
-	.ci/postgres $(BIN)/python $(BIN)/python -m tests.jobs.crash --moments $(MOMENTS)
+crash: crash-sqlite crash-postgresql crash-crowds  ## kill the jobs at every step and at MOMENTS random ones each, on SQLite and PostgreSQL; workers share ORDERS orders
+
+crash-sqlite: $(VENV)/.dev
+	$(BIN)/python -m tests.jobs.crash --database sqlite --moments $(MOMENTS)
+
+crash-postgresql: $(VENV)/.dev
+	.ci/postgres $(BIN)/python $(BIN)/python -m tests.jobs.crash --database postgresql --moments $(MOMENTS)
+
+crash-crowds: $(VENV)/.dev
 	.ci/postgres $(BIN)/python $(BIN)/python -m tests.jobs.order_crowd --orders $(ORDERS)
 	.ci/postgres $(BIN)/python $(BIN)/python -m tests.jobs.push_crowd --skus 20000
 

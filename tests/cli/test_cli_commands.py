@@ -154,6 +154,7 @@ def test_ctrl_c_is_one_line_and_130(shell, monkeypatch):
     assert "Traceback" not in ran.err
 
 
+@pytest.mark.long
 def test_a_missing_extra_is_named_after_the_module_and_the_command():
     account = "'--endpoint', 'http://127.0.0.1:1/x', '--authtoken', 'a', '--merchantname', 'b', '--accessid', 'c'"
     for module, words, extra in (

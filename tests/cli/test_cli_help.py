@@ -52,12 +52,14 @@ def _helps(hook: Any) -> Iterator[tuple[str, str]]:
         yield " ".join(words), hook.help_of(words)
 
 
+@pytest.mark.long
 def test_no_python_type_is_shown(helps: dict[str, str]) -> None:
     shown = {words: re.findall(r"<[a-z|\[\]]+>|\{[A-Z]+\}", text) for words, text in helps.items()}
     assert len(shown) > 30
     assert {words: types for words, types in shown.items() if types} == {}
 
 
+@pytest.mark.long
 def test_the_reference_shows_every_commands_help(hook: Any) -> None:
     page = hook.commands_page()
     for name in SUB_COMMANDS:
@@ -65,6 +67,7 @@ def test_the_reference_shows_every_commands_help(hook: Any) -> None:
     assert page.count(" Usage: octopus-soap") == page.count("$ octopus-soap")
 
 
+@pytest.mark.long
 def test_a_flag_shows_no_value(helps: dict[str, str]) -> None:
     for words, text in helps.items():
         for flag in ("--help", "--dry-run", "--force", "--debug"):

@@ -56,6 +56,7 @@ def test_skus_come_from_a_pipe_and_results_go_to_one(process, service):
     assert [(row["sku"], row["status"]) for row in rows] == [("00123", "ok"), ("nope", "rejected")]
 
 
+@pytest.mark.long
 def test_what_one_command_writes_another_reads(process, shell, service):
     service.store.add_item("A", changed=True)
     listed = shell("items", "list", "--output", "csv").out
@@ -98,7 +99,7 @@ def test_a_reader_that_hangs_up_is_no_error(variables, service, tmp_path):
     ("words", "code"),
     [
         (["items", "exists", "A"], 0),
-        (["items", "exists", "A", "--endpoint", "http://127.0.0.1:1/"], 2),
+        pytest.param(["items", "exists", "A", "--endpoint", "http://127.0.0.1:1/"], 2, marks=pytest.mark.long),
     ],
 )
 def test_exit_codes(process, service, words, code):
@@ -193,6 +194,7 @@ def test_a_table_cuts_no_sku_and_no_number_at_any_width(shell, monkeypatch, word
     assert all(number in ("1234567.89", "123456") for number in re.findall(r"(?<=\s)[0-9.]{5,}", ran.out))
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("wide_item")
 def test_a_terminal_tells_its_width(in_terminal):
     (seen,) = in_terminal((["items", "get", LONG], {}), width=80)
@@ -262,6 +264,7 @@ def test_an_output_that_is_closed_is_a_failure_in_a_line(redirected_to, shell, w
         assert shell(*words.split()).out.startswith('{"sku": "A"'), "the item is printed by the next run"
 
 
+@pytest.mark.long
 @shell_only
 @pytest.mark.parametrize(
     "redirected",
@@ -269,7 +272,7 @@ def test_an_output_that_is_closed_is_a_failure_in_a_line(redirected_to, shell, w
         "2>&-",
         pytest.param(
             "2>/dev/full",
-            marks=[pytest.mark.long, pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device")],
+            marks=pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device"),
         ),
     ],
 )

@@ -75,6 +75,7 @@ def test_a_strict_service_publishes_plain_values_and_takes_the_hosts_it_is_given
     assert foreign.status_code == 400
 
 
+@pytest.mark.long
 def test_faults_and_latency_are_given_on_the_command_line():
     options = [
         "--port",

@@ -127,11 +127,11 @@ def test_any_mutation_ends_in_a_result_or_one_of_our_errors(call, data):
 
 @every("call", READ_AS, ids=str)
 def test_swapped_values_and_tags_end_in_a_result_or_one_of_our_errors(call):
-    """The text of every second element becomes every odd token once."""
+    """The text of every fourth element becomes every odd token once."""
     import re
 
     body = replies()[call.operation]
-    for found in list(re.finditer(rb">([^<]+)<", body))[:12:2]:
+    for found in list(re.finditer(rb">([^<]+)<", body))[:12:4]:
         for token in TOKENS:
             check(call, answered_with(call, body[: found.start(1)] + token + body[found.end(1) :]))
 
@@ -140,7 +140,7 @@ def test_swapped_values_and_tags_end_in_a_result_or_one_of_our_errors(call):
 def test_a_reply_cut_at_any_byte_is_an_error(call):
     body = replies()[call.operation]
     step = max(1, len(body) // 75)
-    for end in {*range(1, len(body), step), *range(max(1, len(body) - 60), len(body))}:
+    for end in {*range(1, len(body), step), *range(max(1, len(body) - 30), len(body))}:
         assert isinstance(answered_with(call, body[:end]), OctopusError), f"cut to {end} of {len(body)} bytes"
 
 

@@ -21,7 +21,7 @@ from octopus_soap.fleet.vault import Vault, new_key
 from octopus_soap.testing import Hang
 from tests.fleet.fleet_stage import CANARY, Book, enrol, fleet_of, names, shops
 from tests.fleet.proxy import Proxy
-from tests.jobs.databases import each_database, fresh_postgres, why_no_postgres  # noqa: F401 - the first is a fixture
+from tests.jobs.databases import fresh_postgres, why_no_postgres
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -154,6 +154,7 @@ def test_a_change_of_the_registry_reaches_running_workers(place: str) -> None:
         run_until(fleet, lambda: stock_of(service, "shop-001") == {"7"})
 
 
+@pytest.mark.long
 def test_keys_are_rotated_while_runs_read_secrets(place: str) -> None:
     book, old, new = Book(), new_key(), new_key()
     with shops(3) as service, fleet_of(place, book, vault=Vault(old)) as before:

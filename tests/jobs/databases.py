@@ -22,8 +22,12 @@ SERVER = os.environ.get("OCTOPUS_TEST_POSTGRES", "postgresql://postgres@127.0.0.
 
 KINDS = ("sqlite", "postgresql")
 
-both = pytest.mark.parametrize("database", KINDS, indirect=True)
+LONG_ON_POSTGRES = ("sqlite", pytest.param("postgresql", marks=pytest.mark.long))
+
+both = pytest.mark.parametrize("database", LONG_ON_POSTGRES, indirect=True)
 """Run on PostgreSQL too, in a file that takes `one_database`: for what the two databases do differently."""
+both_at_once = pytest.mark.parametrize("database", KINDS, indirect=True)
+"""The same, with the quick tests: for the test of a job that would notice most."""
 
 
 @cache
@@ -47,9 +51,6 @@ def one_database(request: pytest.FixtureRequest) -> str:
     if kind == "postgresql" and (why := why_no_postgres()):
         pytest.skip(why)
     return kind
-
-
-LONG_ON_POSTGRES = ("sqlite", pytest.param("postgresql", marks=pytest.mark.long))
 
 
 @pytest.fixture(name="database", params=LONG_ON_POSTGRES)

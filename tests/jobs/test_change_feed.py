@@ -15,7 +15,7 @@ from octopus_soap.jobs import Change, ChangeFeed
 from octopus_soap.jobs.changes import STEPS
 from octopus_soap.jobs.tables import CHANGES
 from tests.inside import state_of
-from tests.jobs.databases import both, one_database  # noqa: F401 - a fixture
+from tests.jobs.databases import both_at_once, one_database  # noqa: F401 - a fixture
 from tests.jobs.shops import Clock, Garbled, LeavesOut
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def stock_up(service: Emulator, **stock: int) -> None:
         service.store.add_item(sku, Stock=str(pieces), Price=Decimal("1.00"), changed=True)
 
 
-@both
+@both_at_once
 def test_every_changed_item_is_handed_over_and_taken_off_the_list(
     service: Emulator, client: OctopusClient, ledger: Ledger
 ) -> None:

@@ -24,6 +24,7 @@ from octopus_soap.jobs.ledger import _url
 from octopus_soap.jobs.schema import STEPS, migrate, version_of
 from octopus_soap.jobs.tables import METADATA, RUN_LOCK, STOCK_ITEM
 from tests.every import every
+from tests.jobs.databases import LONG_ON_POSTGRES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,6 +120,7 @@ def test_a_failing_statement_is_told_without_its_values(ledger: Ledger) -> None:
     assert "state" in str(caught.value)
 
 
+@pytest.mark.long
 def test_a_forked_process_opens_connections_of_its_own(tmp_path: Path) -> None:
     code = f"""
 import os
@@ -336,6 +338,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+@pytest.mark.parametrize("database", LONG_ON_POSTGRES, indirect=True)
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells whether a process is still the same")
 def test_what_a_dead_process_held_is_taken_over_at_once(ledger: Ledger, place: str) -> None:
     add_rows(ledger, 3)
@@ -458,6 +461,7 @@ def test_a_ledger_of_a_newer_version_is_refused(ledger: Ledger, place: str) -> N
         Ledger(place)
 
 
+@pytest.mark.long
 def test_processes_that_open_a_new_ledger_at_once_make_it_once(place: str) -> None:
     code = "import sys; from octopus_soap.jobs import Ledger; Ledger(sys.argv[1]).close()"
     started = [subprocess.Popen([sys.executable, "-c", code, place], env=os.environ) for _ in range(2)]

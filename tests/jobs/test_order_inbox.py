@@ -16,7 +16,7 @@ from octopus_soap.jobs import ChangeFeed, OrderInbox
 from octopus_soap.jobs.tables import ORDER_CURSORS, ORDERS
 from tests.conftest import SECRETS
 from tests.inside import execute
-from tests.jobs.databases import both, one_database  # noqa: F401 - a fixture
+from tests.jobs.databases import both, both_at_once, one_database  # noqa: F401 - a fixture
 from tests.jobs.shops import START, BreaksOff, Clock, Garbled, book, bookings, confirmed, open_books, sell, states
 
 if TYPE_CHECKING:
@@ -485,7 +485,7 @@ def _pay(service: Emulator, order_id: str) -> None:
     execute(service, "UPDATE orders SET payment = 'Cleared' WHERE id = ?", (int(order_id),))
 
 
-@both
+@both_at_once
 def test_a_transactional_handlers_work_is_there_exactly_if_the_order_is_handled(
     service: Emulator, client: OctopusClient, make_ledger: Callable[..., Ledger]
 ) -> None:

@@ -304,6 +304,7 @@ def test_a_hung_service_holds_a_run_for_one_read_limit(
 # -- long listings, and listings that are not whole ----------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_listing_is_read_in_bounded_memory() -> None:
     count, size = 400, 25_000
     before = "<OrderResponseItem><OrderID>{}</OrderID>"

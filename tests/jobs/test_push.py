@@ -35,7 +35,7 @@ from octopus_soap.jobs.desired import (
 )
 from octopus_soap.jobs.tables import STOCK_ITEM, STOCK_PLAN
 from tests.contract.contract_variants import values_not_nillable, variant
-from tests.jobs.databases import both, one_database  # noqa: F401 - a fixture
+from tests.jobs.databases import both, both_at_once, one_database  # noqa: F401 - a fixture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -87,7 +87,7 @@ def push(client: OctopusClient, ledger: Ledger) -> StockPush:
 # -- differences ---------------------------------------------------------------------------------------------------
 
 
-@both
+@both_at_once
 def test_only_differences_are_sent(shop: Emulator, push: StockPush) -> None:
     first = push.run(wishes(20))
     assert (first.counts["new"], first.counts["acknowledged"], first.exit_code) == (20, 20, 0)

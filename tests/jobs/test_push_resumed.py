@@ -106,8 +106,8 @@ TEXTS = {
     [
         *(("sqlite", name, chunk) for name in TEXTS for chunk in (1, 7)),
         ("sqlite", "plain", 3),
-        ("postgresql", "wrong rows", 3),
-        ("postgresql", "times", 7),
+        pytest.param("postgresql", "wrong rows", 3, marks=pytest.mark.long),
+        pytest.param("postgresql", "times", 7, marks=pytest.mark.long),
     ],
     indirect=["database"],
 )

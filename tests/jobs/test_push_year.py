@@ -37,6 +37,7 @@ def half_a_year(skus: int, lines: int) -> str:
     return "\n".join(rows)
 
 
+@pytest.mark.long
 def test_after_each_week_service_and_shop_agree_and_a_second_push_sends_nothing(
     service: Emulator, client: OctopusClient, ledger: Ledger
 ) -> None:

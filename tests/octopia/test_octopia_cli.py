@@ -57,6 +57,7 @@ def test_a_broken_promise_makes_the_demo_fail_and_the_rest_is_still_shown(run, m
     assert "Shop 55501" in done.output
 
 
+@pytest.mark.long
 def test_the_demo_of_the_samples_keeps_every_promise(capsys):
     spec = importlib.util.spec_from_file_location("octopia_demo", SAMPLE)
     module = importlib.util.module_from_spec(spec)

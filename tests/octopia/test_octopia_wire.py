@@ -348,7 +348,7 @@ def test_calls_go_through_the_proxy_of_the_environment(credentials, timer, mode,
 # -- after main -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.parametrize("mode", ["sync", pytest.param("async", marks=pytest.mark.long)])
 def test_a_thread_that_outlives_main_still_makes_calls(fake, mode):
     """A host *name* is looked up in asyncio's pool of threads, which takes no work once main has returned."""
     script = textwrap.dedent(f"""

@@ -144,7 +144,7 @@ threading.Thread(target=work).start()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("localhost", marks=pytest.mark.long)])
-@pytest.mark.parametrize("kind", ["blocking", "async"])
+@pytest.mark.parametrize("kind", ["blocking", pytest.param("async", marks=pytest.mark.long)])
 def test_a_thread_that_outlives_main_can_call(service: Emulator, kind: str, host: str) -> None:
     given: dict[str, Any] = service.settings()
     arguments = [str(given["endpoint"]).replace("127.0.0.1", host), *(str(given[name]) for name in CREDENTIALS), kind]

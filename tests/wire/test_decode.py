@@ -45,7 +45,7 @@ NIL = f"{{{XSI}}}nil"
 EVERY_MODEL = pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 FEWER_EXAMPLES = settings(max_examples=settings().max_examples // 3)
 """Of what is tried on every model: all models are read by one reader, so the examples of 18 models add up."""
-LAST = 300
+LAST = 120
 """The end tags of a reply: it is cut at each of their bytes, and within a large record at every few."""
 
 
