@@ -83,8 +83,10 @@ from octopus_soap.wire.row_forms import (
     Refers,
     Tag,
     Unread,
+    escaped,
     read_members,
     resolve,
+    varying_attribute,
     without_sections,
 )
 
@@ -514,6 +516,8 @@ class Rows:
         unknown: tuple[str, str, Tags | None] = ("", "", None)
         self._opening, self._closing, self._tags = unknown if raw else self._outside.usual.get(reader, unknown)
         """The last row's opening and closing tags, and what is known of such a row's members."""
+        self._varying = ""
+        """The attribute of the opening tag whose value does not count; empty if there is none."""
 
     def read(self, text: str) -> None:
         """Read *text*: rows, and what a list ignores between them.
@@ -521,10 +525,14 @@ class Rows:
         Raises:
             Fallback: at `position` it is something else.
         """
+        # The single characters are looked for at ten times the speed, and most pages do not have them.
+        sections = "!" in text and "<!" in text
+        if sections and self._whole_page:
+            plain = _plain(text)
+            sections, text = plain is None, plain or text
         position, end, rows = 0, len(text), self._decoded.rows
         self._contexts.questions = _QUESTIONS
-        # The single characters are looked for at ten times the speed, and most pages do not have them.
-        self._hints = hints = _Hints("!" in text and "<!" in text, "&" in text, "]" in text and "]]>" in text)
+        self._hints = hints = _Hints(sections, "&" in text, "]" in text and "]]>" in text)
         while True:
             if position < end and text[position] in SPACE:
                 position = _after_space(text, position)
@@ -551,13 +559,18 @@ class Rows:
         """Read rows as long as they match, and return where they end."""
         form = tags.learned.form
         assert form is not None  # noqa: S101 - the caller looked
+        self._varying = self._contexts.varying
+        if f' {self._varying}=""' not in self._opening:
+            self._varying = ""
+            if not text.startswith(self._opening, position):
+                return position
         small = form.pattern.groups <= SMALL and not hints.forbidden
         most = ROWS
         while True:
             drift: list[str] = []
             try:
                 if small:
-                    found, end = form.run(text, position, self._opening, self._closing)
+                    found, end = form.run(text, position, self._opening, self._closing, self._varying)
                 else:
                     found, end = self._matching(form, text, position, hints, most)
                 if not found:
@@ -580,12 +593,12 @@ class Rows:
         self, form: Form, text: str, position: int, hints: _Hints, most: int
     ) -> tuple[list[Sequence[Any]], int]:
         """Return the groups of at most so many rows that match, and where these end."""
-        opening, closing, match_members, end = self._opening, self._closing, form.pattern.match, len(text)
-        length, room = len(opening), len(closing)
+        closing, match_members, end = self._closing, form.pattern.match, len(text)
+        match_opening, room = re.compile(escaped(self._opening, self._varying)).match, len(closing)
         _, references, forbidden = hints
         found: list[Sequence[Any]] = []
-        while len(found) < most and text.startswith(opening, position):
-            match = match_members(text, position + length)
+        while len(found) < most and (opened := match_opening(text, position)) is not None:
+            match = match_members(text, opened.end())
             if match is None:
                 break
             stop = match.end()
@@ -641,11 +654,14 @@ class Rows:
         changed = self._hints.sections
         if self._contexts.varying and text.count("<") == text.count(">"):  # none of them is in a text
             name = self._contexts.varying
-            attribute = f' {re.escape(name)}="[^"<>&]*+"(?=[^<>]{{0,{TAG_LENGTH}}}+>)'
+            attribute = f"{varying_attribute(name)}(?=[^<>]{{0,{TAG_LENGTH}}}+>)"
             text, found = re.subn(attribute, f' {name}=""', text)
             changed = found > 0
             self._contexts.varying = name if found else ""
         raw = text[1 : text.find(">")]
+        if not self._contexts.varying and (name := _differs_in(f"<{raw}>", self._opening)):
+            self._contexts.varying = name
+            return self._from_text(text, drift)
         opened = self._outside.opening(raw)
         if opened.nil:
             raise Unread
@@ -690,6 +706,25 @@ class Rows:
             raise Fallback
         row = read_element(around[0], self._reader, self._decoded)
         return row if row is None or not self._raw else row._replace(raw=etree.tostring(around[0]))
+
+
+def _differs_in(tag: str, other: str) -> str:
+    """The attribute of which two tags have different values, if that is their difference and values mean nothing."""
+    if tag == other or (found := _ATTRIBUTE.match(tag)) is None:
+        return ""
+    attribute = varying_attribute(found[1])
+    return found[1] if re.sub(attribute, "", tag) == re.sub(attribute, "", other) else ""
+
+
+def _plain(text: str) -> str | None:
+    """Return rows with their CDATA as plain text and without comments; None if that has to be done row by row."""
+    if "<?" in text:  # what looks like a comment may be part of an instruction
+        return None
+    try:
+        plain = without_sections(text)
+    except Unread:
+        return None
+    return None if "]]>" in plain else plain
 
 
 _row_of: Callable[[Iterable[Any]], Row] = partial(tuple.__new__, Row)

@@ -342,10 +342,11 @@ class Learned:
 
     def _compile(self) -> None:
         self.leaves_out = False
+        varying = self._tags.context.contexts.varying
         with suppress(_Unfit):
-            self.form = _Compiler(spaced=self._spaced, known=False).form(self._shape)
+            self.form = _Compiler(spaced=self._spaced, known=False, varying=varying).form(self._shape)
             return
-        self.form = _Compiler(spaced=self._spaced, known=True).form(self._shape)
+        self.form = _Compiler(spaced=self._spaced, known=True, varying=varying).form(self._shape)
         self.leaves_out = True
 
     def _note_space(self, text: str) -> None:
@@ -461,20 +462,25 @@ class Form(NamedTuple):
                 resolved[place] = resolve(text)
         return resolved
 
-    def run(self, text: str, position: int, opening: str, closing: str) -> tuple[list[Sequence[Any]], int]:
+    def run(
+        self, text: str, position: int, opening: str, closing: str, varying: str
+    ) -> tuple[list[Sequence[Any]], int]:
         """Return the groups of rows that follow one another, and where they end; raises one of `CANNOT`.
 
+        The value of the attribute *varying* in the opening tag does not count.
+
         Rows are matched twice, together and then one by one, which is quicker than to look in Python whether one begins
-        where the last one ended. Both find the same rows: the ways to write a member begin with different tags, and
-        everything else in the expression is possessive, so that a row matches in one way.
+        where the last one ended. Both find the same rows: everything in the expression is possessive or atomic, so that
+        a row matches in one way, and no time is spent on others.
         """
-        expressions = self.runs.get((opening, closing))
+        tag = escaped(opening, varying)
+        expressions = self.runs.get((tag, closing))
         if expressions is None:
             if len(self.runs) >= _FORMS:
                 self.runs.clear()
-            row = f"{re.escape(opening)}{self.expression}{re.escape(closing)}[{SPACE}]*+"
+            row = f"{tag}{self.expression}{re.escape(closing)}[{SPACE}]*+"
             several = f"(?:{row.replace(_GROUP, '(?:')}){{0,{_RUN}}}+"
-            expressions = self.runs[opening, closing] = (re.compile(several), re.compile(row.replace(_GROUP, "(")))
+            expressions = self.runs[tag, closing] = (re.compile(several), re.compile(row.replace(_GROUP, "(")))
         together, one = expressions
         match = together.match(text, position)
         end = position if match is None else match.end()
@@ -546,8 +552,8 @@ class _Compiler:
     Only names made here and quoted member names go into the source.
     """
 
-    def __init__(self, *, spaced: bool, known: bool) -> None:
-        self._spaced, self._known = spaced, known
+    def __init__(self, *, spaced: bool, known: bool, varying: str) -> None:
+        self._spaced, self._known, self._varying = spaced, known, varying
         self._space = "[ \\t\\n]*+" if spaced else ""
         self._groups = self._records = 0
         self._texts: list[int] = []
@@ -589,7 +595,7 @@ class _Compiler:
             ways = self._alternatives(member, indent)
             either = "|".join(way.expression for way in ways)
             if member.always:
-                expression.append(either if len(ways) == 1 else f"(?:{either})")
+                expression.append(either if len(ways) == 1 else f"(?>{either})")
                 lines += ways[0].lines
                 *first, last = ways
                 value = "".join(f"{way.value} if {way.group} is not None else " for way in first) + last.value
@@ -615,10 +621,10 @@ class _Compiler:
                 leaves.setdefault((tag.closing, tag.read, repr(tag.empty), counted), []).append(raw)
             elif tag.kind == EMPTY:
                 made = "None" if tag.nil else f"{self._name(tag.empty)}()"
-                constants.setdefault((made, counted), []).append(f"<{re.escape(raw)}>")
+                constants.setdefault((made, counted), []).append(self._tag(raw))
             elif tag.nil:
                 space = "" if tag.kind == LEAF else self._space
-                form = f"<{re.escape(raw)}>{space}<{re.escape(tag.closing)}"
+                form = f"{self._tag(raw)}{space}<{re.escape(tag.closing)}"
                 constants.setdefault(("None", counted), []).append(form)
             elif tag.kind == RECORD:
                 found.append(self._record(raw, tag, shape, "" if member.always else self._group(), indent))
@@ -627,14 +633,19 @@ class _Compiler:
         for (closing, read, empty, counted), raws in leaves.items():
             group = self._group()
             characters, value = self._value(read, group, empty)
-            expression = f"<{_one_of(raws)}>{_GROUP}{characters})<{re.escape(closing)}"
+            expression = f"{self._tag(*raws)}{_GROUP}{characters})<{re.escape(closing)}"
             found.append(_Alternative(expression, group, value, [], counted))
         for place, ((made, counted), forms) in enumerate(constants.items(), 1):
             if member.always and place == len(constants):
-                found.append(_Alternative(f"(?:{'|'.join(forms)})", "", made, []))
+                found.append(_Alternative(f"(?>{'|'.join(forms)})", "", made, []))
             else:
-                found.append(_Alternative(f"(?:{'|'.join(forms)}){_GROUP})", self._group(), made, [], counted))
+                found.append(_Alternative(f"(?>{'|'.join(forms)}){_GROUP})", self._group(), made, [], counted))
         return found
+
+    def _tag(self, *raws: str) -> str:
+        """The expression of one of several raw tags."""
+        either = [escaped(raw, self._varying) for raw in raws]
+        return f"<{either[0]}>" if len(either) == 1 else f"<(?>{'|'.join(f'{raw}>' for raw in either)})"
 
     def _value(self, read: Reader | None, group: str, empty: str) -> tuple[str, str]:
         """The characters of a leaf's text, and the source of its value."""
@@ -653,24 +664,31 @@ class _Compiler:
         self._records += 1
         inner, lines = f"d{self._records}", list[str]()
         members = self.members(shape, inner, indent + " " if group else indent, lines)
-        expression = f"<{re.escape(raw)}>{f'{_GROUP})' if group else ''}{members}<{re.escape(tag.closing)}"
+        expression = f"{self._tag(raw)}{f'{_GROUP})' if group else ''}{members}<{re.escape(tag.closing)}"
         return _Alternative(expression, group, f"{self._name(tag.inner.make)}({inner})", lines)
 
     def _list(self, raw: str, tag: Tag, shape: _Shape) -> _Alternative:
         """A list inside the record."""
-        start, end, group = f"<{re.escape(raw)}>", f"<{re.escape(tag.closing)}", self._group()
+        start, end, group = self._tag(raw), f"<{re.escape(tag.closing)}", self._group()
         if not shape.records:
             return _Alternative(f"{start}{_GROUP}){self._space}{end}", group, "[]", [])
         if len({(closing, id(tags)) for closing, tags in shape.records.values()}) > 1:
             raise _Unfit
         closing, tags = next(iter(shape.records.values()))
-        inside, lines = _Compiler(spaced=self._spaced, known=self._known), list[str]()
+        inside, lines = _Compiler(spaced=self._spaced, known=self._known, varying=self._varying), list[str]()
         members = inside.members(shape, "d", "  ", lines)
-        record = f"<{_one_of(list(shape.records))}>{members}<{re.escape(closing)}"
+        record = f"{self._tag(*shape.records)}{members}<{re.escape(closing)}"
         read_all, make = self._name(inside.finished(record, lines).read_all), self._name(tags.make)
         expression = f"{start}{_GROUP}(?:{self._space}{record.replace(_GROUP, '(?:')})*+{self._space}){end}"
         return _Alternative(expression, group, f"[{make}(record) for record in {read_all}({group}, drift)]", [])
 
 
-def _one_of(raws: list[str]) -> str:
-    return re.escape(raws[0]) if len(raws) == 1 else f"(?:{'|'.join(map(re.escape, raws))})"
+def escaped(text: str, varying: str) -> str:
+    """The expression of a tag, or of part of one, with any value of the attribute *varying*."""
+    expression = re.escape(text)
+    return expression.replace(re.escape(f' {varying}=""'), varying_attribute(varying)) if varying else expression
+
+
+def varying_attribute(name: str) -> str:
+    """The expression of an attribute with any value that has no `&`: well-formed in every tag that may have it."""
+    return f'\\ {re.escape(name)}="[^"<>&]*+"'

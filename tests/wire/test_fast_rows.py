@@ -120,6 +120,41 @@ def test_what_differs_in_every_tag_or_row_and_means_nothing_still_needs_no_tree(
         assert_same(read(codec, broken), read(TREE, broken))
 
 
+@every("name", ["Version", "number", "z:Id", "xmlns:z", "Ref"])
+@every("model", [InventoryItem, QuantityInfoResponse])
+def test_rows_whose_tags_differ_in_one_value_are_read_alike(name: str, model: Any) -> None:
+    """By one expression if the value means nothing, which a name without a prefix shows."""
+    member = "<a:Category>{}</a:Category>" if model is InventoryItem else ""
+    inner = f"{member}<a:Sku>{{}}</a:Sku><a:Stock>{{}}</a:Stock>"
+    texts = [inner.format(*[number] * (3 if member else 2)) for number in range(40)]
+    rows = [f'<a:q {name}="v{number}">{text}</a:q>' for number, text in enumerate(texts)]
+    rows[30] = rows[30].replace("</a:q>", f"<a:Unheard>{name}=</a:Unheard></a:q>")
+    body = page("".join(rows), container='<a:ResultData xmlns:z="urn:z">')
+    codec, wanted = new_codec(), read(TREE, body, model)
+    assert len(wanted.rows) == 40
+    for _ in range(2):
+        assert_same(read(codec, body, model), wanted)
+    alone = 0
+    if name in {"Version", "number"}:
+        with pytest.MonkeyPatch.context() as patched:
+            calls = counted(patched, fast_rows.Rows, "_row")
+            assert_same(read(codec, body, model), wanted)
+            alone = len(calls)
+    assert alone <= 2
+    for broken in ('Version="<', f'{name}="1" {name}="', f'{name}="&', "x=v", f"{name}='"):
+        other = body.replace(f'{name}="v35'.encode(), broken.encode())
+        assert_same(read(codec, other, model), read(TREE, other, model))
+
+
+@every("hand", ["member-ids", "row-ids", "cdata", "comments"])
+def test_what_means_nothing_costs_no_look_at_each_row(hand: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    codec, body = new_codec(), write(rows_of(payloads.item_reply(60)), HANDS[hand])
+    read(codec, body)
+    alone = counted(monkeypatch, fast_rows.Rows, "_row")
+    assert_same(read(codec, body), read(TREE, body))
+    assert not alone
+
+
 @every("hand", HANDS)
 def test_whole_items_read_alike_in_every_handwriting(hand: str) -> None:
     codec, body = new_codec(), write(ITEMS[:7], HANDS[hand])
