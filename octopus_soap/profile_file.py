@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 
@@ -10,6 +11,15 @@ def profiles_file() -> Path:
     """Return the path of the profile file."""
     if named := os.environ.get("OCTOPUS_PROFILES_FILE"):
         return Path(named).expanduser()
-    from platformdirs import user_config_dir  # noqa: PLC0415 - only if no variable names the file
+    return Path(_user_config_dir()) / "octopus-soap" / "profiles.toml"
 
-    return Path(user_config_dir("octopus-soap")) / "profiles.toml"
+
+def _user_config_dir() -> str:
+    """Return the folder that platformdirs names. To load it takes longer than the usual rule of Linux."""
+    home, named = os.environ.get("HOME", ""), os.environ.get("XDG_CONFIG_HOME", "")
+    usual = home.startswith("/") and (not named or (named.startswith("/") and named == named.strip()))
+    if sys.platform == "linux" and usual and "ANDROID_ROOT" not in os.environ:
+        return named or f"{home.rstrip('/')}/.config"
+    from platformdirs import user_config_dir  # noqa: PLC0415 - see above
+
+    return user_config_dir()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import pickle
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+import platformdirs
 import pytest
 
 from octopus_soap import ConfigError, OctopusClient, OctopusSettings, OmittedValues, Safety
@@ -15,9 +17,6 @@ from octopus_soap.contracts.bundled import operation_names
 from octopus_soap.profile_file import profiles_file
 from tests.every import every
 from tests.inside import context_of, secrets_are_in
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TOKEN, ACCESS, ACCOUNT = "canary-token-77", "canary-access-88", "canary-account-99"
 GIVEN: dict[str, Any] = {
@@ -132,6 +131,15 @@ def test_the_profile_file_is_where_the_variable_says(own_folder: Path, monkeypat
     monkeypatch.delenv("OCTOPUS_PROFILES_FILE")
     assert profiles_file().name == "profiles.toml"
     assert "octopus-soap" in str(profiles_file())
+
+
+@pytest.mark.parametrize("named", ["", "/elsewhere", "/elsewhere/", "relative", " /spaced ", "~/tilde"])
+@pytest.mark.parametrize("home", ["/home/shop", "/home/shop/", "/", "relative"])
+def test_the_profile_file_is_where_platformdirs_says(named: str, home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OCTOPUS_PROFILES_FILE", raising=False)
+    monkeypatch.setenv("HOME", home)
+    monkeypatch.setenv("XDG_CONFIG_HOME", named)
+    assert profiles_file() == Path(platformdirs.user_config_dir("octopus-soap")) / "profiles.toml"
 
 
 def test_other_programs_lines_in_a_shared_env_file_do_no_harm(own_folder: Path) -> None:

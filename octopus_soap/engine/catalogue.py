@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, overload
 
 from octopus_soap import display
@@ -105,5 +104,9 @@ def meant(name: str) -> str:
     """Return the method that *name* probably means: a wire name, another spelling, or near enough; empty if none."""
     folded = {operation.name.replace("_", ""): operation.name for operation in OPERATIONS.values()}
     wanted = name.replace("_", "").casefold()
-    found = [wanted] if wanted in folded else get_close_matches(wanted, folded, n=1)
+    if wanted in folded:
+        return folded[wanted]
+    from difflib import get_close_matches  # noqa: PLC0415 - only after a mistake
+
+    found = get_close_matches(wanted, folded, n=1)
     return folded[found[0]] if found else ""

@@ -20,7 +20,6 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
@@ -344,6 +343,8 @@ class Operation:
         unknown = next((name for name in given if name not in parameters), None)
         if unknown is None:
             return error
+        from difflib import get_close_matches  # noqa: PLC0415 - only after a mistake
+
         near = get_close_matches(unknown, parameters, n=1)
         meant = near[0] if near else ""
         for name, parameter in inspect.signature(self.body, eval_str=True).parameters.items():

@@ -166,11 +166,11 @@ def _identifiers(element: Any) -> Iterator[tuple[str, str]]:
                 yield ("wcf" if attribute.startswith(_WCF) else "soap"), name
 
 
-_PARAMETER = re.compile(r";\s*([^\s;=\"]+)\s*=\s*(\"(?:[^\"\\]|\\.)*\"|[^;]*)")
-_HEADERS = re.compile(r",\s*(?=[\w.+-]+/[\w.+-]+\s*(?:[;,]|$))")
+_PARAMETER = r";\s*([^\s;=\"]+)\s*=\s*(\"(?:[^\"\\]|\\.)*\"|[^;]*)"
+_HEADERS = r",\s*(?=[\w.+-]+/[\w.+-]+\s*(?:[;,]|$))"
 """Between two media types: both libraries join headers of one name by a comma."""
-_DECLARATION = re.compile(rb"\s*+<\?xml(?=\s)[^>]*+>")
-_ENCODING = re.compile(rb"[\s\"']encoding\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
+_DECLARATION = rb"\s*+<\?xml(?=\s)[^>]*+>"
+_ENCODING = rb"[\s\"']encoding\s*=\s*(?:\"([^\"]*)\"|'([^']*)')"
 _MARKS = (  # the longer ones first: the mark of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
@@ -178,7 +178,7 @@ _MARKS = (  # the longer ones first: the mark of UTF-32 begins with that of UTF-
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_READ = re.compile(
+_READ = (
     r"utf-(8|16|32)(-[bl]e)?|ascii|iso8859-\d+|cp\d+|koi8-[rtu]|mac-\w+|gb2312|gbk|gb18030|big5(hkscs)?|shift_jis"
     r"|euc_(jp|kr)|johab"
 )
@@ -220,7 +220,7 @@ def _agree(body: bytes, text: bytes, codec: str, declared: str) -> None:
     """Refuse a single-byte charset if the declaration names another, and both fit and read differently."""
     try:
         other = codecs.lookup(declared).name
-        if other == codec or not _READ.fullmatch(other):
+        if other == codec or not re.fullmatch(_READ, other):
             return
         differs = body.decode(other).encode() != text
     except (LookupError, UnicodeDecodeError):
@@ -246,8 +246,8 @@ def _without_mark(body: bytes) -> str:
 
 
 def _declared(body: bytes) -> str:
-    found = _DECLARATION.match(body[:1024])
-    encoding = _ENCODING.search(found[0]) if found else None
+    found = re.match(_DECLARATION, body[:1024])
+    encoding = re.search(_ENCODING, found[0]) if found else None
     return (encoding[1] or encoding[2] or b"").decode("latin-1") if encoding else ""
 
 
@@ -255,8 +255,8 @@ def _charset(content_type: str) -> str:
     """The charset parameter; empty if there is none. Of a header that came several times, those of all."""
     named = [
         value.strip().strip("\"'").strip()
-        for header in _HEADERS.split(content_type)
-        for name, value in _PARAMETER.findall(f";{header.partition(';')[2]}")
+        for header in re.split(_HEADERS, content_type)
+        for name, value in re.findall(_PARAMETER, f";{header.partition(';')[2]}")
         if name.lower() == "charset"
     ]
     named = [name for name in named if name]
@@ -271,7 +271,7 @@ def _codec(name: str, where: str) -> str:
         found = codecs.lookup(name).name
     except (LookupError, ValueError):  # ValueError: a zero byte in the name
         found = ""
-    if not _READ.fullmatch(found):
+    if not re.fullmatch(_READ, found):
         raise ProtocolError(f"the reply's {where} is {name[:_SHOWN]!r}, which is not read")
     return found
 
@@ -287,5 +287,5 @@ def _recoded(body: bytes, codec: str, why: str) -> bytes:
 
 def _declared_no_more(body: bytes) -> bytes:
     """*body* without its XML declaration, which may name another encoding; XML without one is UTF-8."""
-    found = _DECLARATION.match(body[:4096])
+    found = re.match(_DECLARATION, body[:4096])
     return body[found.end() :] if found else body

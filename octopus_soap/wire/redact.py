@@ -19,7 +19,6 @@ import re
 import threading
 from collections import Counter
 from functools import cache
-from html import escape, unescape
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
@@ -96,6 +95,21 @@ def _passes_luhn(text: str) -> bool:
     return sum(digits[::2]) % 10 == -sum(sum(divmod(2 * digit, 10)) for digit in digits[1::2]) % 10
 
 
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _quoted(text: str) -> str:
+    """*text* as `html.escape` writes it, whose module takes longer to load than a first call may."""
+    return _escaped(text).replace('"', "&quot;").replace("'", "&#x27;")
+
+
+def _unescaped(text: str) -> str:
+    from html import unescape  # noqa: PLC0415 - see above
+
+    return unescape(text)
+
+
 _ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be")
 """The encodings a reply may have: its XML declares which, and lxml follows."""
 _SECRET_NAMES = frozenset(name.lower() for name in SECRET_MEMBERS)
@@ -122,7 +136,7 @@ class Redactor:
         forms = {
             form
             for secret in plain
-            for form in (secret, secret.strip(), escape(secret), escape(secret, quote=False), quote(secret, safe=""))
+            for form in (secret, secret.strip(), _escaped(secret), _quoted(secret), quote(secret, safe=""))
         }
         longest_first = sorted((form for form in forms if form), key=len, reverse=True)
         self._secrets = [(form.lower(), re.compile(re.escape(form), re.IGNORECASE)) for form in longest_first]
@@ -444,14 +458,14 @@ class _Masking:
     def _text(self, raw: str, *, cut: bool, escaped: bool) -> str:
         if not raw.strip():
             return raw
-        text = unescape(raw) if escaped else raw
+        text = _unescaped(raw) if escaped else raw
         name, hidden = self._open[-1] if self._open else ("", False)
         if cut or hidden or not self._known(name):
             self._masker.remember(text)
             return MASK
         free = (_free(name) or not self._message) and not _NUMBER.fullmatch(text.strip())
         clean = self._masker.text(text) if free else self._masker.value(text)
-        return raw if escaped and clean == text else escape(clean, quote=False)
+        return raw if escaped and clean == text else _escaped(clean)
 
     def _known(self, name: str) -> bool:
         if not self._message:  # a page: its words are free text
