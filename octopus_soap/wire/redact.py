@@ -54,26 +54,27 @@ PERSONAL_WORDS = (
 )
 """Words, in lower case, in names of unknown members that may hold a secret or identify a person."""
 
-_CARD_NAME = re.compile(
+# Expressions that most processes never need: each is compiled when it is first used.
+_CARD_NAME = (
     r"(credit|debit|payment|bank)card|card(number|num|no|nr|holder|owner|name|code|type|brand|exp|cv|security|"
     r"verification|last|data|info|detail|token)|^(card|cvv2?|cvc2?|cvn|pan|cc(number|num|no))$"
 )
-_TAG_OF = re.compile(r"<(/?)\s*((?:[\w.-]*:)?([\w.-]+))")
-_MARKUP = re.compile(r"<[^<>]*>")
-_KEPT_ATTRIBUTE = re.compile(r"\s(?:xmlns(?::[\w.-]+)?|(?:[\w.-]+:)?(?:nil|type))\s*=\s*(?:\"[^\"]*\"|'[^']*')")
-_CARD_NUMBER = re.compile(r"(?<!\d)\d(?:[ .-]?\d){12,18}(?!\d)")
-_NO_CARDS_IN = re.compile(r"(sku|upc|ean|gtin|isbn|id|sid|barcode|trackingnumber)$")
+_TAG_OF = r"<(/?)\s*((?:[\w.-]*:)?([\w.-]+))"
+_MARKUP = r"<[^<>]*>"
+_KEPT_ATTRIBUTE = r"\s(?:xmlns(?::[\w.-]+)?|(?:[\w.-]+:)?(?:nil|type))\s*=\s*(?:\"[^\"]*\"|'[^']*')"
+_CARD_NUMBER = r"(?<!\d)\d(?:[ .-]?\d){12,18}(?!\d)"
+_NO_CARDS_IN = r"(sku|upc|ean|gtin|isbn|id|sid|barcode|trackingnumber)$"
 """Members whose long numbers are no card numbers."""
 
 
 def is_card_member(name: str) -> bool:
     """True if a member of this name holds a payment card, or a part of one."""
-    return _CARD_NAME.search(name.replace("_", "").replace("-", "").lower()) is not None
+    return re.search(_CARD_NAME, name.replace("_", "").replace("-", "").lower()) is not None
 
 
 def mask_card_numbers(text: str) -> str:
     """Return free text with every run of 13 to 19 digits masked that is valid as a card number (Luhn)."""
-    return _CARD_NUMBER.sub(lambda found: MASK if _passes_luhn(found[0]) else found[0], text)
+    return re.sub(_CARD_NUMBER, lambda found: MASK if _passes_luhn(found[0]) else found[0], text)
 
 
 def mask_cards(value: Any, name: str = "") -> Any:
@@ -85,7 +86,7 @@ def mask_cards(value: Any, name: str = "") -> Any:
         }
     if isinstance(value, list):
         return [mask_cards(inner, name) for inner in value]
-    if isinstance(value, str) and not _NO_CARDS_IN.search(name.replace("_", "").lower()):
+    if isinstance(value, str) and not re.search(_NO_CARDS_IN, name.replace("_", "").lower()):
         return mask_card_numbers(value)
     return value
 
@@ -195,9 +196,9 @@ def _without_secret_members(text: str) -> Iterator[str]:
     A member that is hidden loses everything up to its end tag, attributes included; one that is cut off, all the rest.
     """
     at, hidden, depth, name = 0, "", 0, ""
-    for found in _MARKUP.finditer(text):
+    for found in re.finditer(_MARKUP, text):
         before, markup, at = text[at : found.start()], found[0], found.end()
-        tag = _TAG_OF.match(markup)
+        tag = re.match(_TAG_OF, markup)
         if hidden:
             local = tag[3].lower() if tag else ""
             if local == hidden and not markup.endswith("/>"):
@@ -206,7 +207,7 @@ def _without_secret_members(text: str) -> Iterator[str]:
                     hidden = ""
                     yield f"</{tag[2]}>" if tag else ""
             continue
-        yield before if _NO_CARDS_IN.search(name) else mask_card_numbers(before)
+        yield before if re.search(_NO_CARDS_IN, name) else mask_card_numbers(before)
         if tag is None:
             yield mask_card_numbers(markup)
             continue
@@ -214,7 +215,7 @@ def _without_secret_members(text: str) -> Iterator[str]:
         if tag[1] or not (name in _SECRET_NAMES or is_card_member(name)):
             yield mask_card_numbers(markup) if "=" in markup else markup
             continue
-        kept = "".join(_KEPT_ATTRIBUTE.findall(markup))
+        kept = "".join(re.findall(_KEPT_ATTRIBUTE, markup))
         if markup.endswith("/>"):
             yield f"<{tag[2]}{kept}/>"
             continue
@@ -222,8 +223,8 @@ def _without_secret_members(text: str) -> Iterator[str]:
         yield f"<{tag[2]}{kept}>{'' if text.startswith(f'</{tag[2]}>', at) else MASK}"
     if not hidden:
         rest, opened, cut = text[at:].partition("<")
-        yield rest if _NO_CARDS_IN.search(name) else mask_card_numbers(rest)
-        tag = _TAG_OF.match(opened + cut)
+        yield rest if re.search(_NO_CARDS_IN, name) else mask_card_numbers(rest)
+        tag = re.match(_TAG_OF, opened + cut)
         secret = tag is not None and (tag[3].lower() in _SECRET_NAMES or is_card_member(tag[3]))
         yield opened + (MASK if secret else mask_card_numbers(cut))
 
@@ -241,13 +242,13 @@ _CALL_MEMBERS = [
 _AMBIGUOUS = {"name": ("attributeinfo",), "value": ("attributeinfo", "customfieldmapping", "code", "subcode")}
 """Elements that are harmless below these parents only."""
 
-_NAME = re.compile(r"<\s*+(/?)\s*+([^\s/>]*)")
-_ATTRIBUTE = re.compile(r"(?<![^\s\"'])([^\s=\"'<>/]++)\s*+=\s*+(\"[^\"]*\"|'[^']*')")
-_SAFE_ATTRIBUTE = re.compile(r"xmlns(:.*)?|([\w.-]+:)?(nil|type|mustUnderstand|lang)")
-_DECLARED = re.compile(rb"\A\s*<\?xml\s[^>]*encoding\s*=\s*[\"']([\w.-]+)")
-_EMAIL_OR_PHONE = re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]++(?:\.[\w-]++)+|\+\d[\d\s().-]{6,40}\d")
-_CARD = re.compile(r"(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)")
-_NUMBER = re.compile(r"[-+]?\d{1,12}(\.\d{1,6})?")
+_NAME = r"<\s*+(/?)\s*+([^\s/>]*)"
+_ATTRIBUTE = r"(?<![^\s\"'])([^\s=\"'<>/]++)\s*+=\s*+(\"[^\"]*\"|'[^']*')"
+_SAFE_ATTRIBUTE = r"xmlns(:.*)?|([\w.-]+:)?(nil|type|mustUnderstand|lang)"
+_DECLARED = rb"\A\s*<\?xml\s[^>]*encoding\s*=\s*[\"']([\w.-]+)"
+_EMAIL_OR_PHONE = r"(?<![\w.+-])[\w.+-]++@[\w-]++(?:\.[\w-]++)+|\+\d[\d\s().-]{6,40}\d"
+_CARD = r"(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)"
+_NUMBER = r"[-+]?\d{1,12}(\.\d{1,6})?"
 _DEEPEST = 32
 """Levels that are indented; each costs every line below it."""
 _MOST_VALUES = 5_000
@@ -289,11 +290,11 @@ class Masker:
             patterns = [pattern for value, pattern in self._values.items() if value in text]
         for pattern in patterns:
             text = pattern.sub(MASK, text)
-        return _CARD.sub(MASK, text)
+        return re.sub(_CARD, MASK, text)
 
     def value(self, text: str) -> str:
         """Return the text of a member without secrets, e-mail addresses and telephone numbers; an EAN is no card."""
-        return _EMAIL_OR_PHONE.sub(MASK, self.secret(text))
+        return re.sub(_EMAIL_OR_PHONE, MASK, self.secret(text))
 
     def secret(self, text: str) -> str:
         """Return *text* without the client's secrets."""
@@ -311,7 +312,7 @@ class Masker:
 
 
 def _decoded(body: bytes) -> str:
-    named = _DECLARED.search(body[:200])
+    named = re.search(_DECLARED, body[:200])
     encoding = "utf-16" if body[:2] in {b"\xff\xfe", b"\xfe\xff"} else named.group(1).decode() if named else "utf-8"
     try:
         return body.decode(encoding, "replace")
@@ -430,7 +431,7 @@ class _Masking:
                 yield f"<!DOCTYPE {'html' if token.raw[9:].strip()[:4].lower() == 'html' else 'masked'}>"
 
     def _tag(self, tag: str) -> str:
-        found = _NAME.match(tag)
+        found = re.match(_NAME, tag)
         if found is None:
             return ""
         closing, name = found.groups()
@@ -450,8 +451,8 @@ class _Masking:
             self._open.append((local, inside or _hides(local)))
             self._names[local] += 1
         kept = "".join(
-            f" {key}={value if _SAFE_ATTRIBUTE.fullmatch(key) else repr(MASK)}"
-            for key, value in _ATTRIBUTE.findall(attributes)
+            f" {key}={value if re.fullmatch(_SAFE_ATTRIBUTE, key) else repr(MASK)}"
+            for key, value in re.findall(_ATTRIBUTE, attributes)
         )
         return f"<{self._masker.secret(name + kept)}{empty}>"
 
@@ -463,7 +464,7 @@ class _Masking:
         if cut or hidden or not self._known(name):
             self._masker.remember(text)
             return MASK
-        free = (_free(name) or not self._message) and not _NUMBER.fullmatch(text.strip())
+        free = (_free(name) or not self._message) and not re.fullmatch(_NUMBER, text.strip())
         clean = self._masker.text(text) if free else self._masker.value(text)
         return raw if escaped and clean == text else _escaped(clean)
 
@@ -476,7 +477,7 @@ class _Masking:
 
 
 def _name_of(tag: str) -> str:
-    found = _NAME.match(tag)
+    found = re.match(_NAME, tag)
     return "" if found is None else found[2].rpartition(":")[2].lower()
 
 
