@@ -318,6 +318,7 @@ loop.run_until_complete(client.aclose())
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_forked_child_needs_a_loop_of_its_own_and_is_told_so(service: Emulator) -> None:
     skus = stock(service, 100)

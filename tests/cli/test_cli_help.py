@@ -96,6 +96,7 @@ def test_the_version_is_answered_without_typer() -> None:
     assert done.stdout == f"octopus-soap {__version__}\n[]\n"
 
 
+@pytest.mark.long
 def test_the_manual_page_has_every_command_once_and_man_reads_it_without_a_warning(hook: Any, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "octopus_soap", "man"], capture_output=True, text=True, timeout=60, check=True

@@ -11,7 +11,9 @@ from tests.interop import run, scenario
 from tests.interop.toolkits import PROFILES, ZEEP, Toolkit
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize(
+    "profile", ["strict", *(pytest.param(p, marks=pytest.mark.long) for p in PROFILES if p != "strict")]
+)
 def test_zeep_strict_makes_all_20_calls(tmp_path, profile):
     cell = run.as_client(ZEEP, tmp_path, profile)
     assert cell.problems == []

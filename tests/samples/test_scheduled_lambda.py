@@ -75,6 +75,7 @@ def test_the_time_that_is_left_bounds_a_service_that_hangs(container):
         scheduled_lambda.handler({"skus": ["A"]}, Context(2_300))
 
 
+@pytest.mark.long
 def test_a_container_builds_its_client_while_it_starts(container, monkeypatch):
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "stock-watch")
     code = "from samples import scheduled_lambda as s; print(s.shop.cache_info().currsize)"
