@@ -617,7 +617,7 @@ FAULTS = [
     ),
     Fault(
         "wire/codec.py",
-        "if any(map(said.__contains__, self._redactor.encoded)):",
+        "if rare in said and echo in said:",
         "if not said:",
         ("faults/test_secrets.py",),
         "a service that echoes the credentials puts them into errors and logs",

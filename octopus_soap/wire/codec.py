@@ -127,8 +127,10 @@ class Codec:
         name = self._operation(operation).response_name
         decoded = self._decoder.response(element, name, reads, read_list)
         decoded.replaced = decoded.replaced or replaced
-        if any(map(said.__contains__, self._redactor.encoded)):  # the service's own words may hold it
-            self._mask(decoded)
+        for rare, echo in self._redactor.encoded:
+            if rare in said and echo in said:  # the service's own words may hold it
+                self._mask(decoded)
+                break
         if decoded.replaced:
             decoded.warnings.append("characters that XML forbids were replaced by U+FFFD")
         self._check_status(decoded, reads, rows_came=rows_came or bool(decoded.rows))

@@ -113,6 +113,7 @@ def _unescaped(text: str) -> str:
 
 _ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be")
 """The encodings a reply may have: its XML declares which, and lxml follows."""
+_RARE = (b"\0", b"&", b"!")
 _SECRET_NAMES = frozenset(name.lower() for name in SECRET_MEMBERS)
 _LEAST_PART = 12
 """Characters of a secret's beginning that are masked where its end was cut off."""
@@ -128,7 +129,8 @@ class Redactor:
             member names.
 
     Attributes:
-        encoded: what a reply may echo a secret with; a reply without any of it needs no masking.
+        encoded: what a reply may echo a secret with, each after a byte of it that few replies have, and which is found
+            at once. A reply without any of it needs no masking.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
@@ -147,7 +149,8 @@ class Redactor:
             if len(lowered) > _LEAST_PART
         ]
         echoes = [form.encode(encoding) for form in longest_first for encoding in _ENCODINGS]
-        self.encoded = (*echoes, b"&#", b"<![CDATA[")  # references and CDATA may spell a secret in another way
+        echoes += [b"&#", b"<![CDATA["]  # references and CDATA may spell a secret in another way
+        self.encoded = [(next((rare for rare in _RARE if rare in echo), echo[:1]), echo) for echo in echoes]
         register_mask(self)
 
     def __repr__(self) -> str:

@@ -453,7 +453,7 @@ def test_a_secret_echoed_in_utf_16_is_masked_too(encoding):
     said = f"<x>the token {secret} is old</x>"
     mark = "\ufeff" if encoding == "utf-16-be" else ""
     redactor = Redactor([secret])
-    assert any(form in (mark + said).encode(encoding) for form in redactor.encoded)
+    assert any(form in (mark + said).encode(encoding) and rare in form for rare, form in redactor.encoded)
     shown = redactor.body((mark + said).encode(encoding), 300)
     assert secret not in shown.replace("\0", "")
     assert "the token" in shown
