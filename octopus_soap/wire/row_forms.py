@@ -444,14 +444,15 @@ class Form(NamedTuple):
         texts: the groups in which there may be references.
         build: makes the dicts of several records, and adds unknown members to a list.
         expression: the pattern's source, with `_GROUP` for the beginning of a group.
-        runs: for small rows, by opening and closing tag: the expressions of several rows and of one of them.
+        runs: for small rows, by opening tag, closing tag and varying attribute: the expressions of several rows and of
+            one of them.
     """
 
     pattern: re.Pattern[str]
     texts: tuple[int, ...]
     build: Callable[[Sequence[Sequence[Any]], list[str]], list[dict[str, Any]]]
     expression: str
-    runs: dict[tuple[str, str], tuple[re.Pattern[str], re.Pattern[str]]]
+    runs: dict[tuple[str, str, str], tuple[re.Pattern[str], re.Pattern[str]]]
 
     def resolved(self, groups: Sequence[Any]) -> Sequence[Any]:
         """*groups* with the references of their texts resolved."""
@@ -473,14 +474,16 @@ class Form(NamedTuple):
         where the last one ended. Both find the same rows: everything in the expression is possessive or atomic, so that
         a row matches in one way, and no time is spent on others.
         """
-        tag = escaped(opening, varying)
-        expressions = self.runs.get((tag, closing))
+        expressions = self.runs.get((opening, closing, varying))
         if expressions is None:
             if len(self.runs) >= _FORMS:
                 self.runs.clear()
-            row = f"{tag}{self.expression}{re.escape(closing)}[{SPACE}]*+"
+            row = f"{escaped(opening, varying)}{self.expression}{re.escape(closing)}[{SPACE}]*+"
             several = f"(?:{row.replace(_GROUP, '(?:')}){{0,{_RUN}}}+"
-            expressions = self.runs[tag, closing] = (re.compile(several), re.compile(row.replace(_GROUP, "(")))
+            expressions = self.runs[opening, closing, varying] = (
+                re.compile(several),
+                re.compile(row.replace(_GROUP, "(")),
+            )
         together, one = expressions
         match = together.match(text, position)
         end = position if match is None else match.end()
