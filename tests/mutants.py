@@ -563,7 +563,7 @@ FAULTS = [
         "wire/readers.py",
         "            if attribute in data:\n                self._again(",
         "            if attribute in ():\n                self._again(",
-        _DECODED,
+        (*_DECODED, *_ANSWERS),
         "a price that comes twice is read as the second one, unnoticed",
     ),
     Fault(
