@@ -223,7 +223,8 @@ class ArrivingRows:
             text: str = self._decode.decode(part, final=final)
         except UnicodeError as error:
             raise not_well_formed(error) from None
-        if self._encoding == "utf-8" and len(part.translate(None, CONTROLS)) != len(part):
+        read = part if self._encoding == "utf-8" else text.encode()
+        if len(read.translate(None, CONTROLS)) != len(read):
             self._decoded.replaced = True
             return without_forbidden(text)
         return text

@@ -75,3 +75,17 @@ def test_a_broken_reply_that_arrives_reads_as_the_whole_one(hand: str) -> None:
             pytest.fail(f"{found} for {broken!r}")
         else:
             assert_same(found, wanted)
+
+
+@pytest.mark.parametrize("hand", ["wcf", "utf-16"])
+def test_a_character_that_xml_forbids_is_replaced_in_every_encoding(hand: str) -> None:
+    encoding = HANDS[hand].encoding
+    right = write([item(number) for number in range(12)], HANDS[hand])
+    body = right.decode(encoding).replace("no. 9", "no\x01 9").encode(encoding)
+    wanted = read(TREE, body)
+    assert wanted.rows[9].value.description == "Shoe > no\ufffd 9"
+    parts = [body[start : start + 400] for start in range(0, len(body), 400)]
+    found = arrive(new_codec(), parts)
+    assert_same(found, wanted)
+    assert not isinstance(found, OctopusError)
+    assert found.replaced
