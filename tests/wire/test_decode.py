@@ -324,6 +324,14 @@ def test_unset_nil_and_empty_are_three_different_things_when_written(model: type
         assert [(child.tag, dict(child.attrib), child.text, len(child)) for child in element] == [(tag, {}, None, 0)]
 
 
+@every("nil", ["true", "1"])
+def test_a_nil_row_is_dropped_and_counted_in_either_spelling(nil: str) -> None:
+    element = etree.Element(f"{{{DATA}}}InventoryItem", {NIL: nil})
+    decoded = decode(reply([element, rendered(InventoryItem(sku="A"), "InventoryItem")]), RowsOf(InventoryItem))
+    assert [row.value.sku for row in decoded.rows] == ["A"]
+    assert decoded.nil_rows == 1
+
+
 # -- broken replies ------------------------------------------------------------------------------------------------
 
 
