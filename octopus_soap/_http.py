@@ -26,6 +26,7 @@ _LONGEST_PAUSE = 999_999_999.0
 _LINE_ENDS = re.compile(r"[ ]*[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+[ ]*")
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
+_LOGIN = re.compile(r"(\w{1,20}://)\S{0,300}@|[^\s/'\"(]{1,300}:(?!//)\S{1,300}@")
 _CODINGS = {"": 0, "identity": 0, "gzip": 31, "x-gzip": 31, "deflate": 15}
 _ZLIB_HEAD = b"\x78\x9c"
 _GZIP, _RAW_DEFLATE = 31, -15
@@ -62,6 +63,11 @@ def proxy_variables() -> str:
     """Return the names of the environment's variables about proxies that are set, for a message."""
     names = [each for name in _PROXIES for each in (name, name.lower()) if os.environ.get(each)]
     return ", ".join(names) or "the proxy settings of this machine"
+
+
+def without_logins(text: str) -> str:
+    """Return *text* without the names and passwords of the addresses in it; libraries repeat a proxy as it was set."""
+    return _LOGIN.sub(r"\1***@", text)
 
 
 def is_loopback(url: str) -> bool:

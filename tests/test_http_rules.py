@@ -16,6 +16,7 @@ from octopus_soap._http import (
     is_loopback,
     no_cookies,
     retry_after,
+    without_logins,
 )
 from tests.every import every
 
@@ -126,6 +127,21 @@ def test_this_machine_is_known_by_its_addresses(url: str) -> None:
 @every("url", ["http://localhost.example", "http://10.0.0.1", "http://[::1", "", "127.0.0.1"])
 def test_other_machines_and_no_addresses_are_not_this_machine(url: str) -> None:
     assert not is_loopback(url)
+
+
+@every(
+    ("text", "shown"),
+    [
+        ("Failed to parse: http://user:pa55word@h:port", "Failed to parse: http://***@h:port"),
+        ("'http://user:pa55word@[::1', label too long", "'http://***@[::1', label too long"),
+        ("http://us@er:p/a@h:1 refused", "http://***@h:1 refused"),
+        ("http://token@h", "http://***@h"),
+        ("user:pa55word@h:1", "***@h:1"),
+        ("no login: at 10:30, mail a@example.com", "no login: at 10:30, mail a@example.com"),
+    ],
+)
+def test_logins_in_addresses_are_left_out_of_what_a_library_repeats(text: str, shown: str) -> None:
+    assert without_logins(text) == shown
 
 
 def test_clipping_counts_bytes_and_notes_the_length() -> None:

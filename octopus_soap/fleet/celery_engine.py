@@ -20,6 +20,7 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from octopus_soap._http import without_logins
 from octopus_soap.errors import ConfigError, LedgerError, OctopusError
 from octopus_soap.fleet.engines import FLEET_NAME, SLOTS
 from octopus_soap.fleet.schedule import QUEUES
@@ -184,7 +185,7 @@ def _shown(app: Any) -> str:
 def _reason(error: Exception) -> str:
     if "redis" in str(error).casefold() and isinstance(error, AttributeError | ImportError):
         return "Redis needs its client: pip install 'octopus-soap[fleet-redis]'"
-    return str(getattr(error, "reply_text", None) or error) or type(error).__name__
+    return without_logins(str(getattr(error, "reply_text", None) or error)) or type(error).__name__
 
 
 def delete_queues(broker: str, *, name: str = FLEET_NAME) -> int:

@@ -30,7 +30,7 @@ from weakref import WeakSet
 
 import httpcore
 
-from octopus_soap._http import BodyCodingError, BodyTooLongError, Inflater
+from octopus_soap._http import BodyCodingError, BodyTooLongError, Inflater, without_logins
 from octopus_soap.octopia import errors
 from octopus_soap.octopia.effects import Answer, Effect, Flow, Reply, Request, Send, T, Wait
 
@@ -370,7 +370,7 @@ class _Exchange:
 
     def failure(self, error: Exception) -> Exception:
         """Return what to raise for *error*: an error of ours, or *error* itself if it is a bug."""
-        call, reason = self._request.call, f"{type(error).__name__}: {error}".rstrip(": ")
+        call, reason = self._request.call, f"{type(error).__name__}: {without_logins(str(error))}".rstrip(": ")
         _log.debug("%s: failed after %.3f s: %s", call, time.monotonic() - self._started, type(error).__name__)
         if isinstance(error, _NEVER_LEFT):
             return _not_connected(call, error, reason)

@@ -45,6 +45,7 @@ from octopus_soap._http import (
     is_loopback,
     no_cookies,
     proxy_variables,
+    without_logins,
 )
 from octopus_soap.engine.effects import Attempt, Compute, Effect, FailureKind, Flow, Receive, Send, SendFailure, Sleep
 from octopus_soap.errors import (
@@ -659,7 +660,7 @@ _CONNECTING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, http
 
 def failure_of(error: Exception, trace: _Trace, elapsed: float, read_timeout: float) -> SendFailure:
     """Return the meaning of an exception of httpx; *elapsed* and *read_timeout* in seconds."""
-    reason = f"{type(error).__name__}: {str(error)[:200]}"
+    reason = f"{type(error).__name__}: {without_logins(str(error))[:200]}"
     if isinstance(error, (*_CONNECTING, httpx.InvalidURL)):
         timed_out = isinstance(error, httpx.TimeoutException)
         failed: OctopusError = (

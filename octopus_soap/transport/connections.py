@@ -53,6 +53,7 @@ from octopus_soap._http import (
     ca_from_environment,
     is_loopback,
     proxy_variables,
+    without_logins,
 )
 from octopus_soap.engine.effects import FailureKind, SendFailure
 from octopus_soap.errors import ClientClosedError, ConnectFailedError, TimedOutError, TransportError
@@ -341,7 +342,7 @@ def _chain(error: BaseException, handled: BaseException | None) -> Iterator[Base
 def _reason(chain: list[BaseException]) -> str:
     innermost = next((part for part in reversed(chain) if isinstance(part, OSError)), chain[-1])
     text = innermost.strerror if isinstance(innermost, OSError) and innermost.strerror else str(innermost)
-    return f"{type(innermost).__name__}: {text[:200]}"
+    return f"{type(innermost).__name__}: {without_logins(text)[:200]}"
 
 
 _UNREADABLE = "(its address cannot be read)"

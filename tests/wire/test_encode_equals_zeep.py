@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 from xml.etree.ElementTree import canonicalize
@@ -21,6 +21,7 @@ from octopus_soap.contracts.wsdl import load_contract
 from octopus_soap.models import WireModel
 from octopus_soap.operations import OPERATIONS
 from octopus_soap.wire.codec import Codec
+from octopus_soap.wire.encode import scalar_formats
 from octopus_soap.wire.redact import Redactor
 from tests.every import every
 
@@ -284,6 +285,15 @@ def test_a_member_the_contract_does_not_have_is_refused_never_dropped() -> None:
 def test_nil_for_a_value_type_that_may_not_be_nil_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="SellerID"):
         CODEC.requests("DeleteItem").envelope({"SellerID": None})
+
+
+@every(("suffix", "written"), [("Z", "2026-03-01T22:30:00Z"), ("", "2026-03-01T22:30:00")])
+def test_a_time_of_any_zone_is_written_in_utc(suffix: str, written: str) -> None:
+    """A model has made it UTC before; whoever encodes without one sends the same."""
+    moment = datetime(2026, 3, 2, 0, 30, tzinfo=timezone(timedelta(hours=2)))
+    assert scalar_formats(suffix)["dateTime"](moment) == written
+    with pytest.raises(ValueError, match="time zone"):
+        scalar_formats(suffix)["dateTime"](moment.replace(tzinfo=None))
 
 
 @every(
