@@ -120,6 +120,15 @@ def no_settings_from_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OCTOPUS_PROFILES_FILE", os.devnull)
 
 
+@pytest.fixture(autouse=True)
+def signals_as_they_were() -> Iterator[None]:
+    """No command that runs in this process leaves handlers of its own behind: the next Ctrl-C would do nothing."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    assert [signal.getsignal(number) for number in numbers] == before
+
+
 # -- the canary ----------------------------------------------------------------------------------------------------
 
 _leaks: list[str] = []

@@ -44,7 +44,7 @@ ARROWS: dict[str, set[str]] = {
     "plots": {"errors", "results", "tables"},
     "jobs": {"_http", "_version", "errors", "models", "results", "tables", "wire"},
     "emulator": {"contracts"},  # its leaf `bundled`, and nothing else: see the test below
-    "fleet": {"_version", "client", "errors", "jobs", "settings"},
+    "fleet": {"_http", "_version", "client", "errors", "jobs", "settings"},
     "gateway": {"_http", "_version", "client", "errors", "models", "operations", "results", "transport", "wire"},
     "octopia": {"_http", "errors"},  # another API: it shares leaves with this one, and no flow code
     "console": {"_version", "emulator", "errors", "fleet", "jobs", "testing", "wire"},

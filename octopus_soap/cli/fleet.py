@@ -5,9 +5,8 @@ Exit codes of `status`: 0 nothing needs a person, 1 there are alarms. Of the wor
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
+from contextlib import nullcontext
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,9 +16,10 @@ import typer
 from octopus_soap.cli.application import Application
 from octopus_soap.cli.jobs import ReportOption, ReportOutput, run_job, seconds_of
 from octopus_soap.cli.output import Output, Records, Selection, notice, selecting, show_json
-from octopus_soap.cli.terminal import show_table
+from octopus_soap.cli.terminal import show_table, stopping
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterable
 
     from octopus_soap.fleet import Fleet, Merchant, Registry
@@ -450,13 +450,6 @@ def _fleet(config: FleetConfig, place: str, module: str, **options: Any) -> Flee
     return Fleet(place, **functions, **options)
 
 
-def _stop() -> threading.Event:
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
-
-
 @app.command("run")
 def run(
     context: typer.Context,
@@ -466,9 +459,9 @@ def run(
     place: PlaceOption = PLACE,
 ) -> None:
     """Run the fleet in this process: no broker. Ends in order on SIGINT or SIGTERM."""
-    with _fleet(context.obj(), place, module) as fleet:
+    with _fleet(context.obj(), place, module) as fleet, stopping() as (stop, _):
         notice(f"running {len(fleet.registry.all())} merchants of {fleet.ledger.shown}; Ctrl-C stops it")
-        fleet.run(stop=_stop(), once=once)
+        fleet.run(stop=stop, once=once)
 
 
 @app.command("tick")
@@ -486,8 +479,9 @@ def tick(
     engine = CeleryEngine(broker, workers=workers, slots=context.obj().slots, name=fleet_name)
     if why := reach(engine.app):
         notice(f"the broker is away, and waited for: {why}")
-    with _fleet(context.obj(), place, "", engine=engine, connections=_TICKER_CONNECTIONS) as fleet:
-        fleet.run(stop=_stop())
+    options = {"engine": engine, "connections": _TICKER_CONNECTIONS}
+    with _fleet(context.obj(), place, "", **options) as fleet, stopping() as (stop, _):
+        fleet.run(stop=stop)
 
 
 @app.command("worker")
@@ -533,8 +527,7 @@ def status(
     from octopus_soap.fleet.status import status as read  # noqa: PLC0415 - heavy: only inside a command
 
     ledger, _ = _registry(place)
-    stop = _stop() if watch else None
-    with ledger:
+    with ledger, stopping() if watch else nullcontext((None, None)) as (stop, _):
         while True:
             now = read(ledger)
             if selection.output is Output.JSON and not selection.narrowed:
@@ -627,5 +620,5 @@ def metrics(
     from octopus_soap.fleet.pages import serve  # noqa: PLC0415 - heavy: only inside a command
 
     ledger, _ = _registry(place)
-    with ledger:
-        serve(ledger, host, port, _stop())
+    with ledger, stopping() as (stop, _):
+        serve(ledger, host, port, stop)

@@ -6,9 +6,7 @@ The first is a local fake Octopus server, the second the Channel API as JSON ove
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
 from importlib.util import find_spec
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from octopus_soap.cli.jobs import seconds_of
+from octopus_soap.cli.terminal import stopping
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -94,9 +93,6 @@ def serve(
 
     _check_token(token)
     late = seconds_of(latency, "--latency", least=0.0)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     emulator = Emulator(
         port=port,
         state=":memory:" if state is None else state,
@@ -113,7 +109,7 @@ def serve(
     except OSError as error:
         emulator.close()
         raise OSError(error.errno, f"{error.strerror}; --port 0 uses any free port", f"127.0.0.1:{port}") from None
-    with emulator:
+    with emulator, stopping() as (stop, _):
         seed = _prepare(emulator, seed, fault or (), late)
         _announce(emulator, seed, console=console)
         if open_it and console:

@@ -28,7 +28,10 @@ def stock(service: Emulator, count: int) -> list[str]:
 def test_a_page_is_decoded_with_breaks_at_least_every_few_rows(
     form: str, service: Emulator, client: OctopusClient
 ) -> None:
-    skus = stock(service, 100)
+    names = ["Category", "Description", "Details", *(f"Custom{number}" for number in range(1, 15))]
+    skus = [f"{number:05d}" for number in range(100)]
+    # Rows with fewer members are small, and are read more at once.
+    service.store.add_items({"Sku": sku, "Stock": "1"} | dict.fromkeys(names, f"1{sku}") for sku in skus)
     client.get_item_list(skus)  # layouts are learned
     if form == "as only the tree reads it":
         service.script.on("GetItemList").do(Lie("extra-member", row=50))
