@@ -597,7 +597,7 @@ class _Compiler:
         for name, member in shape.in_order(known=self._known):
             ways = self._alternatives(member, indent)
             either = "|".join(way.expression for way in ways)
-            if member.always:
+            if self._always(member):
                 expression.append(either if len(ways) == 1 else f"(?>{either})")
                 lines += ways[0].lines
                 *first, last = ways
@@ -612,6 +612,10 @@ class _Compiler:
                 word = "elif"
         lines += [f"{indent}{record} = {{{', '.join(values)}}}", *others]
         return "".join(self._space + member for member in expression) + self._space
+
+    def _always(self, member: _Member) -> bool:
+        """True if *member* is matched in every record; a form that leaves members out matches up to each of these."""
+        return member.always and not self._known
 
     def _alternatives(self, member: _Member, indent: str) -> list[_Alternative]:
         """The ways to write *member*, and how each is read."""
@@ -630,7 +634,7 @@ class _Compiler:
                 form = f"{self._tag(raw)}{space}<{re.escape(tag.closing)}"
                 constants.setdefault(("None", counted), []).append(form)
             elif tag.kind == RECORD:
-                found.append(self._record(raw, tag, shape, "" if member.always else self._group(), indent))
+                found.append(self._record(raw, tag, shape, "" if self._always(member) else self._group(), indent))
             else:
                 found.append(self._list(raw, tag, shape))
         for (closing, read, empty, counted), raws in leaves.items():
@@ -639,7 +643,7 @@ class _Compiler:
             expression = f"{self._tag(*raws)}{_GROUP}{characters})<{re.escape(closing)}"
             found.append(_Alternative(expression, group, value, [], counted))
         for place, ((made, counted), forms) in enumerate(constants.items(), 1):
-            if member.always and place == len(constants):
+            if self._always(member) and place == len(constants):
                 found.append(_Alternative(f"(?>{'|'.join(forms)})", "", made, []))
             else:
                 found.append(_Alternative(f"(?>{'|'.join(forms)}){_GROUP})", self._group(), made, [], counted))

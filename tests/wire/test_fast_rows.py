@@ -92,6 +92,17 @@ def test_rows_of_one_handwriting_are_read_by_one_expression(hand: str, monkeypat
     assert codec._fast_rows.contexts.compiled == 1
 
 
+def test_rows_with_members_that_no_model_knows_are_read_by_an_expression_that_leaves_those_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    codec, body = new_codec(), write(ITEMS, HANDS["unknown-members"])
+    for _ in range(4):
+        read(codec, body)
+    general = counted(monkeypatch, fast_rows, "read_members")
+    assert_same(read(codec, body), read(TREE, body))
+    assert not general
+
+
 def test_a_page_begins_with_the_expression_of_the_last_ones_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = rows_of(payloads.item_reply(12))
     codec, body, other = new_codec(), write(rows, HANDS["wcf"]), write(rows, HANDS["mono"])
