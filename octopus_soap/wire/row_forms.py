@@ -9,7 +9,6 @@ import math
 import re
 from contextlib import suppress
 from decimal import Decimal
-from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from octopus_soap.models.scalars import FORBIDDEN
@@ -292,6 +291,8 @@ class _Shape:
         Args:
             known: leave out members that the model does not know.
         """
+        from graphlib import CycleError, TopologicalSorter  # noqa: PLC0415 - most processes compile no form
+
         if known:
             graph = {name: member.known_before for name, member in self.members.items() if member.known}
         else:
