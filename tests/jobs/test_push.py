@@ -385,7 +385,8 @@ def test_a_newer_wish_that_comes_while_a_batch_is_under_way_is_sent_too(
                 due_at=MORNING, state="pending", wanted=as_text({"stock": 6, **LOCKS, "price": "9.9", "cost": "1"})
             )
         )
-    StockPush(client, make_ledger(reach=meanwhile)).work()
+    report = StockPush(client, make_ledger(reach=meanwhile)).work()
+    assert report.counts["left"] == 1, "the newer wish, which counts as not sent"
     assert (stock(shop, "S000"), stock(shop, "S001")) == ("6", "6")
     StockPush(client, make_ledger()).work()
     assert stock(shop, "S000") == "77"
