@@ -896,7 +896,7 @@ FAULTS = [
         "due = now + _MOMENT",
         "due = now - _MOMENT",
         _PUSH,
-        "a run against a service that is down never ends",
+        "an update without an answer is tried again at once, in the same run",
     ),
     Fault(
         "jobs/sending.py",

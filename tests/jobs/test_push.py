@@ -20,7 +20,7 @@ from octopus_soap import (
     PushRefusedError,
     StoreStockInfo,
 )
-from octopus_soap.emulator import faults
+from octopus_soap.emulator import MutateReply, faults
 from octopus_soap.jobs import Ledger, StockPush
 from octopus_soap.jobs.desired import (
     OBSERVED,
@@ -335,6 +335,15 @@ def test_a_service_that_is_down_leaves_the_work_for_the_next_run(shop: Emulator,
     shop.script.clear()
     assert push.run([]).counts["acknowledged"] == 20
     assert stock(shop, "S019") == "5"
+
+
+def test_what_was_left_is_not_tried_again_in_the_same_run_not_even_if_the_clock_stands_still(
+    shop: Emulator, client: OctopusClient, make_ledger: Callable[..., Ledger]
+) -> None:
+    push = StockPush(client, make_ledger(clock=lambda: MORNING + timedelta(days=1)), batch_size=8)
+    shop.script.on("Update*").do(MutateReply("missing-row", row=0))
+    report = push.run(wishes(8))
+    assert (report.counts["acknowledged"], report.counts["left"], report.counts["calls"]) == (7, 1, 1)
 
 
 def test_refused_credentials_end_the_run_and_release_the_work(
