@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,8 @@ from octopus_soap.jobs.desired import (
     read_desired,
     values_of,
 )
-from octopus_soap.jobs.tables import STOCK_ITEM, STOCK_PLAN
+from octopus_soap.jobs.reports import Backoff
+from octopus_soap.jobs.tables import RUN_LOCK, STOCK_ITEM, STOCK_PLAN
 from tests.contract.contract_variants import values_not_nillable, variant
 from tests.jobs.databases import both, both_at_once, one_database  # noqa: F401 - a fixture
 
@@ -344,6 +346,48 @@ def test_what_was_left_is_not_tried_again_in_the_same_run_not_even_if_the_clock_
     shop.script.on("Update*").do(MutateReply("missing-row", row=0))
     report = push.run(wishes(8))
     assert (report.counts["acknowledged"], report.counts["left"], report.counts["calls"]) == (7, 1, 1)
+
+
+def test_the_rows_of_a_request_are_renewed_while_it_runs(
+    shop: Emulator, push: StockPush, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renewed: list[Any] = []
+    seen: list[int] = []
+    heartbeat = Ledger.heartbeat
+
+    @contextmanager
+    def noted(ledger: Ledger, lease: Any, seconds: float) -> Iterator[None]:
+        with heartbeat(ledger, lease, seconds):
+            renewed.append(lease)
+            yield
+            renewed.remove(lease)
+
+    monkeypatch.setattr(Ledger, "heartbeat", noted)
+    shop.script.on("Update*", when=lambda _: seen.append(len(renewed)) or False).do(faults.Latency(0))
+    push.run(wishes(3))
+    assert seen == [1]
+
+
+def test_a_run_that_lost_its_lock_carries_out_no_plan(
+    shop: Emulator, client: OctopusClient, make_ledger: Callable[..., Ledger]
+) -> None:
+    thief = make_ledger(worker="thief")
+
+    def stolen(step: str) -> None:
+        if step == "push.planned":
+            with thief.transaction() as connection:
+                connection.execute(RUN_LOCK.update().values(leased_by="thief"))
+
+    with pytest.raises(LedgerError, match="another run took over"):
+        StockPush(client, make_ledger(reach=stolen)).run(wishes(3))
+    assert shop.calls == []
+    with thief.transaction() as connection:
+        assert connection.execute(select(STOCK_ITEM.c.due_at).where(STOCK_ITEM.c.due_at.is_not(None))).all() == []
+
+
+@pytest.mark.parametrize(("failures", "minutes"), [(1, 1), (2, 2), (6, 32), (7, 60), (400, 60)])
+def test_the_pause_of_what_fails_doubles_up_to_its_limit(failures: int, minutes: int) -> None:
+    assert Backoff(longest=timedelta(hours=1)).after(failures) == timedelta(minutes=minutes)
 
 
 def test_refused_credentials_end_the_run_and_release_the_work(

@@ -440,6 +440,15 @@ def test_a_list_without_rows_is_empty_whether_nil_empty_or_absent(
     assert result.outcomes == ()
 
 
+@every("operation", ["GetItemQuantity", "GetItemQuantityInfo", "SubmitOrder"])
+def test_a_single_answer_that_says_success_and_nothing_else_is_refused(
+    operation: str, client: OctopusClient, wire: Wire
+) -> None:
+    wire.answers(bare(operation, "<a:Status>Success</a:Status>"))
+    with pytest.raises(OctopusError, match="is Success and has no ResultData"):
+        BY_NAME[operation].example(client)
+
+
 @every("form", NOTHING)
 @every("operation", ["IsSkuExistList", "GetItemList", "GetItemQuantityList"])
 def test_a_batch_answered_without_rows_is_all_missing(
