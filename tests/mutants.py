@@ -647,7 +647,7 @@ FAULTS = [
         "wire/redact.py",
         "key=len, reverse=True)\n        self._secrets",
         "key=len)\n        self._secrets",
-        ("faults/test_secrets.py", *_DECODED, "test_recording.py"),
+        ("faults/test_redaction.py", "faults/test_secrets.py", *_DECODED, "test_recording.py"),
         "a part of a longer secret stays readable",
     ),
     Fault(

@@ -238,3 +238,7 @@ def test_an_error_that_is_made_while_clients_come_and_go_is_masked_all_the_same(
     mask = Mask()
     monkeypatch.setattr("octopus_soap.errors._masks", Changing({1: weakref.ref(mask)}))
     assert errors.safe_text("a canary") == "a ***"
+
+
+def test_a_secret_that_begins_with_another_one_is_masked_whole() -> None:
+    assert Redactor(["merchant", "merchant-7-token"]).text("it is merchant-7-token!") == f"it is {MASK}!"
