@@ -1034,8 +1034,8 @@ FAULTS = [
     ),
     Fault(
         "jobs/order_listing.py",
-        'key.replace("_", "").casefold() in _MASKED',
-        "key.casefold() in _MASKED",
+        'if inner and (key.replace("_", "").casefold() in _MASKED or is_card_member(key))',
+        "if False",
         _INBOX,
         "card numbers are stored in the ledger",
     ),
