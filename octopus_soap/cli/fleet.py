@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from octopus_soap.cli.application import Application
-from octopus_soap.cli.jobs import ReportOption, ReportOutput, run_job, seconds_of
+from octopus_soap.cli.jobs import ReportOption, ReportOutput, run_job, seconds_of, stopping
 from octopus_soap.cli.output import Output, Records, Selection, notice, selecting, show_json
-from octopus_soap.cli.terminal import show_table, stopping
+from octopus_soap.cli.terminal import show_table
 
 if TYPE_CHECKING:
     import threading

@@ -14,10 +14,12 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -27,11 +29,9 @@ from octopus_soap.cli.calling import Connection, connected
 from octopus_soap.cli.failures import FAILED, HUNG_UP
 from octopus_soap.cli.output import notice
 from octopus_soap.cli.suggestions import LEDGER, Words, channels
-from octopus_soap.cli.terminal import stopping
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from threading import Event
+    from collections.abc import Callable, Generator
 
     from octopus_soap.errors import OctopusError
     from octopus_soap.jobs import Change, Ledger
@@ -161,6 +161,29 @@ def _show(report: Report, *, line: bool) -> None:
     from octopus_soap.tables.cells import as_json  # noqa: PLC0415 - heavy: only inside a command
 
     typer.echo(as_json({"report": report.as_dict()}, indent=None) if line else as_json(report.as_dict()))
+
+
+@contextmanager
+def stopping() -> Generator[tuple[Event, list[int]]]:
+    """Yield a stop token that SIGINT and SIGTERM set while the block runs, and the signals that came.
+
+    A second Ctrl-C raises KeyboardInterrupt.
+    """
+    stop, came = Event(), list[int]()
+
+    def handle(number: int, frame: object) -> None:
+        del frame
+        came.append(number)
+        if stop.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop, came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 # -- changes -----------------------------------------------------------------------------------------------------------

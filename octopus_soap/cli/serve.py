@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from octopus_soap.cli.jobs import seconds_of
-from octopus_soap.cli.terminal import stopping
+from octopus_soap.cli.jobs import seconds_of, stopping
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -27,7 +27,6 @@ import sys
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from decimal import Decimal
-from threading import Event
 from typing import TYPE_CHECKING
 
 import typer
@@ -243,29 +242,6 @@ def _is_longer(text: str) -> bool:
     if lines < height and len(text) > width:
         lines = sum(max(1, -(-Text.from_ansi(line).cell_len // width)) for line in text.split("\n")[:-1])
     return lines >= height  # the prompt needs a line too
-
-
-@contextmanager
-def stopping() -> Generator[tuple[Event, list[int]]]:
-    """Yield a stop token that SIGINT and SIGTERM set while the block runs, and the signals that came.
-
-    A second Ctrl-C raises KeyboardInterrupt.
-    """
-    stop, came = Event(), list[int]()
-
-    def handle(number: int, frame: object) -> None:
-        del frame
-        came.append(number)
-        if stop.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        stop.set()
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop, came
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _run(command: list[str], content: bytes) -> bool:

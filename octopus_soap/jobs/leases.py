@@ -441,7 +441,7 @@ def lock_in_order(connection: Connection, table: Table, where: ColumnElement[boo
 def _free_rows(
     table: Table, where: tuple[ColumnElement[bool], ...], order_by: tuple[ColumnElement[Any], ...]
 ) -> Select[Any]:
-    """Return the statement that reads and locks rows that nobody works on."""
+    """Return the statement that reads and locks free rows."""
     now, longest = bindparam("now", type_=Moment), bindparam("longest", type_=Moment)
     until = table.c.leased_until
     free = or_(table.c.leased_by.is_(None), until <= now, until > longest)

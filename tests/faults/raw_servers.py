@@ -80,7 +80,7 @@ def bomb_of(megabytes: int, wbits: int = 31) -> bytes:
     """So many megabytes of blanks as gzip, or with *wbits* 15 as deflate, about a kilobyte each.
 
     One megabyte is compressed, and repeated: after a full flush, what follows refers to nothing before it. The sum at the
-    end is wrong, which is too late for whoever unpacks everything.
+    end is wrong, which is too late for a reader that unpacks everything.
     """
     packer, blanks = zlib.compressobj(9, zlib.DEFLATED, wbits), b" " * 1_000_000
     first, again = (packer.compress(blanks) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2))

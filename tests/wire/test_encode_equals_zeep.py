@@ -289,7 +289,7 @@ def test_nil_for_a_value_type_that_may_not_be_nil_is_refused() -> None:
 
 @every(("suffix", "written"), [("Z", "2026-03-01T22:30:00Z"), ("", "2026-03-01T22:30:00")])
 def test_a_time_of_any_zone_is_written_in_utc(suffix: str, written: str) -> None:
-    """A model has made it UTC before; whoever encodes without one sends the same."""
+    """A model has made it UTC before; an encoder without one writes the same."""
     moment = datetime(2026, 3, 2, 0, 30, tzinfo=timezone(timedelta(hours=2)))
     assert scalar_formats(suffix)["dateTime"](moment) == written
     with pytest.raises(ValueError, match="time zone"):
