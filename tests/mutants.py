@@ -199,7 +199,7 @@ FAULTS = [
         "engine/batch.py",
         "if self._request.safety is Safety.UNSAFE or self._outage:",
         "if self._outage:",
-        _SPLIT,
+        (*_SPLIT, "faults/test_every_operation.py"),
         "an unsafe write that may be done is sent again in halves",
     ),
     Fault(
@@ -341,7 +341,7 @@ FAULTS = [
         "engine/outcomes.py",
         "if refusal is not None and verdict.status is OutcomeStatus.OK:",
         "if refusal is not None and verdict.status is OutcomeStatus.MISSING:",
-        ("engine/test_matching.py", *_ANSWERS, "faults/test_batches_under_fire.py"),
+        ("engine/test_splitting.py", *_ANSWERS),
         "a row that says done in an envelope that says Failure counts as done",
     ),
     Fault(
@@ -732,7 +732,7 @@ FAULTS = [
         "transport/connections.py",
         "            if connected or self.sock is not None:\n                self._mark",
         "            if not connected and self.sock is None:\n                self._mark",
-        ("faults/test_timeouts.py", "faults/test_every_operation.py"),
+        ("faults/test_every_operation.py",),
         "an order that was cut off while it was sent is sent again",
     ),
     Fault(
@@ -740,7 +740,7 @@ FAULTS = [
         "self._sock.settimeout(left if self._silence is None else min(self._silence, left))",
         "self._sock.settimeout(self._silence)",
         ("faults/test_timeouts.py",),
-        "a service that is silent holds a caller past the total limit",
+        "a service that falls silent holds a caller past the total limit",
     ),
     Fault(
         "transport/connections.py",
@@ -767,15 +767,15 @@ FAULTS = [
         "transport/connections.py",
         "max_retries=0, pool_block=True)",
         "max_retries=2, pool_block=True)",
-        ("faults/test_every_operation.py", "operations/test_over_socket.py"),
-        "urllib3 repeats connections behind the back of the retry policy",
+        ("faults/test_every_operation.py",),
+        "urllib3 sends an order again behind the back of the retry policy",
     ),
     Fault(
         "transport/blocking.py",
         "            if failure.kind is FailureKind.STALE:\n                self._connections.drop_idle()",
         "            if failure.kind is FailureKind.BUSY:\n                self._connections.drop_idle()",
         ("faults/test_every_operation.py",),
-        "after a quiet night each dead connection costs an attempt, and the call fails",
+        "after a quiet night each dead connection costs an attempt, and an order at each of them is in doubt",
     ),
     Fault(
         "transport/blocking.py",
@@ -789,7 +789,7 @@ FAULTS = [
         "        if time.monotonic() > until:",
         "        if time.monotonic() < 0:",
         ("faults/test_timeouts.py",),
-        "a service that sends a byte now and then holds a caller for ever",
+        "a service that sends a byte now and then holds a caller with a session of its own for ever",
     ),
     Fault(
         "transport/blocking.py",

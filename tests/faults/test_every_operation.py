@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import socket
+import ssl
+import threading
+from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,6 +30,7 @@ from octopus_soap.emulator import (
     Gzip,
     Lie,
 )
+from octopus_soap.transport import blocking
 from tests.catalogue import BY_NAME, KINDS, Row, seed
 from tests.every import every
 from tests.faults.raw_servers import CREDENTIALS
@@ -116,25 +120,46 @@ def test_a_stale_socket_is_retried_once_where_a_repeat_does_no_harm(call: Row, s
     assert shop.stale_closes == 1
 
 
-def test_several_stale_sockets_cost_one_retry_each_call(shop: Emulator, proven):
-    """The pool may hold many sockets that the service closed; a repeat must not find the next of them."""
-    import threading
+def test_one_stale_socket_takes_the_other_idle_ones_with_it(shop: Emulator, proven, monkeypatch):
+    """What closed one was a restart, or a middlebox, and concerns all: a repeat must not find the next of them."""
+    client, read, all_answered = proven(), blocking.read_body, threading.Barrier(4)
 
-    client = proven()
-    shop.script.on("IsSkuExist").times(6).do(CloseIdle())
-    start = threading.Barrier(6)
+    def held(*given: Any) -> bytes:
+        all_answered.wait(30)  # so that each of four calls has a connection of its own
+        return read(*given)
 
-    def one() -> None:
-        start.wait()
-        client.is_sku_exist("A")
+    def four_calls() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(blocking, "read_body", held)
+            threads = [threading.Thread(target=client.is_sku_exist, args=("A",)) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
 
-    threads = [threading.Thread(target=one) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    shop.script.clear()
+    shop.script.on("IsSkuExist").times(4).do(CloseIdle())
+    four_calls()
+    assert len({call.connection for call in shop.calls[-4:]}) == 4
     assert client.with_options(max_attempts=2).is_sku_exist.with_info("A").info.attempts == 2
+    four_calls()
+    assert shop.stale_closes == 1, "one dead connection was met, not all four"
+
+
+def test_an_order_that_tls_cuts_off_while_it_is_sent_is_unknown(shop: Emulator, proven, monkeypatch):
+    """Such an error looks like a failed handshake, after which nothing was sent: only the connection knows better."""
+    client, sent = proven(), list[bytes]()
+
+    def cut_off(connection: HTTPConnection, data: bytes) -> None:
+        sent.append(data)
+        if connection.sock is None:
+            connection.connect()
+        raise ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "EOF occurred in violation of protocol")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HTTPConnection, "send", cut_off)
+        error = catch(BY_NAME["SubmitOrder"], client)
+    assert type(error) is OutcomeUnknownError
+    assert (error.info.attempts, len(sent)) == (1, 1), "urllib3 did not send it again either"
 
 
 ENVELOPED = ["GetItemTblList", "GetItemList", "UpdateItemQuantityAndPriceList"]

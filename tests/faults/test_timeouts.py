@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
+from itertools import count
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 
 from octopus_soap import (
     ConnectFailedError,
@@ -19,6 +23,7 @@ from octopus_soap import (
     TimedOutError,
 )
 from octopus_soap.emulator import Drip, Hang, Latency
+from octopus_soap.transport import connections
 from tests.catalogue import BY_NAME, KINDS, Row
 from tests.faults.raw_servers import CREDENTIALS, EXISTS, http, raw_server, read_request
 
@@ -50,6 +55,12 @@ def check_timed_out(error: OctopusError, safety: Safety) -> None:
     assert isinstance(error, TimeoutError), "except TimeoutError works too"
 
 
+def hasty_clock() -> Any:
+    """Stand for `time`: each look at the clock finds it a second later."""
+    seconds = count()
+    return SimpleNamespace(monotonic=lambda: time.monotonic() + next(seconds))
+
+
 @pytest.mark.parametrize("call", KINDS, ids=str)
 @pytest.mark.parametrize(
     ("fault", "limits"),
@@ -74,6 +85,42 @@ def test_a_service_that_accepts_and_never_reads():
         with client_of(server.url, total_timeout=0.4, max_attempts=1) as client:
             assert isinstance(error_of(lambda: client.upload_item(item)), TimedOutError)
         done.set()
+
+
+def test_each_read_has_what_is_left_of_the_total_limit_and_no_more(monkeypatch):
+    allowed: list[float | None] = []
+
+    class Watched(socket.socket):
+        def settimeout(self, value: float | None, /) -> None:
+            allowed.append(value)
+            super().settimeout(value)
+
+    def answer(connection: socket.socket) -> None:
+        while read_request(connection):
+            connection.sendall(http(EXISTS + b" " * 200_000))  # more than one read
+
+    with raw_server(answer) as server, client_of(server.url, read_timeout=60, total_timeout=60) as client:
+        monkeypatch.setattr(connections.socket, "socket", Watched)
+        monkeypatch.setattr(connections, "time", hasty_clock())
+        assert client.is_sku_exist("A")
+    before, last = allowed[-2:]
+    assert last is not None
+    assert before is not None
+    assert last <= before - 1.0
+
+
+def test_the_total_limit_holds_between_the_chunks_that_a_session_of_the_caller_reads(monkeypatch):
+    def answer(connection: socket.socket) -> None:
+        read_request(connection)
+        chunks = [EXISTS, *[b" "] * 100, b""]
+        body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
+
+    monkeypatch.setattr(connections, "time", hasty_clock())
+    given: dict[str, Any] = {"max_attempts": 1, "total_timeout": 60, **CREDENTIALS}
+    with raw_server(answer) as server, requests.Session() as session:
+        client = OctopusClient(settings=OctopusSettings.load(endpoint=server.url, **given), session=session)
+        assert isinstance(error_of(lambda: client.is_sku_exist("A")), TimedOutError)
 
 
 def test_a_slow_line_may_take_longer_than_the_connect_limit_to_take_a_big_request():
@@ -216,8 +263,6 @@ def test_an_override_out_of_range_is_refused(client, wrong):
 
 
 def test_clients_zeep_is_bounded_too(shop, make_client):
-    import requests
-
     client = make_client(total_timeout=0.3)
     shop.script.on("IsSkuExist").do(Hang())
     with pytest.raises(requests.RequestException):
@@ -229,8 +274,6 @@ def test_clients_zeep_is_bounded_too(shop, make_client):
 
 def test_what_the_caller_is_handling_does_not_pass_for_our_failure(shop, make_client):
     """A "connection refused" being handled must not make a lost answer look as if nothing had been sent."""
-    import requests
-
     from octopus_soap.emulator import Reset
 
     client = make_client()
