@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from http.cookiejar import CookieJar
 
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
-_NUMBER = re.compile(r"\d{1,300}(\.\d+)?", re.ASCII)
+# Expressions that most processes do not use are texts: re compiles one when it is first used, and keeps it.
+_NUMBER = r"\d{1,300}(\.\d+)?"
 _LONGEST_PAUSE = 999_999_999.0
 """Seconds; 31 years, which still is a date."""
-_LINE_ENDS = re.compile(r"[ ]*[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+[ ]*")
-_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_LINE_ENDS = r"[ ]*[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+[ ]*"
+_UNSEEN = r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 _PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
-_LOGIN = re.compile(r"(\w{1,20}://)\S{0,300}@|[^\s/'\"(]{1,300}:(?!//)\S{1,300}@")
+_LOGIN = r"(\w{1,20}://)\S{0,300}@|[^\s/'\"(]{1,300}:(?!//)\S{1,300}@"
 _CODINGS = {"": 0, "identity": 0, "gzip": 31, "x-gzip": 31, "deflate": 15}
 _ZLIB_HEAD = b"\x78\x9c"
 _GZIP, _RAW_DEFLATE = 31, -15
@@ -51,7 +52,7 @@ def one_line(text: str) -> str:
     """
     if text.isprintable():  # nearly always, and quick
         return text
-    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), _LINE_ENDS.sub(" ", text))
+    return re.sub(_UNSEEN, lambda found: found[0].encode("unicode_escape").decode(), re.sub(_LINE_ENDS, " ", text))
 
 
 def private_opener(path: str, flags: int) -> int:
@@ -67,7 +68,7 @@ def proxy_variables() -> str:
 
 def without_logins(text: str) -> str:
     """Return *text* without the names and passwords of the addresses in it; libraries repeat a proxy as it was set."""
-    return _LOGIN.sub(r"\1***@", text)
+    return re.sub(_LOGIN, r"\1***@", text)
 
 
 def is_loopback(url: str) -> bool:
@@ -109,7 +110,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     value = headers.get("retry-after", "").strip()
     if not value:
         return None
-    if _NUMBER.fullmatch(value):
+    if re.fullmatch(_NUMBER, value, re.ASCII):
         return min(float(value), _LONGEST_PAUSE)
     until, now = http_date(value), http_date(headers.get("date", "")) or datetime.now(UTC)
     return None if until is None else max(0.0, (until - now).total_seconds())

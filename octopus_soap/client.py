@@ -19,7 +19,6 @@ from weakref import WeakSet
 from pydantic import SecretStr
 
 from octopus_soap._http import is_loopback, retry_after
-from octopus_soap.engine.catalogue import Catalogue, NoSuchOperationError
 from octopus_soap.engine.effects import Deadline, each_within
 from octopus_soap.engine.inputs import unverified
 from octopus_soap.engine.operation import AsyncSurface, BlockingSurface, Surface
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     import zeep
 
     from octopus_soap.engine.batch import BatchCall
+    from octopus_soap.engine.catalogue import Catalogue
     from octopus_soap.engine.effects import Flow
     from octopus_soap.engine.row_stream import RowStream
     from octopus_soap.models.declarations import OmittedChoice
@@ -257,6 +257,8 @@ class _Client(Operations, Surface):
     @property
     def operations(self) -> Catalogue:
         """The operations this client has, with rows per request and safety: print it, or loop over its rows."""
+        from octopus_soap.engine.catalogue import Catalogue  # noqa: PLC0415 - only people who look at it need it
+
         return Catalogue(self._context)
 
     if not TYPE_CHECKING:  # type checkers know every operation, and call a misspelt one by its name
@@ -267,6 +269,8 @@ class _Client(Operations, Surface):
                     f"{type(self).__name__} has no zeep client, which would block the event loop; for what the "
                     "catalogue does not know, use OctopusClient(settings=client.settings).zeep in a thread"
                 )
+            from octopus_soap.engine.catalogue import NoSuchOperationError  # noqa: PLC0415 - only after a mistake
+
             raise NoSuchOperationError(type(self).__name__, name)
 
     def __repr__(self) -> str:

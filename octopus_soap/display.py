@@ -35,8 +35,9 @@ _LONG = 200
 MOST_BYTES = 48_000
 """A view's HTML stays below 50 kB, its frame included."""
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-_ZEROS = re.compile(r"(\.\d\d\d*?)0+$")
+# Texts, which re compiles when they are first used: most processes show nothing.
+_CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+_ZEROS = r"(\.\d\d\d*?)0+$"
 """Zeros beyond two places: the service writes 19.9000, a person reads 19.90."""
 _FIRST = (
     "sku", "order_id", "id_order", "store_id", "description", "order_date", "price", "cost", "msrp", "stock",
@@ -273,8 +274,8 @@ def text(value: Any, limit: int = MOST_CHARACTERS) -> str:
     if isinstance(value, float):
         value = format(value, ".15g")
     if isinstance(value, Decimal):
-        value = _ZEROS.sub(r"\1", format(value, "f"))
-    words = _CONTROL.sub("\ufffd", str(value.value if isinstance(value, Enum) else value))
+        value = re.sub(_ZEROS, r"\1", format(value, "f"))
+    words = re.sub(_CONTROL, "\ufffd", str(value.value if isinstance(value, Enum) else value))
     words = re.sub(r"\s*[\r\n\t]\s*", " ", words)
     return words if len(words) <= limit else f"{words[: limit - 1]}…"
 

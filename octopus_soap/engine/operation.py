@@ -27,7 +27,6 @@ from pydantic import SecretStr
 
 from octopus_soap import models
 from octopus_soap.engine.batch import BatchCall
-from octopus_soap.engine.dry_run import DryRun
 from octopus_soap.engine.effects import FailureKind, Flow, first_attempt
 from octopus_soap.engine.inputs import check_call, length_problems
 from octopus_soap.engine.omitted import (
@@ -55,6 +54,7 @@ from octopus_soap.results import Answer, BatchResult
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 
+    from octopus_soap.engine.dry_run import DryRun
     from octopus_soap.engine.effects import Attempt
     from octopus_soap.engine.inputs import BatchRule, ListCall
     from octopus_soap.engine.request import Context
@@ -154,6 +154,8 @@ class _Bound(Generic[P, S, C]):
         return self._dry_run(map(first_attempt, (call,)), list(arguments.values()), keys)
 
     def _dry_run(self, requests: Iterable[Attempt], values: list[Any], keys: list[str]) -> DryRun:
+        from octopus_soap.engine.dry_run import DryRun  # noqa: PLC0415 - calls do not need it
+
         models = [value for value in values if isinstance(value, WireModel)]
         keys = keys or [_key(model) for model in models]
         return DryRun(self.operation.wire_name, requests, models, keys, self._client._context.codec.shown)

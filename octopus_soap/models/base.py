@@ -13,7 +13,6 @@ price update is money.
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from inspect import Parameter, Signature, get_annotations
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, Union, get_args, get_origin
@@ -188,6 +187,8 @@ class WireModel(display.Shown, BaseModel):
         for field in OTHER_NAMES.get(folded.replace("_", "").replace(" ", ""), ()):
             if field in cls.model_fields:
                 return field
+        from difflib import get_close_matches  # noqa: PLC0415 - only after a mistake
+
         # Ignoring case: the page itself writes Sku, SKU and sku.
         names = {accepted.casefold(): accepted for accepted in [*cls.wire_names(), *cls.model_fields]}
         near = get_close_matches(folded, names, n=1)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from octopus_soap.errors import ApiStatusError, AuthenticationError, ProtocolError
 from octopus_soap.models.base import WireModel
 from octopus_soap.models.declarations import Nothing, OneOf, Reads, RowsOf, ScalarOf
-from octopus_soap.wire.arriving_rows import ArrivingRows
 from octopus_soap.wire.decode import (
     PLAIN_TYPES,
     Decoded,
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
     from octopus_soap.contracts.compiled import Shape
     from octopus_soap.contracts.wsdl import Contract
+    from octopus_soap.wire.arriving_rows import ArrivingRows
     from octopus_soap.wire.decode import ReadList
     from octopus_soap.wire.readers import Row
     from octopus_soap.wire.redact import Redactor
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _OK = 200
 _DECLARED = (b"?", b"\0", b"")
 """The byte after the first `<` of a reply whose charset has to be looked at."""
-_CHARSET = re.compile(r"charset=.*[a-z]", re.IGNORECASE)
+_CHARSET = r"charset=.*[a-z]"
 
 
 class Codec:
@@ -149,13 +149,16 @@ class Codec:
 
     def arriving_rows(self, operation: str, reply: Reply, reads: RowsOf, most: int) -> ArrivingRows:
         """Return the reader of the parts of a reply, before anything is masked."""
+        from octopus_soap.wire.arriving_rows import ArrivingRows  # noqa: PLC0415 - only a stream needs it
+
+        kind = reply.headers.get("content-type", "")
         return ArrivingRows(
             self._fast_rows.contexts,
             self._decoder.readers[reads.model],
             self._operation(operation).response_name,
             most=most,
             raw=reads.raw,
-            whole=_CHARSET.search(reply.headers.get("content-type", "").replace("utf-8", "")) is not None,
+            whole=re.search(_CHARSET, kind.replace("utf-8", ""), re.IGNORECASE) is not None,
             decode_whole=lambda body: self.decode(operation, replace(reply, body=body), reads),
             decode_rest=partial(self._rest, operation, reply, reads, rows_came=True),
         )
