@@ -10,7 +10,6 @@ import threading
 import time
 from abc import abstractmethod
 from contextlib import aclosing, closing
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -235,9 +234,9 @@ class _Client(Operations, Surface):
 
         settings = self.settings if timeout is None else self.settings.changed(ping_timeout=timeout)
         context = self._context
-        once = replace(context.config.policy, max_attempts=1, total=settings.ping_timeout)
+        once = context.config.policy._replace(max_attempts=1, total=settings.ping_timeout)
         # A ping asks the service even while the breaker is open, and does not change the breaker.
-        return ping(replace(context, config=replace(context.config, policy=once, breaker=None)))
+        return ping(context._replace(config=context.config._replace(policy=once, breaker=None)))
 
     @property
     def learned_batch_sizes(self) -> dict[str, tuple[int, int]]:

@@ -127,7 +127,7 @@ class BatchCall(Generic[T, R]):
     ) -> None:
         name = operation.wire_name
         self._is_over = _Over(context.config.stopped)
-        context = replace(context, config=replace(context.config, stopped=self._is_over))
+        context = context._replace(config=context.config._replace(stopped=self._is_over))
         self._operation, self._call, self._context = operation, call, context
         self._reading = operation.safety is Safety.READ
         self.parallel = context.parallel_reads if self._reading else context.parallel_writes
@@ -218,10 +218,10 @@ class BatchCall(Generic[T, R]):
         return [entry for entry in batch if entry.key not in dropped]
 
     def _send(self, batch: list[BatchItem], split: _Split, *, in_doubt: bool = False) -> Flow[None]:
-        request = replace(self._request, body=self._inputs.body(batch))
+        request = self._request._replace(body=self._inputs.body(batch))
         if isinstance(self._call_reads, RowsOf):
             reads = self._call_reads._replace(asked=len(batch))
-            request = replace(request, decode=partial(self._context.codec.decode, request.operation, reads=reads))
+            request = request._replace(decode=partial(self._context.codec.decode, request.operation, reads=reads))
         end = yield from perform(request, self._context.config)
         in_doubt = in_doubt or end.lost_answers > 0
         if isinstance(end, RequestResult):

@@ -220,25 +220,26 @@ def sku(value: Any) -> CheckedInput:
     return CheckedInput(value if isinstance(value, str) else "", value, sku_problems(value))
 
 
-@dataclass(frozen=True, slots=True)
 class ModelCheck:
-    """Checks one input that is a model: of the right type, with its key (`attribute`) set.
+    """Checks one input that is a model: of the right type, with its key (*attribute*) set.
 
-    Attributes:
+    Args:
         problems_of_key: returns what is wrong with the key, given its value and name.
     """
 
-    model: type[WireModel]
-    attribute: str
-    problems_of_key: Callable[[Any, str], list[Problem]]
+    def __init__(
+        self, model: type[WireModel], attribute: str, problems_of_key: Callable[[Any, str], list[Problem]]
+    ) -> None:
+        self.model = model
+        self._attribute, self._problems_of_key = attribute, problems_of_key
 
     def __call__(self, value: Any) -> CheckedInput:
         """Check one input."""
         value, problems = as_model(value, self.model, required=True)
         if problems:
             return CheckedInput("", value, problems)
-        key = getattr(value, self.attribute) or ""
-        return CheckedInput(key, value, self.problems_of_key(key, f"{self.model.__name__}.{self.attribute}"))
+        key = getattr(value, self._attribute) or ""
+        return CheckedInput(key, value, self._problems_of_key(key, f"{self.model.__name__}.{self._attribute}"))
 
 
 def item(model: type[InventoryItem | ItemQuantityAndPrice]) -> ModelCheck:
@@ -251,7 +252,6 @@ def keyed(model: type[WireModel], attribute: str) -> ModelCheck:
     return ModelCheck(model, attribute, text_problems)
 
 
-@dataclass(frozen=True, slots=True)
 class _ConfirmationCheck(ModelCheck):
     """Checks one confirmation of an order."""
 

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -206,7 +205,7 @@ def read_current(
             return found | dict.fromkeys(keys[start:], Current(error=stopped)), calls
         request = request_for(context, READING, Safety.READ, RowsOf(models.InventoryItem, asked=len(chunk)))
         body = context.codec.requests(READING).envelope({"accountID": account_id, "skuList": chunk})
-        end = yield from perform(replace(request, body=body), context.config)
+        end = yield from perform(request._replace(body=body), context.config)
         calls.append(end.info)
         error = end.refusal if isinstance(end, RequestResult) else end.error
         if isinstance(error, AuthenticationError):  # the next would be refused too

@@ -420,7 +420,7 @@ class SingleOperation(Operation, Generic[P, T]):
         arguments = {"accountID": account, **call.arguments}
         plain = request_for(context, self.wire_name, self.safety, call.reads)
         try:
-            request = replace(plain, body=context.codec.requests(self.wire_name).envelope(arguments))
+            request = plain._replace(body=context.codec.requests(self.wire_name).envelope(arguments))
         except InvalidInputError as error:
             raise self._in_python(error) from None
         return self._flow(call, arguments, request, guard, context)
@@ -455,7 +455,7 @@ class SingleOperation(Operation, Generic[P, T]):
             completed = yield from _read_first(guard, arguments, context)
             if completed is not None:
                 body = context.codec.requests(self.wire_name).envelope({**arguments, call.guarded: completed.value})
-                request, filled = replace(request, body=body), completed.members
+                request, filled = request._replace(body=body), completed.members
                 del body  # no variable of a traceback shows it
 
         def conclude(end: RequestEnd) -> Answer[T]:

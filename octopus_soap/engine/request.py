@@ -20,7 +20,7 @@ given goes to the caller, after the observer was called.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar, overload
 
@@ -56,8 +56,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A request ready to be sent.
 
     Attributes:
@@ -73,8 +72,11 @@ class Request:
     action: str
     safety: Safety
     decode: Callable[[Reply], Decoded]
-    body: bytes = field(default=b"", repr=False)
+    body: bytes = b""
     whole: bool = True
+
+    def __repr__(self) -> str:  # the body holds the account id
+        return f"Request({self.operation}, {self.safety.value}, {len(self.body)} bytes)"
 
 
 class Observer(Protocol):
@@ -138,8 +140,7 @@ class CredentialState:
         self.proven = False
 
 
-@dataclass(frozen=True, slots=True)
-class CallConfig:
+class CallConfig(NamedTuple):
     """The settings and services that a request needs.
 
     Attributes:
@@ -207,46 +208,45 @@ class SizeMemory:
         return {name: (learned.rows, learned.size) for name, learned in self._learned.copy().items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """The settings and services that a call needs.
 
     Attributes:
         codec: encodes requests and decodes replies, under the contract in force.
         config: retry limits, jitter, request ids, and the observer.
         account_id: sent as accountID, unless a call names another.
+        memory: batch sizes that worked.
         batch_sizes: rows per batch by operation, if the settings change the default.
+        safety: safety classes the settings override, by operation.
         max_request_bytes: largest request body.
         max_reply_bytes: most that is kept of a reply read in parts.
         parallel_reads, parallel_writes: batches of one call under way at once.
-        safety: safety classes the settings override, by operation.
         omitted_values: a choice for all operations, or by wire name, with `*` for the others; see `OmittedValues`.
         strict_lengths: True if text longer than documented is refused.
         unverified: True if a write would use the bundled contract against a real endpoint.
-        memory: batch sizes that worked.
     """
 
     codec: Codec
     config: CallConfig
-    account_id: SecretStr | str = field(repr=False)
-    batch_sizes: Mapping[str, int] = field(default_factory=dict)
+    account_id: SecretStr
+    memory: SizeMemory
+    batch_sizes: Mapping[str, int]
+    safety: Mapping[str, Safety]
     max_request_bytes: int = 1_000_000
     max_reply_bytes: int = 64 * 1024 * 1024
     parallel_reads: int = 1
     parallel_writes: int = 1
-    safety: Mapping[str, Safety] = field(default_factory=dict)
     omitted_values: OmittedChoice | Mapping[str, OmittedChoice] = OmittedValues.REFUSE
     strict_lengths: bool = False
     unverified: bool = False
-    memory: SizeMemory = field(default_factory=SizeMemory)
 
     def unobserved(self) -> Context:
         """Return the same context for a dry run: nothing of it is counted or reported, and no breaker stops it."""
-        return replace(self, config=replace(self.config, observer=NULL_OBSERVER, breaker=None))
+        return self._replace(config=self.config._replace(observer=NULL_OBSERVER, breaker=None))
 
 
 def request_for(context: Context, operation: str, declared: Safety, reads: Reads) -> Request:
-    """Return the request of an operation, without its body: `dataclasses.replace` adds one.
+    """Return the request of an operation, without its body: `_replace` adds one.
 
     The settings may override the *declared* safety class.
     """

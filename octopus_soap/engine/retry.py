@@ -29,7 +29,6 @@ On failure: an attempt that was broken off gives its place up, and the next one 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -124,8 +123,7 @@ def _classify_status(status: int, *, empty: bool) -> FailureKind:
     return _STATUSES.get(status, FailureKind.SERVER if server else FailureKind.UNPROVEN)
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(NamedTuple):
     """How often, how long and how patiently.
 
     Attributes:

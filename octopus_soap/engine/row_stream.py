@@ -46,7 +46,7 @@ class RowStream(Generic[T]):
     def __init__(self, operation: str, safety: Safety, reads: RowsOf, body: bytes, context: Context) -> None:
         self._operation, self._reads, self._context = operation, reads, context
         request = request_for(context, operation, safety, reads)
-        self._request = replace(request, body=body, whole=False)
+        self._request = request._replace(body=body, whole=False)
         self._arriving: ArrivingReply | None = None
         self._more: Any = None
         self._index = 0
@@ -108,7 +108,7 @@ class RowStream(Generic[T]):
 
     def _answered(self, trace: RequestTrace) -> _Steps:
         # Not kept: what decodes for the stream would hold the stream.
-        request, config = replace(self._request, decode=self._open), self._context.config
+        request, config = self._request._replace(decode=self._open), self._context.config
         breaker = config.breaker
         end = yield from (
             attempts(trace, request, config) if breaker is None else guarded(trace, request, config, breaker)

@@ -113,7 +113,7 @@ def ping(context: Context) -> Flow[Health]:
         request = request_for(context, OPERATION, Safety.READ, RowsOf(IsSkuExistResponse, asked=1))
     except ContractError as unfit:
         return _unwell(HealthStage.CONTRACT, unfit)
-    end = yield from perform(replace(request, body=body), context.config)
+    end = yield from perform(request._replace(body=body), context.config)
     if isinstance(end, RequestFailure):
         return replace(_unwell(_stage(end.error, end.kind), end.error), info=end.info)
     if end.refusal is not None:

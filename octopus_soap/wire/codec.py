@@ -109,7 +109,7 @@ class Codec:
     ) -> Decoded:
         """Decode *body*, a reply whose rows *read_list* reads; *rows_came*: it had rows that were taken already."""
         said = reply.body if "error_message" in reads.model.model_fields else body
-        return self._decoded(operation, replace(reply, body=body), reads, said, read_list, rows_came=rows_came)
+        return self._decoded(operation, reply._replace(body=body), reads, said, read_list, rows_came=rows_came)
 
     def _decoded(
         self,
@@ -159,7 +159,7 @@ class Codec:
             most=most,
             raw=reads.raw,
             whole=re.search(_CHARSET, kind.replace("utf-8", ""), re.IGNORECASE) is not None,
-            decode_whole=lambda body: self.decode(operation, replace(reply, body=body), reads),
+            decode_whole=lambda body: self.decode(operation, reply._replace(body=body), reads),
             decode_rest=partial(self._rest, operation, reply, reads, rows_came=True),
         )
 

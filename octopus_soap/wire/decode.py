@@ -39,8 +39,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lxml import etree
 from pydantic import ValidationError
@@ -115,8 +115,7 @@ _CREDENTIAL_CODES = frozenset({"failedauthentication", "invalidsecurity", "inval
 _TITLE = re.compile(rb"<title[^>]*>\s*([^<]{1,120})", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """An HTTP answer as it came.
 
     Attributes:
@@ -128,10 +127,13 @@ class Reply:
     """
 
     status: int
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    body: bytes = field(default=b"", repr=False)
+    headers: Mapping[str, str]
+    body: bytes = b""
     elapsed: float = 0.0
     more: Any = None
+
+    def __repr__(self) -> str:  # the service may echo the account id
+        return f"Reply({self.status}, {len(self.body)} bytes)"
 
 
 PLAIN_TYPES = frozenset({"text/xml; charset=utf-8", "text/xml;charset=utf-8"})
@@ -159,7 +161,7 @@ def readable(reply: Reply, redactor: Redactor) -> Reply:
         raise
     if body is reply.body:
         return reply
-    return replace(reply, body=body, headers={**reply.headers, "content-type": "text/xml; charset=utf-8"})
+    return reply._replace(body=body, headers={**reply.headers, "content-type": "text/xml; charset=utf-8"})
 
 
 def soap_body(reply: Reply, redactor: Redactor) -> tuple[Any, bool]:

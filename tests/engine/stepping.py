@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import itertools
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
+from pydantic import SecretStr
+
 from octopus_soap._http import retry_after
 from octopus_soap.contracts.wsdl import load_contract
 from octopus_soap.engine.effects import Attempt, Compute, FailureKind, Send, SendFailure, Sleep
-from octopus_soap.engine.request import CallConfig, Context, CredentialState, Request, perform
+from octopus_soap.engine.request import CallConfig, Context, CredentialState, Request, SizeMemory, perform
 from octopus_soap.engine.retry import RetryPolicy
 from octopus_soap.errors import ConnectFailedError, OctopusError, TransportError
 from octopus_soap.operations import OPERATIONS
@@ -96,9 +98,15 @@ def codec(wsdl: Path | None = None) -> Codec:
 
 def context(*, wsdl: Path | None = None, **given: Any) -> Context:
     """What the calls of one client share."""
-    policy = {name: given.pop(name) for name in list(given) if name in RetryPolicy.__dataclass_fields__}
+    policy = {name: given.pop(name) for name in list(given) if name in RetryPolicy._fields}
     stopped = given.pop("stopped", lambda: False)
-    return Context(codec=codec(wsdl), config=config(stopped=stopped, **policy), account_id="account", **given)
+    shared: dict[str, Any] = {
+        "account_id": SecretStr("account"),
+        "memory": SizeMemory(),
+        "batch_sizes": {},
+        "safety": {},
+    }
+    return Context(codec=codec(wsdl), config=config(stopped=stopped, **policy), **{**shared, **given})
 
 
 def request(safety: Safety, decode: Callable[[Any], Any] | None = None) -> Request:
@@ -212,7 +220,7 @@ def honest(exchange: Attempt) -> Reply:
 
 
 def later(answer: Reply, seconds: float) -> Reply:
-    return replace(answer, elapsed=seconds)
+    return answer._replace(elapsed=seconds)
 
 
 def statuses(result: BatchResult[Any]) -> list[str]:

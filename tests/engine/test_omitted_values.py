@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -337,7 +336,7 @@ def test_a_new_store_row_gets_zeros_and_a_known_one_its_values(strict):
 
 def test_the_choice_of_a_call_comes_before_that_of_the_operation_and_of_all(strict):
     item = ItemQuantityAndPrice(sku="A", stock=3)
-    by_operation = replace(strict(), omitted_values={UPDATE: "send", "*": "read_first"})
+    by_operation = strict()._replace(omitted_values={UPDATE: "send", "*": "read_first"})
     assert len(run_list(UPDATE, [item], service(), by_operation)[1][0].sends) == 1
     with pytest.raises(InvalidInputError, match="leaves out"):
         run_list(UPDATE, [item], pytest.fail, by_operation, omitted_values="refuse")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -63,11 +63,11 @@ class Told:
         self.observer = EventObserver(self.tally, "https://shop.example/OctopusService.svc", redact, hook)
 
     def config(self, **given: Any) -> Any:
-        return replace(config(**given), observer=self.observer)
+        return config(**given)._replace(observer=self.observer)
 
     def context(self, **given: Any) -> Context:
         made = context(**given)
-        return replace(made, config=replace(made.config, observer=self.observer))
+        return made._replace(config=made.config._replace(observer=self.observer))
 
     @property
     def names(self) -> list[str]:
@@ -281,7 +281,7 @@ def test_a_request_under_way_is_seen_as_such() -> None:
 def test_without_a_hook_no_event_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     tally = Tally(lambda: NOON)
     made = context()
-    quiet = replace(made, config=replace(made.config, observer=tally))
+    quiet = made._replace(config=made.config._replace(observer=tally))
     for name in ["BatchDone", "DriftSeen", "ItemRejected", "RequestFinished", "RequestStarted", "RetryScheduled"]:
         monkeypatch.setattr(f"octopus_soap.observe.events.{name}", None)
     run_list("GetItemList", ["A"], [reset(), drifted("Colour")], quiet)

@@ -95,7 +95,7 @@ class Target:
             settings=_settings(endpoint=endpoint, authtoken="t", merchantname="m", accessid="a")
         )
         prove_credentials(self._client)
-        self._reply = Reply(200)
+        self._reply = Reply(200, {})
         exchange_by(self._client, lambda *_, **__: self._reply)  # the network is the fuzzer's
 
     def __call__(self, data: bytes) -> None:
