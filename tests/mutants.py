@@ -709,6 +709,13 @@ FAULTS = [
     ),
     Fault(
         "transport/asynchronous.py",
+        "range(_TURNS)",
+        "range(0)",
+        ("asynchronous",),
+        "connections stay idle while an asynchronous client decodes",
+    ),
+    Fault(
+        "transport/asynchronous.py",
         "            for task in running:\n                task.cancel()",
         "            for task in ():\n                task.cancel()",
         ("asynchronous", "faults/test_every_operation_async.py"),

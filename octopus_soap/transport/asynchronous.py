@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 import httpcore
 import httpx
+from urllib3.util.wait import wait_for_read
 
 from octopus_soap._http import (
     BodyCodingError,
@@ -127,6 +128,35 @@ def _thread(pid: int) -> ThreadPoolExecutor:
 T = TypeVar("T")
 OFF_LOOP = 32 * 1024
 """Bytes of a reply from which on it is decoded in a thread; a smaller one takes about a millisecond."""
+_TURNS = 8
+"""Turns of the event loop that httpx needs to write a request to an open connection."""
+
+
+class _Siblings:
+    """The state that the flows of one call share, which run side by side.
+
+    A flow that has its answer makes room for the next request. That one leaves before the answer is decoded, so that no
+    connection waits for us. One answer is decoded at a time, and the event loop has its turns between two.
+
+    Attributes:
+        ahead: True if requests may be about to leave.
+        room: held for each exchange, of which *parallel* may be under way at once.
+        decoding: held to decode.
+    """
+
+    def __init__(self, parallel: int) -> None:
+        self.ahead = False
+        self.room = asyncio.Semaphore(parallel)
+        self.decoding = asyncio.Lock()
+
+
+async def _computed(effect: Compute, siblings: _Siblings | None) -> Any:
+    if siblings is not None and siblings.ahead:
+        async with siblings.decoding:
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
+            return await _computed(effect, None)
+    return timed(effect) if effect.size < OFF_LOOP else await off_loop(partial(timed, effect))
 
 
 class _Trace:
@@ -151,7 +181,7 @@ class _Loop:
         most, trust_env = settings.max_connections, not is_loopback(settings.endpoint)
         self.loop, self.pid = asyncio.get_running_loop(), os.getpid()
         self.turns = turns
-        self._endpoint = httpx.URL(settings.endpoint)
+        self.endpoint = httpx.URL(settings.endpoint)
         verify = ssl_context(settings)
         try:
             self.http = httpx.AsyncClient(
@@ -186,7 +216,7 @@ class _Loop:
     async def drop_idle(self) -> None:
         """Close the idle connections: one was found closed by the service, so the others may be closed too."""
         # httpx does not show its pool. Should it be elsewhere one day, each dead connection costs an attempt.
-        transport = self.http._transport_for_url(self._endpoint)  # noqa: SLF001 - see above
+        transport = self.http._transport_for_url(self.endpoint)  # noqa: SLF001 - see above
         pooled: Any = getattr(getattr(transport, "_pool", None), "connections", [])
         for connection in list(pooled):
             if connection.is_idle():
@@ -344,6 +374,9 @@ class AsyncDriver:
             "Content-Type": "text/xml; charset=utf-8",
             **settings.credentials(),  # there are no redirects, so they go to the endpoint and nowhere else
         }
+        self._limits = httpx.Timeout(
+            settings.read_timeout, connect=settings.connect_timeout, pool=None, write=None
+        ).as_dict()
 
     # -- one exchange ------------------------------------------------------------------------------------------
 
@@ -388,7 +421,7 @@ class AsyncDriver:
         try:
             async with asyncio.timeout(max(0.001, started + limit - time.monotonic())):
                 if opened is None:
-                    return await self._whole(await self._answer(here.http, exchange, trace), started)
+                    return await self._whole(await self._answer(here, exchange, trace), started)
                 return await self._send_for_parts(here, exchange, trace, started + limit, opened)
         except TimeoutError:
             elapsed = time.monotonic() - started
@@ -409,7 +442,7 @@ class AsyncDriver:
         self, here: _Loop, exchange: Attempt, trace: _Trace, until: float, opened: list[_OpenBody]
     ) -> Reply:
         began = time.monotonic()
-        response = await self._answer(here.http, exchange, trace)
+        response = await self._answer(here, exchange, trace)
         if response.status_code != _OK:
             return await self._whole(response, began)
         body = _OpenBody(response, until - time.monotonic(), here.turns.release)
@@ -431,21 +464,19 @@ class AsyncDriver:
         except BodyCodingError as error:
             return unreadable(error, time.monotonic() - began)
 
-    async def _answer(self, http: httpx.AsyncClient, exchange: Attempt, trace: _Trace) -> httpx.Response:
+    async def _answer(self, here: _Loop, exchange: Attempt, trace: _Trace) -> httpx.Response:
         """Send, and return the answer before its body is read."""
-        settings = self._settings
-        request = http.build_request(
+        request = httpx.Request(
             "POST",
-            settings.endpoint,
+            here.endpoint,
             content=exchange.body,
             headers=httpx.Headers(
                 {**self._headers, "SOAPAction": f'"{exchange.action}"', "X-Request-ID": exchange.request_id},
                 encoding="latin-1",  # as http.client, which the blocking driver uses
             ),
-            timeout=httpx.Timeout(settings.read_timeout, connect=settings.connect_timeout, pool=None, write=None),
-            extensions={"trace": trace},
+            extensions={"trace": trace, "timeout": self._limits},
         )
-        return await http.send(request, stream=True)
+        return await here.http.send(request, stream=True)
 
     async def _whole(self, response: httpx.Response, started: float) -> Reply:
         try:
@@ -464,12 +495,11 @@ class AsyncDriver:
 
     # -- flows -------------------------------------------------------------------------------------------------
 
-    async def run(
-        self, flow: Flow[T], room: asyncio.Semaphore | None = None, opened: list[_OpenBody] | None = None
-    ) -> T:
-        """Run one flow to its end; a flow broken off is closed here and now, so that its end is reported.
+    async def run(self, flow: Flow[T], siblings: _Siblings | None = None, opened: list[_OpenBody] | None = None) -> T:
+        """Run one flow to its end, alone or with others of its call.
 
-        Bodies it receives in parts are added to *opened*. *room* is held for each exchange, if others of its call run.
+        Bodies it receives in parts are added to *opened*. A flow broken off is closed here and now, so that its end is
+        reported.
         """
         if self._connections.tap is not None:
             flow, opened = self._connections.tap(flow), None
@@ -486,17 +516,20 @@ class AsyncDriver:
                     answer = error = None  # no frame may hold an error that is raised: the traceback holds the frame
                 match effect:
                     case Send():
-                        # The wait for room counts to no limit: nothing of this request has begun.
-                        async with contextlib.nullcontext() if room is None else room:
-                            over = room is not None and effect.unwanted()
-                            answer = stopped() if over else await self.exchange(effect, opened)
+                        if siblings is None:
+                            answer = await self.exchange(effect, opened)
+                            continue
+                        async with (
+                            siblings.room
+                        ):  # the wait for it counts to no limit: nothing of this request has begun
+                            answer = stopped() if effect.unwanted() else await self.exchange(effect, opened)
                     case Receive():
                         answer = await self._receive(effect.more)
                     case Sleep():
                         await asyncio.sleep(effect.seconds)
                     case Compute():
                         try:
-                            answer = timed(effect) if effect.size < OFF_LOOP else await off_loop(partial(timed, effect))
+                            answer = await _computed(effect, siblings)
                         except OctopusError as raised:
                             error = raised
                     case _:
@@ -524,11 +557,12 @@ class AsyncDriver:
         refused: list[OctopusError] = []
         following = until_refused(flows, refused)
         at_once = min(parallel, self._settings.max_connections)
-        room, most = asyncio.Semaphore(at_once), at_once
+        siblings, most = _Siblings(at_once), at_once
         try:
             while True:
                 while len(running) < most and (flow := next(following, None)) is not None:
-                    running.append(asyncio.create_task(self.run(flow, room)))
+                    running.append(asyncio.create_task(self.run(flow, siblings)))
+                siblings.ahead = ahead > 0 and len(running) > 1
                 if not running:
                     break
                 yield await running[0]
@@ -563,11 +597,13 @@ _REQUEST_LINE = re.compile(rb"([A-Z]+) [^ ]+ HTTP/1\.1\r\n")
 
 
 class _Stream(httpcore.AsyncNetworkStream):
-    """A connection whose answers pass `Framing` on their way to h11."""
+    """A connection whose answers pass `Framing` on their way to h11, and whose requests leave in one piece."""
 
     def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
         self._inner = inner
+        self._socket: Any = inner.get_extra_info("socket")
         self._framing: Framing | None = None  # none while a SOCKS proxy is spoken to
+        self._head = b""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - httpcore's interface
         data = await self._inner.read(max_bytes, timeout)
@@ -583,7 +619,11 @@ class _Stream(httpcore.AsyncNetworkStream):
             line = _REQUEST_LINE.match(buffer)
             if line is not None:  # another request begins
                 self._framing = Framing(connecting=line[1] == b"CONNECT")
-        await self._inner.write(buffer, timeout)
+                if line[1] == b"POST":  # httpcore writes its body next
+                    self._head = buffer
+                    return
+        head, self._head = self._head, b""
+        await self._inner.write(head + buffer, timeout)
 
     async def aclose(self) -> None:
         await self._inner.aclose()
@@ -598,8 +638,8 @@ class _Stream(httpcore.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         # httpcore asks an idle connection whether there is something to read, and drops it if so.
-        if info == "is_readable" and self._framing is not None and not self._framing.reusable:
-            return True
+        if info == "is_readable" and self._framing is not None:
+            return not self._framing.reusable or self._socket.fileno() < 0 or wait_for_read(self._socket, 0.0)
         return self._inner.get_extra_info(info)
 
 

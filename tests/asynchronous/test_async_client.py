@@ -37,8 +37,10 @@ from octopus_soap import (
 )
 from octopus_soap.emulator import CloseIdle, Emulator, Hang, Latency, Merchant, Reset, Status
 from octopus_soap.wire.codec import Codec
+from tests.faults.raw_servers import CREDENTIALS, EXISTS, http, raw_server
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Coroutine
 
 
@@ -244,6 +246,47 @@ def test_big_answers_are_decoded_off_the_loop(service: Emulator, monkeypatch: py
     run(work())
     assert len(moved) == 5
     assert len(set(moved)) == 1, "more threads would decode no faster, and keep the loop from its turn"
+
+
+def test_the_next_requests_leave_before_an_answer_is_decoded(
+    service: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode, ended, batches = Codec.decode, list[int](), 8
+
+    def held(*given: Any, **named: Any) -> Any:
+        delivered = next(number for number in range(batches + 1) if number not in ended)
+        # Two connections are busy; no more than four batches are begun that the caller has not got.
+        wanted = min(len(ended) + 3, delivered + 4, batches) if delivered else 2
+        service.wait_for_calls(wanted)  # the event loop is held: a request that did not leave before does not come
+        ended.append(next(number for number in range(batches) if b">S%02d<" % (5 * number) in given[2].body))
+        return decode(*given, **named)
+
+    monkeypatch.setattr(Codec, "decode", held)
+
+    async def work() -> list[bool]:
+        async with AsyncOctopusClient(settings=settings(service, max_connections=2)) as client:
+            return await client.is_sku_exist_list([f"S{number:02d}" for number in range(40)], batch_size=5)
+
+    assert run(work()) == [False] * 40
+    assert len({call.connection for call in service.calls}) == 2
+
+
+def test_head_and_body_of_a_request_leave_in_one_piece() -> None:
+    pieces: list[bytes] = []
+
+    def answer(connection: socket.socket) -> None:
+        while piece := connection.recv(1 << 16):
+            pieces.append(piece)
+            if piece.endswith(b"Envelope>"):
+                connection.sendall(http(EXISTS))
+
+    async def work(url: str) -> None:
+        async with AsyncOctopusClient(settings=OctopusSettings.load(endpoint=url, **CREDENTIALS)) as client:
+            assert [await client.is_sku_exist("A"), await client.is_sku_exist("A")] == [True, True]
+
+    with raw_server(answer) as server:
+        run(work(server.url))
+    assert [piece.partition(b" ")[0] for piece in pieces] == [b"POST", b"POST"]
 
 
 def test_writes_stay_one_after_the_other(service: Emulator) -> None:
