@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.main import get_command
 
 from octopus_soap._version import __version__
 from octopus_soap.cli import terminal
@@ -90,7 +92,8 @@ def run(arguments: Sequence[str]) -> int:
     terminal.pager_enabled = "--no-pager" not in given
     chosen = next((word for word in words if not word.startswith("-")), "")
     try:
-        code = _application(chosen)(args=words or ["--help"], prog_name=PROGRAM, standalone_mode=False)
+        command = command_for(chosen if chosen in SUB_COMMANDS else "")
+        code = command(args=words or ["--help"], prog_name=PROGRAM, standalone_mode=False)
         sys.stdout.flush()  # a reader that hung up is noticed here, not while Python shuts down
     except SystemExit as end:
         if isinstance(end.__context__, BrokenPipeError):  # as typer ends it
@@ -110,8 +113,12 @@ def _without_flags(arguments: Sequence[str]) -> tuple[list[str], set[str]]:
     return kept + words[end:], _ANYWHERE & set(words[:end])
 
 
-def _application(chosen: str) -> typer.Typer:
-    """Return the application with *chosen* mounted and the others as lines of its help."""
+@cache
+def command_for(chosen: str) -> Any:
+    """Return the program's command, with *chosen* mounted and the others as lines of its help.
+
+    It keeps nothing of a run; a program that runs several lines makes it once.
+    """
     application = Application(
         name=PROGRAM,
         help="24SevenCommerce's Octopus Channel API in the terminal.",
@@ -128,7 +135,7 @@ def _application(chosen: str) -> typer.Typer:
         if name == chosen:
             found = row.load()
         _mount(application, name, row, found)
-    return application
+    return get_command(application)
 
 
 def _mount(application: Application, name: str, row: SubCommand, found: Any) -> None:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 import pytest
-import typer
 from rich.text import Text
 
 from octopus_soap.cli import commands, completion, suggestions
@@ -88,10 +87,10 @@ def plain(text: str) -> str:
 
 @cache
 def table() -> dict[str, Any]:
-    root = typer.main.get_command(commands._application(""))  # noqa: SLF001 - the commands as they are run
+    root = commands.command_for("")
     whole = described(root, "")
     for name, row in commands.SUB_COMMANDS.items():
-        run = typer.main.get_command(commands._application(name))  # noqa: SLF001 - as above
+        run = commands.command_for(name)
         whole["commands"][name] = described(run.get_command(None, name), row.summary)
     call = whole["commands"]["call"]
     call["spellings"] = {name: python_name(name) for name in sorted(call["commands"])}
@@ -151,7 +150,7 @@ def by_typer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
         word = [*line.split(), ""][1]
         chosen = word if word in commands.SUB_COMMANDS else ""
         if chosen not in made:
-            made[chosen] = typer.main.get_command(commands._application(chosen))  # noqa: SLF001 - as it is run
+            made[chosen] = commands.command_for(chosen)
         with pytest.raises(SystemExit):
             made[chosen].main([], prog_name="octopus-soap")
         return capsys.readouterr().out.rstrip("\n")

@@ -1,4 +1,4 @@
-"""The types a program sees: `consumer.py` under mypy --strict and under pyright in strict mode."""
+"""The types a program sees: `consumer.py`, and `octopia_types.py`, under mypy --strict and pyright in strict mode."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.catalogue import ROWS
 pytestmark = pytest.mark.long
 
 HERE = Path(__file__).parent
-CONSUMER = HERE / "consumer.py"
+PROGRAMS = ["consumer.py", "octopia_types.py", "every_operation.py"]
 CACHE = HERE.parent.parent / ".mypy_cache" / "consumer"
 
 
@@ -66,7 +66,8 @@ def every_operation() -> str:
 
 def program(folder: Path) -> None:
     """Write what a type checker is to read."""
-    shutil.copy(CONSUMER, folder)
+    for name in PROGRAMS[:2]:
+        shutil.copy(HERE / name, folder)
     (folder / "every_operation.py").write_text(every_operation(), encoding="utf-8")
 
 
@@ -74,15 +75,15 @@ def program(folder: Path) -> None:
 def test_mypy_strict_accepts_every_right_use_and_finds_every_wrong_one(tmp_path: Path) -> None:
     program(tmp_path)
     (tmp_path / "mypy.ini").write_text("[mypy]\nstrict = true\n")
-    done = run("mypy", "--cache-dir", str(CACHE), CONSUMER.name, "every_operation.py", folder=tmp_path)
-    assert done.stdout.strip() == "Success: no issues found in 2 source files", done.stdout + done.stderr
+    done = run("mypy", "--cache-dir", str(CACHE), *PROGRAMS, folder=tmp_path)
+    assert done.stdout.strip() == "Success: no issues found in 3 source files", done.stdout + done.stderr
 
 
 @pytest.mark.timeout(320)
 def test_pyright_strict_accepts_every_right_use_and_finds_every_wrong_one(tmp_path: Path) -> None:
     program(tmp_path)
     settings = {
-        "include": [CONSUMER.name, "every_operation.py"],
+        "include": PROGRAMS,
         "typeCheckingMode": "strict",
         "reportUnnecessaryTypeIgnoreComment": "error",
     }
@@ -90,4 +91,4 @@ def test_pyright_strict_accepts_every_right_use_and_finds_every_wrong_one(tmp_pa
     done = run("pyright", "--pythonpath", sys.executable, "--outputjson", folder=tmp_path)
     report = json.loads(done.stdout)
     assert report["generalDiagnostics"] == []
-    assert report["summary"]["filesAnalyzed"] == 2, "a check of no file would pass for ever"
+    assert report["summary"]["filesAnalyzed"] == 3, "a check of no file would pass for ever"

@@ -1,4 +1,4 @@
-"""Types are API: each line here must hold for mypy and pyright. Checked by `test_octopia_typing.py`, never run."""
+"""Types are API: each line here must hold for mypy and pyright. Checked by `test_typing.py`, never run."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any, assert_type
