@@ -73,7 +73,7 @@ def hasty_clock() -> Any:
 )
 def test_every_method_ends_within_its_limit(call: Row, fault, limits, shop, make_client):
     if call.safety is Safety.UNSAFE:  # its request must be on its way, on a busy machine too
-        limits = {name: 0.5 for name in limits}
+        limits = dict.fromkeys(limits, 0.5)
     client = make_client(max_attempts=1, **limits)
     shop.script.on(call.operation).do(fault)
     check_timed_out(error_of(lambda: call(client)), call.safety)
