@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import accumulate
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
@@ -34,7 +35,7 @@ from octopus_soap.models.declarations import Safety
 from octopus_soap.models.scalars import FORBIDDEN, INT32_MAX, INT32_MIN, SKU_LENGTH, own_form
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from octopus_soap.engine.omitted import OmissionGuard
     from octopus_soap.engine.outcomes import ItemVerdict
@@ -333,6 +334,12 @@ class BatchItem:
     filled: tuple[str, ...] = ()
 
 
+def _plain_items(skus: list[str], rows: Sequence[bytes], place: slice) -> list[BatchItem]:
+    """Make the items at *place*. Each lives as long as its batch, so that the garbage collector has less to scan."""
+    skus, places = skus[place], zip(range(*place.indices(len(skus))))  # each as a tuple of one
+    return list(map(BatchItem, skus, skus, skus, places, rows[place]))
+
+
 def batch_size(operation: str, rule: BatchRule, wanted: int | None, context: Context) -> int:
     """Return the most rows per request: the caller's number, or the settings', or the rule's.
 
@@ -399,7 +406,6 @@ class BatchInputs:
 
     Attributes:
         total: inputs in all; None for a stream.
-        checked: what was checked before anything is sent; empty for a stream.
 
     Raises:
         InvalidInputError: inputs are refused (all of them are listed), or the batch size is.
@@ -418,7 +424,7 @@ class BatchInputs:
         streaming: bool,
     ) -> None:
         self.total: int | None = None
-        self.checked: list[BatchItem] = []
+        self._checked: Callable[[slice], list[BatchItem]] = [].__getitem__
         self._operation, self._call, self._context = operation, call, context
         self._guard, self._reading = guard, reading
         self._left_out: dict[str, type[WireModel]] = {}
@@ -433,7 +439,12 @@ class BatchInputs:
         if not streaming:
             given = list(inputs)
             self.total = len(given)
-            self.checked = self._all_plain(given, rule.listed) or self._all_checked(given)
+            self._checked = self._all_plain(given, rule.listed) or self._all_checked(given).__getitem__
+
+    @property
+    def checked(self) -> list[BatchItem]:
+        """Return what was checked before anything is sent; nothing for a stream."""
+        return self._checked(slice(None))
 
     def batches(self) -> Iterator[list[BatchItem]]:
         """Yield the items, batch by batch, each as large as is known to work when it is taken."""
@@ -444,8 +455,7 @@ class BatchInputs:
                 return
             yield batch
         start, most = 0, self._context.max_request_bytes - self._around
-        while start < len(self.checked):
-            batch = self.checked[start : start + self._context.memory.rows(self._operation, self._size)]
+        while batch := self._checked(slice(start, start + self._context.memory.rows(self._operation, self._size))):
             sizes = list(map(len, map(_ROW, batch)))
             if len(batch) > 1 and sum(sizes) > most:
                 room = accumulate(sizes)
@@ -482,8 +492,8 @@ class BatchInputs:
             located = [replace(p, index=entry.indices[0], key=entry.key) for p in error.problems]
             raise InvalidInputError(located) from None
 
-    def _all_plain(self, inputs: list[Any], listed: str) -> list[BatchItem] | None:
-        """Return the items of *inputs* if they are SKUs that differ and need no second look; None otherwise.
+    def _all_plain(self, inputs: list[Any], listed: str) -> Callable[[slice], list[BatchItem]] | None:
+        """Return a function that makes items of SKUs that differ and need no second look; None for other inputs.
 
         Lists of SKUs are long, and nearly all are so. Whatever is found here, they are then looked at one by one.
         """
@@ -494,8 +504,7 @@ class BatchInputs:
         rows = self._context.codec.requests(self._operation).text_rows(listed)(inputs)
         if rows is None:
             return None
-        places = zip(range(len(inputs)))  # each as a tuple of one
-        return list(map(BatchItem, inputs, inputs, inputs, places, rows))
+        return partial(_plain_items, inputs, rows)
 
     def _all_checked(self, inputs: list[Any]) -> list[BatchItem]:
         entries: dict[str, BatchItem] = {}
