@@ -332,13 +332,13 @@ def test_a_listing_is_read_in_bounded_memory() -> None:
 def test_a_listing_that_is_cut_short_confirms_nothing_and_loses_nothing(
     service: Emulator, client: OctopusClient, ledger: Ledger
 ) -> None:
-    sold = {sell(service, number, WebComment="x" * 3_000) for number in range(40)}
+    sold = {sell(service, number, WebComment="x" * 3_000) for number in range(16)}
     handled = Handled()
     service.script.on("GetOrderList").do(BreaksOff(most=400))  # the small question is not answered either
     report = OrderInbox(client, ledger).run(handled)
     assert report.exit_code == 2
     service.script.clear()
-    service.script.on("GetOrderList").do(BreaksOff(most=70_000))
+    service.script.on("GetOrderList").do(BreaksOff(most=28_000))
     report = OrderInbox(client, ledger).run(handled)
     assert (report.exit_code, report.counts["windows_cut"] > 0) == (0, True)
     assert confirmed(service) == sold == set(handled.keys)
