@@ -164,6 +164,7 @@ def test_a_pager_shows_what_is_longer_than_the_screen_of_a_terminal_and_nothing_
     assert "PAGED" not in shell(*words).out
 
 
+@pytest.mark.long
 def test_colours_are_for_terminals_and_no_color_turns_them_off(in_terminal, shell, service):
     service.store.add_item("A")
     words = ["call", "GetItemList", "--sku", "A", "--sku", "nope"]

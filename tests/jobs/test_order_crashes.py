@@ -31,10 +31,11 @@ def host() -> Iterator[CrashHost]:
 
 AT_RISK = {"orders.storing", "orders.handled", "orders.confirm_sent", "changes.taken_off", "changes.handled"}
 """Steps within a transaction, and between a request and its record."""
-EACH_JOB = pytest.mark.parametrize("subject", [ORDERS_SUBJECT, CHANGES_SUBJECT], ids=["orders", "changes"])
+IDS = ["orders", "changes"]
+EACH_JOB = pytest.mark.parametrize("subject", [ORDERS_SUBJECT, CHANGES_SUBJECT], ids=IDS)
 
 
-@EACH_JOB
+@pytest.mark.parametrize("subject", [ORDERS_SUBJECT, pytest.param(CHANGES_SUBJECT, marks=pytest.mark.long)], ids=IDS)
 def test_killed_within_a_transaction_or_a_request_the_job_ends_as_if_undisturbed(
     host: CrashHost, service: Emulator, tmp_path: Path, subject: Subject
 ) -> None:

@@ -60,7 +60,8 @@ def test_killed_at_any_other_step_or_on_a_server_it_loses_nothing(
     assert set(tally.steps) == steps
 
 
-@pytest.mark.parametrize("chunks", [1, pytest.param(3, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("chunks", [1, 3])
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks, and pushes a file without a name")
 def test_a_file_is_pushed_whole_wherever_its_reading_is_killed(
     host: CrashHost, service: Emulator, chunks: int, tmp_path: Path
