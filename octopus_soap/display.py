@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -64,8 +64,7 @@ _STYLE = (
 )
 
 
-@dataclass(slots=True)
-class Grid:
+class Grid(NamedTuple):
     """A table with a heading; *left_out* rows are counted, not shown."""
 
     heading: str

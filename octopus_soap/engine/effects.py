@@ -32,7 +32,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from math import inf
@@ -47,8 +46,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One HTTP exchange to make.
 
     Attributes:
@@ -61,9 +59,12 @@ class Attempt:
 
     operation: str
     action: str
-    body: bytes = field(repr=False)
+    body: bytes
     request_id: str = ""
     number: int = 1
+
+    def __repr__(self) -> str:  # the body holds the account id
+        return f"Attempt({self.operation}, {len(self.body)} bytes, request {self.request_id}, number {self.number})"
 
 
 class Send(NamedTuple):
@@ -105,7 +106,6 @@ class Sleep(NamedTuple):
     seconds: float
 
 
-@dataclass(slots=True)
 class Compute:
     """Ask for *work* to be run; it handles *size* bytes, so a driver can distinguish a small job from a big one.
 
@@ -113,10 +113,9 @@ class Compute:
     *limit* seconds ends in a `TimedOutError`.
     """
 
-    work: Callable[[], Any]
-    size: int
-    limit: float = inf
-    elapsed: float = 0.0
+    def __init__(self, work: Callable[[], Any], size: int, limit: float = inf) -> None:
+        self.work, self.size, self.limit = work, size, limit
+        self.elapsed = 0.0
 
 
 class FailureKind(StrEnum):

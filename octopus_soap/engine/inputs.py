@@ -19,7 +19,7 @@ that were not.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate
 from operator import attrgetter
@@ -172,7 +172,7 @@ def _instead_of_model(value: Any, model: type[WireModel]) -> str:
 
 
 def check_call(
-    context: Context, operation: str, declared: Safety, account_id: SecretStr | str | None, problems: list[Problem]
+    context: Context, operation: str, declared: Safety, account_id: SecretStr | str | None, problems: Sequence[Problem]
 ) -> SecretStr:
     """Return the account a call goes to: the client's, unless the call names one.
 
@@ -231,8 +231,7 @@ class ModelCheck:
     def __init__(
         self, model: type[WireModel], attribute: str, problems_of_key: Callable[[Any, str], list[Problem]]
     ) -> None:
-        self.model = model
-        self._attribute, self._problems_of_key = attribute, problems_of_key
+        self.model, self._attribute, self._problems_of_key = model, attribute, problems_of_key
 
     def __call__(self, value: Any) -> CheckedInput:
         """Check one input."""
@@ -290,8 +289,7 @@ class BatchRule(NamedTuple):
     argument: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ListCall(Generic[T]):
+class ListCall(NamedTuple, Generic[T]):
     """One call of a list operation, as its row of the catalogue describes it.
 
     Attributes:
@@ -309,11 +307,14 @@ class ListCall(Generic[T]):
     reads: Reads
     judge_row: Callable[[Any], ItemVerdict[T] | None] | None = None
     judge_reply: Callable[[Decoded], ItemVerdict[T]] | None = None
-    account_id: str | None = field(default=None, repr=False)
+    account_id: str | None = None
     batch_size: int | None = None
     progress: Callable[[Progress], object] | bool | None = None
     guarded: bool = False
     omitted_values: OmittedChoice | None = None
+
+    def __repr__(self) -> str:  # the account id is a secret
+        return f"ListCall({self.reads})"
 
 
 @dataclass(slots=True)

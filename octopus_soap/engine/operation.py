@@ -19,9 +19,9 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, NamedTuple, ParamSpec, Self, TypeVar, overload
 
 from pydantic import SecretStr
 
@@ -52,7 +52,7 @@ from octopus_soap.models.declarations import OmittedValues, RowsOf, Safety
 from octopus_soap.results import Answer, BatchResult
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Iterable
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
 
     from octopus_soap.engine.dry_run import DryRun
     from octopus_soap.engine.effects import Attempt
@@ -360,8 +360,7 @@ class Operation:
         return f"<operation {self.wire_name}: {self.safety.value}>"
 
 
-@dataclass(frozen=True, slots=True)
-class SingleCall(Generic[T]):
+class SingleCall(NamedTuple, Generic[T]):
     """One call of one request, as its row describes it.
 
     Attributes:
@@ -376,10 +375,13 @@ class SingleCall(Generic[T]):
     arguments: dict[str, Any]
     reads: Reads
     finish: Callable[[RequestResult], T] = RequestResult.require_value
-    account_id: str | None = field(default=None, repr=False)
-    problems: list[Problem] = field(default_factory=list)
+    account_id: str | None = None
+    problems: Sequence[Problem] = ()
     guarded: str = ""
     omitted_values: OmittedChoice | None = None
+
+    def __repr__(self) -> str:  # the account id is a secret
+        return f"SingleCall({self.reads})"
 
 
 class SingleOperation(Operation, Generic[P, T]):
@@ -413,8 +415,8 @@ class SingleOperation(Operation, Generic[P, T]):
         except TypeError as error:
             raise self.explained(error, kwargs) from None
         if context.strict_lengths:
-            for value in call.arguments.values():
-                call.problems.extend(length_problems(value))
+            too_long = [problem for value in call.arguments.values() for problem in length_problems(value)]
+            call = call._replace(problems=[*call.problems, *too_long])
         guard = self._guard(call, context) if call.guarded else None
         account = check_call(context, self.wire_name, self.safety, call.account_id, call.problems)
         arguments = {"accountID": account, **call.arguments}

@@ -15,7 +15,6 @@ On failure: a list call's problems become outcomes, and nothing is raised. The f
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
@@ -183,7 +182,6 @@ def unknown_if(status: OutcomeStatus, *, in_doubt: bool) -> OutcomeStatus:
     return OutcomeStatus.UNKNOWN if in_doubt else status
 
 
-@dataclass(slots=True)
 class Matched:
     """Rows by the position of their input.
 
@@ -194,10 +192,11 @@ class Matched:
         notes: oddities, for `CallInfo.warnings`.
     """
 
-    rows: dict[int, Row] = field(default_factory=dict)
-    contradicted: set[int] = field(default_factory=set)
-    rivals: dict[int, list[Row]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.rows: dict[int, Row] = {}
+        self.contradicted: set[int] = set()
+        self.rivals: dict[int, list[Row]] = {}
+        self.notes: list[str] = []
 
 
 def match_rows(keys: Sequence[str], rows: Iterable[Row]) -> Matched:

@@ -6,7 +6,6 @@ Also what happens to values that a write leaves out, which a caller may choose f
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -73,7 +72,6 @@ class ScalarOf(NamedTuple):
     type: type[Any]
 
 
-@dataclass(frozen=True, slots=True)
 class Nothing:
     """Nothing: the operation is void."""
 

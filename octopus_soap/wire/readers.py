@@ -24,7 +24,6 @@ import math
 import re
 from collections import Counter, deque
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from enum import Enum
@@ -227,8 +226,7 @@ def generic(element: Element, depth: int = 0) -> Any:
     return found
 
 
-@dataclass(slots=True)
-class Findings:
+class Findings(NamedTuple):
     """Problems and drift that were noticed while a record was read.
 
     Attributes:
@@ -236,8 +234,8 @@ class Findings:
         drift: members the models do not know, and repeated ones, with how often each came.
     """
 
-    problems: list[Problem] = field(default_factory=list)
-    drift: Counter[str] = field(default_factory=Counter)
+    problems: list[Problem]
+    drift: Counter[str]
 
 
 class Row(NamedTuple):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -29,7 +28,7 @@ def taken(skus: list[Any], most: int, *, alone: bool) -> object:
     asked = row.body(None, skus, batch_size=3)
     assert row.rule is not None
     if alone:
-        asked = replace(asked, check=partial(inputs.sku))  # another function, which does the same
+        asked = asked._replace(check=partial(inputs.sku))  # another function, which does the same
     try:
         made = BatchInputs(
             "IsSkuExistList", row.rule, asked, SecretStr("a"), context(max_request_bytes=most), guard=None, reading=True,

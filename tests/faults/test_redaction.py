@@ -9,15 +9,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic import SecretStr
 
 from octopus_soap import ApiStatusError, FaultError, HttpStatusError, OctopusError, ProtocolError
 from octopus_soap.engine.effects import Attempt
+from octopus_soap.engine.inputs import ListCall, sku
+from octopus_soap.engine.operation import SingleCall
 from octopus_soap.engine.request import Request
 from octopus_soap.models import OrderResponseItem
-from octopus_soap.models.declarations import Safety
+from octopus_soap.models.declarations import Nothing, Safety
 from octopus_soap.wire.decode import Reply
 from octopus_soap.wire.encode import EnvelopeParts
 from octopus_soap.wire.redact import MASK, Masker, Redactor, mask_card_numbers, mask_cards
+from tests.engine.stepping import context
 from tests.every import every
 
 if TYPE_CHECKING:
@@ -68,12 +72,15 @@ def test_control_characters_of_the_service_reach_no_terminal_and_no_second_line(
     assert len(str(error).splitlines()) == 1
 
 
-def test_no_repr_shows_a_body() -> None:
+def test_no_repr_shows_a_body_or_the_account() -> None:
     values: list[Any] = [
         Request("SubmitOrder", "action", Safety.UNSAFE, lambda reply: reply, b"account-7"),  # type: ignore[arg-type, return-value] # never decoded
         Attempt("SubmitOrder", "action", b"account-7"),
         EnvelopeParts(b"account-7", b""),
         Reply(200, {"x": "account-7"}, b"account-7"),
+        SingleCall({}, Nothing(), account_id="account-7"),
+        ListCall([], sku, Nothing(), account_id="account-7"),
+        context(account_id=SecretStr("account-7")),
     ]
     assert not [value for value in values if "account-7" in repr(value)]
 
