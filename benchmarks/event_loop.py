@@ -2,6 +2,7 @@
 
 `python -m benchmarks.event_loop` measures `AsyncOctopusClient` and `zeep.AsyncClient` in turn, each in a process of its
 own, against the same canned server in a third one, and prints milliseconds and ratios; `measure` gives them as values.
+zeep reads fewer pages, once, because 200 take it half a minute: its p99 is its latest wake-up.
 Both are set up as docs/service.md advises services, which say `gc.freeze()` once they have loaded; the rows "unfrozen"
 are the same without. The figure to reach is judged by ours as documented, and shown for the other row too.
 
@@ -29,15 +30,16 @@ from benchmarks.peers import WSDL
 from benchmarks.processes import ROOT, Server
 
 PAGES, PAGE, IN_FLIGHT = 200, 100, 8
+ZEEP_PAGES = 50
 TICK = 0.005
 """Seconds the watching task sleeps."""
 MUST = 25.0
 """Milliseconds of lag that 99 of 100 wake-ups stay under."""
-_LIMIT = 600  # seconds for one process
+_LIMIT = 60  # seconds for one process
 
 
-async def _watched(work: Any, *, frozen: bool) -> dict[str, float]:
-    """Run *work* beside a task that notes how late it wakes; *frozen*: what was loaded is not looked at again."""
+async def _watched(work: Any, pages: int, *, frozen: bool) -> dict[str, float]:
+    """Run *work* next to a task that notes how late it wakes; *frozen*: what was loaded is not looked at again."""
     if frozen:
         gc.collect()
         gc.freeze()
@@ -57,8 +59,8 @@ async def _watched(work: Any, *, frozen: bool) -> dict[str, float]:
     items = await work()
     seconds = time.perf_counter() - started
     watching.cancel()
-    if items != PAGES * PAGE:
-        raise SystemExit(f"{items} items of {PAGES * PAGE}")
+    if items != pages * PAGE:
+        raise SystemExit(f"{items} items of {pages * PAGE}")
     late, own = (sorted(column) for column in zip(*lags, strict=True))
     return {
         "p50": statistics.median(late),
@@ -66,7 +68,7 @@ async def _watched(work: Any, *, frozen: bool) -> dict[str, float]:
         "max": late[-1],
         "p99_own": own[int(len(own) * 0.99)],
         "wakes": len(late),
-        "seconds": seconds,
+        "page": seconds * 1000 / pages,
     }
 
 
@@ -82,7 +84,7 @@ async def _ours(url: str, *, frozen: bool) -> dict[str, float]:
             return sum([len(part) async for part in client.get_item_list.stream(skus)])
 
         await client.get_item_list(skus[: 3 * PAGE])
-        return await _watched(work, frozen=frozen)
+        return await _watched(work, PAGES, frozen=frozen)
 
 
 async def _zeep(url: str, *, frozen: bool) -> dict[str, float]:
@@ -96,7 +98,7 @@ async def _zeep(url: str, *, frozen: bool) -> dict[str, float]:
         client = zeep.AsyncClient(str(WSDL), transport=AsyncTransport(client=http, wsdl_client=httpx.Client()))
         service = client.bind()
         service._binding_options["address"] = url  # noqa: SLF001 - create_service of its AsyncClient gives a blocking one
-        skus, gate = payloads.skus(PAGES * PAGE), asyncio.Semaphore(IN_FLIGHT)
+        skus, gate = payloads.skus(ZEEP_PAGES * PAGE), asyncio.Semaphore(IN_FLIGHT)
 
         async def page(start: int) -> int:
             async with gate:
@@ -108,7 +110,7 @@ async def _zeep(url: str, *, frozen: bool) -> dict[str, float]:
             return sum(await asyncio.gather(*(page(start) for start in range(0, len(skus), PAGE))))
 
         await page(0)
-        return await _watched(work, frozen=frozen)
+        return await _watched(work, ZEEP_PAGES, frozen=frozen)
 
 
 _PARTICIPANTS = {
@@ -148,19 +150,20 @@ def _run(name: str, url: str) -> dict[str, float]:
 
 
 def measure(server: Server, rounds: int = 3) -> dict[str, Any]:
-    """Lag of each participant, in turn, *rounds* times.
+    """Lag of each participant, in turn: of ours *rounds* times, of zeep once.
 
     Returns:
-        By participant the lists `p50`, `p99`, `max` and `p99_own` in milliseconds and `seconds`, one value per round
-        (`own` is bounded by the process's processor time: on a busy machine the rest is other programs'); `ratio`:
+        By participant the lists `p50`, `p99`, `max`, `p99_own` and `page` (the time of a page), in milliseconds, one
+        value per round (`own` is bounded by the process's processor time: on a busy machine the rest is other
+        programs'); `wakes`: how many wake-ups a round had; `ratio`:
         zeep's median of each by ours; `must_reached`: the median of our p99 is under `MUST`, and `unfrozen_too`. A
         participant that cannot be run has `absent` with the reason.
     """
     found: dict[str, Any] = {name: {} for name in _PARTICIPANTS}
     _run("ours", server.url())  # the server makes each page once
-    for _ in range(rounds):
+    for number in range(rounds):
         for name, record in found.items():
-            if "absent" in record:
+            if "absent" in record or (number and name.startswith("zeep")):
                 continue
             try:
                 for figure, value in _run(name, server.url()).items():
@@ -168,7 +171,7 @@ def measure(server: Server, rounds: int = 3) -> dict[str, Any]:
             except (RuntimeError, subprocess.TimeoutExpired) as error:
                 record["absent"] = str(error)
     ours, other = found["ours"], found["zeep"]
-    figures = ("p50", "p99", "max", "p99_own", "seconds")
+    figures = ("p50", "p99", "max", "p99_own", "page")
     if "absent" not in ours:
         found["must_reached"] = statistics.median(ours["p99"]) < MUST
         found["unfrozen_too"] = statistics.median(found["ours unfrozen"].get("p99", [MUST])) < MUST
@@ -179,21 +182,22 @@ def measure(server: Server, rounds: int = 3) -> dict[str, Any]:
 
 def text(found: dict[str, Any]) -> str:
     """The figures for a terminal: medians over the rounds."""
-    lines = [f"{'':14}{'p50':>10}{'p99':>10}{'max':>10}{'own p99':>10}{'whole':>10}"]
+    lines = [f"{'':14}{'p50':>10}{'p99':>10}{'max':>10}{'own p99':>10}{'a page':>10}{'wake-ups':>10}"]
     for name in _PARTICIPANTS:
         record = found[name]
         if "absent" in record:
             lines.append(f"{name:14}absent: {record['absent']}")
             continue
-        cells = [f"{statistics.median(record[figure]):.1f} ms" for figure in ("p50", "p99", "max", "p99_own")]
-        cells.append(f"{statistics.median(record['seconds']):.2f} s")
+        cells = [f"{statistics.median(record[figure]):.1f} ms" for figure in ("p50", "p99", "max", "p99_own", "page")]
+        cells.append(f"{statistics.median(record['wakes']):.0f}")
         lines.append(f"{name:14}" + "".join(f"{cell:>10}" for cell in cells))
     if "ratio" in found:
         lines.append(f"{'ratio':14}" + "".join(f"{value:>9.1f}x" for value in found["ratio"].values()))
     reached = "yes" if found.get("must_reached") else "NO"
     without = "yes" if found.get("unfrozen_too") else "NO"
     lines.append(
-        f"lag of a {TICK * 1000:.0f} ms sleep; p99 must stay under {MUST:g} ms: {reached}; unfrozen: {without}"
+        f"lag of a {TICK * 1000:.0f} ms sleep; p99 must stay under {MUST:g} ms: {reached}; unfrozen: {without}; "
+        f"load {os.getloadavg()[0]:.1f}"
     )
     return "\n".join(lines)
 
