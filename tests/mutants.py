@@ -435,21 +435,21 @@ FAULTS = [
         "transport/limiter.py",
         "if self._waiting[0] is not ticket or self.under_way >= self.most:",
         "if self._waiting[0] is not ticket:",
-        ("engine/test_pacing.py", "service/test_limits.py"),
+        ("engine/test_pacing.py",),
         "more connections are opened than max_connections",
     ),
     Fault(
         "transport/limiter.py",
         "        self.under_way -= 1\n        if self._waiting:\n            self._wake_head()",
         "        self.under_way -= 1\n        if self._waiting:\n            self._waiting.rotate(0)",
-        ("engine/test_pacing.py", "service/test_limits.py"),
+        ("engine/test_pacing.py",),
         "a request that waits for a connection is never woken",
     ),
     Fault(
         "transport/limiter.py",
         "        if was_head and self._waiting:\n            self._wake_head()",
         "        if not was_head and self._waiting:\n            self._wake_head()",
-        ("engine/test_pacing.py", "service/test_limits.py"),
+        ("engine/test_pacing.py",),
         "one request that gives up blocks all behind it",
     ),
     Fault(
@@ -1056,8 +1056,8 @@ FAULTS = [
     # -- changes -------------------------------------------------------------------------------------------------
     Fault(
         "jobs/changes.py",
-        "settled = this.where(CHANGES.c.generation == row.generation)",
-        "settled = this.where(CHANGES.c.key == row.key)",
+        "({} if sku in waiting else afresh)",
+        "({} if sku in known else afresh)",
         _FEED,
         "a change that came while its handler ran is lost",
     ),
@@ -1077,10 +1077,10 @@ FAULTS = [
     ),
     Fault(
         "jobs/changes.py",
-        "this = (lease.holds, CHANGES.c.key == row.key, CHANGES.c.generation == row.generation)",
-        "this = (lease.holds, CHANGES.c.key == row.key)",
+        "if answer.value is not False:",
+        "if answer.value is True:",
         _FEED,
-        "a change listed while the item is taken off the list is lost",
+        "an item of which the service says nothing is handed over as deleted",
     ),
     Fault(
         "jobs/changes.py",

@@ -159,7 +159,7 @@ class ChangeDeliverer:
             return {key: outcome for key, outcome in found.items() if key not in missing}, error
         for answer in answers:
             if answer.value is not False:
-                left_out = OctopusError("the service confirms that it exists, and answered without it")
+                left_out = OctopusError("the answer left it out, and the service did not confirm that it is gone")
                 found[answer.key] = replace(found[answer.key], status=OutcomeStatus.FAILED, error=left_out)
         return found, None
 

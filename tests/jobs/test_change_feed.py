@@ -133,6 +133,28 @@ def test_an_item_listed_again_as_it_was_is_not_handed_over_again(
     assert service.store.change_queue() == []
 
 
+def test_an_item_whose_handler_was_interrupted_is_handed_over_again_also_as_it_was_before(
+    service: Emulator, client: OctopusClient, ledger: Ledger
+) -> None:
+    """The handler may have stored a part of what the item was in between."""
+    copies = Copies()
+    feed = ChangeFeed(client, ledger)
+    stock_up(service, A=1)
+    feed.run(copies)
+
+    def interrupted(change: Change) -> None:
+        copies(change)
+        raise KeyboardInterrupt
+
+    stock_up(service, A=2)
+    with pytest.raises(KeyboardInterrupt):
+        feed.run(interrupted)
+    stock_up(service, A=1)
+    feed.run(copies)
+    assert copies.stock == {"A": "1"}
+    assert copies.changes[-1].redelivered
+
+
 def test_a_failed_item_is_tried_again_after_a_pause_and_keeps_nobody_waiting(
     service: Emulator, client: OctopusClient, make_ledger: Callable[..., Ledger]
 ) -> None:
@@ -264,12 +286,23 @@ def test_an_item_that_an_answer_leaves_out_is_not_taken_for_deleted(
     report = feed.run(copies)
     assert (report.exit_code, report.counts.get("deleted", 0)) == (1, 0)
     assert {problem.key for problem in report.problems} == {"B", "C"}
-    assert "the service confirms that it exists, and answered without it" in report.problems[0].message
+    assert "the answer left it out, and the service did not confirm that it is gone" in report.problems[0].message
     service.script.clear()
     service.store.remove_item("C")
     clock.forward(hours=1)
     report = feed.run(copies)
     assert (report.exit_code, report.counts["deleted"]) == (0, 1)
+
+
+def test_an_item_of_which_the_service_says_nothing_is_not_taken_for_deleted(
+    service: Emulator, client: OctopusClient, ledger: Ledger
+) -> None:
+    copies = Copies()
+    stock_up(service, A=1)
+    service.script.on("GetItemList").do(LeavesOut(row=b"InventoryItem"))
+    service.script.on("IsSkuExistList").do(LeavesOut(row=b"IsSkuExistResponse"))
+    report = ChangeFeed(client, ledger).run(copies)
+    assert ([problem.key for problem in report.problems], copies.changes) == (["A"], [])
 
 
 def test_one_item_that_cannot_be_taken_off_is_named_and_in_nobodys_way(
