@@ -81,18 +81,19 @@ def _booked(connection: Connection) -> list[str]:
 
 @dataclass(frozen=True)
 class Garbled(InjectedFault):
-    """Makes an amount of one row of a list unreadable."""
+    """Makes an amount of one row of a list unreadable, or replaces another member's text."""
 
     key: str = ""
     row: bytes = b"<a:OrderResponseItem>"
     member: bytes = b"Total"
+    text: bytes = b"not a number"
 
     def apply(self, exchange: Any, reply: Any, plan: Any) -> Any:
         """Change the row that names the key."""
         del exchange, plan
         rows = reply.body.split(self.row)
-        amount = re.compile(rb"(<\w+:%s>)[^<]*<" % self.member)
-        marked = [amount.sub(rb"\1not a number<", row) if f">{self.key}</".encode() in row else row for row in rows]
+        member, changed = re.compile(rb"(<\w+:%s>)[^<]*<" % self.member), rb"\g<1>%b<" % self.text
+        marked = [member.sub(changed, row) if f">{self.key}</".encode() in row else row for row in rows]
         return replace(reply, body=self.row.join(marked))
 
 

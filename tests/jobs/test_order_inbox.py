@@ -481,6 +481,21 @@ def test_an_order_changed_after_it_was_handled_is_held_or_delivered_as_a_revisio
         assert inbox.run(handled).exit_code == 0
 
 
+def test_an_order_that_only_says_it_was_updated_has_not_changed(
+    service: Emulator, client: OctopusClient, ledger: Ledger
+) -> None:
+    """The service may note each reading and confirming in LastUpdateDate."""
+    sold, handled = sell(service, 1), Handled()
+    inbox = OrderInbox(client, ledger, confirm=False)
+    for day in (b"01", b"02"):
+        updated = Garbled(sold, member=b"LastUpdateDate", text=b"2024-05-%bT10:00:00" % day)
+        service.script.clear()
+        service.script.on("GetOrderList").do(updated)
+        report = inbox.run(handled)
+    assert (report.exit_code, report.counts.get("changed", 0), handled.ids) == (0, 0, [sold])
+    assert str(client.get_order_list()[0].last_update_date).startswith("2024-05-02")
+
+
 def _pay(service: Emulator, order_id: str) -> None:
     execute(service, "UPDATE orders SET payment = 'Cleared' WHERE id = ?", (int(order_id),))
 
