@@ -77,7 +77,10 @@ def test_a_text_excel_would_change_is_a_formula_that_gives_it(text):
     assert from_excel(as_excel_cell(text)) == text
 
 
-@every(("value", "cell"), [("66", "66"), (7, "7"), (Decimal("4.50"), "4.50"), ("Mug", "Mug"), ("", "")])
+@every(
+    ("value", "cell"),
+    [("66", "66"), (7, "7"), (Decimal("4.50"), "4.50"), (Decimal("1E+2"), "100"), ("Mug", "Mug"), ("", "")],
+)
 def test_what_excel_reads_as_it_is_stays_bare(value, cell):
     assert as_excel_cell(value) == cell
 
