@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 from operator import attrgetter
@@ -60,6 +60,7 @@ R = TypeVar("R")
 _INDEX = attrgetter("index")
 
 
+@dataclass(eq=False, repr=False)
 class _Split:
     """The state of one batch while it is sent, and split if that is needed.
 
@@ -74,39 +75,36 @@ class _Split:
         outcomes: those found so far.
     """
 
-    def __init__(self) -> None:
-        self.succeeded = False
-        self.dead_ends = 0
-        self.poisoned = 0
-        self.too_large = False
-        self.refused = False
-        self.worked: tuple[int, int] = (0, 0)
-        self.calls: list[CallInfo] = []
-        self.outcomes: list[ItemOutcome[Any]] = []
+    succeeded: bool = False
+    dead_ends: int = 0
+    poisoned: int = 0
+    too_large: bool = False
+    refused: bool = False
+    worked: tuple[int, int] = (0, 0)
+    calls: list[CallInfo] = field(default_factory=list)
+    outcomes: list[ItemOutcome[Any]] = field(default_factory=list)
 
     def hopeless(self) -> bool:
         """Return True if single items fail one after another: an outage, not a poison item."""
         return self.dead_ends > (3 if self.succeeded else 1)
 
 
+@dataclass(eq=False, repr=False)
 class _Over:
     """Whether a call is over, as its requests ask.
 
     They hold this and not the call: it holds them, and a cycle would keep all inputs until the collector runs.
 
-    Args:
-        stopped_by_caller: returns True once the caller wants no further batch.
-
     Attributes:
+        stopped_by_caller: returns True once the caller wants no further batch.
         fatal: what ended the call for all of its batches; None so far.
     """
 
-    def __init__(self, stopped_by_caller: Callable[[], bool]) -> None:
-        self._stopped_by_caller = stopped_by_caller
-        self.fatal: OctopusError | None = None
+    stopped_by_caller: Callable[[], bool]
+    fatal: OctopusError | None = None
 
     def __call__(self) -> bool:
-        return self.fatal is not None or self._stopped_by_caller()
+        return self.fatal is not None or self.stopped_by_caller()
 
 
 class BatchCall(Generic[T, R]):

@@ -32,6 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import closing
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from math import inf
@@ -106,6 +107,7 @@ class Sleep(NamedTuple):
     seconds: float
 
 
+@dataclass(eq=False, repr=False)
 class Compute:
     """Ask for *work* to be run; it handles *size* bytes, so a driver can distinguish a small job from a big one.
 
@@ -113,9 +115,10 @@ class Compute:
     *limit* seconds ends in a `TimedOutError`.
     """
 
-    def __init__(self, work: Callable[[], Any], size: int, limit: float = inf) -> None:
-        self.work, self.size, self.limit = work, size, limit
-        self.elapsed = 0.0
+    work: Callable[[], Any]
+    size: int
+    limit: float = inf
+    elapsed: float = 0.0
 
 
 class FailureKind(StrEnum):

@@ -20,7 +20,7 @@ given goes to the caller, after the observer was called.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar, overload
 
@@ -258,6 +258,7 @@ def request_for(context: Context, operation: str, declared: Safety, reads: Reads
 # -- one request -------------------------------------------------------------------------------------------------------
 
 
+@dataclass(eq=False, repr=False)
 class RequestTrace:
     """The facts of one request while it runs, for the observer.
 
@@ -271,14 +272,13 @@ class RequestTrace:
         abandoned: the request was broken off from outside before it was answered.
     """
 
-    def __init__(self, info: CallInfo) -> None:
-        self.info = info
-        self.begun = 0
-        self.sent = 0
-        self.received = 0
-        self.error: OctopusError | None = None
-        self.kind: FailureKind | None = None
-        self.abandoned = False
+    info: CallInfo
+    begun: int = 0
+    sent: int = 0
+    received: int = 0
+    error: OctopusError | None = None
+    kind: FailureKind | None = None
+    abandoned: bool = False
 
     @property
     def failure(self) -> str | None:

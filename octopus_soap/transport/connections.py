@@ -29,6 +29,7 @@ import threading
 import time
 from concurrent.futures import Future, wait
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPResponse
 from io import BufferedReader, RawIOBase
@@ -70,11 +71,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+@dataclass(eq=False, repr=False)
 class Until:
     """When an exchange must be over, in monotonic seconds; of a reply received in parts, moved on before each part."""
 
-    def __init__(self, moment: float) -> None:
-        self.moment = moment
+    moment: float
 
 
 deadline: ContextVar[Until | None] = ContextVar("octopus_soap_deadline", default=None)

@@ -39,6 +39,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lxml import etree
@@ -392,6 +393,7 @@ _MOST_ROWS = 200_000
 _ENVELOPE_MEMBERS = frozenset({"status", "resultdata", "messagecode"})
 
 
+@dataclass(eq=False, repr=False)
 class Decoded:
     """A reply that is no fault.
 
@@ -410,21 +412,20 @@ class Decoded:
         replaced: characters that XML forbids were replaced by U+FFFD.
     """
 
-    def __init__(self) -> None:
-        self.enveloped = False
-        self.status: str | None = None
-        self.code: int | None = None
-        self.message = ""
-        self.data: str | None = None
-        self.value: Any = None
-        self.present = False
-        self.rows: list[Row] = []
-        self.problems: tuple[Problem, ...] = ()
-        self.drift: Counter[str] = Counter()
-        self.warnings: list[str] = []
-        self.refusal: ApiStatusError | None = None
-        self.nil_rows = 0
-        self.replaced = False
+    enveloped: bool = False
+    status: str | None = None
+    code: int | None = None
+    message: str = ""
+    data: str | None = None
+    value: Any = None
+    present: bool = False
+    rows: list[Row] = field(default_factory=list)
+    problems: tuple[Problem, ...] = ()
+    drift: Counter[str] = field(default_factory=Counter)
+    warnings: list[str] = field(default_factory=list)
+    refusal: ApiStatusError | None = None
+    nil_rows: int = 0
+    replaced: bool = False
 
 
 class Decoder:
