@@ -23,8 +23,8 @@ STEP = re.compile(r"^\| \d+ \| `([\w/]+\.py)`, `([\w.]+)` \|", re.MULTILINE)
 STEPS = STEP.findall((ROOT / "docs" / "one-call.md").read_text(encoding="utf-8"))
 SKUS = [f"S-{number}" for number in range(100)]
 
-MOST_FILES, MOST_FUNCTIONS = 20, 112
-MOST_FILES_OF_ONE, MOST_FUNCTIONS_OF_ONE = 14, 72
+MOST_FILES, MOST_FUNCTIONS = 20, 120
+MOST_FILES_OF_ONE, MOST_FUNCTIONS_OF_ONE = 14, 75
 """A reader's way through a warm call. A step more is a reason to look whether two belong together."""
 
 
@@ -69,15 +69,10 @@ def test_a_call_passes_through_the_steps_of_the_page_in_their_order(client: Octo
     assert sorted(STEPS, key=entered.index) == STEPS
 
 
-def read(call: Callable[[], object]) -> list[tuple[str, str, int]]:
-    """Return the functions that a reader of *call* reads: constructors only list what their class holds."""
-    return [step for step in passed_through(call) if not step[1].endswith("__init__")]
-
-
 def test_a_call_is_short_to_read(client: OctopusClient) -> None:
-    many = read(lambda: client.get_item_list(SKUS))
+    many = passed_through(lambda: client.get_item_list(SKUS))
     assert len({place for place, _, _ in many}) <= MOST_FILES
     assert len(many) <= MOST_FUNCTIONS
-    one = read(lambda: client.is_sku_exist("S-1"))
+    one = passed_through(lambda: client.is_sku_exist("S-1"))
     assert len({place for place, _, _ in one}) <= MOST_FILES_OF_ONE
     assert len(one) <= MOST_FUNCTIONS_OF_ONE
