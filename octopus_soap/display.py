@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
@@ -73,14 +72,14 @@ class Grid(NamedTuple):
     left_out: int = 0
 
 
-@dataclass(slots=True)
 class View:
     """The parts of what is shown: a title, short lines, tables, and quiet lines at the end."""
 
-    title: str
-    lines: list[str] = field(default_factory=list)
-    grids: list[Grid] = field(default_factory=list)
-    quiet: list[str] = field(default_factory=list)
+    def __init__(self, title: str, lines: Iterable[str] = (), grids: Iterable[Grid] = ()) -> None:
+        self.title = title
+        self.lines = list(lines)
+        self.grids = list(grids)
+        self.quiet: list[str] = []
 
 
 class Shown:

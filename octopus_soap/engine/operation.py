@@ -38,7 +38,6 @@ from octopus_soap.engine.omitted import (
     read_current,
 )
 from octopus_soap.engine.request import Request, RequestEnd, RequestFailure, RequestResult, perform, request_for
-from octopus_soap.engine.row_stream import RowStream
 from octopus_soap.errors import (
     ApiStatusError,
     InvalidInputError,
@@ -58,6 +57,7 @@ if TYPE_CHECKING:
     from octopus_soap.engine.effects import Attempt
     from octopus_soap.engine.inputs import BatchRule, ListCall
     from octopus_soap.engine.request import Context
+    from octopus_soap.engine.row_stream import RowStream
     from octopus_soap.models.declarations import OmittedChoice, Reads
 
 P = ParamSpec("P")
@@ -212,7 +212,7 @@ class AsyncCall(_Bound[P, AsyncSurface, Flow[Answer[T]]], Generic[P, T]):
 
 class BlockingPage(
     BlockingCall[P, BatchResult[T]],
-    _Streamed[P, BlockingSurface, Flow[Answer[BatchResult[T]]], RowStream[T]],
+    _Streamed[P, BlockingSurface, Flow[Answer[BatchResult[T]]], "RowStream[T]"],
     Generic[P, T],
 ):
     """An operation whose reply lists rows without a limit, on a blocking client: call it, or `stream` it."""
@@ -231,7 +231,9 @@ class BlockingPage(
 
 
 class AsyncPage(
-    AsyncCall[P, BatchResult[T]], _Streamed[P, AsyncSurface, Flow[Answer[BatchResult[T]]], RowStream[T]], Generic[P, T]
+    AsyncCall[P, BatchResult[T]],
+    _Streamed[P, AsyncSurface, Flow[Answer[BatchResult[T]]], "RowStream[T]"],
+    Generic[P, T],
 ):
     """An operation whose reply lists rows without a limit, on an asynchronous client: await a call, or `stream`."""
 
@@ -508,6 +510,8 @@ class PageOperation(SingleOperation[P, BatchResult[T]], Generic[P, T]):
         Raises:
             InvalidInputError: an argument is refused.
         """
+        from octopus_soap.engine.row_stream import RowStream  # noqa: PLC0415 - only a stream needs it
+
         plain = first_attempt(self.flow(client, context.unobserved(), *args, **kwargs))
         reads = self._body(client, *args, **kwargs).reads
         assert isinstance(reads, RowsOf)  # noqa: S101 - so the row declares it
