@@ -121,11 +121,12 @@ PART = {"A0": UNKNOWN, "A1": OK, "A2": OK, "A3": UNKNOWN}
 
 async def _half_done(service: Emulator, client: AsyncOctopusClient, call: asyncio.Task[Any]) -> BatchResult[Any]:
     """Cancel *call* when it stands as `PART` says, and return what its exception carries."""
-    turns = limiter_of(client)
+    turns, tasks = limiter_of(client), asyncio.all_tasks()
     await until(lambda: len(service.calls) == 4 and turns.line.under_way == 2)
     call.cancel()
     with pytest.raises(asyncio.CancelledError) as caught:
         await call
+    assert asyncio.all_tasks() <= tasks, "no request of the call is under way any more"
     service.script.clear()
     await client.update_item_quantity_and_price(ItemQuantityAndPrice(sku="A9", stock=1))  # the pool is usable
     assert (len(turns.line), turns.line.under_way) == (0, 0)
