@@ -1015,7 +1015,7 @@ FAULTS = [
         "jobs/handlers.py",
         "if not connection.execute(self.change(lease, row).values(delivering=1)).rowcount:",
         "if connection.execute(self.change(lease, row).values(delivering=1)).rowcount < 0:",
-        (*_INBOX, "jobs/test_order_sharing.py"),
+        _INBOX,
         "an order whose lease ran out is handled by two workers",
     ),
     Fault(

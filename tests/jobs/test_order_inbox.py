@@ -542,6 +542,21 @@ def test_a_transactional_handlers_work_and_the_mark_are_one_commit(
     assert {state for booked, state in commits if not booked} == {"", "waiting"}
 
 
+def test_an_order_that_another_worker_took_over_is_not_booked_a_second_time(
+    service: Emulator, client: OctopusClient, make_ledger: Callable[..., Ledger]
+) -> None:
+    def taken_over(step: str) -> None:
+        if step == "orders.claimed":
+            with ledger.transaction() as connection:
+                connection.execute(update(ORDERS).values(leased_by="another worker"))
+
+    ledger = make_ledger(reach=taken_over)
+    sell(service, 1)
+    open_books(ledger)
+    report = OrderInbox(client, ledger, transactional=True).run(book)
+    assert (report.counts["lease_lost"], bookings(ledger)) == (1, [])
+
+
 @both
 def test_a_handlers_own_database_error_is_a_quarantine_and_not_the_end(
     service: Emulator, client: OctopusClient, ledger: Ledger
