@@ -355,7 +355,7 @@ def test_what_a_dead_process_held_is_taken_over_at_once(ledger: Ledger, place: s
 def test_only_processes_of_this_machine_are_ever_taken_for_dead() -> None:
     assert not has_exited(new_token(this_worker()))
     name, host, machine, process = this_worker("till 3").split("/")
-    assert not has_exited(f"{name}/{host}/another-machine/1.1")
+    assert not has_exited(f"{name}/{host}/another-machine/{process}9")
     assert not has_exited("something else")
     assert (name, "process" in describe_worker(this_worker("till 3"))) == ("till_3", True)
     if sys.platform.startswith("linux"):
