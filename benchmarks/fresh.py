@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.processes import ROOT
+from benchmarks.workloads import NO_HTTPX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,6 +50,8 @@ service = client.create_service("{{http://tempuri.org/}}BasicHttpBinding_IOctopu
 reply = service.IsSkuExistList(accountID="account-1", skuList={{"string": ["SKU-000000"]}})
 assert len(reply.ResultData.IsSkuExistResponse) == 1
 """
+_ZEEP_ALONE = f"import sys\nsys.modules['httpx'] = None\n{_ZEEP}"
+"""As where httpx is not installed: zeep imports it if it can, and calls without it."""
 _NODE = """
 const soap = require("./benchmarks/.peers/node/node_modules/soap");
 soap.createClientAsync("wsdl/OctopusService.wsdl", {{ endpoint: "{url}" }})
@@ -91,6 +94,7 @@ def first_call(name: str, url: str) -> Times:
     commands = {
         "ours": (sys.executable, "-c", _OURS),
         "zeep": (sys.executable, "-c", _ZEEP),
+        NO_HTTPX: (sys.executable, "-c", _ZEEP_ALONE),
         "node-soap": (shutil.which("node") or "node", "-e", _NODE),
         "ext-soap": (shutil.which("php") or "php", "-r", _PHP),
     }
@@ -114,7 +118,7 @@ def measure(workload: str, server: Server) -> dict[str, Callable[[], Times]]:
     """How each participant of a cold workload is measured once."""
     if workload == "cold-import":
         return {name: lambda name=name: imports(name) for name in _IMPORTS}  # type: ignore[misc] # bound now
-    names = ("ours", "zeep", "node-soap", "ext-soap")
+    names = ("ours", "zeep", NO_HTTPX, "node-soap", "ext-soap")
     return {name: lambda name=name: first_call(name, server.url()) for name in names}  # type: ignore[misc] # bound now
 
 
