@@ -519,9 +519,8 @@ class AsyncDriver:
                         if siblings is None:
                             answer = await self.exchange(effect, opened)
                             continue
-                        async with (
-                            siblings.room
-                        ):  # the wait for it counts to no limit: nothing of this request has begun
+                        # The wait for room counts to no limit: nothing of this request has begun.
+                        async with siblings.room:
                             answer = stopped() if effect.unwanted() else await self.exchange(effect, opened)
                     case Receive():
                         answer = await self._receive(effect.more)
