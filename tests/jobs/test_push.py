@@ -228,6 +228,32 @@ def test_a_push_that_would_zero_too_much_is_refused(shop: Emulator, push: StockP
     assert push.run(wishes(5, stock=0), force=True).counts["acknowledged"] == 5
 
 
+def test_what_is_staged_is_left_to_the_guard_of_its_own_channel(
+    shop: Emulator, client: OctopusClient, make_ledger: Any
+) -> None:
+    def meanwhile(step: str) -> None:
+        if step == "push.staged":
+            StockPush(client, make_ledger(channel="other")).run([wish("S000")])
+
+    ledger = make_ledger(reach=meanwhile)
+    with pytest.raises(PushRefusedError):
+        StockPush(client, ledger).run(wishes(20, stock=0))
+    assert list(rows(ledger)) == ["S000"]
+
+
+def test_what_a_run_had_staged_that_was_killed_is_not_carried_out_by_the_next(
+    shop: Emulator, client: OctopusClient, make_ledger: Any
+) -> None:
+    def killed(step: str) -> None:
+        if step == "push.planned":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        StockPush(client, make_ledger(reach=killed)).run(wishes(3))
+    StockPush(client, make_ledger()).run([wish("S009")])
+    assert sent(shop) == ["S009"]
+
+
 def test_a_push_that_would_change_too_much_is_refused(shop: Emulator, push: StockPush) -> None:
     push.run(wishes(20))
     assert push.run(wishes(4, stock=6)).exit_code == 0
