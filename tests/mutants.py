@@ -9,7 +9,7 @@ should fail. If they pass, it runs the folders around them. A fault that nothing
 * A test that fails, or runs into its time limit, has noticed the fault. A module that can no longer be imported has
   not: such a fault says nothing about the tests, and is reported as broken.
 
-    .venv/bin/python -m tests.mutants               # all of them, in about ten minutes of one core
+    .venv/bin/python -m tests.mutants               # all of them, in about half an hour
     .venv/bin/python -m tests.mutants retry leases  # those whose module or harm contains one of the words
     .venv/bin/python -m tests.mutants --list        # only say what they are
 """
@@ -1058,7 +1058,7 @@ FAULTS = [
         '_VOLATILE = frozenset({"number_of_matches", "last_update_date", "store_id"})',
         '_VOLATILE = frozenset({"number_of_matches", "store_id"})',
         _INBOX,
-        "every listing of an order is reported as a change of it",
+        "an order of which LastUpdateDate alone is new is reported as changed",
     ),
     # -- changes -------------------------------------------------------------------------------------------------
     Fault(
