@@ -11,6 +11,7 @@ INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python $(1) || \
 RETAIL ?=
 MOMENTS ?= 50
 ORDERS ?= 5000
+SKUS ?= 20000
 
 # Some hundred tests start a Python of their own: without compiled files each would compile the package anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -74,7 +75,7 @@ contract: $(VENV)/.dev  ## compile the bundled contract, after a change of wsdl/
 soak: $(VENV)/.dev  ## 10,000 batch calls, a fifth of them failing in scripted ways; at most two minutes
 	$(BIN)/python benchmarks/soak.py
 
-crash: crash-sqlite crash-postgresql crash-crowds  ## kill the jobs at every step and at MOMENTS random ones each, on SQLite and PostgreSQL; workers share ORDERS orders
+crash: crash-sqlite crash-postgresql crash-crowds  ## kill the jobs at every step and at MOMENTS random ones each, on SQLite and PostgreSQL; workers share ORDERS orders and SKUS SKUs
 
 crash-sqlite: $(VENV)/.dev
 	$(BIN)/python -m tests.jobs.crash --database sqlite --moments $(MOMENTS)
@@ -84,7 +85,7 @@ crash-postgresql: $(VENV)/.dev
 
 crash-crowds: $(VENV)/.dev
 	.ci/postgres $(BIN)/python $(BIN)/python -m tests.jobs.order_crowd --orders $(ORDERS)
-	.ci/postgres $(BIN)/python $(BIN)/python -m tests.jobs.push_crowd --skus 20000
+	.ci/postgres $(BIN)/python $(BIN)/python -m tests.jobs.push_crowd --skus $(SKUS)
 
 fuzz: $(VENV)/.dev  ## fuzz the decoder for a minute, and 100,000 broken pages of rows
 	-$(BIN)/python -m pip install --quiet atheris  # without it the target mutates by itself, and says so

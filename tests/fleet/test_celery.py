@@ -184,7 +184,7 @@ def test_kills_and_outages_of_broker_and_database_lose_and_double_nothing(tmp_pa
         database = stack.enter_context(Proxy(place, 5432))
         broker = stack.enter_context(Proxy(BROKER, 5672))
         crew = stack.enter_context(
-            staffed(tmp_path, service, broker=broker.url, place=place, through=database.url, every=3)
+            staffed(tmp_path, service, broker=broker.url, place=place, through=database.url, every=4)
         )
         with Ledger(place) as ledger, ledger.transaction() as connection:
             connection.execute(text(LOCK_TAKEN))
