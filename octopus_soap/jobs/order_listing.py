@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from octopus_soap._http import clip
 from octopus_soap.errors import InvalidInputError, LedgerError, Problem
 from octopus_soap.models import OrderResponseItem
-from octopus_soap.wire.redact import MASK, SECRET_MEMBERS, is_card_member, mask_cards
+from octopus_soap.wire.redact import MASK, is_secret_member, mask_cards
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -104,7 +104,6 @@ def _plain(status: str) -> str:
 
 # -- one order --------------------------------------------------------------------------------------------------------
 
-_MASKED = {name.casefold() for name in SECRET_MEMBERS}
 _VOLATILE = frozenset({"number_of_matches", "last_update_date", "store_id"})
 _VOLATILE_XML = re.compile(r"(<(?:[\w.-]+:)?(?:NumberOfMatches|LastUpdateDate|StoreId)>)[^<]*")
 NAMELESS = "?"
@@ -184,9 +183,7 @@ def _hash(text: str) -> str:
 def _masked(value: Any, redactor: Redactor, name: str = "") -> Any:
     if isinstance(value, dict):
         return {
-            key: MASK
-            if inner and (key.replace("_", "").casefold() in _MASKED or is_card_member(key))
-            else _masked(inner, redactor, key)
+            key: MASK if inner and is_secret_member(key) else _masked(inner, redactor, key)
             for key, inner in value.items()
         }
     if isinstance(value, list):

@@ -23,7 +23,7 @@ from pydantic import SecretStr
 from octopus_soap.errors import ContractError, InvalidInputError, Problem
 from octopus_soap.models.base import GivenName, WireModel
 from octopus_soap.models.scalars import FORBIDDEN
-from octopus_soap.wire.redact import SECRET_MEMBERS
+from octopus_soap.wire.redact import is_secret_member
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -291,7 +291,7 @@ class ModelEncoder:
 
 
 def _refused(member: Member, message: str, value: Any = None) -> InvalidInputError:
-    shown = "" if value is None or member.name in SECRET_MEMBERS else repr(value)[:60]
+    shown = "" if value is None or is_secret_member(member.name) else repr(value)[:60]
     return InvalidInputError([Problem(message, field=member.name, value=shown)])
 
 

@@ -72,6 +72,11 @@ def is_card_member(name: str) -> bool:
     return re.search(_CARD_NAME, name.replace("_", "").replace("-", "").lower()) is not None
 
 
+def is_secret_member(name: str) -> bool:
+    """True if the value of a member of this name is never shown: a credential, or a payment card."""
+    return name.replace("_", "").lower() in _SECRET_NAMES or is_card_member(name)
+
+
 def mask_card_numbers(text: str) -> str:
     """Return free text with every run of 13 to 19 digits masked that is valid as a card number (Luhn)."""
     return re.sub(_CARD_NUMBER, lambda found: MASK if _passes_luhn(found[0]) else found[0], text)
@@ -215,7 +220,7 @@ def _without_secret_members(text: str) -> Iterator[str]:
             yield mask_card_numbers(markup)
             continue
         name = "" if tag[1] else tag[3].lower()
-        if tag[1] or not (name in _SECRET_NAMES or is_card_member(name)):
+        if tag[1] or not is_secret_member(name):
             yield mask_card_numbers(markup) if "=" in markup else markup
             continue
         kept = "".join(re.findall(_KEPT_ATTRIBUTE, markup))
@@ -228,7 +233,7 @@ def _without_secret_members(text: str) -> Iterator[str]:
         rest, opened, cut = text[at:].partition("<")
         yield rest if re.search(_NO_CARDS_IN, name) else mask_card_numbers(rest)
         tag = re.match(_TAG_OF, opened + cut)
-        secret = tag is not None and (tag[3].lower() in _SECRET_NAMES or is_card_member(tag[3]))
+        secret = tag is not None and is_secret_member(tag[3])
         yield opened + (MASK if secret else mask_card_numbers(cut))
 
 

@@ -27,6 +27,7 @@ from octopus_soap import (
     AttributeInfo,
     ContractError,
     CustomFieldMapping,
+    InvalidInputError,
     InventoryItem,
     ItemQuantityAndPrice,
     KitInfo,
@@ -43,9 +44,12 @@ from octopus_soap import (
     UpdateItemResponse,
     VariationInfo,
 )
+from octopus_soap.contracts.wsdl import load_contract
 from octopus_soap.emulator import Emulator, Profile
 from octopus_soap.models.base import member
 from octopus_soap.operations import OPERATIONS
+from octopus_soap.wire.codec import Codec
+from octopus_soap.wire.redact import Redactor
 from tests.catalogue import ROWS, Row, seed
 from tests.every import every
 
@@ -513,3 +517,12 @@ def test_rows_of_an_update_are_read_under_either_name_and_status_as_text_too(
                 result = client.update_item_quantity_and_price_list(updates)
             assert b":UpdateItemRow>" in service.calls[-1].reply
             assert [(o.key, o.status.value) for o in result.outcomes] == [("A", "ok"), ("X", "rejected")]
+
+
+def test_the_value_of_a_secret_that_only_this_contract_has_is_in_no_refusal(tmp_path: Path) -> None:
+    wsdl = variant(tmp_path, text=lambda text: text.replace('"SellerID"', '"Card_Number"'))
+    requests = Codec(load_contract(wsdl), Redactor([]), UTC).requests("DeleteItem")
+    with pytest.raises(InvalidInputError) as caught:
+        requests.envelope({"Card_Number": "4111x"})
+    assert caught.value.problems[0].field == "Card_Number"
+    assert "4111" not in f"{caught.value!r} {caught.value} {caught.value.problems}"

@@ -68,7 +68,8 @@ def ipython() -> Iterator[Callable[[], InteractiveShell]]:
 
     yield make
     for shell in shells:
-        shell.history_manager.close()
+        history = shell.history_manager
+        getattr(history, "close", history.db.close)()  # IPython 8 has no close of its own
         atexit.unregister(shell.atexit_operations)  # would write into it
 
 
