@@ -192,6 +192,7 @@ print([asyncio.run(client.get_item_quantity(f"0000{number}")) for number in rang
 """
 
 
+@pytest.mark.long
 def test_one_client_serves_several_event_loops_one_after_the_other(service: Emulator) -> None:
     """In a process of its own: asyncio.run leaves the ended loop's sockets to the garbage collector, which warns."""
     stock(service, 3)

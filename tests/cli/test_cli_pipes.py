@@ -78,6 +78,7 @@ def test_notices_are_no_part_of_the_result(shell):
     assert "no recent changes" not in done.out
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGPIPE")
 def test_a_reader_that_hangs_up_is_no_error(variables, service, tmp_path):
     service.store.seed(items=400, orders=0)

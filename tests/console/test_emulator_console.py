@@ -53,6 +53,7 @@ def browser(service):
     return Browser(service)
 
 
+@pytest.mark.long
 def test_without_a_browser_nothing_of_the_console_is_loaded():
     code = (
         "import sys\n"

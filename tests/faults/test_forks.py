@@ -55,7 +55,9 @@ def connections_used(service: Emulator) -> int:
     return len({call.connection for call in service.calls})
 
 
-@pytest.mark.parametrize("given", [False, True], ids=["own session", "given session"])
+@pytest.mark.parametrize(
+    "given", [False, pytest.param(True, marks=pytest.mark.long)], ids=["own session", "given session"]
+)
 def test_children_of_a_blocking_client_never_share_its_connections(stocked: Emulator, *, given: bool) -> None:
     session = requests.Session() if given else None
     with OctopusClient(**stocked.settings(), session=session) as client:

@@ -188,7 +188,7 @@ def lines_run(work: Callable[[], object]) -> int:
 def test_masking_takes_steps_in_proportion_to_the_text() -> None:
     masked_in_all_ways("<a/>")  # what is made once
     for units in [*((unit,) for unit in HOSTILE), *LAYERS]:
-        short, long = ("".join(unit * (size // len(unit)) for unit in units) for size in (300, 2_400))
+        short, long = ("".join(unit * (size // len(unit)) for unit in units) for size in (200, 1_600))
         grown = lines_run(partial(masked_in_all_ways, long)) / lines_run(partial(masked_in_all_ways, short))
         assert grown < 12, f"{units}: eight times the text, {grown:.0f} times the steps"
 
