@@ -32,8 +32,6 @@ PARTICIPANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "second page": ("ours", {"task": "new_hand", "seen": 1, "warm_up": 1}),
 }
 """By the name in the table: who is asked, and for what."""
-_SELDOM = {"zeep": 3, "node-soap": 3, "first page": 3, "second page": 3}
-"""Takes part in each so manieth round only."""
 Records = dict[str, dict[str, Any]]
 
 
@@ -52,9 +50,9 @@ def measure(ask: Callable[[str, dict[str, Any]], dict[str, Any]], server: Server
 
 def _one(ask: Callable[[str, dict[str, Any]], dict[str, Any]], shared: dict[str, Any], rounds: int) -> Records:
     records: Records = {name: {"values": [], "cpu": []} for name in PARTICIPANTS}
-    for turn in range(rounds):
+    for _ in range(rounds):
         for name, (who, task) in PARTICIPANTS.items():
-            if "absent" in records[name] or turn % _SELDOM.get(name, 1):
+            if "absent" in records[name]:
                 continue
             answer = ask(who, shared | task)
             if "absent" in answer:
