@@ -7,6 +7,7 @@ of a writer are taken in turn, like those of all workloads, so their ratios are 
 from __future__ import annotations
 
 import statistics
+from operator import truediv
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import payloads
@@ -36,31 +37,32 @@ Records = dict[str, dict[str, Any]]
 
 
 def measure(ask: Callable[[str, dict[str, Any]], dict[str, Any]], server: Server, files: Path, *, rounds: int) -> Any:
-    """Measure every handwriting: its records by participant, each with `values` and `cpu` or `absent`."""
+    """Measure every handwriting: its records by participant, each with `values` and `cpu` or `absent`.
+
+    Every round goes through all handwritings and participants, so that a minute in which the machine is slower falls on
+    all of them.
+    """
     rows = rows_of(payloads.item_reply(COUNT))
     for hand, style in HANDS.items():
         (files / f"{hand}.xml").write_bytes(write(rows, style))
-    found: dict[str, Records] = {}
-    for hand in HANDS:
-        shared = {"count": COUNT, "files": str(files), "reply": f"{hand}.xml"}
-        shared |= {"url": server.url(hand=hand), "warm_up": 2}
-        found[hand] = _one(ask, shared, rounds)
+    found: dict[str, Records] = {hand: {name: {"values": [], "cpu": []} for name in PARTICIPANTS} for hand in HANDS}
+    for _ in range(rounds):
+        for hand, records in found.items():
+            shared = {"count": COUNT, "files": str(files), "reply": f"{hand}.xml"}
+            _round(ask, shared | {"url": server.url(hand=hand), "warm_up": 2}, records)
     return found
 
 
-def _one(ask: Callable[[str, dict[str, Any]], dict[str, Any]], shared: dict[str, Any], rounds: int) -> Records:
-    records: Records = {name: {"values": [], "cpu": []} for name in PARTICIPANTS}
-    for _ in range(rounds):
-        for name, (who, task) in PARTICIPANTS.items():
-            if "absent" in records[name]:
-                continue
-            answer = ask(who, shared | task)
-            if "absent" in answer:
-                records[name] = answer
-                continue
-            records[name]["values"] += answer["ms"]
-            records[name]["cpu"] += answer["cpu"]
-    return records
+def _round(ask: Callable[[str, dict[str, Any]], dict[str, Any]], shared: dict[str, Any], records: Records) -> None:
+    for name, (who, task) in PARTICIPANTS.items():
+        if "absent" in records[name]:
+            continue
+        answer = ask(who, shared | task)
+        if "absent" in answer:
+            records[name] = answer
+            continue
+        records[name]["values"] += answer["ms"]
+        records[name]["cpu"] += answer["cpu"]
 
 
 # -- what the figures say --------------------------------------------------------------------------------------------
@@ -81,9 +83,12 @@ def processor(record: dict[str, Any]) -> float | None:
 
 
 def ratio(records: Records, name: str) -> float | None:
-    """One of `RATIOS` for one writer; None if one of both is absent."""
-    upper, lower = (processor(records[who]) for who in RATIOS[name])
-    return upper / lower if upper and lower else None
+    """One of `RATIOS` for one writer, the median of its rounds; None if one of both is absent.
+
+    Both are asked within a second of each round, so most of what slows the machine down slows both.
+    """
+    upper, lower = (records[who].get("cpu") for who in RATIOS[name])
+    return statistics.median(map(truediv, upper, lower)) if upper and lower else None
 
 
 def ratios(found: dict[str, Records], name: str) -> list[float]:
