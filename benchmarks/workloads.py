@@ -154,7 +154,7 @@ WORKLOADS = (
         "cold-first-call",
         "a whole fresh process: start, construct a client, one IsSkuExistList of one SKU, end",
         participants=("ours", "zeep", NO_HTTPX, "node-soap", "ext-soap"),
-        rounds=11,
+        rounds=31,
         kind="cold",
         targets=(Target("zeep", 1.1, 0.9, "within"),),
     ),
