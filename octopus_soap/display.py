@@ -1,11 +1,10 @@
-"""How results, models and errors look to a person: HTML for notebooks, rich renderables for terminals.
+"""Results, models and errors as HTML for notebooks and as rich renderables.
 
 Both are drawn from one `View`. It is capped (rows, length of a cell, and for HTML the size in bytes), what went wrong
 comes first, secret members are masked, and control characters are replaced, so that a service's text cannot colour a
-terminal. The HTML inherits the page's colours, so it reads in light and dark, and fetches nothing.
+terminal. The HTML inherits the page's colours, so it is readable in light and dark, and fetches nothing.
 
-Objects are known by their shape, not by their class: everything here is below the models, results and errors that
-show themselves with it.
+Objects are recognised by their attributes, not by their class, because models, results and errors import this module.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 MASK = "…"
 MOST_ROWS, MOST_COLUMNS, MOST_CHARACTERS = 20, 8, 60
 _LONG = 200
-"""Characters of a text that may need more room than a column of many: a message, a member of one record."""
+"""Longest text of a message, or of a member of a single record, in characters."""
 MOST_BYTES = 48_000
 """A view's HTML stays below 50 kB, its frame included."""
 
@@ -73,7 +72,7 @@ class Grid(NamedTuple):
 
 
 class View:
-    """The parts of what is shown: a title, short lines, tables, and quiet lines at the end."""
+    """What is shown: a title, short lines, tables, and quiet lines at the end."""
 
     def __init__(self, title: str, lines: Iterable[str] = (), grids: Iterable[Grid] = ()) -> None:
         self.title = title
@@ -83,7 +82,7 @@ class View:
 
 
 class Shown:
-    """Shows itself in a notebook and in a terminal of rich, by its view."""
+    """Base of classes that notebooks and rich show by their view."""
 
     __slots__ = ()
 
@@ -101,7 +100,7 @@ class Shown:
 
 
 def view_of_model(model: WireModel) -> View:
-    """Return one record: its members that have a value, its nested lists as tables."""
+    """Return one record: its members with a value, its nested lists as tables."""
     view = View(_titled(model))
     rows: list[list[Any]] = []
     for name in type(model).model_fields:
@@ -124,8 +123,7 @@ def view_of_result(result: BatchResult[Any]) -> View:
     view = View(f"BatchResult: {counts}")
     wrong = [o for status in _WRONG_FIRST for o in result.outcomes if o.status.value == status]
     if wrong:
-        rows = [[o.status.value, o.index, o.key, _why(o)] for o in wrong[:MOST_ROWS]]
-        view.grids.append(Grid("not ok", ("outcome", "input", "key", "why"), rows, len(wrong) - len(rows)))
+        view.grids.append(_grid_of_outcomes("not ok", wrong))
     good: list[tuple[str, Any]] = [(o.key, o.value) for o in result.outcomes if o.ok and o.value is not None]
     if good and _is_model(good[0][1]):
         view.grids.append(grid_of_models("", [value for _, value in good]))
@@ -143,11 +141,13 @@ def view_of_result(result: BatchResult[Any]) -> View:
 
 
 def view_of_outcomes(outcomes: Sequence[ItemOutcome[Any]]) -> View:
-    """Some outcomes of a result: what became of each, and why."""
-    view = View(f"{len(outcomes)} outcome{'' if len(outcomes) == 1 else 's'}")
+    """Return some outcomes of a result, each with its reason."""
+    return View(f"{len(outcomes)} outcome{'' if len(outcomes) == 1 else 's'}", grids=[_grid_of_outcomes("", outcomes)])
+
+
+def _grid_of_outcomes(heading: str, outcomes: Sequence[ItemOutcome[Any]]) -> Grid:
     rows = [[o.status.value, o.index, o.key, _why(o)] for o in outcomes[:MOST_ROWS]]
-    view.grids.append(Grid("", ("outcome", "input", "key", "why"), rows, len(outcomes) - len(rows)))
-    return view
+    return Grid(heading, ("outcome", "input", "key", "why"), rows, len(outcomes) - len(rows))
 
 
 def view_of_health(health: Health) -> View:
@@ -162,7 +162,7 @@ def view_of_health(health: Health) -> View:
 
 
 def view_of_members(title: str, thing: Any) -> View:
-    """Return the public members of a dataclass or of settings as a table; what is secret or empty is not shown."""
+    """Return the members of a dataclass or of settings that are not empty."""
     names = getattr(type(thing), "model_fields", None) or getattr(thing, "__dataclass_fields__", {})
     rows: list[list[Any]] = []
     for name in names:
@@ -176,7 +176,7 @@ def view_of_members(title: str, thing: Any) -> View:
 
 
 def view_of_error(error: OctopusError) -> View:
-    """Return an error: its words, every problem or the batch's result, and the next step."""
+    """Return an error: its message, problems or batch result, and the next step."""
     view = View(type(error).__name__, [error.message])
     problems = getattr(error, "problems", ())
     if problems:
@@ -197,7 +197,7 @@ def view_of_error(error: OctopusError) -> View:
 
 
 def grid_of_models(heading: str, models: Sequence[WireModel]) -> Grid:
-    """Return models of one type as a table: the members that one of them has, the most telling ones first."""
+    """Return models of one type as a table, their most useful members first."""
     shown = models[:MOST_ROWS]
     names = [n for n in type(models[0]).model_fields if any(_listed(m, n) is not None for m in shown)]
     ranks = {name: rank for rank, name in enumerate(_FIRST)}
@@ -212,7 +212,7 @@ def grid_of_models(heading: str, models: Sequence[WireModel]) -> Grid:
 
 
 def _listed(model: Any, name: str) -> Any:
-    """Return a member as one cell: a list by its length, a nested record not at all."""
+    """Return a member as a cell: a list as its length, a nested record as None."""
     value = getattr(model, name, None)
     if isinstance(value, list):
         return len(value) or None
@@ -255,14 +255,14 @@ def _why(outcome: ItemOutcome[Any]) -> str:
         return outcome.message
     if outcome.error is not None:
         return outcome.error.message
-    return {"missing": "the service does not know it", "not_sent": "it never left"}.get(outcome.status.value, "")
+    return {"missing": "the service does not know it", "not_sent": "it was not sent"}.get(outcome.status.value, "")
 
 
 # -- how it is written -------------------------------------------------------------------------------------------------
 
 
 def text(value: Any, limit: int = MOST_CHARACTERS) -> str:
-    """Return a value as a person reads it, on one line, at most *limit* characters."""
+    """Return a value as readable text on one line, at most *limit* characters."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -286,19 +286,19 @@ _PAGE = (
 
 
 def page(view: View, *, most_bytes: int = MOST_BYTES) -> str:
-    """Return the view as an HTML document of its own, for light and dark screens."""
+    """Return the view as a whole HTML document, for light and dark screens."""
     return _PAGE.format(title=escape(text(view.title, _LONG)), body=html(view, most_bytes=most_bytes))
 
 
 def escape(words: str) -> str:
-    """Return text as HTML has it."""
-    from html import escape as escaped  # noqa: PLC0415 - it loads all of HTML's entities, and most processes show none
+    """Return text escaped for HTML."""
+    from html import escape as escaped  # noqa: PLC0415 - it loads all HTML entities, and most processes show no HTML
 
     return escaped(words)
 
 
 def html(view: View, *, most_bytes: int = MOST_BYTES) -> str:
-    """Return the view as HTML, every text escaped, never longer than the cap."""
+    """Return the view as HTML, every text escaped, within *most_bytes*."""
     parts = [f'<div class="octopus-soap"><style>{_STYLE}</style>', _paragraph(view.title, strong=True)]
     parts += [_paragraph(line) for line in view.lines]
     room = most_bytes - sum(len(part.encode()) for part in parts) - 2_000
@@ -339,16 +339,16 @@ def _html_cell(value: Any) -> str:
 
 
 def _mark(value: Any) -> str:
-    """Numbers and times stay on one line, at the right."""
+    """Return the class attribute of numbers and times: one line, at the right."""
     number = isinstance(value, (int, float, Decimal, datetime)) and not isinstance(value, bool)
     return " class=n" if number else ""
 
 
 def rich(view: View) -> Group:
-    """Return the view as a rich renderable; rich is imported here, when rich itself asks."""
-    from rich.console import Group  # noqa: PLC0415 - see above
-    from rich.table import Table  # noqa: PLC0415 - see above
-    from rich.text import Text  # noqa: PLC0415 - see above
+    """Return the view as a rich renderable."""
+    from rich.console import Group  # noqa: PLC0415 - rich is an extra; only rich itself calls this
+    from rich.table import Table  # noqa: PLC0415 - as above
+    from rich.text import Text  # noqa: PLC0415 - as above
 
     parts: list[Any] = [Text(text(view.title, _LONG), style="bold"), *(Text(text(line, 800)) for line in view.lines)]
     for grid in view.grids:

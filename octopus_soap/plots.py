@@ -1,8 +1,8 @@
 """Charts of results, for notebooks and reports; extra `notebook` (matplotlib).
 
-Each takes what a call returned (a `BatchResult`, a list of models) or a DataFrame made of it, draws on *ax* or on a
-figure of its own, and returns the Axes. Nothing is shown, saved or set globally. Series are distinguished by
-marker, hatch and label, so that a grey print reads as well as the screen.
+Each function takes what a call returned (a `BatchResult`, a list of models) or a DataFrame made of it, draws on *ax* or
+on a new figure, and returns the Axes. Nothing is shown, saved or set globally. Series differ in marker, hatch and
+label, so that a grey print is as readable as the screen.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ _DARK, _MIDDLE, _LIGHT = "#1f4e79", "#e08e2b", "#b9d4ea"
 _FILLS = ((_DARK, ""), (_LIGHT, "///"), (_MIDDLE, "..."), ("#e8e8e8", "xxx"), ("white", ""))
 _MARKERS = (("cost", "|", "black", 130), ("price", "o", _DARK, 44), ("msrp", "D", _LIGHT, 38))
 _UNNAMED = "account's currency"
-_SEEN = 0.1  # share of all stock below which named segments are no use
+_SEEN = 0.1  # below this share of all stock, named segments cannot be seen
 _ROW = 0.32  # inches per bar
-_MOST_LABELLED = 40  # items with a line of their own; more are a cloud
+_MOST_LABELLED = 40  # above this number of items, a cloud is drawn
 
 
 def stock_by_store(items: BatchResult[Any] | Iterable[Any], *, most: int = 5, ax: Axes | None = None) -> Axes:
-    """Stock per store in pieces, as bars; the items with the most stock have a segment each.
+    """Draw the stock of each store in pieces as a bar, with segments for top items.
 
     Args:
         items: items with store stock, or a frame of them with the stores as rows.
-        most: items with a segment and a name of their own, up to 5; the others are drawn together.
+        most: how many items have a named segment, those with the most stock, up to 5; the others are drawn together.
         ax: where to draw; a figure of its own by default.
 
     Raises:
@@ -100,13 +100,14 @@ def _segment(stock: Counter[str], sku: str, named: Sequence[str], others: str) -
 def price_against_cost_and_msrp(
     items: BatchResult[Any] | Iterable[Any], *, currency: str = "", ax: Axes | None = None
 ) -> Axes:
-    """Cost, price and MSRP of each item on one line, dearest on top; items sold below cost are named as such.
+    """Draw cost, price and MSRP of each item on one line, dearest on top.
 
-    More than 40 items are a cloud of price and MSRP against cost instead, with the line where price is cost.
+    Items sold below cost are marked. More than 40 items are drawn as a cloud of price and MSRP against cost instead,
+    with a line for price = cost.
 
     Args:
         items: items with prices, or a frame of them.
-        currency: the unit of the amounts, such as `EUR`; the service does not say it.
+        currency: the unit of the amounts, such as `EUR`; the service does not send it.
         ax: where to draw; a figure of its own by default.
 
     Raises:
@@ -166,11 +167,11 @@ def _price_cloud(rows: list[dict[str, Any]], unit: str, ax: Axes | None) -> Axes
 def orders_and_revenue_per_day(
     orders: BatchResult[Any] | Iterable[Any], *, currency: str = "", ax: Axes | None = None
 ) -> Axes:
-    """Orders per day as bars, and their totals per day as a line with an axis of its own on the right; days are UTC.
+    """Draw orders per UTC day as bars, and their totals as a line.
 
     Args:
         orders: downloaded orders, or a frame of them; those without a date are counted in the title.
-        currency: the unit of the totals, such as `EUR`; the service does not say it.
+        currency: the unit of the totals, such as `EUR`; the service does not send it.
         ax: where to draw; a figure of its own by default.
 
     Raises:
@@ -214,7 +215,7 @@ def orders_and_revenue_per_day(
 def change_feed_activity(
     changes: Iterable[datetime] | Mapping[datetime, int], *, minutes: int = 60, ax: Axes | None = None
 ) -> Axes:
-    """Draw how many changes were seen in each stretch of time, as steps; times are UTC.
+    """Draw how many changes were seen in each stretch of time (UTC), as steps.
 
     Args:
         changes: the moment each change was seen, in UTC; or how many were seen at each moment.
@@ -284,7 +285,7 @@ def outcome_breakdown(result: BatchResult[Any], *, ax: Axes | None = None) -> Ax
 
 
 def _rows(source: Any, *, stores: tables.Stores = "rows") -> list[dict[str, Any]]:
-    """Return the rows of a result, of models, or of a DataFrame, with None if there is nothing."""
+    """Return the rows of a result, models or a DataFrame; None for empty cells."""
     to_dict = getattr(source, "to_dict", None)
     if to_dict is None:
         return tables.to_records(source, decimals="float", stores=stores)
@@ -311,7 +312,7 @@ def _many(count: int, noun: str) -> str:
 
 
 def _share(count: int, total: int) -> str:
-    """Return a percentage that is 0% only of none, and 100% only of all."""
+    """Return a percentage: 0% only for none, 100% only for all."""
     shown = f"{count / total:.0%}"
     return {"0%": "<1%", "100%": ">99%"}.get(shown, shown) if 0 < count < total else shown
 

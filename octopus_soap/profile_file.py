@@ -1,4 +1,7 @@
-"""Where the profile file is. A leaf, so that the Tab key can complete profiles without loading the settings."""
+"""The path of the profile file.
+
+The Tab key completes profiles without loading the settings, so this module imports nothing of the package.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,11 @@ def profiles_file() -> Path:
 
 
 def _user_config_dir() -> str:
-    """Return the folder that platformdirs names. To load it takes longer than the usual rule of Linux."""
+    """Return the user's configuration folder, as platformdirs names it."""
     home, named = os.environ.get("HOME", ""), os.environ.get("XDG_CONFIG_HOME", "")
     usual = home.startswith("/") and (not named or (named.startswith("/") and named == named.strip()))
     if sys.platform == "linux" and usual and "ANDROID_ROOT" not in os.environ:
         return named or f"{home.rstrip('/')}/.config"
-    from platformdirs import user_config_dir  # noqa: PLC0415 - see above
+    from platformdirs import user_config_dir  # noqa: PLC0415 - slow to load, and the usual rule of Linux is above
 
     return user_config_dir()

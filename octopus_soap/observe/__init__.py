@@ -1,1 +1,1 @@
-"""The reports of a client while it works: events, counters, traces, health."""
+"""What a client reports while it works: events, counters, traces, health."""

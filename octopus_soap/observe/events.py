@@ -1,4 +1,4 @@
-"""Events: what a client reports while it works, one small frozen record each, passed to its `on_event`.
+"""Events: what a client reports to its `on_event` while it works.
 
 ```python
 def hook(event: Event) -> None:
@@ -8,15 +8,15 @@ def hook(event: Event) -> None:
 client = OctopusClient(on_event=hook)
 ```
 
-A hook is called where the work is done: in the caller's thread, in the worker threads of a call of several batches (so
-several at once), or on the event loop. It must not wait. What it raises is logged once and breaks no call.
+A hook runs on the thread that makes the request, so it must not block: the caller's thread, the worker threads of a
+call of several batches (so several at once), or the event loop. What it raises is logged once and breaks no call.
 
-Of one request, `RequestStarted` comes first, then a `RetryScheduled` per repeat, then `RequestFinished`, and
+For one request, `RequestStarted` comes first, then a `RetryScheduled` per repeat, then `RequestFinished`, and
 `DriftSeen` if its answer had members the models do not have. `BreakerOpened` or `BreakerClosed` comes between them if
-an attempt changed the circuit breaker. `RequestFinished` comes however the request ends, also by
-a cancelled task or Ctrl-C. Of one batch of a list call, `ItemRejected` comes per item the service rejected, then
-`BatchDone`. No event holds a secret; `ItemRejected` alone names an item. Every event has the `client_label` of the
-settings, which distinguishes the clients of a process, such as those of a fleet's merchants.
+an attempt changed the circuit breaker. `RequestFinished` comes however the request ends, also by a cancelled task or
+Ctrl-C. For one batch of a list call, an `ItemRejected` comes per item the service rejected, then `BatchDone`. No event
+holds a secret; `ItemRejected` alone names an item. Every event is a small frozen record, and has the `client_label` of
+the settings, which distinguishes the clients of a process, such as those of a fleet's merchants.
 """
 
 from __future__ import annotations
@@ -89,7 +89,9 @@ class RetryScheduled:
 
 @dataclass(frozen=True, slots=True)
 class BreakerOpened:
-    """The client's circuit breaker opened: for `breaker_seconds` nothing is sent. Also if the one that tried failed.
+    """The circuit breaker opened: nothing is sent for `breaker_seconds`.
+
+    It opens again if the request that then tries the service fails.
 
     Attributes:
         operation: wire name of the request whose failure opened it.
@@ -106,11 +108,11 @@ class BreakerOpened:
 
 @dataclass(frozen=True, slots=True)
 class BreakerClosed:
-    """The service answered the request that tried: everything is sent again.
+    """The circuit breaker closed, because the service answered a request.
 
     Attributes:
-        operation: wire name of that request.
-        request_id: our id of it.
+        operation: wire name of the request that was answered.
+        request_id: our id of that request.
         client_label: the label of the client; empty if it has none.
     """
 
@@ -121,11 +123,11 @@ class BreakerClosed:
 
 @dataclass(frozen=True, slots=True)
 class RateStoreLost:
-    """The store of the shared rate limit cannot be reached: this process keeps the rate by itself until it can be.
+    """The rate limit store is lost, so this process keeps the rate by itself.
 
     Attributes:
         error: class name of the reason, such as `ConnectionError`.
-        operation: empty: it is of no single request.
+        operation: empty, because the event belongs to no request.
         request_id: empty.
         client_label: the label of the client; empty if it has none.
     """
@@ -138,10 +140,10 @@ class RateStoreLost:
 
 @dataclass(frozen=True, slots=True)
 class RateStoreBack:
-    """The store of the shared rate limit answers again.
+    """The rate limit store answers again.
 
     Attributes:
-        operation: empty: it is of no single request.
+        operation: empty, because the event belongs to no request.
         request_id: empty.
         client_label: the label of the client; empty if it has none.
     """
@@ -162,9 +164,9 @@ class RequestFinished:
         operation: wire name.
         request_id: our id of the request.
         info: its facts, as on results and exceptions.
-        failure: why it is not ok: the kind of its last failure, such as `ambiguous` or `refused`, or `abandoned` where
-            the caller broke it off (a cancelled task, Ctrl-C, a stream closed under way); None if it is ok.
-        error: class name of the exception it ended in; None if it is ok or abandoned.
+        failure: why it is not ok: the kind of its last failure, such as `ambiguous` or `refused`, or `abandoned` if
+            the caller ended it (a cancelled task, Ctrl-C, a stream closed under way); None if it is ok.
+        error: class name of the exception it raised; None if it is ok or abandoned.
         client_label: the label of the client; empty if it has none.
     """
 
@@ -183,7 +185,7 @@ class RequestFinished:
 
 @dataclass(frozen=True, slots=True)
 class DriftSeen:
-    """An answer had members that the models do not know: the service has changed.
+    """An answer had members that the models do not have: the service has changed.
 
     Attributes:
         operation: wire name.
@@ -200,7 +202,7 @@ class DriftSeen:
 
 @dataclass(frozen=True, slots=True)
 class ItemRejected:
-    """The service examined an item and said no.
+    """The service rejected an item.
 
     Attributes:
         operation: wire name.
@@ -257,7 +259,7 @@ _SHOWN_MEMBERS = 20
 
 
 def combine(*hooks: Callable[[Event], object]) -> Callable[[Event], None]:
-    """One hook that calls several, in their order; one that raises keeps no event from the others.
+    """Return a hook that calls several in their order, even if one of them raises.
 
     Args:
         hooks: such as `log_events()` and an `OpenTelemetryEvents`.
@@ -277,18 +279,17 @@ def combine(*hooks: Callable[[Event], object]) -> Callable[[Event], None]:
 
 
 def log_events(logger: logging.Logger | None = None, level: int = logging.INFO) -> Callable[[Event], None]:
-    """A hook that writes one log record per event.
+    """Return a hook that writes one log record per event.
 
-    The message is the client's label if it has one, the operation and what happened, and always the same for the same.
-    The facts are fields of the record (`extra`), each named `octopus_...`: a JSON formatter, or structlog's, writes
-    them out. `octopus_event` is the event's class name.
+    The message has the client's label if it has one, the operation and what happened, and no other facts. Those are
+    fields of the record (`extra`), each named `octopus_...`: a JSON formatter, or structlog's, writes them out.
+    `octopus_event` is the event's class name.
 
-    Requests and batches begun or ended well are logged at *level* and DEBUG: a finished request at *level*, its start
-    and a finished batch at DEBUG. A failed request, a repeat, drift, a rejected item and a batch with inputs that are
-    not done are WARNINGs, and a circuit breaker that opens or closes.
+    A request that ended well is logged at *level*, its start and a batch that ended well at DEBUG. Everything else is a
+    WARNING, such as a failed request, a repeat, a rejected item, or a circuit breaker that opens or closes.
 
     Args:
-        logger: where to; `octopus_soap.events` by default.
+        logger: writes the records; `octopus_soap.events` by default.
         level: of a request that ended well.
     """
     to = logger or logging.getLogger("octopus_soap.events")
@@ -348,7 +349,7 @@ def _facts(event: Event) -> dict[str, Any]:
 
 
 class Hook:
-    """Calls a user's hook; what it raises is logged once, and goes no further.
+    """Calls a user's hook, and logs what it raises once instead of raising it.
 
     Raises:
         ConfigError: it cannot be called, or would have to be awaited.
@@ -379,7 +380,7 @@ class Hook:
 
 
 class EventObserver:
-    """The `Observer` of a client with a hook: counts, then makes the event.
+    """The `Observer` of a client with a hook: counts, then passes an event to it.
 
     Args:
         tally: counts, shared by a client and its views.
@@ -418,7 +419,7 @@ class EventObserver:
             self._hook(BreakerOpened(info.operation, info.request_id, type(error).__name__, self._label))
 
     def rate_store(self, error: Exception | None) -> None:
-        """Report that the rate limit's store cannot be reached because of *error*, or can be again."""
+        """Report that the rate limit store is lost because of *error*, or is back."""
         self._tally.rate_store(error)
         if error is None:
             self._hook(RateStoreBack(client_label=self._label))

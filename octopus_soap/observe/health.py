@@ -39,10 +39,10 @@ PROBE_SKU = "octopus-soap-ping-no-such-sku"
 
 
 class HealthStage(StrEnum):
-    """The first layer that is not as it should be; `OK` where all are."""
+    """The first layer that failed; `OK` if none did."""
 
     CLIENT = "client"
-    """This client's own limits left the ping no turn, and nothing was sent: it is busy, and nothing is known."""
+    """The client is busy: because of its own limits, nothing was sent, and nothing is known."""
     NETWORK = "network"
     """No complete HTTP answer: DNS, TCP, TLS, a proxy, a time limit."""
     CONTRACT = "contract"
@@ -59,7 +59,7 @@ _ADVICE = {
     HealthStage.NETWORK: "check endpoint, network and proxy; octopus-soap doctor looks at name, port and TLS",
     HealthStage.CONTRACT: "is the endpoint the service itself? octopus-soap wsdl diff compares the contracts",
     HealthStage.AUTHENTICATION: "check authtoken, merchantname and accessid with your reseller; tokens expire",
-    HealthStage.SERVICE: "wait and ping again; where it lasts, tell the service's support the request id",
+    HealthStage.SERVICE: "wait and ping again; if it lasts, give the request id to the service's support",
     HealthStage.OK: "",
 }
 _UNPROVEN = "look up a SKU you know is there: octopus-soap items exists SKU"
@@ -67,14 +67,14 @@ _UNPROVEN = "look up a SKU you know is there: octopus-soap items exists SKU"
 
 @dataclass(frozen=True, slots=True)
 class Health(display.Shown):
-    """The finding of a ping. True if all is well.
+    """The finding of a ping, true if all is well.
 
     Attributes:
         stage: the layer that failed, or `ok`.
         message: one line on what was seen, without secrets.
         advice: what to do about it; empty if there is nothing to do.
         certain: False if something else may look the same: an internal fault before any call of the client had
-            succeeded (wrong credentials, or an outage), or an answer that says nothing about the SKU asked for.
+            succeeded (wrong credentials, or an outage), or an answer without a row for the SKU asked for.
         info: facts of the call: HTTP status, request id, sizes.
         error: what a call would have raised; None if all is well.
     """
@@ -88,7 +88,7 @@ class Health(display.Shown):
 
     @property
     def ok(self) -> bool:
-        """True if the service answered this account's read as the contract says."""
+        """True if the service answered this account's read as the contract defines."""
         return self.stage is HealthStage.OK
 
     @property
@@ -107,7 +107,7 @@ class Health(display.Shown):
 
 
 def ping(context: Context) -> Flow[Health]:
-    """Ask the service one cheap question; the end gives what its answer shows. Limits are the context's."""
+    """Ping the service within the limits of *context*; the flow returns the finding."""
     try:
         body = context.codec.requests(OPERATION).envelope({"accountID": context.account_id, "skuList": [PROBE_SKU]})
         request = request_for(context, OPERATION, Safety.READ, RowsOf(IsSkuExistResponse, asked=1))
@@ -158,6 +158,6 @@ def _stage(error: OctopusError, kind: FailureKind | None) -> HealthStage:
     for family, stage in _BY_ERROR:
         if isinstance(error, family):
             return stage
-    # A fault or an HTTP status: the service's answer about the request is a matter of the contract, the rest its own.
+    # A fault or an HTTP status: a request that the service refuses does not fit its contract.
     asked_wrong = classify(error) in {FailureKind.REFUSED, FailureKind.UNPROVEN, FailureKind.TOO_LARGE}
     return HealthStage.CONTRACT if asked_wrong else HealthStage.SERVICE

@@ -34,10 +34,10 @@ _STATUS = attrgetter("status")
 
 @dataclass(frozen=True, slots=True)
 class Counters(display.Shown):
-    """Counts of what a client and its views did since it was made. A copy: it does not go on counting.
+    """What a client and its views did since the client was made, as numbers.
 
-    A request is one SOAP request with all its attempts; a list call makes one or more per batch. Exchanges of
-    `client.zeep` are not counted.
+    It is a copy and does not go on counting. A request is one SOAP request with all its attempts; a list call makes
+    one or more per batch. Calls of `client.zeep` are not counted.
 
     Attributes:
         requests: requests that ended.
@@ -48,7 +48,7 @@ class Counters(display.Shown):
         batches: batches of list calls that ended.
         items: inputs of those batches by outcome, such as `{"ok": 98, "rejected": 2}`.
         rejections: items the service rejected, in list calls and in calls of one item.
-        drift: members of answers the models do not know, as `Type.Member`, with how often each came.
+        drift: members of answers that the models do not have, as `Type.Member`, with how often each came.
         sent_bytes: request bodies that left or may have left, each attempt counted.
         received_bytes: reply bodies, decompressed.
         breaker_opened: times the circuit breaker opened.
@@ -107,7 +107,7 @@ class Tally:
             self._breaker_opened += error is not None
 
     def rate_store(self, error: Exception | None) -> None:
-        """Count and log a loss of the rate limit's store because of *error*; None if it can be reached again."""
+        """Count and log a loss of the rate limit store; None if it is back."""
         if error is not None:
             with self._lock:
                 self._store_lost += 1
@@ -128,7 +128,7 @@ class Tally:
             elif trace.failure is not None:
                 self._failures[trace.failure] += 1
             for member, times in trace.info.drift.items():
-                # The names are the service's: one that makes up new ones for ever must not fill the memory.
+                # The service chooses the names: endless new ones must not fill the memory.
                 known = member in self._drift or len(self._drift) < _MOST_MEMBERS
                 self._drift[member if known else _OTHERS] += times
 
@@ -148,7 +148,7 @@ class Tally:
             self._rejections += counts.get("rejected", 0)
 
     def snapshot(self) -> Counters:
-        """The numbers as they are now."""
+        """Return the numbers as they are now."""
         with self._lock:
             return Counters(
                 requests=self._requests,
@@ -167,14 +167,14 @@ class Tally:
             )
 
     def after_fork(self) -> None:
-        """In a forked child: another thread of the parent may have held the lock, and is not here to release it."""
+        """Replace the lock, which a thread that exists only in the parent may hold."""
         self._lock = threading.Lock()
 
 
 def counted(outcomes: Sequence[ItemOutcome[Any]]) -> dict[str, int]:
     """Return how many inputs have each outcome."""
     statuses = list(map(_STATUS, outcomes))
-    if statuses and statuses.count(OutcomeStatus.OK) == len(statuses):  # the usual case, at the usual case's price
+    if statuses and statuses.count(OutcomeStatus.OK) == len(statuses):  # the usual case, counted faster
         return {OutcomeStatus.OK.value: len(statuses)}
     return {status.value: times for status in OutcomeStatus if (times := statuses.count(status))}
 

@@ -1,4 +1,4 @@
-"""OpenTelemetry: a span per SOAP request, and metrics, made of a client's events. Extra `otel`.
+"""OpenTelemetry spans and metrics, made of a client's events; extra `otel`.
 
 ```python
 from octopus_soap.observe.telemetry import OpenTelemetryEvents
@@ -80,7 +80,9 @@ class _Open(NamedTuple):
 
 
 class OpenTelemetryEvents:
-    """A hook for `on_event` that makes spans and metrics. Threads, tasks and clients may share one.
+    """A hook for `on_event` that makes spans and metrics.
+
+    Threads, tasks and clients may share one object.
 
     Args:
         tracer_provider: makes the spans; the global one by default.
@@ -144,7 +146,7 @@ class OpenTelemetryEvents:
         }
         span = self._tracer.start_span(method, kind=trace.SpanKind.CLIENT, attributes=attributes)
         span.set_attribute("octopus_soap.request_id", event.request_id)
-        if event.client_label:  # of spans only: a metric would have a series for each client
+        if event.client_label:  # on spans only: a metric would have a series for each client
             span.set_attribute("octopus_soap.client_label", event.client_label)
         token = context.attach(trace.set_span_in_context(span))
         with self._lock:
@@ -176,7 +178,7 @@ class OpenTelemetryEvents:
         if known is None:
             return
         took = time.perf_counter() - known.began
-        # A flow that the garbage collector ends is ended elsewhere, where its span is not the current one.
+        # The garbage collector may end a flow in another context, in which its span is not the current one.
         if trace.get_current_span() is known.span:
             context.detach(known.token)
         info, span = event.info, known.span
@@ -189,6 +191,6 @@ class OpenTelemetryEvents:
             attributes = {**attributes, "error.type": error}
             span.set_attribute("error.type", error)
             span.set_status(trace.StatusCode.ERROR)
-        # Recorded while the span is at hand, so that an exemplar leads to it.
+        # Recorded in the context of the span, so that an exemplar leads to it.
         self._duration.record(took, attributes, context=trace.set_span_in_context(span))
         span.end()
