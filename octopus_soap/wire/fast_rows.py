@@ -45,6 +45,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from functools import partial
+from io import BytesIO, TextIOWrapper
 from itertools import repeat
 from operator import methodcaller
 from threading import Lock
@@ -99,12 +100,17 @@ if TYPE_CHECKING:
 
 _PASSED_OVER = 10
 """Pages left to the tree after one that had more."""
+_KEPT = 4_000_000
+"""Bytes of a block that, once freed, makes glibc keep twice as much free memory."""
 
 
 class FastRows:
     """Reads pages of rows for one decoder."""
 
     def __init__(self) -> None:
+        # glibc returns the memory of every page to the system and asks for it again, which takes up to a quarter of a
+        # call. It learns what to keep from the largest block that was freed: this one, of which nothing is touched.
+        bytes(_KEPT)
         self.contexts = Contexts()
         self._passed_over = 0
         """Pages still to be left to the tree, after one with more distinct tags than may be asked about."""
@@ -217,10 +223,9 @@ def page_text(body: bytes) -> str | None:
     try:
         if written == "utf-16":
             body = body.decode("utf-16").encode()
-        normalized = _normalized(body)
-        if normalized is None or len(body) >= PAGE:
+        if len(body) >= PAGE or len(body.translate(None, CONTROLS)) != len(body):
             return None
-        text = normalized.decode("utf-8")
+        text = _decoded(body)
     except UnicodeError:
         return None
     declared = DECLARATION.match(text)
@@ -234,21 +239,12 @@ def page_text(body: bytes) -> str | None:
     return text
 
 
-_CONTROLS_AND_CR = CONTROLS + b"\r"
-
-
-def _normalized(body: bytes) -> bytes | None:
-    """Return *body* with line ends as XML normalizes them; None if it has a control character that XML forbids.
-
-    Both are found by leaving out what may not stay: if that is as much as there are CRLF, it is just their CR.
-    """
-    bare = body.translate(None, _CONTROLS_AND_CR)
-    left_out = len(body) - len(bare)
-    if not left_out or left_out == body.count(b"\r\n"):
-        return bare
-    if len(body.translate(None, CONTROLS)) != len(body):
-        return None
-    return body.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+def _decoded(body: bytes) -> str:
+    """Return UTF-8 as text, with line ends as XML normalizes them: CRLF and a lone CR become LF."""
+    # A text file's universal newlines are the same rule, at a third of the time of two `replace`.
+    if b"\r" not in body:
+        return body.decode("utf-8")
+    return TextIOWrapper(BytesIO(body), encoding="utf-8", newline=None).read()
 
 
 def first_row(text: str, reader: RecordReader) -> str | None:
