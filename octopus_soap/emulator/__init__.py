@@ -1,5 +1,5 @@
 # isort: off
-"""An embedded Octopus service for development and tests: real SOAP over real HTTP on loopback.
+"""An embedded Octopus service for development and tests, over HTTP on loopback.
 
     from octopus_soap.emulator import Emulator, Reset
 
@@ -9,8 +9,8 @@
         ...
         assert [call.operation for call in service.calls] == ["SubmitOrder"]
 
-It is written from the vendor's page and from what is known of WCF, and shares no code with this package's client: a
-bug in the client's codec cannot hide in it. Needs the ``emulator`` extra (starlette, uvicorn).
+It is written from the vendor's page and from what is known of WCF. It shares no code with this package's client, so it
+cannot hide a bug of the client's codec. Needs the ``emulator`` extra (starlette, uvicorn).
 """
 
 from .embedded import Emulator

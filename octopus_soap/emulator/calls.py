@@ -1,7 +1,8 @@
-"""The input of an operation, and the checks that operations share: account, SKUs, list limits.
+"""The input of an operation, and the checks that operations share.
 
 Limits are the page's (documented). MessageCodes 1, 3, 5, 8 and their texts, and both texts about SKUs below, are
-recorded of ChannelAdvisor's service; whether Octopus uses them is unknown, and ``message_codes`` takes the codes away.
+recorded of ChannelAdvisor's service. It is unknown whether Octopus uses them. The profile's ``message_codes`` turns the
+codes off.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _NOTHING = (None, "0", "false")
 
 
 class RefusedError(Exception):
-    """The operation was not carried out; carries what is answered."""
+    """The operation was not carried out; :attr:`outcome` is the answer."""
 
     def __init__(self, code: int, message: str, subject: str | None = None) -> None:
         super().__init__(message)
@@ -57,7 +58,7 @@ class Call:
 
     @property
     def zero(self) -> bool:
-        """Whether omitted value types overwrite what is there."""
+        """True if omitted value types overwrite the stored values."""
         return self.profile.omitted_value_type == "zero"
 
     def now(self) -> str:
@@ -70,7 +71,7 @@ class Call:
         return value if isinstance(value, str) else None
 
     def sku(self) -> str:
-        """Return the one SKU the call is about.
+        """Return the SKU of a call on a single item.
 
         Raises:
             RefusedError: It is missing or empty.
@@ -110,16 +111,13 @@ class Call:
         return [row if isinstance(row, str) else None for row in self.rows("skuList")]
 
     def note_omitted(self, row: WireRecord, item: WireRecord, names: Iterable[str]) -> None:
-        """Keep which values of the item a row of a write leaves out; :meth:`close_notes` makes the notes.
-
-        A value that is 0 already is not lost.
-        """
+        """Keep the values of the item that a row of a write leaves out."""
         for name in names:
-            if row.get(name) is None and item.get(name) not in _NOTHING:
+            if row.get(name) is None and item.get(name) not in _NOTHING:  # a value that is 0 already is not lost
                 self._omitted.setdefault(name, []).append(str(row.get("Sku") or ""))
 
     def close_notes(self) -> None:
-        """Note what was left out, members that the same rows lack together."""
+        """Note what was left out; members that the same rows lack are in one note."""
         same: dict[tuple[str, ...], list[str]] = {}
         for member, skus in self._omitted.items():
             same.setdefault(tuple(skus), []).append(member)
@@ -148,9 +146,9 @@ def sku_complaint(sku: str | None) -> str | None:
 
 
 def answered_by_contract(call: Call) -> Outcome:
-    """Return the emptiest result the contract allows: 0, false, no text, a record or a list with nothing in it.
+    """Return the emptiest result the contract allows, such as 0, false or no rows.
 
-    Operations that no function of the emulator describes are answered so; they change nothing.
+    This answers the operations that have no function in the emulator. They change nothing.
     """
     data = call.operation.data
     if data is None:
@@ -161,7 +159,7 @@ def answered_by_contract(call: Call) -> Outcome:
 
 
 def zero_filled(row: WireRecord, record: Record) -> WireRecord:
-    """Return ``row`` as plain value types show it: what was omitted or null is 0, false or 0001-01-01."""
+    """Return ``row`` with 0, false or 0001-01-01 for value types omitted or null."""
     filled = dict(row)
     for member in record.members:
         if isinstance(member.type, Scalar) and member.type.default is not None and filled.get(member.name) is None:

@@ -1,7 +1,7 @@
 """The contract in force as plain type descriptions, read from its XSDs.
 
-Nothing here is written per operation or per member: another WSDL of the same operations, with other namespaces, another
-member order or more members, is read and served by the same code.
+Nothing here is written per operation or per member. The same code reads and serves another WSDL of the same operations,
+with other namespaces, another member order or more members.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Scalar:
 
     @property
     def default(self) -> str | None:
-        """The value of an omitted one in .NET: None for strings, the first name for enumerations."""
+        """The value that .NET reads if it is omitted; None for strings."""
         return self.values[0] if self.values else self.kind.default
 
 
@@ -48,17 +48,17 @@ class Member:
 
     @property
     def is_value(self) -> bool:
-        """Whether .NET holds it in a value type, which cannot be null unless declared nillable."""
+        """True if .NET holds it in a value type, which is null only if nillable."""
         return isinstance(self.type, Scalar) and self.type.default is not None
 
 
 @dataclass(slots=True, eq=False)
 class Record:
-    """A complex type: its members in the order the contract declares, base members first."""
+    """A complex type."""
 
     namespace: str
     name: str
-    members: list[Member] = field(default_factory=list[Member], repr=False)
+    members: list[Member] = field(default_factory=list[Member], repr=False)  # in the declared order, base members first
 
     _places: dict[str, int] = field(default_factory=dict[str, int], repr=False)
 
@@ -98,12 +98,12 @@ class Operation:
 
     @property
     def result(self) -> Member | None:
-        """The only child of the reply's wrapper; None for an operation that returns nothing."""
+        """The only child of the reply's wrapper; None if nothing is returned."""
         return self.response.members[0] if self.response.members else None
 
     @property
     def data(self) -> Member | None:
-        """The member that carries the data: ``ResultData`` inside an APIResult, else the result itself."""
+        """The ``ResultData`` inside an APIResult, else the result itself."""
         result = self.result
         if result is not None and isinstance(result.type, Record):
             return result.type.member("ResultData") or result
@@ -111,7 +111,7 @@ class Operation:
 
     @property
     def enveloped(self) -> bool:
-        """Whether the result is an APIResult."""
+        """True if the result is an APIResult."""
         return self.data is not self.result
 
 
@@ -127,7 +127,7 @@ class Contract:
     documents: Documents
 
     def record(self, name: str) -> Record:
-        """Return the data contract of that name, in whatever namespace this contract puts it."""
+        """Return the data contract of that name, in any namespace."""
         try:
             return self.records[name]
         except KeyError:
@@ -135,7 +135,7 @@ class Contract:
 
 
 class _Types:
-    """Builds type descriptions on demand; types may refer to each other."""
+    """Builds type descriptions on demand."""
 
     def __init__(self, documents: Documents) -> None:
         self._found: dict[tuple[str, str], Element] = {}
@@ -285,7 +285,7 @@ def _load(path: Path, stamp: int, *, bare_lists: bool, nillable_values: bool) ->
 
 
 def load(path: Path, *, bare_lists: bool = False, nillable_values: bool = True) -> Contract:
-    """Load the contract at ``path``, varied as the profile asks; the result is shared and never changed.
+    """Load the contract at ``path``, varied by the profile; the result is shared.
 
     Raises:
         ContractError: The WSDL is not one that can be served.

@@ -1,14 +1,12 @@
-"""The WSDL and its schemas as documents: loaded from disk, varied by the profile, and published again.
+"""The WSDL and its schemas: loaded, varied by the profile, and published.
 
 WCF publishes one WSDL whose types section imports the schemas as ``?xsd=xsd0``, ``xsd1``, ... (known of WCF), and since
-.NET 4.5 the same inlined as ``?singleWsdl``. Both are made here from whatever contract the emulator was given.
+.NET 4.5 the same inlined as ``?singleWsdl``. Both are made here from the contract that the emulator was given.
 
-Schemas are imported by the last segment of the address and the query (``OctopusService.svc?xsd=xsd0``), while WCF
-writes the whole address: Mono's svcutil reads each schema twice from absolute addresses, and then makes a proxy without
+Schemas are imported by the last segment of the address and the query (``OctopusService.svc?xsd=xsd0``). WCF writes the
+whole address, but from absolute addresses Mono's svcutil reads each schema twice, and then makes a proxy without
 operations and without a warning. A bare ``?xsd=xsd0`` breaks gSOAP and JAX-WS. A relative address also stays right
 behind a forwarded port.
-
-A browser gets them, a help page, or IIS's 404 from the service's address.
 """
 
 from __future__ import annotations
@@ -31,21 +29,21 @@ if TYPE_CHECKING:
 WSDL = "http://schemas.xmlsoap.org/wsdl/"
 WSDL_SOAP = "http://schemas.xmlsoap.org/wsdl/soap/"
 
-# The page types these as bare lists and describes them as APIResult: which one is true is unknown.
+# The page types these as bare lists and describes them as APIResult. It is unknown which of the two is right.
 AMBIGUOUS_OPERATIONS = ("IsSkuExistList", "GetItemTblList", "GetItemList")
 
 _SCHEMA, _IMPORT, _ELEMENT = f"{{{XS}}}schema", f"{{{XS}}}import", f"{{{XS}}}element"
-_PLACE = "(schemas)"  # where the single document takes them
-_LOCATOR = "emulator:/"  # the base of the addresses the validator asks for; answered from memory
+_PLACE = "(schemas)"  # a placeholder in the single document, until they are inserted as text
+_LOCATOR = "emulator:/"  # the base of the addresses that the validator loads, from memory
 
 
 class ContractError(ValueError):
-    """The given WSDL cannot be served: a part is missing or of a kind WCF does not publish."""
+    """The WSDL lacks a part, or has one that WCF does not publish."""
 
 
 @dataclass(frozen=True)
 class Documents:
-    """A WSDL without its types, and the schemas in the order they are numbered when published."""
+    """A WSDL without its types, and its schemas in the order of their numbers."""
 
     wsdl: Element
     schemas: tuple[Element, ...]
@@ -94,7 +92,7 @@ class Documents:
         return types
 
     def _relocated(self, schema: Element, base: str | None) -> Element:
-        """Return a copy whose imports point at ``base`` + number, or nowhere."""
+        """Return a copy whose imports have ``base`` + number as location, or none."""
         numbers = {known.get("targetNamespace", ""): number for number, known in enumerate(self.schemas)}
         made = copy.deepcopy(schema)
         for element in made.findall(_IMPORT):
@@ -134,12 +132,12 @@ class _Memory(etree.Resolver):
 
 
 def compile_validator(documents: Documents) -> etree.XMLSchema:
-    """Compile all schemas into one validator, over an umbrella schema that imports each."""
+    """Compile all schemas into one validator."""
     texts = {
         f"{_LOCATOR}{number}": documents.schema(number, _LOCATOR).replace(b"?xsd=xsd", _LOCATOR.encode())
         for number in range(len(documents.schemas))
     }
-    umbrella = etree.Element(_SCHEMA, nsmap={"xs": XS})
+    umbrella = etree.Element(_SCHEMA, nsmap={"xs": XS})  # imports each of them
     for number, schema in enumerate(documents.schemas):
         _import(umbrella, schema.get("targetNamespace", ""), f"{_LOCATOR}{number}")
     parser = etree.XMLParser()
@@ -166,8 +164,8 @@ def load(path: Path) -> Documents:
 
 
 def _collect(inline: list[Element], folder: Path) -> tuple[Element, ...]:
-    """Return the schemas and those they import by file, breadth first: the order in which WCF numbers them."""
-    found: dict[str, Element] = {}
+    """Return the schemas and those they import by file."""
+    found: dict[str, Element] = {}  # breadth first: WCF numbers them in this order
     waiting = list(inline)
     while waiting:
         schema = waiting.pop(0)
@@ -189,7 +187,7 @@ def _elements(documents: Documents) -> Iterator[tuple[Element, str]]:
 
 
 def without_nillable_values(documents: Documents) -> Documents:
-    """Return the contract with no value type nillable: what WCF publishes for ``decimal`` instead of ``decimal?``."""
+    """Return the contract as WCF publishes it for ``decimal``, not ``decimal?``."""
     varied = copy.deepcopy(documents)
     enumerations = {
         (schema.get("targetNamespace", ""), simple.get("name", ""))
@@ -205,7 +203,7 @@ def without_nillable_values(documents: Documents) -> Documents:
 
 
 def with_bare_lists(documents: Documents) -> Documents:
-    """Return the contract with the three ambiguous operations giving their lists without an APIResult around them."""
+    """Return the contract with bare lists, no APIResult, in the ambiguous operations."""
     varied = copy.deepcopy(documents)
     wanted = {f"{name}Result" for name in AMBIGUOUS_OPERATIONS}
     for element, _ in list(_elements(varied)):
@@ -236,7 +234,10 @@ _HELP = (
 
 
 def metadata_reply(documents: Documents, *, service: str, address: str, query: str, published: bool) -> Reply:
-    """Answer a GET on the service's address (the pages and their numbering are known of WCF)."""
+    """Answer a GET on the service's address.
+
+    A browser gets the documents, a help page, or IIS's 404. The pages and their numbering are known of WCF.
+    """
     asked = query.lower()
     if not published or not asked:
         return _help(service, address, published=published)

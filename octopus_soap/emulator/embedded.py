@@ -25,30 +25,29 @@ if TYPE_CHECKING:
 
 
 class Emulator:
-    """A local fake Octopus server: real SOAP over real HTTP on loopback, with its state in SQLite.
+    """A local fake Octopus server: SOAP over HTTP on loopback, its state in SQLite.
 
         with Emulator() as service:
             client = OctopusClient(**service.settings())
 
-    It answers as WCF would, forgives as WCF would (and notes what in :attr:`lint`), and fails on demand
-    (:attr:`script`).
+    It answers as WCF would, notes in :attr:`lint` what WCF would ignore, and fails on demand (:attr:`script`).
 
     Args:
         port: The port on 127.0.0.1; 0 takes a free one.
         state: ``:memory:``, or the path of an SQLite file, which keeps the state between runs.
         merchants: The accounts; by default one with made-up credentials.
-        profile: How the service behaves where the vendor's page leaves it open.
-        wsdl: Another contract with the same operations, to read and write by: other namespaces, another member order,
-            more members. By default the bundled one.
+        profile: The service's behaviour in questions that the vendor's page leaves open.
+        wsdl: Another contract with the same operations: other namespaces, another member order, more members. None: the
+            bundled one.
         keep_bodies: Whether :attr:`calls` keep request and reply bytes; turn off for long runs.
-        keep_calls: How many calls, lint notes and metadata requests are kept, the newest; None: all. Give a number
-            where the emulator runs for days.
-        keep_bytes: How many bytes of bodies are kept; those of the oldest calls go first. None: all.
-        allowed_hosts: Names besides ``localhost`` and loopback addresses that a request's Host header may give, such as
-            ``host.docker.internal``. Others are refused: a page in a browser could otherwise reach the emulator under
-            a name of its own that resolves to this machine.
-        pages: Returns the ASGI application that answers every path but the service's own, such as the console's. It is
-            called at the first request for such a path, on a thread of its own. None: those paths are answered 404.
+        keep_calls: How many of the newest calls, lint notes and metadata requests are kept; None: all. Give a number if
+            the emulator runs for days.
+        keep_bytes: How many bytes of bodies are kept; those of the oldest calls are dropped first. None: all.
+        allowed_hosts: Names that a request's Host header may have, such as ``host.docker.internal``, in addition to
+            ``localhost`` and loopback addresses. Others are refused: a page in a browser could otherwise reach the
+            emulator under a name of its own that resolves to this machine.
+        pages: Returns the ASGI application that answers all other paths, such as the console's. It is called at the
+            first request for such a path, on a thread of its own. None: those paths are answered with 404.
     """
 
     def __init__(
@@ -92,9 +91,9 @@ class Emulator:
         return self._contract
 
     def use_profile(self, profile: Profile) -> None:
-        """Behave by another profile from the next request on; state, calls and faults stay.
+        """Use another profile from the next request on, also for the served WSDL.
 
-        The served WSDL follows, if the profile decides what it declares.
+        State, calls and faults stay.
         """
         self.profile = profile
         contract = self._load()
@@ -102,7 +101,7 @@ class Emulator:
         self._server.use(Service(contract, profile, self.merchants, self._state, self._journal))
 
     def __repr__(self) -> str:
-        """Show where it is, never its credentials."""
+        """Show its address, never its credentials."""
         where = self.url if self._server.running else "stopped"
         return f"<Emulator {where} merchants={[merchant.name for merchant in self.merchants]}>"
 
@@ -113,11 +112,11 @@ class Emulator:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Stop, and let go of the state."""
+        """Stop, and close the state."""
         self.close()
 
     def start(self) -> Self:
-        """Take requests; after a stop, on the same port and with the same state. Does nothing if it runs already.
+        """Take requests; after a stop, on the same port and with the same state.
 
         Raises:
             OSError: The port is taken.
@@ -128,7 +127,7 @@ class Emulator:
         return self
 
     def stop(self) -> None:
-        """Refuse connections from now on, and close the open ones at once, hanging requests included."""
+        """Close all connections at once, and refuse new ones."""
         self._server.stop()
 
     def close(self) -> None:
@@ -137,13 +136,13 @@ class Emulator:
         self._state.close()
 
     def reset(self) -> None:
-        """Wipe state, calls, lint log and script; the service goes on running."""
+        """Delete state, calls, lint log and script; the service keeps running."""
         self.script.clear()
         self._state.clear()
         self._journal.clear()
 
     def clear_calls(self) -> None:
-        """Forget calls and lint log; the state and the script stay."""
+        """Delete calls and lint log; the state and the script stay."""
         self._journal.clear()
 
     @property
@@ -166,10 +165,10 @@ class Emulator:
         return self._contract.documents.single_document(self.url)
 
     def settings(self, merchant: str | None = None) -> dict[str, str]:
-        """Return what a client needs: ``endpoint``, ``authtoken``, ``merchantname``, ``accessid``.
+        """Return a client's ``endpoint``, ``authtoken``, ``merchantname``, ``accessid``.
 
         Args:
-            merchant: Whose; None: the first's.
+            merchant: The merchant's name; None: the first merchant.
 
         Raises:
             KeyError: There is no such merchant.
@@ -194,7 +193,7 @@ class Emulator:
 
     @property
     def calls(self) -> list[CallRecord]:
-        """The SOAP requests so far, oldest first, those still under way included; requests for metadata are apart."""
+        """The SOAP requests so far, oldest first, including those still under way."""
         return self._journal.snapshot()[0]
 
     def call(self, sequence: int) -> CallRecord | None:
@@ -208,15 +207,15 @@ class Emulator:
             woken: Runs on the thread that makes the change, so it must not block.
 
         Returns:
-            A function that takes it off if it was not called yet.
+            A function that removes it if it was not called yet.
         """
         key = self._journal.watch(woken)
         return lambda: self._journal.unwatch(key)
 
     def wait_for_calls(self, count: int = 1, *, executed: bool = False, seconds: float = 30.0) -> None:
-        """Wait until the service has got *count* SOAP requests since its start or its last reset.
+        """Wait for *count* SOAP requests since the start or the last reset.
 
-        For tests that do something while a request is under way, such as one that a Hang fault holds.
+        For tests that do something while a request is under way, such as while a Hang fault holds it.
 
         Args:
             count: How many requests.
@@ -232,7 +231,7 @@ class Emulator:
 
     @property
     def lint(self) -> list[LintNote]:
-        """Notes on everything that WCF would have ignored, oldest first; empty after well-formed requests."""
+        """Notes on everything that WCF would have ignored, oldest first."""
         return self._journal.snapshot()[1]
 
     @property
@@ -242,7 +241,7 @@ class Emulator:
 
     @property
     def stale_closes(self) -> int:
-        """How many requests met a connection that a CloseIdle fault had left to be found closed."""
+        """How many requests came on a connection that a CloseIdle fault closes."""
         return self._journal.stale_closes
 
     @property

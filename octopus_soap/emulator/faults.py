@@ -1,4 +1,4 @@
-"""Scripted faults: which calls they hit, and what each does, from a slow reply to an order whose answer is lost.
+"""Scripted faults: which calls they hit, and what each of them does.
 
 Every fault defines whether the operation is carried out: ``execute=True`` is "did it, then failed",
 ``execute=False`` is "failed before doing it". Several faults given to one rule are applied in their order:
@@ -49,14 +49,13 @@ class InjectedFault:
 
     @property
     def executes(self) -> bool:
-        """Whether the operation is carried out."""
+        """True if the operation is carried out."""
         return self.natural if self.execute is None else self.execute
 
     def apply(self, exchange: Exchange | None, reply: Reply, plan: Delivery, /) -> Reply:
         """Change the plan of delivery, and return the reply to send instead.
 
-        *exchange* is None for a request of metadata, such as ``?wsdl``. *reply* may be what an earlier fault made of
-        it.
+        *exchange* is None for a request of metadata, such as ``?wsdl``. Earlier faults may have changed *reply*.
         """
         del exchange, plan
         return reply
@@ -80,19 +79,24 @@ class Latency(InjectedFault):
 
 @dataclass(frozen=True)
 class Hang(InjectedFault):
-    """Take the request and never answer, until the caller or the emulator goes away. Not executed unless asked."""
+    """Take the request and never answer it.
+
+    The connection closes when the caller or the emulator closes it. Not executed unless asked.
+    """
 
     natural: ClassVar[bool] = False
 
     def apply(self, _exchange: Exchange | None, reply: Reply, plan: Delivery, /) -> Reply:
-        """Keep the reply back."""
+        """Hold the reply back."""
         plan.hang = True
         return reply
 
 
 @dataclass(frozen=True)
 class Drip(InjectedFault):
-    """Answer byte by byte: every single read succeeds in time, the reply as a whole does not.
+    """Answer byte by byte.
+
+    Every single read succeeds in time, the reply as a whole does not.
 
     Args:
         bytes_per_second: The rate.
@@ -123,7 +127,7 @@ class Reset(InjectedFault):
 
     @property
     def executes(self) -> bool:
-        """Whether the operation is carried out."""
+        """True if the operation is carried out."""
         return self.when != "before" if self.execute is None else self.execute
 
     def apply(self, _exchange: Exchange | None, reply: Reply, plan: Delivery, /) -> Reply:
@@ -137,9 +141,9 @@ class CloseIdle(InjectedFault):
     """Answer properly, then close the kept-alive connection without announcing it.
 
     Args:
-        when: ``on-reuse``: the next request on the connection finds it closed, as in the race every pooled client
-            meets; that request is not carried out and not recorded (see ``Emulator.stale_closes``). ``now``: right
-            after the reply, which a pool may notice in time.
+        when: ``on-reuse``: the next request on the connection finds it closed, a race that every pooled client meets.
+            That request is not carried out and not recorded (see ``Emulator.stale_closes``). ``now``: right after the
+            reply, which a pool may notice in time.
     """
 
     when: Literal["on-reuse", "now"] = "on-reuse"
@@ -174,7 +178,7 @@ class Truncate(InjectedFault):
 
 @dataclass(frozen=True)
 class Status(InjectedFault):
-    """Answer with an HTTP status, as a proxy, a load balancer or IIS would. Not executed unless asked.
+    """Answer with an HTTP status, as a proxy or IIS would. Not executed unless asked.
 
     Args:
         status: Such as 429, 500, 502, 503, 504, 413, 400, 401, 403, 404, or 302 with ``location``.
@@ -227,7 +231,7 @@ class Fault(InjectedFault):
 
 @dataclass(frozen=True)
 class Html(InjectedFault):
-    """Answer with a web page where XML is expected: a login portal or a maintenance page. Not executed unless asked.
+    """Answer with a web page, such as a login portal. Not executed unless asked.
 
     Args:
         status: The HTTP status, 200 by default.
@@ -245,7 +249,7 @@ class Html(InjectedFault):
 
 @dataclass(frozen=True)
 class Gzip(InjectedFault):
-    """Compress the reply, as IIS does when it likes."""
+    """Compress the reply, as IIS may do."""
 
     def apply(self, _exchange: Exchange | None, reply: Reply, _plan: Delivery, /) -> Reply:
         """Compress the body."""
@@ -274,11 +278,11 @@ class Bom(InjectedFault):
 
 @dataclass(frozen=True)
 class ControlCharacters(InjectedFault):
-    """Put a character that XML 1.0 forbids into a text of the reply; WCF writes such references.
+    """Put a character that XML 1.0 forbids into a text of the reply, as WCF does.
 
     Args:
         code: The character.
-        raw: Whether as a raw byte instead of a reference such as ``&#x1F;``.
+        raw: Whether to write a raw byte instead of a reference such as ``&#x1F;``, which WCF writes.
         field: The member to put it in; None: the first text that is no number, boolean or status, else the Status.
     """
 
@@ -330,7 +334,7 @@ NAMED: dict[str, InjectedFault] = {
     "html": Html(),
     "drip": Drip(),
 }
-"""Faults by a short name, for `Script.add`. ``reset``: nothing was done; ``lost``: done, and the answer never came."""
+"""Faults by a short name, for `Script.add`. ``reset``: not executed; ``lost``: executed, and the answer never comes."""
 _LEAST_STATUS, _MOST_STATUS, _SLOW_DOWN = 300, 599, 429
 
 
@@ -349,7 +353,7 @@ def named_fault(name: str) -> InjectedFault:
 
 @dataclass(eq=False)
 class Rule:
-    """One line of a script: under which conditions which faults are injected. Made by :meth:`Script.on`."""
+    """Faults and the conditions to inject them; made by :meth:`Script.on`."""
 
     operation: str
     nth: frozenset[int] | None = None
@@ -367,11 +371,11 @@ class Rule:
     _random: random.Random = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Seed the rule's own random numbers, so that rules do not disturb each other."""
+        """Seed the rule's own random numbers, so that rules are independent."""
         self._random = random.Random(self.seed)  # noqa: S311 - repeatable faults, not secrets
 
     def times(self, limit: int) -> Rule:
-        """Inject at most ``limit`` times; later matching calls are answered without faults."""
+        """Inject the faults at most ``limit`` times."""
         self.limit = limit
         return self
 
@@ -381,7 +385,7 @@ class Rule:
         return self
 
     def is_due(self, record: CallRecord) -> bool:
-        """Count the call if it is one of the rule's, and return whether the faults are due."""
+        """True if the faults are due; counts the call if it is one of the rule's."""
         if not self._concerns(record):
             return False
         self.seen += 1
@@ -421,9 +425,10 @@ def _share(rate: str, text: str) -> float | None:
 
 
 class Script:
-    """The faults in force, tried in the order they were added: the first rule that is due strikes.
+    """The faults in force.
 
-    Every rule counts the calls it concerns from the moment it was added, whether or not another rule strikes them.
+    The faults of the first rule that is due are injected, in the order the rules were added. Every rule counts its
+    calls from the moment it was added, also those that get the faults of another rule.
     """
 
     def __init__(self) -> None:
@@ -457,10 +462,10 @@ class Script:
         Args:
             operation: The operation's name, or a pattern such as ``Get*``; ``*`` is every SOAP call. ``?wsdl`` and
                 ``?singleWsdl`` (patterns that start with a question mark) are requests for metadata instead.
-            nth: The nth call the rule concerns, from 1, or several such numbers.
+            nth: The nth of the rule's calls, from 1, or several such numbers.
             every: Every so many calls.
             after: Every call after this many.
-            probability: Chance per call, from a random generator of the rule's own.
+            probability: Chance per call, from the rule's own random generator.
             seed: That generator's seed.
             key: A SKU or order id, or several: calls whose request names one of them.
             merchant: Calls authorised as this merchant.
@@ -482,13 +487,11 @@ class Script:
         return rule
 
     def add(self, text: str, *, latency: float = 0.0, seed: int = 0) -> Rule:
-        """Add a rule from a text such as ``503:5%``, ``SubmitOrder=lost:1/20`` or ``Get*=hang``.
-
-        The form is ``[OPERATION=]FAULT[:RATE]``. FAULT is an HTTP status, or one of `faults.NAMED`. RATE is the share
-        of calls: ``5%``, ``0.05`` or ``1/20``; every call without one.
+        """Add a rule from a text such as ``503:5%`` or ``SubmitOrder=lost:1/20``.
 
         Args:
-            text: The rule.
+            text: The rule, ``[OPERATION=]FAULT[:RATE]``. FAULT is an HTTP status, or one of `faults.NAMED`. RATE is the
+                share of calls: ``5%``, ``0.05`` or ``1/20``; every call without one.
             latency: Seconds by which the failing answers come late.
             seed: Seed of the rule's random numbers.
 

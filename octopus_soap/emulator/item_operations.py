@@ -1,6 +1,6 @@
 """The fourteen operations on items.
 
-The results are documented; how partial input changes an item is the page's Notes (null or left out) read with
+The results are documented. How partial input changes an item follows the page's Notes (null or left out) and
 ChannelAdvisor's sentence "for existing items the field will not be modified". Every guess is a switch of the profile.
 """
 
@@ -25,7 +25,7 @@ _REFUSED_ID = {"zero": "0", "minus-one": "-1"}
 
 
 def is_sku_exist(call: Call) -> Outcome:
-    """Bare true or false (documented)."""
+    """Return bare true or false (documented)."""
     found = call.state.existing(call.merchant, [call.sku()])
     return Outcome("true" if found else "false")
 
@@ -41,7 +41,7 @@ def is_sku_exist_list(call: Call) -> Outcome:
 
 
 def get_item_list(call: Call) -> Outcome:
-    """Return the items that exist, in the order asked; for unknown SKUs nothing, or a nil row."""
+    """Return the items that exist, in the order asked; nil rows for others if asked."""
     skus = [sku for sku in call.skus() if sku]
     found = call.state.items(call.merchant, skus)
     has_nil_rows = call.profile.unknown_items == "nil-row"
@@ -49,7 +49,10 @@ def get_item_list(call: Call) -> Outcome:
 
 
 def get_item_tbl_list(call: Call) -> Outcome:
-    """Return the items of the change queue, oldest change first, until DeleteTblItem takes them off (documented)."""
+    """Return the items of the change queue, oldest change first.
+
+    An item stays on it until DeleteTblItem takes it off (documented).
+    """
     skus = call.state.changes(call.merchant)
     found = call.state.items(call.merchant, skus)
     return Outcome([found[sku] for sku in skus if sku in found])
@@ -66,7 +69,7 @@ def get_item_quantity_info(call: Call) -> Outcome:
 
 
 def get_item_quantity_list(call: Call) -> Outcome:
-    """Return one row per SKU asked; an unknown one carries an ErrorMessage, or zeros, or has no row."""
+    """Return one row per SKU asked; the profile decides about unknown ones."""
     skus = call.skus()
     found = call.state.items(call.merchant, [sku for sku in skus if sku])
     rows: list[Wire] = []
@@ -100,10 +103,7 @@ def _quantities(sku: str, item: WireRecord) -> WireRecord:
 
 
 def _number(text: Wire) -> Decimal:
-    """Read a quantity that InventoryItem keeps as a string; what is no number counts as 0.
-
-    No switch: only what the emulator itself was given can be no number.
-    """
+    """Read a quantity, which InventoryItem keeps as a string; 0 if it is no number."""
     try:
         value = Decimal(text) if isinstance(text, str) else Decimal(0)
     except InvalidOperation:
@@ -115,7 +115,7 @@ def _number(text: Wire) -> Decimal:
 
 
 def update_item_quantity_and_price(call: Call) -> Outcome:
-    """Change one item; Success with true (documented), else Failure with false."""
+    """Change one item; return Success with true (documented), or Failure with false."""
     row = call.record("iQP")
     if row is None:
         raise RefusedError(NOT_VALID, "No Items were specified!")
@@ -127,7 +127,7 @@ def update_item_quantity_and_price(call: Call) -> Outcome:
 
 
 def update_item_quantity_and_price_list(call: Call) -> Outcome:
-    """Change many; Success if at least one succeeded (documented)."""
+    """Change many items; return Success if at least one succeeded (documented)."""
     rows = call.rows("itemQuantityAndPriceList")
     return _rows_outcome(call, rows, _update(call, rows))
 
@@ -153,8 +153,8 @@ def _update(call: Call, rows: list[Wire]) -> list[str | None]:
 def _apply_update(call: Call, item: WireRecord, row: WireRecord) -> None:
     """Change price, cost and stock, unless locked.
 
-    A lock in force keeps a value from being changed ("lock any field to update from POS Sync", documented); a row's own
-    lock member sets the lock, and false lets the same row through unless the profile's ``own_lock`` is off.
+    A lock in force prevents the change of a value ("lock any field to update from POS Sync", documented). A row's own
+    lock member sets the lock; false also lets the values of the same row through, unless ``own_lock`` is off.
     """
     record = call.contract.record("ItemQuantityAndPrice")
     call.note_omitted(row, item, ("Cost", "Price", "Stock"))
@@ -197,9 +197,9 @@ def upload_item(call: Call) -> Outcome:
 
 
 def upload_item_list(call: Call) -> Outcome:
-    """Add or update many; no limit is documented.
+    """Add or update many items; no limit is documented.
 
-    That one good row makes the whole a Success is documented of UpdateItemQuantityAndPriceList alone.
+    It is documented only of UpdateItemQuantityAndPriceList that one good row makes the call a Success.
     """
     rows = call.rows("inventoryItems")
     return _rows_outcome(call, rows, _upload(call, rows), whole=call.profile.partial_uploads == "failure")
@@ -225,12 +225,12 @@ def _upload(call: Call, rows: list[Wire]) -> list[str | None]:
 
 
 def merged(call: Call, kept: WireRecord, row: WireRecord, record: Record) -> WireRecord:
-    """Return ``kept`` with the members given in ``row``: null and left out are the same to a WCF service."""
+    """Return ``kept`` with the members that have a value in ``row``."""
     if call.zero:
         row = zero_filled(row, record)
     made = dict(kept)
     for name, value in row.items():
-        if value is None:
+        if value is None:  # null and left out are the same to a WCF service
             continue
         made[name] = value
         if isinstance(value, str) or (member := record.member(name)) is None:
@@ -244,7 +244,7 @@ def merged(call: Call, kept: WireRecord, row: WireRecord, record: Record) -> Wir
 
 
 def _merged_stores(call: Call, kept: Wire, given: list[Wire], declared: ListOf) -> list[Wire]:
-    """Merge store rows by StoreID; stores not named stay, unless the profile's ``store_rows`` replaces them."""
+    """Merge store rows by StoreID, or replace them, as the profile decides."""
     if call.profile.store_rows == "replace":
         kept = None
     rows = {_store_of(row): row for row in (kept if isinstance(kept, list) else []) if isinstance(row, dict)}
@@ -259,15 +259,16 @@ def _merged_stores(call: Call, kept: Wire, given: list[Wire], declared: ListOf) 
 
 
 def delete_item(call: Call) -> Outcome:
-    """1 if the item was removed (documented), the profile's ``not_removed`` if it was not there."""
+    """Delete an item; return 1 (documented), or ``not_removed`` if there was none."""
     return _removed(call, was_there=call.state.delete_item(call.merchant, call.sku()))
 
 
 def delete_item_store(call: Call) -> Outcome:
-    """Remove the item from the stores listed; with no list, or by the profile, the item and all its stores.
+    """Remove the item from the stores listed, or delete it.
 
-    The operation "will allow you to delete a specific product from your account and it will clear all the data from
-    their stores also", but its list is "for store stock data from where you want to delete" (both documented).
+    It is deleted with all its stores if none is listed, or if the profile's ``delete_item_store`` is ``product``: the
+    operation "will allow you to delete a specific product from your account and it will clear all the data from their
+    stores also", but its list is "for store stock data from where you want to delete" (both documented).
     """
     listed = call.parameters.get("StorStock")
     stores = {_store_of(row) for row in listed if isinstance(row, dict)} if isinstance(listed, list) else set[str]()
@@ -287,7 +288,7 @@ def delete_item_store(call: Call) -> Outcome:
 
 
 def delete_tbl_item(call: Call) -> Outcome:
-    """Take an item off the change queue: 1 (documented), the profile's ``not_removed`` if it was not on it."""
+    """Take an item off the change queue; return 1 (documented), or ``not_removed``."""
     return _removed(call, was_there=call.state.forget_change(call.merchant, call.sku()))
 
 
@@ -313,7 +314,7 @@ def _row(sku: str | None, *, ok: bool, error: str | None) -> WireRecord:
 
 
 def _rows_outcome(call: Call, rows: list[Wire], complaints: list[str | None], *, whole: bool = False) -> Outcome:
-    """Return the rows' results; with ``whole``, one bad row makes the whole a Failure."""
+    """Return the rows' results; with ``whole``, one bad row makes the call a Failure."""
     results: list[Wire] = [
         _row(_sku_of(row), ok=complaint is None, error=complaint)
         for row, complaint in zip(rows, complaints, strict=True)

@@ -1,19 +1,19 @@
 """Requests read, and replies written, as WCF's DataContractSerializer does.
 
-It forgives too much. The rules of reading (known of WCF):
+The rules of reading (known of WCF):
 
-1. Members are expected in the contract's order. The reader only moves forward: an element that matches no *later*
-   member is skipped without a word, so a member out of order, repeated, misspelled or in another namespace arrives as
+1. Members are expected in the contract's order. The reader only moves forward: it skips an element that matches no
+   *later* member without an error, so a member out of order, repeated, misspelled or in another namespace arrives as
    null or 0.
 2. A value that cannot be read as its type faults the whole call (DeserializationFailed): bad numbers, dates and
    enumeration texts, an empty element for a value type, ``i:nil`` on a value type that is not nillable.
 3. Strings are kept as they are, spaces included.
 
-Every skipped thing goes to the lint log: that is what the emulator is for.
+Everything skipped goes to the lint log: showing it is the purpose of the emulator.
 
-Replies have the prefixes s, a, b and i, the contract's member order, explicit ``i:nil``, and one line; the shape is
-recorded of a tempuri.org WCF service. Writers are compiled once per type: a reply of 100 items has some 7,000 elements,
-and tests must not wait for the emulator.
+Replies have the prefixes s, a, b and i, the contract's member order, explicit ``i:nil``, and one line; the form is
+recorded of a tempuri.org WCF service. Writers are compiled once per type, because a reply of 100 items has some 7,000
+elements, and tests must not wait for the emulator.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _HEAD = f'<s:Envelope xmlns:s="{SOAP_ENVELOPE}"><s:Body>'
 _TAIL = "</s:Body></s:Envelope>"
-# Control characters come out as references, which XML 1.0 forbids: WCF does that, and clients choke on it.
+# Control characters are written as references, as WCF does; XML 1.0 forbids them, and clients fail on them.
 _ESCAPES = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", ord("\r"): "&#xD;"} | {
     code: f"&#x{code:X};" for code in range(32) if chr(code) not in "\t\n\r"
 }
@@ -101,8 +101,7 @@ class ReplyWriter:
         if not outcome.ok and outcome.data is None:
             if isinstance(result.type, ListOf):
                 raise SoapFaultError("client-text", outcome.message or "")
-            # CustomFieldMapping "will return true or error message" (documented); the other bare results have no room
-            # for it.
+            # CustomFieldMapping "will return true or error message" (documented); the others cannot hold a text.
             return outcome.message if isinstance(result.type, Scalar) and result.type.default is None else None
         return outcome.data
 
@@ -210,7 +209,7 @@ def _content_namespace(declared: Record | ListOf) -> str:
 
 
 def _prefixed(space: str, spaces: tuple[str, ...]) -> tuple[tuple[str, ...], str, str]:
-    """Return the namespaces in scope with ``space`` among them, its prefix, and the declaration if it is new."""
+    """Return the namespaces in scope, the prefix of ``space``, and its declaration."""
     if space in spaces:
         return spaces, chr(ord("a") + spaces.index(space)), ""
     prefix = chr(ord("a") + len(spaces))
@@ -218,14 +217,14 @@ def _prefixed(space: str, spaces: tuple[str, ...]) -> tuple[tuple[str, ...], str
 
 
 def count_elements(reply: bytes) -> int:
-    """Return how many elements a reply has: about what WCF counts as items of the object graph."""
+    """Return the number of elements, about what WCF counts as items of the graph."""
     return reply.count(b"</") + reply.count(b"/>")
 
 
-MAX_SKU = 50  # documented, and one of the lengths the page can be trusted on
+MAX_SKU = 50  # documented
 
 # Documented: "Maximum ... characters", by type and member, for members that hold text. The page's lengths of Price,
-# Cost, PriceB, MSRP and salesprice belong to other members (those of another API's table) and are left out.
+# Cost, PriceB, MSRP and salesprice are left out: they belong to other members, those of another API's table.
 LENGTHS: dict[str, dict[str, int]] = {
     "InventoryItem": {
         "Sku": MAX_SKU,
@@ -247,24 +246,24 @@ LENGTHS: dict[str, dict[str, int]] = {
     "AttributeInfo": {"Name": 255, "Value": 255},
 }
 _NO_LENGTHS: dict[str, int] = {}
-# Where an element is: the path of its parent, its name, and its number in a list (0: in none). Joined only for a note.
+# The path of the parent, the element's name, and its number in a list (0: not in a list). Joined only for a note.
 _Path: TypeAlias = "tuple[_Path | None, str, int]"
 
 
 class _UnreadableError(Exception):
-    """A value .NET cannot read; the message is the inner exception's."""
+    """.NET cannot read a value; the message is the inner exception's."""
 
 
 @dataclass
 class RequestReader:
-    """Reads the parameters of one request, with a longest text and a largest number of objects and members, or None."""
+    """Reads the parameters of one request."""
 
     operation: Operation
     max_string: int | None = None
-    max_items: int | None = None
+    max_items: int | None = None  # objects and members
     notes: list[LintNote] = field(default_factory=list[LintNote])
     _count: int = 0
-    _parameter: Member | None = None  # the one being read: a fault names it
+    _parameter: Member | None = None  # the parameter that is being read, for the fault
 
     def parameters(self, wrapper: Element) -> WireRecord:
         """Return the parameters that were given; those left out, or ignored, are missing.

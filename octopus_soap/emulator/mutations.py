@@ -1,7 +1,7 @@
-"""Reply mutations: well-formed replies that are wrong, as contract drift, lost rows and odd data make them.
+"""Reply mutations: well-formed replies with wrong content.
 
-One function per mutation, in a table; each changes the reply's tree. A kind that is recorded of ChannelAdvisor's
-service or known of WCF is marked as such; the rest is what any service does one day.
+Contract drift, lost rows and odd data make such replies. Each mutation is a function in a table and changes the reply's
+tree. A kind that is recorded of ChannelAdvisor's service is marked as such; the others can happen with any service.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _PREFIXES = {b"s": b"soapenv", b"a": b"q1", b"b": b"q2", b"i": b"xsi"}
 
 @dataclass(frozen=True)
 class MutateReply(InjectedFault):
-    """Tamper with the reply's content. The operation is carried out unless ``execute=False``.
+    """Change the reply's content. Executed unless ``execute=False``.
 
     Args:
         kind: What is wrong with the reply:
@@ -69,9 +69,9 @@ class MutateReply(InjectedFault):
             lists. ``bad-scalar``: ``field`` in row ``row`` is ``value``; without ``field``, the bare result or
             ResultData is. ``missing-status``: the envelope has no Status. ``renamed-result``: the result element is
             called ``value``.
-        row: Which row, from 0; None: the first, or all where that makes sense.
+        row: Which row, from 0; None: the first, or all for kinds that change several.
         field: Which member.
-        value: The wrong text; each kind has its default.
+        value: The wrong text; each kind has its own default.
     """
 
     kind: MutationKind
@@ -81,7 +81,7 @@ class MutateReply(InjectedFault):
     value: str | None = None
 
     def apply(self, exchange: Exchange | None, reply: Reply, _plan: Delivery, /) -> Reply:
-        """Tamper with the reply; faults and empty replies are left alone."""
+        """Change the reply, unless it is a fault or empty."""
         operation = exchange.operation if exchange is not None else None
         if operation is None or operation.result is None or not reply.body.endswith(b"Envelope>"):
             return reply
@@ -96,14 +96,14 @@ class MutateReply(InjectedFault):
 
 @dataclass(frozen=True)
 class _Anatomy:
-    """A reply taken apart: the result, its data, the list's rows, and the records that have members."""
+    """The parts of a reply."""
 
     root: Element
     result: Element
     data: Element
     enveloped: bool
     rows: list[Element]
-    records: list[Element]
+    records: list[Element]  # rows, or the only record, that have members
 
     def row(self, number: int | None) -> Element | None:
         rows = self.rows or self.records

@@ -1,7 +1,7 @@
 """The five operations on orders, and the custom field mapping.
 
-That confirmed orders are no longer listed, and that split orders are confirmed store by store, is documented. What an
-order looks like when it is read back is reconstructed. Every guess is a switch of the profile.
+It is documented that confirmed orders are no longer listed, and that split orders are confirmed store by store. The
+form of an order that is read back is reconstructed. Every guess is a switch of the profile.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def submit_order(call: Call) -> Outcome:
-    """Make an order and return its new id; the caller's own OrderID may be used once, unless the profile allows it."""
+    """Make an order and return its id; the profile decides about a repeated OrderID."""
     order = call.record("orderSubmit")
     lines = order.get("orderItems") if order is not None else None
     if order is None or not isinstance(lines, list) or not lines:
@@ -67,7 +67,7 @@ def get_order_list(call: Call) -> Outcome:
 
 
 def get_order_list_store(call: Call) -> Outcome:
-    """Return the same for one store, or for several with commas between."""
+    """Return the unconfirmed orders of one store, or of several with commas between."""
     given = call.text("StoreIDs") or ""
     listed = given.split(",") if call.profile.store_ids == "several" else [given]
     stores = [store.strip() for store in listed if store.strip()]
@@ -87,7 +87,7 @@ def _listed(call: Call, stores: list[str] | None) -> Outcome:
 
 def _query(call: Call, criteria: WireRecord, stores: list[str] | None) -> OrderQuery:
     begin, end = (_date(call, criteria, f"OrderCreationFilter{which}TimeGMT") for which in ("Begin", "End"))
-    if begin == end == MIN_DATE:  # both left out where they cannot be null: no date filter
+    if begin == end == MIN_DATE:  # both left out, and not nillable: no date filter
         begin = end = None
     listed = criteria.get("OrderIDList")
     ids = [int(number) for number in listed if isinstance(number, str)] if isinstance(listed, list) else []
@@ -102,7 +102,7 @@ def _query(call: Call, criteria: WireRecord, stores: list[str] | None) -> OrderQ
 
 
 def _date(call: Call, criteria: WireRecord, name: str) -> str | None:
-    """Return a date filter; one left out is DateTime.MinValue where the contract does not let it be null (WCF)."""
+    """Return a date filter; DateTime.MinValue if left out and not nillable (WCF)."""
     value = criteria.get(name)
     if isinstance(value, str):
         return value
@@ -143,17 +143,17 @@ def _response_item(call: Call, row: OrderRow, stores: list[str] | None, matches:
 
 
 def set_download_order_confirm(call: Call) -> Outcome:
-    """Take downloaded orders off the list; split orders need the operation below (documented)."""
+    """Take downloaded orders off the list; split ones need the next operation."""
     return _confirm(call, split=False)
 
 
 def set_download_split_order_confirm(call: Call) -> Outcome:
-    """Take split orders off the list of the store named."""
+    """Take split orders off the list of the store named (documented)."""
     return _confirm(call, split=True)
 
 
 def _confirm(call: Call, *, split: bool) -> Outcome:
-    """Confirm each row that names an open order; the others are ignored, or fault, by the profile."""
+    """Confirm each row that names an open order; the profile decides about the others."""
     rows = call.parameters.get("orderDownloadSubmitRequests")
     for number, row in enumerate(rows if isinstance(rows, list) else [], 1):
         if isinstance(row, dict):
@@ -187,7 +187,7 @@ def _confirm_one(call: Call, row: WireRecord, *, split: bool) -> str | None:
 
 
 def custom_field_mapping(call: Call) -> Outcome:
-    """Keep the mappings and return "true", or an error text (documented)."""
+    """Store the mappings and return "true", or an error text (documented)."""
     rows = call.rows("FieldMapping")
     for row in rows:
         text = row.get("Text") if isinstance(row, dict) else None

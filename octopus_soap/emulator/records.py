@@ -1,4 +1,4 @@
-"""Records of the emulator's callers: the calls, and everything in them that WCF would have ignored."""
+"""Records of calls, and notes on everything in them that WCF would have ignored."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ LintWhat: TypeAlias = Literal[
 
 @dataclass(frozen=True, slots=True)
 class LintNote:
-    """Something in a request that a WCF service passes over in silence.
+    """Something in a request that a WCF service silently ignores.
 
     Args:
         operation: The operation called.
-        path: Where in the request, as ``UploadItem/inventoryItem/Price``.
+        path: The place in the request, such as ``UploadItem/inventoryItem/Price``.
         what: The kind of mistake.
         detail: One sentence.
     """
@@ -48,25 +48,25 @@ class LintNote:
 
 @dataclass(slots=True, kw_only=True)
 class CallRecord:
-    """One SOAP request as the emulator saw it, and what became of it.
+    """One SOAP request as the emulator received it, and its answer.
 
     Args:
-        sequence: Counts all SOAP requests from 1, in the order their reading ended.
-        nth: Counts the requests of this operation from 1.
-        operation: The operation's name, "" where the SOAPAction names none.
+        sequence: The number among all SOAP requests, from 1, in the order they were completely read.
+        nth: The number among the requests of this operation, from 1.
+        operation: The operation's name, "" if the SOAPAction names none.
         merchant: The merchant's name if the credentials were right, else None.
-        items: Number of items in the list parameter; 1 for operations on one thing.
-        keys: The SKUs or order ids the request is about, in its order; see also :attr:`key_set`.
+        items: Number of items in the list parameter; 1 for operations without a list.
+        keys: The SKUs or order ids of the request, in its order; see also :attr:`key_set`.
         connection: Number of the TCP connection it came on, from 1.
         headers: Request headers by lower-case name, secrets masked.
-        request: The request's body. Carries the access id as ``accountID``, so it is kept out of the repr.
+        request: The request's body. It has the access id as ``accountID``, so it is kept out of the repr.
         reply: The body bytes sent, as far as the emulator sent them.
         status: The HTTP status sent; None if no reply was sent (yet).
         executed: Whether the operation was carried out, whatever the reply was.
         fault: The injected faults, as text; None if none.
         error: An error of the emulator itself; always None unless the emulator has a bug.
-        notes: What a WCF service would have passed over in silence in this request.
-        at: When its reading ended.
+        notes: What a WCF service would have silently ignored in this request.
+        at: When it was completely read.
         seconds: Until the reply was written, or the connection was cut; None while it is under way.
         reply_headers: Headers of the reply that describe its body, by lower-case name.
     """
@@ -105,14 +105,14 @@ def masked_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 class Journal:
-    """The calls and notes of one emulator; filled by the server's thread, read by the test's.
+    """The calls and notes of one emulator; safe to read from any thread.
 
     Args:
         keep_bodies: Whether calls keep request and reply bytes.
-        keep_calls: How many calls are kept, and how many lint notes and metadata requests; the oldest go first. None:
-            all, for tests, which look at every call of a short run.
-        keep_bytes: How many bytes of request and reply bodies are kept: the bodies of the oldest calls go first, the
-            calls stay. None: all.
+        keep_calls: How many of the newest calls, lint notes and metadata requests are kept. None: all, for tests, which
+            look at every call of a short run.
+        keep_bytes: How many bytes of request and reply bodies are kept. The bodies of the oldest calls are dropped
+            first; the calls stay. None: all.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class Journal:
         headers: Mapping[str, str],
         request: bytes,
     ) -> CallRecord:
-        """Number a new call and append it, so that it can be seen while it is still under way."""
+        """Number a new call and append it, so that it is visible while under way."""
         with self._lock:
             nth = self._counts[operation] = self._counts.get(operation, 0) + 1
             self._opened += 1
@@ -180,12 +180,15 @@ class Journal:
             return list(self.calls), list(self.lint), list(self.metadata_requests)
 
     def call(self, sequence: int) -> CallRecord | None:
-        """Return a call by its number; None if it is not kept (any longer)."""
+        """Return a call by its number; None if it is not kept."""
         with self._lock:
             return next((call for call in reversed(self.calls) if call.sequence == sequence), None)
 
     def watch(self, woken: Callable[[], object]) -> object:
-        """Call *woken* at the next change, once; it runs on the thread that makes the change, so it must not block.
+        """Call *woken* once, at the next change.
+
+        Args:
+            woken: Runs on the thread that makes the change, so it must not block.
 
         Returns:
             The key for :meth:`unwatch`.
@@ -196,7 +199,7 @@ class Journal:
             return key
 
     def unwatch(self, key: object) -> None:
-        """Take a watcher off that was not called yet."""
+        """Remove a watcher that was not called yet."""
         with self._lock:
             self._watchers.pop(key, None)
 
@@ -213,7 +216,7 @@ class Journal:
             self._wake_watchers()
 
     def _count_bytes(self, added: int) -> None:
-        """Count bytes that were kept, and drop the bodies of the oldest calls while there are too many."""
+        """Count stored bytes, and drop the bodies of the oldest calls above the limit."""
         self._body_bytes += added
         while self._with_bodies and self._body_bytes > (self._keep_bytes or 0):
             oldest = self._with_bodies.popleft()
@@ -227,7 +230,7 @@ class Journal:
             self._changed.notify_all()
 
     def wait(self, count: int, *, executed: bool, seconds: float) -> bool:
-        """Wait until there are *count* calls, or as many that were carried out; False once the time is over."""
+        """Wait for *count* calls, or for as many carried out; return False if time is up."""
         with self._changed:
             return self._changed.wait_for(
                 lambda: sum(call.executed or not executed for call in self.calls) >= count, seconds
@@ -236,7 +239,10 @@ class Journal:
     def sending(
         self, record: CallRecord, status: int | None, body: bytes, headers: Mapping[str, str] | None = None
     ) -> None:
-        """Note what is about to be sent; before the first byte, so that the caller never sees more than the journal."""
+        """Note a reply, before its first byte is sent.
+
+        The caller never sees a reply that the journal does not have yet.
+        """
         with self._lock:
             record.status = status
             record.reply_headers = headers or {}
@@ -260,7 +266,7 @@ class Journal:
             self.lint.extend(note for note in notes if note.what != "may-be-zero")
 
     def clear(self) -> None:
-        """Forget everything and count from 1 again."""
+        """Delete everything and count from 1 again."""
         with self._lock:
             self.calls.clear()
             self.metadata_requests.clear()

@@ -1,7 +1,7 @@
-"""HTTP requests and replies, SOAP faults with the codes and texts of WCF, and the stock pages of IIS and proxies.
+"""HTTP requests and replies, SOAP faults as of WCF, and pages of IIS and proxies.
 
-Codes, namespaces and the English texts of faults are recorded or known of WCF; the translations mean the same in the
-way a localized .NET would write it, and are there because clients must not match on English.
+Codes, namespaces and the English texts of faults are recorded or known of WCF. The translations are what a localized
+.NET might write; they are here because clients must not match on English.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class SoapFaultError(Exception):
 
 
 def deserialization_fault(parameter: str, reason: str) -> SoapFaultError:
-    """Return the fault for a body WCF cannot read; ``parameter`` as ``http://tempuri.org/:iQP``."""
+    """Return the fault for an unreadable ``parameter`` (``http://tempuri.org/:iQP``)."""
     return SoapFaultError(
         "deserialization",
         "The formatter threw an exception while trying to deserialize the message: There was an error while trying "
@@ -98,7 +98,7 @@ def action_fault(action: str) -> SoapFaultError:
 
 
 def not_understood_fault(space: str, name: str) -> SoapFaultError:
-    """Return the fault for a header with ``mustUnderstand="1"`` that the service does not know."""
+    """Return the fault for an unknown header with ``mustUnderstand="1"``."""
     return SoapFaultError(
         "must-understand",
         f"The header '{name}' from the namespace '{space}' was not understood by the recipient of this message, "
@@ -172,7 +172,7 @@ class Reply:
     Args:
         content_type: The Content-Type; "" for none.
         reason: The reason phrase, if it differs from the standard one.
-        dropped: The connection is closed instead of answering.
+        dropped: Whether the connection is closed without an answer.
     """
 
     status: int
@@ -193,15 +193,15 @@ def fault_reply(fault: SoapFaultError) -> Reply:
 
 
 def empty_reply(status: int, reason: str | None = None) -> Reply:
-    """Return a reply with nothing in it."""
+    """Return a reply without a body."""
     return Reply(status, b"", "", (), reason)
 
 
 def html_reply(status: int, text: str = "", *, xhtml: bool = False) -> Reply:
-    """Return an error page like those of IIS and of proxies; as XHTML it is well-formed XML, which fools clients."""
+    """Return an error page like those of IIS and of proxies."""
     title = f"{status} - {HTTPStatus(status).phrase}"
     words = escape(text or "The page cannot be displayed.")
-    if xhtml:
+    if xhtml:  # well-formed XML, which a client may take for a SOAP reply
         page = (
             '<?xml version="1.0" encoding="utf-8"?><html xmlns="http://www.w3.org/1999/xhtml"><head>'
             f"<title>{title}</title></head><body><h1>{title}</h1><p>{words}</p></body></html>"

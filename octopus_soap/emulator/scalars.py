@@ -1,11 +1,11 @@
 """The text forms of values, as .NET's XmlConvert reads and writes them.
 
-The emulator keeps every value as the text that goes over the wire, made canonical once on the way in: reading checks
-it, and writing is then only escaping. This module is the one place that knows the forms.
+The emulator keeps every value as the text that goes over the wire. Reading checks it and makes it canonical, so writing
+only has to escape it.
 
-Grades: which texts XmlConvert accepts and the wording of its complaints are known of WCF; four decimals on every
-decimal (SQL money) is recorded for ChannelAdvisor's service and only likely here; that the server's
-clock runs in UTC is assumed from names that end in GMT.
+Grades: the texts that XmlConvert accepts and the wording of its errors are known of WCF. Four decimals on every decimal
+(SQL money) are recorded of ChannelAdvisor's service and only likely here. A server clock in UTC is assumed, from names
+that end in GMT.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MIN_DATE = "0001-01-01T00:00:00"  # DateTime.MinValue: what an unset DateTime is written as
-SQL_NO_DATE = "1900-01-01T00:00:00"  # what SQL Server makes of an empty date; recorded for ChannelAdvisor
+MIN_DATE = "0001-01-01T00:00:00"  # DateTime.MinValue, the value of an unset DateTime
+SQL_NO_DATE = "1900-01-01T00:00:00"  # SQL Server's value of an empty date; recorded of ChannelAdvisor's service
 _NO_DATES = frozenset({MIN_DATE, SQL_NO_DATE})
 
 _MONEY_DIGITS = 4
@@ -36,31 +36,30 @@ _SCIENTIFIC_BELOW = -5  # the exponent under which .NET writes a Single in scien
 
 
 class LexicalError(ValueError):
-    """A text that .NET cannot read as the wanted type; the message is .NET's."""
+    """.NET cannot read a text as the wanted type; the message is .NET's."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScalarKind:
-    """One simple type: how its text is checked and made canonical, and what an omitted one becomes in .NET."""
+    """One simple type."""
 
     dotnet: str
-    canonical: Callable[[str], str]
-    default: str | None  # None: a reference type, which may be null
+    canonical: Callable[[str], str]  # raises LexicalError
+    default: str | None  # the value of an omitted member in .NET; None: a reference type, which may be null
     python: Callable[[str], object]
 
 
-_SHORT = 40
-"""Length of a text whose form is remembered: longer ones are rare, and would fill the memory."""
+_SHORT = 40  # the longest text that is cached; longer texts are rare, and would fill the memory
 
 
 def _remembered(canonical: Callable[[str], str]) -> Callable[[str], str]:
-    """Return *canonical* with a memory of short texts: prices, stock and store ids come again and again."""
+    """Return *canonical* with a cache of short texts, since prices and stock repeat."""
     known = lru_cache(maxsize=4096)(canonical)
     return lambda text: known(text) if len(text) <= _SHORT else canonical(text)
 
 
 def canonical_decimal(text: str) -> str:
-    """Return a decimal with at least four places, ``44.9`` as ``44.9000``; more places are kept."""
+    """Return a decimal with at least four places, ``44.9`` as ``44.9000``."""
     match = _DECIMAL.fullmatch(text.strip(_XML_SPACE))
     if match is None or not (match[2] or match[3]):
         raise LexicalError(f"The value '{text}' cannot be parsed as the type 'decimal'.")
@@ -91,7 +90,7 @@ def _canonical_boolean(text: str) -> str:
 
 
 def _float_text(trimmed: str) -> str:
-    """Return the text .NET's round-trip format gives a Single: seven digits if they suffice, else nine."""
+    """Return a Single in .NET's round-trip format: seven digits if enough, else nine."""
     try:
         packed = struct.pack("<f", float(trimmed))
     except OverflowError:
@@ -117,7 +116,7 @@ def _canonical_float(text: str) -> str:
 
 
 def canonical_date(text: str) -> str:
-    """Return a dateTime as UTC without a suffix, its fraction trimmed; the server's clock is taken to be UTC."""
+    """Return a dateTime in UTC without a suffix, its fraction trimmed."""
     match = _DATE.fullmatch(text.strip(_XML_SPACE))
     if match is None:
         raise LexicalError(f"The value '{text}' cannot be parsed as the type 'DateTime'.")
@@ -136,7 +135,7 @@ def canonical_date(text: str) -> str:
 
 
 def written_date(text: str, *, kind: str, offset: timedelta) -> str:
-    """Write a stored (UTC) dateTime as a .NET DateTime of the given kind: ``unspecified``, ``utc`` or ``local``."""
+    """Return a stored (UTC) dateTime as text of the ``Profile.date_kind`` given."""
     if kind == "unspecified" or text in _NO_DATES:
         return text
     if kind == "utc":
@@ -148,7 +147,7 @@ def written_date(text: str, *, kind: str, offset: timedelta) -> str:
 
 
 def text_of(value: object) -> str:
-    """Return the wire text of a Python value; datetimes are turned to UTC, naive ones are UTC already."""
+    """Return the wire text of a Python value; naive datetimes are taken as UTC."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime):
@@ -184,5 +183,5 @@ KINDS: dict[str, ScalarKind] = {
 
 
 def kind_of(name: str) -> ScalarKind:
-    """Return how values of the XSD built-in ``name`` are read; types no Octopus model uses are taken as strings."""
-    return KINDS.get(name, _STRING)
+    """Return the kind of the XSD built-in ``name``."""
+    return KINDS.get(name, _STRING)  # no Octopus model uses another one

@@ -1,9 +1,9 @@
-"""The HTTP side: a socket on loopback, an event loop in a thread of its own, and uvicorn's protocol on each connection.
+"""The HTTP side: a socket on loopback, and an event loop in its own thread.
 
 uvicorn's own ``Server`` is not used: it polls ten times a second and waits for open connections when it stops, while an
-emulator has to stop at once, hanging requests included. Its protocol is subclassed so that faults can get at the
-transport: whatever HTTP allows goes through uvicorn, and what it does not allow (half a reply, a reset, a dripping
-header) is written to the transport directly, after which the connection is always closed.
+emulator has to stop at once, hanging requests included. uvicorn's protocol is subclassed to give faults access to the
+transport. What HTTP allows goes through uvicorn. What it does not allow (half a reply, a reset, a dripping header) is
+written to the transport directly, and the connection is then always closed.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _FOREIGN_HOST = (
 )
 _READY_WITHIN = 10.0  # seconds; it takes milliseconds
 _STOP_WITHIN = 5.0
-_LAST_TURNS = 5  # turns the event loop needs to finish accepting, or aborting, a connection, and some
+_LAST_TURNS = 5  # more turns than the event loop needs to finish accepting, or aborting, a connection
 _KEEP_ALIVE = 120  # seconds, IIS's default
 _LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)  # close by RST
 
@@ -74,12 +74,12 @@ class Connection(H11Protocol):
         self.stale = False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wake a reply that is being sent slowly."""
+        """Wake a reply that is paused."""
         super().connection_lost(exc)
         self.lost.set()
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes, unless the connection is to be found closed by its next use."""
+        """Take bytes; a stale connection is closed instead."""
         if self.stale:
             self.endpoint.service.journal.stale_closes += 1
             self.transport.close()
@@ -87,7 +87,7 @@ class Connection(H11Protocol):
         super().data_received(data)
 
     def seize(self) -> asyncio.Transport:
-        """Take the socket from uvicorn for the rest of its life."""
+        """Take the socket from uvicorn until it is closed."""
         self.cycle.disconnected = True  # uvicorn then neither answers nor logs that there was no answer
         return self.transport
 
@@ -116,7 +116,7 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         connection: Connection = scope["state"]["connection"]
-        parts: list[bytes] = []  # joined once: adding bytes to bytes would copy all that is there, every 64 KiB
+        parts: list[bytes] = []  # joined once: adding bytes to bytes would copy the whole body every 64 KiB
         more = True
         while more:
             message = await receive()
@@ -143,7 +143,7 @@ class Endpoint:
                 journal.ended(record)
 
     def _is_own_host(self, host: str) -> bool:
-        """Return whether the Host header names this machine; a request of HTTP/1.0 may have none."""
+        """True if the Host header names this machine, or is missing (HTTP/1.0)."""
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
         name = name.strip("[]").lower()
         if not name or name == "localhost" or name in self.allowed_hosts:
@@ -153,26 +153,26 @@ class Endpoint:
         return False
 
     def _own_address(self, request: Request) -> str:
-        """Return the address the caller used, which differs from ours behind a forwarded port (WCF can do that too)."""
-        host = request.headers.get("host")
+        """Return the address that the caller used."""
+        host = request.headers.get("host")  # not ours behind a forwarded port; WCF can do that too
         return f"http://{host}{PATH}" if host else self.address
 
     def _call(self, request: Request) -> tuple[CallRecord, Reply, Delivery]:
-        """Carry out a SOAP call, with what the script makes of it."""
+        """Carry out a SOAP call, and apply the faults of the script."""
         exchange = self.service.receive(request)
         faults = self.script.match(exchange.record)
         plan = Delivery()
         if all(fault.executes for fault in faults):
             reply = exchange.execute()
         else:
-            reply = fault_reply(SoapFaultError("internal"))  # shown only if no fault brings a reply of its own
+            reply = fault_reply(SoapFaultError("internal"))  # sent only if no fault has a reply of its own
         for fault in faults:
             reply = fault.apply(exchange, reply, plan)
         exchange.record.fault = ", ".join(map(repr, faults)) or None
         return exchange.record, reply, plan
 
     def _metadata(self, request: Request) -> tuple[Reply, Delivery]:
-        """Answer a GET, with what the script makes of it."""
+        """Answer a GET, and apply the faults of the script."""
         service, plan = self.service, Delivery()
         if request.method not in {"GET", "HEAD"}:
             return empty_reply(405), plan
@@ -194,7 +194,7 @@ class Endpoint:
 
     @staticmethod
     def _metadata_record(request: Request) -> CallRecord:
-        """Return a record for the script to look at; it is not kept."""
+        """Return a record for the script's conditions; it is not kept."""
         return CallRecord(
             sequence=0,
             nth=0,
@@ -209,9 +209,9 @@ class Endpoint:
 
 
 class LatePages:
-    """The pages at every other address: an ASGI application that is made at the first request for one of them.
+    """The pages at every other address, made at the first request for one of them.
 
-    It is made in a thread, because its imports would hold up the calls.
+    The application is made in a thread, because its imports would delay the calls.
     """
 
     def __init__(self, make: Callable[[], ASGIApp]) -> None:
@@ -237,10 +237,10 @@ async def _not_found(request: StarletteRequest, error: Exception) -> Response:
 
 
 async def _stop_accepting(listener: socket.socket) -> None:
-    """Take no more connections, and see those through that were just taken: asyncio loses them if closed under it."""
+    """Stop accepting, and finish accepting connections that have just arrived."""
     with contextlib.suppress(NotImplementedError):  # Windows' loop has no readers to remove
         asyncio.get_running_loop().remove_reader(listener)
-    for _ in range(_LAST_TURNS):
+    for _ in range(_LAST_TURNS):  # asyncio loses a connection if the listener is closed while it is being accepted
         await asyncio.sleep(0)
 
 
@@ -277,14 +277,14 @@ class HttpServer:
         self.port = 0
 
     def use(self, service: Service) -> None:
-        """Answer by another service from the next request on; requests under way end as they began."""
+        """Use another service from the next request on."""
         self._service = service
         if self._endpoint is not None:
             self._endpoint.service = service
 
     @property
     def running(self) -> bool:
-        """Whether it takes requests."""
+        """True if it takes requests."""
         return self._thread is not None
 
     def start(self, port: int) -> None:
@@ -293,8 +293,7 @@ class HttpServer:
         Raises:
             OSError: The port is taken.
         """
-        # The protocol is named because asyncio sets TCP_NODELAY only then; without it every reply waits 40 ms for an
-        # ACK.
+        # asyncio sets TCP_NODELAY only if the protocol is named; without it every reply waits 40 ms for an ACK.
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             if sys.platform != "win32":  # there the option would let two servers share a port
@@ -325,7 +324,7 @@ class HttpServer:
     def _run(self, listener: socket.socket) -> None:
         try:
             asyncio.run(self._serve(listener))
-        except BaseException as error:  # noqa: BLE001 - handed to start(), which raises it
+        except BaseException as error:  # noqa: BLE001 - start() raises it
             self._error = error
         finally:
             listener.close()
@@ -364,8 +363,8 @@ class HttpServer:
 ResetWhen: TypeAlias = Literal["before", "mid", "after"]
 DripPart: TypeAlias = Literal["headers", "body"]
 
-_SETTLE = 0.02  # seconds between the last bytes and a reset: a client may otherwise never see the bytes
-_TICK = 0.02  # seconds between two writes of a drip fast enough to need no single bytes
+_SETTLE = 0.02  # seconds between the last bytes and a reset: the client may otherwise never see the bytes
+_TICK = 0.02  # seconds between two writes of a drip; slower drips write single bytes
 _CHUNK = 1000  # bytes per chunk of a chunked reply: small, so that even short replies have several
 
 
@@ -375,14 +374,14 @@ class Delivery:
 
     Args:
         delay: Seconds to wait first.
-        hang: Never answer.
+        hang: Whether never to answer.
         reset: Reset the connection ``before`` or ``after`` executing (no byte is sent), or in ``mid`` reply.
         reset_at: Fraction of the body sent before a reset in mid reply.
         drip: Bytes per second; None for all at once.
         drip_part: Where dripping starts.
-        announced: The Content-Length announced where it is not the body's: the connection is then closed early.
-        chunked: Send without a Content-Length, in chunks.
-        after: What becomes of the connection: kept, closed at once, or closed when the next request comes in on it.
+        announced: A Content-Length that is not the body's; the connection is then closed early.
+        chunked: Whether to send chunks, without a Content-Length.
+        after: Whether the connection is kept, closed at once, or closed when the next request arrives on it.
     """
 
     delay: float = 0.0
@@ -427,8 +426,8 @@ class ResponseWriter:
             await self._plain(reply, plan)
 
     async def _hang(self, plan: Delivery) -> None:
-        """Wait until the caller goes away or the emulator stops; a delay that was cut short ended that way already."""
-        if plan.hang:
+        """Wait until the caller closes the connection or the emulator stops."""
+        if plan.hang:  # otherwise a delay ended because of that
             await self._pause(None)
         self.connection.seize()
         self.connection.close()
@@ -479,7 +478,7 @@ class ResponseWriter:
         self.connection.close()
 
     async def _pause(self, seconds: float | None) -> bool:
-        """Wait; return False at once if the emulator stops or the caller goes away."""
+        """Wait; return False at once if the emulator stops or the caller closes."""
         watched = [asyncio.ensure_future(event.wait()) for event in (self.closing, self.connection.lost)]
         try:
             done, _ = await asyncio.wait(watched, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -495,7 +494,8 @@ class ResponseWriter:
 
 
 def _headers(reply: Reply, length: int | None) -> list[tuple[str, str]]:
-    """Return the header lines; server and cache control as recorded of ChannelAdvisor's gateway."""
+    """Return the header lines."""
+    # Cache-Control and Server are recorded of ChannelAdvisor's gateway.
     headers = [("Cache-Control", "private, max-age=0"), ("Server", "Microsoft-IIS/10.0"), ("X-Powered-By", "ASP.NET")]
     headers.append(("Date", formatdate(usegmt=True)))
     if reply.content_type:
@@ -516,5 +516,5 @@ def _head(reply: Reply, plan: Delivery) -> bytes:
 
 
 def _chunk(body: bytes) -> bytes:
-    """Return one chunk without the closing empty one: a chunked reply that is cut short."""
+    """Return one chunk without the closing empty chunk, as in a reply cut short."""
     return b"%x\r\n%b\r\n" % (len(body), body)

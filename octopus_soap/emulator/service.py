@@ -1,9 +1,9 @@
 """The service without its HTTP: request in, reply out.
 
-A request is handled in two steps, so that a scripted fault can come between them: :meth:`Service.receive` finds out
-what is asked and records it; :meth:`Exchange.execute` carries it out. The order of the checks is WCF's: message size,
-content type, envelope, action, then the message inspector that holds the authorisation, then the SOAP headers that must
-be understood, then the body's deserialization, then the operation.
+A request is handled in two steps, so that a scripted fault can come between them: :meth:`Service.receive` reads and
+records it, :meth:`Exchange.execute` carries it out. The order of the checks is WCF's: message size, content type,
+envelope, action, authorisation (in a message inspector), the SOAP headers that must be understood, the body's
+deserialization, the operation.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ _AUTH_TEXT = "Authentication failed."
 
 
 class Service:
-    """All merchants' service under one contract and one profile."""
+    """The service of all merchants under one contract and one profile."""
 
     def __init__(
         self, contract: Contract, profile: Profile, merchants: Sequence[Merchant], state: State, journal: Journal
@@ -105,7 +105,7 @@ class Service:
         return merchant if same_token and same_access else None
 
     def receive(self, request: Request) -> Exchange:
-        """Find out what a POST asks for, and record it."""
+        """Read a POST, and record it."""
         action = request.headers.get("soapaction", "").strip().strip('"')
         operation = self._actions.get(action)
         merchant = self.authorised(request)
@@ -128,7 +128,7 @@ class Service:
         return Exchange(self, request, record, action, operation, merchant, envelope, problem)
 
     def deny(self, operation: Operation | None) -> Reply:
-        """Return the profile's answer to wrong credentials (which of the six is unknown)."""
+        """Return the profile's answer to wrong credentials."""
         style = self.profile.auth_failure
         if style == "401-html":
             return html_reply(401, "You do not have permission to view this directory or page.")
@@ -177,7 +177,7 @@ class Exchange:
             return self._execute()
         except SoapFaultError as fault:
             return fault_reply(fault)
-        except Exception as error:  # whatever it is, the caller sees what WCF shows of an unhandled exception
+        except Exception as error:  # the caller sees what WCF answers after any unhandled exception
             self.record.error = f"{type(error).__name__}: {error}"
             logger.exception("the emulator failed in %s (call %d)", self.record.operation, self.record.sequence)
             return fault_reply(SoapFaultError("internal"))
@@ -228,7 +228,7 @@ class Exchange:
         )
 
     def _check_headers(self) -> None:
-        """Refuse SOAP headers that must be understood: WCF's basicHttpBinding understands its own two alone."""
+        """Refuse SOAP headers that must be understood and are not WCF's own two."""
         header = self.envelope.find(_HEADER) if self.envelope is not None else None
         for block in header if header is not None else ():
             must = block.get(_MUST_UNDERSTAND, "").strip() in {"1", "true"}
@@ -237,7 +237,7 @@ class Exchange:
                 raise not_understood_fault(namespace(block), local(block))
 
     def _validate(self, wrapper: Element) -> None:
-        """Put the XSD validator's complaints into the lint log; WCF has no such validator and reports nothing."""
+        """Put the XSD validator's errors into the lint log; WCF does not validate."""
         validator = self.service.validator
         if not validator.validate(wrapper):
             for entry in itertools.islice(cast("Iterable[Any]", validator.error_log), _SCHEMA_NOTES):
@@ -262,7 +262,7 @@ class Exchange:
         return self.service.answer(call.operation, outcome)
 
     def _is_own(self, account: str) -> bool:
-        """Return whether the account is the one of the headers; the page's sample passes the access id for it."""
+        """True if the account is the access id of the headers, as in the page's sample."""
         if self.merchant is None or not self.service.profile.account_must_equal_accessid:
             return True
         return hmac.compare_digest(account.encode(), self.merchant.accessid.encode())
@@ -275,7 +275,7 @@ def _charset(request: Request) -> tuple[str, str]:
 
 
 def asked_keys(envelope: Element | None, operation: Operation | None) -> tuple[tuple[str, ...], int]:
-    """Return the SKUs or order ids a request names, and how many items its list has; read leniently, by local name."""
+    """Return a request's SKUs or order ids, and the length of its list."""
     if envelope is None or operation is None:
         return (), 0
     body = envelope.find(_BODY)
@@ -284,7 +284,7 @@ def asked_keys(envelope: Element | None, operation: Operation | None) -> tuple[t
         return (), 0
     keys: list[str] = []
     count = 1
-    for parameter in wrapper:
+    for parameter in wrapper:  # by local name: a member that is ignored because of its namespace counts too
         member = operation.request.member(local(parameter))
         if member is None:
             continue

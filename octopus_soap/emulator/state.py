@@ -1,7 +1,8 @@
-"""The service's state in SQLite: items, the change queue, orders and field mappings, per merchant.
+"""The service's state in SQLite, per merchant.
 
-Records are kept as JSON of their wire texts (see scalars.py), because the contract in force, which may be any WSDL,
-decides which members they have. Members that the service searches by have columns of their own.
+It has items, the change queue, orders and field mappings. Records are stored as JSON of their wire texts (see
+scalars.py), because their members depend on the contract in force, which may be any WSDL. Members that the service
+searches by have columns of their own.
 """
 
 from __future__ import annotations
@@ -40,30 +41,30 @@ CREATE TABLE IF NOT EXISTS mappings (
 """
 _TABLES = ("items", "changes", "orders", "order_stores", "mappings")
 _FIRST_IDS = {"items": 5000, "orders": 100000}  # ids that cannot be mistaken for positions or quantities
-_AT_ONCE = 500  # under SQLite's historic limit of 999 variables
+_AT_ONCE = 500  # SKUs in one query, under SQLite's historic limit of 999 variables
 
 
 @dataclass(slots=True, kw_only=True)
 class OrderRow:
-    """One order; ``stores`` maps store ids ("" for none) to whether the order was confirmed there."""
+    """One order."""
 
     id: int
     placed: str
     payment: str
     shipping: str
     body: WireRecord
-    stores: dict[str, bool]
+    stores: dict[str, bool]  # store ids ("" for none), and whether the order was confirmed there
     third_party: str | None = None
 
     @property
     def split(self) -> bool:
-        """Whether the order was split over several stores."""
+        """True if the order was split over several stores."""
         return len(self.stores) > 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderQuery:
-    """Which open orders are wanted; None means no filter. Dates are inclusive."""
+    """A filter of open orders; None means no filter. Dates are inclusive."""
 
     begin: str | None = None
     end: str | None = None
@@ -74,16 +75,16 @@ class OrderQuery:
 
 
 class State:
-    """All merchants' state in one SQLite database; use it inside :meth:`transaction` only."""
+    """The state of all merchants; use it inside :meth:`transaction` only."""
 
     def __init__(self, location: str) -> None:
         self._lock = threading.RLock()
         self._depth = 0
-        self.listed: set[int] = set()  # ids of orders that a caller was given; only for show, so it is not stored
+        self.listed: set[int] = set()  # ids of orders that a caller received; only for display, so not stored
         _make_private(location)
         # One connection, guarded by the lock: the server's thread and the test's both use it.
         self._db = sqlite3.connect(location, check_same_thread=False, isolation_level=None)
-        weakref.finalize(self, self._db.close)  # a service that could not start is never closed by anybody
+        weakref.finalize(self, self._db.close)  # nothing else closes the state of a service that could not start
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = OFF")  # an emulator's data need not survive a power cut
         self._db.executescript(_SCHEMA)
@@ -131,11 +132,11 @@ class State:
     # Items
 
     def items(self, merchant: str, skus: Sequence[str]) -> dict[str, WireRecord]:
-        """Return those of the named items that exist."""
+        """Return the named items that exist."""
         return {sku: json.loads(body) for sku, body in self._picked("sku, body", merchant, skus)}
 
     def existing(self, merchant: str, skus: Sequence[str]) -> dict[str, int]:
-        """Return the ids of those of the named items that exist."""
+        """Return the ids of the named items that exist."""
         return {sku: number for sku, number in self._picked("sku, id", merchant, skus)}  # noqa: C416 - a row is no pair to mypy
 
     def _picked(self, columns: str, merchant: str, skus: Sequence[str]) -> Iterator[tuple[str, Any]]:
@@ -151,7 +152,7 @@ class State:
         return {sku: json.loads(body) for sku, body in rows}
 
     def find_items(self, merchant: str, text: str, most: int, skip: int) -> tuple[int, dict[str, WireRecord]]:
-        """Return how many items have the text in their SKU or description, and one page of them."""
+        """Return the number of items with the text, and one page of them."""
         where, values = "merchant = ?", cast("list[object]", [merchant])
         if text:
             like = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
@@ -163,7 +164,7 @@ class State:
         return count, {sku: json.loads(body) for sku, body in rows}
 
     def counts(self, merchant: str) -> dict[str, int]:
-        """Return how many items, changes, orders and open orders there are."""
+        """Return the numbers of items, changes, orders and open orders."""
         counts = {
             table: self._db.execute(f"SELECT count(*) FROM {table} WHERE merchant = ?", (merchant,)).fetchone()[0]  # noqa: S608 - the table names are constants
             for table in ("items", "changes", "orders")
@@ -229,7 +230,7 @@ class State:
         return number
 
     def has_order(self, merchant: str, given_id: str) -> bool:
-        """Return whether an order with the caller's own id was submitted before."""
+        """True if an order with the caller's own id was submitted before."""
         found = self._db.execute(
             "SELECT 1 FROM orders WHERE merchant = ? AND given_id = ? LIMIT 1", (merchant, given_id)
         )
@@ -257,7 +258,7 @@ class State:
         return [row for row in rows if any(row.stores.get(store) is False for store in query.stores)]
 
     def all_orders(self, merchant: str, newest: int | None = None) -> list[OrderRow]:
-        """Return every order, confirmed ones too; or only those that were placed last."""
+        """Return every order, also confirmed ones, or only the ``newest``."""
         if newest is None:
             return self._orders("merchant = ?", [merchant])
         last = "o.id IN (SELECT id FROM orders WHERE merchant = ? ORDER BY placed DESC, id DESC LIMIT ?)"
@@ -280,7 +281,7 @@ class State:
         return list(found.values())
 
     def order_stores(self, merchant: str, number: int) -> dict[str, bool]:
-        """Return an order's stores and whether each is confirmed; empty if there is no such order."""
+        """Return an order's stores and whether each is confirmed; empty if no order."""
         rows = self._db.execute(
             "SELECT s.store, s.confirmed FROM orders o JOIN order_stores s ON s.order_id = o.id WHERE o.merchant = ? "
             "AND o.id = ?",
@@ -313,13 +314,13 @@ class State:
 
 
 def _make_private(location: str) -> None:
-    """Create the state's file for its owner alone: it holds addresses and orders, if only made-up ones.
+    """Create the state's file for its owner alone: it has addresses and orders.
 
-    SQLite gives its journal files the mode of the database. A file that exists keeps the mode it has.
+    SQLite gives its journal files the mode of the database. A file that exists keeps its mode.
     """
     if location != ":memory:":
         with suppress(FileExistsError):
             os.close(os.open(location, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
-_dumped = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # dumps() would make one for each record
+_dumped = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # dumps() makes an encoder for each record

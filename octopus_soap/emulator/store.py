@@ -1,7 +1,7 @@
-"""Direct access to the service's state for tests: seed it before, look at it after.
+"""Direct access to the service's state for tests: seed it before, read it after.
 
-Values are Python's here: ``Decimal``, ``int``, ``bool``, aware ``datetime``; members have their wire names. What is put
-in is checked against the contract in force, so a misspelled member or an impossible value is an error at once.
+Values are Python's here: ``Decimal``, ``int``, ``bool``, aware ``datetime``. Members have their wire names. Input is
+checked against the contract in force, so a misspelled member or an impossible value is an error at once.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ _SEED_CITIES = ("Springfield", "Portland", "Austin", "Madison", "Denver")
 
 @dataclass(frozen=True, slots=True)
 class StoredOrder:
-    """An order as the service keeps it.
+    """An order as the service stores it.
 
     Args:
         id: The service's id, ``idorder`` of SubmitOrder and ``OrderID`` of GetOrderList.
         given_id: The caller's own ``OrderID`` in SubmitOrder.
-        members: What was submitted, by wire name.
-        placed: The time the date filters go by.
+        members: The values submitted, by wire name.
+        placed: The time that the date filters use.
         payment_status: Such as ``Cleared``.
         shipping_status: Such as ``Shipped``.
         stores: Store ids ("" for an order of no store) and whether the order was confirmed there.
         third_party: The ``ThirdPartyOrderNumber`` of the last confirmation.
-        listed: Whether a caller was given it since the emulator started.
+        listed: Whether a caller received it since the emulator started.
     """
 
     id: int
@@ -60,7 +60,7 @@ class StoredOrder:
 
     @property
     def confirmed(self) -> bool:
-        """Whether every store has confirmed it."""
+        """True if every store has confirmed it."""
         return all(self.stores.values())
 
 
@@ -131,10 +131,10 @@ class Store:
     def find_items(
         self, text: str = "", *, merchant: str | None = None, most: int = 50, skip: int = 0
     ) -> tuple[int, dict[str, dict[str, Any]]]:
-        """Return how many items have *text* in their SKU or description, and some of them by SKU.
+        """Return the number of items with *text*, and some of them by SKU.
 
         Args:
-            text: What to look for, in any case; empty: every item.
+            text: A part of the SKU or description, in any case; empty: every item.
             merchant: Whose items.
             most: How many to return.
             skip: How many to leave out first.
@@ -145,7 +145,7 @@ class Store:
         return count, {sku: from_wire(body, record) for sku, body in found.items()}
 
     def counts(self, *, merchant: str | None = None) -> dict[str, int]:
-        """Return how many items, changes and orders there are, and how many orders are not confirmed everywhere."""
+        """Return the numbers of items, changes, orders, and orders not fully confirmed."""
         with self._state.transaction():
             return self._state.counts(self._merchant(merchant))
 
@@ -155,7 +155,7 @@ class Store:
             return self._state.delete_item(self._merchant(merchant), sku)
 
     def change_queue(self, *, merchant: str | None = None) -> list[str]:
-        """Return the SKUs GetItemTblList would give, oldest change first."""
+        """Return the SKUs that GetItemTblList would return, oldest change first."""
         with self._state.transaction():
             return self._state.changes(self._merchant(merchant))
 
@@ -180,9 +180,9 @@ class Store:
         Args:
             merchant: Whose order.
             stores: The stores it belongs to; more than one makes it a split order.
-            payment_status: What PaymentStatusFilter goes by; None: the profile's for a new order.
-            shipping_status: What ShippingStatusFilter goes by; None: the profile's for a new order.
-            **members: Members of OrderSubmit by wire name; ``OrderDate`` is what the date filters go by, default now.
+            payment_status: The status for PaymentStatusFilter; None: the profile's for a new order.
+            shipping_status: The status for ShippingStatusFilter; None: the profile's for a new order.
+            **members: Members of OrderSubmit by wire name; the date filters use ``OrderDate``, by default now.
 
         Raises:
             ValueError: A member does not exist in the contract, or has an impossible value.
@@ -201,11 +201,11 @@ class Store:
             )
 
     def orders(self, *, merchant: str | None = None, newest: int | None = None) -> dict[int, StoredOrder]:
-        """Return every order by id, confirmed ones too, oldest first.
+        """Return every order by id, also confirmed ones, oldest first.
 
         Args:
             merchant: Whose orders.
-            newest: Only so many, those that were placed last.
+            newest: How many of the orders placed last; None: all.
         """
         record = self._contract.record("OrderSubmit")
         with self._state.transaction():
@@ -235,11 +235,11 @@ class Store:
     # All of it
 
     def seed(self, *, items: int = 100, orders: int = 10, merchant: str | None = None, seed: int = 0) -> None:
-        """Fill the shop with made-up items (``DEMO-0001``, ...) and orders; the same seed gives the same shop.
+        """Fill the shop with made-up items (``DEMO-0001``, ...) and orders.
 
-        Items have margins of 5 to 65 percent, a few are sold below cost, one in twelve is out of stock. Orders are of
-        the 30 days before now (the profile's clock), more of them lately, from customers who come back, in all statuses
-        and in stores.
+        The same seed gives the same shop. Items have margins of 5 to 65 percent, a few are sold below cost, one in
+        twelve is out of stock. Orders are of the 30 days before now (the profile's clock), with more of them lately,
+        repeated customers, and all statuses and stores.
         """
         rng = random.Random(seed)  # noqa: S311 - a repeatable shop, not secrets
         skus = [f"DEMO-{number:04d}" for number in range(1, items + 1)]
@@ -319,7 +319,7 @@ def _seed_order(
 
 
 def _seed_status(hours: float, rng: random.Random) -> dict[str, str]:
-    """Return the statuses of an order that is so many hours old: the older ones are paid and shipped."""
+    """Return the statuses of an order of that age in hours."""
     payment = rng.choices(("Cleared", "Deposited", "Submitted", "Failed", "NotSubmitted"), (70, 10, 10, 5, 5))[0]
     if payment in {"Failed", "NotSubmitted"}:
         return {"payment_status": payment, "shipping_status": "Unshipped"}
@@ -329,7 +329,7 @@ def _seed_status(hours: float, rng: random.Random) -> dict[str, str]:
 
 
 def to_wire(members: Mapping[str, Any], record: Record) -> WireRecord:
-    """Return the wire texts of a record given in Python values, checked against the contract.
+    """Return a record of Python values as wire texts, checked against the contract.
 
     Raises:
         ValueError: A member does not exist, or has an impossible value.
@@ -360,7 +360,7 @@ def _wire_value(value: Any, declared: WireType) -> Wire:
 
 
 def from_wire(body: WireRecord, record: Record) -> dict[str, Any]:
-    """Return a record of wire texts in Python values; members the contract does not know stay texts."""
+    """Return a record of wire texts in Python values; unknown members stay texts."""
     types = {member.name: member.type for member in record.members}
     return {name: _python_value(value, types.get(name)) for name, value in body.items() if value is not None}
 

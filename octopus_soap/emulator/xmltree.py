@@ -1,4 +1,4 @@
-"""How the emulator parses XML: never leniently, never with entities, never over the network."""
+"""The emulator's XML parsing: strict, without entities, without the network."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ XSI_TYPE = f"{{{XSI}}}type"
 
 
 class MalformedXmlError(ValueError):
-    """The bytes are not well-formed XML, or carry a document type declaration."""
+    """The bytes are not well-formed XML, or have a document type declaration."""
 
 
-# The charsets that WCF's text encoder reads, and the name libxml2 has for each. Without a byte order mark "utf-16" is
+# The charsets that WCF's text encoder reads, and libxml2's name of each. "utf-16" without a byte order mark is
 # little-endian (.NET's "Unicode").
 CHARSETS = {"": "utf-8", "utf-8": "utf-8", "utf-16": "utf-16le", "utf-16le": "utf-16le", "utf-16be": "utf-16be"}
 _MARKS = {b"\xff\xfe": "utf-16le", b"\xfe\xff": "utf-16be"}
@@ -30,7 +30,7 @@ _DECLARED = re.compile(r"""<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z0-9._-]+)["'
 def parse_request(data: bytes, charset: str = "") -> Element:
     """Parse a request as WCF's reader does.
 
-    *charset* is that of the Content-Type, in small letters: one of :data:`CHARSETS`.
+    *charset* is that of the Content-Type, in lower case: one of :data:`CHARSETS`.
 
     Raises:
         MalformedXmlError: Not well-formed, with a DOCTYPE or a processing instruction, or declared in another encoding
@@ -42,7 +42,7 @@ def parse_request(data: bytes, charset: str = "") -> Element:
         raise MalformedXmlError(
             f"The encoding in the declaration '{declared[1]}' does not match the encoding of the document '{encoding}'."
         )
-    is_plain = encoding == "utf-8" or data[:2] in _MARKS  # which libxml2 finds out by itself
+    is_plain = encoding == "utf-8" or data[:2] in _MARKS  # libxml2 recognises these itself
     root = parse(data, encoding=None if is_plain else encoding, keep_pis=True)
     if root.getroottree().xpath("boolean(//processing-instruction())"):
         raise MalformedXmlError("Processing instructions (other than the XML declaration) and DTDs are not supported.")
@@ -50,9 +50,9 @@ def parse_request(data: bytes, charset: str = "") -> Element:
 
 
 def parse(data: bytes, *, encoding: str | None = None, keep_pis: bool = False) -> Element:
-    """Parse ``data`` strictly and return its root element, comments removed, processing instructions unless kept.
+    """Parse ``data`` strictly, without comments, and return the root element.
 
-    *encoding* counts, whatever the document declares; None: the one it declares.
+    *encoding* overrides the document's declaration; None: as declared.
 
     Raises:
         MalformedXmlError: Not well-formed, or with a DOCTYPE.
@@ -70,7 +70,7 @@ def parse(data: bytes, *, encoding: str | None = None, keep_pis: bool = False) -
         root = cast("Element", etree.fromstring(data, parser))
     except (etree.XMLSyntaxError, ValueError) as error:
         raise MalformedXmlError(str(error)) from None
-    information = cast("Any", root.getroottree().docinfo)  # the stubs forget that there may be no DTD
+    information = cast("Any", root.getroottree().docinfo)  # the stubs do not allow for a missing DTD
     if information.internalDTD is not None:
         raise MalformedXmlError("document type declarations are not accepted")
     return root
@@ -87,6 +87,6 @@ def namespace(element: Element) -> str:
 
 
 def resolve(element: Element, qname: str) -> tuple[str, str]:
-    """Resolve a ``prefix:name`` found in an attribute or text of ``element`` into (namespace, name)."""
+    """Resolve a ``prefix:name`` in the scope of ``element`` into (namespace, name)."""
     prefix, _, name = qname.strip().rpartition(":")
     return element.nsmap.get(prefix or None) or "", name
