@@ -1,9 +1,9 @@
-"""Tables: results and models as pandas, polars or pyarrow tables, and items made from a table.
+"""Tables of results and models, for several libraries, and items from a table.
 
     frame = client.get_item_list(skus).to_frame()
     items = items_from_frame(frame)
 
-A `BatchResult` has `to_frame`, `to_records` and `to_arrow` of its own; the functions here take lists of models too.
+A `BatchResult` has its own `to_frame`, `to_records` and `to_arrow`; the functions here take lists of models too.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def __dir__() -> list[str]:
 
 
 def to_records(source: BatchResult[Any] | Iterable[Any], **options: Unpack[TableOptions]) -> list[dict[str, Any]]:
-    """Return the rows of a table as dictionaries, with None for what has no value. Needs no extra.
+    """Return the rows of a table as dictionaries, without an extra library.
 
     Args:
         source: the result of a list call, or models of one type.
@@ -90,7 +90,9 @@ def to_csv(
     excel: bool = False,
     **options: Unpack[TableOptions],
 ) -> None:
-    """Write a CSV file in UTF-8; times are in UTC. Only its owner may read a new file: it may hold orders.
+    """Write a CSV file in UTF-8; times are in UTC.
+
+    Only its owner may read a new file, because it may hold orders.
 
     Args:
         source: the result of a list call, or models of one type.
@@ -138,6 +140,6 @@ def _table(
     columns: Columns = "used",
     secrets: bool = False,
 ) -> Table:
-    """Return the table of *source*; the one place where the options of all four forms are spelled out."""
+    """Return the table of *source*, with the options of `TableOptions`."""
     check_choice(decimals, Decimals, "decimals")
     return with_amounts(table_of(source, which=which, stores=stores, columns=columns, secrets=secrets), decimals)

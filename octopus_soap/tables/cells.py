@@ -1,10 +1,8 @@
-"""Writing values as text: cells of CSV, cells that Excel leaves as they are, and JSON. What is read back is the same.
+"""Single values: written as CSV, CSV for Excel or JSON; read from a DataFrame.
 
-Texts stay as they are, amounts are exact, times are in UTC. Excel reads meaning into plain CSV: `00123` becomes 123,
-`1-2` a date, `=1+1` a formula. CSV for Excel opens with a byte order mark and writes each text that Excel would change
-as `="00123"`, which it shows as it was; `csv_rows` reads such a file back.
-
-One cell of a DataFrame as a value a model takes, or what is wrong with it.
+A value that was written reads back as the same value. Texts stay as they are, amounts are exact, times are in UTC.
+Excel changes plain CSV: `00123` becomes 123, `1-2` a date, `=1+1` a formula. CSV for Excel opens with a byte order mark
+and writes each text that Excel would change as `="00123"`, which Excel shows unchanged; `csv_rows` reads it back.
 """
 
 from __future__ import annotations
@@ -27,8 +25,8 @@ if TYPE_CHECKING:
     from octopus_soap.tables.table import Column
 
 
-_EXCEL_DIGITS = 15  # Excel keeps this many of a number
-_EXCEL_COUNT = re.compile("0|-?[1-9][0-9]{0,8}")  # a stock, say: Excel may count with it, and writes it the same
+_EXCEL_DIGITS = 15  # Excel keeps this many digits of a number
+_EXCEL_COUNT = re.compile("0|-?[1-9][0-9]{0,8}")  # a stock, say, which Excel does not change
 _EXCEL_TEXT = re.compile(r'="((?:[^"]|"")*)"', re.DOTALL)
 _EXCEL_WORDS = frozenset({"true", "false"})
 _OBEYED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -36,7 +34,7 @@ BYTE_ORDER_MARK = "\ufeff"
 
 
 def plain(value: Any) -> str:
-    """Return as text a value that JSON has no type for: exact decimals, times in UTC."""
+    """Return a value without a JSON type as text: exact decimals, times in UTC."""
     if isinstance(value, Decimal):
         text = str(value)
         return format(value, "f") if "E" in text else text
@@ -46,14 +44,14 @@ def plain(value: Any) -> str:
 
 
 def as_json(rows: object, *, indent: int | None = 2) -> str:
-    """*rows* as JSON."""
+    """Return *rows* as JSON that is safe to print on a terminal."""
     text = json.dumps(rows, indent=indent, ensure_ascii=False, default=plain)
-    # The same JSON, without characters that a terminal would obey: json escapes those below a space only.
+    # json escapes only the control characters below a space; a terminal obeys others too.
     return text if text.isascii() else _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _given(part: Any) -> Any:
-    """Return a record of a list without the members it has no value for, which would bury the others in a cell."""
+    """Return a record of a list without its empty members."""
     return {name: value for name, value in part.items() if value is not None} if isinstance(part, dict) else part
 
 
@@ -69,9 +67,9 @@ def as_cell(value: Any) -> str:
 
 
 def as_excel_cell(value: Any, *, key: bool = False) -> str:
-    """Return a value as a CSV cell that Excel shows unchanged: a text it would change becomes a formula.
+    """Return a value as a CSV cell that Excel shows unchanged.
 
-    A *key* identifies its row, and is a text whatever it looks like.
+    A text that Excel would change becomes a formula. A *key* identifies its row, and is always a text.
     """
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
@@ -84,23 +82,24 @@ def as_excel_cell(value: Any, *, key: bool = False) -> str:
 
 
 def _excel_would_change(text: str) -> bool:
-    """True unless *text* opens with a letter and holds no digit: MAR1 is a date to Excel, `Mug, blue` a text."""
+    """True unless *text* starts with a letter and holds no digit."""
+    # To Excel, MAR1 is a date, and `Mug, blue` a text.
     return bool(text) and (not text[0].isalpha() or any(map(str.isdigit, text)) or text.casefold() in _EXCEL_WORDS)
 
 
 def excel_text(text: str) -> str:
-    """*text* as a formula whose value it is."""
+    """Return the formula whose value is *text*."""
     return '="{}"'.format(text.replace('"', '""'))
 
 
 def from_excel(cell: str) -> str:
-    """Return the text that a cell such as `="00123"` shows in Excel; any other cell unchanged."""
+    """Return what Excel shows for a cell such as `="00123"`; others unchanged."""
     match = _EXCEL_TEXT.fullmatch(cell)
     return match[1].replace('""', '"') if match else cell
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, excel: bool = False) -> str:
-    """Return CSV with a first row of names; the first column identifies a row. *excel*: as the module describes."""
+    """Return CSV with a row of names; the first column identifies a row."""
     out = io.StringIO()
     written = csv.writer(out, lineterminator="\r\n" if excel else "\n")
     written.writerow(columns)
@@ -124,21 +123,20 @@ def _excel_cells(values: Sequence[Any], *, key: bool) -> Iterable[str]:
 
 
 MISSING = object()
-"""The cell holds nothing: None, NaN, NaT or NA."""
+"""The value of an empty cell, which holds None, NaN, NaT or NA."""
 
-_WRITTEN_FLAGS = {"True": "true", "False": "false"}  # as to_csv writes them
-_WRITTEN_MOMENT = re.compile(r"^(\d{4}-\d\d-\d\d) (\d\d:)")  # as to_csv writes it
-_NOTHING = frozenset({"NAType", "NaTType"})  # pandas' own, recognised by name: polars users need no pandas
-
+_WRITTEN_FLAGS = {"True": "true", "False": "false"}  # as to_csv of pandas writes them
+_WRITTEN_MOMENT = re.compile(r"^(\d{4}-\d\d-\d\d) (\d\d:)")  # as to_csv of pandas writes it
+_NOTHING = frozenset({"NAType", "NaTType"})  # of pandas; recognised by name, because polars users need no pandas
 
 _EXACT_TYPES = {Kind.TEXT: str, Kind.INTEGER: int, Kind.FLAG: bool, Kind.AMOUNT: Decimal, Kind.MOMENT: datetime}
-"""The type of a value that a member of each kind takes as it is."""
+"""The type that a member of each kind takes unchanged."""
 
 
 def column_values(
     cells: list[Any], column: Column, money_digits: int | None = None
 ) -> tuple[list[Any], dict[int, str]]:
-    """Return the values of a column's cells, MISSING if a cell is empty; and what is wrong with some, by position."""
+    """Return the values of a column's cells, and its problems by position."""
     exact = _EXACT_TYPES.get(column.kind)
     kinds = set(map(type, cells)) - {exact}
     if all(kind is NoneType or kind.__name__ in _NOTHING for kind in kinds):
@@ -178,7 +176,7 @@ def cell(value: Any, column: Column, money_digits: int | None = None) -> Any:
 
 
 def missing(value: Any) -> bool:
-    """Return whether a cell of a DataFrame holds nothing."""
+    """True if a cell of a DataFrame is empty."""
     if value is None or type(value).__name__ in _NOTHING:
         return True
     return isinstance(value, (float, Decimal)) and value != value  # noqa: PLR0124 - NaN is not equal to itself
@@ -199,7 +197,7 @@ def _text(value: Any) -> str:
 
 
 def _integer(value: Any) -> Any:
-    # pandas holds integers as floats where one of the column is missing.
+    # pandas holds integers as floats if the column has an empty cell.
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
@@ -213,7 +211,7 @@ def _moment(value: Any) -> Any:
     if not isinstance(value, datetime):
         return value
     if getattr(value, "nanosecond", 0):
-        raise ValueError("has nanoseconds, and the service's time ends at microseconds; round it (dt.floor('us'))")
+        raise ValueError("has nanoseconds, but the service has microseconds; round it (dt.floor('us'))")
     to_datetime = getattr(value, "to_pydatetime", None)
     return value if to_datetime is None else to_datetime()
 

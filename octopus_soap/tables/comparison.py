@@ -1,11 +1,11 @@
-"""Compare two tables of the same things: what appeared, what went, and what changed, by column.
+"""Compare two tables of the same things, and list the differences.
 
 Rows are matched by a key, not by position. Two values are the same if they mean the same: 19.9 and 19.90, the number 7
-and the text `7` of a CSV file, nothing and an empty text. Two texts are the same only if they are equal, so that `007`
-is not `7`.
+and the text `7` of a CSV file, an empty cell and an empty text. Two texts are the same only if they are equal, so that
+`007` is not `7`.
 
-A column that one side does not have is not compared, but listed. A side of models has every column: what no model has
-a value for is nothing there, and not unknown.
+A column that one side does not have is listed and not compared. A side of models has every column of its model; if no
+model has a value for a column, its cells are empty.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Change:
     Attributes:
         key: the values of the key's columns.
         column: the column.
-        before: its value in the first table; None for nothing.
+        before: its value in the first table; None if it is empty.
         after: its value in the second.
     """
 
@@ -58,7 +58,7 @@ class Change:
 
     @property
     def difference(self) -> Decimal | None:
-        """The later number less the earlier one; None unless both are numbers."""
+        """The later number minus the earlier one; None unless both are numbers."""
         before, after = _number(self.before), _number(self.after)
         return None if before is None or after is None else after - before
 
@@ -68,7 +68,7 @@ class Comparison(display.Shown):
     """The differences between two tables; true if there are any.
 
     Attributes:
-        key: the columns that tell rows apart.
+        key: the columns that identify a row.
         columns: the columns that were compared.
         appeared: rows that only the second table has, as dictionaries.
         gone: rows that only the first table has.
@@ -92,7 +92,7 @@ class Comparison(display.Shown):
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many rows appeared, went, changed and stayed as they were."""
+        """How many rows appeared, are gone, changed and stayed the same."""
         changed = len({change.key for change in self.changed})
         return {"appeared": len(self.appeared), "gone": len(self.gone), "changed": changed, "unchanged": self.unchanged}
 
@@ -102,7 +102,7 @@ class Comparison(display.Shown):
         return dict(Counter(change.column for change in self.changed).most_common())
 
     def to_records(self) -> list[dict[str, Any]]:
-        """Return one dictionary per row that appeared or went and per cell that changed.
+        """Return a dictionary for each row that appeared or is gone, and each change.
 
         The members are the key's columns, then `change` (`appeared`, `gone` or `changed`), `column`, `before`, `after`
         and `difference`; the last four are None for a whole row, `difference` also unless both values are numbers.
@@ -117,7 +117,9 @@ class Comparison(display.Shown):
         return records
 
     def to_frame(self, backend: Backend = "pandas") -> Any:
-        """Return the rows of `to_records` as a DataFrame; `before` and `after` are text, `difference` a Decimal.
+        """Return the rows of `to_records` as a DataFrame.
+
+        `before` and `after` are text, `difference` is a Decimal.
 
         Args:
             backend: `pandas` or `polars`, an extra each.
@@ -137,10 +139,10 @@ class Comparison(display.Shown):
         return frame(table, backend)
 
     def to_html(self, path: str | PathLike[str] | None = None) -> str:
-        """Return the comparison as a page of its own, for light and dark screens; it fetches nothing.
+        """Return the comparison as a whole HTML page, which fetches nothing.
 
         Args:
-            path: a file to write the page to as well; an existing one is overwritten.
+            path: a file to write the page to; an existing one is overwritten.
 
         Raises:
             OSError: the file cannot be written.
@@ -187,7 +189,7 @@ def compare(
     *,
     columns: Sequence[str] | None = None,
 ) -> Comparison:
-    """Compare two tables: what appeared, what went, and what changed, by column.
+    """Compare two tables, and return the rows and cells that differ.
 
     Each side is the result of a list call, models of one type, a DataFrame, or rows as dictionaries. The store stock of
     models is compared by store, in columns such as `store_stock[S1]`.
@@ -195,7 +197,7 @@ def compare(
     Args:
         before: the earlier table.
         after: the later one.
-        key: the column that tells rows apart, or several, such as `("sku", "store_id")`.
+        key: the column that identifies a row, or several, such as `("sku", "store_id")`.
         columns: the columns to compare; those that both sides have by default.
 
     Raises:
@@ -228,10 +230,12 @@ def compare(
 
 
 def planned_changes(current: BatchResult[Any] | Iterable[Any], planned: Sequence[WireModel]) -> Comparison:
-    """Compare items as they are with what a write would send of them; members that are not sent are not compared.
+    """Compare items with what a write would send of them.
+
+    Members that are not sent are not compared.
 
     Raises:
-        InvalidInputError: a side is no items.
+        InvalidInputError: a side has no items.
     """
     if not planned or "sku" not in type(planned[0]).model_fields:
         raise _refused("the call writes no items; there is nothing to compare", "planned")
@@ -260,7 +264,7 @@ def planned_changes(current: BatchResult[Any] | Iterable[Any], planned: Sequence
 
 _NOT_SENT = frozenset({"sku", "error_message"})
 _AS_READ = {name: f"field_locks.{name}" for name in ("lock_stock", "lock_cost", "lock_price")}
-"""Where an item as it is read has what an update calls otherwise."""
+"""The column of an item as it is read, for a member that has another name in an update."""
 
 
 def _sent_as_null(model: WireModel) -> list[str]:
@@ -287,11 +291,11 @@ class _Side:
             if parts in self.rows:
                 shown = ", ".join(f"{part} {value!r}" for part, value in zip(key, parts, strict=True))
                 more = ", such as key=('sku', 'store_id')" if "store_id" in self.columns else ""
-                raise _refused(f"has two rows with the {shown}; name a key that tells them apart{more}", name)
+                raise _refused(f"has two rows with the {shown}; choose a key that is unique{more}", name)
             self.rows[parts] = row
 
     def has(self, column: str) -> bool:
-        """Return whether the column is known here; of models each of theirs is, with or without a value."""
+        """True if this side has the column; models have all of their model's."""
         if column in self.columns or self._shape is None:
             return column in self.columns
         spread = () if self._shape.spread is None else self._shape.spread.columns
@@ -299,14 +303,16 @@ class _Side:
 
 
 def _read(source: Any, name: str) -> tuple[list[dict[str, Any]], list[str], TableSchema | None]:
-    """Return the rows of a side, its columns, and what its models have besides."""
+    """Return the rows of a side, its columns, and the schema of its models."""
     if hasattr(source, "columns") and hasattr(source, "shape"):
         names, cells, _ = contents_of(source)
         columns = [str(column) for column in names]
         rows = zip(*([_plain(cell) for cell in cells[column]] for column in names), strict=True)
         return [dict(zip(columns, row, strict=True)) for row in rows], columns, None
     if isinstance(source, (str, bytes, Mapping, WireModel, Path)) or not isinstance(source, Iterable):
-        raise _refused(f"expected a result, models, a DataFrame or rows as dictionaries, not {_kind(source)}", name)
+        raise _refused(
+            f"expected a result, models, a DataFrame or rows as dictionaries, not a {type(source).__name__}", name
+        )
     values = list(source)
     if values and all(isinstance(row, Mapping) for row in values):
         columns = list(dict.fromkeys(str(column) for row in values for column in row))
@@ -317,12 +323,8 @@ def _read(source: Any, name: str) -> tuple[list[dict[str, Any]], list[str], Tabl
     return [dict(zip(table.data, row, strict=True)) for row in rows], list(table.data), shape
 
 
-def _kind(value: Any) -> str:
-    return f"a {type(value).__name__}"
-
-
 def _plain(value: Any) -> Any:
-    """Return a cell as Python has it; None for whatever holds nothing."""
+    """Return a cell as a Python value; None if it is empty."""
     if type(value).__module__ == "numpy":
         value = value.item()
     if isinstance(value, (list, dict)):
@@ -342,15 +344,15 @@ def _same(before: Any, after: Any) -> bool:
     if isinstance(after, str):
         before, after = after, before
     if isinstance(before, str):
-        return _says(before, after)
-    one, other = _number(before), _number(after)
-    if one is not None and other is not None:
-        return one == other
+        return _is_text_of(before, after)
+    first, second = _number(before), _number(after)
+    if first is not None and second is not None:
+        return first == second
     return as_cell(before) == as_cell(after)
 
 
-def _says(text: str, value: Any) -> bool:
-    """Return whether *text* is *value*, as a CSV file has it."""
+def _is_text_of(text: str, value: Any) -> bool:
+    """True if a CSV file may hold *value* as *text*."""
     if isinstance(value, bool):
         return text.casefold() == str(value).casefold()
     if (number := _number(value)) is not None:

@@ -1,7 +1,7 @@
-"""A table as a DataFrame of pandas or polars, a pyarrow Table, a Parquet file or an Excel workbook.
+"""A table as a DataFrame, a pyarrow Table, a Parquet file or an Excel workbook.
 
 Ids are text and stay text. Integers, flags and reals are nullable types, moments are UTC in microseconds. An amount is
-a `Decimal` unless a float or text is chosen. In a workbook, numbers have formats and the header stays in view.
+a `Decimal`, unless floats or texts are chosen. In a workbook, numbers have formats and the header stays in view.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _EXACT = Context(prec=_ARROW_DIGITS)
 
 
 def with_amounts(table: Table, decimals: Decimals) -> Table:
-    """Return the table with its amounts as *decimals* asks."""
+    """Return the table with its amounts as decimals, floats or texts."""
     if decimals == "decimal":
         return table
     made = Table({}, {})
@@ -110,7 +110,7 @@ def arrow_table(table: Table) -> Any:
 
 
 def parquet_file(table: Table, for_what: str) -> bytes:
-    """Return the table as a Parquet file; *for_what* begins the error if pyarrow is not installed."""
+    """Return the table as a Parquet file; *for_what* names the feature in errors."""
     with needed(for_what, "arrow", "pyarrow"):
         from pyarrow import parquet  # noqa: PLC0415 - an extra
     out = io.BytesIO()
@@ -119,9 +119,9 @@ def parquet_file(table: Table, for_what: str) -> bytes:
 
 
 def _fixed(name: str, values: list[Decimal | None], most: int) -> tuple[list[Decimal | None], int, int]:
-    """Return the amounts with as many decimal places as the longest has, that number, and the digits they need.
+    """Return the amounts with equal decimal places, that number, and their digits.
 
-    A column of polars or arrow has one scale, and keeps the value of a Decimal, not its trailing zeros.
+    A column of polars or arrow has one number of places, so a Decimal keeps its value and not its trailing zeros.
     """
     parts = [value.as_tuple() for value in values if value is not None]
     scale = max([0, *(-int(part.exponent) for part in parts)])
@@ -144,7 +144,7 @@ _TEXT = "@"
 _MOST_ROWS, _MOST_COLUMNS = 1_048_576, 16_384
 _MOST_CHARACTERS = 32_767
 _MOST_DIGITS = 15
-"""Excel keeps this many of a number; an amount with more is written as text."""
+"""Excel keeps this many digits of a number; an amount with more is written as text."""
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _WIDEST, _MEASURED = 60, 200
 
@@ -167,7 +167,7 @@ def excel_file(table: Table, path: str | PathLike[str]) -> None:
     if rows >= _MOST_ROWS or len(names) > _MOST_COLUMNS:
         what = f"{rows:,} rows and {len(names):,} columns"
         raise _refused(f"{what} do not fit a sheet of {_MOST_ROWS:,} rows; use to_csv")
-    _check_lengths(table)  # first: openpyxl cannot leave a sheet half written
+    _check_lengths(table)  # first, because openpyxl cannot abandon a sheet that is half written
     book = Workbook(write_only=True)
     sheet = book.create_sheet("octopus-soap")
     sheet.freeze_panes = "B2"
@@ -196,7 +196,7 @@ def _fill(cell: Any, kind: Kind, value: Any) -> None:
         cell.number_format = _FORMATS[kind]
         return
     cell.value = _FORBIDDEN.sub("\ufffd", as_cell(value))
-    cell.data_type, cell.number_format = "s", _TEXT  # `=1+1` is a text here, and no formula
+    cell.data_type, cell.number_format = "s", _TEXT  # otherwise `=1+1` would be a formula
 
 
 def _check_lengths(table: Table) -> None:

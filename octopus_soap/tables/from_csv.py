@@ -1,9 +1,9 @@
-"""Reading a CSV file row by row: text stays text, and each problem of a row is reported with its number.
+"""Read a CSV file row by row, and report each problem with the number of its row.
 
-The first row names the columns: wire names or Python names, in any case (`Sku`, `sku`, `SUBDescription1`,
-`sub_description1`). An empty cell is a field left out, which the service leaves as it is. Columns are separated by
-commas, semicolons or tabs, whichever the first row uses. Lists (stores, kits, attributes) and locks do not fit a cell
-and are refused.
+Text stays text. The first row names the columns: wire names or Python names, in any case (`Sku`, `sku`,
+`SUBDescription1`, `sub_description1`). An empty cell is a field that is not sent, which the service leaves unchanged.
+Columns are separated by commas, semicolons or tabs, whichever the first row uses. Lists (stores, kits, attributes) and
+locks do not fit a cell and are refused.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=WireModel)
 _SEPARATORS = ",;\t"
-_NOT_OURS = frozenset({"error_message"})  # the service's words, not the shop's
+_NOT_OURS = frozenset({"error_message"})  # the service's text, not the shop's
 
 
 class CsvError(InvalidInputError):
-    """The file cannot be used; nothing was sent. Every problem is in `problems`, with its row in the file."""
+    """The file cannot be used; `problems` has every problem with its row."""
 
     def __init__(self, path: Path, problems: list[Problem], *, remedy: str = "") -> None:
         super().__init__(problems, remedy=remedy)
@@ -51,7 +51,7 @@ class CsvError(InvalidInputError):
 
 
 def shown(problem: Problem) -> str:
-    """Return a problem as one line: its row, column and text, and what is wrong."""
+    """Return a problem as one line: its row, column and value, and its message."""
     where = [f"row {problem.index}"] if problem.index is not None else []
     where += [f"column {problem.field}"] if problem.field else []
     where += [f"value {problem.value}"] if problem.value else []
@@ -62,7 +62,7 @@ _GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+")
 _WITH_COMMA = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+),\d+")
 _WHOLE = re.compile(r"([+-]?\d+)\.0+")
 _NAMED = 1_000
-"""Cells that could be read in two ways, named at most."""
+"""At most this many ambiguous cells are reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +74,14 @@ class Numbers:
         thousands: what separates the thousands, such as `.` or a space; empty if nothing does.
 
     Raises:
-        InvalidInputError: the two are no such characters, or the same one.
+        InvalidInputError: a character is not allowed, or the two are equal.
     """
 
     decimal: str = "."
     thousands: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse records that cannot be distinguished."""
+        """Refuse separators that are not allowed, or that are equal."""
         if self.decimal not in {".", ","}:
             raise InvalidInputError([Problem("expected . or ,", field="decimal", value=repr(self.decimal))])
         if self.thousands not in {"", ".", ",", " ", "'", "\u00a0", "\u202f"} or self.thousands == self.decimal:
@@ -89,12 +89,12 @@ class Numbers:
             raise InvalidInputError([Problem(wanted, field="thousands", value=repr(self.thousands))])
 
     def read(self, cell: str, *, whole: bool) -> str:
-        """Return a cell as the wire writes it; one that is written otherwise is returned as it is.
+        """Return a cell as the wire writes numbers; text is returned unchanged.
 
-        If the column holds *whole* numbers, `3.00` is one too.
+        If the column holds *whole* numbers, `3.00` is a whole number too.
 
         Raises:
-            ValueError: the cell is a number of another way of writing.
+            ValueError: the cell has a number with other separators.
         """
         text = cell
         if self.thousands and self.thousands in text:
@@ -112,9 +112,9 @@ class Numbers:
 
 
 class _NumberCells:
-    """Reads the cells of number columns, and notes which rows could be read in two ways.
+    """Reads the cells of number columns, and notes those that are ambiguous.
 
-    *kinds* names the columns that hold numbers, and whether they hold whole ones. *numbers* is None if not given.
+    *kinds* has the columns that hold numbers, and whether these are whole. *numbers* is None if not given.
     """
 
     def __init__(self, kinds: dict[str, bool], columns: dict[str, str], numbers: Numbers | None) -> None:
@@ -125,7 +125,7 @@ class _NumberCells:
         self._unclear: list[tuple[int, str, str]] = []
 
     def read(self, row: int, given: dict[str, str], key: str) -> list[Problem]:
-        """Write the numbers of a row as the wire does; return what is wrong with them."""
+        """Rewrite the numbers of *given* as the wire does; return the problems."""
         for attribute, whole in self._kinds.items():
             cell = given.get(attribute)
             if cell is None or cell.isdigit():
@@ -136,7 +136,7 @@ class _NumberCells:
                 elif not self._points and "." in cell:
                     self._points = True
                 if not whole or "." not in cell:
-                    continue  # it is written as the wire does
+                    continue  # the wire writes it the same
             try:
                 given[attribute] = self._read(cell, whole=whole)
             except ValueError as error:
@@ -152,10 +152,10 @@ class _NumberCells:
             self._points = True
 
     def problems(self) -> list[Problem]:
-        """Return what keeps the file from being read: cells that mean one number or another.
+        """Return the ambiguous cells, which keep the file from being used.
 
-        `1.299` is a thousand or one and a bit. A cell with a decimal comma in the same file shows that it is a
-        thousand, and one such as `19.90` that it is not. A file with neither does not show it.
+        `1.299` may be 1299, or 1.299. If another cell of the file has a decimal comma, it is 1299. If another cell is a
+        number such as `19.90`, it is 1.299. In a file with neither it stays ambiguous.
         """
         if self._numbers is not None or (self._points and not self._commas):
             return []
@@ -172,7 +172,7 @@ class _NumberCells:
 
 @dataclass(frozen=True, slots=True)
 class CsvRow(Generic[M]):
-    """One row that is right.
+    """A row without a problem.
 
     Attributes:
         number: the row as an editor counts, the first row being 1.
@@ -194,20 +194,22 @@ def csv_rows(
     numbers: Numbers | None = None,
     passed: Callable[[str], int] | None = None,
 ) -> Iterator[CsvRow[M] | list[Problem]]:
-    """Read *path* row by row, in the memory of one row; a row that is not right comes as the list of its problems.
+    """Yield the rows of *path*, or for a wrong row the list of its problems.
+
+    Only one row at a time is in memory.
 
     Args:
         path: a file in UTF-8.
-        model: what a row is.
-        also: columns a row may have next to the model's.
+        model: the model of a row.
+        also: columns that a row may have next to the model's.
         needed: those of *also* that the file must have.
-        numbers: how it writes numbers; as the wire does by default.
+        numbers: how the file writes numbers; as the wire does by default.
         passed: called with a digest of the content before it is read, with an empty text if it is a pipe; returns how
-            many rows were read before. They are not yielded, and are read only for what they show of the whole file.
+            many rows were read before. They are not yielded, and are read only to find out how the file writes numbers.
 
     Raises:
-        CsvError: the file as a whole cannot be used: no CSV, a column that is not known, or, at its end, numbers that
-            mean one thing or another, or a file that was changed meanwhile.
+        CsvError: the file as a whole cannot be used: it is no CSV, a column is unknown, or, at its end, numbers are
+            ambiguous, or the file was changed meanwhile.
         OSError: the file cannot be opened.
     """
     with path.open("rb") as file, unchanged(path, file):
@@ -229,10 +231,10 @@ def _digest(file: io.BufferedReader) -> str:
 
 @contextmanager
 def unchanged(path: Path, file: IO[Any]) -> Generator[None]:
-    """Refuse what the block read if *file* was changed meanwhile, as by a program that is still writing it.
+    """Refuse what the block read if a program changed *file* meanwhile.
 
     Raises:
-        CsvError: it was changed. A pipe, which cannot be looked at, passes.
+        CsvError: it was changed. A pipe is never refused, because changes of it cannot be seen.
     """
     before = os.fstat(file.fileno())
     yield
@@ -253,12 +255,11 @@ def rows_of(
     numbers: Numbers | None = None,
     before: int = 0,
 ) -> Iterator[CsvRow[M] | list[Problem]]:
-    """Read an open *file* row by row. See `csv_rows`.
+    """Yield the rows of an open *file*, as `csv_rows` does.
 
     If it opens with a byte order mark, cells such as `="00123"` are read as what Excel shows for them. Without
-    *numbers* a file with a cell such as `1.299` is refused if it has decimal commas too, or no number that shows what
-    the point means. With *others_ignored* the key's column alone is read. *before* rows were read before, and are not
-    yielded.
+    *numbers*, a file with a cell such as `1.299` is refused if it has decimal commas too, or no number that shows what
+    the point means. With *others_ignored* only the key's column is read. The first *before* rows are not yielded.
 
     Raises:
         CsvError: the file as a whole cannot be used.
@@ -295,7 +296,7 @@ def not_utf8(path: Path, error: UnicodeDecodeError) -> CsvError:
 def from_text(
     text: str, path: Path, model: type[M], *, others_ignored: bool = False, numbers: Numbers | None = None
 ) -> Iterator[CsvRow[M] | list[Problem]]:
-    """Read CSV *text* row by row. See `rows_of`."""
+    """Yield the rows of CSV *text*, as `rows_of` does."""
     file = io.StringIO(text, newline="")
     return rows_of(file, path, model, others_ignored=others_ignored, numbers=numbers)
 
@@ -303,14 +304,14 @@ def from_text(
 def _cells(reader: Iterator[list[str]], *, excel: bool) -> Iterator[tuple[int, list[str]]]:
     before = 0
     for cells in reader:
-        # A quoted cell may span lines: a row is where it begins.
+        # A quoted cell may span lines: a row has the number of its first line.
         row, before = before + 1, reader.line_num  # type: ignore[attr-defined] # csv's reader has it
         if any(cell.strip() for cell in cells):
             yield row, [from_excel(cell) for cell in cells] if excel else cells
 
 
 def _only_key(rows: Iterator[tuple[int, list[str]]], model: type[WireModel]) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows cut down to the column of the key, if there is one."""
+    """Yield the rows with the key's column only, if there is such a column."""
     row, head = next(rows, (1, []))
     names = [name.strip().casefold() for name in head]
     at = names.index(model.key_field) if model.key_field in names else None
@@ -320,7 +321,7 @@ def _only_key(rows: Iterator[tuple[int, list[str]]], model: type[WireModel]) -> 
 
 
 def _columns(path: Path, head: list[str], model: type[WireModel], also: Sequence[str]) -> dict[str, str]:
-    """Return the column of each attribute, in the file's order."""
+    """Return the column of each attribute, in the order of the file."""
     known = {name.casefold(): attribute for name, attribute in _cell_fields(model).items()}
     known.update({name.casefold(): name for name in also})
     columns: dict[str, str] = {}
@@ -384,7 +385,7 @@ def _row(
 
 
 def _number_columns(model: type[WireModel], columns: dict[str, str]) -> dict[str, bool]:
-    """Return the columns that hold numbers, and whether they hold whole ones."""
+    """Return the columns that hold numbers, and whether these are whole."""
     found: dict[str, bool] = {}
     for attribute in columns:
         field = model.model_fields.get(attribute)
@@ -395,7 +396,7 @@ def _number_columns(model: type[WireModel], columns: dict[str, str]) -> dict[str
 
 
 def _bare(kind: Any) -> Any:
-    """Return the type of an annotated one."""
+    """Return the type inside an `Annotated` type."""
     return get_args(kind)[0] if get_origin(kind) is Annotated else kind
 
 

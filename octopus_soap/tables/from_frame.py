@@ -1,8 +1,8 @@
-"""Models made from a DataFrame: every cell that cannot be used is reported by row and column before any is made.
+"""Models made from a DataFrame, or a report of every cell that cannot be used.
 
-A column is found by attribute (`store_stock`, `ship.city`, `store_stock[S1]`) or, at the top, by wire name. A cell
-that holds nothing (None, NaN, NaT, NA) leaves the member unset, so that it is not sent; `replace(price=None)` sends an
-`xsi:nil` where that is meant. Text may be empty, and is sent so.
+A column is found by attribute (`store_stock`, `ship.city`, `store_stock[S1]`) or, for the model's own members, by wire
+name. An empty cell (None, NaN, NaT, NA) leaves the member unset, so that it is not sent; use `replace(price=None)` to
+send an `xsi:nil`. An empty text is sent as an empty text.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _SHOWN = 60
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """Where a column goes: a member, a nested record's, or one of the spread list's (of one store, if labelled)."""
+    """The member that a column fills; *label* is the store of a spread column."""
 
     column: Column
     spread: bool = False
@@ -41,7 +41,7 @@ class _Target:
 
 @dataclass(slots=True)
 class _Record:
-    """The values that the rows of one model brought so far, with the row that opened it."""
+    """The values for one model so far, with the number of its first row."""
 
     row: int
     own: dict[str, Any] = field(default_factory=dict)
@@ -49,12 +49,13 @@ class _Record:
     spread: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
 
 
-def items_from_frame(frame: Any, model: type[M] = InventoryItem, *, money_digits: int | None = None) -> list[M]:  # type: ignore[assignment] # the default is the commonest M
-    """Return models from the rows of a pandas or polars DataFrame, for uploads and updates.
+def items_from_frame(frame: Any, model: type[M] = InventoryItem, *, money_digits: int | None = None) -> list[M]:  # type: ignore[assignment] # the default is the most common M
+    """Return models from the rows of a DataFrame, for uploads and updates.
 
     Args:
-        frame: the DataFrame. Rows with one key become one model where there are columns of stores (or order lines).
-        model: what to make of it, such as `ItemQuantityAndPrice` for a stock update.
+        frame: a DataFrame of pandas or polars. If it has columns of stores (or order lines), rows with the same key
+            become one model.
+        model: the model to make, such as `ItemQuantityAndPrice` for a stock update.
         money_digits: decimal places to round floats in columns of money to; without it a float must be exact, since
             19.99 as a float is another number.
 
@@ -62,8 +63,8 @@ def items_from_frame(frame: Any, model: type[M] = InventoryItem, *, money_digits
         The models, in the order of the rows.
 
     Raises:
-        InvalidInputError: `.problems` lists every cell that cannot be used, by row and column, and every column that
-            is not known.
+        InvalidInputError: `.problems` lists every cell that cannot be used, by row and column, and every unknown
+            column.
     """
     return _Reader(frame, model, money_digits).models()
 
@@ -87,7 +88,7 @@ class _Reader:
         """Members that are lists of records, with their models."""
 
     def models(self) -> list[Any]:
-        if self._problems:  # a column that is not known: what its cells mean is not known either
+        if self._problems:  # an unknown column, so the cells cannot be read
             raise InvalidInputError(self._problems, sent=_REFUSED)
         made = [self._made(record) for record in self._records()]
         if self._problems:
@@ -135,7 +136,7 @@ class _Reader:
         yield from gathered.values()
 
     def _rows(self) -> Iterable[tuple[_Record, Iterable[dict[str, Any]]]]:
-        """Return the values of each row, and the records of its stores or lines: filled column by column."""
+        """Return the values of each row, and the records of its stores or lines."""
         records = [_Record(row) for row in range(len(self._labels))]
         spreads: list[dict[str | None, dict[str, Any]]] = [{} for _ in records]
         for name, target in self._targets.items():
@@ -163,7 +164,7 @@ class _Reader:
         return ((record, spread.values()) for record, spread in zip(records, spreads, strict=True))
 
     def _join(self, first: _Record, record: _Record) -> None:
-        """Rows of one key differ in their store or line only."""
+        """Add *record* to *first*; their rows may differ in store or line only."""
         for name, target in self._targets.items():
             path = target.column.path
             if not target.spread and _at_path(first, path) != _at_path(record, path):
@@ -184,11 +185,11 @@ class _Reader:
         spread = self._layout.spread
         if spread is not None and record.spread:
             built = [self._built(spread.model, members, row, spread=True) for row, members in record.spread]
-            own[spread.attribute] = [one for one in built if one is not None]
+            own[spread.attribute] = [made for made in built if made is not None]
         return self._built(self._model, own, record.row)
 
     def _listed(self, row: int, name: str, kind: type[WireModel], value: list[Any]) -> list[Any]:
-        """Return a list that came as JSON: its records are made one by one, so that a problem names the right one."""
+        """Return the records of a list from JSON; a problem names its record."""
         made: list[Any] = []
         for position, each in enumerate(value):
             try:
@@ -252,7 +253,7 @@ def _at_path(record: _Record, path: tuple[str, ...]) -> Any:
 
 
 def contents_of(frame: Any) -> tuple[list[Any], dict[Any, list[Any]], list[Any]]:
-    """Return the column names unchanged, the cells of each, and the rows' labels."""
+    """Return the column names, the cells of each column, and the rows' labels."""
     library = type(frame).__module__.partition(".")[0]
     if library == "pandas" and hasattr(frame, "columns"):
         names = frame.columns.tolist()
@@ -266,10 +267,10 @@ def contents_of(frame: Any) -> tuple[list[Any], dict[Any, list[Any]], list[Any]]
 
 
 def _accepted(shape: TableSchema) -> dict[str, _Target]:
-    """Return every name a column may have, with where it goes."""
+    """Return every name that a column may have, with its target."""
     accepted = {column.name: _Target(column) for column in shape.columns}
     for column in shape.columns:
-        if column.kind is Kind.COUNT:  # what a table holds of it that is no number
+        if column.kind is Kind.COUNT:  # for the counts that are no number
             name = text_column(column.name)
             accepted[name] = _Target(Column(name, Kind.TEXT, column.path))
     if shape.spread is not None:

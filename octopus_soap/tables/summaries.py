@@ -1,6 +1,6 @@
-"""The tables an analyst asks for first: what is out of stock, what it earns, and orders by day, store or customer.
+"""Tables for an analyst: low stock, margin, and orders by day, store or customer.
 
-Each takes the result of a call or a list of models and returns a DataFrame. Amounts are added as decimals.
+Each function takes the result of a call or a list of models and returns a DataFrame. Amounts are added as decimals.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ def low_stock(
     by_store: bool = True,
     backend: Backend = "pandas",
 ) -> Any:
-    """Return the items of which at most so many pieces are left, the least first.
+    """Return the items with at most *at_most* pieces, the fewest first.
 
     Args:
         items: items of `get_item_list`.
-        at_most: pieces; 0 for what is out of stock.
-        by_store: a row for each store that has so little, and for an item without store stock its own; False for the
+        at_most: pieces; 0 for items that are out of stock.
+        by_store: a row for each store with low stock, and the item's own stock if it has no store stock; False for the
             item's own stock alone.
         backend: `pandas` or `polars`, an extra each.
 
     Returns:
         Columns `sku`, `description`, `store_id` (empty for the item's own stock) and `stock`. An item whose stock is
-        not known, or a text that is no number, is not listed.
+        unknown, or a text that is no number, is not listed.
 
     Raises:
         ConfigError: the library is not installed.
@@ -84,7 +84,7 @@ def margin(
     decimals: Decimals = "decimal",
     backend: Backend = "pandas",
 ) -> Any:
-    """Return what each item earns: price less cost, and that in percent of the price; the least first.
+    """Return the margin of each item, price minus cost, the lowest percentage first.
 
     Args:
         items: items of `get_item_list`.
@@ -92,8 +92,8 @@ def margin(
         backend: `pandas` or `polars`, an extra each.
 
     Returns:
-        Columns `sku`, `description`, `price`, `cost`, `margin` and `margin_percent` (one decimal place). Items without
-        price or cost come last, without a margin; a price of 0 has no percentage and comes first.
+        Columns `sku`, `description`, `price`, `cost`, `margin` and `margin_percent` (of the price, one decimal place).
+        Items without price or cost come last, without a margin; a price of 0 has no percentage and comes first.
 
     Raises:
         ConfigError: the library is not installed.
@@ -137,13 +137,13 @@ def orders_by(
     decimals: Decimals = "decimal",
     backend: Backend = "pandas",
 ) -> Any:
-    """Return orders, pieces and revenue by day, store, customer, status, shipping or SKU, or by several of these.
+    """Return orders, pieces and revenue by day, by store, or by other groups.
 
     Args:
         orders: downloaded orders.
         by: `day`, `store`, `customer` (its id, or its e-mail address, or its name), `status` (of the payment),
-            `shipping` or `sku` (then pieces and revenue are those of the lines); `day` by default.
-        timezone: whose days, such as `Europe/Zurich`.
+            `shipping` or `sku` (then pieces and revenue are those of the lines), or several of these; `day` by default.
+        timezone: the time zone of the days, such as `Europe/Zurich`.
         decimals: amounts as `decimal`, `float` or `text`.
         backend: `pandas` or `polars`, an extra each.
 
@@ -187,7 +187,7 @@ def _parts(order: OrderResponseItem, *, split: bool) -> list[tuple[str, int, Dec
 
 
 def _money(amount: Decimal | None) -> Decimal | None:
-    """Return the same amount without zeros beyond two places: the service writes 19.9000."""
+    """Return the amount with two places, if no more are used: 19.9000 is 19.90."""
     if amount is None or amount != (short := amount.quantize(_CENT)):
         return amount
     return short

@@ -1,8 +1,8 @@
-"""Results and lists of models as one table of named columns, before any library sees it.
+"""Results and lists of models as one table of named columns.
 
 A scalar member is a column of its own name. A nested record gives one column per member, with a dot (`ship.city`).
-A list inside a record is JSON text, except the list a table may be spread over: the store stock of an item, the lines
-of an order. Secret members are left out unless asked for.
+A list inside a record is JSON text, except the list that a table may be spread over: the store stock of an item, the
+lines of an order. Secret members are left out unless the caller asks for them.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Kind(StrEnum):
 
 
 _KINDS: tuple[tuple[type[Any], Kind], ...] = (
-    (bool, Kind.FLAG),  # before int: a bool is one
+    (bool, Kind.FLAG),  # before int, because a bool is an int
     (int, Kind.INTEGER),
     (float, Kind.REAL),
     (Decimal, Kind.AMOUNT),
@@ -59,7 +59,7 @@ _KINDS: tuple[tuple[type[Any], Kind], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its name, what it holds, and the attributes that lead to it."""
+    """A column: its name, its kind of value, and the attributes that lead to it."""
 
     name: str
     kind: Kind
@@ -76,7 +76,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The list a table may be spread over: its attribute, its records' model, and their columns."""
+    """The list that a table may be spread over, with the columns of its records."""
 
     attribute: str
     model: type[WireModel]
@@ -84,7 +84,7 @@ class Spread:
 
     @property
     def by_store(self) -> bool:
-        """True for store stock, whose records differ by store id; order lines differ by position."""
+        """True for store stock; records of order lines differ by position."""
         return "store_id" in self.model.model_fields
 
     def rows(self, record: Any) -> list[Any]:
@@ -136,14 +136,14 @@ def table_schema(model: type[WireModel], *, secrets: bool = False) -> TableSchem
 
 
 def text_column(name: str) -> str:
-    """Return the name of the column for what is no number among the counts of the column *name*."""
+    """Return the column for those counts of the column *name* that are no number."""
     return f"{name}_text"
 
 
 def counted(texts: list[str | None]) -> tuple[Kind, list[int | None] | list[Decimal | None], list[str | None]]:
-    """Return a column of counts as numbers: its kind, its values, and the texts that are no number.
+    """Return the kind and the values of counts, and the texts that are no number.
 
-    The numbers are integers, or all of them decimals if one is not whole. Nothing and empty text are None.
+    The values are integers, or all of them decimals if one is not whole. An empty text is None.
     """
     read = {text: number_of(text) for text in {*texts} if text is not None}
     numbers = [None if text is None else read[text] for text in texts]
@@ -158,7 +158,7 @@ def counted(texts: list[str | None]) -> tuple[Kind, list[int | None] | list[Deci
 
 
 def plain(value: Any) -> Any:
-    """*value* as JSON takes it and the models read it back; what is unset or secret is left out."""
+    """Return *value* for JSON, so that models can read it, without secrets."""
     if isinstance(value, WireModel):
         shown = [n for n in type(value).model_fields if n in value.model_fields_set and n not in value.secret_fields]
         return {name: plain(getattr(value, name)) for name in shown}
@@ -172,14 +172,13 @@ def plain(value: Any) -> Any:
 
 
 _ABSENT: Any = type("_Absent", (dict,), {"__missing__": lambda *_: None})()
-"""The members of a record that is not there."""
+"""The members of a record that is None: each is None."""
 
 
 class Members:
-    """The members of many records of one model, which may be None, looked up one member at a time.
+    """The members of many records of one model, some of which may be None.
 
-    Most members of most records are unset, and an unset one is None. So only those are looked at that are set in some
-    record.
+    Most members of most records are unset, and therefore None. So only members that some record sets are looked up.
     """
 
     def __init__(self, records: Sequence[WireModel | None]) -> None:
@@ -234,23 +233,14 @@ class Table:
         """Add a column at the end."""
         self.kinds[name], self.data[name] = kind, values
 
-    def chosen(self, names: Iterable[str]) -> Table:
-        """These columns only, in this order; one that no row has a value for is empty text."""
-        wanted, length = list(names), max(map(len, self.data.values()), default=0)
-        empty: list[Any] = [None] * length
-        return Table(
-            {name: self.kinds.get(name, Kind.TEXT) for name in wanted},
-            {name: self.data.get(name, empty) for name in wanted},
-        )
-
 
 def no_table(message: str, **where: Any) -> InvalidInputError:
-    """Return the error of a table that cannot be made; *where* as a `Problem` has it."""
+    """Return the error of a table that cannot be made, with fields of `Problem`."""
     return InvalidInputError([Problem(message, **where)], sent="no table")
 
 
 def check_choice(value: Any, choices: Any, name: str) -> None:
-    """Refuse a *value* that is none of the *choices* of the argument *name*."""
+    """Refuse a *value* of the argument *name* that is not in *choices*."""
     known = get_args(choices)
     if value not in known:
         shown = ", ".join(repr(choice) for choice in known)
@@ -290,7 +280,8 @@ def _picked(table: Table, names: list[str]) -> Table:
             hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(table.data)}"
             problems.append(Problem(f"no column {name!r}; {hint}", field="columns"))
         raise InvalidInputError(problems, sent="no table")
-    return table.chosen(names)
+    # A table without rows has no columns yet.
+    return Table({n: table.kinds.get(n, Kind.TEXT) for n in names}, {n: table.data.get(n, []) for n in names})
 
 
 def _outcomes(outcomes: Sequence[Any]) -> Table:
@@ -310,7 +301,7 @@ class _Choice(NamedTuple):
     Attributes:
         stores: how the list it may be spread over is shown.
         everything: all columns, not only those that have a value.
-        named: these columns are filled; the others are there and hold nothing.
+        named: only these columns are filled; the others are empty.
     """
 
     stores: Stores
@@ -345,7 +336,7 @@ def _values(keyed: list[tuple[str, Any]], choice: _Choice, *, secrets: bool) -> 
 def _as_numbers(
     column: Column, found: list[Any], keyed: list[tuple[str, Any]]
 ) -> Iterator[tuple[str, Kind, list[Any]]]:
-    """Yield a column as it is; one of counts as numbers, with what is no number in a column of its own."""
+    """Yield a column; counts as numbers, with other texts in a second column."""
     if column.kind is not Kind.COUNT:
         yield column.name, column.kind, found
         return
@@ -365,7 +356,7 @@ def _as_numbers(
 
 
 def _kept(columns: tuple[Column, ...], records: list[Any], choice: _Choice, key: str = "") -> dict[Column, list[Any]]:
-    """Return the values of the columns chosen; a column that is named and not chosen has none."""
+    """Return the values of the chosen columns; those not named have none."""
     members, kept = Members(records), {}
     for column in columns:
         if choice.named is not None:
@@ -379,7 +370,7 @@ def _kept(columns: tuple[Column, ...], records: list[Any], choice: _Choice, key:
 
 
 def _spread_rows(values: list[Any], spread: Spread) -> tuple[list[int], list[Any]]:
-    """For each row of the table, which value it belongs to, and its record; None for a value that has none."""
+    """Return, for each row, the position of its value, and its record or None."""
     owners: list[int] = []
     nested: list[Any] = []
     for position, value in enumerate(values):
@@ -401,7 +392,7 @@ def _add_nested(table: Table, values: list[Any], nested: list[Any] | None, sprea
 
 
 def _add_labelled(table: Table, values: list[Any], spread: Spread) -> None:
-    """One column per member and store (or per member and position of an order's line)."""
+    """Add a column per member and store, or per member and line of an order."""
     labels: dict[str, list[Any]] = {}
     for position, value in enumerate(values):
         for label, record in _labelled(value, position, spread):
@@ -419,7 +410,7 @@ def _labelled(value: Any, position: int, spread: Spread) -> list[tuple[str, Any]
     ids = [record.store_id for record in rows]
     if None in ids or len(set(ids)) != len(ids):
         raise no_table(
-            "its stores have no ids that tell them apart, so they cannot be columns; choose stores='rows' or 'json'",
+            "its stores have no distinct ids, so they cannot be columns; choose stores='rows' or 'json'",
             index=position,
             key=getattr(value, value.key_field, None),
         )
