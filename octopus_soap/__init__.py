@@ -1,4 +1,4 @@
-"""Python client for 24SevenCommerce's Octopus Channel API: typed, batched, and careful with your orders.
+"""Python client for the Octopus Channel API of 24SevenCommerce.
 
 Names are loaded when first used, so that importing the package costs next to nothing.
 """

@@ -1,7 +1,6 @@
-"""Small HTTP rules that both clients need: pure functions, and no heavy import.
+"""Small HTTP rules that both clients share: pure functions, and no heavy import.
 
-A rule that exists twice is sooner or later two rules. Nothing here sends, sleeps, reads a setting or raises an error of
-the package: a caller words its own message.
+Nothing here sends, sleeps, reads a setting or raises an error of the package: callers raise their own errors.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ if TYPE_CHECKING:
     from http.cookiejar import CookieJar
 
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
-# Expressions that most processes do not use are texts: re compiles one when it is first used, and keeps it.
+# Most processes use none of these expressions, so re compiles each one at its first use, and caches it.
 _NUMBER = r"\d{1,300}(\.\d+)?"
 _LONGEST_PAUSE = 999_999_999.0
-"""Seconds; 31 years, which still is a date."""
+"""Seconds: 31 years, so that its end is still a date that Python has."""
 _LINE_ENDS = r"[ ]*[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+[ ]*"
 _UNSEEN = r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 _PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
@@ -56,18 +55,18 @@ def one_line(text: str) -> str:
 
 
 def private_opener(path: str, flags: int) -> int:
-    """Open a file for `open(..., opener=...)`; a new one only its owner may read."""
+    """Open a file, as an `opener` of `open`; only the owner can read a new file."""
     return os.open(path, flags, 0o600)
 
 
 def proxy_variables() -> str:
-    """Return the names of the environment's variables about proxies that are set, for a message."""
+    """Return the names of the proxy variables that are set, for a message."""
     names = [each for name in _PROXIES for each in (name, name.lower()) if os.environ.get(each)]
     return ", ".join(names) or "the proxy settings of this machine"
 
 
 def without_logins(text: str) -> str:
-    """Return *text* without the names and passwords of the addresses in it; libraries repeat a proxy as it was set."""
+    """Return *text*, such as a proxy's error, without the logins of URLs in it."""
     return re.sub(_LOGIN, r"\1***@", text)
 
 
@@ -86,12 +85,12 @@ def is_loopback(url: str) -> bool:
 
 
 def fits_header(value: str) -> bool:
-    """True if *value* can be sent as an HTTP header: printable ASCII, not empty, no space around it."""
+    """True if *value* can be sent as an HTTP header."""
     return bool(value) and value == value.strip() and value.isascii() and value.isprintable()
 
 
 def http_date(value: str) -> datetime | None:
-    """Return the moment a header such as `Date` names, in UTC if it names no zone; None if it is not a date."""
+    """Return the moment of a header such as `Date`; None if it is not a date."""
     from email.utils import parsedate_to_datetime  # noqa: PLC0415 - slow to import, and rarely needed
 
     try:
@@ -102,10 +101,10 @@ def http_date(value: str) -> datetime | None:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that `Retry-After` asks for, or None if it is absent or unreadable.
+    """Return the seconds of `Retry-After`; None if it is absent or unreadable.
 
-    Both forms are read. The date form is counted from the answer's own `Date`, if there is one, so that a wrong local
-    clock does not matter. The names in *headers* are in lower case.
+    A date is compared with the answer's own `Date`, if there is one, so that a wrong local clock does not matter. The
+    names in *headers* are in lower case.
     """
     value = headers.get("retry-after", "").strip()
     if not value:
@@ -117,37 +116,35 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def ca_from_environment() -> str:
-    """Return the CA file or folder that the environment names; empty if it names none.
-
-    The first of these counts: `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, `SSL_CERT_FILE`, `SSL_CERT_DIR`.
-    """
+    """Return the CA file or folder of the first of `CA_VARIABLES`, or an empty text."""
     return next((value for name in CA_VARIABLES if (value := os.environ.get(name))), "")
 
 
 def no_cookies() -> CookieJar:
-    """Return a cookie jar that keeps nothing: a cookie set for one merchant must not travel with the next."""
+    """Return a cookie jar that stores nothing."""
     from http.cookiejar import CookieJar, DefaultCookiePolicy  # noqa: PLC0415 - slow to import
 
+    # A cookie that was set for one merchant must not be sent for the next.
     return CookieJar(DefaultCookiePolicy(allowed_domains=()))
 
 
 class BodyTooLongError(ValueError):
-    """A body holds more bytes, once decompressed, than the caller allows."""
+    """A body has more bytes, decompressed, than the caller allows."""
 
 
 class BodyCodingError(ValueError):
-    """A body is compressed in a way that is not read, or its compressed bytes are damaged or cut short."""
+    """A body has an unsupported coding, or its bytes are damaged or cut short."""
 
 
 class Inflater:
-    """Undoes the one `Content-Encoding` of a body, piece by piece, and never makes more than *limit* bytes of it.
+    """Decompresses a body piece by piece, to *limit* bytes at most.
 
-    Read are no coding, ``gzip`` (of one member or several), ``x-gzip``, and ``deflate`` with or without the zlib
+    Supported are no coding, ``gzip`` (of one member or several), ``x-gzip``, and ``deflate`` with or without the zlib
     wrapper. Several codings on top of each other are refused: each multiplies the size by up to a thousand.
 
     Args:
-        coding: The header's value; empty if there was none.
-        limit: The most bytes to make of the body.
+        coding: The value of `Content-Encoding`; empty if there was none.
+        limit: The maximum size of the decompressed body, in bytes.
 
     Raises:
         BodyCodingError: The coding is none of these, or there are several.
@@ -165,7 +162,7 @@ class Inflater:
         self._ended = False  # a member is complete; what follows is another member, or padding
 
     def feed(self, piece: bytes) -> bytes:
-        """Return what *piece* adds to the body.
+        """Return the bytes that *piece* adds to the body.
 
         Raises:
             BodyTooLongError: The body is longer than the limit.
@@ -178,11 +175,11 @@ class Inflater:
         return b"".join(iter(self.take, b""))
 
     def hold(self, piece: bytes) -> None:
-        """Keep *piece* until `take` makes something of it."""
+        """Store *piece* for `take`."""
         self._waiting += piece
 
     def take(self, most: int = sys.maxsize) -> bytes:
-        """Return at most *most* bytes of the body, of what is held; none if that is used up.
+        """Return at most *most* bytes of the body; empty if more input is needed.
 
         Raises:
             BodyTooLongError: The body is longer than the limit.
@@ -212,13 +209,13 @@ class Inflater:
         """Check that the body was complete.
 
         Raises:
-            BodyCodingError: It breaks off.
+            BodyCodingError: It is cut short.
         """
         if (self._begun or self._waiting) and self._member is not None and not self._ended:
             raise BodyCodingError("the compressed body breaks off")
 
     def _inflated(self, piece: bytes, most: int) -> bytes:
-        assert self._member is not None  # noqa: S101 - the caller has looked
+        assert self._member is not None  # noqa: S101 - the caller has checked it
         room = min(self._limit - self._made + 1, most)
         try:
             return self._member.decompress(piece, room)

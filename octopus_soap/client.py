@@ -1,4 +1,4 @@
-"""`OctopusClient` and `AsyncOctopusClient`: construct, views, close, repr; the operations come from the catalogue."""
+"""`OctopusClient` and `AsyncOctopusClient`; the catalogue has their operations."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class _Client(Operations, Surface):
-    """The parts of both clients: settings, contract, and the state that their calls share."""
+    """The part that both clients share: settings, contract and state."""
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ class _Client(Operations, Surface):
         self._connect()
 
     def _report_to(self, hook: Callable[[Event], object] | None) -> None:
-        """Report what the calls do to *hook*; to the hook so far if it is None."""
+        """Report the calls to *hook*; None keeps the hook so far."""
         if hook is not None:
             from octopus_soap.observe.events import EventObserver, Hook  # noqa: PLC0415 - only a hook needs events
 
@@ -185,23 +185,23 @@ class _Client(Operations, Surface):
         stop: threading.Event | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> Self:
-        """Return a view of this client with other limits; both share connections, learned sizes and counters.
+        """Return a view of this client with other limits.
 
-        Nothing else leaks back.
+        Both share connections, learned sizes and counters, and nothing else.
 
         Args:
             connect_timeout: seconds to connect.
             read_timeout: seconds the service may stay silent.
             total_timeout: seconds for one request with its retries and pauses.
-            deadline: seconds for a whole call, from when it begins: all its batches, retries, pauses and waits. What is
-                not sent by then is `not_sent`. Of a stream it includes the time its caller takes.
+            deadline: seconds for a whole call: all its batches, retries, pauses and waits. Inputs that are not sent by
+                then are `not_sent`. Of a stream it includes the time its caller takes.
             max_attempts: attempts per request.
             omitted_values: what to do about values a write leaves out; see `OctopusSettings.omitted_values`.
-            stop: once set, no further batch or attempt is begun; what is left is `not_sent`.
+            stop: once set, no further batch or attempt is begun; the remaining inputs are `not_sent`.
             on_event: called with the events of the view's calls, instead of this client's own hook.
 
         Raises:
-            ConfigError: a value is out of range, or no hook.
+            ConfigError: a value is out of range, or *on_event* cannot be called.
         """
         given: dict[str, Any] = {
             "connect_timeout": connect_timeout,
@@ -240,7 +240,7 @@ class _Client(Operations, Surface):
 
     @property
     def learned_batch_sizes(self) -> dict[str, tuple[int, int]]:
-        """Rows and bytes per request that worked after larger ones were refused, by operation."""
+        """Rows and bytes per request that worked after a refusal, by operation."""
         return self._memory.learned()
 
     @property
@@ -250,13 +250,13 @@ class _Client(Operations, Surface):
 
     @property
     def last_success_at(self) -> datetime | None:
-        """When the service last answered a request as it should, aware and in UTC; None before that."""
+        """The time of the last request that was answered well, in UTC; None if none."""
         return self._tally.last_success_at
 
     @property
     def operations(self) -> Catalogue:
-        """The operations this client has, with rows per request and safety: print it, or loop over its rows."""
-        from octopus_soap.engine.catalogue import Catalogue  # noqa: PLC0415 - only people who look at it need it
+        """The operations of this client, with rows per request and safety class."""
+        from octopus_soap.engine.catalogue import Catalogue  # noqa: PLC0415 - calls do not need it
 
         return Catalogue(self._context)
 
@@ -283,7 +283,9 @@ class _Client(Operations, Surface):
 
 
 class OctopusClient(_Client, BlockingSurface):
-    """A client of the Octopus Channel API. Threads may share it; it works inside a running event loop.
+    """A client of the Octopus Channel API, whose calls block.
+
+    Threads may share it, and it works inside a running event loop, such as a notebook's.
 
     Args:
         endpoint: URL of the service, such as `https://host/OctopusService.svc`.
@@ -291,8 +293,8 @@ class OctopusClient(_Client, BlockingSurface):
         merchantname: HTTP header `merchantname`.
         accessid: HTTP header `accessid`.
         account_id: sent as accountID; the access id by default.
-        wsdl: a contract of your own; the bundled one by default.
-        profile: table of the profile file to take what is not given here.
+        wsdl: path of a contract; the bundled one by default.
+        profile: table of the profile file, for what is not given here.
         settings: ready-made settings, instead of the arguments above.
         omitted_values: what to do about values a write leaves out and the service would read as 0: a choice for all
             operations, or a mapping by wire name. See `OctopusSettings.omitted_values`.
@@ -340,7 +342,7 @@ class OctopusClient(_Client, BlockingSurface):
         )
 
     def _connect(self) -> None:
-        # requests is loaded with the first client: importing the class must not wait for it
+        # requests is loaded with the first client, so that importing the class is quick
         from octopus_soap.transport.blocking import BlockingDriver  # noqa: PLC0415 - see above
         from octopus_soap.transport.connections import Connections  # noqa: PLC0415 - see above
 
@@ -354,7 +356,7 @@ class OctopusClient(_Client, BlockingSurface):
 
     def _run_batches(self, call: BatchCall[T, R]) -> R:
         parts: list[BatchResult[T]] = []
-        # The driver is closed at once, and not by the garbage collector later: what still runs must not go on.
+        # Closed at once, and not by the garbage collector later, so that no request goes on after the call.
         with (
             call.running(parts),
             closing(self._driver.side_by_side(self._in_time(call.flows()), call.parallel, call.ahead)) as ended,
@@ -398,7 +400,7 @@ class OctopusClient(_Client, BlockingSurface):
         return self._zeep
 
     def _send_for_zeep(self, url: str, body: bytes, headers: Mapping[str, str]) -> requests.Response:
-        """Send what zeep wrote, unless it is a write that a method of this client would refuse."""
+        """Send a message of zeep, unless it is a write that this client would refuse."""
         if self._context.unverified:
             action = next((value for name, value in headers.items() if name.lower() == "soapaction"), "").strip('"')
             reads = {
@@ -409,13 +411,13 @@ class OctopusClient(_Client, BlockingSurface):
         return self._driver.raw(url, body, headers)
 
     def ping(self, *, timeout: float | None = None) -> Health:
-        """Ask the service one cheap question with this client's credentials, once, and return what is wrong where.
+        """Send one cheap request, once, to check the service and the credentials.
 
         Args:
             timeout: seconds in all; `ping_timeout` of the settings by default.
 
         Returns:
-            The finding, also if the service failed; `bool(health)` is True if all is well.
+            What is wrong and where, if anything is; `bool(health)` is True if all is well.
 
         Raises:
             ClientClosedError: after `close`.
@@ -424,7 +426,7 @@ class OctopusClient(_Client, BlockingSurface):
         return self._run(self._pinging(timeout))
 
     def close(self) -> None:
-        """Close the connections; calling it again does nothing. A session you gave stays open."""
+        """Close the connections, if they are open; a session you passed stays open."""
         self._driver.close()
 
     def __enter__(self) -> Self:
@@ -435,7 +437,9 @@ class OctopusClient(_Client, BlockingSurface):
 
 
 class AsyncOctopusClient(_Client, AsyncSurface):
-    """The same client for asyncio: every call is awaited, `stream` is iterated with `async for`. Extra `async`.
+    """A client of the Octopus Channel API for asyncio; it needs the extra `async`.
+
+    It is `OctopusClient` with calls that are awaited, and a `stream` that is iterated with `async for`.
 
     Args:
         endpoint: URL of the service, such as `https://host/OctopusService.svc`.
@@ -443,8 +447,8 @@ class AsyncOctopusClient(_Client, AsyncSurface):
         merchantname: HTTP header `merchantname`.
         accessid: HTTP header `accessid`.
         account_id: sent as accountID; the access id by default.
-        wsdl: a contract of your own; the bundled one by default.
-        profile: table of the profile file to take what is not given here.
+        wsdl: path of a contract; the bundled one by default.
+        profile: table of the profile file, for what is not given here.
         settings: ready-made settings, instead of the arguments above.
         omitted_values: what to do about values a write leaves out and the service would read as 0: a choice for all
             operations, or a mapping by wire name. See `OctopusSettings.omitted_values`.
@@ -495,13 +499,13 @@ class AsyncOctopusClient(_Client, AsyncSurface):
         self._driver = self._driver.view(self.settings, self._stop)
 
     async def ping(self, *, timeout: float | None = None) -> Health:  # noqa: ASYNC109 - the whole ping's, kept by the driver
-        """Ask the service one cheap question with this client's credentials, once, and return what is wrong where.
+        """Send one cheap request, once, to check the service and the credentials.
 
         Args:
             timeout: seconds in all; `ping_timeout` of the settings by default.
 
         Returns:
-            The finding, also if the service failed; `bool(health)` is True if all is well.
+            What is wrong and where, if anything is; `bool(health)` is True if all is well.
 
         Raises:
             ClientClosedError: after `aclose`.
@@ -510,7 +514,7 @@ class AsyncOctopusClient(_Client, AsyncSurface):
         return await self._run(self._pinging(timeout))
 
     async def aclose(self) -> None:
-        """Close the connections; calling it again does nothing."""
+        """Close the connections, if they are open."""
         await self._driver.close()
 
     async def __aenter__(self) -> Self:

@@ -28,8 +28,8 @@ OctopusError
 Facts are keyword attributes; every exception survives pickling and carries `.info` (operation, attempt, HTTP status,
 fault code, request id, elapsed) once a call was made.
 
-Text that a service sent passes one door, `safe_text`, when an error is made: no message is longer than 1 kB, none holds
-a secret of a living client (whatever part of the answer echoed it), and none holds a control character or a line end.
+All text that a service sent passes through `safe_text` when an error is made. So no message is longer than 1 kB, and
+none contains a control character, a line end or a secret of an existing client, even if the service echoed it.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _masks: dict[int, weakref.ref[SecretMask]] = {}
 
 
 class SecretMask(Protocol):
-    """Knows the secrets of a client."""
+    """Masks the secrets of a client."""
 
     def text(self, value: str, /) -> str:
         """Return *value* with every secret masked."""
@@ -64,7 +64,7 @@ class SecretMask(Protocol):
 
 
 def register_mask(mask: SecretMask) -> None:
-    """Let *mask* mask the text of every error from now on, as long as it lives."""
+    """Mask the text of every error with *mask*, until it is garbage-collected."""
     number = id(mask)
     _masks[number] = weakref.ref(mask, lambda _: _masks.pop(number, None))
 
@@ -73,19 +73,19 @@ def _known_masks() -> tuple[weakref.ref[SecretMask], ...]:
     while True:
         try:
             return tuple(_masks.values())
-        except RuntimeError:  # a client was made in another thread, or the collector ended one, meanwhile
+        except RuntimeError:  # meanwhile another thread made a client, or the collector freed one
             continue
 
 
 def safe_text(text: str, limit: int = 2048, *, lines: bool = False) -> str:
-    """Return text that a service may have sent as it may be shown: no secret, no control character, not too long.
+    """Return *text* without secrets and control characters, shortened to *limit*.
 
     Secrets are masked before the text is cut, so that no part of one is left.
 
     Args:
-        text: Any text.
-        limit: Most bytes of the result.
-        lines: Keep line ends.
+        text: Any text, such as one that a service sent.
+        limit: Maximum length of the result, in bytes.
+        lines: True to keep line ends.
     """
     text = text[: 16 * limit]
     for known in _known_masks():
@@ -95,7 +95,7 @@ def safe_text(text: str, limit: int = 2048, *, lines: bool = False) -> str:
 
 
 class OddTextWarning(UserWarning):
-    """A table has texts where numbers belong; they are in a column of their own."""
+    """A column of numbers has texts that are no numbers; they get their own column."""
 
 
 def warn_caller(message: str, category: type[Warning]) -> None:
@@ -106,7 +106,7 @@ def warn_caller(message: str, category: type[Warning]) -> None:
     warnings.warn(safe_text(message, _MESSAGE_LIMIT), category, stacklevel=depth)
 
 
-_MESSAGE_LIMIT = 800  # leaves room for the call's facts; the whole text stays under 1 kB
+_MESSAGE_LIMIT = 800  # bytes; leaves room for the call's facts, so that the whole text stays under 1 kB
 
 
 class OctopusError(Exception, display.Shown):
@@ -116,7 +116,7 @@ class OctopusError(Exception, display.Shown):
         message: what was wrong and what to do, without the call's facts.
         info: facts of the call, once one was made.
         hint: the next step, which a traceback shows as a note; empty if the message has it.
-        retryable: the same call may go through later and does no harm then; what could be repeated at once was.
+        retryable: True if the same call may succeed later and then does no harm. Retries at once were already made.
     """
 
     retryable: bool = False
@@ -134,9 +134,9 @@ class OctopusError(Exception, display.Shown):
         return one_line(f"{self.message} [{facts}]" if facts else self.message)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Exception's own reduce replays positional arguments only; keyword facts live in __dict__, which is restored
-        # after the object exists: a batch's result may hold the very error that carries it.
-        # Foreign causes may not unpickle elsewhere and stay behind.
+        # Exception's own reduce replays positional arguments only, and our facts are keywords. They are restored from
+        # __dict__ after the object exists, because a batch's result may refer to the error that carries it.
+        # A cause of another library is left out: it may not unpickle elsewhere.
         cause = self.__cause__ if isinstance(self.__cause__, OctopusError) else None
         return _blank, (type(self), self.message), (self.__dict__.copy(), cause)
 
@@ -148,21 +148,21 @@ class OctopusError(Exception, display.Shown):
         return display.view_of_error(self)
 
     def _render_traceback_(self) -> list[str]:
-        """Return what IPython shows instead of a traceback: where the caller's code was, the error and its hint."""
+        """Return what IPython shows: the caller's lines, the error and its hint."""
         lines = _lines_of_the_caller(self)
         hints = list(getattr(self, "__notes__", ()))
         whole = "the whole traceback: import sys, traceback; traceback.print_exception(sys.last_value)"
         return [*lines, f"{type(self).__name__}: {self}", *hints, whole]
 
     def with_info(self, info: CallInfo) -> Self:
-        """Attach the facts of the call that led here, unless some are there already."""
+        """Attach the facts of the call that failed, unless the error has some."""
         if self.info is None:
             self.info = info
         return self
 
 
 def _lines_of_the_caller(error: BaseException) -> list[str]:
-    """Return where the code is that called this package: a line of a cell, or of a file."""
+    """Return the lines of cells and files that led to the call of this package."""
     lines: list[str] = []
     for frame, number in traceback.walk_tb(error.__traceback__):
         module = str(frame.f_globals.get("__name__", ""))
@@ -190,10 +190,11 @@ class ContractError(ConfigError):
 
 
 class UnverifiedContractError(ContractError):
-    """A write was about to use the bundled, reconstructed contract against a real endpoint.
+    """A write would use the bundled contract against a real endpoint.
 
-    A wrong member order or namespace is ignored silently by a WCF server: a price could become 0. Pin the live
-    contract (`octopus-soap wsdl pin`), give one (`wsdl=...`), or accept the risk (`accept_unverified_contract=True`).
+    The bundled contract is a reconstruction. A WCF server silently ignores members in a wrong order or namespace, and
+    a price could become 0. Pin the live contract (`octopus-soap wsdl pin`), pass one (`wsdl=...`), or accept the risk
+    (`accept_unverified_contract=True`).
     """
 
     hint = "pin the live contract with `octopus-soap wsdl pin`, or give yours as wsdl=..."
@@ -268,13 +269,16 @@ class TransportError(OctopusError):
 
 
 class ConnectFailedError(TransportError):
-    """Nothing was sent: DNS failure, connection refused, TLS failure, or no free connection in time."""
+    """No connection could be made, so nothing was sent.
+
+    DNS or TLS failed, the server refused, or no connection of the client became free in time.
+    """
 
     hint = "is the endpoint right and the service up? `octopus-soap doctor` looks closer"
 
 
 class CircuitOpenError(ConnectFailedError):
-    """Nothing was sent: the client's circuit breaker is open, because several requests in a row had failed.
+    """Nothing was sent, because the circuit breaker opened after several failures.
 
     Attributes:
         retry_after: seconds until the next request may be sent.
@@ -322,7 +326,7 @@ class RateLimitedError(HttpStatusError):
         retry_after: seconds the service asked for, None if it named none.
     """
 
-    hint = "wait (`.retry_after` seconds, where the service named them), then send less at once"
+    hint = "wait (`.retry_after` seconds, if the service named them), then send less at once"
 
     def __init__(
         self,
@@ -339,7 +343,9 @@ class RateLimitedError(HttpStatusError):
 
 
 class ProtocolError(OctopusError):
-    """The answer is not the SOAP reply it should be: truncated, HTML, of another operation, too large.
+    """The answer is not the SOAP reply that was expected.
+
+    It is cut short, too large, HTML, or the reply of another operation.
 
     Attributes:
         body_excerpt: the first characters of the body, redacted.
@@ -484,9 +490,9 @@ class BatchError(OctopusError):
 
 
 class LedgerError(OctopusError):
-    """The jobs' ledger cannot be opened, belongs to another account, or refused a statement.
+    """The jobs' ledger cannot be opened or used, or belongs to another account.
 
-    `retryable` is true if the database was away, locked or full: later it may be there.
+    `retryable` is true if the database could not be reached, or was locked or full.
     """
 
     def __init__(self, message: str, *, retryable: bool = False) -> None:
@@ -509,14 +515,14 @@ class JobRunningError(OctopusError):
 
 
 class PushRefusedError(OctopusError):
-    """A push would change more of the catalogue than it may, or take a price to 0; nothing was sent.
+    """A push would change too much, or set a price to 0; nothing was sent.
 
     Attributes:
-        zeroed: SKUs whose stock would become 0.
-        changed: SKUs the service has acknowledged and that would change.
-        catalogue: SKUs the shares are counted of.
-        cheaper: SKUs whose price would become 0, or fall by more than it may.
-        reason: what is too much, without what to do about it.
+        zeroed: number of SKUs whose stock would become 0.
+        changed: number of SKUs that the service has acknowledged and that would change.
+        catalogue: number of SKUs that both are a share of.
+        cheaper: number of SKUs whose price would become 0, or fall by more than the limit.
+        reason: what is too much, without the advice.
     """
 
     def __init__(
@@ -529,12 +535,12 @@ class PushRefusedError(OctopusError):
 
 @contextmanager
 def needed(for_what: str, extra: str, module: str) -> Generator[None]:
-    """Import *module* inside this block; if it is not installed, the error names the extra that installs it.
+    """Raise an error that names *extra* if *module* cannot be imported in this block.
 
     Args:
-        for_what: what needs it, as the error begins.
+        for_what: what needs the module, as the message begins.
         extra: the extra of this package that installs it.
-        module: its name; if another module is missing, that error is left alone.
+        module: its name; the error of any other missing module is not changed.
 
     Raises:
         ConfigError: it is not installed.

@@ -48,7 +48,7 @@ class Operations:
 
     @single("IsSkuExist", Safety.READ)
     def is_sku_exist(self, sku: str, *, account_id: str | None = None) -> SingleCall[bool]:
-        """Tell whether a SKU exists.
+        """Check whether a SKU exists.
 
         Args:
             sku: the SKU, 1 to 50 characters, never stripped.
@@ -58,7 +58,7 @@ class Operations:
             True if it exists.
 
         Raises:
-            InvalidInputError: the SKU cannot be one.
+            InvalidInputError: the SKU is not valid.
             OctopusError: the call failed (see `octopus_soap.errors`).
 
         Vendor's page: IsSkuExist.
@@ -75,7 +75,7 @@ class Operations:
         batch_size: int | None = None,
         progress: ShowProgress | None = None,
     ) -> ListCall[bool]:
-        """Tell which SKUs exist, any number of them, 500 per request.
+        """Check which SKUs exist, any number of them, 500 per request.
 
         Args:
             skus: SKUs of 1 to 50 characters; equal ones are asked once and answered each.
@@ -87,7 +87,7 @@ class Operations:
             One bool per SKU in input order; `.by_key()` gives them by SKU. A SKU the answer leaves out is `missing`.
 
         Raises:
-            InvalidInputError: SKUs that cannot be any; nothing was sent.
+            InvalidInputError: SKUs are not valid; nothing was sent.
             BatchError: some are not answered; its `result` has the others.
 
         Vendor's page: IsSkuExistList ("Limited to a MAX of 500 SKUs at a time").
@@ -102,7 +102,7 @@ class Operations:
     def get_item_tbl_list(self, *, account_id: str | None = None) -> SingleCall[BatchResult[InventoryItem]]:
         """Return the recently changed and newly created items.
 
-        Items stay in this list until `delete_tbl_item`.
+        An item stays in this list until `delete_tbl_item` removes it.
 
         Args:
             account_id: the account; the client's by default.
@@ -136,10 +136,10 @@ class Operations:
             progress: True for a progress bar (extra `notebook`), or what is called after each batch.
 
         Returns:
-            The items found, in input order; SKUs the service does not know are `.missing`.
+            The items found, in input order; SKUs the service does not have are `.missing`.
 
         Raises:
-            InvalidInputError: SKUs that cannot be any; nothing was sent.
+            InvalidInputError: SKUs are not valid; nothing was sent.
             BatchError: some are not answered or not readable; its `result` has the others.
 
         Vendor's page: GetItemList ("Limited to a maximum of 100 SKUs at a time").
@@ -150,7 +150,7 @@ class Operations:
 
     @single("GetItemQuantity", Safety.READ)
     def get_item_quantity(self, sku: str, *, account_id: str | None = None) -> SingleCall[int]:
-        """Return the available quantity of an item across all seller-managed distribution centers.
+        """Return an item's available quantity in all seller-managed distribution centers.
 
         Args:
             sku: the SKU, 1 to 50 characters.
@@ -215,7 +215,7 @@ class Operations:
             The quantities in input order; a SKU with an error message is `.rejected`, one without a row `.missing`.
 
         Raises:
-            InvalidInputError: SKUs that cannot be any; nothing was sent.
+            InvalidInputError: SKUs are not valid; nothing was sent.
             BatchError: some are not answered or not readable; its `result` has the others.
 
         Vendor's page: GetItemQuantityList ("Limited to a MAX of 100 SKUs at a time").
@@ -235,7 +235,7 @@ class Operations:
     def update_item_quantity_and_price(
         self, item: ItemQuantityAndPrice, *, account_id: str | None = None, omitted_values: OmittedChoice | None = None
     ) -> SingleCall[bool]:
-        """Set quantity and price of one item; what is unset in *item* is left out.
+        """Set quantity and price of one item; members unset in *item* are left out.
 
         Args:
             item: the new values, with its `sku`.
@@ -249,7 +249,7 @@ class Operations:
         Raises:
             InvalidInputError: refused before anything was sent, also by the omission guard.
             RejectedError: the service rejected it.
-            UnverifiedContractError: the bundled contract against a real endpoint.
+            UnverifiedContractError: the bundled contract would be used against a real endpoint.
             OctopusError: the call failed.
 
         Vendor's page: UpdateItemQuantityAndPrice.
@@ -284,7 +284,7 @@ class Operations:
         The page recommends smaller batches; see `batch_sizes` in the settings.
 
         Args:
-            items: the new values; what is unset in one is left out. Two different values for one SKU are refused.
+            items: the new values; unset members are left out. Two different values for one SKU are refused.
             account_id: the account; the client's by default.
             batch_size: items per request, 1 to 1000.
             progress: True for a progress bar (extra `notebook`), or what is called after each batch.
@@ -297,7 +297,7 @@ class Operations:
         Raises:
             InvalidInputError: refused before anything was sent, every offending index listed.
             BatchError: some are failed, unknown or not sent; its `result` has the others.
-            UnverifiedContractError: the bundled contract against a real endpoint.
+            UnverifiedContractError: the bundled contract would be used against a real endpoint.
 
         Vendor's page: UpdateItemQuantityAndPriceList ("Limited to a maximum of 1000 items at a time").
         """
@@ -324,7 +324,7 @@ class Operations:
         """Add or update one item.
 
         Args:
-            item: the item, with its `sku`; what is unset is left out.
+            item: the item, with its `sku`; unset members are left out.
             account_id: the account; the client's by default.
             omitted_values: what to do about values left out: `refuse`, `send`, `read_first`, or the names of the
                 members that may be left out; the client's choice by default.
@@ -334,7 +334,7 @@ class Operations:
 
         Raises:
             InvalidInputError: refused before anything was sent, also by the omission guard.
-            UnverifiedContractError: the bundled contract against a real endpoint.
+            UnverifiedContractError: the bundled contract would be used against a real endpoint.
             OctopusError: the call failed.
 
         Vendor's page: UploadItem.
@@ -362,7 +362,7 @@ class Operations:
         """Add or update items, any number of them, 100 per request by default.
 
         Args:
-            items: the items; what is unset in one is left out. Two different items with one SKU are refused.
+            items: the items; unset members are left out. Two different items with one SKU are refused.
             account_id: the account; the client's by default.
             batch_size: items per request, 1 or more. The page states no limit; 100 is ours.
             progress: True for a progress bar (extra `notebook`), or what is called after each batch.
@@ -375,7 +375,7 @@ class Operations:
         Raises:
             InvalidInputError: refused before anything was sent, every offending index listed.
             BatchError: some are failed, unknown or not sent; its `result` has the others.
-            UnverifiedContractError: the bundled contract against a real endpoint.
+            UnverifiedContractError: the bundled contract would be used against a real endpoint.
 
         Vendor's page: UploadItemList.
         """
@@ -419,8 +419,8 @@ class Operations:
 
         Raises:
             InvalidInputError: an argument is out of range.
-            RejectedError: the service answered a number other than 1 (deleted) and 0 (not there); its `row` is it.
-            UnverifiedContractError: the bundled contract against a real endpoint.
+            RejectedError: the service answered a number other than 1 (deleted) and 0 (not there); its `row` has it.
+            UnverifiedContractError: the bundled contract would be used against a real endpoint.
             OctopusError: the call failed.
 
         Vendor's page: DeleteItem.
@@ -454,8 +454,8 @@ class Operations:
 
         Raises:
             InvalidInputError: an argument is out of range.
-            RejectedError: the service answered a number other than 1 (deleted) and 0 (not there); its `row` is it.
-            UnverifiedContractError: the bundled contract against a real endpoint.
+            RejectedError: the service answered a number other than 1 (deleted) and 0 (not there); its `row` has it.
+            UnverifiedContractError: the bundled contract would be used against a real endpoint.
             OctopusError: the call failed.
 
         Vendor's page: DeleteItemStore.
@@ -469,9 +469,9 @@ class Operations:
 
     @single("DeleteTblItem", Safety.IDEMPOTENT)
     def delete_tbl_item(self, sku: str, *, account_id: str | None = None) -> SingleCall[Removal]:
-        """Take an item off the list of recent changes, after `get_item_tbl_list` brought it.
+        """Remove an item from the list of recent changes that `get_item_tbl_list` returns.
 
-        A change between the two calls may be taken off with it; fetch the item after this call, not before.
+        A change between the two calls may be removed with it: fetch the item after this call, not before.
 
         Args:
             sku: the SKU, 1 to 50 characters.
@@ -481,9 +481,9 @@ class Operations:
             The effect as a `Removal`; True if the entry is gone because of this call.
 
         Raises:
-            InvalidInputError: the SKU cannot be one.
-            RejectedError: the service answered a number other than 1 (deleted) and 0 (not there); its `row` is it.
-            UnverifiedContractError: the bundled contract against a real endpoint.
+            InvalidInputError: the SKU is not valid.
+            RejectedError: the service answered a number other than 1 (deleted) and 0 (not there); its `row` has it.
+            UnverifiedContractError: the bundled contract would be used against a real endpoint.
             OctopusError: the call failed.
 
         Vendor's page: DeleteTblItem.
@@ -500,7 +500,7 @@ class Operations:
     ) -> SingleCall[BatchResult[OrderResponseItem]]:
         """Return the orders that match the criteria and are not confirmed yet.
 
-        There is no paging: narrow the creation window where answers get large.
+        There is no paging: narrow the creation window if answers get large.
 
         Args:
             criteria: what to retrieve; everything by default.
@@ -541,7 +541,7 @@ class Operations:
             The orders in the service's order.
 
         Raises:
-            InvalidInputError: no store id.
+            InvalidInputError: the store id or the criteria are not valid.
             BatchError: some orders cannot be read; its `result` has the others, and their XML.
             OctopusError: the call failed.
 
@@ -576,8 +576,8 @@ class Operations:
 
         Raises:
             InvalidInputError: refused before anything was sent, every offending index listed.
-            BatchError: some are failed, unknown or not sent; its `result` has which.
-            UnverifiedContractError: the bundled contract against a real endpoint.
+            BatchError: some are failed, unknown or not sent; its `result` lists them.
+            UnverifiedContractError: the bundled contract would be used against a real endpoint.
 
         Vendor's page: SetDownloadOrderConfirm.
         """
@@ -596,7 +596,9 @@ class Operations:
         batch_size: int | None = None,
         progress: ShowProgress | None = None,
     ) -> ListCall[None]:
-        """Mark split orders as downloaded: orders that several stores share, each downloading its part.
+        """Mark one store's part of split orders as downloaded.
+
+        Several stores share a split order, and each downloads its part.
 
         Args:
             orders: the orders, each with its `order_id` and the `store_id` that downloaded its part.
@@ -606,8 +608,8 @@ class Operations:
 
         Raises:
             InvalidInputError: refused before anything was sent, every offending index listed.
-            BatchError: some are failed, unknown or not sent; its `result` has which.
-            UnverifiedContractError: the bundled contract against a real endpoint.
+            BatchError: some are failed, unknown or not sent; its `result` lists them.
+            UnverifiedContractError: the bundled contract would be used against a real endpoint.
 
         Vendor's page: SetDownloadSplitOrderConfirm.
         """
@@ -619,7 +621,7 @@ class Operations:
     ) -> SingleCall[SubmitOrderResponseItem]:
         """Create a new order in the Channel.
 
-        Never repeated after a failure that leaves its outcome open.
+        It is never repeated if it may have been carried out.
 
         Args:
             order: the order.
@@ -634,7 +636,7 @@ class Operations:
             InvalidInputError: refused before anything was sent.
             RejectedError: the service rejected it.
             OutcomeUnknownError: it may or may not have been created; look before sending it again.
-            UnverifiedContractError: the bundled contract against a real endpoint.
+            UnverifiedContractError: the bundled contract would be used against a real endpoint.
             OctopusError: the call failed.
 
         Vendor's page: SubmitOrder.
@@ -673,8 +675,8 @@ class Operations:
         Raises:
             InvalidInputError: refused before anything was sent, every offending index listed.
             RejectedError: the service answered with an error message instead of "true".
-            BatchError: some are failed, unknown or not sent; its `result` has which.
-            UnverifiedContractError: the bundled contract against a real endpoint.
+            BatchError: some are failed, unknown or not sent; its `result` lists them.
+            UnverifiedContractError: the bundled contract would be used against a real endpoint.
 
         Vendor's page: CustomFieldMapping ("It will return true or error message").
         """

@@ -1,4 +1,4 @@
-"""Results of calls: `BatchResult`, one `ItemOutcome` per input, the `CallInfo` of each request, the progress bar."""
+"""Results of calls: `BatchResult`, `ItemOutcome`, `CallInfo`, the progress bar."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ M = TypeVar("M", bound="Callable[..., Any]")
 
 @dataclass(frozen=True, slots=True)
 class APIResult:
-    """The envelope of an answer, besides its ResultData (vendor's page, APIResult).
+    """The envelope of an answer, without its ResultData (vendor's page, APIResult).
 
     Attributes:
         status: the Status text, such as `Success` or `Failure`; empty if the envelope had none.
@@ -58,7 +58,7 @@ class CallInfo:
         elapsed: seconds spent sending, waiting for answers and pausing between attempts.
         sent_bytes: size of the last request body.
         received_bytes: size of the last reply body.
-        drift: members of the reply the models do not know, as `Type.Member`, with how often each came.
+        drift: members of the reply that the models do not have, as `Type.Member`, with how often each came.
         warnings: other oddities that were tolerated.
         envelope: the APIResult the answer came in; None if it came bare, or there was no answer.
     """
@@ -98,13 +98,13 @@ class OutcomeStatus(StrEnum):
     REJECTED = "rejected"
     """The service rejected it; repeating it unchanged gives the same answer."""
     MISSING = "missing"
-    """A read's answer has no row for it: the service does not know the key."""
+    """A read's answer has no row for it: the service does not have the key."""
     FAILED = "failed"
     """It was not done, or its answer could not be read; `.error` has the reason."""
     UNKNOWN = "unknown"
     """It may or may not have been done."""
     NOT_SENT = "not_sent"
-    """It never left: an earlier failure, a stop or Ctrl-C came first."""
+    """It was never sent: an earlier failure, a stop or Ctrl-C came first."""
 
 
 _UNFINISHED = frozenset({OutcomeStatus.FAILED, OutcomeStatus.UNKNOWN, OutcomeStatus.NOT_SENT})
@@ -112,7 +112,9 @@ _UNFINISHED = frozenset({OutcomeStatus.FAILED, OutcomeStatus.UNKNOWN, OutcomeSta
 
 @dataclass(slots=True, repr=False, unsafe_hash=True)  # not frozen: a big call makes one per input, four times as fast
 class ItemOutcome(Generic[T_co]):
-    """The outcome of one input of a list call, or of one row of a page. Read it; do not change it.
+    """The outcome of one input of a list call, or of one row of a page.
+
+    Outcomes are read-only, although nothing enforces it.
 
     Attributes:
         index: position in the input (or in the page), counted from 0.
@@ -137,7 +139,7 @@ class ItemOutcome(Generic[T_co]):
     filled: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        # Short: lists of these are what one looks at when something went wrong.
+        # Short, because lists of outcomes are printed when something went wrong.
         shown = [f"index={self.index}", f"key={self.key!r}", f"status={self.status.value!r}"]
         if self.value is not None:
             shown.append(f"value={self.value!r}")
@@ -151,7 +153,7 @@ class ItemOutcome(Generic[T_co]):
 
 
 class Outcomes(list[ItemOutcome[T]], display.Shown):
-    """Some outcomes of a result, such as the rejected ones: a list that a notebook shows as a table."""
+    """A list of outcomes, such as the rejected ones; notebooks show it as a table."""
 
     __slots__ = ()
 
@@ -182,7 +184,7 @@ _TABLE_DEFAULTS = {"which": "values", "decimals": "decimal", "stores": "rows", "
 
 
 def _shows_table_options(method: M) -> M:
-    """Give *method* a signature with each table option in place of `**options`, for help and completion."""
+    """Replace `**options` in the signature of *method* with each table option."""
     shown = inspect.signature(method)
     options = [
         inspect.Parameter(
@@ -200,14 +202,14 @@ def _shows_table_options(method: M) -> M:
 
 
 class _NoValueError(KeyError):
-    """A key that has no value; shown as a sentence, where a plain KeyError would show its repr."""
+    """A key that has no value."""
 
     def __str__(self) -> str:
-        return str(self.args[0])
+        return str(self.args[0])  # a plain KeyError would show the repr of the sentence
 
 
 def _matches(value: Any, name: str, wanted: Any) -> bool:
-    """Return whether the member *name* of *value* is *wanted*."""
+    """True if the member *name* of *value* equals *wanted*."""
     if not hasattr(value, name):
         near = value.nearest(name) if hasattr(value, "nearest") else ""
         hint = f"; did you mean {near!r}?" if near else "; give a function for anything else"
@@ -250,7 +252,7 @@ class BatchResult(Sequence[T], display.Shown):
     @overload
     def __getitem__(self, index: slice) -> BatchResult[T]: ...
     def __getitem__(self, index: int | str | slice) -> T | BatchResult[T]:
-        """Return the good value at a position among the good ones, or of a SKU or order id; of a slice, a result.
+        """Return the good value at a position or of a key; for a slice, a result.
 
         Raises:
             KeyError: there is no good value of that key, or there are several that differ.
@@ -279,10 +281,10 @@ class BatchResult(Sequence[T], display.Shown):
         return BatchResult(outcomes, self.calls, repeatable=self.repeatable)
 
     def where(self, condition: Callable[[T], object] | None = None, /, **members: Any) -> BatchResult[T]:
-        """Return the good values that meet a condition, as a result with its views and tables.
+        """Return the good values that meet all conditions, as a `BatchResult`.
 
         Args:
-            condition: called with each value; those for which it returns something true are kept.
+            condition: called with each value; values for which it returns something true are kept.
             members: the value that a member must have, such as `stock=0` or `payment="Cleared"`; texts that are
                 numbers compare as numbers.
 
@@ -322,27 +324,27 @@ class BatchResult(Sequence[T], display.Shown):
 
     @property
     def rejected(self) -> Outcomes[T]:
-        """Outcomes that the service rejected."""
+        """Outcomes of inputs that the service rejected."""
         return self._with(OutcomeStatus.REJECTED)
 
     @property
     def missing(self) -> Outcomes[T]:
-        """Outcomes of keys the service does not know."""
+        """Outcomes of keys that the service does not have."""
         return self._with(OutcomeStatus.MISSING)
 
     @property
     def failed(self) -> Outcomes[T]:
-        """Outcomes that were not done or not readable."""
+        """Outcomes of inputs that were not done, or whose answer cannot be read."""
         return self._with(OutcomeStatus.FAILED)
 
     @property
     def unknown(self) -> Outcomes[T]:
-        """Outcomes that may or may not have been done."""
+        """Outcomes of inputs that may or may not have been done."""
         return self._with(OutcomeStatus.UNKNOWN)
 
     @property
     def not_sent(self) -> Outcomes[T]:
-        """Outcomes of inputs that never left."""
+        """Outcomes of inputs that were never sent."""
         return self._with(OutcomeStatus.NOT_SENT)
 
     @property
@@ -352,7 +354,7 @@ class BatchResult(Sequence[T], display.Shown):
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many outcomes have each status, statuses without any left out."""
+        """The number of outcomes of each status that occurs."""
         counts = Counter(o.status.value for o in self.outcomes)
         return {status.value: counts[status.value] for status in OutcomeStatus if counts[status.value]}
 
@@ -378,7 +380,7 @@ class BatchResult(Sequence[T], display.Shown):
     def retry_inputs(self) -> list[Any]:
         """Return the inputs worth sending again, in input order, each once.
 
-        These are the failed and the not sent; and those whose outcome is unknown, if a repeat does no harm.
+        These are the inputs that failed or were not sent, and the unknown ones if a repeat does no harm.
         """
         wanted = {OutcomeStatus.FAILED, OutcomeStatus.NOT_SENT}
         if self.repeatable:
@@ -407,7 +409,9 @@ class BatchResult(Sequence[T], display.Shown):
 
     @_shows_table_options
     def to_frame(self, backend: Backend = "pandas", **options: Unpack[TableOptions]) -> Any:
-        """Return the good values as a DataFrame: ids are text, integers and flags nullable, times UTC.
+        """Return the good values as a DataFrame.
+
+        Ids are text, integers and flags are nullable, times are in UTC.
 
         Args:
             backend: `pandas` or `polars`, an extra each.
@@ -438,11 +442,12 @@ class BatchResult(Sequence[T], display.Shown):
 
     @_shows_table_options
     def to_csv(self, path: str | PathLike[str], *, excel: bool = False, **options: Unpack[TableOptions]) -> None:
-        """Write the good values as a CSV file in UTF-8; `excel=True` for one that Excel opens without changing it.
+        """Write the good values as a CSV file in UTF-8.
 
         Args:
             path: the file; an existing one is overwritten.
-            excel: begin with a byte order mark, and write a text such as `00123` so that Excel keeps it.
+            excel: True for a file that Excel opens without changing it: with a byte order mark, and with texts such as
+                `00123` written so that they stay text.
             options: see `TableOptions`.
 
         Raises:
@@ -488,7 +493,7 @@ class BatchResult(Sequence[T], display.Shown):
         return self
 
     def raise_for_unfinished(self, cause: BaseException | None = None) -> BatchResult[T]:
-        """Raise `BatchError` carrying this result where anything is failed, unknown or not sent, or return self."""
+        """Raise `BatchError` with this result if inputs are unfinished, or return self."""
         if len(self._values) == len(self.outcomes) or not (unfinished := self.unfinished):
             return self
         first = next((o for o in unfinished if o.error is not None), unfinished[0])
@@ -528,7 +533,7 @@ class Progress:
         done: inputs that have an outcome by now.
         total: inputs in all; None while a stream has not ended.
         failed: inputs so far that are failed, unknown or not sent.
-        rejected: inputs so far that the service rejected or does not know.
+        rejected: inputs so far that the service rejected or does not have.
         batches: batches finished.
     """
 
@@ -570,7 +575,7 @@ class Reporter:
 
     @contextmanager
     def shown(self, operation: str, total: int | None) -> Generator[None]:
-        """Show the bar while the call runs: at 0 from the start, and closed however the call ends.
+        """Show the bar while the call runs, and close it however the call ends.
 
         Args:
             operation: wire name, the bar's title.
@@ -596,10 +601,9 @@ class Reporter:
 
 
 def _place(bar: Any) -> dict[str, Any]:
-    """Return where and how wide *bar* is drawn.
+    """Return the options that set the stream and the width of *bar*.
 
-    A notebook colours what is written to stderr like an error, so a bar of text goes to stdout there. With ipywidgets
-    the bar is a widget.
+    A notebook colours stderr like an error, so a bar of text goes to stdout there. With ipywidgets the bar is a widget.
     """
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     in_notebook = type(shell).__name__ == "ZMQInteractiveShell"
@@ -610,7 +614,7 @@ def _place(bar: Any) -> dict[str, Any]:
 
 def _tqdm() -> Any:
     with needed("progress=True", "notebook", "tqdm"), warnings.catch_warnings():
-        # Without ipywidgets tqdm draws its bar as text in a notebook too, which is what we want and no warning.
+        # Without ipywidgets, tqdm warns that it draws its bar as text. That is fine here.
         warnings.simplefilter("ignore")
         from tqdm.auto import tqdm  # type: ignore[import-untyped] # noqa: PLC0415 - tqdm ships no types, and is an extra
     return tqdm

@@ -1,4 +1,4 @@
-"""`OctopusSettings`: endpoint, credentials, limits; from arguments > environment > .env > profile file.
+"""`OctopusSettings`, from arguments > environment > `.env` > profile file.
 
 Environment variables are the field names in capitals after `OCTOPUS_` (`OCTOPUS_ENDPOINT`, `OCTOPUS_AUTHTOKEN`, …). The
 profile file is TOML with one table per profile:
@@ -50,7 +50,7 @@ _TEXTS = frozenset({"endpoint", "merchantname", "user_agent", "profile", *_SECRE
 _FLAGS = frozenset({"accept_unverified_contract", "strict_lengths", "utc_suffix", "allow_insecure", "trust_env_file"})
 _REQUIRED = frozenset({"endpoint", "authtoken", "merchantname", "accessid"})
 _TABLES = {"batch_sizes": '{"UploadItemList": 20}', "safety": '{"UploadItem": "unsafe"}', "omitted_values": ""}
-"""Settings that are tables, which a variable gives as JSON, with an example."""
+"""Settings that are tables, with an example of the JSON that a variable has."""
 _YES = frozenset({"1", "true", "yes", "on", "t", "y"})
 HTTP_HEADER_FIELDS = ("authtoken", "merchantname", "accessid")
 """The credentials, named as the HTTP headers that carry them (vendor's page, Authorization)."""
@@ -188,7 +188,7 @@ class OctopusSettings(display.Shown, BaseModel):
     if not TYPE_CHECKING:  # type checkers build the signature from the fields
 
         def __init__(self, **given: Any) -> None:
-            """Build settings from *given* and the other sources; raises `ConfigError` naming every wrong field."""
+            """Build settings from *given* and the other sources; raises `ConfigError`."""
             values = self._completed(given)
             if (plain := self._plain(values)) is not None:
                 self.__setstate__(plain.__getstate__())
@@ -205,10 +205,10 @@ class OctopusSettings(display.Shown, BaseModel):
 
     @classmethod
     def _plain(cls, values: dict[str, Any]) -> Self | None:
-        """Return settings of *values* if they are texts and flags that need no conversion and are accepted.
+        """Return settings of *values* without pydantic's validator; None if it is needed.
 
-        The rules are the validators'; to make pydantic's own takes a tenth of the time of a process's first call. What
-        is not accepted here goes to pydantic, whose error has the reason.
+        It is not if all values are valid texts and flags. To build it takes a tenth of the time of a process's first
+        call. The same rules apply, and values that are not valid go to pydantic, whose error has the reason.
         """
         made: dict[str, Any] = {}
         for name, value in values.items():
@@ -231,7 +231,7 @@ class OctopusSettings(display.Shown, BaseModel):
 
     @classmethod
     def descriptions(cls) -> dict[str, str]:
-        """Return what each setting means: the text below it in the source of this module."""
+        """Return the meaning of each setting: the text below it in this module."""
         import ast  # noqa: PLC0415 - only documentation asks
         import inspect  # noqa: PLC0415 - see above
 
@@ -404,7 +404,7 @@ class OctopusSettings(display.Shown, BaseModel):
 
 
 class IsolatedSettings(OctopusSettings):
-    """Settings from arguments only: a demo or a test must not send a real account id, nor use a real contract."""
+    """Settings from arguments only, so that a demo or a test uses no real account."""
 
     @classmethod
     def _completed(cls, given: dict[str, Any]) -> dict[str, Any]:
@@ -412,7 +412,7 @@ class IsolatedSettings(OctopusSettings):
 
 
 def settings_sources(given: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Return the name and the values of each source of settings, the strongest first; the first is *given*.
+    """Return the name and the values of each source of settings, the strongest first.
 
     Raises:
         ConfigError: a source cannot be read, or a `.env` would send credentials from another source to its own address.
@@ -427,7 +427,7 @@ def settings_sources(given: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _merged(sources: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Return the values of *sources*, the strongest first; tables of several sources complete each other."""
+    """Merge *sources*, of which the first is the strongest; tables are merged too."""
     found: dict[str, Any] = {}
     for values in sources:
         for name, value in values.items():
@@ -437,9 +437,10 @@ def _merged(sources: Iterable[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _variables(variables: Mapping[str, str | None], where: str, *, keep_unknown: bool = False) -> dict[str, Any]:
-    """Return our settings among *variables*, whose names may be in any case; other programs have theirs there.
+    """Return our settings among *variables*, whose names may be in any case.
 
-    *keep_unknown* keeps the name of a variable that begins like ours and is not known, so that it is refused: a typo.
+    With *keep_unknown*, a variable that begins like ours and is none is kept: it is a typo, and refused later. In the
+    environment it may belong to another program.
     """
     found: dict[str, Any] = {}
     for variable, text in variables.items():
@@ -460,7 +461,7 @@ def _from_text(field: str, text: str, where: str) -> Any:
         return text
     try:
         return json.loads(text)
-    except ValueError:  # raised below, where the parser's error with the text in it is gone
+    except ValueError:  # the error is raised below, without the parser's as its context: that has the text in it
         pass
     if field == "omitted_values":
         return text  # one of its modes
@@ -521,7 +522,7 @@ def system_keyring() -> Any:
 
 
 def _with_keyring(table: dict[str, Any], profile: str) -> dict[str, Any]:
-    """Return the profile *table*; with `secrets = "keyring"` completed by the secrets that `login` stored there."""
+    """Return the profile *table*, with the keyring's secrets if it asks for them."""
     where = table.pop("secrets", "file")
     if where == "file":
         return table
@@ -536,7 +537,7 @@ def _with_keyring(table: dict[str, Any], profile: str) -> dict[str, Any]:
 
 
 def _refuse_redirection(above: dict[str, Any], lines: dict[str, Any], below: dict[str, Any]) -> None:
-    """Refuse *lines* of a `.env` that would send credentials from another source to an address of their own.
+    """Refuse a `.env` (*lines*) that would redirect credentials from another source.
 
     Otherwise anyone who can put a file into a working folder could collect the credentials used there.
     """

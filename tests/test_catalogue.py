@@ -254,7 +254,7 @@ def sections_of(row: Operation) -> dict[str, str]:
 def test_the_docstring_opens_with_one_sentence(row: Operation) -> None:
     first, _, rest = (row.__doc__ or "").partition("\n")
     assert re.fullmatch(r"[A-Z][^.]*(\d\.\d[^.]*)*\.", first), first
-    assert len(first) <= 110
+    assert len(first) <= 80
     assert rest.startswith("\n"), "a blank line follows"
     assert row.summary == first
 
