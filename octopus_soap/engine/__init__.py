@@ -1,4 +1,4 @@
-"""The engine: one call as pure generators, which yield what they want done.
+"""The engine: calls as pure generators, which yield the effects they need.
 
 Nothing here sends, sleeps or reads a clock; the drivers in `octopus_soap.transport` do.
 """

@@ -1,4 +1,4 @@
-"""`client.operations`: the catalogue as a client has it, to look at and to loop over."""
+"""`client.operations`: the catalogue with a client's settings."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _COLUMNS = ("method", "operation", "per request", "safety", "what it does")
 
 @dataclass(frozen=True, slots=True)
 class CatalogueRow:
-    """One operation, with this client's settings.
+    """One operation, with a client's settings.
 
     Attributes:
         wire_name: the service's name, such as `GetItemList`.
         name: the client's method, such as `get_item_list`.
         batch_size: rows per request of a list operation; None for the others.
-        documented: True if the vendor's page states the most rows per request.
+        documented: True if the vendor's page states the limit of rows per request.
         safety: what a repeat may do: `read`, `idempotent` or `unsafe`.
         summary: what it does, in one line.
     """
@@ -39,7 +39,7 @@ class CatalogueRow:
 
 
 class Catalogue(Sequence[CatalogueRow], display.Shown):
-    """The operations of a client, in the order of the catalogue: print it, or loop over its rows."""
+    """The operations of a client; print it, or loop over its rows."""
 
     __slots__ = ("_rows",)
 
@@ -51,7 +51,7 @@ class Catalogue(Sequence[CatalogueRow], display.Shown):
     @overload
     def __getitem__(self, index: slice) -> tuple[CatalogueRow, ...]: ...
     def __getitem__(self, index: int | slice) -> CatalogueRow | tuple[CatalogueRow, ...]:
-        """The row at *index*."""
+        """Return the row at *index*, or the rows of a slice."""
         return self._rows[index]
 
     def __len__(self) -> int:
@@ -84,8 +84,8 @@ def _row(operation: Operation, context: Context) -> CatalogueRow:
 class NoSuchOperationError(AttributeError):
     """A client has no such attribute.
 
-    The name that was probably meant is looked for when the message is shown: most of these errors are raised for
-    `hasattr` and its like, and never read.
+    The nearest name is looked for when the message is shown, because most of these errors are raised for `hasattr` and
+    never shown.
     """
 
     def __init__(self, kind: str, wanted: str) -> None:
@@ -101,7 +101,7 @@ class NoSuchOperationError(AttributeError):
 
 
 def meant(name: str) -> str:
-    """Return the method that *name* probably means: a wire name, another spelling, or near enough; empty if none."""
+    """Return the method that *name*, a wire name or a misspelling, means, or ""."""
     folded = {operation.name.replace("_", ""): operation.name for operation in OPERATIONS.values()}
     wanted = name.replace("_", "").casefold()
     if wanted in folded:

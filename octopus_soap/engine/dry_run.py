@@ -1,4 +1,4 @@
-"""Show the requests that a call would send: `DryRun`, a sequence of its requests that shows what would be written."""
+"""`DryRun`: the requests that a call would send."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class DryRun(Sequence["Attempt"], display.Shown):
-    """The requests a call would begin with, checked and encoded; nothing was sent.
+    """The requests that a call would send first, checked and encoded.
 
     Its length is the number of requests. Printed, or as the last line of a notebook's cell, it shows the items that
     would be sent; `changes` compares them with the current ones, and `message` shows a request's XML, masked.
@@ -49,7 +49,7 @@ class DryRun(Sequence["Attempt"], display.Shown):
     @overload
     def __getitem__(self, index: slice) -> tuple[Attempt, ...]: ...
     def __getitem__(self, index: int | slice) -> Attempt | tuple[Attempt, ...]:
-        """The request at *index*. Its body holds the account id, a secret; `message` shows it without."""
+        """Return the request at *index*; its body contains the secret account id."""
         return self._requests[index]
 
     def __len__(self) -> int:
@@ -60,13 +60,13 @@ class DryRun(Sequence["Attempt"], display.Shown):
         return self._shown(self._requests[index].body)
 
     def changes(self, current: BatchResult[Any] | Iterable[Any]) -> Comparison:
-        """Compare what would be written with the *current* items: what would change, before and after.
+        """Compare the items that would be written with the *current* ones.
 
         A member that is not sent is not compared. Rows that `appeared` are items the service does not have: an upload
-        adds them, an update of theirs is rejected.
+        adds them, an update of them is rejected.
 
         Args:
-            current: the items as they are: `client.get_item_list(dry_run.keys)`, which is a read.
+            current: the items of the service now: `client.get_item_list(dry_run.keys)`, which is a read.
 
         Raises:
             InvalidInputError: the call writes no items.

@@ -1,11 +1,11 @@
-"""Define the four effects a flow yields, what its driver answers, and the deadline that may be between them.
+"""The four effects of flows, their drivers' answers, and the deadline of a call.
 
 A flow is a generator that runs one call, or one batch of a list call. It does no I/O itself:
 
 * `Send(attempt, limit, unwanted)` asks for one HTTP exchange. The driver answers with a `Reply`, or with a
-  `SendFailure` when none came.
-* `Receive(more)` asks for the next part of a reply that was sent for in parts. The driver answers with bytes, with none
-  at the reply's end, or with a `SendFailure`.
+  `SendFailure` if none came.
+* `Receive(more)` asks for the next part of a reply that is received in parts. The driver answers with bytes, with empty
+  bytes at the reply's end, or with a `SendFailure`.
 * `Sleep(seconds)` asks for a pause. The answer is True if the whole call has no time for it, and no pause was made.
 * `Compute(work, size, limit)` asks for a pure function to be run, perhaps off the event loop. The driver answers with
   its result, or throws its error into the flow; one that takes too long is broken off at its next yield point.
@@ -24,8 +24,9 @@ request. `within` runs between a flow and its driver: it lets nothing begin afte
 that begins before it to the time that is left.
 
 * A request that was not begun in time is not sent, and fails as `BUSY`: a list call reports it as `not_sent`.
-* A request that was under way fails by its kind, so that a write whose answer was cut off is never called not done.
-* The error is a `TimedOutError` that names the deadline; or what the last attempt met, if only a repeat has no time.
+* A request that was under way fails by its kind, so that a write whose answer was cut off is never reported as not
+  done.
+* The error is a `TimedOutError` that names the deadline; or the last attempt's error, if only a repeat has no time.
 """
 
 from __future__ import annotations
@@ -71,16 +72,13 @@ class Attempt(NamedTuple):
 class Send(NamedTuple):
     """Ask for one HTTP exchange, within *limit* seconds.
 
-    When the exchange has to wait for others of the same call, the driver asks *unwanted* at the last moment: the call
-    may have been stopped or have failed meanwhile, and then nothing is sent.
-
-    *left*, if it is given, returns the seconds that the whole call has left; `time_left` keeps both limits.
-
-    *gate*, if it is given, is asked immediately before the exchange, after any wait for its turn. A `SendFailure` it
-    returns is the answer, and nothing is sent.
-
-    Unless *whole*, the driver answers a status of 200 with the first part of the body, and with `more` in the reply if
-    that is not all of it.
+    Attributes:
+        unwanted: called at the last moment, if the exchange had to wait for others of the same call. If it returns
+            True, the call was stopped or has failed meanwhile, and nothing is sent.
+        whole: False to receive the body of a status 200 in parts: the reply has the first one, and `more` if needed.
+        left: returns the seconds that the whole call has left; None if it has no deadline.
+        gate: called immediately before the exchange, after any wait for its turn. If it returns a `SendFailure`, that
+            is the answer, and nothing is sent.
     """
 
     attempt: Attempt
@@ -91,7 +89,7 @@ class Send(NamedTuple):
     gate: Callable[[], SendFailure | None] | None = None
 
     def time_left(self) -> float:
-        """Return the seconds the exchange may take, asked when it begins."""
+        """Return the seconds the exchange may take if it begins now."""
         return self.limit if self.left is None else max(0.0, min(self.limit, self.left()))
 
 
@@ -109,10 +107,10 @@ class Sleep(NamedTuple):
 
 @dataclass(eq=False, repr=False)
 class Compute:
-    """Ask for *work* to be run; it handles *size* bytes, so a driver can distinguish a small job from a big one.
+    """Ask for *work* to be run, which handles *size* bytes.
 
-    The driver sets *elapsed* to the seconds the work took: they count into the total limit. Work that takes more than
-    *limit* seconds ends in a `TimedOutError`.
+    A driver may run big work elsewhere. It sets *elapsed* to the seconds the work took, which count into the total
+    limit. Work that takes more than *limit* seconds ends in a `TimedOutError`.
     """
 
     work: Callable[[], Any]
@@ -125,9 +123,9 @@ class FailureKind(StrEnum):
     """The meaning of a failure for the request."""
 
     NOT_SENT = "not_sent"
-    """DNS, refused, TLS: nothing left."""
+    """DNS, refused, TLS: nothing was sent."""
     BUSY = "busy"
-    """This client's limits gave it no turn in time, a stop came first, or its circuit breaker is open: nothing left."""
+    """Not sent: the client's limits gave it no turn in time, a stop came first, or the circuit breaker is open."""
     STALE = "stale"
     """A reused connection was closed and not one byte came back."""
     AMBIGUOUS = "ambiguous"
@@ -151,13 +149,13 @@ class FailureKind(StrEnum):
 
 
 class SendFailure(NamedTuple):
-    """Report that no reply came.
+    """A driver's answer if no reply came.
 
     Attributes:
         kind: what that means for the request.
         error: the error to raise if there is no further attempt.
         elapsed: seconds until it failed.
-        last: no other attempt may follow: the whole call has no time left.
+        last: True if no other attempt may follow, because the whole call has no time left or the breaker is open.
     """
 
     kind: FailureKind
@@ -173,11 +171,11 @@ Tap: TypeAlias = Callable[[Generator[Effect, Any, Any]], Generator[Effect, Any, 
 
 
 def first_attempt(flow: Flow[Any]) -> Attempt:
-    """Return the attempt *flow* would begin with, and close the flow; nothing is sent.
+    """Return the first attempt of *flow* without sending it, and close the flow.
 
     Raises:
-        StopIteration: the flow sends nothing, for example because the client was stopped. An iterator that maps flows
-            to their first attempts ends with it.
+        StopIteration: the flow sends nothing, for example because the client was stopped. It also ends an iterator that
+            maps flows to their first attempts.
     """
     try:
         effect = next(flow)
@@ -189,9 +187,10 @@ def first_attempt(flow: Flow[Any]) -> Attempt:
 
 
 def drive(flow: Flow[T], answered: Callable[[Effect], Flow[Any]]) -> Flow[T]:
-    """Run *flow* with each of its effects answered by another flow, which may yield the effect to the driver.
+    """Run *flow*, and answer each of its effects with the flow that *answered* makes.
 
-    *flow* is closed at the end, however that comes. An `OctopusError` that answering raises is thrown into it.
+    That flow may yield the effect to the driver. An `OctopusError` that it raises is thrown into *flow*, which is
+    closed whatever happens.
     """
     answer: Any = None
     error: OctopusError | None = None
@@ -205,7 +204,7 @@ def drive(flow: Flow[T], answered: Callable[[Effect], Flow[Any]]) -> Flow[T]:
             answer, error = None, None
             try:
                 answer = yield from answered(effect)
-            except OctopusError as raised:  # of a Compute
+            except OctopusError as raised:  # a Compute failed
                 error = raised
 
 
@@ -225,16 +224,16 @@ class Deadline:
         return self._until - self._clock()
 
     def passed(self) -> bool:
-        """Return True after the deadline."""
+        """True after the deadline."""
         return self.left() <= 0
 
     def error(self, what: str) -> TimedOutError:
-        """Return the error of what did not happen in time."""
+        """Return the error for *what* was not done in time."""
         return TimedOutError(f"the deadline of {self.seconds:g} s for the whole call passed: {what}")
 
 
 def each_within(flows: Iterator[Flow[T]], deadline: Deadline) -> Generator[Flow[T]]:
-    """Yield *flows*, each within *deadline*, and close what makes them at the end."""
+    """Yield *flows*, each within *deadline*, and close their generator at the end."""
     try:
         for flow in flows:
             yield within(flow, deadline)
@@ -249,14 +248,14 @@ def within(flow: Flow[T], deadline: Deadline) -> Flow[T]:
 
 
 def _in_time(deadline: Deadline, effect: Effect) -> Flow[Any]:
-    """Answer *effect* if it cannot begin in time; pass it on otherwise, with the time that is left."""
+    """Answer *effect* if it cannot begin in time, or pass it on with the time left."""
     match effect:
         case Send():
             return (yield from _send(effect, deadline))
         case Receive() if deadline.passed():
             return SendFailure(FailureKind.AMBIGUOUS, deadline.error("the rest of the answer was not waited for"))
         case Sleep() if deadline.left() <= effect.seconds:
-            return True  # what the pause is for would begin after the deadline
+            return True  # the next attempt would begin after the deadline
         case Compute():
             effect.limit = min(effect.limit, max(0.0, deadline.left()))
         case _:

@@ -1,10 +1,10 @@
-"""Turn replies into results: match rows to inputs, and find what an answer means for each of them.
+"""Turn replies into results: match rows to inputs, and find each input's outcome.
 
 Invariants:
 
-* Every input gets exactly one outcome, and never a better one than is known.
+* Every input gets exactly one outcome, and never a better one than the answer proves.
 * A row belongs to the input whose key it has: exactly, or else trimmed, or else trimmed and ignoring case, and only if
-  a single input reads so. An exact match wins over the others. Rows that are doubled or were not asked for are noted.
+  no second input matches so. An exact match wins over the others. Rows that came twice or were not asked for are noted.
 * A read without a row is missing. A write without a row, with rows that contradict each other, or with a row that
   cannot be read, is unknown: it may have been done.
 * An input that was part of an earlier request whose answer was lost stays in doubt: a write of it is unknown, never
@@ -44,7 +44,7 @@ _KEY = attrgetter("key")
 
 
 class ItemVerdict(NamedTuple, Generic[T]):
-    """The meaning of an answer for one input; the attributes are those of its `ItemOutcome`."""
+    """The part of an `ItemOutcome` that an answer decides, for one input."""
 
     status: OutcomeStatus
     value: T | None = None
@@ -54,12 +54,12 @@ class ItemVerdict(NamedTuple, Generic[T]):
 
 
 class BatchPart(NamedTuple):
-    """How one batch ended.
+    """The end of one batch.
 
     Attributes:
         outcomes: one per input of the batch, in input order.
         calls: the facts of each request made.
-        number: which batch it is, counted from 0.
+        number: the batch's position, counted from 0.
     """
 
     outcomes: list[ItemOutcome[Any]]
@@ -80,12 +80,12 @@ def same_for_all(batch: Iterable[BatchItem], verdict: ItemVerdict[Any]) -> list[
 def outcomes_of(
     batch: list[BatchItem], result: RequestResult, call: ListCall[Any], *, reading: bool, in_doubt: bool
 ) -> tuple[list[ItemOutcome[Any]], list[str]]:
-    """Return the outcomes of *batch*, in its order, and what was odd about the answer.
+    """Return the outcomes of *batch*, in its order, and notes on oddities.
 
     Args:
         batch: what was asked.
         result: the answer.
-        call: judges what a row, or the reply, means.
+        call: judges rows, or the reply.
         reading: True if the operation changes nothing.
         in_doubt: True if an earlier request for these items lost its answer.
     """
@@ -123,9 +123,9 @@ def outcomes_of(
 def _in_order(
     batch: list[BatchItem], rows: list[Row], judge: Callable[[Any], ItemVerdict[Any] | None] | None
 ) -> list[ItemOutcome[Any]] | None:
-    """Return the outcomes of *batch* if each of its items has one row, in their order, and each is ok.
+    """Return the outcomes of *batch* if its items have one row each, in order, all ok.
 
-    That is how nearly every answer is, and then nothing has to be matched. None if it is otherwise.
+    Nearly every answer is like that, and needs no matching. None for any other answer.
     """
     if len(rows) != len(batch):
         return None
@@ -170,15 +170,15 @@ def _row_verdict(
 
 
 def _refused(refusal: OctopusError, *, reading: bool, in_doubt: bool) -> ItemVerdict[Any]:
-    # The page: an update's Status is Failure if not one SKU succeeded. Only the message distinguishes that from a
-    # failure of the service.
+    # The page: an update's Status is Failure if no SKU succeeded. Only the message distinguishes that from a failure of
+    # the service.
     if not reading and "all update requests failed" in refusal.message.casefold():
         return ItemVerdict(OutcomeStatus.REJECTED, None, refusal.message)
     return ItemVerdict(unknown_if(OutcomeStatus.FAILED, in_doubt=in_doubt and not reading), error=refusal)
 
 
 def unknown_if(status: OutcomeStatus, *, in_doubt: bool) -> OutcomeStatus:
-    """Return *status*, or unknown for a write that an earlier request may have carried out."""
+    """Return *status*, or unknown if an earlier request may have done the write."""
     return OutcomeStatus.UNKNOWN if in_doubt else status
 
 
@@ -187,7 +187,7 @@ class Matched:
 
     Attributes:
         rows: the row of each input; inputs without one are not in it.
-        contradicted: inputs that got several rows which differ.
+        contradicted: inputs with several rows that differ.
         rivals: all rows of those inputs.
         notes: oddities, for `CallInfo.warnings`.
     """
@@ -200,7 +200,7 @@ class Matched:
 
 
 def match_rows(keys: Sequence[str], rows: Iterable[Row]) -> Matched:
-    """Match *rows* to the inputs' *keys*, which are all different."""
+    """Match *rows* to the *keys* of inputs, which are all different."""
     matched = Matched()
     exact = dict(zip(keys, range(len(keys)), strict=True))
     doubled: list[str] = []
@@ -220,7 +220,7 @@ def match_rows(keys: Sequence[str], rows: Iterable[Row]) -> Matched:
         readings = trimmed.get(row.key.strip()) or folded.get(_fold(row.key), [])
         if len(readings) != 1:
             unasked.append(row.key)
-        elif readings[0] in certain:  # an exact match is kept; the other row is named
+        elif readings[0] in certain:  # an exact match is kept, and the other row noted
             doubled.append(row.key)
         else:
             _place(matched, readings[0], row, doubled)
@@ -232,7 +232,7 @@ def match_rows(keys: Sequence[str], rows: Iterable[Row]) -> Matched:
 
 
 def _place(matched: Matched, position: int, row: Row, doubled: list[str]) -> None:
-    """Put *row* at *position*; if that has a row already, keep both and note whether they differ."""
+    """Put *row* at *position*; if another row is there and differs, keep both."""
     if position not in matched.rows:
         matched.rows[position] = row
         return
@@ -245,7 +245,7 @@ def _place(matched: Matched, position: int, row: Row, doubled: list[str]) -> Non
 
 
 def _with_key_of(first: Any, second: Any) -> Any:
-    """*second* with the key of *first*: rows whose keys differ in case or spaces may be alike otherwise."""
+    """Return *second* with the key of *first*, which may differ in case or spaces."""
     name = getattr(type(first), "key_field", "")
     if not name or type(first) is not type(second):
         return second
@@ -327,9 +327,10 @@ _DELETED, _NOT_THERE = 1, 0
 
 
 def removal(sku: str) -> Callable[[RequestResult], Removal]:
-    """Return what reads a delete: 1 means deleted, 0 not there, and no other number is documented.
+    """Return a function that reads the number a delete answers.
 
-    A 0 after a lost answer means that the item may have been deleted by that attempt.
+    1 means deleted, 0 not there; no other number is documented. A 0 after a lost answer may be the effect of that
+    earlier attempt.
     """
 
     def finish(result: RequestResult) -> Removal:
@@ -350,7 +351,7 @@ def removal(sku: str) -> Callable[[RequestResult], Removal]:
 
 
 def accepted(key: str) -> Callable[[RequestResult], bool]:
-    """Return what reads an update of one item: true, or the service's message as an error."""
+    """Return a function that returns True for an accepted update, or raises."""
 
     def finish(result: RequestResult) -> bool:
         if result.require_value() is not True:
@@ -362,7 +363,7 @@ def accepted(key: str) -> Callable[[RequestResult], bool]:
 
 
 def quantity_info(sku: str) -> Callable[[RequestResult], QuantityInfoResponse]:
-    """Return what reads one item's quantities; an error message, or another item's answer, is an error."""
+    """Return a function that returns an item's quantities, or raises."""
 
     def finish(result: RequestResult) -> QuantityInfoResponse:
         answer: QuantityInfoResponse = result.require_value()
@@ -378,7 +379,7 @@ def quantity_info(sku: str) -> Callable[[RequestResult], QuantityInfoResponse]:
 
 
 def submitted(key: str) -> Callable[[RequestResult], SubmitOrderResponseItem]:
-    """Return what reads the answer to a new order, or raises the reason it was not accepted."""
+    """Return a function that returns the answer to a new order, or raises."""
 
     def finish(result: RequestResult) -> SubmitOrderResponseItem:
         answer: SubmitOrderResponseItem = result.require_value()
@@ -393,7 +394,7 @@ def submitted(key: str) -> Callable[[RequestResult], SubmitOrderResponseItem]:
 
 
 def collect_rows(result: RequestResult) -> BatchResult[Any]:
-    """Return a page of records: the readable ones as values, the others as failed outcomes with their XML."""
+    """Return all records of a reply; any that cannot be read raise `BatchError`."""
     outcomes = outcomes_of_rows(result.decoded.rows, result.info)
     return BatchResult(outcomes, [result.info]).raise_for_unfinished()
 

@@ -1,21 +1,20 @@
-"""Perform one request: send it, repeat it as the retry table allows, and report how it ended.
+"""Run one request: send it, repeat it if the retry matrix allows, report its end.
 
 `perform` is the only place that runs a request. Single calls, batches, the reads of `read_first` and the ping differ in
-what they make of the result, and pass that as a function. A `Context` is what the calls of one client share.
+how they use the result, and may pass a function for it. The calls of one client share a `Context`.
 
 Invariants:
 
-* A `Context` never changes; a view of a client has one of its own. Only its `SizeMemory` learns, and is shared.
+* A `Context` never changes, and a view of a client has its own. Only its `SizeMemory` changes, and is shared.
 * Every request that began is reported to the observer once as started and once as finished, whatever ended it: a
   reply, an error, a cancelled task, Ctrl-C or an abandoned stream.
 * `CallInfo` counts all attempts of a request: their number, seconds and pauses.
 * No attempt begins after the total time limit, or after the caller asked the call to stop. Decoding counts into the
   limit, and is broken off at it.
-* Whether an answer may have been lost is never forgotten: `lost_answers` counts the attempts whose answer did not
-  arrive although the service may have carried the request out.
+* `lost_answers` counts the attempts whose answer did not arrive although the service may have carried the request out.
 
-On failure: `perform` passes a `RequestFailure` on, and never raises one itself. An exception of the function it was
-given goes to the caller, after the observer was called.
+On failure: `perform` returns a `RequestFailure`, and raises nothing itself. An exception of the function it was given
+goes to the caller, after the observer was called.
 """
 
 from __future__ import annotations
@@ -65,7 +64,7 @@ class Request(NamedTuple):
         safety: what a repeat may do, with the settings' overrides applied.
         decode: turns a reply into its contents, or raises.
         body: the envelope.
-        whole: the reply is decoded when all of it has come.
+        whole: False to decode the reply while it arrives.
     """
 
     operation: str
@@ -80,16 +79,16 @@ class Request(NamedTuple):
 
 
 class Observer(Protocol):
-    """Gets a report of each request and batch. No method may raise an `Exception`, and none may block."""
+    """Gets a report of each request and batch; its methods may not raise or block."""
 
     def started(self, info: CallInfo, /) -> None:
         """Note that a request begins; *info* has its operation, id and size."""
 
     def retrying(self, info: CallInfo, kind: FailureKind, pause: float, /) -> None:
-        """Note that an attempt failed with *kind*, and another follows after *pause* seconds."""
+        """Note that an attempt failed, and another follows after *pause* seconds."""
 
     def breaker(self, info: CallInfo, error: OctopusError | None, /) -> None:
-        """Note that an attempt changed the circuit breaker: failed with *error* and opened it, or closed it."""
+        """Note that an attempt failed with *error* and opened the breaker, or closed it."""
 
     def finished(self, trace: RequestTrace, /) -> None:
         """Note that a request ended."""
@@ -128,11 +127,11 @@ class _NullObserver:
 
 
 NULL_OBSERVER: Observer = _NullObserver()
-"""Used where nothing is to be counted or reported: a dry run, a flow stepped by hand."""
+"""For a dry run, or a flow that is stepped by hand: nothing is counted or reported."""
 
 
 class CredentialState:
-    """Whether the service ever accepted this client's credentials, which distinguishes a refusal from an outage."""
+    """Records whether the service ever accepted this client's credentials."""
 
     __slots__ = ("proven",)
 
@@ -141,7 +140,7 @@ class CredentialState:
 
 
 class CallConfig(NamedTuple):
-    """The settings and services that a request needs.
+    """The settings and functions that a request needs.
 
     Attributes:
         chance: returns a random number from 0 to 1.
@@ -173,10 +172,10 @@ class _Learned(NamedTuple):
 
 
 class SizeMemory:
-    """Remembers, by operation, the batch size that worked after a larger one did not.
+    """Remembers, by operation, the batch size that worked after a larger one failed.
 
-    A size is learned from one refusal, or from a lost connection that may have another cause. So it grows again: after
-    `PATIENCE` requests of it went through, one twice as large is tried.
+    One refusal sets a size, or a lost connection that may have another cause. So a size grows again: after `PATIENCE`
+    requests of that size went through, the next may be twice as large.
     """
 
     PATIENCE = 32
@@ -185,11 +184,11 @@ class SizeMemory:
         self._learned: dict[str, _Learned] = {}  # changed by one assignment each time, because threads share it
 
     def limit(self, operation: str, rows: int, size: int) -> None:
-        """Learn that *rows* of *size* bytes went through, after a larger batch was refused for its size."""
+        """Limit batches to *rows*, of *size* bytes, after a larger batch failed."""
         self._learned[operation] = _Learned(max(1, rows), size)
 
     def went_through(self, operation: str, rows: int, size: int) -> None:
-        """Note that a batch of *rows* and *size* bytes went through at the first try."""
+        """Note that a batch of *rows* and *size* bytes went through at once."""
         learned = self._learned.get(operation)
         if learned is None or rows < learned.rows:
             return
@@ -204,12 +203,12 @@ class SizeMemory:
         return most if learned is None else min(most, learned.rows)
 
     def learned(self) -> dict[str, tuple[int, int]]:
-        """Return the learned rows and bytes by operation, for people who look."""
+        """Return the learned rows and bytes by operation."""
         return {name: (learned.rows, learned.size) for name, learned in self._learned.copy().items()}
 
 
 class Context(NamedTuple):
-    """The settings and services that a call needs.
+    """The settings and functions that a call needs.
 
     Attributes:
         codec: encodes requests and decodes replies, under the contract in force.
@@ -219,7 +218,7 @@ class Context(NamedTuple):
         batch_sizes: rows per batch by operation, if the settings change the default.
         safety: safety classes the settings override, by operation.
         max_request_bytes: largest request body.
-        max_reply_bytes: most that is kept of a reply read in parts.
+        max_reply_bytes: most bytes kept at a time of a reply that is received in parts.
         parallel_reads, parallel_writes: batches of one call under way at once.
         omitted_values: a choice for all operations, or by wire name, with `*` for the others; see `OmittedValues`.
         strict_lengths: True if text longer than documented is refused.
@@ -241,7 +240,7 @@ class Context(NamedTuple):
     unverified: bool = False
 
     def unobserved(self) -> Context:
-        """Return the same context for a dry run: nothing of it is counted or reported, and no breaker stops it."""
+        """Return this context for a dry run: without observer and circuit breaker."""
         return self._replace(config=self.config._replace(observer=NULL_OBSERVER, breaker=None))
 
 
@@ -260,7 +259,7 @@ def request_for(context: Context, operation: str, declared: Safety, reads: Reads
 
 @dataclass(eq=False, repr=False)
 class RequestTrace:
-    """The facts of one request while it runs, for the observer.
+    """The facts of one request, for the observer.
 
     Attributes:
         info: the facts so far.
@@ -282,7 +281,7 @@ class RequestTrace:
 
     @property
     def failure(self) -> str | None:
-        """Return why it is not ok: the failure's kind, or `abandoned`; None if it was answered."""
+        """Return the failure's kind, or `abandoned`; None if it was answered."""
         if self.abandoned:
             return "abandoned"
         return None if self.kind is None else self.kind.value
@@ -318,7 +317,7 @@ class RequestResult(NamedTuple):
         return value
 
     def rejected(self, message: str, key: str, row: Any) -> RejectedError:
-        """Return the error of an item the service rejected, with what its answer (*row*) carries."""
+        """Return the error for an item that the service rejected with *row*."""
         decoded = self.decoded
         return RejectedError(
             message,
@@ -360,7 +359,7 @@ _MAYBE_DONE = frozenset(
 """Failures after which the request may have been carried out."""
 
 _LEAST_DECODING = 1.0
-"""Seconds an answer may be decoded in, however late it came; a tenth of the total limit if that is less."""
+"""Least seconds for decoding a late answer; a tenth of the total limit if that is less."""
 
 _NEVER_LEFT = frozenset([FailureKind.NOT_SENT, FailureKind.BUSY])
 """Failures before the first byte of a request was sent."""
@@ -371,11 +370,11 @@ def perform(request: Request, config: CallConfig) -> Flow[RequestEnd]: ...
 @overload
 def perform(request: Request, config: CallConfig, conclude: Callable[[RequestEnd], T]) -> Flow[T]: ...
 def perform(request: Request, config: CallConfig, conclude: Callable[[RequestEnd], Any] | None = None) -> Flow[Any]:
-    """Run *request* to its end, and return how it ended or what *conclude* makes of it.
+    """Run *request*, and return its end or the result of *conclude* for its end.
 
-    A refusing envelope counts as a failed request, except for a write that answers its items one by one. *conclude*
-    gets the end while the request still counts as under way: its exception is reported as the request's failure, a
-    `RejectedError` as a rejection.
+    An envelope that is a refusal counts as a failed request, except for a write that answers its items one by one.
+    *conclude* is called while the request is under way for the observer: its exception is reported as the request's
+    failure, a `RejectedError` as a rejection.
     """
     trace = RequestTrace(CallInfo(request.operation, request_id=config.new_id(), sent_bytes=len(request.body)))
     rejected: RejectedError | None = None
@@ -391,7 +390,7 @@ def perform(request: Request, config: CallConfig, conclude: Callable[[RequestEnd
         elif end.refusal is not None and (request.safety is Safety.READ or not end.decoded.rows):
             trace.error, trace.kind = end.refusal, classify(end.refusal)
         return end if conclude is None else conclude(end)
-    except RejectedError as error:  # the service did answer, about the item
+    except RejectedError as error:  # the request was answered, and only its item rejected
         rejected, trace.error, trace.kind = error, None, None
         raise
     except OctopusError as error:
@@ -410,7 +409,7 @@ def perform(request: Request, config: CallConfig, conclude: Callable[[RequestEnd
 
 
 def guarded(trace: RequestTrace, request: Request, config: CallConfig, breaker: Breaker) -> Flow[RequestEnd]:
-    """Do what `attempts` does, as far as *breaker* lets it."""
+    """Run `attempts`, as far as *breaker* allows."""
     with Passage(breaker) as passage:
         end = yield from attempts(trace, request, config, passage)
         if isinstance(end, RequestResult):
@@ -440,7 +439,7 @@ def attempts(
             try:
                 decoded: Decoded = yield decoding
             except OctopusError as failed:
-                failed.__traceback__ = None  # frames of this very flow, which hold the error: garbage for the collector
+                failed.__traceback__ = None  # it has this flow's frame, which holds the error: a reference cycle
                 trace.info = info = replace(info, elapsed=info.elapsed + decoding.elapsed)
                 error, kind, retry_after = failed, classify(failed), config.retry_after(answer)
             else:
@@ -474,9 +473,8 @@ def attempts(
             if decision.pause > 0:
                 last = (yield Sleep(decision.pause)) is True
                 trace.info = info = replace(info, elapsed=info.elapsed + (0.0 if last else decision.pause))
-            if (
-                not last and not config.stopped()
-            ):  # a stop cuts the pause short, before the service is ready for another attempt
+            # A stop cuts the pause short, before the service is ready for another attempt.
+            if not last and not config.stopped():
                 continue
         final = _final_error(error, kind, decision.verdict, retry_after=retry_after, info=info, config=config)
         never_left = kind is FailureKind.BUSY or isinstance(final, ConnectFailedError)
@@ -490,7 +488,7 @@ def attempts(
 def _learn(
     passage: Passage, trace: RequestTrace, config: CallConfig, sign: Sign, error: OctopusError | None = None
 ) -> bool:
-    """Note in the circuit breaker how an attempt ended; return True if it is open, so that none may follow."""
+    """Note in the breaker how an attempt ended; True if no other may follow."""
     changed = passage.ended(sign, "" if error is None else error.message)
     if changed is not None:
         config.observer.breaker(trace.info, error if changed else None)

@@ -1,15 +1,15 @@
-"""When to try again, and when not to try at all.
+"""The retry matrix and the circuit breaker: when to try, and when to try again.
 
-The matrix: one pure decision from what failed, how safe the operation is, and what was spent so far. The circuit
-breaker: nothing is sent for a while after several failures in a row.
+The matrix decides from the failure, the safety of the operation, and the attempts and seconds spent so far. The circuit
+breaker sends nothing for a while after several failures in a row.
 
-Theory of the matrix. A failure either proves that nothing was done (`NOT_SENT`, `BUSY`, `REFUSED`), or leaves it open
-(`AMBIGUOUS`). Reads may always be repeated. Idempotent writes (absolute quantities and prices, uploads by SKU,
-confirms, deletes) end in the same state however often they are sent. Unsafe writes (a new order) may only be repeated
-where nothing was done; an ambiguous failure of one is an unknown outcome and is never repeated.
+A failure either proves that nothing was done (`NOT_SENT`, `BUSY`, `REFUSED`), or leaves it open (`AMBIGUOUS`). Reads
+may always be repeated. Idempotent writes (absolute quantities and prices, uploads by SKU, confirms, deletes) end in the
+same state however often they are sent. Unsafe writes (a new order) may only be repeated if nothing was done. An
+ambiguous failure of an unsafe write is an unknown outcome, and is never repeated.
 
-The table is the whole policy; a test holds every cell against it. There is no other retry anywhere: adapters, pools and
-zeep retry nothing.
+The matrix is the whole policy, and a test checks every cell. There is no other retry anywhere: adapters, pools and zeep
+retry nothing.
 
 The breaker of a client and its views is in one of three states:
 
@@ -85,7 +85,7 @@ _CLIENT_FAULTS = frozenset(
 
 
 def classify(error: OctopusError) -> FailureKind:
-    """Return what *error*, read from a reply, means for the request."""
+    """Return the kind of failure that *error*, read from a reply, is."""
     if isinstance(error, HttpStatusError):
         return _classify_status(error.status, empty=not error.body_excerpt)
     if isinstance(error, FaultError):
@@ -99,8 +99,8 @@ _PROVES_NOTHING_DONE = (
     400, 401, 402, 403, 404, 405, 407, 409, 410, 411, 412, 414, 415, 416, 417, 421, 422, 423, 424, 425, 426, 428, 431,
     451, 501, 505, 511,
 )  # fmt: skip
-"""Statuses that RFC 9110 and its registry define as "not carried out". 406 is none: the answer may have been made
-before the server found that it does not suit. 408 and 499 are a proxy's words for a server that was slow."""
+"""Statuses that RFC 9110 and its registry define as "not carried out". 406 is not among them: the server may have
+carried the request out before it found that no answer suits. 408 and 499 come from proxies of a slow server."""
 
 _STATUSES = {
     **dict.fromkeys(_PROVES_NOTHING_DONE, FailureKind.REFUSED),
@@ -124,7 +124,7 @@ def _classify_status(status: int, *, empty: bool) -> FailureKind:
 
 
 class RetryPolicy(NamedTuple):
-    """How often, how long and how patiently.
+    """The limits of retries.
 
     Attributes:
         max_attempts: exchanges per request, the first included.
@@ -140,12 +140,12 @@ class RetryPolicy(NamedTuple):
     retry_after_cap: float = 30.0
 
     def pause(self, attempt: int, chance: float) -> float:
-        """Seconds to pause after *attempt* attempts; *chance* is a random number from 0 to 1."""
+        """Return the seconds to pause after *attempt*, for a *chance* from 0 to 1."""
         return chance * min(self.cap, self.base * 2.0 ** (attempt - 1))
 
 
 class Decision(NamedTuple):
-    """The consequence of a failure: another attempt after `pause` seconds, or the end with `verdict`."""
+    """The reaction to a failure: its verdict, and the seconds before a retry."""
 
     verdict: Verdict
     pause: float = 0.0
@@ -161,9 +161,10 @@ def decide(
     chance: float,
     retry_after: float | None = None,
 ) -> Decision:
-    """Decide what to do after *attempt* attempts took *spent* seconds, pauses included.
+    """Decide what to do after *attempt* attempts, which took *spent* seconds.
 
-    *chance* is a random number from 0 to 1, for the jitter; *retry_after* the seconds the service asked for, if it did.
+    *spent* includes pauses. *chance* is a random number from 0 to 1, for the jitter. *retry_after* is the pause in
+    seconds that the service asked for, if it did.
     """
     verdict = MATRIX[kind][safety]
     if verdict not in {Verdict.RETRY, Verdict.RETRY_ONCE}:
@@ -182,7 +183,7 @@ def decide(
 # -- the circuit breaker -----------------------------------------------------------------------------------------------
 
 _TRYING = 1.0
-"""Most seconds after which to ask again while another request tries."""
+"""Longest `retry_after` while another request tries, in seconds."""
 
 
 class Sign(Enum):
@@ -194,7 +195,7 @@ class Sign(Enum):
 
 
 class Breaker:
-    """The state that the calls of a client share. Threads may use it at once.
+    """The circuit breaker that all calls of a client share, in any thread.
 
     Args:
         failures: how many in a row open it.
@@ -213,7 +214,7 @@ class Breaker:
         self.reset()
 
     def reset(self) -> None:
-        """Close it, and forget everything: in a forked child too, which has none of its parent's threads."""
+        """Close it and make a new lock: a forked child needs both."""
         self._lock = self._make_lock()
         self._in_a_row = 0
         self._until: float | None = None  # None: closed
@@ -221,11 +222,14 @@ class Breaker:
         self._reason = ""
 
     def is_open(self) -> bool:
-        """Return True unless everything is sent."""
+        """True if it is open or half-open."""
         return self._until is not None
 
     def refusal(self, passage: Passage, *, enter: bool) -> SendFailure | None:
-        """Return why *passage* is not sent now; to *enter* is to take the place of the request that tries."""
+        """Return why *passage* is not sent now; None if it may be sent.
+
+        With *enter*, it becomes the request that tries if the breaker is half-open.
+        """
         with self._lock:
             if self._until is None or self._trying is passage:
                 return None
@@ -244,7 +248,7 @@ class Breaker:
         return SendFailure(FailureKind.BUSY, error, last=True)
 
     def learn(self, passage: Passage, sign: Sign, reason: str) -> bool | None:
-        """Note how an attempt ended; return True if that opened the breaker, False if it closed it."""
+        """Note how an attempt ended; True if it opened the breaker, False if it closed it."""
         with self._lock:
             tried, was_open = self._trying is passage, self._until is not None
             if tried:
@@ -263,7 +267,7 @@ class Breaker:
 
 
 class Passage:
-    """The way of one request through a breaker: of each attempt `refusal`, `gate`, `ended`."""
+    """One request at a breaker; each attempt calls `refusal`, `gate` and `ended`."""
 
     __slots__ = ("_breaker",)
 
@@ -274,10 +278,10 @@ class Passage:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._breaker.learn(self, Sign.NOTHING, "")  # of an attempt that was broken off
+        self._breaker.learn(self, Sign.NOTHING, "")  # if an attempt was broken off, the next one may try
 
     def is_open(self) -> bool:
-        """Return True if no other attempt may follow."""
+        """True if no other attempt may follow."""
         return self._breaker.is_open()
 
     def refusal(self) -> SendFailure | None:
@@ -285,16 +289,16 @@ class Passage:
         return self._breaker.refusal(self, enter=False)
 
     def gate(self) -> SendFailure | None:
-        """Enter, or return why the attempt is not sent."""
+        """Return why the attempt is not sent, immediately before it would be sent."""
         return self._breaker.refusal(self, enter=True)
 
     def ended(self, sign: Sign, reason: str) -> bool | None:
-        """Note how an attempt ended: True if that opened the breaker, False if it closed it, None otherwise."""
+        """Note how an attempt ended, as `Breaker.learn` does."""
         return self._breaker.learn(self, sign, reason)
 
 
 def sign_of(answer: Reply | SendFailure, kind: FailureKind) -> Sign:
-    """Return what a failed attempt shows of the service.
+    """Return the sign of the service's state that a failed attempt is.
 
     A refusal, a rejected item and 429 are answers. The client's own limits, a stop, the deadline of a call and an idle
     connection that was closed show nothing.

@@ -1,15 +1,15 @@
-"""Hand out the rows of one reply while it arrives: the stream of an operation whose reply has no limit.
+"""Hand out the rows of one reply while it arrives.
 
 Invariants:
 
-* The request is checked, sent and repeated like every other until its reply begins. Rows that were handed out are
-  never fetched again: after the first of them nothing is repeated.
+* The request is checked, sent and repeated like every other until its reply begins. After the first rows were handed
+  out, nothing is repeated, so no row is fetched twice.
 * A stream ends without an error only if the reply was complete, well-formed, and a Success.
-* The observer gets one call when the request starts, and one at the end of the reply, with how it ended.
+* The observer gets one call when the request starts, and one when the reply ends, which has how it ended.
 
 On failure: rows that had arrived are handed out first. Then the error is raised, and its message has their number.
-A service may write its Status after the rows. If that is a Failure, the rows have been handed out and are right as
-records, but the list may be incomplete: the stream raises `ApiStatusError`, so that it is not taken for the whole.
+A service may write its Status after the rows. If that is a Failure, the rows that were handed out are right as records,
+but the list may be incomplete: the stream raises `ApiStatusError`, so that it is not taken as complete.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _Steps: TypeAlias = "Generator[Effect | BatchResult[Any], Any, None]"
 _TOGETHER = 500
-"""Rows handed out together, of a reply that came at once."""
+"""Rows per part, if the reply came at once."""
 
 
 class RowStream(Generic[T]):
@@ -53,7 +53,7 @@ class RowStream(Generic[T]):
         self._ended = False
 
     def flows(self) -> Iterator[Flow[BatchResult[T]]]:
-        """Yield flows to run one after another; each returns the next rows, the last one none."""
+        """Yield flows to run one after another; each returns the next rows, the last none."""
         steps = self._steps()
         try:
             while not self._ended:
@@ -71,7 +71,7 @@ class RowStream(Generic[T]):
                 self._ended = True
                 return BatchResult[T](())
             finally:
-                answer = error = None  # nor does this frame hold an error that is raised: it is in its traceback
+                answer = error = None  # this frame is in the traceback of a raised error, and must not hold it
             if isinstance(step, BatchResult):
                 return step
             try:
@@ -80,7 +80,7 @@ class RowStream(Generic[T]):
                 error = raised
 
     def _open(self, reply: Reply) -> Decoded:
-        """Decode a reply that came at once, or begin to read one that is still arriving."""
+        """Decode a reply that came at once, or begin to read one that is arriving."""
         self._arriving, self._more = None, reply.more
         if reply.more is None:
             return self._context.codec.decode(self._operation, reply, self._reads)
@@ -107,7 +107,7 @@ class RowStream(Generic[T]):
             trace.error = None  # its traceback holds frames that hold the trace
 
     def _answered(self, trace: RequestTrace) -> _Steps:
-        # Not kept: what decodes for the stream would hold the stream.
+        # A local variable: kept on the stream, its bound method would be a reference cycle.
         request, config = self._request._replace(decode=self._open), self._context.config
         breaker = config.breaker
         end = yield from (
@@ -159,7 +159,7 @@ class RowStream(Generic[T]):
         return BatchResult(outcomes, [trace.info])
 
     def _counted(self, error: OctopusError, trace: RequestTrace) -> OctopusError:
-        """Say in *error* how many rows came before it."""
+        """Add the number of rows that came before to the message of *error*."""
         error.message = f"{error.message}; {self._index} rows came before"
         error.args = (error.message,)
         return error.with_info(trace.info)
