@@ -1,7 +1,7 @@
-"""Holding the service's final state against the input: item by item, order by order, call by call.
+"""Compare the service's final state with the input, by item, order and call.
 
-The state is seen twice: as the public client reads it, and as the embedded service keeps it and logged its calls. What
-the client got wrong both ways would show in the second.
+The state is compared twice: as the public client reads it, and as the emulator stores it and logged its calls. A
+mistake that the client makes in both directions shows in the second.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _DONE = frozenset({200, 202})  # 202: what a one-way operation answers
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Something that is not as it should be.
+    """A difference between what was expected and what was found.
 
     Attributes:
         where: what is compared, such as `item read back`.
@@ -47,7 +47,7 @@ class Difference:
 def compare_items(
     where: str, wanted: Mapping[str, InventoryItem], found: Iterable[InventoryItem]
 ) -> Iterator[Difference]:
-    """Differences between items that should be there and those that are."""
+    """Yield the differences between the items wanted and those found."""
     by_sku = Counter(item.sku or "" for item in found)
     yield from _compare_keys(where, wanted, by_sku)
     for item in found:
@@ -58,16 +58,16 @@ def compare_items(
 def compare_orders(
     where: str, wanted: Mapping[str, OrderSubmit], ids: Mapping[str, str], found: Iterable[OrderResponseItem]
 ) -> Iterator[Difference]:
-    """Return differences between submitted orders, by invoice, and downloaded ones.
+    """Yield the differences between submitted orders, by invoice, and downloaded ones.
 
-    *ids* has the id the service gave each invoice.
+    *ids* has the id that the service gave each invoice.
     """
     invoices = {number: invoice for invoice, number in ids.items()}
     by_invoice = [(invoices.get(order.id, f"id {order.id}"), order) for order in found]
     yield from _compare_keys(where, wanted, Counter(invoice for invoice, _ in by_invoice))
     for invoice, order in by_invoice:
         if invoice in wanted:
-            # The service's own id takes the place of ours; ours stays with the order as a reference.
+            # The service replaces our id with its own, and keeps ours as a reference.
             yield from compare_fields(where, invoice, wanted[invoice].without("order_id"), order)
             if order.reference != invoice:
                 yield Difference(where, invoice, "reference", invoice, order.reference)
@@ -85,7 +85,7 @@ def _compare_keys(where: str, wanted: Iterable[str], found: Counter[str]) -> Ite
 
 
 def compare_fields(where: str, key: str, wanted: WireModel, found: WireModel, path: str = "") -> Iterator[Difference]:
-    """Differences in the fields that are set in *wanted*; what the service adds of its own is no difference."""
+    """Yield the differences in the fields that *wanted* sets."""
     for name in sorted(wanted.model_fields_set):
         yield from _compare_values(where, key, f"{path}{name}", getattr(wanted, name), getattr(found, name, None))
 
@@ -94,17 +94,17 @@ def _compare_values(where: str, key: str, path: str, wanted: Any, found: Any) ->
     if isinstance(wanted, WireModel) and isinstance(found, WireModel):
         yield from compare_fields(where, key, wanted, found, f"{path}.")
     elif isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
-        for position, (one, other) in enumerate(zip(wanted, found, strict=True)):
-            yield from _compare_values(where, key, f"{path}[{position}]", one, other)
+        for position, pair in enumerate(zip(wanted, found, strict=True)):
+            yield from _compare_values(where, key, f"{path}[{position}]", *pair)
     elif wanted != found:
         yield Difference(where, key, path, wanted, found)
 
 
 def compare_store(shop: Shop, ids: Mapping[str, str], store: Store, *, zeros: bool = False) -> Iterator[Difference]:
-    """Return differences between the input and what the service keeps, looked at past the client.
+    """Yield the differences between the input and the data that the emulator stores.
 
-    *ids* has the id the service gave each invoice. With *zeros* the service has 0, false and the year 1 in members of
-    an item that were left out.
+    *ids* has the id that the service gave each invoice. With *zeros*, the service stores 0, false and the year 1 for
+    members of an item that were left out.
     """
     where = "item in the store"
     items = store.items()
@@ -149,13 +149,13 @@ def _compare_stored(where: str, wanted: OrderSubmit, found: StoredOrder) -> Iter
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """The calls an operation should have taken.
+    """The calls that an operation should need.
 
     Attributes:
         items: items in all of them.
-        limit: most items in one; 0 for operations on one thing.
-        calls: how many; None if full batches decide.
-        exact: whether the number of calls is known; if not, `items` and `limit` alone are compared.
+        limit: most items in one call; 0 for operations on one thing.
+        calls: how many; None if it follows from full batches.
+        exact: False if the number of calls is unknown, so that only `items` and `limit` are compared.
     """
 
     items: int
@@ -165,7 +165,7 @@ class Expected:
 
     @property
     def wanted_calls(self) -> int:
-        """How many calls are needed, and no more."""
+        """The smallest number of calls that is enough."""
         if self.calls is not None:
             return self.calls
         return -(-self.items // self.limit) if self.limit else self.items
@@ -174,7 +174,7 @@ class Expected:
 def compare_calls(
     expected: Mapping[str, Expected], calls: Iterable[CallRecord], lint: Iterable[LintNote]
 ) -> Iterator[Difference]:
-    """Differences between the calls that were needed and those the service logged."""
+    """Yield the differences between the calls needed and those the service logged."""
     logged: dict[str, list[CallRecord]] = {}
     for call in calls:
         logged.setdefault(call.operation, []).append(call)

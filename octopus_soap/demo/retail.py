@@ -1,26 +1,25 @@
-"""A retailer's order lines: read from a file, or made up, and turned into a shop.
+"""A retailer's order lines, from a file or invented, and the shop made of them.
 
 The format is that of the UCI "Online Retail" data set: a CSV file, plain or gzipped, with the columns InvoiceNo,
 StockCode, Description, Quantity, InvoiceDate, UnitPrice, CustomerID and Country, one row per line of an invoice.
 
 Reading:
 
-* Every line ends in exactly one bucket: sold, or the first reason of `Reason` that applies to it, in their order.
-  `Reading.check` proves that the buckets add up. The report has a line's further reasons too.
+* Every line is in exactly one bucket: sold, or the first `Reason` that applies to it. `Reading.check` proves that the
+  buckets add up. The report has a line's further reasons too.
 * Nothing is corrected: codes and descriptions keep spaces, case and leading zeros.
-* A time without a zone is the retailer's, so UK local time. In the hour that the clocks repeat in autumn it is taken as
-  the first of the two.
-* A line is numbered as an editor numbers it: the column names are line 1.
+* A time without a zone is UK local time. In the hour that the clocks repeat in autumn, it means the first of the two.
+* Lines are numbered as in an editor: the column names are line 1.
 
 The shop:
 
 * The catalogue has every code that was sold, described as on its last line. Codes that differ only by case are
   different items.
 * It is uploaded with its first price and a stock of 0; the last price and the stock are pushed afterwards, so that a
-  push the service ignored would show.
-* The stock of an item is the number of pieces the file sells: the shop must have had them.
+  push that the service ignores shows.
+* The stock of an item is the number of pieces that the file sells.
 * An order is an invoice with its sold lines in the file's order, placed when its earliest line was. Lines that were set
-  aside (postage, write-offs) are no part of it, nor of its total.
+  aside (postage, write-offs) are not part of it or of its total.
 """
 
 from __future__ import annotations
@@ -48,14 +47,14 @@ if TYPE_CHECKING:
 COLUMNS = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country")
 _ITEM_COLUMNS = {"sku": "StockCode", "quantity": "Quantity", "unit_price": "UnitPrice", "description": "Description"}
 LONDON = ZoneInfo("Europe/London")
-# Five digits and perhaps letters; the gift shop's own range; and one pad that matches all cushions. The other codes are
+# Five digits and perhaps letters; the gift shop's own range; and a pad that fits all cushions. The other codes are
 # postage, fees, discounts, vouchers, samples and manual entries.
 _GOODS = re.compile(r"\d{5}\w*|DCGS\w+|PADS", re.ASCII)
 _GZIP = b"\x1f\x8b"
 
 
 class Reason(StrEnum):
-    """Why a line is set aside. The first that applies names its bucket."""
+    """Why a line is set aside; its bucket is the first reason that applies."""
 
     UNREADABLE = "unreadable"
     CANCELLATION = "cancellation"
@@ -72,7 +71,7 @@ class Line:
     Attributes:
         number: its number in the file.
         invoice: the invoice's number.
-        item: stock code, quantity, price and description, as an order carries them.
+        item: stock code, quantity, price and description, as in an order.
         placed: when, in UTC.
         customer: the customer's number; empty for guests.
         country: where the goods go.
@@ -92,8 +91,8 @@ class DirtyLine:
 
     Attributes:
         number: its number in the file.
-        reasons: every reason that applies, the one of its bucket first.
-        detail: what was found, for a person.
+        reasons: every reason that applies, its bucket first.
+        detail: what was found, as readable text.
         code: its stock code; empty if the line is unreadable.
         cells: the line as it is in the file.
     """
@@ -107,7 +106,7 @@ class DirtyLine:
 
 @dataclass(slots=True)
 class Reading:
-    """A file's lines, sorted: how many were read, those that are items of an order, and the others."""
+    """A file's lines: how many were read, those sold, and those set aside."""
 
     total: int = 0
     sold: list[Line] = field(default_factory=list[Line])
@@ -125,7 +124,7 @@ class Reading:
         """Make sure that every line is in exactly one bucket.
 
         Raises:
-            AssertionError: one is in none or in two.
+            AssertionError: a line is in no bucket or in two.
         """
         numbers = Counter([line.number for line in self.sold] + [line.number for line in self.dirty])
         twice = [number for number, times in numbers.items() if times > 1]
@@ -137,13 +136,13 @@ def read_retail(path: Path) -> Reading:
     """Read and sort the lines of a file, plain or gzipped.
 
     Raises:
-        InvalidInputError: it is no file of this format.
+        InvalidInputError: the file has another format.
         OSError: it cannot be read.
     """
     with path.open("rb") as raw:
         zipped = raw.read(len(_GZIP)) == _GZIP
     try:
-        # A byte that is no UTF-8 becomes a character no text may hold: it makes its line unreadable, not the file.
+        # A byte that is not UTF-8 becomes a character that no text may have: only its line is unreadable, not the file.
         with _opened(path, zipped=zipped) as file:
             return sort_lines(file)
     except (csv.Error, EOFError, gzip.BadGzipFile) as error:
@@ -182,7 +181,7 @@ def sort_lines(text: Iterable[str]) -> Reading:
 def _numbered(reader: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
     before = 0
     for cells in reader:
-        # A quoted cell may span lines: a record is numbered where it begins.
+        # A quoted cell may span lines: a record has the number of its first line.
         number, before = before + 1, reader.line_num  # type: ignore[attr-defined] # csv's reader has it
         yield number, cells
 
@@ -193,7 +192,7 @@ def _sorted(number: int, cells: list[str], order: list[int], width: int) -> Line
         return DirtyLine(number, (Reason.UNREADABLE,), detail, "", tuple(cells))
     try:
         line = _line(number, dict(zip(COLUMNS, (cells[position] for position in order), strict=True)))
-    except ValueError as error:  # InvalidInputError is one
+    except ValueError as error:  # InvalidInputError is a ValueError
         detail = _explained(error) if isinstance(error, InvalidInputError) else str(error)
         return DirtyLine(number, (Reason.UNREADABLE,), detail, "", tuple(cells))
     reasons = tuple(_reasons(line))
@@ -210,7 +209,7 @@ def _explained(error: InvalidInputError) -> str:
 
 
 def _line(number: int, cells: dict[str, str]) -> Line:
-    """Build a line; raises `ValueError` if a cell cannot be what it should be."""
+    """Return a line; raise `ValueError` if a cell has no possible value."""
     for name in ("InvoiceNo", "StockCode"):
         if not cells[name]:
             raise ValueError(f"no {name}")
@@ -248,7 +247,7 @@ def as_lines(text: str) -> io.StringIO:
 _THINGS = ("LANTERN", "MUG", "CLOCK", "BASKET", "CANDLE", "NOTEBOOK", "TRAY", "FRAME", "LAMP", "CUSHION")
 _KINDS = ("RED", "BLUE ", "OAK & BRASS", '12" GLASS', "CAFÉ", "<SMALL>")
 _COUNTRIES = ("United Kingdom", "France", "EIRE", "Deutschland", "日本")
-_OPENING = datetime(2024, 3, 29, 8, 30)  # noqa: DTZ001 - the format's times name no zone; the clocks change two days on
+_OPENING = datetime(2024, 3, 29, 8, 30)  # noqa: DTZ001 - the format's times have no zone; the clocks change two days later
 _ITEMS, _INVOICES, _LINES_EACH = 60, 40, 4
 
 _DIRT = (
@@ -266,7 +265,7 @@ _DIRT = (
 
 
 def small_shop() -> str:
-    """Return the shop's lines as CSV text; the same every time."""
+    """Return the lines of a small shop as CSV text, always the same."""
     text = io.StringIO()
     rows = csv.writer(text)
     rows.writerow(COLUMNS)
@@ -301,11 +300,11 @@ def _invoice(number: int) -> list[tuple[str, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """The data that goes into the service, and the data that must be in it afterwards.
+    """The data to send to the service, and the data it must have afterwards.
 
     Attributes:
         catalogue: items as they are uploaded, by SKU.
-        updates: stock and price of each, by SKU.
+        updates: stock and price of each item, by SKU.
         final: items as they must be in the end, by SKU.
         orders: orders by invoice.
         strangers: codes that must not exist.
@@ -319,7 +318,7 @@ class Shop:
 
     @property
     def case_twins(self) -> int:
-        """How many codes differ only by case from another."""
+        """The number of codes that differ from another code only by case."""
         folded: dict[str, int] = defaultdict(int)
         for sku in self.catalogue:
             folded[sku.casefold()] += 1
@@ -329,7 +328,7 @@ class Shop:
 def build_shop(lines: Iterable[Line], other_codes: Iterable[str] = ()) -> Shop:
     """Build the shop that sold *lines*, in the file's order.
 
-    *other_codes* are of lines that were set aside; those nothing was sold of must not exist in the service.
+    *other_codes* are the codes of lines that were set aside; a code without sales must not exist in the service.
     """
     by_code: dict[str, list[Line]] = defaultdict(list)
     by_invoice: dict[str, list[Line]] = defaultdict(list)
@@ -340,7 +339,7 @@ def build_shop(lines: Iterable[Line], other_codes: Iterable[str] = ()) -> Shop:
     updates: dict[str, ItemQuantityAndPrice] = {}
     final: dict[str, InventoryItem] = {}
     for sku, sales in by_code.items():
-        by_time = sorted(sales, key=lambda line: line.placed)  # stable: the file's order within a minute
+        by_time = sorted(sales, key=lambda line: line.placed)  # stable: lines of one minute keep their order
         first, last = by_time[0].item, by_time[-1].item
         stock = sum(line.item.quantity or 0 for line in sales)
         catalogue[sku] = InventoryItem(sku=sku, description=last.description, price=first.unit_price, stock="0")

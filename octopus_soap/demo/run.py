@@ -1,8 +1,7 @@
-"""The steps of a shop's sync, driven through the public client against the embedded service.
+"""The steps of a shop's sync, through the public client against the emulator.
 
-The service runs in a thread of this process, and operations on one thing are called one after the other: a process of
-its own and calls from several threads were measured to take the same time, and neither would let the store and the call
-log be looked at so plainly.
+The emulator runs in a thread of this process, so that its store and its call log can be read directly. Operations on
+one thing are called one after the other. A separate process, and calls from several threads, take the same time.
 """
 
 from __future__ import annotations
@@ -34,10 +33,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 Watch = Callable[[str, int, int], object]
-"""Called with the progress of a step: its name, what is done, of how much."""
+"""Called with the progress of a step: its name, how much is done, and the total."""
 
 WINDOW = timedelta(days=7)
-"""Creation window of one GetOrderList: the operation has no paging, so windows keep its answers small."""
+"""Creation window of a GetOrderList: the operation has no paging, so windows keep its answers small."""
 
 
 @dataclass(slots=True)
@@ -46,9 +45,9 @@ class Step:
 
     Attributes:
         name: what was done.
-        operation: by which operation; empty for the comparison at the end.
+        operation: the operation; empty for the comparison at the end.
         items: how many things were sent or asked for.
-        calls: requests the service saw.
+        calls: requests that the service received.
         batches: requests that a list was cut into, or windows; 0 for operations on one thing.
         rejected: the items that the service rejected.
         seconds: how long it took.
@@ -72,14 +71,14 @@ class Outcome:
 
 
 def run_demo(shop: Shop, watch: Watch = lambda *_: None, *, strict: bool = False) -> Outcome:
-    """Bring *shop* into an embedded service, take its orders out again, and compare.
+    """Send *shop* to an emulator, download its orders, and compare.
 
     Args:
-        shop: what to bring.
-        watch: called with the state of each step.
-        strict: whether the service has plain value types, which cannot be null and are 0 if they are left out. The
-            client then works by the contract that the service publishes: new items and orders lose nothing by 0, and
-            updates are completed from the service's current items.
+        shop: the data to send.
+        watch: called with the progress of each step.
+        strict: use a service with plain value types, which cannot be null and are 0 if they are left out. The client
+            then uses the contract that the service publishes: new items and orders lose nothing by a 0, and updates are
+            completed from the service's current items.
 
     Raises:
         OctopusError: a step failed as a whole.
@@ -184,7 +183,7 @@ class _Run:
         try:
             return self._creating.submit_order(order).id_order
         except ApiStatusError:
-            return None  # counted as rejected; that the order is missing shows in the comparison
+            return None  # counted as rejected; the comparison shows that the order is missing
 
     def _take_orders(self) -> None:
         client = self._client
@@ -206,7 +205,7 @@ class _Run:
         found: dict[str, OrderResponseItem] = {}
         for position, (begin, end) in enumerate(self._windows, 1):
             criteria = OrderCriteria(order_creation_filter_begin_time_gmt=begin, order_creation_filter_end_time_gmt=end)
-            # Windows share their borders: whether the service includes them is not documented. Ids show doubles.
+            # Windows share their borders: whether the service includes them is not documented. Ids remove the doubles.
             found.update((order.id, order) for order in self._client.get_order_list(criteria))
             step.batches = position
             self._watch(step.name, position, len(self._windows))
@@ -234,7 +233,7 @@ class _Run:
         }
         rules = {name: OPERATIONS[name].rule for name in listed}
         expected = {name: Expected(count, rule.limit) for name, count in listed.items() if (rule := rules[name])}
-        if self._creating is not self._client:  # updates are completed: each is read first, in batches cut by bytes
+        if self._creating is not self._client:  # each update is completed by a read, in batches cut by bytes
             read = len(shop.final) + len(shop.updates)
             expected["GetItemList"] = Expected(read, expected["GetItemList"].limit, exact=False)
         downloads = 2 * len(self._windows)
@@ -264,9 +263,9 @@ class _Run:
         return move
 
     def _each(self, step: Step, call: Callable[[T], R], inputs: list[T]) -> Iterator[R]:
-        """Call once per input, and yield the answers in input order."""
-        for done, one in enumerate(inputs, 1):
-            yield call(one)
+        """Yield the answers to one call per input, in input order."""
+        for done, value in enumerate(inputs, 1):
+            yield call(value)
             if done % 100 == 0:
                 self._watch(step.name, done, len(inputs))
 
@@ -282,7 +281,7 @@ class _Run:
 
 
 def windows(moments: Iterable[datetime], width: timedelta = WINDOW) -> Iterator[tuple[datetime, datetime]]:
-    """Creation windows that cover *moments*; each begins where the one before it ends."""
+    """Yield creation windows that cover *moments* without a gap."""
     known = sorted(moments)
     if not known:
         return

@@ -1,6 +1,6 @@
-"""Test support for programs that use this package: fixtures, fault scripts, factories, recordings.
+"""Test support: pytest fixtures, fault scripts, factories and recordings.
 
-With the package installed, pytest has the fixtures of `fixtures.py`; nothing needs to be imported or registered. They
+If the package is installed, pytest has the fixtures of `fixtures.py`; nothing needs to be imported or registered. They
 need the extra `emulator`, and `octopus_async_client` the extra `async` too.
 
     from octopus_soap.testing import Reset, make_order
@@ -11,7 +11,7 @@ need the extra `emulator`, and `octopus_async_client` the extra `async` too.
         assert len(octopus_emulator.store.orders()) == 1
 
 The classes of `octopus_soap.emulator` (`Emulator`, `Profile`, `Merchant`, and the faults a script injects) can be
-imported from here too. Everything is loaded when it is first used: recording needs neither pytest nor the emulator, so
+imported from here too. Names are loaded when they are first used: recording needs neither pytest nor the emulator, so
 `record_traffic` works in production.
 """
 

@@ -1,7 +1,6 @@
-"""Valid models to start a test from: what a test does not care about has a value already.
+"""Functions that make valid models for tests.
 
-Each takes fields of its model by either name, which win over the values made here. The models are loaded when the first
-one is made.
+Each takes fields of its model by either name, and fills in the others. The models are loaded when the first is made.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ if TYPE_CHECKING:
     )
 
 NOON = datetime(2024, 1, 15, 12, tzinfo=UTC)
-"""When the orders made here were placed."""
+"""The order date of the orders that are made here."""
 
 
 def make_item(sku: str = "SKU-1", **fields: Any) -> InventoryItem:
-    """Return an item to upload, with a description, a price and a stock unless *fields* has others.
+    """Return an item to upload, with a description, a price and a stock.
 
         make_item(sku="00123", price="4.50")
 
@@ -88,7 +87,7 @@ def make_order_line(sku: str = "SKU-1", **fields: Any) -> OrderItem:
 
 
 def make_order(order_id: str = "WEB-1", **fields: Any) -> OrderSubmit:
-    """Return an order to submit: one line, placed at noon of 15 January 2024 UTC, with the totals of its lines.
+    """Return an order to submit: one line, its totals, placed 2024-01-15 12:00 UTC.
 
         make_order("WEB-2", order_items=[make_order_line("A"), make_order_line("B", quantity=2)])
 
@@ -113,7 +112,7 @@ def make_order(order_id: str = "WEB-1", **fields: Any) -> OrderSubmit:
 
 
 def make_downloaded_order(order_id: str = "1001", **fields: Any) -> OrderResponseItem:
-    """Return an order as `get_order_list` does: one line, one store, paid, not shipped, with the totals of its lines.
+    """Return a downloaded order: one line, its totals, one store, paid, not shipped.
 
         make_downloaded_order("1002", order_items=[make_order_line("A", quantity=2)])
 
@@ -176,7 +175,7 @@ def make_address(**fields: Any) -> AddressInfo:
 
 
 def make_store_stock(store_id: str = "1", **fields: Any) -> StoreStockInfo:
-    """Stock and price of an item in one store.
+    """Return stock and price of an item in one store.
 
         make_item(store_stock_info_list=[make_store_stock("1", store_stock=3), make_store_stock("2")])
 
@@ -194,7 +193,7 @@ def make_store_stock(store_id: str = "1", **fields: Any) -> StoreStockInfo:
 
 
 def make_confirmation(order_id: str = "1001", **fields: Any) -> OrderDownloadSubmitRequest:
-    """Return the confirmation that `set_download_order_confirm` takes for a downloaded order.
+    """Return the confirmation of an order, for `set_download_order_confirm`.
 
         make_confirmation(order.id)
 

@@ -1,6 +1,6 @@
-"""The pytest fixtures. This module is the pytest plugin: every pytest run of every project with the package loads it.
+"""The pytest plugin with the fixtures.
 
-So it loads nothing but pytest until a fixture is used.
+Every pytest run of every project with this package loads it, so it imports only pytest until a fixture is used.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def octopus_emulator() -> Generator[Emulator]:
-    """Yield an embedded service of the test's own, with an empty state.
+    """Yield an emulator of the test's own, with an empty state.
 
     def test_reads_stock(octopus_emulator):
         octopus_emulator.store.add_item("SKU-1", Price="1.50", Stock=3)
@@ -39,7 +39,7 @@ def octopus_emulator() -> Generator[Emulator]:
 
 @pytest.fixture
 def octopus_client(octopus_emulator: Emulator) -> Generator[OctopusClient]:
-    """Yield a client of `octopus_emulator`, whatever OCTOPUS_* variables and profiles the machine has.
+    """Yield a client of `octopus_emulator` that ignores variables and profiles.
 
     def test_uploads(octopus_client, octopus_emulator):
         octopus_client.upload_item(make_item(sku="SKU-1"))
@@ -54,14 +54,14 @@ def octopus_client(octopus_emulator: Emulator) -> Generator[OctopusClient]:
 
 @pytest.fixture
 def octopus_async_client(octopus_emulator: Emulator) -> AsyncOctopusClient:
-    """Return an asynchronous client of `octopus_emulator`, whatever OCTOPUS_* variables and profiles the machine has.
+    """Return an asynchronous client of `octopus_emulator`, like `octopus_client`.
 
     @pytest.mark.anyio  # or pytest-asyncio's mark, or asyncio.run in a plain test
     async def test_reads(octopus_async_client, octopus_emulator):
         octopus_emulator.store.add_item("SKU-1", Stock=3)
         assert await octopus_async_client.get_item_quantity("SKU-1") == 3
 
-    It needs no running loop and no plugin: connections are made in the loop that first calls, and are closed when that
+    It needs no running loop and no plugin: connections are made in the loop of the first call, and are closed when that
     loop shuts down (`asyncio.run`, pytest-asyncio and anyio do that). `async with octopus_async_client:` closes them
     earlier.
     """
@@ -77,7 +77,7 @@ def octopus_async_client(octopus_emulator: Emulator) -> AsyncOctopusClient:
 
 @pytest.fixture
 def octopus_recorder() -> Generator[Callable[[OctopusClient | AsyncOctopusClient], Recording]]:
-    """Records what a client sends and is answered, until the test ends; see `record_traffic`.
+    """Yield a function that records a client's traffic, as `record_traffic` does.
 
     def test_my_sync_asks_once(octopus_recorder, octopus_client):
         recording = octopus_recorder(octopus_client)

@@ -1,4 +1,4 @@
-"""Recordings: what a client sent and was answered, without secrets and personal data, to keep, to read and to replay.
+"""Recordings of a client's requests and answers, to read and to replay.
 
     with record_traffic(client) as recording:
         client.get_order_list()
@@ -7,11 +7,11 @@
     with replay_traffic(client, Recording.load("bug-report")):
         client.get_order_list()  # answered from the files; nothing is sent
 
-A recording is masked before it is kept, so that not even its repr or a core dump holds more than its files do. It has
-no request headers and no address; of the answer's headers it has those that decide what the client makes of it.
+Secrets and personal data are masked before an exchange is stored, so that not even a repr or a core dump has more than
+the files. A recording has no request headers and no address, and only those headers of an answer that the client uses.
 
-It is taken where flows meet their driver, so it is the same for both clients: it sees every attempt, with the body
-decompressed, and every failure that brought no answer. What `client.zeep` does passes by it.
+Exchanges are recorded between flows and their driver, so both clients are recorded alike: every attempt, with the body
+decompressed, and every failure without an answer. Calls of `client.zeep` are not recorded.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ _BETWEEN_TAGS = re.compile(r">\s+<")
 
 
 class NotRecordedError(LookupError):
-    """A replay met a request that the recording has no answer to, or no answer left."""
+    """A replay has no answer, or no answer left, for a request."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedExchange:
-    """One attempt: a request, and its answer or the failure that brought none.
+    """One attempt: a request, and its answer or its failure.
 
     Attributes:
         number: position in the recording, from 1, in the order the exchanges ended.
@@ -106,13 +106,13 @@ class Recording:
     def __eq__(self, other: object) -> bool:
         return self.exchanges == other.exchanges if isinstance(other, Recording) else NotImplemented
 
-    __hash__ = None  # type: ignore[assignment] # it grows while it is taken
+    __hash__ = None  # type: ignore[assignment] # it grows while it records
 
     def save(self, folder: str | PathLike[str]) -> Path:
         """Write one XML file per request and per answer, and `index.json` with the rest.
 
         Args:
-            folder: where; made if need be. A recording that is there is replaced, other files stay.
+            folder: made if it does not exist. A recording in it is replaced, other files stay.
 
         Returns:
             The folder.
@@ -150,7 +150,7 @@ class Recording:
 
         Raises:
             FileNotFoundError: there is none, or one of its files is missing.
-            ValueError: it is no recording, or of a format this version does not know.
+            ValueError: it is not a recording, or has a format that this version does not read.
         """
         home = Path(folder)
         return cls(_exchange(home, row) for row in _rows(home))
@@ -186,7 +186,7 @@ def _exchange(home: Path, row: dict[str, Any]) -> RecordedExchange:
 
 
 def _inside(home: Path, name: str) -> Path:
-    # A recording may come from a stranger: its index names files next to it and nothing else.
+    # A recording may come from a stranger, so its index may name only files next to it.
     if Path(name).name != name or not name.endswith(".xml"):
         raise ValueError(f"{home / INDEX}: {name!r} is not the name of a file of a recording")
     return home / name
@@ -199,9 +199,9 @@ def _inside(home: Path, name: str) -> Path:
 def record_traffic(client: OctopusClient | AsyncOctopusClient) -> Generator[Recording]:
     """Record the exchanges of a client and of all its views while the block runs.
 
-    Nothing else changes: the client sends as before. Secrets are masked, and so is every text whose element is not
-    known to be harmless: names, addresses, telephone numbers, e-mail addresses, comments, cards, and members nobody has
-    seen yet. SKUs, order numbers, prices, costs and quantities are shown: read a recording before you give it away.
+    The client sends as before. Secrets are masked, and so is every text whose element is not known to be harmless:
+    names, addresses, telephone numbers, e-mail addresses, comments, cards, and unknown members. SKUs, order numbers,
+    prices, costs and quantities are shown: read a recording before you give it away.
 
     Args:
         client: blocking or asynchronous.
@@ -230,16 +230,16 @@ def replay_traffic(
     *,
     match: Literal["request", "operation"] = "request",
 ) -> Generator[None]:
-    """Answer a client, and all its views, from a recording while the block runs; nothing is sent.
+    """Answer a client and its views from a recording, and send nothing.
 
     Args:
         client: blocking or asynchronous. Its endpoint and credentials are not used.
-        recording: what to answer. Each exchange is used once, in the order recorded.
-        match: `request` answers a request that was recorded, masked as it is; `operation` answers with the next
-            exchange of the operation, whatever was asked.
+        recording: the answers. Each exchange is used once, in the order recorded.
+        match: `request` answers a request that equals a recorded request after masking; `operation` answers any
+            request with the next exchange of its operation.
 
     Raises:
-        NotRecordedError: inside the block, if nothing in the recording answers a request.
+        NotRecordedError: inside the block, if the recording has no answer to a request.
     """
     masker, lock = _masker_of(client), threading.Lock()
     left = list(recording.exchanges)
@@ -247,7 +247,7 @@ def replay_traffic(
     def answered(effect: Effect) -> Flow[Any]:
         if not isinstance(effect, Send):
             return (yield effect)
-        exchange = effect.attempt  # the driver is not asked
+        exchange = effect.attempt  # the driver does not get the effect, so nothing is sent
         asked = _BETWEEN_TAGS.sub("><", masker.body(exchange.body))
         with lock:
             for place, known in enumerate(left):
@@ -270,7 +270,7 @@ def _masker_of(client: OctopusClient | AsyncOctopusClient) -> Masker:
 
 @contextmanager
 def _tapped(client: OctopusClient | AsyncOctopusClient, tap: Callable[[Flow[Any]], Flow[Any]]) -> Generator[None]:
-    connections = client._driver._connections  # noqa: SLF001 - what all views of a client share; no part of its face
+    connections = client._driver._connections  # noqa: SLF001 - not public; all views of a client share it
     before = connections.tap
     connections.tap = tap if before is None else lambda flow: before(tap(flow))
     try:
