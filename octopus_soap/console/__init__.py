@@ -1,16 +1,16 @@
-"""A web console: what callers did to the emulator and what it holds, and how a fleet is.
+"""A web console for the emulator and for a fleet.
 
     from octopus_soap.console import emulator_console
     from octopus_soap.emulator import Emulator
 
     with Emulator(pages=emulator_console) as service:
-        ...  # http://127.0.0.1:PORT/ shows its calls while they come
+        ...  # http://127.0.0.1:PORT/ shows its calls live
 
 `octopus-soap serve` does this, and `octopus-soap fleet console` serves `fleet_console`. Needs the extra `console`
 (jinja2, starlette, uvicorn), and for a fleet the extra `fleet`.
 
-The pages work without JavaScript; ours adds live updates. They load nothing from elsewhere, and a strict
-Content-Security-Policy holds them to that. See `security` for who may see and change what.
+The pages work without JavaScript, which adds live updates. They load nothing from elsewhere, as a strict
+Content-Security-Policy enforces. See `security` for who may see and change what.
 """
 
 from __future__ import annotations

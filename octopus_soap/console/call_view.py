@@ -1,4 +1,7 @@
-"""A call of the emulator as the console shows it: masked, indented, with what WCF would have ignored marked in it."""
+"""A call of the emulator as the console shows it.
+
+Its messages are masked and indented, and members that WCF would ignore are marked.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from octopus_soap.testing.recording import RecordedExchange
 
 MOST_SHOWN = 262_144
-"""Bytes of a message that a page shows; the rest can be downloaded."""
+"""A page shows this many bytes of a message; the rest can be downloaded."""
 _MOST_CURL = 100_000
 _BAD_REQUEST = 400
 _TOKENS = re.compile(r"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>|<[^<>]*>|[^<]+|<", re.DOTALL)
@@ -35,7 +38,7 @@ _DEEPEST = 24
 
 OUTCOMES = {
     "ok": "answered",
-    "failure": "the service said Failure",
+    "failure": "the service answered Failure",
     "fault": "a SOAP fault",
     "http": "an HTTP error",
     "cut": "the connection was cut: no answer",
@@ -55,11 +58,6 @@ def outcome_of(call: CallRecord) -> str:
     return "failure" if b"Status>Failure<" in tail else "ok"
 
 
-def secrets_of(merchants: Iterable[Merchant]) -> Redactor:
-    """Return what masks the credentials of an emulator's merchants."""
-    return Redactor([value for merchant in merchants for value in (merchant.authtoken, merchant.accessid)])
-
-
 @dataclass(slots=True)
 class Line:
     """One line of a message: its depth, its text as HTML, and the notes about it."""
@@ -70,7 +68,7 @@ class Line:
 
 
 def lines_of(text: str, notes: Sequence[LintNote] = ()) -> list[Line]:
-    """Return a message as indented lines; each note is at the element that it is about."""
+    """Return a message as indented lines, with each note at its element."""
     if not text.lstrip("\ufeff \t\r\n").startswith("<"):
         return [Line(0, escape(line)) for line in text.splitlines()]
     indenter = _Indenter(notes)
@@ -80,17 +78,17 @@ def lines_of(text: str, notes: Sequence[LintNote] = ()) -> list[Line]:
 
 
 class _Indenter:
-    """A message under way; it need not be well-formed."""
+    """Makes indented lines of a message, which need not be well-formed."""
 
     def __init__(self, notes: Sequence[LintNote]) -> None:
         self.lines: list[Line] = []
         self._notes = [(note, _steps(note.path)) for note in notes]
         self._path: list[tuple[str, int]] = []
         self._counts: list[dict[str, int]] = [{}]
-        self._open = ""  # the element that the last line began, if nothing but text came since
+        self._open = ""  # the element that the last line began, if only text followed
 
     def take(self, token: str) -> None:
-        """Add a tag, a text, or what is between."""
+        """Add a tag, a text, a comment or another token."""
         if not token.startswith("<"):
             self._text(token)
         elif token.startswith(("<!", "<?")) or len(token) == 1:
@@ -164,7 +162,7 @@ def _is_at(own: list[tuple[str, int]], steps: list[tuple[str, int]]) -> bool:
 
 @dataclass(slots=True)
 class Finding:
-    """Return notes of a call that are alike, with the places they are about."""
+    """Equal notes of a call, with the paths of their elements."""
 
     what: str
     detail: str
@@ -172,7 +170,7 @@ class Finding:
 
 
 def findings(notes: Iterable[LintNote]) -> list[Finding]:
-    """Return what was passed over in silence, each thing once; the validator's complaints come last."""
+    """Return the notes of a call, equal ones merged, schema errors last."""
     found: dict[tuple[str, str], Finding] = {}
     for note in notes:
         detail = _NAMESPACE.sub("", note.detail)
@@ -195,18 +193,18 @@ class CallView:
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
-        self._redactor = secrets_of(emulator.merchants)
+        self._redactor = Redactor(_credentials(emulator.merchants))
 
     def masked(self, body: bytes) -> str:
         """Return a message as text without secrets."""
         return self._redactor.body(body)
 
     def request(self, call: CallRecord) -> Message:
-        """Return what was asked."""
+        """Return the request."""
         return self._message(call.request, call.request_size, call.notes)
 
     def reply(self, call: CallRecord) -> Message:
-        """Return what was answered."""
+        """Return the reply."""
         return self._message(plain(call), call.reply_size)
 
     def _message(self, body: bytes, size: int, notes: Sequence[LintNote] = ()) -> Message:
@@ -214,11 +212,14 @@ class CallView:
         return Message(lines_of(text, notes), size, kept=bool(body) or not size, cut=len(body) > MOST_SHOWN)
 
     def curl(self, call: CallRecord, url: str) -> str:
-        """Return a command that makes the call again; it takes the secrets from the variables that `serve` prints."""
+        """Return a curl command that repeats the call.
+
+        It reads the secrets from the variables that `serve` prints.
+        """
         if len(call.request) > _MOST_CURL:
             return ""
         body = self.masked(call.request)
-        for sign in ("\\", "$", "`"):  # the here-document is not quoted, so that the account's variable is filled in
+        for sign in ("\\", "$", "`"):  # the here-document is not quoted, because it has the account's variable
             body = body.replace(sign, f"\\{sign}")
         body = _ACCOUNT.sub(r"\1$OCTOPUS_ACCESSID", body)
         end = "XML"
@@ -237,9 +238,9 @@ class CallView:
         )
 
     def recording(self, calls: Sequence[CallRecord]) -> bytes:
-        """Return calls as a zip of a recording, which `octopus_soap.testing.Recording.load` reads.
+        """Return calls as a zipped recording, for `octopus_soap.testing.Recording.load`.
 
-        Calls whose bodies are no longer kept, or that are still under way, are left out.
+        Calls whose bodies are no longer stored, or that are still under way, are left out.
         """
         from octopus_soap.testing.recording import Recording  # noqa: PLC0415 - loads the client; only an export needs it
 
@@ -256,7 +257,7 @@ class CallView:
 
 
 def plain(call: CallRecord) -> bytes:
-    """Return a reply's body without the compression that a fault gave it."""
+    """Return a reply's body, decompressed if a fault compressed it."""
     if call.reply_headers.get("content-encoding") != "gzip":
         return call.reply
     try:
@@ -266,7 +267,7 @@ def plain(call: CallRecord) -> bytes:
 
 
 def is_recordable(call: CallRecord) -> bool:
-    """Return whether a recording can hold a call: it has ended, it has a name, and its bodies are kept."""
+    """True if a recording can have the call: it has ended, and its bodies are stored."""
     return call.seconds is not None and bool(call.operation) and bool(call.request)
 
 

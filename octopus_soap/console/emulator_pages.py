@@ -1,4 +1,4 @@
-"""The emulator's pages: what callers did, and what the service holds."""
+"""The emulator's pages: its calls, its data and its switches."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ NAVIGATION = (
     ("/connect", "Connect"),
 )
 MOST_ROWS = 200
-_GATHER = 0.25  # seconds between two batches of events: a busy caller makes one batch, not a thousand events
+_GATHER = 0.25  # seconds between two events, so that a thousand calls make a single event
 _HEARTBEAT = 15.0  # seconds
 _AGAIN = 20
 _SHOWS: dict[str, Any] = {"outcome_of": outcome_of, "findings_of": lambda call: len(findings(call.notes))}
 
 
 def emulator_console(emulator: Emulator, *, token: str | None = None) -> ASGIApp:
-    """Return the console of an emulator, as `Emulator(pages=emulator_console)` takes it.
+    """Return the console of an emulator, for `Emulator(pages=emulator_console)`.
 
     Args:
-        emulator: A running one.
-        token: What a browser must sign in with. None: only this machine may look, without signing in.
+        emulator: A running emulator.
+        token: The token that a browser signs in with. None: only this machine has access, without signing in.
 
     Raises:
         ConfigError: The token is shorter than 16 characters, or jinja2 is not installed.
@@ -88,7 +88,7 @@ class _EmulatorConsole:
     # -- calls -------------------------------------------------------------------------------------------------
 
     def _chosen(self, request: Request, calls: list[CallRecord]) -> list[CallRecord]:
-        """Return the calls that the page's filters let through, newest first."""
+        """Return the calls that pass the page's filters, newest first."""
         text, only = request.query_params.get("q", "").strip().lower(), request.query_params.get("only", "")
         chosen = [call for call in reversed(calls) if _has(call, text)] if text else calls[::-1]
         if only == "trouble":
@@ -142,10 +142,10 @@ class _EmulatorConsole:
         return event_stream(self._changes(request))
 
     async def _changes(self, request: Request) -> AsyncIterator[str]:
-        """Yield the rows of calls that are new or have ended, a batch at a time."""
+        """Yield the rows of calls that are new or have ended, in batches."""
         loop, woken = asyncio.get_running_loop(), asyncio.Event()
         last, unended = _seen(request), set[int]()
-        last = max(0, last - _AGAIN)  # rows that the page had while they were under way
+        last = max(0, last - _AGAIN)  # the page may show these as under way
         yield "retry: 1000\n\n"
         while True:
             woken.clear()
@@ -153,7 +153,7 @@ class _EmulatorConsole:
             try:
                 calls = self._emulator.calls
                 newest = calls[-1].sequence if calls else 0
-                if newest < last:  # forgotten, or another emulator on the same port
+                if newest < last:  # the log was cleared, or it is another emulator on the same port
                     last, unended = 0, set()
                     yield event("reset", "")
                 changed = [call for call in calls if call.sequence > last or call.sequence in unended]
@@ -202,7 +202,7 @@ def _seen(request: Request) -> int:
 
 
 def _has(call: CallRecord, text: str) -> bool:
-    """Return whether a call is about *text*: its operation, its merchant, or one of its SKUs or order ids."""
+    """True if the operation, the merchant, a SKU or an order id has *text*."""
     return (
         text in call.operation.lower()
         or text in (call.merchant or "").lower()

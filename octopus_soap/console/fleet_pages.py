@@ -1,4 +1,4 @@
-"""The fleet's pages: merchants worst first, one merchant with its runs and what it holds, and the monitors' pages."""
+"""The fleet's pages: all merchants, a merchant with its runs, and for monitors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from octopus_soap.console.security import Guard, form_of
-from octopus_soap.console.site import Site, back
+from octopus_soap.console.site import Site, back, page_of
 from octopus_soap.errors import ConfigError
 from octopus_soap.fleet import status
 from octopus_soap.fleet.pages import health, metrics
@@ -48,16 +48,16 @@ def fleet_console(
     Args:
         ledger: Any ledger on the fleet's database.
         registry: Pauses and resumes merchants; one on the ledger by default.
-        allow_actions: Whether merchants can be paused and resumed, and held keys tried again.
-        token: What a browser must sign in with. None: only this machine may look, without signing in.
-        hosts: Names besides this machine's own that a browser may use; `*` for any. Only with a token.
+        allow_actions: Whether merchants can be paused and resumed, and held keys retried.
+        token: The token that a browser signs in with. None: only this machine has access, without signing in.
+        hosts: Further host names that a browser may use, next to this machine's own; `*` for any. Only with a token.
 
     Raises:
         ConfigError: The token is shorter than 16 characters, or jinja2 is not installed.
         LedgerError: The database cannot be used.
     """
     if registry is None:
-        from octopus_soap.fleet import Registry as Known  # noqa: PLC0415 - as the type it is named above
+        from octopus_soap.fleet import Registry as Known  # noqa: PLC0415 - only if none is given
 
         registry = Known(ledger)
     return _FleetConsole(ledger, registry, allow_actions=allow_actions).app(token, hosts)
@@ -75,7 +75,7 @@ class Bar:
 
 
 def chart(runs: Sequence[dict[str, Any]]) -> list[Bar]:
-    """Return the bars of runs, oldest first; a bar is as high as the run was long."""
+    """Return the bars of runs, oldest first, with the duration as the height."""
     ordered = list(reversed(runs))
     seconds = [max(0.0, (run["ended_at"] - run["started_at"]).total_seconds()) for run in ordered]
     longest = max(seconds, default=0.0) or 1.0
@@ -88,7 +88,7 @@ def chart(runs: Sequence[dict[str, Any]]) -> list[Bar]:
 
 
 def tone_of(outcome: str) -> str:
-    """Return how a run's outcome is shown: as `good`, `bad`, or `fair`, for one that a later run may make good."""
+    """Return `good`, `bad`, or `fair` for an outcome that a later run may improve."""
     return _TONES.get(outcome, "fair")
 
 
@@ -128,9 +128,7 @@ class _FleetConsole:
 
     def _merchants(self, request: Request) -> Response:
         asked = request.query_params
-        text, pages = asked.get("q", "").strip(), asked.get("page", "1")
-        chosen = asked.get("show", "")
-        page = max(1, int(pages)) if pages.isascii() and pages.isdigit() and len(pages) < 8 else 1  # noqa: PLR2004 - digits
+        text, chosen, page = asked.get("q", "").strip(), asked.get("show", ""), page_of(request)
         rows, total = status.merchants(
             self._ledger,
             find=text,
@@ -181,7 +179,9 @@ class _FleetConsole:
     def _doing(self, work: Callable[[str, dict[str, str]], object]) -> Callable[[Request], Any]:
         async def answer(request: Request) -> Response:
             if not self._allowed:
-                return self._site.refusal(403, "This console only shows. --allow-actions lets it change something.")
+                return self._site.refusal(
+                    403, "This console is read-only. Start it with --allow-actions to allow changes."
+                )
             form = form_of(request.scope)
             await run_in_threadpool(work, form.get("name", ""), form)
             return back(request, "/")
@@ -196,6 +196,6 @@ class _FleetConsole:
         self._registry.resume(name)
 
     def _retry(self, name: str, form: dict[str, str]) -> None:
-        status.merchant(self._ledger, name)  # raises ConfigError if there is none
+        status.merchant(self._ledger, name)  # raises ConfigError if there is no such merchant
         key, job = form.get("key"), form.get("job") or None
         inspection.retry(self._ledger.for_channel(name), None if key is None else [key], job=job)

@@ -1,11 +1,11 @@
-"""Access to a console: who may see it, and change something by it.
+"""Access to a console: which requests may read it and which may change something.
 
-* A request must name this machine in its Host header. A page in a browser could otherwise reach a console under a name
-  of its own that resolves to 127.0.0.1 (DNS rebinding). Other names need a token.
-* With a token, a browser signs in once. Its cookie is made from the token, so it outlives a restart and dies with the
-  token. A monitor sends the token as `Authorization: Bearer`.
-* A change is a POST that carries a token of this process in its form, and comes from a page of this console as its
-  Origin says. No GET changes anything.
+* A request must name this machine in its Host header. Otherwise a page of another site could reach a console under a
+  name that resolves to 127.0.0.1 (DNS rebinding). Other names need a token.
+* With a token, a browser signs in once. Its cookie is made from the token, so it is valid after a restart, until
+  the token changes. A monitor sends the token as `Authorization: Bearer`.
+* A change is a POST with a token of this process in its form, and with the Origin of this console. No GET changes
+  anything.
 * Every answer forbids scripts and styles of other origins and inline ones, framing, and caching.
 """
 
@@ -49,7 +49,7 @@ HEADERS = {
 
 
 def is_loopback_name(name: str) -> bool:
-    """Return whether a host name or address is this machine's own."""
+    """True if a host name or address is this machine's own."""
     if name == "localhost":
         return True
     with suppress(ValueError):
@@ -58,19 +58,19 @@ def is_loopback_name(name: str) -> bool:
 
 
 def host_name(host: str) -> str:
-    """Return the name in a Host header, without its port, in small letters."""
+    """Return the name in a Host header, without its port, in lower case."""
     name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
     return name.strip("[]").lower()
 
 
 def form_of(scope: Scope) -> dict[str, str]:
-    """Return the fields of a POST that the guard let through; a field that is given twice has its last value."""
+    """Return the fields of a POST that passed the guard; the last of equal names."""
     form: dict[str, str] = scope.get(_FORM, {})
     return form
 
 
 def csrf_of(scope: Scope) -> str:
-    """Return the token that forms of this console must carry."""
+    """Return the token that forms of this console must have."""
     return str(scope.get(_CSRF, ""))
 
 
@@ -79,9 +79,9 @@ class Guard:
 
     Args:
         app: The pages.
-        token: What a browser must sign in with; None: only this machine may look, without signing in.
-        hosts: Names besides this machine's own that a Host header may give; only with a token.
-        refusal: Makes the page of a request that is refused: its status, and why.
+        token: The token that a browser signs in with. None: only this machine has access, without signing in.
+        hosts: Further names that a Host header may have, next to this machine's own; only with a token.
+        refusal: Makes the page of a refused request, from its status and the reason.
 
     Raises:
         ConfigError: The token is too short.
@@ -128,7 +128,7 @@ class Guard:
         await (response or self._app)(scope, receive, send_guarded)
 
     async def _answer(self, scope: Scope, headers: dict[str, str], receive: Receive) -> Response | None:
-        """Return the answer to a request that may not pass; None if it may."""
+        """Return the answer to a request that is refused; None if it may pass."""
         name = host_name(headers.get("host", ""))
         if not is_loopback_name(name) and not (self._token is not None and ("*" in self._hosts or name in self._hosts)):
             return self._refusal(
@@ -167,10 +167,10 @@ class Guard:
         return None
 
     def _cookie(self, scope: Scope) -> tuple[str, str]:
-        """Return the cookie's name, which has the port in it because cookies are shared by all ports, and its value."""
+        """Return the cookie's name and value."""
         server: Any = scope.get("server") or ("", 0)
         value = hmac.new((self._token or "").encode(), b"octopus-soap console", hashlib.sha256).hexdigest()
-        return f"octopus_console_{server[1]}", value
+        return f"octopus_console_{server[1]}", value  # all ports of a host share their cookies
 
     def _signed_in(self, scope: Scope, headers: dict[str, str], method: str, path: str) -> Response | None:
         name, value = self._cookie(scope)
@@ -182,7 +182,7 @@ class Guard:
             return None
         bearer = headers.get("authorization", "")
         if method != "POST" and hmac.compare_digest(bearer.encode(), f"Bearer {self._token}".encode()):
-            return None  # of monitors, which read /metrics and /healthz
+            return None  # for monitors, which read /metrics and /healthz
         if path != SIGN_IN:
             return RedirectResponse(SIGN_IN, 303) if method == "GET" else self._refusal(403, "Sign in first.")
         if method != "POST":

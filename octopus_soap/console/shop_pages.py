@@ -1,4 +1,4 @@
-"""The content of the emulated service: merchants, items, the change list, orders; and a form to place an order."""
+"""The emulator's data: merchants, items, changes, orders, a form to place one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import Route
 
 from octopus_soap.console.security import form_of
-from octopus_soap.console.site import back, money
+from octopus_soap.console.site import back, money, page_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 ROWS = 50
 ORDERS = 200
 LINES = 3
-"""Lines that the form to place an order has."""
+"""The number of lines in the form to place an order."""
 BUSY_ORDERS, BUSY_CHANGES = 40, 25
 _BUSY_STORES: tuple[tuple[str, ...], ...] = ((), ("S1",), ("S2",), ("S1", "S2"))
 _FIRST_NAMES = ("Ada", "Grace", "Alan", "Edsger", "Barbara", "Donald", "Radia", "Tim")
 _CITIES = ("Springfield", "Riverside", "Fairview", "Salem", "Madison", "Georgetown")
 STATES = {
-    "submitted": "no caller was given it yet",
-    "listed": "a caller was given it and did not confirm it",
-    "split": "some of its stores confirmed it",
-    "confirmed": "every store confirmed it",
+    "submitted": "not returned to a caller yet",
+    "listed": "returned to a caller, not confirmed",
+    "split": "confirmed for some of its stores",
+    "confirmed": "confirmed for every store",
 }
 
 
 def state_of(order: StoredOrder) -> str:
-    """Return how far an order is, as a key of `STATES`."""
+    """Return the state of an order, as a key of `STATES`."""
     if order.confirmed:
         return "confirmed"
     if any(order.stores.values()):
@@ -75,8 +75,7 @@ class ShopPages:
         asked, store = request.query_params, self._emulator.store
         merchant, text, sku = self._merchant(asked.get("merchant")), asked.get("q", "").strip(), asked.get("sku")
         queue = store.change_queue(merchant=merchant)
-        pages = asked.get("page", "1")
-        page = max(1, int(pages)) if pages.isascii() and pages.isdigit() and len(pages) < 8 else 1  # noqa: PLR2004 - digits
+        page = page_of(request)
         if asked.get("only") == "changed":
             chosen = [name for name in queue if text.lower() in name.lower()]
             found = {name: store.item(name, merchant=merchant) for name in chosen[(page - 1) * ROWS : page * ROWS]}
@@ -177,7 +176,7 @@ class ShopPages:
         )
 
     def _busy_day(self, request: Request) -> Response:
-        """Add the orders of a day, and changed stock and prices."""
+        """Add the orders of a day, and changes of stock."""
         merchant = self._merchant(form_of(request.scope).get("merchant"))
         store = self._emulator.store
         if not store.counts(merchant=merchant)["items"]:
@@ -233,7 +232,7 @@ def _price(form: dict[str, str], number: int, sku: str) -> Decimal:
 
 
 def _flat(members: dict[str, Any], before: str = "") -> list[tuple[str, str]]:
-    """Return the members of a record as names and texts, those of records and lists inside it with their path."""
+    """Return the members of a record as paths and texts."""
     made: list[tuple[str, str]] = []
     for name, value in members.items():
         path = f"{before}{name}"

@@ -1,4 +1,4 @@
-"""The frame of all pages of a console: templates, static files, answers."""
+"""What all pages of a console share: templates, static files, answers, formats."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=ut
 
 
 class Site:
-    """The pages' frame.
+    """Makes the pages of a console.
 
     Args:
-        title: The name of the console in its head.
-        navigation: Addresses and words of its pages.
-        head: Returns what the head of every page shows, by name.
+        title: The name of the console in the head of a page.
+        navigation: Addresses and titles of its pages.
+        head: Returns the variables that the head of every page shows.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Site:
         shared["static"] = lambda name: f"/static/{digest}/{name}"
 
     def routes(self) -> list[Route]:
-        """Return the routes of static files and of the page to sign in."""
+        """Return the routes of static files and of the sign-in page."""
         return [
             Route("/static/{digest}/{name}", self._static),
             Route(SIGN_IN, lambda request: self.page(request, "sign_in.html"), methods=["GET"]),
@@ -71,7 +71,7 @@ class Site:
         return HTMLResponse(self._environment.get_template(template).render(shown), status)
 
     def part(self, template: str, /, **context: Any) -> str:
-        """Return a piece of a page."""
+        """Return a part of a page."""
         return self._environment.get_template(template).render(context)
 
     def refusal(self, status: int, why: str) -> Response:
@@ -96,20 +96,26 @@ def _static_files() -> dict[str, tuple[bytes, str]]:
 
 
 def back(request: Request, path: str) -> Response:
-    """Return the answer to a change: the page to see next, which may be named in the form if it is of this console."""
+    """Return the answer to a change: a redirect to *path*, or to the form's `next`."""
     wanted = form_of(request.scope).get("next", "")
-    own = wanted.startswith("/") and not wanted.startswith(("//", "/\\"))
+    own = wanted.startswith("/") and not wanted.startswith(("//", "/\\"))  # a page of this console
     return RedirectResponse(wanted if own else path, 303)
 
 
+def page_of(request: Request) -> int:
+    """Return the number of the page in a long list, from 1."""
+    text = request.query_params.get("page", "1")
+    return max(1, int(text)) if text.isascii() and text.isdigit() and len(text) < 8 else 1  # noqa: PLR2004 - digits
+
+
 def event(name: str, data: str, number: int | None = None) -> str:
-    """Return a server-sent event; a browser that comes back names the *number* of the last one it got."""
+    """Return a server-sent event; reconnecting browsers send their last *number*."""
     first = "" if number is None else f"id: {number}\n"
     return "".join([first, f"event: {name}\n", *(f"data: {line}\n" for line in data.splitlines() or [""]), "\n"])
 
 
 def event_stream(events: AsyncIterator[str]) -> Response:
-    """Return a response that sends events until the browser goes away."""
+    """Return a response that sends events until the browser disconnects."""
     from starlette.responses import StreamingResponse  # noqa: PLC0415 - only if something is live
 
     return StreamingResponse(events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
@@ -119,17 +125,17 @@ def event_stream(events: AsyncIterator[str]) -> Response:
 
 
 def clock(at: datetime) -> str:
-    """Return a time of today's as this machine's clock shows it."""
+    """Return a time of day in this machine's zone, with milliseconds."""
     return f"{at.astimezone():%H:%M:%S}.{at.microsecond // 1000:03d}"
 
 
 def moment(at: datetime | None) -> str:
-    """Return a date and time; a dash for none."""
+    """Return a date and time in this machine's zone; a dash for None."""
     return "-" if at is None else f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def duration(seconds: float | None) -> str:
-    """Return a duration in the unit that fits it."""
+    """Return a duration in a suitable unit."""
     if seconds is None:
         return "…"
     if seconds < 1:
@@ -141,7 +147,7 @@ def duration(seconds: float | None) -> str:
 
 
 def size(number: int) -> str:
-    """Return a number of bytes in the unit that fits it."""
+    """Return a number of bytes in a suitable unit."""
     for unit, length in (("MB", 1_000_000), ("kB", 1_000)):
         if number >= length:
             return f"{number / length:.1f} {unit}"
@@ -149,12 +155,12 @@ def size(number: int) -> str:
 
 
 def breakable(name: str) -> Markup:
-    """Return a name in CamelCase as HTML that may be broken before a capital letter."""
+    """Return a name in CamelCase as HTML that may break before a capital letter."""
     return Markup("<wbr>").join(re.split(r"(?<=[a-z])(?=[A-Z])", name))
 
 
 def money(value: object) -> str:
-    """Return an amount with two decimals, or with as many as it needs."""
+    """Return an amount with two decimal places, or more if it has more."""
     if not isinstance(value, Decimal) or not value.is_finite():
         return "-" if value is None else str(value)
     cents = value.quantize(Decimal("0.01"))

@@ -1,4 +1,4 @@
-"""Switches of the emulator: the faults it injects, and the profile it behaves by."""
+"""Switches of the emulator: the faults that it injects, and its profile."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Unit: TypeAlias = Literal["share", "seconds", "sku", "none"]
 _MOST_SECONDS = 600.0
 _WRITES = ("Update*", "Upload*", "Delete*", "SubmitOrder", "CustomFieldMapping")
-_CONFIRMS = ("SetDownload*",)  # they have no result that could be a Failure
+_CONFIRMS = ("SetDownload*",)  # without a result that could be a Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,10 @@ class Switch:
     """One fault that can be switched on.
 
     Args:
-        name: Its name in addresses; *title* is the one on the page.
-        imitates: What it imitates, and what the caller meets.
+        name: Its name in addresses; the page shows *title*.
+        imitates: What it imitates, and what the caller gets.
         executed: Whether the operation is carried out.
-        unit: What its value is; the page proposes *value*.
+        unit: The unit of its value; the page proposes *value*.
     """
 
     name: str
@@ -72,7 +72,7 @@ SWITCHES = (
 )  # fmt: skip
 _BY_NAME = {switch.name: switch for switch in SWITCHES}
 _IN_FORCE = ("poison", "read-only", "hang", "cut", "lost", "fault", "unavailable", "latency")
-"""The order in which they are tried: the first that is due strikes, so what strikes seldom comes first."""
+"""The order in which switches are tried. The first that is due strikes, so a rare fault comes first."""
 _FAULTS: dict[str, InjectedFault] = {
     "unavailable": Status(503),
     "cut": Reset(when="before"),
@@ -103,7 +103,7 @@ class SwitchPages:
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
         self._on: dict[str, _On] = {}
-        self._rules: list[Rule] = []  # in the script by these switches
+        self._rules: list[Rule] = []  # what these switches put into the script
         self._lock = threading.Lock()
         self._site: Site | None = None
 
@@ -133,7 +133,7 @@ class SwitchPages:
     # -- faults ------------------------------------------------------------------------------------------------
 
     def _faults(self, request: Request, problem: str = "") -> Response:
-        assert self._site is not None  # noqa: S101 - routes() is what makes it reachable
+        assert self._site is not None  # noqa: S101 - routes() sets it, and makes this reachable
         others = [rule for rule in self._emulator.script.rules if rule not in self._rules and rule.faults]
         return self._site.page(
             request,
@@ -171,7 +171,7 @@ class SwitchPages:
         return back(request, "/faults")
 
     def _put(self) -> None:
-        """Put the rules of all switches that are on into the script, in their order."""
+        """Replace the rules in the script by those of the switches that are on."""
         script = self._emulator.script
         for on in self._on.values():
             on.struck_before, on.rules = on.struck, []
@@ -234,7 +234,7 @@ def _shown(switch: Switch, value: str) -> str:
 
 
 def _problem(switch: Switch, value: str, operation: str) -> str:
-    """Return what is wrong with a switch's fields; empty if nothing is."""
+    """Return the problem of a switch's fields; empty if there is none."""
     if not re.fullmatch(r"[A-Za-z*]{1,60}", operation):
         return f"{switch.title}: {operation[:60]!r} is no operation. Give a name or a pattern, such as Get* or *."
     if switch.unit == "sku" and not value:
@@ -250,7 +250,7 @@ def _problem(switch: Switch, value: str, operation: str) -> str:
     return ""
 
 
-# -- the choices of a profile, read off its class ------------------------------------------------------------------
+# -- the choices of a profile, read from its class -----------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,9 +259,9 @@ class Choice:
 
     Args:
         name: Its name.
-        options: What it may be; empty for a number or a text.
+        options: Its possible values; empty for a number or a text.
         words: What it decides.
-        kind: How a text is read.
+        kind: The type of its value.
         optional: Whether it may be empty.
     """
 
@@ -272,7 +272,7 @@ class Choice:
     optional: bool = False
 
     def of(self, profile: Profile) -> dict[str, Any]:
-        """Return what the page shows of it."""
+        """Return the variables that the page shows."""
         value = getattr(profile, self.name)
         text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
         usual = getattr(Profile(), self.name)
@@ -282,7 +282,7 @@ class Choice:
         """Return the value of a text.
 
         Raises:
-            ValueError: It is none of the options, or no number.
+            ValueError: The text is none of the options, or no number.
         """
         text = text.strip()
         if self.options and text not in self.options:
@@ -314,7 +314,7 @@ def _choices() -> tuple[Choice, ...]:
 
 
 def _words() -> dict[str, str]:
-    """Return what the docstring has about each switch; nothing where Python runs without docstrings."""
+    """Return the text about each switch in the docstring of `Profile`, if any."""
     found = re.findall(
         r"^    (\w+): (.*?)(?=^    \w+: |\Z)", inspect.cleandoc(Profile.__doc__ or ""), re.DOTALL | re.MULTILINE
     )
