@@ -1,16 +1,16 @@
-"""Follow the bytes of an HTTP/1.1 answer, so that both clients agree on where it begins and where it ends.
+"""Find the end of an HTTP/1.1 answer in its bytes, for both clients alike.
 
-http.client and h11 read the same bytes differently: one ends the headers at the first line it does not understand,
-takes the first of two lengths, or reads `0x10` as a chunk size; the other refuses. Bytes read wrongly here are the
-answer to another call. So each byte passes through `Framing` before a library parses it, in both clients, and what is
-ambiguous ends the exchange.
+http.client and h11 read the same bytes differently. http.client ends the headers at the first line it does not
+understand, takes the first of two lengths, and reads `0x10` as a chunk size; h11 refuses these. Bytes that are read
+wrongly become the answer to another call. So each byte passes through `Framing` before a library parses it, in both
+clients, and an ambiguous answer ends the exchange.
 
 Invariants:
 
-* Pure: it is fed bytes, and keeps no more of them than one line or one block of headers.
-* Everything that RFC 9112 leaves open or forbids is refused: two lengths, a length that is no number, another transfer
-  coding than `chunked`, a header line without a colon or with a space before it, a chunk size that is no hexadecimal
-  number.
+* Pure: it receives bytes, and keeps no more of them than one line or one block of headers.
+* Everything that RFC 9112 leaves open or forbids is refused: two lengths, a length that is not a number, a transfer
+  coding other than `chunked`, a header line without a colon or with a space before it, a chunk size that is not
+  hexadecimal.
 * Up to `_MOST_INTERIM` interim answers (1xx) may come before the answer. 101 is refused, as nothing asked for another
   protocol.
 * `reusable` is True only if the answer is complete, nothing followed it, and neither side wants the connection closed.
@@ -51,7 +51,7 @@ _OF_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection"}
 
 
 class FramingError(HTTPException):
-    """The bytes are no answer of HTTP/1.1, or do not show where the answer ends."""
+    """The bytes are not an HTTP/1.1 answer, or do not show its end."""
 
     def __init__(self, why: str) -> None:
         super().__init__(f"the answer is not valid HTTP: {why}")
@@ -61,12 +61,12 @@ class Framing:
     """The answer to one request.
 
     Args:
-        connecting: The request is CONNECT, whose good answer has no body.
+        connecting: True for a CONNECT request, whose successful answer has no body.
 
     Attributes:
-        begun: A byte came.
-        ended: The answer is complete.
-        surplus: Bytes followed the answer.
+        begun: True once a byte came.
+        ended: True once the answer is complete.
+        surplus: True if bytes followed the answer.
     """
 
     def __init__(self, *, connecting: bool = False) -> None:
@@ -114,7 +114,7 @@ class Framing:
         if self.begun and not self.ended:
             raise FramingError("it breaks off")
 
-    # Each step reads from a position on, and returns where the next begins; a negative number if it needs more.
+    # Each step reads from position *at*, and returns the position of the next step; a negative number if it needs more.
 
     def _head(self, data: bytes, at: int) -> int:
         data = data[at:]
@@ -157,9 +157,9 @@ class Framing:
         if len(lengths) > 1:
             raise FramingError("it names two lengths")
         if lengths and not _DIGITS.fullmatch(next(iter(lengths))):
-            raise FramingError("its Content-Length is no number")
-        # Both together are how one answer is smuggled in behind another, and HTTP/1.0 has no chunks: nothing that
-        # follows is trusted.
+            raise FramingError("its Content-Length is not a number")
+        # An answer with both can hide another answer behind it, and HTTP/1.0 has no chunks: the bytes that follow are
+        # not trusted.
         untrusted = bool(codings) and (bool(lengths) or minor == 0)
         self._closes = b"close" in wishes or (minor == 0 and b"keep-alive" not in wishes) or untrusted
         if status in {204, 304} or (self._connecting and status < 300):  # noqa: PLR2004 - they have no body
@@ -174,7 +174,7 @@ class Framing:
             self._closes, self._step = True, Framing._rest
 
     def _rest(self, data: bytes, _: int) -> int:
-        """Take everything: the answer ends where the connection does."""
+        """Take everything: the answer ends with the connection."""
         return len(data)
 
     def _plain(self, data: bytes, at: int) -> int:
@@ -246,7 +246,7 @@ def _headers(lines: list[bytes]) -> dict[bytes, list[bytes]]:
         if len(line) > _LONGEST:
             raise FramingError("a header line is longer than 64 kB")
         header = _HEADER.fullmatch(line)
-        if header is None:  # the line before may go on, unless the end of the answer depends on it
+        if header is None:  # it may continue the line before, unless the end of the answer depends on that one
             readable = last and last not in _OF_FRAMING and _FOLDED.fullmatch(line)
             if not readable:
                 raise FramingError("a header line cannot be read")

@@ -1,21 +1,21 @@
-"""The limiter: which request may be sent next, and when. Requests wait in one line, first come, first served.
+"""Decide which request may be sent next, and when: first come, first served.
 
 Theory. A request needs two things before it may leave: one of the client's connections, and, if
-`max_requests_per_second` is set, the next moment that this pace allows. Both are given to the head of one line
-only, so no request overtakes another. A moment is used up only when a request starts: a request that leaves the line
-(cancelled, out of time) costs those behind it nothing.
+`max_requests_per_second` is set, the next moment that this pace allows. Only the head of one line gets them, so no
+request overtakes another. A moment is used up only when a request starts: a request that leaves the line (cancelled,
+out of time) costs those behind it nothing.
 
 The pace has no burst: starts are at least `1 / per_second` seconds apart, and an unused moment is gone. So any
 window of T seconds holds at most `T * per_second + 1` starts, however long the client was idle before.
 
 `FairQueue` and `RateLimiter` neither wait nor read a clock. `ThreadLimiter` and `TaskLimiter` ask them, wait for the
-seconds they answer, and ask again.
+seconds they return, and ask again.
 
-With a store the pace is one account's for all processes: `SharedRate` decides when the head of the line has to ask
-it, and what the answer means. Only the head asks, outside the lock.
+With a store, all processes of an account share one pace: `SharedRate` decides when the head of the line has to ask the
+store, and what the answer means. Only the head asks, outside the lock.
 
-A request that cannot have its turn within its total limit fails before it is sent: at once where the pace alone makes
-that certain, so that no call waits for nothing.
+A request that cannot have its turn within its total limit fails before it is sent. It fails at once if the pace alone
+makes that certain.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ T = TypeVar("T")
 
 
 def until_refused(flows: Iterator[Flow[T]], refused: list[OctopusError]) -> Iterator[Flow[T]]:
-    """Yield *flows*; an error of making one, such as a bad input of a stream, ends them and goes to *refused*.
+    """Yield *flows* until making one fails, and append that error to *refused*.
 
-    The caller raises it once what is under way has ended.
+    Such an error is a bad input of a stream. The caller raises it once the flows under way have ended.
     """
     try:
         yield from flows
@@ -58,10 +58,10 @@ def until_refused(flows: Iterator[Flow[T]], refused: list[OctopusError]) -> Iter
 
 
 def timed(effect: Compute) -> Any:
-    """Run the work of *effect*, and note how long it took.
+    """Run the work of *effect*, and set its `elapsed`.
 
     Raises:
-        TimedOutError: it took too long, and was broken off at a yield point.
+        TimedOutError: it took longer than its limit, and was broken off at a yield point.
     """
     started, give_way = time.monotonic(), yield_hook.get()
     until = started + effect.limit
@@ -84,7 +84,11 @@ def timed(effect: Compute) -> Any:
 
 
 class RateLimiter:
-    """Moments at which requests may start: *per_second* of them, such as 0.5; None for no limit."""
+    """The moments at which requests may start.
+
+    Args:
+        per_second: how many, such as 0.5; None for no limit.
+    """
 
     __slots__ = ("_next", "interval")
 
@@ -93,11 +97,11 @@ class RateLimiter:
         self._next = float("-inf")
 
     def wait(self, now: float, ahead: int = 0) -> float:
-        """Seconds from *now* until a request with *ahead* others before it may start."""
+        """Return the seconds until a request with *ahead* others before it may start."""
         return max(0.0, self._next - now) + ahead * self.interval
 
     def reserve(self, now: float) -> float:
-        """Take the next moment if it has come: 0.0, or the seconds to wait before asking again."""
+        """Take the next moment and return 0.0, or return the seconds until it comes."""
         if self._next > now:
             return self._next - now
         self._next = now + self.interval
@@ -105,20 +109,22 @@ class RateLimiter:
 
 
 ASK = -1.0
-"""Returned by `SharedRate.reserve` if the store has to be asked."""
+"""`SharedRate.reserve` returns it if the store has to be asked."""
 AWAY_SECONDS = 5.0
-"""Seconds after which a store that could not be reached is asked again."""
+"""Seconds until an unreachable store is asked again."""
 _UNUSED = 1.0
-"""Seconds after which a start that was allowed and not used is void."""
+"""Seconds after which an unused moment is void."""
 PAUSING = frozenset({429, 503})
-"""Statuses whose `Retry-After` holds for the account, and so for its other processes."""
+"""Statuses whose `Retry-After` applies to the account, and so to its other processes."""
 
 
 class SharedRate(RateLimiter):
-    """Moments that a store gives to all processes of an account; this process's own while the store is away.
+    """The moments that a store gives to all processes of an account.
+
+    While the store is away, the process keeps the rate by itself.
 
     Attributes:
-        moment: the store's stamp of the moment that is ours; 0 for none.
+        moment: the store's stamp of the moment it gave us; 0 for none.
         away: True if the store could not be reached.
     """
 
@@ -130,11 +136,11 @@ class SharedRate(RateLimiter):
         self._ask_at = self._go_until = float("-inf")
 
     def wait(self, now: float, ahead: int = 0) -> float:
-        """Least seconds from *now* until a request with *ahead* others before it may start."""
+        """Return the least seconds until a request with *ahead* others may start."""
         return max(super().wait(now, ahead), self._ask_at - now + ahead * self.interval if not self.away else 0.0)
 
     def reserve(self, now: float) -> float:
-        """Take the next moment if it has come: 0.0, the seconds to wait before asking again, or `ASK`."""
+        """Take the next moment and return 0.0, or the seconds until it comes, or `ASK`."""
         if now < self._go_until:
             self.moment, self._go_until = 0, float("-inf")
             self._next = now + self.interval  # so that the rate goes on evenly if the store goes away
@@ -144,7 +150,7 @@ class SharedRate(RateLimiter):
         return ASK
 
     def learn(self, grant: Grant, now: float) -> None:
-        """Note the moment that the store gave: it has come, or it is to be confirmed then."""
+        """Note the moment that the store gave; one still to come is confirmed then."""
         self.away, self.moment = False, grant.moment
         if grant.wait <= 0.0:
             self._go_until = now + _UNUSED
@@ -158,7 +164,7 @@ class SharedRate(RateLimiter):
 
 
 class Waiter:
-    """A place in the line; *wake* is called when its holder should ask again."""
+    """A place in the line; *wake* is called when the request should ask again."""
 
     __slots__ = ("wake",)
 
@@ -170,8 +176,8 @@ class FairQueue:
     """The requests of one client that wait for their turn.
 
     Args:
-        most: how many may be under way at once.
-        pace: when they may start; lines may share one.
+        most: requests that may be under way at once.
+        pace: when they may start; queues may share one.
     """
 
     def __init__(self, most: int, pace: RateLimiter) -> None:
@@ -184,24 +190,27 @@ class FairQueue:
         return len(self._waiting)
 
     def start_at_once(self, now: float) -> bool:
-        """Return True if no request waits and the limits allow a start, which is then taken; `done` must follow."""
+        """Start a request if none waits and the limits allow it; return True if so.
+
+        `done` must follow a start.
+        """
         if self._waiting or self.under_way >= self.most or self.pace.reserve(now):
             return False
         self.under_way += 1
         return True
 
     def join(self, wake: Callable[[], object]) -> Waiter:
-        """Queue at the end."""
+        """Add a waiter at the end, and return it."""
         ticket = Waiter(wake)
         self._waiting.append(ticket)
         return ticket
 
     def ask(self, ticket: Waiter, now: float) -> float | None:
-        """Ask whether it is *ticket*'s turn.
+        """Ask if it is *ticket*'s turn.
 
         Returns:
-            0.0: it is, the ticket has left the line, and `done` must follow. Seconds: ask again after them. None: ask
-            again when woken.
+            0.0: it is, the ticket has left the line, and `done` must follow. `ASK`: ask the store first. Other seconds:
+            ask again after them. None: ask again when woken.
         """
         if self._waiting[0] is not ticket or self.under_way >= self.most:
             return None
@@ -214,20 +223,20 @@ class FairQueue:
         return 0.0
 
     def leave(self, ticket: Waiter) -> None:
-        """Give the place up; those behind move up."""
+        """Remove *ticket*; the waiters behind it move up."""
         was_head = self._waiting[0] is ticket
         self._waiting.remove(ticket)
         if was_head and self._waiting:
             self._wake_head()
 
     def done(self) -> None:
-        """A request that had its turn is over."""
+        """Note that a request that had its turn is over."""
         self.under_way -= 1
         if self._waiting:
             self._wake_head()
 
     def wake_all(self) -> None:
-        """Let all who wait ask again, perhaps to leave."""
+        """Let all waiters ask again, perhaps to leave."""
         for ticket in self._waiting:
             ticket.wake()
 
@@ -240,7 +249,7 @@ POLL_SECONDS = 0.5
 
 
 def yield_gil() -> None:
-    """Let another thread have the interpreter now: from a busy one, Python takes it only after 5 ms."""
+    """Let another thread run now; Python itself switches only every 5 ms."""
     time.sleep(0)
 
 
@@ -251,21 +260,21 @@ def stopped(waited: float = 0.0) -> SendFailure:
 
 
 class _Wait(NamedTuple):
-    """Wait to be woken, at most *seconds*; *paced* where only time brings the moment."""
+    """Wait to be woken, at most *seconds*; *paced* if only time brings the moment."""
 
     seconds: float
     paced: bool
 
 
 class _Ask(NamedTuple):
-    """Ask the store for a moment at most *seconds* from now, or to confirm *moment*; it answers, or raises an error."""
+    """Ask the store for a moment at most *seconds* ahead, or to confirm *moment*."""
 
     seconds: float
     moment: int
 
 
 class _Limiter:
-    """The common part of the limiters of threads and of tasks: the line, and the steps of a waiter in it.
+    """The line of waiters, and the steps of one of them, for threads and tasks.
 
     Attributes:
         shared: True if the rate is kept in a store, which also keeps the pauses that the service asks for.
@@ -293,14 +302,14 @@ class _Limiter:
             self.line.done()
 
     def wake_all(self) -> None:
-        """Let all who wait look whether they still want their turn."""
+        """Let all waiters check if they still want their turn."""
         with self._lock:
             self.line.wake_all()
 
     def _steps(
         self, woken: threading.Event | asyncio.Event, limit: float, unwanted: Callable[[], bool]
     ) -> Generator[_Wait | _Ask, Grant | Exception | None, float | SendFailure]:
-        """Wait in the line; the end gives the seconds waited, or why there is no turn."""
+        """Wait in the line, and return the seconds waited, or why there is no turn."""
         started = self._clock()
         with self._lock:
             ahead = len(self.line)
@@ -338,7 +347,7 @@ class _Limiter:
     def _learned(
         self, pace: SharedRate, answer: Grant | Exception | None, limit: float, started: float
     ) -> SendFailure | None:
-        """Note what the store answered; return a failure if there is no moment in time."""
+        """Note the store's answer; return a failure if there is no moment in time."""
         now, was_away = self._clock(), pace.away
         if answer is None or isinstance(answer, Exception):
             with self._lock:
@@ -376,13 +385,8 @@ def _held(seconds: float, waited: float) -> SendFailure:
     return SendFailure(FailureKind.BUSY, error, waited)
 
 
-def _pause_of(headers: Mapping[str, str]) -> float:
-    """Return the seconds that an answer asks to wait; 0 if it asks for none."""
-    return retry_after(headers) or 0.0
-
-
 class ThreadLimiter(_Limiter):
-    """Turns among threads.
+    """The turns among threads.
 
     Args:
         settings: `max_connections`, `max_requests_per_second`, `rate_limit_store`.
@@ -424,7 +428,7 @@ class ThreadLimiter(_Limiter):
         """Let all processes of the account make the pause that an answer asks for."""
         from octopus_soap.transport.rate_store import STORE_ERRORS  # noqa: PLC0415 - needs the extra
 
-        if self._store is not None and (seconds := _pause_of(headers)):
+        if self._store is not None and (seconds := retry_after(headers)):
             with suppress(*STORE_ERRORS):  # the next request finds it away, and reports it
                 self._store.hold(seconds)
 
@@ -436,9 +440,9 @@ class ThreadLimiter(_Limiter):
     def take(
         self, limit: float, stop: threading.Event | None = None, abandoned: threading.Event | None = None
     ) -> float | SendFailure:
-        """Wait for a turn, at most *limit* seconds; once it is given, `release` must follow.
+        """Wait for a turn, at most *limit* seconds; `release` must follow it.
 
-        None is wanted once *stop* or *abandoned* is set; the code that sets the latter calls `wake_all`.
+        The turn is no longer wanted once *stop* or *abandoned* is set; the code that sets the latter calls `wake_all`.
 
         Returns:
             The seconds waited, or why there is no turn.
@@ -476,11 +480,11 @@ async def _woken(event: asyncio.Event, seconds: float) -> None:
 
 
 class TaskLimiter(_Limiter):
-    """Turns among the tasks of one event loop.
+    """The turns among the tasks of one event loop.
 
     Args:
-        settings, clock, pause, report: as of `ThreadLimiter`.
-        pace: shared with the client's other event loops, as *lock* is; not used with a store, which they share.
+        settings, clock, pause, report: as in `ThreadLimiter`.
+        pace: shared with the client's other event loops, like *lock*; unused if there is a store, which they share.
         lock: held for moments only.
 
     Raises:
@@ -518,7 +522,7 @@ class TaskLimiter(_Limiter):
         """Let all processes of the account make the pause that an answer asks for."""
         from octopus_soap.transport.rate_store import STORE_ERRORS  # noqa: PLC0415 - needs the extra
 
-        if self._store is not None and (seconds := _pause_of(headers)):
+        if self._store is not None and (seconds := retry_after(headers)):
             with suppress(*STORE_ERRORS):  # the next request finds it away, and reports it
                 await self._store.hold(seconds)
 
@@ -528,9 +532,9 @@ class TaskLimiter(_Limiter):
             await self._store.close()
 
     async def take(self, limit: float, stop: threading.Event | None = None) -> float | SendFailure:
-        """Wait for a turn, at most *limit* seconds; once it is given, `release` must follow.
+        """Wait for a turn, at most *limit* seconds; `release` must follow it.
 
-        None is wanted once *stop* is set, which is looked at when a turn or the limit comes.
+        The turn is no longer wanted once *stop* is set, which is checked when a turn or the limit comes.
 
         Returns:
             The seconds waited, or why there is no turn.

@@ -1,4 +1,4 @@
-"""Look-ups of single SKUs that become list calls.
+"""Combine look-ups of single SKUs into list calls.
 
 A web page or a queue worker asks for one SKU at a time, and the service answers up to 500 in one request. `Lookup`
 (threads) and `AsyncLookup` (tasks) collect the look-ups that arrive together, send them as one list call, and keep the
@@ -6,15 +6,15 @@ answers for a while.
 
 Invariants:
 
-* A SKU is asked at most once at a time: a second look-up of it waits for the same answer.
-* A look-up gets the answer of its own SKU or the error of its own SKU. A wrong SKU is refused before it joins a
-  request, and an item that fails does not fail the others.
-* A caller that gives up (Ctrl-C in a thread, a cancelled task) takes nothing from the others: their answer still comes.
-* Memory is bounded: at most `max_items` answers of each kind are kept, the least recently used leave first. Errors are
-  not kept.
+* A SKU is under way at most once: a second look-up of it waits for the same answer.
+* A look-up gets the answer or the error of its own SKU. An invalid SKU is refused before it joins a request, and an
+  item that fails does not fail the others.
+* If a caller gives up (Ctrl-C in a thread, a cancelled task), the others still get their answers.
+* Memory is bounded: at most `max_items` answers of each kind are kept, and the least recently used are dropped first.
+  Errors are not kept.
 
-There is no thread and no task in the background. Of the threads that wait, one sends for all, and hands that role on.
-Of the tasks, the first of a group starts the request that serves it.
+There is no background thread and no background task. One of the waiting threads sends for all, and then passes that
+role on. Of the tasks, the first of a group starts the group's request.
 
 If a whole request fails, each look-up in it raises its own copy of the error; the next look-up of the SKU asks again.
 """
@@ -34,6 +34,7 @@ from weakref import WeakSet
 from octopus_soap.engine.inputs import sku_problems
 from octopus_soap.errors import BatchError, ConfigError, InvalidInputError, OctopusError, RejectedError, TransportError
 from octopus_soap.results import OutcomeStatus
+from octopus_soap.transport.limiter import POLL_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -47,18 +48,16 @@ T = TypeVar("T")
 _EXISTS, _ITEM, _QUANTITY = "is_sku_exist_list", "get_item_list", "get_item_quantity_list"
 _LIMITS = {_EXISTS: 500, _ITEM: 100, _QUANTITY: 100}
 """SKUs per request, as the vendor's page limits them."""
-_POLL_SECONDS = 0.5
-"""How often a waiting thread checks for Ctrl-C, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class LookupCounts:
-    """Numbers of a look-up since it was made.
+    """The numbers of a `Lookup` or `AsyncLookup` since it was made.
 
     Attributes:
-        asked: look-ups, refused ones not counted.
-        cached: answered from memory.
-        joined: waited for an answer that was already asked for.
+        asked: look-ups, without refused ones.
+        cached: look-ups answered from memory.
+        joined: look-ups that waited for an answer already asked for.
         requests: list calls made.
         sent: SKUs in those calls.
     """
@@ -71,7 +70,7 @@ class LookupCounts:
 
 
 class _Slot(Generic[T]):
-    """One SKU that is asked for, shared by all who wait for it."""
+    """One SKU that is asked for, shared by all look-ups that wait for it."""
 
     __slots__ = ("done", "error", "event", "key", "sent", "value", "waiting")
 
@@ -84,18 +83,19 @@ class _Slot(Generic[T]):
         self.error: OctopusError | None = None
 
     def result(self) -> T | None:
-        """Return the answer, or raise a copy of the error: several callers raise it, each with its own traceback."""
+        """Return the answer, or raise the error."""
         if self.error is not None:
-            error = copy.copy(self.error)
+            error = copy.copy(self.error)  # several callers raise it, each with its own traceback
             error.__cause__ = self.error.__cause__
             raise error
         return self.value
 
 
 class _Queue(Generic[T]):
-    """Look-ups of one kind: answers kept, SKUs to ask, SKUs under way. It neither sends nor waits; its owner locks it.
+    """The look-ups of one kind: answers kept, SKUs to ask, SKUs under way.
 
-    At most *limit* SKUs are asked per request, and *max_items* answers are kept, for *ttl* seconds.
+    It neither sends nor waits; its owner locks it. At most *limit* SKUs are asked per request, and *max_items* answers
+    are kept, for *ttl* seconds.
     """
 
     def __init__(self, limit: int, ttl: float, max_items: int, clock: Callable[[], float]) -> None:
@@ -108,7 +108,7 @@ class _Queue(Generic[T]):
         self.asked = self.cached = self.joined = self.requests = self.sent = 0
 
     def find(self, sku: str, max_age: float | None) -> tuple[bool, T | None]:
-        """Return whether an answer young enough is kept, and the answer."""
+        """Return (True, answer) if a young enough answer is kept, else (False, None)."""
         self.asked += 1
         found = self._kept.get(sku)
         if found is None or self._clock() - found[0] >= min(self._ttl, self._ttl if max_age is None else max_age):
@@ -118,7 +118,7 @@ class _Queue(Generic[T]):
         return True, found[1]
 
     def join(self, sku: str, make_event: Callable[[], Any]) -> _Slot[T]:
-        """Return the slot of *sku*: the one that is waited for already, or a new one."""
+        """Return the slot of *sku*: the one already waited for, or a new one."""
         slot = self.pending.get(sku) or self._sent.get(sku)
         if slot is None:
             slot = self.pending[sku] = _Slot(sku, make_event())
@@ -128,10 +128,10 @@ class _Queue(Generic[T]):
         return slot
 
     def leave(self, slot: _Slot[T]) -> None:
-        """Note that a caller has its answer, or gave up: a SKU that nothing waits for is not asked."""
+        """Note that a caller has its answer, or gave up."""
         slot.waiting -= 1
         if not slot.waiting and self.pending.get(slot.key) is slot:
-            del self.pending[slot.key]
+            del self.pending[slot.key]  # no look-up waits for it any longer
 
     @property
     def full(self) -> bool:
@@ -139,7 +139,7 @@ class _Queue(Generic[T]):
         return len(self.pending) >= self._limit
 
     def take(self) -> list[_Slot[T]]:
-        """Take the next request's slots, oldest first."""
+        """Take the slots of the next request, oldest first."""
         batch = [self.pending.pop(key) for key in list(self.pending)[: self._limit]]
         for slot in batch:
             slot.sent = True
@@ -168,7 +168,7 @@ class _Queue(Generic[T]):
             self._kept.popitem(last=False)
 
     def give_back(self, batch: Sequence[_Slot[T]]) -> None:
-        """Put the slots of a request that was broken off back, in front: others wait for them."""
+        """Put the slots of an interrupted request back in front: others wait for them."""
         self.under_way -= 1
         for slot in batch:
             self._sent.pop(slot.key, None)
@@ -176,7 +176,7 @@ class _Queue(Generic[T]):
         self.pending = {**{slot.key: slot for slot in batch if slot.waiting}, **self.pending}
 
     def reset(self) -> None:
-        """Drop what is pending and under way: the threads or the event loop that waited no longer exist."""
+        """Drop what is pending and under way: the waiting threads or tasks are gone."""
         self.pending.clear()
         self._sent.clear()
         self.under_way, self.gathering = 0, False
@@ -206,7 +206,7 @@ def _answer(outcome: ItemOutcome[Any]) -> Any:
 
 
 def _failed(keys: Sequence[str], error: OctopusError) -> dict[str, Any]:
-    """Return what each SKU of a call that raised gets: its own outcome if the error carries one."""
+    """Return the answer or the error of each SKU of a call that raised *error*."""
     if isinstance(error, BatchError):
         return _answers(keys, error.result)
     return dict.fromkeys(keys, error)
@@ -223,7 +223,7 @@ def _check(sku: str) -> None:
 
 
 class _Lookups:
-    """The parts that both look-ups share: settings, queues, counts."""
+    """The settings, queues and counts of both kinds of look-up."""
 
     def __init__(
         self,
@@ -260,11 +260,11 @@ class _Lookups:
 
 
 class Lookup(_Lookups):
-    """Look single SKUs up from many threads; look-ups that come together share a request.
+    """Look up single SKUs from many threads, several SKUs per request.
 
     Args:
         client: the client to ask through. It is not closed.
-        ttl: seconds an answer is kept; 0 keeps none, and still joins look-ups that come together.
+        ttl: seconds an answer is kept; 0 keeps none, and look-ups that come together still share a request.
         max_items: answers of each kind that are kept.
         gather_seconds: how long a request waits for more SKUs before it leaves, in seconds.
         parallel: requests of one kind at once.
@@ -300,20 +300,20 @@ class Lookup(_Lookups):
         _lookups.add(self)
 
     def after_fork(self) -> None:
-        """In a forked child: the parent's other threads, which may hold the lock, do not exist here."""
-        self._lock = threading.Lock()
+        """Forget the parent's look-ups, in a forked child."""
+        self._lock = threading.Lock()  # the parent's other threads may have held the old one
         for queue in self._queues.values():
             queue.reset()
 
     def exists(self, sku: str, *, max_age: float | None = None) -> bool:
-        """Return whether the SKU exists.
+        """True if the SKU exists.
 
         Args:
             sku: the SKU, 1 to 50 characters.
             max_age: most seconds since a kept answer came; `ttl` by default.
 
         Raises:
-            InvalidInputError: the SKU cannot be one; nothing was sent.
+            InvalidInputError: *sku* is not a valid SKU; nothing was sent.
             OctopusError: this SKU's look-up failed.
 
         Vendor's page: IsSkuExistList.
@@ -328,7 +328,7 @@ class Lookup(_Lookups):
             max_age: most seconds since a kept answer came; `ttl` by default.
 
         Raises:
-            InvalidInputError: the SKU cannot be one; nothing was sent.
+            InvalidInputError: *sku* is not a valid SKU; nothing was sent.
             OctopusError: this SKU's look-up failed.
 
         Vendor's page: GetItemList.
@@ -344,7 +344,7 @@ class Lookup(_Lookups):
             max_age: most seconds since a kept answer came; `ttl` by default.
 
         Raises:
-            InvalidInputError: the SKU cannot be one; nothing was sent.
+            InvalidInputError: *sku* is not a valid SKU; nothing was sent.
             RejectedError: the service answered with an error message for this SKU.
             OctopusError: this SKU's look-up failed.
 
@@ -374,7 +374,7 @@ class Lookup(_Lookups):
                 queue.leave(slot)
 
     def _wait(self, name: str, queue: _Queue[Any], slot: _Slot[Any]) -> None:
-        """Wait until *slot* is answered, and send for all whenever it is this thread's turn."""
+        """Wait until *slot* is answered, and send for all if it is this thread's turn."""
         while True:
             with self._lock:
                 if slot.done:
@@ -385,10 +385,10 @@ class Lookup(_Lookups):
             if leads:
                 self._send(name, queue)
             else:
-                slot.event.wait(_POLL_SECONDS)
+                slot.event.wait(POLL_SECONDS)
 
     def _send(self, name: str, queue: _Queue[Any]) -> None:
-        """Send one request for those who wait; then let one of the others send the next."""
+        """Send one request for the waiting threads, and let another send the next."""
         batch: list[_Slot[Any]] = []
         gathered = False
         try:
@@ -437,7 +437,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class AsyncLookup(_Lookups):
-    """Look single SKUs up from many tasks of one event loop; look-ups that come together share a request.
+    """Look up single SKUs from many tasks of an event loop, several SKUs per request.
 
     The arguments are those of `Lookup`, with an `AsyncOctopusClient`.
 
@@ -470,7 +470,7 @@ class AsyncLookup(_Lookups):
         self._requests: set[asyncio.Task[None]] = set()
 
     async def exists(self, sku: str, *, max_age: float | None = None) -> bool:
-        """Return whether the SKU exists; see `Lookup.exists`."""
+        """True if the SKU exists; see `Lookup.exists`."""
         return bool(await self._get(_EXISTS, sku, max_age))
 
     async def item(self, sku: str, *, max_age: float | None = None) -> InventoryItem | None:
@@ -479,7 +479,7 @@ class AsyncLookup(_Lookups):
         return found
 
     async def quantity(self, sku: str, *, max_age: float | None = None) -> QuantityInfoResponse | None:
-        """Return the quantities of the item, or None if the answer has no row for it; see `Lookup.quantity`."""
+        """Return the item's quantities, or None without a row; see `Lookup.quantity`."""
         found: QuantityInfoResponse | None = await self._get(_QUANTITY, sku, max_age)
         return found
 

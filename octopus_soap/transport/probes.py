@@ -1,10 +1,10 @@
-"""Look at a service from outside its operations: name, port and certificate, and the contract it publishes.
+"""Probe a service: its name, port and certificate, and the contract it publishes.
 
-Each look has a time limit of its own. To fetch a contract means the WSDL and everything it imports, from one origin:
+Each probe has a time limit of its own. A contract is the WSDL and everything it imports, fetched from one origin:
 
-* The credentials go to the configured endpoint's origin, and everything is fetched from the origin of the address that
-  was given: an import that names another host is asked of this one (see `contracts.pin`).
-* Redirects are not followed. Number of documents, their size and the whole time are limited.
+* The credentials go to the configured endpoint's origin only. Everything is fetched from the origin of the given
+  address: an import that names another host is fetched from this one (see `contracts.pin`).
+* Redirects are not followed. The number of documents, their size and the whole time are limited.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """The facts of a TLS handshake: the end of the certificate, who signed it, and the protocol, such as `TLSv1.3`."""
+    """The facts of a TLS handshake; *protocol* is for example `TLSv1.3`."""
 
     expires: datetime
     issuer: str
@@ -61,7 +61,7 @@ class Certificate:
 
 
 def resolve(host: str, port: int, seconds: float) -> list[str]:
-    """Addresses of *host*, each once.
+    """Return the addresses of *host*, each once.
 
     Raises:
         ConnectFailedError: there is no such name.
@@ -77,11 +77,11 @@ def resolve(host: str, port: int, seconds: float) -> list[str]:
 
 
 def connect(addresses: list[str], port: int, seconds: float) -> tuple[str, float]:
-    """Open a TCP connection to the first address that takes one; return it, and the seconds that took.
+    """Return the first address that accepts a TCP connection, and the seconds it took.
 
     Raises:
-        ConnectFailedError: none does.
-        TimedOutError: none did in time.
+        ConnectFailedError: no address accepts one.
+        TimedOutError: no address accepted one in time.
     """
     until = time.monotonic() + seconds
     refused = ""
@@ -103,11 +103,11 @@ def connect(addresses: list[str], port: int, seconds: float) -> tuple[str, float
 
 
 def handshake(settings: OctopusSettings, address: str, seconds: float) -> Certificate:
-    """Make a TLS handshake with *address* as requests would, and return what it showed.
+    """Make a TLS handshake with *address*, and return its facts.
 
     Raises:
-        ConnectFailedError: the certificate is not trusted, or there is no TLS.
-        TimedOutError: it was not done in time.
+        ConnectFailedError: the certificate is not trusted, or the port does not speak TLS.
+        TimedOutError: it took longer than *seconds*.
     """
     host, port = server_of(settings.endpoint)
     try:
@@ -125,7 +125,7 @@ def handshake(settings: OctopusSettings, address: str, seconds: float) -> Certif
 
 
 def _trusting(settings: OctopusSettings) -> ssl.SSLContext:
-    """A context that trusts the certificates requests would trust."""
+    """Return a context that trusts the certificates requests would trust."""
     options = merged_options(requests.Session(), settings, settings.endpoint)
     chosen = options["verify"]
     bundle = Path(chosen if isinstance(chosen, str) else DEFAULT_CA_BUNDLE_PATH)
@@ -151,7 +151,7 @@ def _certificate(secured: ssl.SSLSocket) -> Certificate:
 
 MOST_DOCUMENTS = 64
 MOST_BYTES = 16 * 1024 * 1024
-"""Of all documents together; the contract this library expects has 70 kB."""
+"""The limit of all documents together; the contract this library expects has 70 kB."""
 _OK = 200
 
 
@@ -161,7 +161,7 @@ class FetchedContract:
 
     Attributes:
         documents: by address, the main WSDL first.
-        notes: oddities that were dealt with.
+        notes: what was unusual about it, for the user.
     """
 
     documents: dict[str, ContractDocument]
@@ -169,7 +169,7 @@ class FetchedContract:
 
     @property
     def url(self) -> str:
-        """Address of the main WSDL."""
+        """The address of the main WSDL."""
         return next(iter(self.documents))
 
 
@@ -179,17 +179,17 @@ class ContractFetcher:
     Args:
         settings: credentials, the endpoint whose origin gets them, connect and read limits, certificates.
         anonymous: send no credentials at all.
-        seconds: for the whole contract.
+        seconds: the limit for the whole contract.
 
     Attributes:
-        skew: seconds the service's clock is ahead of this machine's, by the Date header of the last answer, whatever it
-            was; None if it had none.
+        skew: seconds the service's clock is ahead of this machine's, by the Date header of the last answer, whatever
+            its status; None if it had none.
     """
 
     def __init__(self, settings: OctopusSettings, *, anonymous: bool = False, seconds: float = 60.0) -> None:
         self.skew: float | None = None
         self._settings = settings
-        # Never no auth at all: requests would then look into ~/.netrc.
+        # Always some auth: without one, requests would read ~/.netrc.
         self._auth = OriginAuth(settings.endpoint, {} if anonymous else settings.credentials())
         self._redactor = Redactor(settings.secrets())
         self._seconds = seconds
@@ -199,10 +199,10 @@ class ContractFetcher:
     def fetch(self, url: str = "") -> FetchedContract:
         """Fetch the contract published at *url*, or at the endpoint.
 
-        An address without a query is asked for `?singleWsdl` first, then for `?wsdl`.
+        `?singleWsdl` is added to an address without a query; if that is no contract, `?wsdl` is.
 
         Raises:
-            ContractError: what is there is no contract.
+            ContractError: the answer is not a contract.
             OctopusError: it could not be fetched.
         """
         asked = urlsplit(url or self._settings.endpoint)._replace(fragment="")
@@ -223,7 +223,7 @@ class ContractFetcher:
             raise error from first
 
     def _whole(self, url: str) -> FetchedContract:
-        """The document at *url*, which must be a WSDL, with everything it refers to, breadth first."""
+        """Return the WSDL at *url* with everything it refers to, breadth first."""
         pool = Connections(self._settings, None)
         documents: dict[str, ContractDocument] = {}
         notes: dict[str, None] = {}

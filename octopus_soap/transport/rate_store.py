@@ -1,4 +1,4 @@
-"""Keep the rate of one account for all processes and machines that use it, in Redis. Extra `redis`.
+"""Keep the rate of one account in Redis, for all its processes; extra `redis`.
 
 Theory (GCRA). An account has one number: the earliest moment at which its next request may start. A process takes the
 moment, and moves the number on by one interval. So each request has a moment of its own, first come, first served, and
@@ -8,7 +8,7 @@ Invariants:
 
 * A process holds at most one moment, for the head of its queue. If that request is cancelled, the next one has it.
 * A moment that was waited for is confirmed before it is used. It is void if the service asked for a pause meanwhile,
-  or if it is more than `_LATE` old: then another one is taken.
+  or if it is more than `_LATE` seconds old: then another one is taken.
 * A request whose moment would come after its limit takes none.
 * The key is a hash of endpoint, merchant name and access id. No secret is stored.
 
@@ -95,7 +95,7 @@ def account_key(settings: OctopusSettings) -> str:
 
 
 class _Account:
-    """The key of one account, and what the scripts are given."""
+    """The key of one account, and the arguments of the scripts."""
 
     def __init__(self, settings: OctopusSettings) -> None:
         self.key = account_key(settings)
@@ -108,7 +108,7 @@ class _Account:
 
     @staticmethod
     def grant(answer: Any) -> Grant:
-        """Return what an answer means."""
+        """Return the meaning of an answer."""
         wait, moment, held = (int(part) for part in answer)
         return Grant(wait / _MICRO, moment, held / _MICRO)
 
@@ -125,11 +125,11 @@ def _url(settings: OctopusSettings) -> str:
 
 _LIMITS: dict[str, Any] = {"socket_timeout": _TIMEOUT, "socket_connect_timeout": _TIMEOUT}
 _GONE = (redis.ConnectionError,)
-"""Tried again at once: an idle connection that was closed. A timeout is not."""
+"""Repeated at once: Redis may have closed an idle connection. A timeout is not repeated."""
 
 
 class ThreadStore:
-    """The store for threads, by `rate_limit_store`, `max_requests_per_second` and `retry_after_cap` of the settings."""
+    """The store for threads."""
 
     def __init__(self, settings: OctopusSettings) -> None:
         self._account = _Account(settings)
@@ -139,11 +139,14 @@ class ThreadStore:
         self._reserve, self._hold = self._redis.register_script(_RESERVE), self._redis.register_script(_HOLD)
 
     def reserve(self, most: float, moment: int) -> Grant:
-        """Take the next moment, at most *most* seconds ahead, or confirm *moment*, taken before (0 for none)."""
+        """Take the next moment, or confirm *moment*, which was taken before (0: none).
+
+        The moment is at most *most* seconds ahead.
+        """
         return self._account.grant(self._reserve([self._account.key], self._account.wanted(most, moment)))
 
     def hold(self, seconds: float) -> None:
-        """Let no request of the account start for *seconds*, an hour at most."""
+        """Hold the account's requests for *seconds*, an hour at most."""
         self._hold([self._account.key], self._account.pause(seconds))
 
     def close(self) -> None:
@@ -152,7 +155,7 @@ class ThreadStore:
 
 
 class TaskStore:
-    """The store for the tasks of one event loop. *settings* as of `ThreadStore`."""
+    """The store for the tasks of one event loop."""
 
     def __init__(self, settings: OctopusSettings) -> None:
         self._account = _Account(settings)
@@ -163,12 +166,12 @@ class TaskStore:
 
     async def reserve(self, most: float, moment: int) -> Grant:
         """Take the next moment, or confirm *moment*; see `ThreadStore`."""
-        async with asyncio.timeout(2 * _TIMEOUT):  # the look-up of the name too
+        async with asyncio.timeout(2 * _TIMEOUT):  # it also limits the look-up of the name
             answer = await self._reserve([self._account.key], self._account.wanted(most, moment))
         return self._account.grant(answer)
 
     async def hold(self, seconds: float) -> None:
-        """Let no request of the account start for *seconds*, an hour at most."""
+        """Hold the account's requests for *seconds*, an hour at most."""
         async with asyncio.timeout(2 * _TIMEOUT):
             await self._hold([self._account.key], self._account.pause(seconds))
 
