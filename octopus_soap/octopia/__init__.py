@@ -1,7 +1,7 @@
 """A small, typed client of the Octopia (Cdiscount) seller API.
 
-Not to be confused with Octopus, which the rest of this project is about: two companies, two protocols, two kinds of
-credentials. Not sure which you hold? ``identify({"clientId": ..., ...})`` or ``octopus-soap octopia whoami``.
+It is unrelated to Octopus, the rest of this project: company, protocol and credentials differ. If you are not sure
+which credentials you have, use ``identify({"clientId": ..., ...})`` or ``octopus-soap octopia whoami``.
 
 Needs the extra ``octopia``. How-to: ``docs/octopia.md``. A fake server for tests: `octopus_soap.octopia.fake`.
 """

@@ -1,4 +1,4 @@
-"""The two clients: how they are built and closed. Their calls are declared once, in `operations.py`."""
+"""The two clients; their calls are declared once, in `operations.py`."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class _Client(Operations):
     """The parts that both clients share.
 
     Args:
-        credentials: Client id, client secret and seller id; see `identify` if you are not sure what you hold.
-        settings: Addresses, trust, limits; the production addresses by default, and no writes.
-        tokens: Where tokens are kept; by default one cache for the whole process.
-        clock: Seconds that only grow; for tests.
-        sleep: Lets seconds pass, awaited by the asyncio client; for tests.
-        jitter: Draws pauses between two bounds; for tests.
+        credentials: Client id, client secret and seller id; see `identify` if you are not sure what you have.
+        settings: Addresses, trust, limits; by default the production addresses, and no writes.
+        tokens: The cache of tokens; by default one for the whole process.
+        clock: Returns monotonic seconds; for tests.
+        sleep: Waits for that many seconds, awaited by the asyncio client; for tests.
+        jitter: Returns a random pause between two bounds; for tests.
     """
 
     def __init__(
@@ -61,31 +61,31 @@ class _Client(Operations):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Self:
-        """Build a client from ``OCTOPIA_CLIENT_ID``, ``OCTOPIA_CLIENT_SECRET`` and ``OCTOPIA_SELLER_ID``.
+        """Build a client from environment variables.
 
         Args:
-            environ: The variables; the process's own by default.
-            options: As for the client; `settings` are read from the same variables by default, see
-                `OctopiaSettings.from_env`.
+            environ: The variables ``OCTOPIA_CLIENT_ID``, ``OCTOPIA_CLIENT_SECRET`` and ``OCTOPIA_SELLER_ID``, and for
+                the settings those of `OctopiaSettings.from_env`; the process's own by default.
+            options: As for the client; `settings` given here are used as they are.
 
         Raises:
-            OctopiaConfigError: They do not make up usable credentials; the message names what is missing.
+            OctopiaConfigError: The variables are no usable credentials; the message names what is missing.
         """
         options = {"settings": OctopiaSettings.from_env(environ)} | options
         return cls(credentials_in(os.environ if environ is None else environ), **options)
 
     @property
     def settings(self) -> OctopiaSettings:
-        """The settings this client was built with."""
+        """The settings of this client."""
         return self.exchange.settings
 
     @property
     def seller_id(self) -> str | None:
-        """The seller calls are made for, or None if none was chosen."""
+        """The seller of the calls, or None if none was chosen."""
         return self.exchange.seller_id
 
     def for_seller(self, seller_id: str) -> Self:
-        """Return a client for another seller of the same credentials; token and connections are shared.
+        """Return a client for another seller, which shares token and connections.
 
         Closing either closes both.
 
@@ -105,7 +105,7 @@ class _Client(Operations):
 
 
 class OctopiaClient(_Client, BlockingSide):
-    """A client of the Octopia seller API for threads; safe to share among them, and usable in forked children."""
+    """A blocking client of the Octopia API, for threads and forked children too."""
 
     def _open(self, sleep: Callable[[float], Any] | None) -> None:
         self.driver = BlockingDriver(self.settings, sleep or time.sleep)
@@ -122,7 +122,7 @@ class OctopiaClient(_Client, BlockingSide):
 
 
 class AsyncOctopiaClient(_Client, AsyncioSide):
-    """A client of the Octopia seller API for asyncio; belongs to the event loop it is first used in."""
+    """An asyncio client of the Octopia API, for the event loop of its first call."""
 
     def _open(self, sleep: Callable[[float], Any] | None) -> None:
         self.driver = AsyncioDriver(self.settings, sleep or asyncio.sleep)

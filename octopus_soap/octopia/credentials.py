@@ -1,11 +1,11 @@
-"""The kinds of credential that people have, how they are recognised, and how each is used.
+"""The kinds of credentials: how to recognise and how to use each.
 
 Facts of this module (the authentication and credentials pages, [C] unless marked; see docs/octopia.md):
 
-* The REST API needs a client id, a client secret and a seller id. The kinds differ in who owns which.
-* `_RULES` recognises the kinds by the *names* of the values; a secret is never looked at, only carried. Since some
-  connectors call a REST pair "login" and "password", two values alone stay uncertain.
-* `GUIDANCE` holds what to do with each kind. A name that is no part of a credential is explained by `_EXPLAINED`.
+* The REST API needs a client id, a client secret and a seller id. The kinds differ in the owner of each value.
+* `_RULES` recognises the kinds by the *names* of the values, never by a secret. Since some connectors call a REST pair
+  "login" and "password", two values alone are uncertain.
+* `GUIDANCE` has the next step for each kind. `_EXPLAINED` has the names that are no part of a credential.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from octopus_soap.octopia.settings import checked_header
 
 
 class CredentialKind(StrEnum):
-    """Which kind of credential a set of values is."""
+    """The kind of credential that a set of values is."""
 
     OWN_DEVELOPMENT = "own-development"
     PLUGIN = "plugin"
@@ -36,7 +36,7 @@ class CredentialKind(StrEnum):
 
 
 K = CredentialKind
-# The kinds that three values may be, in the order they are offered.
+# The kinds that three values may be, the likeliest first.
 WITH_SELLER = (K.OWN_DEVELOPMENT, K.PLUGIN, K.AGGREGATOR_FULL_SET, K.DELEGATED_ACCESS)
 
 TEST_SELLER = "98979"  # of Octopia's own pages, for tests [C]; valid client credentials are still needed
@@ -54,7 +54,7 @@ class OctopiaCredentials:
     client_secret: SecretStr  # shown once by Octopia, when it is created
     # All examples are digits, but that is not promised. None if not chosen yet: see `OctopiaClient.for_seller`.
     seller_id: str | None = None
-    kind: CredentialKind = K.UNKNOWN  # what the values are for: it changes advice, not calls
+    kind: CredentialKind = K.UNKNOWN  # the use of the values: it changes advice, not calls
 
     def __post_init__(self) -> None:
         given: object = self.client_secret
@@ -63,7 +63,7 @@ class OctopiaCredentials:
         for name, value in (("client_id", self.client_id), ("client_secret", self.client_secret.get_secret_value())):
             if not value.strip():
                 raise OctopiaConfigError("client_id and client_secret must not be empty")
-            if not value.isprintable():  # no form ever makes one, and the refusal would only be "invalid client"
+            if not value.isprintable():  # the token service would only answer "invalid client"
                 what = "ends with a line break" if value.rstrip("\r\n").isprintable() else "holds control characters"
                 raise OctopiaConfigError(f"{name} {what}, probably from copying it or reading it from a file: strip it")
         if self.seller_id is not None:
@@ -93,7 +93,7 @@ RECOVERY = (
 
 @dataclass(frozen=True, slots=True)
 class Guidance:
-    """One kind of credential: its use in this package, its origin, the next step; and how sure that is."""
+    """Advice on one kind of credential."""
 
     kind: CredentialKind
     title: str
@@ -165,7 +165,7 @@ _ROWS = (
 GUIDANCE: Mapping[CredentialKind, Guidance] = {row.kind: row for row in _ROWS}  # a test checks that no kind is missing
 
 
-Given = Mapping[str, str | SecretStr | None]  # values by the name the holder knows them under
+Given = Mapping[str, str | SecretStr | None]  # values by the name that their owner uses for them
 
 _SYNONYMS: Mapping[str, str] = {
     "clientid": "client_id", "clientsecret": "client_secret", "secret": "client_secret", "sellerid": "seller_id",
@@ -175,7 +175,7 @@ _SYNONYMS: Mapping[str, str] = {
 }  # fmt: skip # read as a table
 _NO_KEYS = "Octopia has no API key and no long-lived token: a client id and its secret get a token of about two hours"
 _OPTIONAL_KEY = "OCTOPIA_SUBSCRIPTION_KEY is no longer mandatory: it is sent if set, and is no credential by itself"
-# Names that are no part of a credential, and what to know about them.
+# Names that are no part of a credential, with an explanation.
 _EXPLAINED: Mapping[str, str] = {
     **dict.fromkeys(("apikey", "key", "apitoken", "token", "accesstoken", "longlivedtoken", "longtermtoken"), _NO_KEYS),
     **dict.fromkeys(("subscriptionkey", "ocpapimsubscriptionkey"), _OPTIONAL_KEY),
@@ -194,12 +194,12 @@ class Identification:
     """The kind that a set of values was found to be."""
 
     kind: CredentialKind  # the most likely one
-    certain: bool  # the values leave no other reading
+    certain: bool  # the values can be no other kind
     why: str  # the rule that decided, in a sentence
     candidates: tuple[CredentialKind, ...] = ()  # every kind the values may be, the likeliest first
-    missing: tuple[str, ...] = ()  # names of the values still to be obtained before a client can be built
-    warnings: tuple[str, ...] = ()  # what looks odd, and what names mean that are no part of a credential
-    unrecognised: tuple[str, ...] = ()  # names that mean nothing here
+    missing: tuple[str, ...] = ()  # names of the values still needed to build a client
+    warnings: tuple[str, ...] = ()  # odd values, and explanations of names that are no part of a credential
+    unrecognised: tuple[str, ...] = ()  # unknown names
     credentials: OctopiaCredentials | None = None  # the values, ready for a client, if they are complete
 
     @property
@@ -212,8 +212,8 @@ _Applies: TypeAlias = Callable[[frozenset[str], str], bool]
 _Rule: TypeAlias = tuple[_Applies, CredentialKind, bool, tuple[CredentialKind, ...], frozenset[str], str]
 _NONE: frozenset[str] = frozenset()
 _OTHER = "authtoken, merchantname and accessid are what 24SevenCommerce's Octopus asks for, another company"
-# The rules, by the names present and the login; the first rule that applies wins, the surest signs come first. The
-# columns: when it applies, the kind, whether that is certain, other readings, the names needed, and why.
+# The rules, by the names present and the login. The first rule that applies decides; the surest signs come first. The
+# columns: when it applies, the kind, whether that is certain, other possible kinds, the names needed, and the reason.
 _RULES: tuple[_Rule, ...] = (
     (lambda names, _: bool(names & _OCTOPUS) and not names & (_TRIPLE | _LOGIN), K.OCTOPUS, True, (), _NONE, _OTHER),
     (lambda names, _: bool(names & _OCTOPUS), K.OCTOPUS, False, (), _NONE, _OTHER),
@@ -234,13 +234,13 @@ _RULES: tuple[_Rule, ...] = (
 
 
 def identify(values: Given, *, use: CredentialKind | None = None) -> Identification:
-    """Find out which kind of credential *values* are. Nothing is sent.
+    """Return the kind of credential that *values* are. Nothing is sent.
 
     Args:
-        values: The values by name. Names are read in any spelling people use: ``clientId``, ``client_id``,
-            ``OCTOPIA_CLIENT_ID``; empty values count as absent.
-        use: What the credential is for, if known. Three values are named alike for an own development, a plugin and an
-            aggregator: this picks among them.
+        values: The values by name, in any spelling: ``clientId``, ``client_id``, ``OCTOPIA_CLIENT_ID``. Empty values
+            count as absent.
+        use: The use of the credential, if known. It decides between own development, plugin and aggregator, whose three
+            values have the same names.
 
     Raises:
         OctopiaInputError: *use* is not one of the kinds that three values can be.
@@ -265,7 +265,7 @@ def identify(values: Given, *, use: CredentialKind | None = None) -> Identificat
 
 
 def _sort_out(values: Given) -> tuple[dict[str, SecretStr], list[str], list[str]]:
-    """Return the values with a meaning by their usual name, the names without one, and what to know about some."""
+    """Return the known values by their usual name, unknown names, and explanations."""
     known, unrecognised, explained = dict[str, SecretStr](), list[str](), list[str]()
     for name, value in values.items():
         text = value if isinstance(value, SecretStr) else SecretStr(value or "")
@@ -319,10 +319,10 @@ def _built(known: Mapping[str, SecretStr], kind: CredentialKind) -> OctopiaCrede
 
 
 def credentials_in(environ: Mapping[str, str]) -> OctopiaCredentials:
-    """Return the credentials in the variables ``OCTOPIA_CLIENT_ID``, ``_CLIENT_SECRET`` and ``_SELLER_ID``.
+    """Return the credentials in the variables of *environ*.
 
     Raises:
-        OctopiaConfigError: They do not make up usable credentials; the message names what is missing or wrong.
+        OctopiaConfigError: They are no usable credentials; the message names what is missing or wrong.
     """
     found = identify({name: environ.get(f"OCTOPIA_{name}") for name in ("CLIENT_ID", "CLIENT_SECRET", "SELLER_ID")})
     if found.credentials is None:

@@ -1,11 +1,11 @@
-"""Effects that a flow may ask for, the answers it gets, and when it asks again.
+"""The effects that a flow yields, the answers of the driver, and the retry policy.
 
 1. Every operation is written once, as a *flow*: a generator that yields effects and returns a value. A flow does no
    I/O, never sleeps, and is tested by stepping it by hand. A *stream* is a flow that also emits values, a page at a
    time.
 2. A driver (`http.py`) carries effects out, in the calling thread or in the running task. ``Send`` is answered with a
    `Reply`, or an `OctopiaTransportError` is thrown into the flow. ``Sleep`` is answered with None. ``Wait`` is answered
-   with True if the awaited thing happened, False if waiting was given up.
+   with True if the event is done, with False after the time is over.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-Clock = Callable[[], float]  # seconds that only grow: `time.monotonic`, or a test's own
+Clock = Callable[[], float]  # monotonic seconds: `time.monotonic`, or a test's own
 Jitter = Callable[[float, float], float]  # a number between two bounds: `random.uniform`, or a test's own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One HTTP request, complete. Its repr shows no header values and no body: both can hold secrets."""
+    """One complete HTTP request. Its repr hides what can hold secrets."""
 
     method: str
     url: str  # with its query; never holds a secret
@@ -45,7 +45,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """One HTTP answer, read to its end and decompressed. Hidden in its repr is what can hold a token."""
+    """One complete HTTP answer, decompressed. Its repr hides what can hold a token."""
 
     status: int
     # By lower-case name; repeated headers are joined by a comma.
@@ -62,7 +62,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Ask the driver to let *seconds* pass."""
+    """Ask the driver to wait for *seconds*."""
 
     seconds: float
 
@@ -71,8 +71,8 @@ class Sleep:
 class Wait:
     """Ask the driver to wait until *event* is done, at most *seconds*.
 
-    The awaited work runs in *leader_thread*: a blocking driver there must not wait, it would hold up the event loop
-    that does the work.
+    The awaited work runs in *leader_thread*. A blocking driver in that thread must not wait: it would block the event
+    loop that does the work.
     """
 
     event: Future[None]
@@ -82,7 +82,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Emit(Generic[T]):
-    """Hand one page of values to the caller's loop; *position* is where a listing can be resumed."""
+    """Hand one page to the caller's loop; a listing can be resumed at *position*."""
 
     values: tuple[T, ...]
     position: str = ""
@@ -95,9 +95,9 @@ Stream: TypeAlias = Generator[Effect | Emit[T], Answer, None]
 
 
 def send(request: Request) -> Flow[Reply]:
-    """Yield a ``Send`` and return its reply; `OctopiaTransportError` is thrown in if none came."""
+    """Yield a ``Send`` and return its reply; the driver throws in a transport error."""
     answer = yield Send(request)
-    assert isinstance(answer, Reply)  # noqa: S101 - what a driver answers Send with
+    assert isinstance(answer, Reply)  # noqa: S101 - a driver answers Send with a reply
     return answer
 
 
@@ -108,7 +108,7 @@ def next_page(stream: Stream[T]) -> Flow[Emit[T] | None]:
         while not isinstance(effect, Emit):
             try:
                 answer = yield effect
-            except BaseException as error:  # noqa: BLE001 - handed on: the stream's own retries must see it
+            except BaseException as error:  # noqa: BLE001 - thrown into the stream, which has the retries
                 effect = stream.throw(error)
             else:
                 effect = stream.send(answer)
@@ -117,26 +117,27 @@ def next_page(stream: Stream[T]) -> Flow[Emit[T] | None]:
     return effect
 
 
-# Answers that mean "later" or come from a gateway; 500 is not among them (docs/octopia.md).
+# Statuses that mean "later" or come from a gateway; 500 is not among them (docs/octopia.md).
 RETRYABLE_STATUS = frozenset({429, 502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How patiently a read is repeated, and a write that was answered 429: that one was not applied.
+    """How often and after which pauses a request is repeated.
 
-    The pause before attempt n+1 is drawn evenly between 0 and ``base_seconds * 2**(n-1)``, capped by ``cap_seconds``
-    (full jitter, so that callers who failed together do not come back together).
+    This applies to reads, and to a write that was answered 429, since it was not applied. The pause before attempt n+1
+    is uniformly random between 0 and ``base_seconds * 2**(n-1)``, at most ``cap_seconds`` (full jitter, so that callers
+    that failed together do not return together).
 
     Raises:
         OctopiaConfigError: A value is out of its range.
     """
 
-    attempts: int = 4  # at most, the first included; 1 turns repeating off
+    attempts: int = 4  # at most, including the first; 1 turns repeating off
     base_seconds: float = 0.5  # the upper bound of the first pause
-    cap_seconds: float = 20.0  # the upper bound of any pause drawn
-    retry_after_cap: float = 60.0  # the longest ``Retry-After`` that is waited for; a longer one is raised at once
-    total_seconds: float = 120.0  # the longest a call may take from its first attempt to the end of its last pause
+    cap_seconds: float = 20.0  # the upper bound of every random pause
+    retry_after_cap: float = 60.0  # the longest ``Retry-After`` to wait for; a longer one is an error at once
+    total_seconds: float = 120.0  # the longest time from the first attempt to the end of the last pause
 
     def __post_init__(self) -> None:
         if self.attempts < 1:
@@ -148,13 +149,13 @@ class RetryPolicy:
     def pause(
         self, attempt: int, elapsed: float, failure: Reply | OctopiaTransportError, jitter: Jitter
     ) -> float | None:
-        """Return the seconds to wait after *attempt* attempts that took *elapsed* seconds, or None to give up."""
+        """Return the seconds to wait after the attempts so far, or None to give up."""
         if isinstance(failure, Reply):
             repeatable, asked = failure.status in RETRYABLE_STATUS, retry_after(failure.headers)
-        else:  # an untrusted certificate is untrusted the next time too
+        else:  # an untrusted certificate will not be trusted the next time
             repeatable, asked = not isinstance(failure, OctopiaTlsError), None
         if attempt >= self.attempts or not repeatable or (asked or 0.0) > self.retry_after_cap:
             return None
-        # Never earlier than asked; the jitter on top keeps callers from returning in step.
+        # Never earlier than asked; the additional jitter prevents callers from returning together.
         drawn = jitter(0.0, min(self.cap_seconds, self.base_seconds * 2.0 ** (attempt - 1))) + (asked or 0.0)
         return drawn if elapsed + drawn <= self.total_seconds else None

@@ -1,4 +1,4 @@
-"""Errors of the Octopia client, a class for each that a caller would handle differently.
+"""Errors of the Octopia client, a class for each that callers handle differently.
 
 ```
 OctopiaError (OctopusError)
@@ -30,8 +30,8 @@ Classes in parentheses are bases too, so a job that uses both services can catch
 once. A message is under 1 kB, facts are attributes, every error survives pickling.
 
 No secret is in a message, an attribute or a chained exception. For this reason errors of httpcore and pydantic are not
-chained with ``raise ... from``: their objects can hold a request, and a request holds the bearer token. Their kind and
-text are kept as words in ``reason``.
+chained with ``raise ... from``: their objects can hold a request, and a request holds the bearer token. ``reason`` has
+their class and text instead.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ class OctopiaError(OctopusError):
     hint = ""  # the messages name the next step themselves
     message: str
     _: KW_ONLY
-    call: str = ""  # what was asked, such as ``GET /orders``; empty if nothing was
+    call: str = ""  # such as ``GET /orders``; empty if nothing was sent
     status: int | None = None  # the HTTP status of the answer, or None if there was none
     reason: str = ""  # the kind and text of the underlying failure, as words
-    retry_after: float | None = None  # seconds to wait before the next try, if they are known
+    retry_after: float | None = None  # seconds until the next try makes sense, if they are known
 
     def __post_init__(self) -> None:
         super().__init__(self.message)
@@ -64,7 +64,7 @@ class OctopiaConfigError(OctopiaError, ConfigError):
 
 
 class WritesDisabledError(OctopiaConfigError):
-    """A write, and the client was built for reading (`OctopiaSettings.allow_writes` is off)."""
+    """A write was refused, because `OctopiaSettings.allow_writes` is off."""
 
 
 @dataclass(eq=False, repr=False)
@@ -80,11 +80,11 @@ class OctopiaTransportError(OctopiaError, TransportError):
 
 
 class OctopiaConnectError(OctopiaTransportError):
-    """No connection could be made, so the request never left: repeating it is safe, even a write."""
+    """Nothing was sent, since no connection was made; even a write can be repeated."""
 
 
 class OctopiaTlsError(OctopiaConnectError):
-    """The server's certificate was not trusted. Verification cannot be turned off."""
+    """The server's certificate was not trusted; verification cannot be turned off."""
 
 
 class OctopiaTimeoutError(OctopiaTransportError, TimeoutError):
@@ -96,7 +96,7 @@ class ConnectionLostError(OctopiaTransportError):
 
 
 class OctopiaOutcomeUnknownError(OctopiaError, OutcomeUnknownError):
-    """A write left, and no answer proves that it was done or that it was not.
+    """A write was sent, and no answer proves that it was done or not done.
 
     It is never repeated. Read the order or the package back before you decide.
     """
@@ -107,7 +107,7 @@ class OctopiaProtocolError(OctopiaError, ProtocolError):
 
 
 class TokenError(OctopiaError):
-    """No access token could be had. `retry_after` is when this process asks again, if that is known."""
+    """No access token could be obtained."""
 
 
 class TokenRefusedError(TokenError):
@@ -135,15 +135,15 @@ class ApiRejectedError(ApiError):
 
 
 class AccessRefusedError(ApiError):
-    """The token was granted, and the call was refused all the same (401 or 403)."""
+    """The token was granted, but the call was refused (401 or 403)."""
 
 
 class SellerNotLinkedError(AccessRefusedError):
-    """A call for one seller was refused with a fresh token: most likely the seller is not linked to this client."""
+    """A call for one seller was refused, most likely because a link is missing."""
 
 
 class GatewayRefusedError(ApiError):
-    """A web page came with 401 or 403: a firewall, a bot filter or a proxy answered, not the API."""
+    """A firewall, a bot filter or a proxy answered 401 or 403 with a web page."""
 
 
 class NotFoundError(ApiError):

@@ -7,13 +7,13 @@ Rules:
    writes too: 401 means by its definition (RFC 9110, section 15.5.2) that the request was not applied.
 3. A 403 on a read with a token older than `STALE_SECONDS` is treated alike, because a token carries the roles it was
    granted with ([I] from the recorded token): a link made since is not in it. Rate limited by the cache.
-4. Refused with a fresh token, the error explains the missing link between client and seller ([C] that it is needed),
-   unless a web page came with it: then a gateway answered, not the API.
-5. Reads are repeated by the rules of `RetryPolicy`. A write is repeated after 401 and 429 only: then it was
-   not applied. It counts as refused only if its status proves that nothing was done (`PROVES_REFUSAL`), and as done
+4. If a call with a fresh token is refused, the error explains the missing link between client and seller ([C] that it
+   is needed), unless the answer is a web page: then a gateway answered, not the API.
+5. Reads are repeated by the rules of `RetryPolicy`. A write is repeated only after 401 and 429, because then it was not
+   applied. It counts as refused only if its status proves that nothing was done (`PROVES_REFUSAL`), and as done
    only on a 2xx; anything else is `OctopiaOutcomeUnknownError`.
-6. A body is read with suspicion: it may be problem+json ([C]), Keycloak's ``error`` and ``error_description`` ([I]), a
-   gateway's HTML, or nothing.
+6. The body of an error may be problem+json ([C]), Keycloak's ``error`` and ``error_description`` ([I]), a gateway's
+   HTML, or empty.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from octopus_soap.octopia.credentials import OctopiaCredentials
     from octopus_soap.octopia.effects import Clock, Jitter
 
-STALE_SECONDS = 300.0  # a token older than this is worth replacing once when a read is answered 403
+STALE_SECONDS = 300.0  # an older token is replaced once if a read is answered 403
 
 # The documented statuses (docs/octopia.md, [C]); another 4xx is a plain `ApiError`, any 5xx a `ServerError`.
 BY_STATUS: Mapping[int, type[errors.ApiError]] = {
@@ -52,11 +52,11 @@ BY_STATUS: Mapping[int, type[errors.ApiError]] = {
     404: errors.NotFoundError,
     429: errors.ApiRateLimitedError,
 }
-# Statuses by whose definition nothing was done. The rest, such as a proxy's own 460 or 499, prove nothing.
+# By the definition of these statuses nothing was done. Others, such as a proxy's own 460 or 499, prove nothing.
 PROVES_REFUSAL = frozenset(BY_STATUS) | {405, 407, 410, 411, 412, 413, 414, 417, 421, 426, 428, 431, 451}
 
 Query = Sequence[tuple[str, str]]  # in order; the values are not encoded yet
-Scrubber = Callable[[str], str]  # takes the secrets out of a text that a server sent
+Scrubber = Callable[[str], str]  # masks the secrets in a text that a server sent
 TOKEN_CALL = "POST token"  # noqa: S105 - words for a message, not a password
 _FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
@@ -64,7 +64,7 @@ _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """The settings and tokens of calls made for one seller, or for none yet."""
+    """The settings and tokens of calls for one seller, or for none yet."""
 
     credentials: OctopiaCredentials
     seller_id: str | None
@@ -74,7 +74,7 @@ class Exchange:
     jitter: Jitter
 
     def for_seller(self, seller_id: str) -> Exchange:
-        """Return the same exchange for another seller; the token stays shared."""
+        """Return the same exchange for another seller; both share the token."""
         return replace(self, seller_id=checked_header(seller_id, "seller_id"))
 
     def read_any(self, path: str, query: Query = ()) -> Flow[Reply]:
@@ -89,7 +89,7 @@ class Exchange:
         return read_json(self.checked(call, reply), call)
 
     def write(self, method: str, path: str, body: object, headers: Mapping[str, str] = _NO_HEADERS) -> Flow[Reply]:
-        """Send a write, of JSON or (for None) of nothing, and return the successful answer; see rule 5."""
+        """Send a write and return the successful answer (rule 5); None sends no body."""
         call = f"{method} {path}"
         if not self.settings.allow_writes:
             message = f"{call} is a write: build the client with OctopiaSettings(allow_writes=True)"
@@ -106,7 +106,7 @@ class Exchange:
         raise _unknown(call, f"answered {reply.status}", status=reply.status)
 
     def checked(self, call: str, reply: Reply) -> Reply:
-        """Return *reply* if it is a success; else raise what it means."""
+        """Return *reply* if it is a success; raise its error otherwise."""
         if 200 <= reply.status < 300:  # noqa: PLR2004 - the class of successes
             return reply
         if reply.status < 400:  # noqa: PLR2004 - redirects
@@ -143,7 +143,7 @@ class Exchange:
     def _delivered(
         self, request: Request, *, write: bool = False, before: Callable[[], None] = lambda: None
     ) -> Flow[Reply]:
-        """Send *request* until it is answered for good: reads as the policy allows, writes only if not applied."""
+        """Send *request* and repeat it as the rules allow, then return the last answer."""
         started, attempt = self.clock(), 0
         while True:
             before()
@@ -152,13 +152,13 @@ class Exchange:
             try:
                 outcome = yield from send(request)
             except (errors.OctopiaTransportError, errors.OctopiaProtocolError) as error:
-                if write and not isinstance(error, errors.OctopiaConnectError):  # which means that it never left
+                if write and not isinstance(error, errors.OctopiaConnectError):  # after which nothing was sent
                     raise _unknown(request.call, str(error), reason=str(error)) from error
                 if write or isinstance(error, errors.OctopiaProtocolError):
                     raise
                 outcome = error
             pause = None
-            if not write or (isinstance(outcome, Reply) and outcome.status == 429):  # noqa: PLR2004 - refused at the door
+            if not write or (isinstance(outcome, Reply) and outcome.status == 429):  # noqa: PLR2004 - not applied
                 pause = self.settings.retry.pause(attempt, self.clock() - started, outcome, self.jitter)
             if pause is not None:
                 yield Sleep(pause)
@@ -172,7 +172,7 @@ class Exchange:
         return TokenKey.of(self.settings.token_url, self.credentials.client_id, self.credentials.client_secret)
 
     def token(self) -> Flow[Token]:
-        """Return a usable token: cached, awaited from the caller that is asking, or new (tokens.py, rule 2)."""
+        """Return a usable token: cached, from another caller's request, or new."""
         given_up = None
         while True:
             claim = self.tokens.claim(self._key, supersede=given_up)
@@ -193,13 +193,13 @@ class Exchange:
             if claim.fallback is not None:
                 return claim.fallback  # still good; the failure only postpones the next try
             raise
-        except BaseException:  # cancelled, interrupted or closed: the followers must not wait for us
+        except BaseException:  # cancelled, interrupted or closed: the followers must not wait any longer
             self.tokens.abandon(claim.flight)
             raise
         return self.tokens.fulfil(claim.flight, grant)
 
     def _asked(self, *, ahead: bool) -> Flow[Grant]:
-        """Ask the token service; only once and for a short time if it is *ahead* of need."""
+        """Ask the token service; only once and for a short time if *ahead* of need."""
         request = token_request(self.settings.token_url, self.credentials)
         if ahead:
             self.tokens.note_request(self._key)
@@ -209,7 +209,7 @@ class Exchange:
         return read_grant(reply, self.scrubber())
 
     def scrubber(self) -> Scrubber:
-        """Return what masks this exchange's secrets in a server's words."""
+        """Return the scrubber of this exchange's secrets."""
         known = (self.credentials.client_secret, self.settings.subscription_key)
         return scrubber(secret for secret in known if secret is not None)
 
@@ -220,21 +220,21 @@ def _unknown(call: str, why: str, *, status: int | None = None, reason: str = ""
 
 
 def token_request(url: str, credentials: OctopiaCredentials) -> Request:
-    """Return the request for a token: a form ([C]), encoded, since a client id may hold spaces and ``@``."""
+    """Return the request for a token, an encoded form ([C])."""
     names = {"grant_type": "client_credentials", "client_id": credentials.client_id}
     form = urlencode({**names, "client_secret": credentials.client_secret.get_secret_value()})
     return Request(method="POST", url=url, call=TOKEN_CALL, headers=_FORM, body=SecretBytes(form.encode("ascii")))
 
 
 def read_grant(reply: Reply, scrub: Scrubber) -> Grant:
-    """Return the token in *reply*; raise `TokenRefusedError` only if the token service itself refused."""
+    """Return the token in *reply*, or raise the error of a refusal or a failure."""
     if reply.status == 200:  # noqa: PLR2004 - the one documented success
         if (grant := _grant_in(reply)) is not None:
             return grant
         message = "the token service answered without a usable access_token"
         raise errors.OctopiaProtocolError(message, call=TOKEN_CALL, status=reply.status)
     problem, wait = problem_of(reply, scrub), retry_after(reply.headers)
-    if reply.status in {400, 401, 403} and not is_web_page(reply):
+    if reply.status in {400, 401, 403} and not is_web_page(reply):  # the token service itself refused
         message = (
             f"the token service refused the credentials ({reply.status}): {problem.text}. Check client id and client "
             "secret (a lost secret is recovered by mail from support only); `octopus-soap octopia whoami` shows which "
@@ -253,7 +253,7 @@ def _grant_in(reply: Reply) -> Grant | None:
     except errors.OctopiaProtocolError:
         return None
     value: Any = payload.get("access_token") if isinstance(payload, dict) else None
-    # Anything else would break the Authorization header, or be read as two headers.
+    # Any other value would break the Authorization header, or be read as two headers.
     if not isinstance(value, str) or not value or not value.isascii() or not value.isprintable() or " " in value:
         return None
     return Grant(SecretStr(value), _lifetime(payload.get("expires_in")))
@@ -273,15 +273,15 @@ _JWT = re.compile(r"eyJ[\w-]{8,}(?:\.[\w-]*){0,2}")
 _MASK = "[hidden]"
 _MANY_FIELDS = 20
 _BLOCKED = (
-    "a firewall, a bot filter or a proxy answered, not Octopia: ask your network's keeper, or Octopia's support with "
-    "your public address"
+    "a firewall, a bot filter or a proxy answered, not Octopia: ask your network's administrator, or Octopia's support "
+    "with your public address"
 )
 
 
 def scrubber(secrets: Iterable[SecretStr]) -> Scrubber:
-    """Return a function that masks *secrets*, bearer headers and anything shaped like a JWT.
+    """Return a function that masks *secrets*, bearer headers and JWTs.
 
-    A server may repeat what it was sent, also as a URL-encoded form, so both spellings are masked.
+    A server may repeat what it received, also as a URL-encoded form, so both spellings are masked.
     """
     plain = [secret.get_secret_value() for secret in secrets]
     spellings = {form for text in plain if text for form in (text, quote(text, safe=""), quote_plus(text))}
@@ -296,21 +296,18 @@ def scrubber(secrets: Iterable[SecretStr]) -> Scrubber:
 
 
 def read_json(reply: Reply, call: str) -> Any:
-    """Return the JSON in *reply*; numbers with a point are `Decimal`, so that money stays exact.
-
-    If it is none, its text is not repeated: it may hold anything.
-    """
+    """Return the JSON in *reply*, with `Decimal` for numbers with a point."""
     try:
         return json.loads(_text_of(reply), parse_float=Decimal, parse_constant=str)
-    except (ValueError, RecursionError, LookupError):  # bad JSON, bad text, absurdly long numbers, an unknown charset
+    except (ValueError, RecursionError, LookupError):  # bad JSON, bad text, very long numbers, an unknown charset
         pass
-    kind = reply.headers.get("content-type", "no content type")[:60]
+    kind = reply.headers.get("content-type", "no content type")[:60]  # the body is not shown: it may hold secrets
     message = f"{call}: the answer ({reply.status}, {kind}, {len(reply.body)} bytes) is not JSON"
     raise errors.OctopiaProtocolError(message, call=call, status=reply.status)
 
 
 def _text_of(reply: Reply) -> str | bytes:
-    """Decode a body: a byte order mark decides, then the charset named, else json's own rule (UTF-8, -16 or -32)."""
+    """Return the body decoded, or as it is if `json` recognises its encoding."""
     body = reply.body
     if body.startswith((BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE)):
         return body.decode("utf-8-sig" if body.startswith(BOM_UTF8) else "utf-16")
@@ -324,25 +321,25 @@ def _text_of(reply: Reply) -> str | bytes:
         body.decode("utf-8")
     except UnicodeDecodeError:
         return text
-    raise ValueError("both the charset named and UTF-8 can be meant, and they read differently")
+    raise ValueError("the body may be in the charset named or in UTF-8, and the two differ")
 
 
 def is_web_page(reply: Reply) -> bool:
-    """True if *reply* is an HTML page: a gateway's word, not the API's."""
+    """True if *reply* is an HTML page, so of a gateway and not of the API."""
     kind = reply.headers.get("content-type", "").lower()
     return "html" in kind or reply.body[:200].lstrip()[:1] == b"<"
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """The text of an error answer, without secrets and cut short: as one line, and as facts of `ApiError`."""
+    """The text of an error answer, without secrets and cut short."""
 
-    text: str
-    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    text: str  # in one line
+    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])  # attributes of `ApiError`
 
 
 def problem_of(reply: Reply, scrub: Scrubber) -> Problem:
-    """Return the text of the error answer *reply* in any form: detail, then field errors, then title."""
+    """Return the text of the error answer *reply*, whatever its form."""
     if is_web_page(reply):
         return Problem(f"an HTML page of {len(reply.body)} bytes, so a gateway and not the API answered")
     try:
@@ -376,8 +373,7 @@ def _fields(given: Any, scrub: Scrubber) -> dict[str, tuple[str, ...]]:
 
 
 def _line(value: Any, scrub: Scrubber, limit: int = 300) -> str:
-    # Secrets first, then the cut: the other way round, half a secret would stay. Control characters could forge log
-    # lines.
+    # Masked before it is cut, because half a secret would not be masked. Control characters could forge log lines.
     return clip("".join(c if c.isprintable() else " " for c in scrub(str(value))).strip(), limit)
 
 

@@ -1,4 +1,4 @@
-"""A fake Octopia over real HTTP, on a free port of loopback: for tests, and for trying things without an account.
+"""A fake Octopia on a free port of loopback, for tests without an account.
 
 ```python
 with FakeOctopia() as fake:
@@ -7,12 +7,12 @@ with FakeOctopia() as fake:
 ```
 
 It is written from the pages named in docs/octopia.md, and imports nothing of the client: a fake that shared the
-client's code would share its mistakes. If the facts leave room, it does what costs a client most, and arguments choose
-among the readings. The token request, the headers, the 403 of an unlinked seller and the four package calls are graded
-[C] or [C2]. The texts of its problems, the state shown while an upload settles, and all ids are inventions.
+client's code would share its bugs. If the facts allow several behaviours, it has the hardest one for a client, and
+arguments select another. The token request, the headers, the 403 of an unlinked seller and the four package calls are
+graded [C] or [C2]. The texts of its problems, the state while an upload settles, and all ids are invented.
 
-`FakeService` decides what is answered, without a socket; script faults with
-``fake.service.fail("GET /orders", too_many("2"))``. The server is the standard library's.
+`FakeService` makes the answers, without a socket. Script faults with ``fake.service.fail("GET /orders",
+too_many("2"))``. The server is the standard library's.
 """
 
 from __future__ import annotations
@@ -45,17 +45,18 @@ _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class FakeAnswer:
-    """One answer, or none at all: ``drop`` closes the connection, ``drop-after`` does what was asked before."""
+    """One answer, or a closed connection."""
 
     status: int = 200
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    # ``drop`` closes the connection without an answer; ``drop-after`` does so after the request was carried out.
     deed: Literal["answer", "drop", "drop-after"] = "answer"
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One request as it arrived; header names are in lower case."""
+    """One request as received; header names are in lower case."""
 
     method: str
     path: str
@@ -65,7 +66,7 @@ class Recorded:
 
     @property
     def route(self) -> str:
-        """Such as ``GET /orders``, or ``POST token``."""
+        """The method and the path, such as ``GET /orders``, or ``POST token``."""
         return f"{self.method} {'token' if self.path == TOKEN_PATH else self.path.removeprefix(API_PATH)}"
 
 
@@ -78,7 +79,7 @@ def json_answer(payload: object, status: int = 200, headers: Mapping[str, str] =
 def problem(
     status: int, title: str, detail: str = "", *, errors: Mapping[str, list[str]] | None = None, retry_after: str = ""
 ) -> FakeAnswer:
-    """Return a ``application/problem+json`` answer; *retry_after* becomes its header if given."""
+    """Return an ``application/problem+json`` answer."""
     payload: dict[str, Any] = {"title": title, "status": status, "traceId": f"00-fake-{status}"}
     payload |= ({"detail": detail} if detail else {}) | ({"errors": errors} if errors else {})
     kind = {"Content-Type": "application/problem+json"}
@@ -91,22 +92,22 @@ def too_many(retry_after: str = "") -> FakeAnswer:
 
 
 def unauthorized() -> FakeAnswer:
-    """Return a 401 as for a token that has expired."""
+    """Return the 401 for a token that has expired."""
     return problem(401, "Unauthorized", "the token is not valid")
 
 
 def bad_gateway(status: int = 502) -> FakeAnswer:
-    """Return an error with an HTML page, as a gateway makes it."""
+    """Return an error with an HTML page, as from a gateway."""
     page = f"<html><head><title>{status}</title></head><body><h1>{status} from a gateway</h1></body></html>"
     return FakeAnswer(status, page.encode(), {"Content-Type": "text/html"})
 
 
 def dropped(*, after: bool = False) -> FakeAnswer:
-    """Return no answer: the connection closes, before or *after* doing what was asked."""
+    """Close the connection without an answer, before or *after* the request is done."""
     return FakeAnswer(deed="drop-after" if after else "drop")
 
 
-class Refused(Exception):  # noqa: N818 - it is an answer on its way out, not an error of the fake
+class Refused(Exception):  # noqa: N818 - it carries an answer, and is no error of the fake
     """Ends the handling of a request with an answer."""
 
     def __init__(self, answer: FakeAnswer) -> None:
@@ -159,13 +160,13 @@ class FakeService:
     """The state of a fake Octopia, and its answers; safe to share among threads."""
 
     clock: Clock  # decides when tokens expire
-    token_lifetime: int | None = 7200  # ``expires_in``; None leaves it out. 7200 and 300 are on record
-    link_style: Literal["relative", "absolute"] = "relative"  # of next pages; absolute ones write ``Cursor``
-    orders_link: bool = False  # the order pages carry a ``Link`` too
-    order_page_cap: int = 100  # the most orders given per page, whatever is asked for
-    settle_looks: int = 1  # how often a package is looked at in vain before an upload has settled
+    token_lifetime: int | None = 7200  # ``expires_in``; None leaves it out. 7200 and 300 are recorded values
+    link_style: Literal["relative", "absolute"] = "relative"  # of next pages; absolute links write ``Cursor``
+    orders_link: bool = False  # the order pages have a ``Link`` too
+    order_page_cap: int = 100  # the largest page of orders, also if more are asked for
+    settle_looks: int = 1  # how many reads of a package come before an upload has settled
     integrate_looks: int = 1  # ... and before its integration has ended
-    end_state: str = "Integrated"  # the state it ends in
+    end_state: str = "Integrated"  # the last state of a package
     clients: dict[str, str] = field(default_factory=dict[str, str])
     links: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     sellers: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
@@ -184,9 +185,9 @@ class FakeService:
         self.links.update((client_id, seller_id) for seller_id in sellers)
 
     def add_seller(self, seller_id: str, *, orders: int = 0, offers: int = 0) -> None:
-        """Make a seller with that many orders and offers."""
+        """Add a seller with that many orders and offers."""
         self.sellers[seller_id] = {
-            "seller_id": int(seller_id) if seller_id.isdigit() else seller_id,  # a number on the wire, as on record
+            "seller_id": int(seller_id) if seller_id.isdigit() else seller_id,  # recorded as a number
             "login": f"shop-{seller_id}", "shop_name": f"Shop {seller_id}", "seller_state": "Activated",
             "creation_date": "2021-03-04T05:06:07Z", "delivery_modes": {"href": "/sellers/delivery-modes"},
         }  # fmt: skip # read as the JSON it becomes
@@ -194,9 +195,9 @@ class FakeService:
         self.offers[seller_id] = [offer(number) for number in range(1, offers + 1)]
 
     def fail(self, route: str, *answers: FakeAnswer) -> None:
-        """Give *answers*, one per request and in order, to requests whose route starts with *route*.
+        """Give *answers*, in order, to the next requests whose route starts with *route*.
 
-        A route is such as ``GET /orders`` or ``POST token``. After them all is as before.
+        A route is such as ``GET /orders`` or ``POST token``.
         """
         with self._lock:
             self._faults.append((route, deque(answers)))
@@ -207,7 +208,7 @@ class FakeService:
             self._tokens.clear()
 
     def count(self, route: str) -> int:
-        """Return how many requests came whose route starts with *route*."""
+        """Return the number of requests whose route starts with *route*."""
         return sum(r.route.startswith(route) for r in list(self.recorded))
 
     def handle(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> FakeAnswer:
@@ -240,7 +241,7 @@ class FakeService:
         return bad_gateway(404)
 
     def _admitted(self, request: Recorded) -> str:
-        """Return the seller a call is for, or refuse it as the API does."""
+        """Return the seller of a call, or refuse it as the API does."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         client_id, expires_at = self._tokens.get(token, ("", float("-inf")))
         if scheme != "Bearer" or not client_id or self.clock() >= expires_at:
@@ -315,7 +316,7 @@ class FakeService:
         limit, start = min(int(given.get("limit", "10")), most), int(given.get("cursor", "c+0").removeprefix("c+"))
         headers: dict[str, str] = {}
         if start + limit < len(items):
-            cursor = quote(f"c+{start + limit}", safe="")  # the plus checks that clients decode it and encode it again
+            cursor = quote(f"c+{start + limit}", safe="")  # the plus tests that clients decode and encode it
             base, name = request.path, "cursor"
             if self.link_style == "absolute":
                 base, name = f"https://elsewhere.example{base}", "Cursor"
@@ -397,7 +398,7 @@ def _require_state(state: str, wanted: str) -> None:
         raise Refused(problem(409, "Conflict", f"the state is {state}, not {wanted}"))
 
 
-# Method, path and the method of `FakeService` that answers; the first that fits.
+# Method, path and the method of `FakeService` that answers; the first match applies.
 _ROUTES = (
     ("GET", "/carriers|/sellers(?:/addresses|/indicators|/subscriptions)?", "_read"),
     ("GET", "/orders", "_orders"),
@@ -416,13 +417,13 @@ _ROUTES = (
 class FakeOctopia:
     """A running fake; a context manager.
 
-    It holds one client, one seller linked to it (with 250 orders and 230 offers) and one seller that is not linked.
-    Its `service` holds state, faults, and the record of what was asked; give another, or the clock and the token
-    lifetime of the default one. `origin`, `token_url` and `api_url` are its addresses.
+    It has one client, one seller linked to it (with 250 orders and 230 offers) and one seller that is not linked. Its
+    `service` has state, faults and the requests received; give another, or the clock and the token lifetime of the
+    default one. `origin`, `token_url` and `api_url` are its addresses.
     """
 
-    client_id = "Fake Shop@Example Ltd"  # holds a space and an @, as client ids may
-    client_secret = "fake+secret&not=real/é%"  # noqa: S105 - not a secret, and of signs that a form must encode
+    client_id = "Fake Shop@Example Ltd"  # with a space and an @, as client ids may have
+    client_secret = "fake+secret&not=real/é%"  # noqa: S105 - not a secret; with characters that a form must encode
     seller_id = "55501"  # not 98979, which is the test seller of Octopia's own pages
     unlinked_seller_id = "11111"  # its calls are answered 403
 
@@ -439,7 +440,7 @@ class FakeOctopia:
         self.token_url, self.api_url = self.origin + TOKEN_PATH, self.origin + API_PATH
 
     def environ(self) -> dict[str, str]:
-        """Return the variables that point a client here: ``OctopiaClient.from_env(fake.environ())``."""
+        """Return the variables for ``OctopiaClient.from_env(fake.environ())``."""
         names = ("client_id", "client_secret", "seller_id", "token_url", "api_url")
         return {f"OCTOPIA_{name.upper()}": str(getattr(self, name)) for name in names}
 
@@ -455,10 +456,10 @@ class FakeOctopia:
 
 
 class _Server(ThreadingHTTPServer):
-    """One thread per connection, and a way to end those that clients keep open."""
+    """A server with a thread per connection, which can close the connections."""
 
-    daemon_threads = False  # server_close() waits for them, so that nothing outlives the context manager
-    request_queue_size = 512  # the default of 5 would refuse a crowd of threads
+    daemon_threads = False  # server_close() waits for them, so that none outlives the context manager
+    request_queue_size = 512  # the default of 5 would refuse many threads at once
 
     def __init__(self, service: FakeService) -> None:
         self.service = service
@@ -477,24 +478,24 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def close_connections(self) -> None:
-        """End the connections that clients keep open; their threads then end by themselves."""
+        """Close the connections that clients keep open, which ends their threads."""
         with self._guard:
             for connection in self._open:
                 with suppress(OSError):  # closed by the other side meanwhile
                     connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Stay silent about clients that hang up or break off TLS; all else is a bug of the fake and is shown."""
-        if not isinstance(sys.exception(), OSError):
+        """Show only bugs of the fake."""
+        if not isinstance(sys.exception(), OSError):  # a client closed the connection, or broke off TLS
             super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Carries requests to the service and its answers back."""
+    """Passes requests to the service and sends its answers."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    wbufsize = -1  # one packet per answer: unbuffered, head and body would wait for each other's acknowledgement
+    wbufsize = -1  # one packet per answer: unbuffered, the body would wait for the acknowledgement of the head
 
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -515,4 +516,4 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - the names http.server looks for
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's own signature
-        """Write nothing: what was asked is in `FakeService.recorded`."""
+        """Write nothing; the requests are in `FakeService.recorded`."""

@@ -2,13 +2,13 @@
 
 Invariants:
 
-* One attempt, from looking up the host to the last byte of the answer, takes at most its limit, whatever the server
-  drips. A TLS handshake is bounded per message only.
+* One attempt, from looking up the host to the last byte of the answer, takes at most its limit, even if the server
+  sends byte by byte. A TLS handshake is bounded per message only.
 * A forked child never uses a connection of its parent: two processes on one socket would read each other's answers.
 * An answer is inflated within `OctopiaSettings.max_reply_bytes`, and one coding deep.
 * No cookie is kept, no redirect is followed; both would need code that is not here.
-* An error of httpcore carries its request, and the request the token. So errors are translated inside the ``except``
-  and raised outside of it, which leaves no chain; and no local variable here holds a header in the clear.
+* An error of httpcore has its request, and the request has the token. So errors are translated inside the ``except``
+  and raised outside of it, which leaves no chain. No local variable here holds a header in the clear.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("octopus_soap.octopia")
 
-CONNECTIONS = 64  # of one client at most, all of which may be kept open
-IDLE_SECONDS = 50.0  # a connection is kept unused: load balancers drop idle ones without a word after a minute
+CONNECTIONS = 64  # the most of one client, all of which may be kept open
+IDLE_SECONDS = 50.0  # the longest time a connection stays unused: load balancers drop it silently after a minute
 
 
 _INHERITED: WeakSet[Any] = WeakSet()
 
 
 def reset_after_fork(thing: Any) -> None:
-    """Have ``thing.after_fork()``, which drops what is the parent's, called in every forked child before its code."""
+    """Register ``thing.after_fork()``, to be called first in every forked child."""
     _INHERITED.add(thing)
 
 
@@ -66,13 +66,13 @@ _deadline: ContextVar[float] = ContextVar("octopus_soap_octopia_deadline", defau
 
 
 def _left(timeout: float | None) -> float:
-    """Return what is left of the attempt, at most *timeout*; never 0, which would mean not to wait at all."""
+    """Return the seconds left of the attempt, at most *timeout*."""
     left = _deadline.get() - time.monotonic()
-    return max(0.001, left if timeout is None else min(left, timeout))
+    return max(0.001, left if timeout is None else min(left, timeout))  # 0 would mean not to wait at all
 
 
 class _BoundedBackend(httpcore.NetworkBackend):
-    """Makes connections whose every wait fits into what is left of the attempt."""
+    """Makes connections whose every wait fits into the time left of the attempt."""
 
     def __init__(self) -> None:
         self._inner = httpcore.SyncBackend()
@@ -80,7 +80,7 @@ class _BoundedBackend(httpcore.NetworkBackend):
     def connect_tcp(
         self, host: str, port: int, timeout: float | None = None, *args: Any, **options: Any
     ) -> httpcore.NetworkStream:
-        # The limit is one for all addresses: six dead ones must not take six times as long.
+        # One limit for all addresses together: six dead ones must not take six times as long.
         until, failure = time.monotonic() + _left(timeout), httpcore.ConnectError(f"{host}: no address")
         for address in _addresses(host, port):
             left = until - time.monotonic()
@@ -94,7 +94,7 @@ class _BoundedBackend(httpcore.NetworkBackend):
 
 
 class _BoundedStream(httpcore.NetworkStream):
-    """A stream that gives each wait only the time that is left of the attempt."""
+    """A stream whose every wait fits into the time left of the attempt."""
 
     def __init__(self, inner: httpcore.NetworkStream) -> None:
         self._inner = inner
@@ -118,7 +118,7 @@ class _BoundedStream(httpcore.NetworkStream):
 
 
 class _AsyncBackend(httpcore.AsyncNetworkBackend):
-    """Looks names up in the loop's thread once the interpreter shuts down: asyncio's pool takes no work then."""
+    """Looks names up in the loop's thread if the interpreter is shutting down."""
 
     def __init__(self) -> None:
         self._inner: Any = httpcore.AnyIOBackend()
@@ -127,7 +127,7 @@ class _AsyncBackend(httpcore.AsyncNetworkBackend):
         try:
             stream: httpcore.AsyncNetworkStream = await self._inner.connect_tcp(host, port, *args, **options)
         except RuntimeError as error:
-            if "shutdown" not in str(error):
+            if "shutdown" not in str(error):  # of asyncio's thread pool, which then takes no look-up
                 raise
             stream = await self._inner.connect_tcp(_addresses(host, port)[0], port, *args, **options)
         return stream
@@ -145,7 +145,7 @@ Pool = TypeVar("Pool", httpcore.ConnectionPool, httpcore.AsyncConnectionPool)
 
 
 class _Pools(Generic[Pool]):
-    """The connection pools of one driver, by proxy, made when first used and again in a forked child."""
+    """The connection pools of one driver, by proxy, made at their first use."""
 
     def __init__(self, settings: OctopiaSettings, make: Callable[..., Pool]) -> None:
         self._settings = settings
@@ -157,7 +157,7 @@ class _Pools(Generic[Pool]):
         reset_after_fork(self)
 
     def after_fork(self) -> None:
-        """Forget the parent's connections: dropping them closes nothing of the parent's."""
+        """Forget the parent's connections, which does not close them for the parent."""
         self._lock = threading.Lock()
         self._made: dict[str | None, Pool] = {}
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -170,7 +170,7 @@ class _Pools(Generic[Pool]):
         proxy = self._proxies[settings.token_url if url == settings.token_url else settings.api_url]
         with self._lock:
             if proxy not in self._made:
-                # All may stay open: with fewer, httpcore 1.0 closes idle ones while another thread takes them up.
+                # All may stay open: with fewer, httpcore 1.0 closes idle ones that another thread is about to use.
                 self._made[proxy] = self._make(
                     ssl_context=self._trust,
                     proxy=None if proxy is None else _proxy(proxy),
@@ -181,7 +181,7 @@ class _Pools(Generic[Pool]):
             return self._made[proxy]
 
     def taken(self) -> list[Pool]:
-        """Return the pools to close, and make no more."""
+        """Return the pools to close; no more are made."""
         self.closed = True
         with self._lock:
             pools, self._made = list(self._made.values()), {}
@@ -195,13 +195,13 @@ def _proxy(url: str) -> httpcore.Proxy:
 
 
 async def _carried_out(flow: Flow[T], done: Callable[[Effect], Awaitable[Answer]]) -> T:
-    """Run *flow*, whose effects *done* carries out, and return its value."""
+    """Run *flow*, let *done* carry its effects out, and return its value."""
     try:
         effect = next(flow)
         while True:
             try:
                 answer = await done(effect)
-            except BaseException as error:  # noqa: BLE001 - the flow lets through what it does not handle
+            except BaseException as error:  # noqa: BLE001 - the flow raises what it does not handle
                 effect = flow.throw(error)
             else:
                 effect = flow.send(answer)
@@ -220,7 +220,7 @@ class BlockingDriver:
     def run(self, flow: Flow[T]) -> T:
         """Carry *flow* out and return its value."""
         try:
-            _carried_out(flow, self._done).send(None)  # it awaits nothing that waits, so its first step is its last
+            _carried_out(flow, self._done).send(None)  # its first step is its last: nothing it awaits suspends
         except StopIteration as stop:
             value: T = stop.value
             return value
@@ -261,7 +261,7 @@ class BlockingDriver:
 
 
 class AsyncioDriver:
-    """Carries flows out as part of the running task; belongs to the event loop it is first used in."""
+    """Carries flows out in the running task, for the event loop of its first call."""
 
     def __init__(self, settings: OctopiaSettings, sleep: Callable[[float], Awaitable[None]]) -> None:
         self._settings, self._sleep = settings, sleep
@@ -288,7 +288,7 @@ class AsyncioDriver:
         pool, exchange = self._pools.of(request.url), _Exchange(request, self._settings)
         loop = asyncio.get_running_loop()
         self._pools.loop = self._pools.loop or loop
-        if self._pools.loop is not loop:  # its connections live in the first loop and would fail obscurely in another
+        if self._pools.loop is not loop:  # connections of another loop would fail with an obscure error
             raise errors.OctopiaConfigError("an AsyncOctopiaClient belongs to one event loop: make one per asyncio.run")
         try:
             async with asyncio.timeout(exchange.limit), pool.stream(**exchange.arguments()) as response:
@@ -302,7 +302,7 @@ class AsyncioDriver:
 
 
 async def _landed(event: Future[None], seconds: float) -> bool:
-    """Wait for *event*, set in any thread, without ever touching it: other tasks wait for it too."""
+    """Wait for *event*, set in any thread; leave it alone, since other tasks wait too."""
     loop = asyncio.get_running_loop()
     waiter: asyncio.Future[None] = loop.create_future()
 
@@ -311,7 +311,7 @@ async def _landed(event: Future[None], seconds: float) -> bool:
             waiter.set_result(None)
 
     def notify(_: Future[None]) -> None:
-        with suppress(RuntimeError):  # this loop has been closed meanwhile; there is nothing to wake
+        with suppress(RuntimeError):  # this loop is closed: no task is left to wake
             loop.call_soon_threadsafe(wake)
 
     event.add_done_callback(notify)
@@ -323,7 +323,7 @@ async def _landed(event: Future[None], seconds: float) -> bool:
 
 
 class _Exchange:
-    """One request on its way: what is handed to httpcore, the answer as it grows, and what a failure means."""
+    """One request: the arguments for httpcore, the growing answer, the failure."""
 
     def __init__(self, request: Request, settings: OctopiaSettings) -> None:
         self._request, self._settings = request, settings
@@ -363,19 +363,19 @@ class _Exchange:
         self._body += self._inflater.feed(chunk)
 
     def reply(self) -> Reply:
-        """Return the answer; it is complete."""
+        """Return the complete answer."""
         self._inflater.end()
         _log.debug("%s: %d after %.3f s", self._request.call, self._status, time.monotonic() - self._started)
         return Reply(status=self._status, headers=self._headers, body=bytes(self._body))
 
     def failure(self, error: Exception) -> Exception:
-        """Return what to raise for *error*: an error of ours, or *error* itself if it is a bug."""
+        """Return the error of this package for *error*, or *error* itself if unknown."""
         call, reason = self._request.call, f"{type(error).__name__}: {without_logins(str(error))}".rstrip(": ")
         _log.debug("%s: failed after %.3f s: %s", call, time.monotonic() - self._started, type(error).__name__)
         if isinstance(error, _NEVER_LEFT):
             return _not_connected(call, error, reason)
         if isinstance(error, (httpcore.TimeoutException, TimeoutError)):
-            late = time.monotonic() >= self.until - 0.05  # timers and clocks differ by a little
+            late = time.monotonic() >= self.until - 0.05  # timers and clocks differ slightly
             what = f"the answer did not end within {self.limit:g} s" if late else f"no answer in time ({reason})"
             return errors.OctopiaTimeoutError(f"{call}: {what}", call=call, reason=reason)
         if isinstance(error, (BodyCodingError, BodyTooLongError)):
@@ -390,7 +390,7 @@ _NEVER_LEFT = (
     httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.PoolTimeout, httpcore.ProxyError,
     httpcore.UnsupportedProtocol, httpcore.LocalProtocolError,
 )  # fmt: skip # a plain list of classes
-# OpenSSL's codes for a chain that ends in no trusted root: what a proxy that inspects TLS causes.
+# OpenSSL's codes for a chain without a trusted root, which a proxy that inspects TLS causes.
 _UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21, 24})
 
 
@@ -398,7 +398,7 @@ def _not_connected(call: str, error: Exception, reason: str) -> errors.OctopiaCo
     untrusted: BaseException | None = error
     while untrusted is not None and not isinstance(untrusted, ssl.SSLCertVerificationError):
         untrusted = untrusted.__cause__ or untrusted.__context__
-    if untrusted is None:  # a handshake that was cut is no verdict on the certificate, and worth another try
+    if untrusted is None:  # a handshake that was cut shows nothing about the certificate, and may be tried again
         message = f"{call}: no connection ({reason}); nothing was sent"
         return errors.OctopiaConnectError(message, call=call, reason=reason)
     message = f"{call}: the server's certificate was not accepted ({untrusted.verify_message}); nothing was sent"

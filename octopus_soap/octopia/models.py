@@ -2,15 +2,15 @@
 
 Rules (docs/octopia.md: no full field list is public):
 
-1. Every field is optional. A missing one reads as None, or as an empty tuple for lists.
-2. A value that does not fit its field is not an error: the field stays empty, `unread` names it, `raw` holds the value.
-3. Unknown members are kept in `model_extra`, and unknown values of lists like the order states stay text: the `StrEnum`
-   classes below name what is known, for comparing; no field is typed with them.
+1. Every field is optional. A missing one is None, or an empty tuple for lists.
+2. A value that does not fit its field is not an error: the field stays empty, `unread` names it, `raw` has the value.
+3. Unknown members are kept in `model_extra`. Unknown values of enumerations such as the order states stay text: the
+   `StrEnum` classes below have the known values, for comparing, and no field is typed with them.
 4. Names are compared by their letters and digits alone, because the API spells members in snake_case (sellers),
    camelCase (orders, offers) and with hyphens (the docs of subscriptions): ``subscription-id``, ``subscription_id`` and
    ``subscriptionId`` are one field.
-5. Ids are `str` whatever the wire sends: the seller id is a number in one place and a header in another. Money is
-   `Decimal`. Times are aware; one without an offset is taken as UTC ([I]), and `raw` holds what was sent.
+5. Ids are `str`, also if a number is sent: the seller id is a number in one place and a header in another. Money is
+   `Decimal`. Times are aware; a time without an offset is taken as UTC ([I]), and `raw` has the text sent.
 """
 
 import re
@@ -32,7 +32,7 @@ def _fold(name: object) -> str:
 
 
 def _written_as_date(value: Any) -> Any:
-    # pydantic would also read 7200 as two o'clock on the first of January 1970.
+    # pydantic would also read 7200, as two o'clock on the first of January 1970.
     if isinstance(value, datetime) or (isinstance(value, str) and _DATE.match(value)):
         return value
     raise ValueError("not a date and time")
@@ -43,7 +43,7 @@ def _aware(value: datetime) -> datetime:
 
 
 def written_time(value: datetime) -> str:
-    """Return *value* as the API's queries want it: UTC, in milliseconds, cut and not rounded."""
+    """Return *value* as the API's queries need it: UTC, cut to milliseconds."""
     return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -64,12 +64,12 @@ class OctopiaModel(pydantic.BaseModel):
 
     @property
     def unread(self) -> tuple[str, ...]:
-        """Names of the fields that were sent with a value which does not fit them."""
+        """Names of the fields whose value was sent but does not fit."""
         given = {_fold(name) for name, value in self._raw.items() if value not in (None, [], {}, "")}
         return tuple(f for f in type(self).model_fields if _fold(f) in given and getattr(self, f) in (None, ()))
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        """Leave out what is not there: most fields of most answers."""
+        """Leave out the empty fields, which most fields are."""
         return [(name, value) for name, value in super().__repr_args__() if value not in (None, ())]
 
     @pydantic.model_validator(mode="wrap")
@@ -138,7 +138,7 @@ class SellerAddress(OctopiaModel):
 
 
 class SellerIndicators(OctopiaModel):
-    """A seller's performance; the form of each indicator is not documented, so it is left as it came."""
+    """A seller's performance, as sent: the form of the indicators is not documented."""
 
     order_acceptation: Any = None
     product_shipping: Any = None
@@ -159,7 +159,7 @@ class Subscription(OctopiaModel):
 
 
 class Carrier(OctopiaModel):
-    """A carrier that a shipment may name."""
+    """A carrier for shipments."""
 
     code: str | None = None
     label: str | None = None
@@ -189,7 +189,7 @@ class SupplyMode(StrEnum):
 
 
 class Reference(OctopiaModel):
-    """Something named by an id, a reference or both: a sales channel, a seller, a customer."""
+    """A sales channel, a seller or a customer, by its id, its reference or both."""
 
     id: str | None = None
     name: str | None = None
@@ -197,7 +197,7 @@ class Reference(OctopiaModel):
 
 
 class Details(OctopiaModel):
-    """A payment or an address: only these members are confirmed, all others are in `model_extra`."""
+    """A payment or an address; unconfirmed members are in `model_extra`."""
 
     method: str | None = None
     civility: str | None = None
@@ -232,7 +232,7 @@ class Delivery(OctopiaModel):
 
 
 class OrderLine(OctopiaModel):
-    """One line of an order ([1]); the forms of the price blocks vary and are left as they came."""
+    """One line of an order ([1]); the price blocks vary and are left as sent."""
 
     order_line_id: str | None = None
     status: str | None = None
@@ -270,7 +270,7 @@ class Order(OctopiaModel):
 
 
 class Offer(OctopiaModel):
-    """An offer; the five fields are those always returned ([C]), the rest is in `model_extra`."""
+    """An offer; other members than the five always sent ([C]) are in `model_extra`."""
 
     offer_id: str | None = None
     seller_external_reference: str | None = None
@@ -306,7 +306,7 @@ class IntegrationStatus(StrEnum):
 
 
 class ResultMessage(OctopiaModel):
-    """Why an offer request ended as it did."""
+    """A reason for the outcome of an offer request."""
 
     result_code: str | None = None
     message: str | None = None

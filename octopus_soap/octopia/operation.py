@@ -1,12 +1,12 @@
-"""How one declaration serves two clients.
+"""Operations as descriptors: one declaration for both clients.
 
 1. `operations.py` declares each operation once: a route, a grade, a typed signature, a docstring, and a body that
    returns a flow. There is no second copy for async.
-2. The declaration becomes a descriptor. Looked up on a blocking client it is a function that returns ``T``; on an
-   asyncio client it is a coroutine function that returns ``T`` when awaited. Type checkers learn this from the
-   overloads of ``__get__``; ``inspect`` learns it from the signature set on the bound function.
-3. A *listing* is the same for streams: a `Listed` on one client, an `AsyncListed` on the other.
-4. The facts of a declaration stay readable on the class, for the docs and the tests that check the table.
+2. The declaration becomes a descriptor. On a blocking client it is a function that returns ``T``; on an asyncio client
+   it is a coroutine function that returns ``T`` when awaited. Type checkers use the overloads of ``__get__`` for this,
+   and ``inspect`` uses the signature set on the bound function.
+3. A *listing* is the same for streams: a `Listed` on the blocking client, an `AsyncListed` on the other.
+4. The facts of a declaration are attributes on the class, for the docs and the tests that check the table.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 C = TypeVar("C", bound=Callable[..., Any])
 
-# How sure the facts of a call are: official; two implementations agree; one source; inferred (docs/octopia.md).
+# The evidence for a call: official; two implementations agree; one source; inferred (docs/octopia.md).
 Grade: TypeAlias = Literal["C", "C2", "1", "I"]
 
 
@@ -43,11 +43,11 @@ class AsyncioSide:
 
 
 class Listed(Iterator[T]):
-    """The values of a listing, asked for page by page as they are used.
+    """The values of a listing, requested page by page as they are used.
 
     Attributes:
-        position: Where the page of the last value begins. Give it as ``start=`` to resume there, in another process
-            too; the values of that page then come again.
+        position: The start of the page of the last value. Give it as ``start=`` to resume there, also in another
+            process; the values of that page then come again.
     """
 
     def __init__(self, driver: BlockingDriver, stream: Stream[T]) -> None:
@@ -82,11 +82,11 @@ class AsyncListed(AsyncIterator[T]):
 
 
 class Declared:
-    """The facts of a declared operation, readable on the class.
+    """The facts of a declared operation.
 
     Attributes:
         route: The calls made, such as ``GET /sellers``.
-        grade: How sure the facts are.
+        grade: The evidence for the facts.
         writes: Whether it changes anything at Octopia.
         streams: Whether it is a listing.
         name: The name of the method.
@@ -102,7 +102,7 @@ class Declared:
         return f"<{type(self).__name__} {self.name}: {self.route} [{self.grade}]>"
 
     def dress(self, bound: C, wrapper: str) -> C:
-        """Give *bound* the name, docstring and signature of the body, with *wrapper* around its result type."""
+        """Give *bound* the name, docstring and signature of the body."""
         bound.__name__, bound.__doc__ = self.name, self.body.__doc__
         bound.__qualname__, bound.__module__ = self.body.__qualname__, self.body.__module__
         declared = inspect.signature(self.body)
@@ -114,7 +114,7 @@ class Declared:
 
 
 class Operation(Declared, Generic[P, T]):
-    """A declared operation that gives one value."""
+    """A declared operation that returns one value."""
 
     body: Callable[..., Flow[T]]
 
@@ -143,7 +143,7 @@ class Operation(Declared, Generic[P, T]):
 
 
 class Listing(Declared, Generic[P, T]):
-    """A declared operation that gives values one by one."""
+    """A declared operation that returns values one by one."""
 
     streams = True
     body: Callable[..., Stream[T]]
@@ -170,10 +170,10 @@ class Listing(Declared, Generic[P, T]):
 def operation(
     route: str, *, grade: Grade, writes: bool = False
 ) -> Callable[[Callable[Concatenate[Any, P], Flow[T]]], Operation[P, T]]:
-    """Declare an operation that gives one value; see `Declared` for the arguments."""
+    """Declare an operation that returns one value; see `Declared` for the arguments."""
     return lambda body: Operation(body, route=route, grade=grade, writes=writes)
 
 
 def listing(route: str, *, grade: Grade) -> Callable[[Callable[Concatenate[Any, P], Stream[T]]], Listing[P, T]]:
-    """Declare an operation that gives values one by one; a listing only reads."""
+    """Declare an operation that returns values one by one; a listing only reads."""
     return lambda body: Listing(body, route=route, grade=grade, writes=False)

@@ -1,8 +1,8 @@
-"""The catalogue: every call this package makes, declared once, and the filters of its two large lists.
+"""The catalogue: every call of this package, and the filters of its large lists.
 
 A row is its route, its grade (docs/octopia.md: [C] official, [C2] two implementations agree, [1] one source,
 [I] inferred), a typed signature and a docstring; the body returns a flow. Both clients, the CLI, the docs and the tests
-read this class.
+use this class.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _OURS = frozenset({"authorization", "sellerid", "ocp-apim-subscription-key", "ho
 
 
 class _Filter:
-    """Filters as data: each field that is set becomes a query parameter, its name in camelCase."""
+    """Filters whose set fields become query parameters, with names in camelCase."""
 
     __slots__ = ()
 
@@ -71,9 +71,9 @@ def _written(value: object) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderFilter(_Filter):
-    """Which orders to list or count; every filter is optional (official in kind [C], their spelling is [C2]).
+    """Optional filters of orders ([C]; the spelling of their names is [C2]).
 
-    Times are aware, both ends included; a naive one is refused, since a wrong guess at its zone would skip orders.
+    Times are inclusive and must be aware: a wrong guess at the zone of a naive time would skip orders.
     """
 
     status: Sequence[str] = ()  # states, such as `OrderStatus.WAITING_ACCEPTANCE`; any of them
@@ -81,7 +81,7 @@ class OrderFilter(_Filter):
     sales_channel_id: str | None = None  # such as ``CDISFR``
     supply_mode: str | None = None  # see `SupplyMode`
     shipping_country: str | None = None  # the country code
-    business_order: bool | None = None  # only business orders, or only others
+    business_order: bool | None = None  # only business orders, or only other orders
     created_at_min: datetime | None = None
     created_at_max: datetime | None = None
     updated_at_min: datetime | None = None
@@ -92,14 +92,14 @@ class OrderFilter(_Filter):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferFilter(_Filter):
-    """Which offers to list [C]; every filter is optional, and the time is aware."""
+    """Optional filters of offers [C]; the time must be aware."""
 
     offer_ids: Sequence[str] = ()
     offer_states: Sequence[str] = ()  # ``Active``, ``Inactive``
     gtins: Sequence[str] = ()
     seller_external_references: Sequence[str] = ()
     updated_at_min: datetime | None = None
-    fields: Sequence[str] = ()  # the members wanted besides the five that always come
+    fields: Sequence[str] = ()  # more members than the five that always come
     expand: str | None = None  # ``salesChannelFeedback`` (Cdiscount only; ignored if `fields` is sent too)
 
 
@@ -124,7 +124,7 @@ class Parcel:
             raise OctopiaInputError("a parcel needs its number and its carrier", argument="parcel_number")
 
     def body(self) -> dict[str, Any]:
-        """Return the parcel as it is sent."""
+        """Return the parcel as JSON data."""
         return packages.given_only({
             "parcelNumber": self.parcel_number, "carrierName": self.carrier_name,
             "trackingUrl": self.tracking_url, "orderLineIds": list(self.order_line_ids) or None,
@@ -143,18 +143,18 @@ class RawAnswer:
         """Return the JSON of the body, or None if it is empty.
 
         Raises:
-            OctopiaProtocolError: It is not JSON; the call was carried out all the same.
+            OctopiaProtocolError: It is not JSON. The call was carried out.
         """
         reply = Reply(status=self.status, headers=self.headers, body=self.body)
         return read_json(reply, "a raw call") if self.body.strip() else None
 
 
 class Operations:
-    """Every call, as the clients offer it.
+    """Every call of the clients.
 
     All can raise `OctopiaInputError` (an argument is refused, before anything is sent), `OctopiaConfigError` (no seller
-    chosen), `TokenError`, `OctopiaTransportError`, `OctopiaProtocolError` and `ApiError`. Writes can raise
-    `WritesDisabledError` and `OctopiaOutcomeUnknownError` too: then read back what became of it.
+    chosen), `TokenError`, `OctopiaTransportError`, `OctopiaProtocolError` and `ApiError`. Writes can also raise
+    `WritesDisabledError` and `OctopiaOutcomeUnknownError`: then read the order or the package back.
 
     Arguments that mean the same in every call:
         order_id: Octopia's id of the order.
@@ -165,7 +165,7 @@ class Operations:
         page_size: Orders per request, 1 to 100, or offers, 1 to 1000.
         start: The `position` of a listing to resume.
         package_type: ``Update``, ``Upsert`` or ``Delete``; case sensitive [C].
-        package_id: The id of the package; one to be filled or closed must be ``WaitingForCompletion``.
+        package_id: The id of the package; for uploading and closing it must be ``WaitingForCompletion``.
         requests: 1 to 100 `OfferUpdate`, `OfferUpsert` or `OfferDelete`, of the package's type.
         path: Below the API's address, such as ``/categories``.
     """
@@ -174,7 +174,7 @@ class Operations:
 
     @operation("GET /sellers", grade="C")
     def seller(self) -> Flow[models.Seller]:
-        """Return the seller's profile: the first call to make, it needs no parameters [C].
+        """Return the seller's profile; the first call to make, without parameters [C].
 
         Authentication page, "First API Call". Octopia asks to make it occasionally, not all the time [C].
         """
@@ -182,22 +182,22 @@ class Operations:
 
     @operation("GET /sellers/addresses", grade="C")
     def addresses(self) -> Flow[tuple[models.SellerAddress, ...]]:
-        """Return the seller's addresses: the call is official [C], the form of the list is inferred [I]."""
+        """Return the seller's addresses [C]; the form of the list is inferred [I]."""
         return listed(self.exchange, "/sellers/addresses", models.SellerAddress)
 
     @operation("GET /sellers/indicators", grade="C")
     def indicators(self) -> Flow[models.SellerIndicators]:
-        """Return the seller's performance indicators [C]; the form of the values is not known [I]."""
+        """Return the seller's performance indicators [C]; their form is unknown [I]."""
         return one(self.exchange, "/sellers/indicators", models.SellerIndicators)
 
     @operation("GET /sellers/subscriptions", grade="C")
     def subscriptions(self) -> Flow[tuple[models.Subscription, ...]]:
-        """Return the sales channels the seller has subscribed to [C]; the form of the list is inferred [I]."""
+        """Return the seller's sales channels [C]; the form of the list is inferred [I]."""
         return listed(self.exchange, "/sellers/subscriptions", models.Subscription)
 
     @operation("GET /carriers", grade="C")
     def carriers(self) -> Flow[tuple[models.Carrier, ...]]:
-        """Return the carriers a shipment may name [C]; 66 were measured once [1]."""
+        """Return the carriers for shipments [C]; 66 were counted once [1]."""
         return listed(self.exchange, "/carriers", models.Carrier)
 
     @listing("GET /orders", grade="C")
@@ -210,11 +210,11 @@ class Operations:
         start: str = "",
         updated_after: datetime | None = None,
     ) -> Stream[models.Order]:
-        """List orders, a page at a time: the answer's form is official [C], the paging [C2].
+        """List orders, a page at a time; the answer's form is [C], the paging [C2].
 
-        By default pages are counted. Orders that change place while listing shift the pages: one met again is given
-        again only if it has changed, and one that moves onto a page already read is missed (accepting orders while
-        listing those that wait for acceptance does that). With *updated_after* pages follow the time of the last
+        By default pages are numbered. Orders that change place while listing shift the pages. An order met again is
+        returned again only if it has changed; an order that moves onto a page already read is missed (for example when
+        orders are accepted while waiting ones are listed). With *updated_after*, pages follow the time of the last
         change, and nothing is missed.
 
         Args:
@@ -222,7 +222,7 @@ class Operations:
             page_size: Orders per request, 1 to 100.
             start: The `position` of a listing to resume: the number of a page.
             sort: Such as ``createdAt`` or ``asc:updatedAt`` [1]; the API's own order by default.
-            updated_after: List what was updated at or after this moment, the oldest change first ([1] for the order,
+            updated_after: List orders updated at or after this moment, the oldest change first ([1] for the order,
                 which is checked). Resume with the `updated_at` of the last order.
         """
         _check_size(page_size, ORDERS_PER_PAGE)
@@ -245,12 +245,12 @@ class Operations:
 
     @operation("GET /orders/count", grade="1")
     def count_orders(self, which: OrderFilter = EVERY_ORDER) -> Flow[int]:
-        """Return how many orders there are [1]: the answer was measured to be a bare number."""
+        """Return the number of orders; the answer was a bare number once [1]."""
         return _count(self.exchange, "/orders/count", which.query())
 
     @operation("POST /orders/{orderId}/approval-status", grade="C2", writes=True)
     def approve_order(self, order_id: str, decision: Approval) -> Flow[None]:
-        """WRITES: accept or refuse an order that waits for acceptance [C2]; Cdiscount only."""
+        """WRITES: accept or refuse a waiting order [C2]; Cdiscount only."""
         if decision not in ("Accepted", "Refused"):
             raise OctopiaInputError("decision must be Accepted or Refused", argument="decision")
         path = f"/orders/{segment(order_id, 'order_id')}/approval-status"
@@ -258,7 +258,7 @@ class Operations:
 
     @operation("POST /orders/{orderId}/shipments", grade="C2", writes=True)
     def ship_order(self, order_id: str, parcels: Sequence[Parcel]) -> Flow[None]:
-        """WRITES: declare the parcels of an order in preparation that the seller ships [C2]."""
+        """WRITES: declare the parcels of an order that the seller is preparing [C2]."""
         if not parcels:
             raise OctopiaInputError("a shipment needs at least one parcel", argument="parcels")
         path = f"/orders/{segment(order_id, 'order_id')}/shipments"
@@ -280,7 +280,7 @@ class Operations:
 
     @operation("POST /offer-packages", grade="C2", writes=True)
     def open_offer_package(self, sales_channel_id: str, package_type: PackageType = "Update") -> Flow[str]:
-        """WRITES: open a package and return its id [C2]; the sales channel is sent as a header here."""
+        """WRITES: open a package for a sales channel and return its id [C2]."""
         if package_type not in ("Update", "Upsert", "Delete"):
             raise OctopiaInputError("package_type must be Update, Upsert or Delete", argument="package_type")
         return packages.opened(self.exchange, packages.checked_channel(sales_channel_id), package_type)
@@ -302,7 +302,7 @@ class Operations:
 
     @listing("GET /offer-packages/{id}/offer-requests-results", grade="C")
     def offer_package_results(self, package_id: str, *, start: str = "") -> Stream[models.OfferRequestResult]:
-        """List what became of each request of a package; Octopia keeps it for 3 days [C]."""
+        """List the outcome of each request of a package; Octopia keeps it for 3 days [C]."""
         return packages.results(self.exchange, package_id, start)
 
     @operation("POST+PATCH+GET /offer-packages", grade="C2", writes=True)
@@ -315,8 +315,8 @@ class Operations:
             plan: From `plan_offer_package`.
             wait_seconds: How long to watch the package once it is closed, 0 or more. If Octopia has not finished then,
                 `OfferPackageReport.finished` is False; the results can be read within 3 days [C].
-            on_package: Called with the package id the moment it is known. Write it down: it is how the package is found
-                again if this process dies.
+            on_package: Called with the package id as soon as it is known. Store it: without it the package cannot be
+                found again if this process dies.
         """
         if not wait_seconds >= 0:  # NaN fails too
             raise OctopiaInputError("wait_seconds must be 0 or more", argument="wait_seconds")
@@ -324,7 +324,7 @@ class Operations:
 
     @operation("GET /{path}", grade="I")
     def get(self, path: str, query: Mapping[str, str] = _NOTHING) -> Flow[Any]:
-        """Return the JSON of any other call that reads, with token, retries and errors as for the rest [I].
+        """Return the JSON of any other call that reads [I].
 
         Args:
             path: Below the API's address, such as ``/categories``.

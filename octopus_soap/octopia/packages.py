@@ -1,17 +1,17 @@
 """Offer packages: planned as data, then sent in four calls.
 
-A plan is checked, split and printed without a client, which is what a dry run is. Sending it is a decision of its own.
+A plan is checked, split and printed without a client (a dry run), and sent by a call of its own.
 
 Facts (docs/octopia.md): up to 100 requests per upload, up to 50,000 per package [C]. A package is of one type:
-*Update* carries ``sellerExternalReference`` and the changed fields [C], so stock alone is reference and quantity [I];
-*Upsert* needs product, price and quantity [C], and the first request for an offer must be one [1]; *Delete* carries the
-reference alone [1]. A price must come with its full list of taxes [C]. A reference that occurs twice in one package has
-both rejected [1].
+*Update* has ``sellerExternalReference`` and the changed fields [C], so stock alone is reference and quantity [I];
+*Upsert* needs product, price and quantity [C], and the first request for an offer must be an upsert [1]; *Delete* has
+the reference alone [1]. A price must come with its full list of taxes [C]. If a reference occurs twice in a package,
+both requests are rejected [1].
 
 The order of calls ([C] for the workflow, [C2] for the bodies): open; upload 100 requests at a time, each time waiting
 until the package is ``WaitingForCompletion`` again; close with ``Ready``; watch until it has ended; read one result per
-request. A write is repeated only if it was not applied for sure. Once the package id is known, every failure carries
-it: what was uploaded stays in the package, and a package that was never closed is not integrated ([I]).
+request. A write is repeated only if it was certainly not applied. Once the package id is known, every error has it:
+the requests uploaded stay in the package, and a package that was never closed is not integrated ([I]).
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ UPLOAD_SIZE = 100  # offer requests per upload, at most ([C])
 PACKAGE_SIZE = 50_000  # offer requests per package, at most ([C])
 SETTLE_SECONDS = 600.0  # how long one upload may take to settle before the package is given up
 FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 1.0, 30.0
-RESULT_LOOKS = 5  # how often the results of an ended package are read while some are missing: they can lag behind
+RESULT_LOOKS = 5  # how often the results of an ended package are read at most, because some may come late
 
 PackageType: TypeAlias = Literal["Update", "Upsert", "Delete"]
 _PATH = "/offer-packages"
 _OPEN = PackageState.WAITING_FOR_COMPLETION
-# States after closing that another will follow; any other, known or not, is an end.
+# States after closing that are not the last; any other, known or not, is an end.
 _UNDER_WAY = frozenset({"", PackageState.WAITING_FOR_COMPLETION, PackageState.READY, PackageState.INTEGRATION_PENDING})
 _SETTLED = frozenset({_OPEN, PackageState.INTEGRATED, PackageState.REJECTED})
 
@@ -52,14 +52,14 @@ def _refused(message: str, argument: str) -> OctopiaInputError:
 
 
 def segment(value: Any, argument: str) -> str:
-    """Return *value* as one path segment; refuse what is empty or would change the path."""
+    """Return *value* as one path segment; refuse what would change the path."""
     if not isinstance(value, str) or not value.strip() or value in {".", ".."}:
         raise _refused(f"{argument} must be a non-empty text", argument)
     return quote(value, safe="")
 
 
 def checked_channel(value: Any) -> str:
-    """Return *value* if it can be sent as a sales channel, in a header or a query; else refuse it."""
+    """Return *value* if it can be sent as a sales channel, in a header or a query."""
     if not isinstance(value, str) or not fits_header(value):
         raise _refused("sales_channel_id must be printable ASCII; Cdiscount France is CDISFR", "sales_channel_id")
     return value
@@ -67,39 +67,39 @@ def checked_channel(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Tax:
-    """One tax of a price, its value in the unit your account expects; not negative."""
+    """One tax of a price."""
 
     code: str  # as your account expects it: the sources disagree (``VAT``/``Ecotax`` or ``vat``/``ecoTax``/``deaTax``)
-    value: Decimal
+    value: Decimal  # in the unit that your account expects, not negative
 
     def __post_init__(self) -> None:
         self.body()
 
     def body(self) -> dict[str, Any]:
-        """Return the tax as it is sent."""
+        """Return the tax as JSON data."""
         return {"code": _code(self.code), "value": _number(self.value, "value")}
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryMode:
-    """One way an offer is delivered: what the customer pays for the first unit, and what each further one adds."""
+    """One way to deliver an offer, and its cost to the customer."""
 
     code: str  # as ``GET /sellers/delivery-modes`` lists it: the codes differ per account [1]
-    cost: Decimal
-    additional_cost: Decimal | None = None
+    cost: Decimal  # of the first unit
+    additional_cost: Decimal | None = None  # of each further unit
 
     def __post_init__(self) -> None:
         self.body()
 
     def body(self) -> dict[str, Any]:
-        """Return the delivery mode as it is sent."""
+        """Return the delivery mode as JSON data."""
         more = None if self.additional_cost is None else _number(self.additional_cost, "additional_cost")
         return given_only({"code": _code(self.code), "cost": _number(self.cost, "cost"), "additionalCost": more})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferDelete:
-    """Take one offer out, by your reference of it ([1] for the body)."""
+    """The deletion of one offer, by your reference ([1] for the body)."""
 
     seller_external_reference: str
 
@@ -109,20 +109,20 @@ class OfferDelete:
             raise _refused("an offer needs the seller's reference, as text", "seller_external_reference")
 
     def body(self) -> dict[str, Any]:
-        """Return the offer request as it is sent."""
+        """Return the offer request as JSON data."""
         return {"sellerExternalReference": self.seller_external_reference}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferUpdate(OfferDelete):
-    """New values of one offer that exists; None leaves a value as it is.
+    """New values of one existing offer; None leaves a value unchanged.
 
     Raises:
         OctopiaInputError: A value is refused, or there is nothing to update. Floats are refused: money is exact.
     """
 
     quantity: int | None = None  # the stock
-    price: Decimal | None = None  # above 0: a price of 0 is a slip far more often than a gift
+    price: Decimal | None = None  # above 0: a price of 0 is almost always a mistake
     taxes: tuple[Tax, ...] | None = None  # the full tax list, needed with a price ([C]); () if there are none
     origin_price: Decimal | None = None  # the price before a reduction
     currency_code: str | None = None  # such as ``EUR``
@@ -168,9 +168,9 @@ class OfferUpdate(OfferDelete):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferUpsert(OfferUpdate):
-    """A whole offer: made if the reference is new, else replaced.
+    """A whole offer: created if the reference is new, replaced otherwise.
 
-    Needed are price, taxes, quantity, and the product by its `gtin` or by Octopia's `product_reference` [C].
+    It needs price, taxes, quantity, and the product by its `gtin` or by Octopia's `product_reference` [C].
     """
 
     gtin: str | None = None
@@ -203,7 +203,7 @@ def _code(value: str) -> str:
 
 
 def _number(value: Any, name: str) -> int | float:
-    """Return *value* as the JSON number that reads back as exactly the same decimal; refuse what is none."""
+    """Return *value* as a JSON number that is read back as exactly the same decimal."""
     if not isinstance(value, (Decimal, int)) or isinstance(value, bool):
         raise _refused(f"{name} must be a Decimal, not {type(value).__name__}: money is exact", name)
     exact = Decimal(value)
@@ -217,7 +217,7 @@ def _number(value: Any, name: str) -> int | float:
 
 @dataclass(frozen=True, slots=True)
 class OfferPackagePlan:
-    """An offer package before it is sent: checked, in the order given, and nothing else."""
+    """An offer package before it is sent: checked requests, in the order given."""
 
     requests: tuple[OfferDelete, ...]
     sales_channel_id: str
@@ -243,8 +243,8 @@ def plan_offer_package(requests: Iterable[OfferDelete], *, sales_channel_id: str
         sales_channel_id: The sales channel, such as ``CDISFR``.
 
     Raises:
-        OctopiaInputError: There are none or too many, of several kinds, or a reference occurs twice (Octopia would
-            reject both [1]).
+        OctopiaInputError: The requests are none, too many or of several kinds, or a reference occurs twice (Octopia
+            would reject both [1]).
     """
     every = tuple(requests)
     if not 1 <= len(every) <= PACKAGE_SIZE:
@@ -262,16 +262,16 @@ def plan_offer_package(requests: Iterable[OfferDelete], *, sales_channel_id: str
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferPackageReport:
-    """The outcome of a package. A package that was accepted is not an offer that was changed: judge per item."""
+    """The outcome of a package; in an accepted one, single requests may be refused."""
 
     package_id: str
-    state: str  # the last one seen; see `PackageState`
+    state: str  # the last state read; see `PackageState`
     sent: tuple[str, ...] = field(repr=False)  # the references, in order
-    results: tuple[OfferRequestResult, ...] = field(default=(), repr=False)  # as far as Octopia has given them
+    results: tuple[OfferRequestResult, ...] = field(default=(), repr=False)  # those that Octopia has returned so far
 
     @property
     def finished(self) -> bool:
-        """Whether Octopia has finished with the package, in a state known or unknown."""
+        """True if Octopia has finished with the package, in a known or unknown state."""
         return self.state not in _UNDER_WAY
 
     @property
@@ -286,7 +286,7 @@ class OfferPackageReport:
 
     @property
     def unreported(self) -> tuple[str, ...]:
-        """References sent for which no result came."""
+        """References sent that have no result."""
         reported = {r.seller_external_reference for r in self.results}
         return tuple(reference for reference in self.sent if reference not in reported)
 
@@ -296,18 +296,19 @@ def _took_effect(result: OfferRequestResult) -> bool:
 
 
 def opened(exchange: Exchange, sales_channel_id: str, package_type: PackageType) -> Flow[str]:
-    """Open a package and return its id, the last segment of ``Content-Location`` ([C])."""
+    """Open a package and return its id."""
     body, headers = {"packageType": package_type}, {"SalesChannelId": sales_channel_id}
     reply = yield from exchange.write("POST", _PATH, body, headers)
+    # The last segment of ``Content-Location`` ([C]).
     package_id = urlsplit(reply.headers.get("content-location", "")).path.rstrip("/").rpartition("/")[2]
     if not package_id:
-        message = f"POST {_PATH}: a package was opened, but the answer does not say which"
+        message = f"POST {_PATH}: a package was opened, but the answer does not have its id"
         raise OctopiaOutcomeUnknownError(message, call=f"POST {_PATH}", status=reply.status)
     return package_id
 
 
 def done(exchange: Exchange, method: str, path: str, body: object) -> Flow[None]:
-    """Make a write whose answer has nothing to read."""
+    """Make a write whose answer is not needed."""
     yield from exchange.write(method, path, body)
 
 
@@ -329,7 +330,7 @@ def looked_up(exchange: Exchange, package_id: str) -> Flow[OfferPackage]:
 
 
 def results(exchange: Exchange, package_id: str, start: str = "") -> Stream[OfferRequestResult]:
-    """Emit what became of each offer request."""
+    """Emit the outcome of each offer request."""
     query = [("limit", str(UPLOAD_SIZE))]
     return by_cursor(exchange, _path(package_id, "/offer-requests-results"), query, OfferRequestResult, start)
 
@@ -340,7 +341,7 @@ def _path(package_id: str, rest: str = "") -> str:
 
 @dataclass(slots=True)
 class _Journey:
-    """Where a package is, for the error that may have to name it."""
+    """The progress of a package, for its error."""
 
     package_id: str
     stage: str = "uploading"
@@ -359,12 +360,12 @@ def sent(
     """Make all calls of *plan* in order; see `Operations.send_offer_package`."""
     package_id = yield from opened(exchange, plan.sales_channel_id, plan.package_type)
     if on_package is not None:
-        on_package(package_id)  # before anything else can fail: the id is how the package is found again
+        on_package(package_id)  # before anything else can fail: the package cannot be found again without its id
     journey = _Journey(package_id)
     try:
         return (yield from _carried_through(exchange, plan, wait_seconds, journey))
     except OfferPackageError:
-        raise  # it carries the id already
+        raise  # it has the id already
     except OctopiaError as error:
         raise journey.stopped(error.message, error) from error
 
@@ -393,7 +394,7 @@ def _carried_through(
 
 
 def _watched(exchange: Exchange, package_id: str, deadline: float, wanted: Callable[[str], bool]) -> Flow[str]:
-    """Look at a package until its state is *wanted* or *deadline* has come; return its last state."""
+    """Read a package until its state is *wanted* or *deadline*, and return its state."""
     pause = FIRST_LOOK_SECONDS
     while True:
         state = (yield from looked_up(exchange, package_id)).state or ""
@@ -407,7 +408,7 @@ def _watched(exchange: Exchange, package_id: str, deadline: float, wanted: Calla
 def _all_results(
     exchange: Exchange, package_id: str, references: set[str], deadline: float
 ) -> Flow[tuple[OfferRequestResult, ...]]:
-    """Read the results, again while some are missing: at least twice, and until *deadline* at most five times."""
+    """Read the results until none is missing, at most 5 times, or 2 after *deadline*."""
     found: list[OfferRequestResult] = []
     for look in range(RESULT_LOOKS):
         stream, found = results(exchange, package_id), []

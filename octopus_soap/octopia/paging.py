@@ -1,19 +1,19 @@
-"""The ways the API pages, as streams (docs/octopia.md).
+"""The three ways in which the API pages, as streams (docs/octopia.md).
 
-*By index* (orders): ``pageIndex`` from 1, ``pageSize`` up to 100. No total is sent, and neither what ``itemsPerPage``
-means on a short page nor whether ``Link`` comes is certain. So a page ends the listing only if that is beyond doubt;
-else one more page is asked for. Being wrong costs one GET; the other way round it would cost orders. The docstring of
-`Operations.orders` describes what happens to the pages when orders come or go while listing.
+*By index* (orders): ``pageIndex`` from 1, ``pageSize`` up to 100. No total is sent. It is uncertain what
+``itemsPerPage`` means on a short page, and whether ``Link`` is sent. So a page ends the listing only if it is certainly
+the last; otherwise one more page is requested. A wrong guess costs one GET; the opposite rule could lose orders. The
+docstring of `Operations.orders` describes how the pages change if orders come or go while listing.
 
-*By update* (orders too): each page asks for what was updated at or after the newest order of the page before. Nothing
-moves forward in that order, so nothing is missed; an order that changes meanwhile is given again.
+*By update* (orders too): each page has the orders updated at or after the newest order of the page before. Nothing
+moves forward in that order, so nothing is missed; an order that changes meanwhile is returned again.
 
 *By cursor* (offers, package results): the next cursor is in ``Link: <...?cursor=...>; rel="next"``, possibly relative,
-the parameter spelled ``Cursor`` or ``cursor``. Only the cursor is taken from it. The address is not followed: it is the
-server's word, and the token goes to the configured origin alone.
+the parameter spelled ``Cursor`` or ``cursor``. Only the cursor is used. The address is not followed, because the token
+may go to the configured origin alone.
 
-Only ``rel=next`` pages; any other link is not about the listing. 204, an empty body, and a 404 of the API past a
-page that promised no next one are the end.
+Links other than ``rel=next`` are ignored. A listing ends with 204, an empty body, or a 404 of the API after a page
+without a next link.
 """
 
 from __future__ import annotations
@@ -43,16 +43,17 @@ _REL = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s;,]*))", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[M]):
-    """One page as it came: its items, the next link, and the page size the server named."""
+    """One page of a listing."""
 
     items: list[M]
-    next: str | None = None
-    size: int | None = None
+    next: str | None = None  # the link to the next page
+    size: int | None = None  # the page size that the server named
 
     def may_go_on(self, asked: int) -> bool:
-        """True unless it is certain that no page follows: a short page may be short because the server cut its size."""
+        """True unless it is certain that no page follows."""
         if not self.items:
             return False
+        # A short page may be short only because the server has a smaller page size.
         return self.next is not None or not (len(self.items) < asked and self.size is not None and self.size >= asked)
 
 
@@ -60,7 +61,7 @@ def _items_of(payload: Any, call: str) -> list[Any]:
     # {"itemsPerPage", "items"} is documented [C], {"count", "items"} measured [1], and a bare list accepted [I].
     if isinstance(payload, Mapping):
         found: Any = payload.get("items")
-        # `"items": null` is an empty page; no "items" at all is something else and must not pass for an empty list.
+        # `"items": null` is an empty page; no "items" at all must not count as an empty list.
         payload = [] if found is None and "items" in payload else found
     if not isinstance(payload, list):
         raise OctopiaProtocolError(f"{call}: the answer holds no list of items", call=call)
@@ -84,7 +85,7 @@ def one(exchange: Exchange, path: str, model: type[M]) -> Flow[M]:
 
 
 def listed(exchange: Exchange, path: str, model: type[M]) -> Flow[tuple[M, ...]]:
-    """Return the items of a list that comes in one page."""
+    """Return the items of a list that has only one page."""
     return tuple((yield from _page(exchange, path, (), model)).items)
 
 
@@ -113,7 +114,8 @@ def by_index(exchange: Exchange, path: str, query: Query, *, page_size: int, fir
         yield Emit(tuple(fresh), str(index))
         if not page.may_go_on(page_size):
             return
-        if not fresh and index > 1:  # new orders may push a whole page back; a server that ignores pageIndex never ends
+        # New orders may move a whole page back; but a server that ignores pageIndex would be read for ever.
+        if not fresh and index > 1:
             top = yield from _page(exchange, path, [*query, ("pageIndex", "1"), ("pageSize", str(page_size))], Order)
             if [order.order_id for order in top.items] == [order.order_id for order in page.items]:
                 call = f"GET {path}"
@@ -137,12 +139,12 @@ def by_update(exchange: Exchange, path: str, query: Query, *, page_size: int, si
         if not page.may_go_on(page_size):
             return
         newest = written_time(times[-1])
-        index = 1 if newest > moment else index + 1  # more of one moment than fit a page: by index among them
+        index = 1 if newest > moment else index + 1  # by index if more orders of one moment than fit a page
         moment = max(newest, moment)
 
 
 def by_cursor(exchange: Exchange, path: str, query: Query, model: type[M], first: str = "") -> Stream[M]:
-    """Emit all items of a cursor-paged list, from the cursor *first* on; empty for the first page."""
+    """Emit all items of a cursor-paged list, from the cursor *first* on, or all."""
     call, cursor, used = f"GET {path}", first, set[str]()
     while True:
         used.add(cursor)
@@ -158,7 +160,7 @@ def by_cursor(exchange: Exchange, path: str, query: Query, model: type[M], first
 
 
 def _changed(orders: list[Order], met: dict[Any, int]) -> list[Order]:
-    """Return the orders that are new or differ from when they were met, and note them in *met*."""
+    """Return the orders that are new or changed, and note them in *met*."""
     fresh: list[Order] = []
     for order in orders:
         name, content = order.order_id, hash(json.dumps(order.raw, sort_keys=True, default=str))
@@ -169,7 +171,7 @@ def _changed(orders: list[Order], met: dict[Any, int]) -> list[Order]:
 
 
 def next_link(reply: Reply) -> str | None:
-    """Return the address of ``Link: <...>; rel="next"``, or None (RFC 8288; names are case-insensitive)."""
+    """Return the address of ``Link: <...>; rel="next"`` (RFC 8288), or None."""
     for address, parameters in _LINK.findall(reply.headers.get("link", "")):
         relation = _REL.search(parameters)
         if relation and "next" in (relation[1] or relation[2] or "").lower().split():
@@ -186,6 +188,6 @@ def cursor_in(address: str) -> str | None:
     for pair in query.split("&"):
         name, _, value = pair.partition("=")
         if unquote(name).lower() == "cursor" and value:
-            # unquote, not unquote_plus: a plus sign left bare is base64's, no cursor holds a space ([I]).
+            # unquote, not unquote_plus: a bare plus sign is of base64, and no cursor has a space ([I]).
             return unquote(value)
     return None

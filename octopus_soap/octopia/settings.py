@@ -1,11 +1,11 @@
-"""Where to connect and how: addresses, trust, patience.
+"""Settings of a connection: addresses, trust, limits.
 
-Invariants, kept here because a setting is the only way to break them:
+Invariants, checked here because only a setting could break them:
 
 * Credentials go to the two configured origins and nowhere else.
 * Plain http is for loopback alone (the fake server).
-* The server's certificate is always verified. A CA bundle can be named; "off" cannot.
-* Retired addresses are refused, and the message names the right one.
+* The server's certificate is always verified. A CA bundle can be named, but verification cannot be turned off.
+* Retired addresses are refused, and the message names the right address.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 TOKEN_URL = "https://auth.octopia-io.net/auth/realms/maas/protocol/openid-connect/token"  # noqa: S105 - an address, not a password
 API_URL = "https://api.octopia-io.net/seller/v2"
 
-# Hosts that must not be asked any more, with what to use instead (docs/octopia.md).
+# Hosts that are no longer in use, with the replacement (docs/octopia.md).
 RETIRED_HOSTS: Mapping[str, str] = {
     "oauth2.cdiscount.com": f"it was decommissioned [C]; the token service is {TOKEN_URL}",
     "marketplaceapi.cdiscount.com": f"it served version 1 [C2]; the API is {API_URL}",
@@ -51,7 +51,7 @@ _TLS_OFF = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OctopiaSettings:
-    """Everything about a connection but the credentials.
+    """The settings of a connection, without the credentials.
 
     Raises:
         OctopiaConfigError: An address, a limit, a proxy or `verify` is refused; the message names what to use.
@@ -61,16 +61,16 @@ class OctopiaSettings:
     api_url: str = API_URL  # without a trailing slash
     subscription_key: SecretStr | None = None  # ``Ocp-Apim-Subscription-Key``; no longer mandatory ([C])
     language: str | None = None  # ``Accept-Language``, such as ``fr-FR`` ([C2]: categories, products, offer packages)
-    # True for the usual public authorities (``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are obeyed), or the path of a CA
+    # True for the usual public authorities (or those of ``SSL_CERT_FILE`` and ``SSL_CERT_DIR``), or the path of a CA
     # bundle (a PEM file, or a directory prepared by OpenSSL's rehash) that is trusted *instead* of them.
     verify: str | os.PathLike[str] | Literal[True] = True
-    # The bodies of the write calls are graded [C2] at best and were never checked against Octopia's own OpenAPI file,
-    # so writing is a decision.
+    # Off, because the bodies of the write calls are graded [C2] at best and were never checked against Octopia's own
+    # OpenAPI file.
     allow_writes: bool = False
     connect_seconds: float = 10.0  # for opening a connection, all addresses of the host together
     read_seconds: float = 30.0  # for each wait for data
     attempt_seconds: float = 120.0  # for one request and its whole answer, from looking up the host to the last byte
-    renew_seconds: float = 5.0  # for asking, once, for a new token while the present one is still good
+    renew_seconds: float = 5.0  # for the only request of a new token while the old one is still valid
     max_reply_bytes: int = 32 * 1024 * 1024  # after decompression
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
@@ -91,20 +91,20 @@ class OctopiaSettings:
 
     @property
     def waits_at_most(self) -> float:
-        """Seconds after which a token request made by another caller is taken for lost."""
+        """Seconds after which another caller's token request counts as lost."""
         return self.attempt_seconds * self.retry.attempts + self.retry.total_seconds
 
     def ssl_context(self) -> ssl.SSLContext:
-        """Return the trust that `verify` names; raise `OctopiaConfigError` if it cannot be read."""
+        """Return the trust that `verify` names, or raise `OctopiaConfigError`."""
         if self.verify is True:
             return _public_authorities(os.environ.get("SSL_CERT_FILE", ""), os.environ.get("SSL_CERT_DIR", ""))
         return _trusting(os.fspath(self.verify), "verify")
 
     def proxy_of(self, url: str, environ: Mapping[str, str] | None = None) -> str | None:
-        """Return the proxy that the environment names for *url*, or None; one that cannot be used is an error.
+        """Return the environment's proxy for *url*, or None; an unusable one is an error.
 
-        Read are ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY`` and ``NO_PROXY``, in lower case too. A proxy never sees
-        what goes to this machine.
+        The variables are ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY`` and ``NO_PROXY``, also in lower case. Requests
+        to this machine never go through a proxy.
         """
         if is_loopback(url):
             return None
@@ -117,9 +117,10 @@ class OctopiaSettings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, *, allow_writes: bool = False) -> OctopiaSettings:
-        """Read ``OCTOPIA_TOKEN_URL``, ``_API_URL``, ``_SUBSCRIPTION_KEY``, ``_LANGUAGE`` and ``_CA_BUNDLE``.
+        """Return the settings of environment variables.
 
-        An empty variable counts as unset. *allow_writes* is not read from there: writing is decided in code.
+        The variables are ``OCTOPIA_TOKEN_URL``, ``_API_URL``, ``_SUBSCRIPTION_KEY``, ``_LANGUAGE`` and ``_CA_BUNDLE``;
+        an empty one counts as unset. *allow_writes* has no variable: code decides about writing.
         """
         env = os.environ if environ is None else environ
         key = env.get("OCTOPIA_SUBSCRIPTION_KEY")
@@ -134,7 +135,7 @@ class OctopiaSettings:
 
 
 def checked_url(url: str, name: str) -> str:
-    """Return *url* if credentials may be sent there; else raise `OctopiaConfigError` with what to use."""
+    """Return *url* if credentials may be sent there."""
     try:
         parts = urlsplit(url)
         host = (parts.hostname or "").rstrip(".").lower()
@@ -156,15 +157,15 @@ def checked_url(url: str, name: str) -> str:
 
 
 def checked_header(value: str, name: str) -> str:
-    """Return *value* if it fits an HTTP header; else raise an error that does not repeat it: it may be a secret."""
-    if not fits_header(value):
+    """Return *value* if it fits an HTTP header."""
+    if not fits_header(value):  # the error does not repeat it, since it may be a secret
         what = "must be printable ASCII without line breaks or spaces around it, and not empty"
         raise OctopiaConfigError(f"{name} {what}")
     return value
 
 
 def _bypassed(host: str, port: int | None, no_proxy: str) -> bool:
-    """True if ``NO_PROXY`` names *host*: ``*``, a domain with all below it, an address, a network, or host:port."""
+    """True if ``NO_PROXY`` has ``*``, *host*, host:port, its domain or its network."""
     try:
         address = ip_address(host)
     except ValueError:
@@ -202,7 +203,7 @@ def _checked_proxy(proxy: str, variable: str) -> str:
 def _check_verify(verify: Any) -> None:
     if verify is True:
         return
-    # Everything that is not a path is some spelling of "off", or could be (an SSLContext with CERT_NONE).
+    # Everything that is not a path may mean "off" (such as an SSLContext with CERT_NONE).
     off = {"", "0", "false", "no", "none", "off"}
     if not isinstance(verify, (str, os.PathLike)) or str(verify).strip().lower() in off:
         raise OctopiaConfigError(_TLS_OFF)
@@ -212,7 +213,7 @@ def _check_verify(verify: Any) -> None:
 
 @cache
 def _public_authorities(cert_file: str, cert_dir: str) -> ssl.SSLContext:
-    # Reading them takes tens of milliseconds, more than a call: a service that builds clients per job pays once.
+    # Cached, because reading them takes tens of milliseconds, more than a call.
     if cert_file or cert_dir:
         return _trusting(cert_file or cert_dir, "SSL_CERT_FILE" if cert_file else "SSL_CERT_DIR")
     return ssl.create_default_context(cafile=certifi.where())
@@ -222,5 +223,5 @@ def _trusting(path: str, name: str) -> ssl.SSLContext:
     try:
         folder = path if Path(path).is_dir() else None
         return ssl.create_default_context(cafile=None if folder else path, capath=folder)
-    except (OSError, ssl.SSLError) as error:  # ssl.SSLError is an OSError; named for the reader
+    except OSError as error:  # of which ssl.SSLError is a subclass
         raise OctopiaConfigError(f"{name}: the CA bundle {path[-200:]} cannot be read: {error}") from None

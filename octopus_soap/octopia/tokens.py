@@ -1,24 +1,24 @@
-"""Access tokens: which caller asks for one, which callers wait, how long one is used.
+"""Access tokens: requested once, shared by all callers, renewed ahead.
 
 The rules (docs/octopia.md; the authentication page, "Generate a token"):
 
 1. One token serves every seller of a client. The cache is keyed by token URL, client id and a keyed digest of the
-   secret, so that knowing a client id is not enough to be handed its token in the same process.
+   secret, so that a client id is not enough to get its token in the same process.
 2. Single flight. The first caller that finds no usable token is the *leader* and asks; all others, in any thread and
    any event loop, *follow*: they wait for the leader's flight to end, then look again. A leader that dies (cancelled
    task, killed thread) ends or loses its flight, and one follower takes over.
 3. A token is renewed ahead: `MARGIN_SECONDS` before it expires, or a fifth of its life if that is less. During the
-   margin one caller asks, once and for a short time; the others use the old token, which is still good. If renewing
+   margin one caller asks, once and for a short time; the others use the old token, which is still valid. If renewing
    ahead fails, or the token service hangs, the leader uses it too.
-4. No failure loop. A failed request is remembered for a while and raised again without asking: 60 s if the credentials
-   were refused, 1 s doubling to 60 s otherwise.
-5. At most 500 requests an hour per token URL and client id ([C2]) leave this process; then `TokenQuotaError` is raised.
-   Other processes share Octopia's quota: give them one `TokenStore`, and they share the token too.
+4. No failure loop. The error of a failed request is raised again without asking, for 60 s if the credentials were
+   refused, for 1 s doubling to 60 s otherwise.
+5. This process sends at most 500 requests an hour per token URL and client id ([C2]); then `TokenQuotaError` is raised.
+   Other processes share Octopia's quota: with one `TokenStore` they share the token too.
 6. A refused token (401) is dropped once, however many callers report it. A token that itself replaced a refused one is
-   not replaced again within `REFUSAL_SECONDS`: then the token is not what is wrong.
-7. A forked child keeps the tokens, and none of its parent's locks and flights: those would never end there.
+   not replaced again within `REFUSAL_SECONDS`, since the token is then not the cause.
+7. A forked child keeps the tokens, and none of its parent's locks and flights, which would never end there.
 
-This module decides and remembers; the request itself is a flow in `exchange.py`. Time is the `clock` given.
+The request itself is a flow in `exchange.py`. Time is the `clock` given.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ if TYPE_CHECKING:
 
 MARGIN_SECONDS = 120.0  # how long before its end a long-lived token is renewed
 UNKNOWN_LIFETIME_SECONDS = 300.0  # assumed when `expires_in` is missing or odd: the shortest on record ([C]), not 2 h
-LONGEST_LIFETIME_SECONDS = 86_400.0  # a longer `expires_in` is cut: an absurd value must not pin a token for ever
+LONGEST_LIFETIME_SECONDS = 86_400.0  # a longer `expires_in` is cut: an absurd value must not keep a token for ever
 SHORTEST_USE_SECONDS = 10.0  # a token is used at least this long: 360 requests an hour stay under the quota
 HOURLY_LIMIT = 500  # token requests an hour, per client ([C2])
-REFUSAL_SECONDS = 60.0  # how long refused credentials, and a refused replacement token, are left alone
+REFUSAL_SECONDS = 60.0  # how long refused credentials, and a refused replacement token, are not tried again
 T = TypeVar("T")
 _HOUR = 3600.0
 _DIGEST_KEY = secrets.token_bytes(32)
@@ -58,25 +58,25 @@ _log = logging.getLogger("octopus_soap.octopia")
 
 
 class TokenStore(Protocol):
-    """Keeps tokens where other processes find them: a job that cron starts every few seconds asks for none of its own.
+    """Stores tokens for other processes, such as a job that cron starts often.
 
-    The methods run in the thread that needs a token, so they must be quick. One that raises is logged and passed over.
-    A store holds bearer tokens: protect it like a password. docs/octopia.md has one in a file and one in Redis.
+    The methods run in the thread that needs a token, so they must be quick. If one raises, that is logged and ignored.
+    A store has bearer tokens: protect it like a password. docs/octopia.md has one in a file and one in Redis.
     """
 
     def load(self, name: str) -> tuple[str, float] | None:
-        """Return the token kept under *name* and the Unix time at which it ends, or None."""
+        """Return the token stored under *name* and the Unix time of its end, or None."""
 
     def save(self, name: str, token: str, ends_at: float) -> None:
-        """Keep a token under *name* until the Unix time *ends_at*."""
+        """Store a token under *name* until the Unix time *ends_at*."""
 
     def drop(self, name: str) -> None:
-        """Forget the token kept under *name*: it was refused."""
+        """Delete the token stored under *name*, which was refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenKey:
-    """The owner of a token: the token service, the client id and (as digests) the secret."""
+    """The owner of a token: token service, client id and (as digests) secret."""
 
     url: str
     client_id: str
@@ -106,12 +106,12 @@ class Token:
     value: SecretStr
     obtained_at: float
     renew_at: float  # from then on the next caller renews it
-    expires_at: float  # from then on it is not used any more
+    expires_at: float  # from then on it is no longer used
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Flight:
-    """One token request on its way; `done` is set when it ended, however it ended."""
+    """One token request under way; `done` is set at its end, also after a failure."""
 
     key: TokenKey
     done: Future[None] = field(default_factory=Future[None], repr=False)
@@ -120,7 +120,7 @@ class Flight:
 
 @dataclass(frozen=True, slots=True)
 class Lead:
-    """The caller must ask for a token; `fallback` is the old one if it is still good."""
+    """The caller must ask for a token; `fallback` is the old one if still valid."""
 
     flight: Flight
     fallback: Token | None
@@ -137,13 +137,13 @@ class _Entry:
 
 
 class TokenCache:
-    """Tokens by client, with single flight; safe to share among threads, tasks, clients and forked children.
+    """Tokens by client, safe to share among threads, tasks, clients and forks.
 
     Args:
-        clock: Seconds that only grow.
+        clock: Returns monotonic seconds.
         hourly_limit: Token requests an hour, per token URL and client id.
-        store: Where tokens are shared with other processes; by default they are not.
-        wall: Unix time, by which a store's tokens end.
+        store: Shares tokens with other processes; None: they are not shared.
+        wall: Returns the Unix time, for the tokens of a store.
     """
 
     def __init__(
@@ -166,16 +166,16 @@ class TokenCache:
         return f"<TokenCache of {len(self._entries)} client(s)>"
 
     def after_fork(self) -> None:
-        """Keep the tokens; drop the parent's lock and its flights, which end in the parent only."""
+        """Keep the tokens; drop the parent's lock and its flights (rule 7)."""
         self._lock = threading.Lock()
         for key, entry in list(self._entries.items()):
             self._entries[key] = replace(entry, flight=None)
 
     def claim(self, key: TokenKey, *, supersede: Flight | None = None) -> Token | Lead | Flight:
-        """Return a usable token, or the lead to get one, or another caller's flight: wait for it, then claim again.
+        """Return a usable token, or the lead to get one, or another caller's flight.
 
-        Raised again is what failed a moment ago. If *supersede*, a flight the caller has given up waiting for, is still
-        the current one, the caller leads.
+        After a flight is done, claim again. If *supersede*, a flight that the caller no longer waits for, is still the
+        current one, the caller leads. The error of a failed request is raised again (rule 4).
         """
         with self._lock:
             now = self.clock()
@@ -193,7 +193,7 @@ class TokenCache:
             return Lead(entry.flight, token)
 
     def note_request(self, key: TokenKey) -> None:
-        """Count one token request about to be sent; raise `TokenQuotaError` if the hour's are spent."""
+        """Count a token request about to be sent, or raise `TokenQuotaError` (rule 5)."""
         with self._lock:
             now = self.clock()
             sent = self._requests.setdefault((key.url, key.client_id), deque())
@@ -209,7 +209,7 @@ class TokenCache:
             sent.append(now)
 
     def stored(self, key: TokenKey, fallback: Token | None) -> Grant | None:
-        """Return another process's token, if the store has one that is fresh and not *fallback* again."""
+        """Return the token in the store, if it is fresh and not *fallback*."""
         kept = self._asked_store(lambda store: store.load(key.name))
         if kept is None or (fallback is not None and kept[0] == fallback.value.get_secret_value()):
             return None
@@ -217,7 +217,7 @@ class TokenCache:
         return Grant(SecretStr(kept[0]), left) if left > MARGIN_SECONDS / 2 else None
 
     def fulfil(self, flight: Flight, grant: Grant, *, share: bool = True) -> Token:
-        """End *flight* with a token and hand it to all followers; with *share*, to other processes too."""
+        """End *flight* with a token for all followers; with *share*, store it too."""
         with self._lock:
             token = _timed(grant, self.clock())
             entry = self._entries.setdefault(flight.key, _Entry())
@@ -229,7 +229,7 @@ class TokenCache:
         return token
 
     def fail(self, flight: Flight, error: OctopiaError) -> None:
-        """End *flight* with an error, which is remembered for a while (rule 4)."""
+        """End *flight* with an error, which is raised again for some time (rule 4)."""
         with self._lock:
             entry = self._entries.setdefault(flight.key, _Entry())
             entry.failures += 1
@@ -238,12 +238,12 @@ class TokenCache:
             self._land(entry, flight)
 
     def abandon(self, flight: Flight) -> None:
-        """End *flight* without an outcome: its leader was cancelled. A follower takes over."""
+        """End *flight* of a cancelled leader without an outcome; a follower takes over."""
         with self._lock:
             self._land(self._entries.setdefault(flight.key, _Entry()), flight)
 
     def refuse(self, key: TokenKey, token: Token, *, minimum_age: float = 0.0) -> bool:
-        """Note that the API refused *token*; return whether asking again with a newer one makes sense.
+        """Note that the API refused *token*; return True if a newer one may help.
 
         A token younger than *minimum_age* seconds is kept.
         """
@@ -263,12 +263,12 @@ class TokenCache:
     def _asked_store(self, ask: Callable[[TokenStore], T]) -> T | None:
         try:
             return ask(self._store) if self._store is not None else None
-        except Exception as error:  # noqa: BLE001 - a store saves requests; a broken one must not stop calls
+        except Exception as error:  # noqa: BLE001 - a broken store must not stop calls
             _log.warning("the token store failed (%s); the token is not shared", type(error).__name__)
             return None
 
     def forget(self) -> None:
-        """Drop all tokens and remembered failures; the count of requests is kept."""
+        """Drop all tokens and failures; the count of requests is kept."""
         with self._lock:
             for entry in self._entries.values():
                 entry.token, entry.error, entry.failures = None, None, 0
@@ -281,7 +281,7 @@ class TokenCache:
             flight.done.set_result(None)
 
 
-SHARED_TOKENS = TokenCache()  # what every client uses unless it is given its own: clients of one process share tokens
+SHARED_TOKENS = TokenCache()  # of every client that is not given its own
 
 
 def _timed(grant: Grant, now: float) -> Token:
@@ -293,7 +293,7 @@ def _timed(grant: Grant, now: float) -> Token:
 def _cooling(error: OctopiaError, failures: int) -> float:
     """Return the seconds for which *error* is raised again without asking."""
     if isinstance(error, TokenQuotaError):
-        return 0.0  # found out without asking; the next caller gets fresh numbers
+        return 0.0  # no request was sent; the next caller gets the current time to wait
     if isinstance(error, TokenError) and error.retry_after is not None:
         return min(max(1.0, error.retry_after), _HOUR)
     if isinstance(error, TokenRefusedError):

@@ -177,7 +177,7 @@ def test_a_package_that_stops_tells_its_id_its_stage_and_how_far_it_came(call, s
 
 def test_an_opening_that_does_not_tell_the_id_is_an_unknown_outcome(call, service):
     service.fail("POST /offer-packages", FakeAnswer(201))
-    with pytest.raises(OctopiaOutcomeUnknownError, match="does not say which"):
+    with pytest.raises(OctopiaOutcomeUnknownError, match="does not have its id"):
         call("send_offer_package", plan(1))
     assert service.count("POST /offer-packages") == 1
 
