@@ -303,6 +303,17 @@ def test_the_wire_does_no_input_or_output() -> None:
     assert [f for f in strays if not f.for_types] == []
 
 
+def test_rows_are_read_from_text_behind_one_entry() -> None:
+    """Whether a page is read from its text or from the tree is decided there; nothing else may depend on it."""
+    entry, inside = {"wire.fast_rows", "wire.arriving_rows"}, {"wire.row_text", "wire.row_forms"}
+    users = {
+        target: {found.module for found in _all_imports() if found.target == f"octopus_soap.{target}"}
+        for target in entry | inside
+    }
+    assert all(users[target] <= entry | inside for target in inside)
+    assert all(users[target] <= {"wire.codec", "wire.arriving_rows"} for target in entry)
+
+
 def test_no_module_is_named_for_nothing() -> None:
     nameless = {"utils", "util", "helpers", "helper", "common", "misc", "base_utils", "tools"}
     assert {module for module in MODULES if module.split(".")[-1].strip("_") in nameless} == set()

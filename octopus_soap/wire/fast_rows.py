@@ -33,7 +33,7 @@ Invariants. A page that is read here is read as the tree's reader would read it.
   refuses are never decided here: that row goes to lxml.
 
 Models are built directly if pydantic's strict schema of a model checks nothing but types and ranges that the readers
-guarantee (`_is_plain`). Otherwise pydantic validates. Records that have the same members share one set of names as
+guarantee (see `row_text`). Otherwise pydantic validates. Records that have the same members share one set of names as
 their `model_fields_set`: one set per record would cost a third more memory.
 
 Bounds. Contexts, tags, expressions and sets of names are limited in number and length; a page may ask lxml about a
@@ -48,46 +48,27 @@ from functools import partial
 from io import BytesIO, TextIOWrapper
 from itertools import repeat
 from operator import methodcaller
-from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lxml import etree
 
 from octopus_soap.errors import OctopusError, TimedOutError
-from octopus_soap.wire.decode import read_element, strict_parser, without_forbidden
-from octopus_soap.wire.plain import has_references
-from octopus_soap.wire.readers import (
-    ROWS,
-    FieldReader,
-    Maker,
-    Row,
-    bounded,
-    is_nil,
-    is_plain,
-    local_name,
-    maker,
-    read_text,
-    yield_point,
-)
-from octopus_soap.wire.row_forms import (
+from octopus_soap.wire.decode import read_element
+from octopus_soap.wire.plain import has_references, strict_parser, without_forbidden
+from octopus_soap.wire.readers import ROWS, Row, local_name, yield_point
+from octopus_soap.wire.row_forms import SMALL, Learned, escaped, varying_attribute
+from octopus_soap.wire.row_text import (
     CANNOT,
-    CLOSING,
-    EMPTY,
-    LEAF,
-    LIST,
-    RECORD,
-    REFUSED,
-    SMALL,
     SPACE,
+    TAG_LENGTH,
+    Contexts,
     Fallback,
-    Learned,
     Refers,
-    Tag,
     Unread,
-    escaped,
+    declarations,
+    is_plain,
     read_members,
     resolve,
-    varying_attribute,
     without_sections,
 )
 
@@ -95,8 +76,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from octopus_soap.wire.decode import Decoded, ReadList
-    from octopus_soap.wire.readers import Element, Reader, RecordReader
+    from octopus_soap.wire.readers import Element, RecordReader
     from octopus_soap.wire.row_forms import Form
+    from octopus_soap.wire.row_text import Context, Tags
 
 _PASSED_OVER = 10
 """Pages left to the tree after one that had more."""
@@ -258,203 +240,6 @@ def first_row(text: str, reader: RecordReader) -> str | None:
     return found[1]
 
 
-# -- what a raw tag means ----------------------------------------------------------------------------------------------
-
-_CONTEXTS = 32
-_TAGS = 2000
-"""Raw tags remembered per model and context."""
-TAG_LENGTH = 400
-_OPENINGS = 500
-"""Opening tags of rows remembered per context."""
-_UNKNOWN = FieldReader("", reader=read_text)
-"""How a member is read that the model does not know."""
-_NAME = re.compile(f"[^{SPACE}/]+")
-
-
-_QUOTED = str.maketrans({"&": "&amp;", "<": "&lt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"})
-
-
-def declarations(element: Element) -> str:
-    """The declarations of the namespaces bound inside *element*, in its own order."""
-    bound = ((prefix, uri or "") for prefix, uri in element.nsmap.items() if prefix != "xml")
-    return "".join(f' xmlns{":" if prefix else ""}{prefix or ""}="{uri.translate(_QUOTED)}"' for prefix, uri in bound)
-
-
-class Contexts:
-    """The contexts of one decoder."""
-
-    def __init__(self) -> None:
-        self._known: dict[frozenset[tuple[str | None, str | None]], Context] = {}
-        """By the namespaces bound inside an element, each with its prefix."""
-        self.questions = 0
-        """How many more tags may be asked about. Threads may share the number: it only bounds work."""
-        self.varying = ""
-        """An attribute with another value in each tag, such as `id="m17"`: its values are left out before reading."""
-        self.compiled = 0
-        self.learning = Lock()
-        self.parser = strict_parser()
-
-    def inside(self, element: Element) -> Context:
-        """The context of *element*'s children."""
-        bound = frozenset(element.nsmap.items())
-        context = self._known.get(bound)
-        if context is None:
-            if sum(len(prefix or "") + len(uri or "") for prefix, uri in bound) > 20 * TAG_LENGTH:
-                raise Fallback
-            if len(self._known) >= _CONTEXTS:
-                self._known.clear()
-            context = self._known[bound] = Context(self, element)
-        return context
-
-
-class Opening(NamedTuple):
-    """The meaning of the raw opening tag of a row.
-
-    Attributes:
-        closing: the piece of text that closes it: `/a:InventoryItem>`; empty for an empty tag.
-        nil: the row is nil.
-        context: that of its members.
-    """
-
-    closing: str
-    nil: bool
-    context: Context
-
-
-class Context:
-    """One set of namespaces in force, and what raw tags mean there."""
-
-    def __init__(self, contexts: Contexts, element: Element) -> None:
-        self.contexts = contexts
-        self._head = f"<_{declarations(element)}>"
-        self._tables: dict[tuple[RecordReader, bool], Tags] = {}
-        self.usual: dict[RecordReader, tuple[str, str, Tags]] = {}
-        """The last row's opening and closing tags, and the tags inside it: the next page begins with such a row."""
-        self._openings: dict[str, Opening] = {}
-
-    def element(self, raw: str) -> Element:
-        """The element of one raw opening or empty tag, as lxml reads it here; raises `Unread` if it does not."""
-        if len(raw) > TAG_LENGTH or self.contexts.questions <= 0 or raw[:1] == "/":
-            raise Unread
-        if has_references(raw.encode()):
-            raise Refers
-        self.contexts.questions -= 1
-        closing = "" if raw[-1:] == "/" else f"<{closing_tag(raw)}>"
-        try:
-            around = etree.fromstring(f"{self._head}<{raw}>{closing}</_>", self.contexts.parser)
-        except (etree.XMLSyntaxError, ValueError):
-            raise Unread from None
-        if len(around) != 1 or around.text or around[0].tail:
-            raise Unread
-        return around[0]
-
-    def tags(self, reader: RecordReader, *, direct: bool) -> Tags:
-        """Return the meanings of tags in *reader*'s model; *direct*: models are built here, not by pydantic."""
-        tags = self._tables.get((reader, direct))
-        if tags is None:
-            tags = self._tables[reader, direct] = Tags(self, reader, direct=direct)
-        return tags
-
-    def opening(self, raw: str) -> Opening:
-        """Return the meaning of a row's raw opening tag; an empty one has no closing tag."""
-        opening = self._openings.get(raw)
-        if opening is None:
-            element = self.element(raw)
-            if len(self._openings) >= _OPENINGS:
-                self._openings.clear()
-            closing = "" if raw[-1:] == "/" else f"{closing_tag(raw)}>"
-            opening = self._openings[raw] = Opening(closing, is_nil(element), self.contexts.inside(element))
-        return opening
-
-
-def closing_tag(raw: str) -> str:
-    """The closing tag of a raw opening one, without its brackets; raises `Unread` if it has no name."""
-    name = _NAME.match(raw)
-    if name is None:
-        raise Unread
-    return f"/{name[0]}"
-
-
-class Tags(dict[str, Tag]):
-    """The meaning of each raw tag among the members of one model, in one context."""
-
-    def __init__(self, context: Context, reader: RecordReader, *, direct: bool) -> None:
-        super().__init__()
-        self.context, self.reader, self.direct = context, reader, direct
-        self.make, self.make_all = maker(reader.model) if direct else _AS_THEY_ARE
-        self.learned = Learned(self)
-
-    def at(self, context: Context) -> Tags:
-        """The tags of the same model in another context."""
-        return self if context is self.context else context.tags(self.reader, direct=self.direct)
-
-    def __missing__(self, raw: str) -> Tag:
-        if raw[:1] == "/":
-            return Tag(CLOSING)
-        element = self.context.element(raw)
-        if len(self) >= _TAGS:
-            self.clear()
-        try:
-            tag = self._tag(raw, element)
-        except Unread:
-            tag = Tag(REFUSED)
-        self[raw] = tag
-        return tag
-
-    def _tag(self, raw: str, element: Element) -> Tag:
-        slot, name, nil = self.reader.find(element.tag), local_name(element.tag), is_nil(element)
-        if slot is None:
-            if name in self.reader.model.model_fields:  # pydantic would take it for that field
-                raise Unread
-            slot, drift = _UNKNOWN._replace(attribute=name), f"{self.reader.name}.{name}"
-        else:
-            drift = ""
-        if raw[-1:] == "/":
-            return Tag(EMPTY, slot.attribute, empty=_nothing if nil else self._empty(slot), drift=drift, nil=nil)
-        tag = Tag(LEAF, slot.attribute, f"{closing_tag(raw)}>", drift=drift, nil=nil)
-        if slot.reader is not None:
-            reader = _ignored if drift and nil else bounded(self.reader.model, slot)
-            if nil and not drift:
-                reader = partial(_nil_or, reader)
-            return tag._replace(read=None if reader is read_text else reader, empty=None if nil else slot.reader(""))
-        inside = self.context.contexts.inside(element)
-        if slot.nested is not None:
-            return tag._replace(kind=RECORD, inner=inside.tags(slot.nested, direct=self.direct))
-        if slot.rows is not None:
-            inner = inside.tags(slot.rows, direct=self.direct)
-            return tag._replace(kind=LIST, inner=inner, opening=inside.opening)
-        raise Unread
-
-    def _empty(self, slot: FieldReader) -> Callable[[], Any]:
-        if slot.reader is not None:
-            value = slot.reader("")
-            return lambda: value
-        if slot.nested is not None:
-            make = self.context.tags(slot.nested, direct=self.direct).make
-            return lambda: make({})
-        return list
-
-
-def _nothing() -> None:
-    """The value of nil."""
-
-
-def _nil_or(read: Reader, text: str) -> Any:
-    """Read the text of a nil member, which may hold white space and is nil then."""
-    return read(text) if text.strip(SPACE) else None
-
-
-def _ignored(_: str) -> None:
-    """The value of an unknown member that is nil: its text does not count."""
-
-
-def _as_given(data: Any) -> Any:
-    return data
-
-
-_AS_THEY_ARE = Maker(_as_given, _as_given)
-
-
 # -- rows ------------------------------------------------------------------------------------------------------------
 
 _QUESTIONS = 400
@@ -509,9 +294,9 @@ class Rows:
         self._container = container
         self._count = 0
         self._hints = _Hints(sections=True, references=True, forbidden=True)
-        unknown: tuple[str, str, Tags | None] = ("", "", None)
-        self._opening, self._closing, self._tags = unknown if raw else self._outside.usual.get(reader, unknown)
-        """The last row's opening and closing tags, and what is known of such a row's members."""
+        unknown: tuple[str, str, Learned | None] = ("", "", None)
+        self._opening, self._closing, self._learned = unknown if raw else self._outside.usual.get(reader, unknown)
+        """The last row's opening and closing tags, and what is learned of such a row's members."""
         self._varying = ""
         """The attribute of the opening tag whose value does not count; empty if there is none."""
 
@@ -532,8 +317,9 @@ class Rows:
         while True:
             if position < end and text[position] in SPACE:
                 position = _after_space(text, position)
-            if self._tags is not None and self._tags.learned.form is not None and not hints.sections:
-                position = self._by_expression(self._tags, text, position, hints)
+            learned = self._learned
+            if learned is not None and learned.form is not None and not hints.sections:
+                position = self._by_expression(learned.form, learned.tags, text, position, hints)
             self.position = position
             if self._most is not None and len(rows) > self._most:
                 raise Fallback
@@ -551,10 +337,8 @@ class Rows:
             if not self._count % ROWS:
                 yield_point()
 
-    def _by_expression(self, tags: Tags, text: str, position: int, hints: _Hints) -> int:
+    def _by_expression(self, form: Form, tags: Tags, text: str, position: int, hints: _Hints) -> int:
         """Read rows as long as they match, and return where they end."""
-        form = tags.learned.form
-        assert form is not None  # noqa: S101 - the caller looked
         self._varying = self._contexts.varying
         if f' {self._varying}=""' not in self._opening:
             self._varying = ""
@@ -661,15 +445,16 @@ class Rows:
         opened = self._outside.opening(raw)
         if opened.nil:
             raise Unread
-        tags = opened.context.tags(self._reader, direct=self._direct)
+        learned = opened.context.learned.get(self._reader) or self._begun(opened.context)
+        tags = learned.tags
         if not opened.closing:
             return self._record(tags, {})
         start, closing = f"<{raw}>", f"<{opened.closing}"
-        tried = not changed and tags is self._tags and start == self._opening and not tags.learned.leaves_out
-        self._opening, self._closing, self._tags = self._outside.usual[self._reader] = start, closing, tags
-        if tags.learned.form is not None and not tried:
+        tried = not changed and learned is self._learned and start == self._opening and not learned.leaves_out
+        self._opening, self._closing, self._learned = self._outside.usual[self._reader] = start, closing, learned
+        if learned.form is not None and not tried:
             with suppress(*CANNOT):
-                return self._record(tags, tags.learned.form.read(text, len(start), closing, tags, drift))
+                return self._record(tags, learned.form.read(text, len(start), closing, learned, drift))
             drift.clear()
         pieces = iter(text.split("<"))
         if next(pieces) or next(pieces)[len(raw) + 1 :].strip(SPACE):
@@ -677,10 +462,15 @@ class Rows:
         row = self._record(tags, read_members(tags, pieces, opened.closing, drift))
         if next(pieces, None) is not None:
             raise Unread
-        tags.learned.note(text)
+        learned.note(text)
         if self._contexts.questions < _MANY and (tag := _ATTRIBUTE.search(text)) is not None:
             self._contexts.varying = tag[1]
         return row
+
+    def _begun(self, context: Context) -> Learned:
+        """Begin to learn from the rows in *context*."""
+        learned = context.learned[self._reader] = Learned(context.tags(self._reader, direct=self._direct))
+        return learned
 
     def _alone(self, text: str) -> Row | None:
         """Let lxml parse the row that is *text*, in its place."""

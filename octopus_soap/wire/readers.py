@@ -1,4 +1,4 @@
-"""Read a reply's values: scalars from their texts, records from their elements, and models made of both.
+"""Read a reply's values: scalars from their texts, and records from their elements.
 
 Scalars. A reader takes an element's text and returns the Python value, or raises `ValueError` with what is wrong. It
 accepts more than the models do, and never makes a silent None of a bad value.
@@ -7,10 +7,6 @@ Records. A record reader is made once per model. It maps tags to field readers: 
 A member is found by its exact local name, then ignoring case, then without .NET's `<Name>k__BackingField` wrapping;
 what a tag led to is remembered. The values of a record go to pydantic as a dict, in strict mode: they have their types
 already, and pydantic-core checks just that.
-
-Models. Fast rows build a model directly, as pydantic would, and several times as fast. They do so only if pydantic's
-strict schema of it checks nothing but types and ranges that the readers guarantee; `is_plain` judges that by the
-model's declarations, and tests compare its judgement with the schema.
 
 Yield points: between rows, a thread that decodes lets others have the interpreter. Python takes the interpreter's lock
 from a busy thread only after 5 ms, and a thread that waits for sockets has to ask for it anew after every read. Next to
@@ -22,25 +18,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter, deque
 from contextvars import ContextVar
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from enum import Enum
-from functools import cache, cached_property, lru_cache, partial
-from itertools import repeat
-from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias, Union, get_args, get_origin
-
-from pydantic import BaseModel
+from functools import cached_property, lru_cache, partial
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, get_args, get_origin
 
 from octopus_soap.errors import Problem, ProtocolError
 from octopus_soap.models.base import WireModel, inner_type
-from octopus_soap.models.scalars import parse_datetime, typed_schema
-from octopus_soap.wire.plain import BROKEN
+from octopus_soap.models.scalars import parse_datetime
+from octopus_soap.wire.plain import BROKEN, NIL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections import Counter
+    from collections.abc import Callable, Mapping
 
 
 # -- yield points ------------------------------------------------------------------------------------------------------
@@ -169,27 +161,10 @@ def scalar_readers(server_zone: tzinfo = UTC) -> dict[Any, Callable[[str], Any]]
     }
 
 
-def quick_decimal(text: str) -> Decimal | None:
-    """Read a decimal number; the usual one faster than `read_decimal`."""
-    return read_decimal(text) if text.strip("+-.0123456789") else Decimal(text)
-
-
-class _Flags(dict[str, "bool | None"]):
-    def __missing__(self, text: str) -> bool | None:
-        return read_bool(text)
-
-
-FLAGS = _Flags({"true": True, "false": False, "": None})
-quick_flag = FLAGS.__getitem__
-QUICK: dict[Any, Reader] = {read_decimal: quick_decimal, read_bool: quick_flag}
-"""Readers that do the same for the usual text, and do it faster."""
-
-
 # -- records -----------------------------------------------------------------------------------------------------------
 
 Element: TypeAlias = Any
 
-NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 _BACKING_FIELD = re.compile(r"(?:<|_x003C_)(\w+?)(?:>|_x003E_)k__BackingField")
 _NOT_THERE = "refers to a value that the reply does not hold"
 _DEPTH = 64  # libxml2 itself stops at 256; a reply of this service is five deep
@@ -287,12 +262,12 @@ class RecordReaders(dict["type[WireModel]", "RecordReader"]):
             inner = inner_type(get_args(bare)[0])
             return (
                 FieldReader(attribute, rows=self[inner])
-                if _is_model(inner)
+                if is_model(inner)
                 else FieldReader(attribute, values=self.reader(inner))
             )
         return (
             FieldReader(attribute, nested=self[bare])
-            if _is_model(bare)
+            if is_model(bare)
             else FieldReader(attribute, reader=self.reader(bare))
         )
 
@@ -434,201 +409,6 @@ class RecordReader:
         findings.problems.append(Problem(message, field=field_name, value=repr(text[:60]) if text else ""))
 
 
-def _is_model(kind: Any) -> bool:
+def is_model(kind: Any) -> bool:
+    """True for a class of models."""
     return isinstance(kind, type) and issubclass(kind, WireModel)
-
-
-# -- models built directly ---------------------------------------------------------------------------------------------
-
-_NAME_SETS = 500
-
-
-class SharedNames(set[str]):
-    """`model_fields_set` of many records at once; it refuses changes, which would be changes of all of them."""
-
-    __slots__ = ()
-
-    def _refuse(self, *_: Any) -> NoReturn:
-        raise TypeError("model_fields_set is shared by records alike; make a changed copy: replace, without")
-
-    add = discard = remove = update = difference_update = intersection_update = symmetric_difference_update = _refuse
-    clear = pop = __ior__ = __iand__ = __isub__ = __ixor__ = _refuse
-
-    def copy(self) -> set[str]:
-        """A set of its own."""
-        return set(self)
-
-    __copy__ = copy
-
-    def __reduce__(self) -> tuple[type[set[str]], tuple[list[str]]]:
-        return set, (list(self),)
-
-
-_set_dict, _set_names, _set_extra, _set_private = (
-    BaseModel.__dict__[name].__set__
-    for name in ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
-)
-
-
-class Maker(NamedTuple):
-    """Makes records of one model of their members as pydantic would, if they have their types; see `is_plain`.
-
-    Attributes:
-        one: makes one.
-        all: makes several. Records of one form have the same members in the same order; then nothing is called per
-            record but functions in C, which takes half as long.
-    """
-
-    one: Callable[[dict[str, Any]], Any]
-    all: Callable[[list[dict[str, Any]]], list[Any]]
-
-
-@cache
-def maker(model: type[WireModel]) -> Maker:
-    """Return what makes records of *model*."""
-    fields = frozenset(model.model_fields)
-    defaults = dict.fromkeys(model.model_fields)
-    # By the members in their order: pages repeat that, too, and a tuple is made faster than a set.
-    known: dict[tuple[str, ...], tuple[SharedNames, tuple[str, ...]]] = {}
-    alike: dict[frozenset[str], SharedNames] = {}
-
-    def names_of(order: tuple[str, ...]) -> tuple[SharedNames, tuple[str, ...]]:
-        found = known.get(order)
-        if found is None:
-            if len(known) >= _NAME_SETS:
-                known.clear()
-                alike.clear()
-            names = alike.setdefault(frozenset(order), SharedNames(order))
-            found = known[order] = (names, tuple(name for name in order if name not in fields))
-        return found
-
-    new = model.__new__
-
-    def make(data: dict[str, Any]) -> WireModel:
-        order = tuple(data)
-        names, extra = known.get(order) or names_of(order)
-        record = new(model)
-        if extra:
-            _set_extra(record, {name: data.pop(name) for name in extra})
-        else:
-            _set_extra(record, {})
-        _set_dict(record, {**defaults, **data})
-        _set_names(record, names)
-        _set_private(record, None)
-        return record
-
-    def make_all(given: list[dict[str, Any]]) -> list[WireModel]:
-        orders = list(map(tuple, given))
-        names, extra = known.get(orders[0]) or names_of(orders[0])
-        if extra or orders.count(orders[0]) != len(given):
-            return list(map(make, given))
-        records = list(map(new, repeat(model, len(given))))
-        _each(map(_set_extra, records, [{} for _ in given]))
-        _each(map(_set_dict, records, [{**defaults, **data} for data in given]))
-        _each(map(_set_names, records, repeat(names)))
-        _each(map(_set_private, records, repeat(None)))
-        return records
-
-    return Maker(make, make_all)
-
-
-_each: Callable[[Iterable[Any]], object] = deque(maxlen=0).extend
-"""Goes through what it is given."""
-
-
-_TYPES: dict[str, dict[str, Any]] = {
-    "str": {},
-    "bool": {},
-    "decimal": {"allow_inf_nan": False},
-    "float": {"allow_inf_nan": False},
-    "datetime": {"tz_constraint": "aware", "microseconds_precision": "truncate"},
-    "int": {},
-}
-"""By type in pydantic's schema of a scalar: the constraints that each reader fulfils."""
-
-
-@cache
-def is_plain(model: type[WireModel]) -> bool:
-    """True if pydantic's strict validation of *model* checks types and ranges, and nothing else.
-
-    It is judged by the declarations alone. To ask pydantic means to have it build its schema, and look for plugins in
-    all installed packages, which takes longer than the first call may.
-    """
-    return _plain_fields(model) is not None
-
-
-@cache
-def _plain_fields(model: type[WireModel]) -> Mapping[str, tuple[int, int] | None] | None:
-    """The fields of a plain model, with the range of whole numbers; None if the model is not plain."""
-    if not _is_declared_plainly(model):
-        return None
-    ranges: dict[str, tuple[int, int] | None] = {}
-    for name, declared in model.model_fields.items():
-        parts = [part for part in get_args(declared.annotation) if part is not NoneType]
-        optional = get_origin(declared.annotation) in {UnionType, Union} and len(get_args(declared.annotation)) == 2  # noqa: PLR2004 - a type and None
-        if not optional or len(parts) != 1 or declared.metadata or declared.discriminator is not None:
-            return None
-        if declared.default is not None or declared.default_factory is not None:
-            return None
-        typed: Any = typed_schema(parts[0])
-        if not (_is_guaranteed(typed) if typed is not None else _is_plain_part(parts[0])):
-            return None
-        ranges[name] = (typed["ge"], typed["le"]) if typed is not None and "ge" in typed else None
-    return ranges
-
-
-def _is_declared_plainly(model: type[WireModel]) -> bool:
-    """True if *model* adds fields to its base, and nothing that takes part in validation."""
-    if not model.__pydantic_fields_complete__:
-        model.model_rebuild()
-    decorators = model.__pydantic_decorators__
-    return (
-        {**model.model_config, "title": None} == {**WireModel.model_config, "title": None}
-        and not (decorators.validators or decorators.field_validators)
-        and not (decorators.root_validators or decorators.model_validators)
-        and not model.__private_attributes__
-        and not model.__pydantic_root_model__
-        and all(getattr(model, name) == getattr(WireModel, name) for name in ("__init__", "__new__", "model_post_init"))
-        and _function_of(model) is _function_of(WireModel)
-    )
-
-
-def _function_of(model: type[WireModel]) -> Any:
-    return model.__get_pydantic_core_schema__.__func__  # type: ignore[attr-defined] # a method of the class
-
-
-def _is_guaranteed(typed: Mapping[str, Any]) -> bool:
-    """True if a scalar's schema checks what its reader guarantees, besides a range of whole numbers."""
-    checks = {name: value for name, value in typed.items() if name not in {"type", "ge", "le"}}
-    return typed["type"] in _TYPES and checks == {**_TYPES[typed["type"]], "strict": True}
-
-
-def _is_plain_part(kind: Any) -> bool:
-    """True for an enumeration, of which a reader makes a member, for a plain model, and for a list of plain models."""
-    if get_origin(kind) is list:
-        kind = get_args(kind)[0]
-        return _is_model(kind) and is_plain(kind)
-    if _is_model(kind):
-        return is_plain(kind)
-    return isinstance(kind, type) and issubclass(kind, Enum)
-
-
-def bounded(model: type[WireModel], slot: FieldReader) -> Reader:
-    """The reader of a scalar member that also checks the range pydantic would check."""
-    assert slot.reader is not None  # noqa: S101 - the caller looked
-    fields = _plain_fields(model)
-    limits = None if fields is None else fields.get(slot.attribute)
-    return QUICK.get(slot.reader, slot.reader) if limits is None else _whole(*limits)
-
-
-@cache
-def _whole(least: int, most: int) -> Reader:
-    """A reader of whole numbers in a range."""
-
-    def read(text: str) -> int | None:
-        value = read_int(text)
-        if value is not None and not least <= value <= most:
-            raise ValueError("out of range")
-        return value
-
-    return read

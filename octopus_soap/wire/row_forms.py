@@ -1,6 +1,6 @@
-"""Raw forms: the general reader of a row's text, and one expression for all rows of a handwriting.
+"""Raw forms: what the general reader's rows show of a handwriting, and one expression for all rows of it.
 
-The parts of `fast_rows` that need no lxml. Its docstring has the argument why rows may be read so.
+A part of `fast_rows`. Its docstring has the argument why rows may be read so.
 """
 
 from __future__ import annotations
@@ -11,219 +11,27 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from octopus_soap.models.scalars import FORBIDDEN
-from octopus_soap.wire.readers import FLAGS, quick_decimal, quick_flag, read_float, read_text
+from octopus_soap.wire.readers import read_float, read_text
+from octopus_soap.wire.row_text import (
+    EMPTY,
+    FLAGS,
+    LEAF,
+    LIST,
+    RECORD,
+    SPACE,
+    Unread,
+    quick_decimal,
+    quick_flag,
+    resolve,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from octopus_soap.wire.fast_rows import Opening, Tags
     from octopus_soap.wire.readers import Reader
+    from octopus_soap.wire.row_text import Tag, Tags
 
-# -- text ------------------------------------------------------------------------------------------------------------
-
-SPACE = " \t\r\n"
-
-
-class Unread(Exception):  # noqa: N818 - control flow inside this package
-    """This row cannot be read this way."""
-
-
-class Fallback(Exception):  # noqa: N818 - control flow inside this package
-    """This page must be parsed as a whole."""
-
-
-class Refers(Fallback):
-    """An element of this page refers to another one."""
-
-
-CANNOT = (Unread, ValueError, ArithmeticError, LookupError)
-"""Errors of reading a row's text; then the next reader takes the row. (pydantic raises a `ValueError`.)"""
-
-
-_TAG_AND_TEXT = re.compile(r"<[^<>\"']*+(?:\"[^<\"]*+\"[^<>\"']*+|'[^<']*+'[^<>\"']*+)*+>[^<]*+")
-"""A whole tag, and the text after it."""
-
-
-def without_sections(row: str) -> str:
-    """*row* with its CDATA as plain text and without its comments.
-
-    In a row that can be read each `<` begins a tag, so the last one before a section shows whether a tag is open there.
-
-    Raises:
-        Unread: one of them begins inside a tag or a reference, or does not end.
-    """
-    pieces, kept = [], 0
-    while (start := row.find("<!", kept)) >= 0:
-        tag, reference = row.rfind("<", kept, start), row.rfind("&", kept, start)
-        if tag >= 0 and _TAG_AND_TEXT.fullmatch(row, tag, start) is None:
-            raise Unread
-        if reference >= 0 and row.find(";", reference, start) < 0:
-            raise Unread
-        pieces.append(row[kept:start])
-        if row.startswith("<!--", start):
-            end = row.find("--", start + 4)
-            if end < 0 or not row.startswith("-->", end):
-                raise Unread
-        elif row.startswith("<![CDATA[", start):
-            end = row.find("]]>", start)
-            if end < 0:
-                raise Unread
-            data = row[start + 9 : end]
-            pieces.append(data.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
-        else:
-            raise Unread
-        kept = end + 3
-    return "".join([*pieces, row[kept:]])
-
-
-_REFERENCE = re.compile(r"&(?:#x([0-9A-Fa-f]{1,6})|#([0-9]{1,7})|(lt|gt|amp|quot|apos));")
-_ENTITIES = {"lt": "<", "gt": ">", "amp": "&", "quot": '"', "apos": "'"}
-_LAST_CODE_POINT = 0x10FFFF
-
-
-def resolve(text: str) -> str:
-    """Text with its references resolved; raises `ValueError` for an `&` that begins none, or one XML forbids."""
-    named = text.count("&lt;") + text.count("&gt;") + text.count("&amp;")
-    if named == text.count("&"):
-        return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-    resolved, found = _REFERENCE.subn(_character, text)
-    if found != text.count("&"):
-        raise ValueError("an & that begins no reference")
-    return resolved
-
-
-def _character(reference: re.Match[str]) -> str:
-    if reference[3]:
-        return _ENTITIES[reference[3]]
-    number = int(reference[1], 16) if reference[1] else int(reference[2])
-    if number > _LAST_CODE_POINT or FORBIDDEN.match(chr(number)):
-        raise ValueError("a reference to a character XML forbids")
-    return chr(number)
-
-
-def real(text: str) -> float:
-    """Text that is a plain number as a float; raises `ValueError` if it is too large for one."""
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError("too large for a float")
-    return value
-
-
-SHORT: dict[Any, tuple[str, str]] = {
-    read_text: ("[^<]*+", "{0}"),
-    quick_decimal: ("[-+.0-9]*+", "(Decimal({0}) if {0} else {1})"),
-    read_float: ("[-+.0-9]*+", "(real({0}) if {0} else {1})"),
-    quick_flag: ("[a-z]*+", "flags[{0}]"),
-}
-"""By a scalar's reader: the characters it has nearly always, and the expression that reads them from a group, with the
-value of an empty one. Other text does not match, and what the expression refuses goes to the next reader."""
-
-
-# -- the general reader ----------------------------------------------------------------------------------------------
-
-LEAF, EMPTY, RECORD, LIST, CLOSING, REFUSED = range(6)
-
-
-class Tag(NamedTuple):
-    """The meaning of a raw tag among the members of a model.
-
-    Attributes:
-        kind: of a leaf, an empty tag, a record, a list of records, a closing tag; or it must be left to lxml.
-        attribute: where the value goes.
-        closing: the piece of text that closes it: `/a:Sku>`.
-        read: a leaf's reader; None for text.
-        empty: a leaf's value if it has no text; what makes the value of an empty tag.
-        drift: what is counted if the model does not know the member.
-        nil: the tag is nil.
-        inner: tags of a record's members, or of the members of a list's records.
-        opening: what opens the records of a list.
-    """
-
-    kind: int
-    attribute: str = ""
-    closing: str = ""
-    read: Reader | None = None
-    empty: Any = None
-    drift: str = ""
-    nil: bool = False
-    inner: Any = None
-    opening: Any = None
-
-
-def read_members(  # noqa: C901, PLR0912 - one loop over a row's tags: a call for each would double the time
-    tags: Tags, pieces: Iterator[str], closing: str, drift: list[str]
-) -> dict[str, Any]:
-    """Read members up to *closing*.
-
-    Args:
-        tags: what the tags mean here.
-        pieces: the row's text, split at each `<`: a raw tag, `>`, and the text after it.
-        closing: the piece that ends the members; what follows it there must be white space.
-        drift: unknown members are added to it.
-
-    Raises:
-        Exception: one of `CANNOT`.
-    """
-    data: dict[str, Any] = {}
-    for count, piece in enumerate(pieces):
-        raw, closed, text = piece.partition(">")
-        if not closed:
-            break
-        kind, attribute, ending, read, empty, unknown, nil, inner, opening = tags[raw]
-        if kind == LEAF:
-            closed = next(pieces, "")
-            if closed != ending and not _closes(closed, ending):
-                break
-            if not text:
-                data[attribute] = empty
-            else:
-                if "&" in text:
-                    text = resolve(text)
-                data[attribute] = text if read is None else read(text)
-        elif text and text.strip(SPACE):
-            break
-        elif kind == EMPTY:
-            data[attribute] = empty()
-        elif kind == CLOSING:
-            if len(data) != count or not _closes(piece, closing):
-                break
-            return data
-        elif kind == REFUSED or (nil and not _closes(next(pieces, ""), ending)):
-            break
-        elif nil:
-            data[attribute] = None
-        elif kind == RECORD:
-            data[attribute] = inner.make(read_members(inner, pieces, ending, drift))
-        else:
-            data[attribute] = _records(inner, opening, pieces, ending, drift)
-        if unknown:
-            drift.append(unknown)
-    raise Unread
-
-
-def _records(
-    tags: Tags, opening: Callable[[str], Opening], pieces: Iterator[str], closing: str, drift: list[str]
-) -> list[Any]:
-    """Read the records of a list inside a row; a nil one is no record."""
-    records: list[Any] = []
-    while not _closes(piece := next(pieces, ""), closing):
-        raw, closed, text = piece.partition(">")
-        if not closed or (text and text.strip(SPACE)):
-            raise Unread
-        opened = opening(raw)
-        inner = tags.at(opened.context)
-        data = read_members(inner, pieces, opened.closing, drift) if opened.closing else {}
-        if data or not opened.nil:
-            records.append(inner.make(data))
-    return records
-
-
-def _closes(piece: str, closing: str) -> bool:
-    return piece.startswith(closing) and not piece[len(closing) :].strip(SPACE)
-
-
-# -- one expression for all rows of a handwriting --------------------------------------------------------------------
+# -- what rows have shown ----------------------------------------------------------------------------------------------
 
 SLOW_ROWS = 100
 """Rows that had to be read without an expression before one is compiled."""
@@ -310,7 +118,7 @@ class Learned:
         self.form: Form | None = None
         self.leaves_out = False
         """Members that the model does not know come in no order, and the form leaves them out."""
-        self._tags = tags
+        self.tags = tags
         self._patience, self._stride = SLOW_ROWS, _LOOKED_AT
         self._forget()
 
@@ -321,7 +129,7 @@ class Learned:
 
     def note(self, row: str) -> None:
         """Learn from the text of a row that the general reader has read; compile what is known when that pays."""
-        contexts = self._tags.context.contexts
+        contexts = self.tags.context.contexts
         if contexts.compiled >= _COMPILED or not contexts.learning.acquire(blocking=False):
             return
         try:
@@ -330,7 +138,7 @@ class Learned:
                 members = iter(row.split("<"))
                 next(members)
                 self._note_space(next(members).partition(">")[2])
-                self._note_members(self._shape, self._tags, members)
+                self._note_members(self._shape, self.tags, members)
             if self._changed and self._slow >= self._patience:
                 contexts.compiled += 1
                 self._compile()
@@ -343,7 +151,7 @@ class Learned:
 
     def _compile(self) -> None:
         self.leaves_out = False
-        varying = self._tags.context.contexts.varying
+        varying = self.tags.context.contexts.varying
         with suppress(_Unfit):
             self.form = _Compiler(spaced=self._spaced, known=False, varying=varying).form(self._shape)
             return
@@ -493,10 +301,10 @@ class Form(NamedTuple):
             found = list(map(self.resolved, found))
         return found, end
 
-    def read(self, row: str, start: int, closing: str, tags: Tags, drift: list[str]) -> dict[str, Any]:
+    def read(self, row: str, start: int, closing: str, learned: Learned, drift: list[str]) -> dict[str, Any]:
         """The members of *row*, from *start* to *closing*, its end; raises one of `CANNOT`.
 
-        Members that the form leaves out are read by *tags*, and the rest of the row as if it were not there.
+        Members that the form leaves out are read by their tags, and the rest of the row as if it were not there.
         """
         left_out: dict[str, Any] = {}
         while (match := self.pattern.match(row, start)) is not None:
@@ -504,13 +312,13 @@ class Form(NamedTuple):
             if end + len(closing) == len(row):
                 break
             member = _MEMBER.match(row, end)
-            if member is None or not tags.learned.leaves_out or len(left_out) >= _LEFT_OUT:
+            if member is None or not learned.leaves_out or len(left_out) >= _LEFT_OUT:
                 raise Unread
-            attribute, value = _unknown(tags[member[1]], *member.group(2, 3))
+            attribute, value = _unknown(learned.tags[member[1]], *member.group(2, 3))
             if attribute in left_out:
                 raise Unread
             left_out[attribute] = value
-            drift.append(f"{tags.reader.name}.{attribute}")
+            drift.append(f"{learned.tags.reader.name}.{attribute}")
             row = row[:end] + row[member.end() :]
         if match is None or not row.startswith(closing, match.end()):
             raise Unread
@@ -525,8 +333,28 @@ class Form(NamedTuple):
         return self.build(found, drift)
 
 
+# -- the compiler ------------------------------------------------------------------------------------------------------
+
 _GROUP = "\0"
 """An opening parenthesis that captures, in an expression that may be repeated inside another one without capturing."""
+
+
+def real(text: str) -> float:
+    """Text that is a plain number as a float; raises `ValueError` if it is too large for one."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("too large for a float")
+    return value
+
+
+SHORT: dict[Any, tuple[str, str]] = {
+    read_text: ("[^<]*+", "{0}"),
+    quick_decimal: ("[-+.0-9]*+", "(Decimal({0}) if {0} else {1})"),
+    read_float: ("[-+.0-9]*+", "(real({0}) if {0} else {1})"),
+    quick_flag: ("[a-z]*+", "flags[{0}]"),
+}
+"""By a scalar's reader: the characters it has nearly always, and the expression that reads them from a group, with the
+value of an empty one. Other text does not match, and what the expression refuses goes to the next reader."""
 
 
 class _Alternative(NamedTuple):

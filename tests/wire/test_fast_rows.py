@@ -32,9 +32,9 @@ from octopus_soap.models import InventoryItem, OrderResponseItem, QuantityInfoRe
 from octopus_soap.models.base import WireModel, member
 from octopus_soap.models.declarations import RowsOf
 from octopus_soap.models.scalars import Int32, Text
-from octopus_soap.wire import fast_rows, readers, row_forms
+from octopus_soap.wire import fast_rows, row_forms, row_text
 from octopus_soap.wire.decode import Reply
-from octopus_soap.wire.readers import is_plain
+from octopus_soap.wire.row_text import is_plain
 from tests.every import every
 
 EVERY_HAND = pytest.mark.parametrize("hand", HANDS)
@@ -427,17 +427,17 @@ def test_quantities_read_alike(numbers: list[str]) -> None:
 def test_a_service_that_never_repeats_itself_cannot_grow_what_is_remembered():
     codec = new_codec()
     contexts = codec._fast_rows.contexts
-    for number in range(2 * fast_rows._CONTEXTS):
+    for number in range(2 * row_text._CONTEXTS):
         row = f'<a:InventoryItem xmlns:n{number}="urn:n{number}"><a:X{number}>1</a:X{number}><a:Sku>A</a:Sku></a:InventoryItem>'
         row += "".join(
             f'<a:InventoryItem id="{number}-{place}"><a:Sku y="{number}-{place}">B</a:Sku></a:InventoryItem>'
             for place in range(40)
         )
         assert len(read(codec, page(row)).rows) == 41
-        assert len(contexts._known) <= fast_rows._CONTEXTS
+        assert len(contexts._known) <= row_text._CONTEXTS
         for context in contexts._known.values():
-            assert len(context._openings) <= fast_rows._OPENINGS
-            assert all(len(table) <= fast_rows._TAGS for table in context._tables.values())
+            assert len(context._openings) <= row_text._OPENINGS
+            assert all(len(table) <= row_text._TAGS for table in context._tables.values())
     assert contexts.compiled <= row_forms._COMPILED
 
 
@@ -662,7 +662,7 @@ _CONFIG = frozenset(
     ["extra_fields_behavior", "validate_by_name", "validate_by_alias", "hide_input_in_errors", "ser_json_inf_nan"]
 )
 """What a model's configuration may have besides its title, and still be built directly."""
-_TYPES = readers._TYPES
+_TYPES = row_text._TYPES
 _NOT_CHECKS = frozenset({"metadata", "serialization", "ref"})
 
 
@@ -794,7 +794,7 @@ class Titled(Plain):
 )  # fmt: skip
 def test_a_model_that_is_built_directly_is_one_whose_schema_checks_nothing_else(model: type[WireModel]) -> None:
     by_schema = plain_by_schema(model)
-    judged = readers._plain_fields(model)
+    judged = row_text._plain_fields(model)
     assert judged == by_schema or judged is None
     if model in REPLIES:
         assert judged == by_schema
