@@ -274,7 +274,7 @@ FAULTS = [
         "a batch size above the documented limit is accepted",
     ),
     Fault(
-        "engine/inputs.py",
+        "engine/omitted.py",
         "if self.mode is OmittedValues.SEND or not isinstance(value, WireModel):",
         "if self.mode is not OmittedValues.READ_FIRST or not isinstance(value, WireModel):",
         ("engine/test_omitted_values.py", "contract/test_omission_guard.py"),
@@ -1133,7 +1133,7 @@ FAULTS = [
         "a health check reports requests that ended long ago as under way",
     ),
     Fault(
-        "observe/observer.py",
+        "observe/events.py",
         "                    message = self._redact(outcome.message)",
         "                    message = outcome.message",
         ("events", "faults/test_secrets.py"),

@@ -1,7 +1,7 @@
-"""Run a list call: send its batches, split those that fail as a whole, and put the parts together again.
+"""Run a list call: send its batches, split those that fail, and merge the results.
 
-A `BatchCall` hands out one flow per batch, lazily, so that a million inputs need the memory of a few batches. Drivers
-run the flows side by side and give back each `BatchPart` in input order.
+A `BatchCall` makes one flow per batch, lazily, so that a million inputs need the memory of a few batches. Drivers run
+the flows side by side, and return each `BatchPart` in input order.
 
 Invariants:
 
@@ -16,9 +16,9 @@ On failure, a batch that fails as a whole is halved if that can help:
 * It was refused for its size (413, or an empty 400). It is halved at once, for any operation, because nothing was done.
   The size that went through is remembered.
 * The connection was lost again and again, the server's fault survived a repeat, or the request could not be
-  deserialized. It is halved to find the item that causes it; never for an unsafe write that may have been done. Single
-  items that fail one after another (two, or four once something went through) are an outage, not poison: the rest is
-  not tried, and later batches are not halved until one goes through.
+  deserialized. It is halved to find the item that causes it; never for an unsafe write that may have been done. If
+  single items fail one after another (two, or four once something went through), that is an outage, and no item is the
+  cause: the rest is not tried, and later batches are not halved until one goes through.
 """
 
 from __future__ import annotations
@@ -62,17 +62,17 @@ _INDEX = attrgetter("index")
 
 @dataclass(eq=False, repr=False)
 class _Split:
-    """The state of one batch while it is sent, and split if that is needed.
+    """The state of one batch while it is sent, and split if needed.
 
     Attributes:
         succeeded: a request went through.
         dead_ends: single items that failed since the last success.
         poisoned: single items that failed.
-        too_large: a request was refused for its size, or lost its connection, which may mean the same.
+        too_large: a request was refused for its size, or lost its connection, which may have the same cause.
         refused: a request was refused for its size.
         worked: most rows that went through after a larger request was too large, with their bytes.
         calls: the facts of each request.
-        outcomes: those found so far.
+        outcomes: the outcomes found so far.
     """
 
     succeeded: bool = False
@@ -85,19 +85,20 @@ class _Split:
     outcomes: list[ItemOutcome[Any]] = field(default_factory=list)
 
     def hopeless(self) -> bool:
-        """Return True if single items fail one after another: an outage, not a poison item."""
+        """True if single items fail one after another, which is an outage."""
         return self.dead_ends > (3 if self.succeeded else 1)
 
 
 @dataclass(eq=False, repr=False)
 class _Over:
-    """Whether a call is over, as its requests ask.
+    """Returns True if a call is over; its requests call this before they begin.
 
-    They hold this and not the call: it holds them, and a cycle would keep all inputs until the collector runs.
+    Requests hold this and not the call: the call holds them, and a cycle would keep all inputs until the collector
+    runs.
 
     Attributes:
-        stopped_by_caller: returns True once the caller wants no further batch.
-        fatal: what ended the call for all of its batches; None so far.
+        stopped_by_caller: returns True if the caller stopped the call.
+        fatal: the error that ended the call for all of its batches; None so far.
     """
 
     stopped_by_caller: Callable[[], bool]
@@ -108,7 +109,7 @@ class _Over:
 
 
 class BatchCall(Generic[T, R]):
-    """One list call under way: hands out flows, takes back parts, and ends in its result or an error.
+    """One list call: makes flows, takes their parts, and ends in a result or an error.
 
     Args:
         streaming: True to take inputs as they come, checked batch by batch; otherwise all are checked first.
@@ -131,8 +132,8 @@ class BatchCall(Generic[T, R]):
         self._operation, self._call, self._context = operation, call, context
         self._reading = operation.safety is Safety.READ
         self.parallel = context.parallel_reads if self._reading else context.parallel_writes
-        # While some batches are decoded, others have their requests under way. A stream takes as few inputs as it
-        # can, because the others need no memory. A write starts as few batches as it can, in case one fails.
+        # While some batches are decoded, the requests of others are under way. A stream begins no batch ahead, to need
+        # less memory; nor does a write, in case a batch fails.
         self.ahead = self.parallel if self._reading and not streaming else 0
         self._reporter = None if call.progress is None or call.progress is False else Reporter(call.progress)
         self._account = check_call(context, name, operation.safety, call.account_id, [])
@@ -160,12 +161,12 @@ class BatchCall(Generic[T, R]):
     # -- flows -------------------------------------------------------------------------------------------------
 
     def flows(self) -> Iterator[Flow[BatchPart]]:
-        """Return an iterator of one flow per batch; after a fatal error or a stop they send nothing."""
+        """Return one flow per batch; after a fatal error or a stop they send nothing."""
         return map(self._run, count(), self._inputs.batches())
 
     @property
     def checked(self) -> list[BatchItem]:
-        """Return the inputs that were checked before anything is sent, equal ones once; none for a stream."""
+        """The inputs, equal ones once, checked before any is sent; none for a stream."""
         return self._inputs.checked
 
     def _run(self, number: int, batch: list[BatchItem]) -> Flow[BatchPart]:
@@ -192,7 +193,7 @@ class BatchCall(Generic[T, R]):
         return part
 
     def _fill(self, batch: list[BatchItem], guard: OmissionGuard, split: _Split) -> Flow[list[BatchItem]]:
-        """Complete what the items leave out from the service's current ones; return those that may be sent."""
+        """Complete items from the service's current ones; return those that may be sent."""
         wanting = [entry for entry in batch if guard.needs_current(entry.value)]
         if not wanting:
             return batch
@@ -259,7 +260,7 @@ class BatchCall(Generic[T, R]):
             split.dead_ends += 1
             split.poisoned += 1
         if isinstance(failed.error, AuthenticationError):
-            # At once for the whole call: batches that follow may be begun before this one is taken back.
+            # Set at once: other batches may begin before this one is absorbed.
             self._is_over.fatal = failed.error
         if failed.kind is FailureKind.BUSY:
             verdict = self._undone(OutcomeStatus.NOT_SENT, self._is_over.fatal or failed.error, in_doubt)
@@ -290,11 +291,11 @@ class BatchCall(Generic[T, R]):
 
     @contextmanager
     def running(self, parts: list[BatchResult[T]]) -> Generator[None]:
-        """Show the progress bar while the call runs, and keep finished work reachable whatever ends it.
+        """Show the progress bar while the call runs, and attach the result to any error.
 
         Whatever is raised (Ctrl-C, a cancelled task, a callback's exception) gets the result so far as its attribute
-        `result`: *parts*, and what ended or was under way behind them. For a stream that is what its caller did not get
-        yet.
+        `result`: *parts*, and the batches after them that ended or were under way. For a stream, these are the batches
+        that its caller did not get yet.
         """
         bar = nullcontext() if self._reporter is None else self._reporter.shown(
             self._request.operation, self._inputs.total
@@ -309,7 +310,7 @@ class BatchCall(Generic[T, R]):
             raise
 
     def absorb(self, part: BatchPart, parts: list[BatchResult[T]]) -> BatchResult[T]:
-        """Add *part* to *parts* as a result of its own, then report it to the caller's `progress`, which may raise."""
+        """Add *part* to *parts* as a result, then report progress, which may raise."""
         self._ended.pop(part.number, None)
         self._under_way.pop(part.number, None)
         result = BatchResult[T](part.outcomes, part.calls, repeatable=self._request.safety is not Safety.UNSAFE)
@@ -327,7 +328,7 @@ class BatchCall(Generic[T, R]):
         return result
 
     def next_chunk(self, part: BatchPart, held: list[BatchResult[T]]) -> BatchResult[T]:
-        """Return the next part of a stream; it stays in *held* until the caller has it.
+        """Return the next part of a stream, and keep it in *held* until its caller has it.
 
         Raises:
             AuthenticationError: the credentials were refused, and nothing was done so far.
@@ -354,7 +355,7 @@ class BatchCall(Generic[T, R]):
         fatal = self._is_over.fatal
         if not isinstance(fatal, AuthenticationError) or len(result.unfinished) < len(result.outcomes):
             return
-        raised = copy(fatal)  # its result has outcomes, and these have *fatal*: an error that is its own is not freed
+        raised = copy(fatal)  # its result's outcomes have *fatal*: the same error would be a reference cycle
         raised.result = result  # type: ignore[attr-defined] # as on every exception that ends a list call
         try:
             raise raised
@@ -362,10 +363,11 @@ class BatchCall(Generic[T, R]):
             del raised  # its traceback holds this frame
 
     def merged(self, parts: Iterable[BatchResult[T]], *, complete: bool = True) -> BatchResult[T]:
-        """Return all parts as one result in input order; unless *complete*, inputs without a part are added.
+        """Return *parts* as one result in input order.
 
-        Such an input has its outcome if its batch ended. Otherwise it is not sent or, if its request was under way,
-        unknown (failed, for a read). Of a stream, only inputs that were begun are added.
+        Unless *complete*, inputs without a part are added, with their outcome if their batch ended. Otherwise they are
+        not sent or, if their request was under way, unknown (failed, for a read). Of a stream, only inputs that were
+        begun are added.
         """
         outcomes: list[ItemOutcome[T]] = []
         calls: list[CallInfo] = []

@@ -1,14 +1,14 @@
 """Check the inputs of a call, and cut those of a list call into batches.
 
-Everything a caller can get wrong is found here, before the first byte is sent.
+Mistakes of a caller are found here, before the first byte is sent.
 
 Invariants:
 
-* Every check names what is wrong and where: index, key, field and value. A secret's value is never shown.
+* Every problem names what is wrong and where: index, key, field and value. A secret's value is never shown.
 * All inputs of a list call are checked before any is sent, and every problem is reported at once. A stream is the
   exception: its inputs are checked batch by batch, as they come.
-* Equal inputs become one `BatchItem`: asked once, answered each. Two different inputs with one key are refused in a
-  write.
+* Equal inputs become one `BatchItem`: sent once, with an outcome each. A write with two different inputs of one key is
+  refused.
 * A batch has at most as many rows, and its request as many bytes, as the limits allow; one row that is larger than the
   limit is sent alone.
 
@@ -55,7 +55,7 @@ _SHOWN = 60
 
 
 def text_problems(value: Any, name: str, *, secret: bool = False) -> list[Problem]:
-    """Return what is wrong with a text argument (not text, empty, a character XML forbids); a *secret* is not shown."""
+    """Return the problems of a text argument; a *secret* is not shown."""
     if not isinstance(value, str):
         message = f"expected text, not {type(value).__name__}{_instead_of_text(value, name)}"
     elif not value:
@@ -68,7 +68,7 @@ def text_problems(value: Any, name: str, *, secret: bool = False) -> list[Proble
 
 
 def _instead_of_text(value: Any, name: str) -> str:
-    """Return what to pass for *name* (a SKU, if empty) instead of the *value* that came; empty if nothing helps."""
+    """Return advice on what to pass for *name*, a SKU if empty, instead of *value*."""
     if isinstance(value, WireModel):
         wanted = (name.rpartition(".")[2] or "sku").removesuffix("s")
         return f"; {_key_in(value, wanted)}"
@@ -82,7 +82,7 @@ def _instead_of_text(value: Any, name: str) -> str:
 
 
 def _key_in(value: WireModel, wanted: str, *, listed: bool = False) -> str:
-    """Return how to get the key *wanted*, or a list of them, out of a model that was passed in its place."""
+    """Return advice on how to get the key *wanted* from the model that was passed."""
     model, called = type(value), "order" if "Order" in type(value).__name__ else "item"
     if wanted in model.model_fields:
         return f"pass [{called}.{wanted}]" if listed else f"pass its {wanted}"
@@ -107,7 +107,7 @@ def _is_missing(value: Any) -> bool:
 
 
 def sku_problems(value: Any, name: str = "") -> list[Problem]:
-    """Return what is wrong with a SKU: as text, or longer than 50 characters."""
+    """Return the problems of a SKU: those of a text, or its length."""
     problems = text_problems(value, name)
     if not problems and len(value) > SKU_LENGTH:
         message = f"a SKU has at most {SKU_LENGTH} characters, this one has {len(value)}"
@@ -116,7 +116,7 @@ def sku_problems(value: Any, name: str = "") -> list[Problem]:
 
 
 def length_problems(value: Any, path: str = "") -> list[Problem]:
-    """Return which texts of the model at *path*, or of those in it, are longer than the vendor's page allows."""
+    """Return a problem for each text in a model that the vendor's page calls too long."""
     if isinstance(value, list):
         return [each for index, inner in enumerate(value) for each in length_problems(inner, f"{path}[{index}]")]
     if not isinstance(value, WireModel):
@@ -133,7 +133,7 @@ def length_problems(value: Any, path: str = "") -> list[Problem]:
 
 
 def number_problems(**numbers: Any) -> list[Problem]:
-    """Return what is wrong with arguments that are xs:int on the wire."""
+    """Return the problems of arguments that are xs:int on the wire."""
     return [
         Problem("expected an int of 32 bits", field=name, value=repr(value)[:_SHOWN])
         for name, value in numbers.items()
@@ -142,7 +142,7 @@ def number_problems(**numbers: Any) -> list[Problem]:
 
 
 def as_model(value: Any, model: type[M], name: str = "", *, required: bool = False) -> tuple[Any, list[Problem]]:
-    """Return an argument that should be a *model*, made from a dict if it is one, and what is wrong with it."""
+    """Return an argument as a *model*, made from a dict if needed, and its problems."""
     if isinstance(value, dict):
         try:
             return model(**value), []
@@ -159,7 +159,7 @@ def _a(noun: str) -> str:
 
 
 def _instead_of_model(value: Any, model: type[WireModel]) -> str:
-    """Return how to make a model of what came in its place; empty if there is no advice."""
+    """Return advice on how to make a model of *value*; empty if there is none."""
     key = model.key_field
     if not key:
         return ""
@@ -174,10 +174,10 @@ def _instead_of_model(value: Any, model: type[WireModel]) -> str:
 def check_call(
     context: Context, operation: str, declared: Safety, account_id: SecretStr | str | None, problems: Sequence[Problem]
 ) -> SecretStr:
-    """Return the account a call goes to: the client's, unless the call names one.
+    """Return the account of a call: the client's, unless the call names one.
 
     Raises:
-        InvalidInputError: an argument is refused, as *problems* has it.
+        InvalidInputError: there are *problems*, or the account is not valid.
         UnverifiedContractError: the operation writes, the contract is the bundled one, and the endpoint is real.
     """
     # It stays hidden until it is encoded, so that no traceback's variables show it.
@@ -195,7 +195,7 @@ def check_call(
 
 
 def unverified(what: str) -> UnverifiedContractError:
-    """Return the error of a write under a contract that was never compared with the live one."""
+    """Return the error of a write with the bundled contract against a real endpoint."""
     return UnverifiedContractError(
         f"{what} would write with the bundled contract, which is a reconstruction. A WCF server ignores members in the "
         "wrong order or namespace without any error, and a price could become 0. Pin the live contract (octopus-soap "
@@ -207,7 +207,7 @@ def unverified(what: str) -> UnverifiedContractError:
 
 
 class CheckedInput(NamedTuple):
-    """One input of a list call, with its key and what is wrong with it."""
+    """One input of a list call, with its key and its problems."""
 
     key: str
     value: Any
@@ -222,10 +222,10 @@ def sku(value: Any) -> CheckedInput:
 
 
 class ModelCheck:
-    """Checks one input that is a model: of the right type, with its key (*attribute*) set.
+    """Checks that an input is a *model* with a valid key, its *attribute*.
 
     Args:
-        problems_of_key: returns what is wrong with the key, given its value and name.
+        problems_of_key: returns the problems of a key, given its value and name.
     """
 
     def __init__(
@@ -243,12 +243,12 @@ class ModelCheck:
 
 
 def item(model: type[InventoryItem | ItemQuantityAndPrice]) -> ModelCheck:
-    """Return a check for items: the right model, with a valid SKU."""
+    """Return a check for items: a *model* with a valid SKU."""
     return ModelCheck(model, "sku", sku_problems)
 
 
 def keyed(model: type[WireModel], attribute: str) -> ModelCheck:
-    """Return a check for anything with a key: the right *model*, with *attribute* set."""
+    """Return a check for a *model* whose key is *attribute*."""
     return ModelCheck(model, attribute, text_problems)
 
 
@@ -261,7 +261,7 @@ class _ConfirmationCheck(ModelCheck):
         value = checked.value
         if checked.problems or not value.store_id:
             return checked
-        # A split order is confirmed once per store, so the store is part of what makes two confirmations different.
+        # A split order is confirmed once per store, so its key includes the store.
         return checked._replace(key=f"{value.order_id}@{value.store_id}")
 
 
@@ -280,7 +280,7 @@ class BatchRule(NamedTuple):
         listed: wire name of the list parameter.
         limit: most rows per request.
         documented: True if the vendor's page states the limit, False if it is ours.
-        argument: Python's name of the list, for messages; its row gives it.
+        argument: the list's name in Python, for messages.
     """
 
     listed: str
@@ -294,11 +294,11 @@ class ListCall(NamedTuple, Generic[T]):
 
     Attributes:
         reads: what the reply is decoded to; rows are matched to the inputs by key.
-        judge_row: returns what a row means for its input; None, or a verdict of None, if the row is the answer.
-        judge_reply: returns what a reply without rows means for every input; None if its arrival is the answer.
+        judge_row: returns the verdict of a row. The row itself is the value if that is None, or there is no function.
+        judge_reply: returns the verdict of a reply without rows, for every input. If None, each reply is a success.
         batch_size: overrides the rule's limit, downwards or (if the limit is ours) upwards.
         progress: called after each batch; True for a progress bar.
-        guarded: True if a value left out could overwrite one (updates and uploads of items).
+        guarded: True if a value that is left out could overwrite the service's (updates and uploads of items).
         account_id, omitted_values: override the client's.
     """
 
@@ -322,7 +322,8 @@ class BatchItem:
     """One distinct input, from its check to its outcome.
 
     Attributes:
-        input: as the caller passed it; `value` is sent, encoded as `row`.
+        input: the input as the caller passed it.
+        value: what is sent, encoded as `row`.
         indices: positions in the input; several for equal inputs.
         filled: members completed from the service's current item.
     """
@@ -336,16 +337,17 @@ class BatchItem:
 
 
 def _plain_items(skus: list[str], rows: Sequence[bytes], place: slice) -> list[BatchItem]:
-    """Make the items at *place*. Each lives as long as its batch, so that the garbage collector has less to scan."""
+    """Return the items at *place*."""
+    # Made for each batch anew, so that the garbage collector has fewer objects to scan.
     skus, places = skus[place], zip(range(*place.indices(len(skus))))  # each as a tuple of one
     return list(map(BatchItem, skus, skus, skus, places, rows[place]))
 
 
 def batch_size(operation: str, rule: BatchRule, wanted: int | None, context: Context) -> int:
-    """Return the most rows per request: the caller's number, or the settings', or the rule's.
+    """Return the rows per request: the caller's number, the settings', or the rule's.
 
     Raises:
-        InvalidInputError: the number is no int, below 1 or above a documented limit.
+        InvalidInputError: the number is not an int, is below 1, or is above a documented limit.
     """
     size = context.batch_sizes.get(operation, rule.limit) if wanted is None else own_form(wanted)
     if type(size) is not int or size < 1 or (rule.documented and size > rule.limit):
@@ -355,10 +357,10 @@ def batch_size(operation: str, rule: BatchRule, wanted: int | None, context: Con
 
 
 def check_iterable(inputs: Any, name: str, model: type[WireModel] | None = None) -> Iterable[Any]:
-    """Return *inputs*, or refuse one item or a table passed where a list of items (of SKUs without a *model*) belongs.
+    """Return *inputs* if it is a list of items; of SKUs, without a *model*.
 
     Raises:
-        InvalidInputError: it is one item, a table or a column of something else, or cannot be iterated.
+        InvalidInputError: it is one item, a table or a column of other values, or cannot be iterated.
     """
     kind, advice = type(inputs).__name__, ""
     column = getattr(inputs, "name", None) if hasattr(inputs, "dtype") else None
@@ -370,12 +372,13 @@ def check_iterable(inputs: Any, name: str, model: type[WireModel] | None = None)
             advice = f"pass df[{found[0]!r}]"
     elif model is None and isinstance(column, str) and column and not is_sku_name(column):
         kind, advice = f"{kind} of the column {column!r}", "pass df['sku'], or list(series) if it holds SKUs"
-    # A model is iterable too: over its fields.
     elif isinstance(inputs, dict) and model is None:
         advice = "pass list(d) for its keys, or [d['sku']] for one item"
     elif isinstance(inputs, WireModel) and model is None:
         advice = _key_in(inputs, "sku", listed=True)
-    elif isinstance(inputs, (str, bytes, dict, WireModel)) or not isinstance(inputs, Iterable):
+    elif isinstance(inputs, (str, bytes, dict, WireModel)) or not isinstance(
+        inputs, Iterable
+    ):  # iterables, but no lists
         if model is None:
             advice = "for one SKU pass [sku]"
         elif isinstance(inputs, (model, dict)):
@@ -389,7 +392,7 @@ def check_iterable(inputs: Any, name: str, model: type[WireModel] | None = None)
 
 
 def is_sku_name(column: str) -> bool:
-    """Return whether a column holds SKUs, judged by its name."""
+    """True if the name of a *column* means SKUs."""
     folded = column.casefold().replace("_", "").replace(" ", "").replace("-", "")
     return "sku" in folded or "sku" in OTHER_NAMES.get(folded, ())
 
@@ -398,10 +401,10 @@ _ROW = attrgetter("row")
 
 
 class BatchInputs:
-    """The inputs of one list call: checked, merged, encoded, and handed out in batches.
+    """The inputs of one list call: checked, merged, encoded, and cut into batches.
 
     Args:
-        guard: decides what the call may leave out; None if nothing is watched.
+        guard: decides what the call may leave out; None if it may leave out anything.
         reading: True if two different inputs may have one key, because nothing is written.
         streaming: True to check inputs as they come, batch by batch; otherwise all are checked now.
 
@@ -444,11 +447,11 @@ class BatchInputs:
 
     @property
     def checked(self) -> list[BatchItem]:
-        """Return what was checked before anything is sent; nothing for a stream."""
+        """The inputs that were checked before any is sent; none for a stream."""
         return self._checked(slice(None))
 
     def batches(self) -> Iterator[list[BatchItem]]:
-        """Yield the items, batch by batch, each as large as is known to work when it is taken."""
+        """Yield the batches, each as large as has worked so far."""
         pending: BatchItem | None = None
         while self.total is None:
             batch, pending = self._next_batch(pending)
@@ -469,7 +472,7 @@ class BatchInputs:
         return b"".join((self._head, *map(_ROW, batch), self._tail))
 
     def resplit(self, batch: list[BatchItem]) -> Iterator[list[BatchItem]]:
-        """Cut *batch* again by bytes: rows completed by `read_first` are longer than when it was first cut."""
+        """Cut *batch* again by bytes, because `read_first` has made rows longer."""
         piece: list[BatchItem] = []
         size = self._around
         for entry in batch:
@@ -482,7 +485,7 @@ class BatchInputs:
             yield piece
 
     def encode(self, entry: BatchItem) -> None:
-        """Write the row of *entry*.
+        """Encode the row of *entry*.
 
         Raises:
             InvalidInputError: the contract in force does not accept one of its values.
@@ -494,9 +497,10 @@ class BatchInputs:
             raise InvalidInputError(located) from None
 
     def _all_plain(self, inputs: list[Any], listed: str) -> Callable[[slice], list[BatchItem]] | None:
-        """Return a function that makes items of SKUs that differ and need no second look; None for other inputs.
+        """Return a function that makes items of valid SKUs, all different; or None.
 
-        Lists of SKUs are long, and nearly all are so. Whatever is found here, they are then looked at one by one.
+        Lists of SKUs are long, and nearly all are like that. Other inputs are checked one by one, which finds their
+        problems.
         """
         if self._call.check is not sku or self._guard is not None or set(map(type, inputs)) != {str}:
             return None
@@ -527,7 +531,7 @@ class BatchInputs:
             yield from alone.values()
 
     def _take(self, index: int, given: Any, entries: dict[str, BatchItem], problems: list[Problem]) -> None:
-        """Check one input, and add it to *entries*, or what is wrong with it to *problems*."""
+        """Check one input, and add it to *entries*, or its problems to *problems*."""
         key, value, found = self._call.check(given)
         if self._context.strict_lengths and not found:
             found = length_problems(value)
@@ -585,7 +589,7 @@ class BatchInputs:
             size += len(entry.row)
 
     def _merge(self, same: BatchItem, value: Any, indices: tuple[int, ...]) -> bool:
-        """Add the stores of *value*, another input of the same SKU; False if it differs in more than its stores."""
+        """Add the stores of *value* to *same*; False if they differ in more than stores."""
         merged = merged_stores(same.value, value)
         if merged is not None:
             same.value = same.input = merged
@@ -595,7 +599,7 @@ class BatchInputs:
 
 
 def merged_stores(one: Any, other: Any) -> Any:
-    """Return two rows for one SKU that differ in their stores as one; None if they differ in anything else."""
+    """Merge two rows of one SKU that differ in their stores only; None for others."""
     if type(one) is not type(other) or not isinstance(one, (models.ItemQuantityAndPrice, models.InventoryItem)):
         return None
     rows, more = one.store_stock_info_list or [], other.store_stock_info_list or []

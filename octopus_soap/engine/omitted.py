@@ -1,9 +1,9 @@
-"""Guard the values a write leaves out: refuse it, send it, or complete it from the service's current item.
+"""Guard the values that a write leaves out: refuse it, send it, or complete it.
 
 A WCF server reads a value type that was left out as 0, false or year 1, if the contract does not declare it nillable.
-An update without a price would set the price to 0. And a service that saves the object it was given loses every text
-and list that an upload leaves out. The caller chooses what to do (see `OmittedValues`), per client, per operation or
-per call.
+An update without a price would set the price to 0. And a service that saves an upload as it is loses every text and
+list that the upload leaves out. The caller chooses what to do (see `OmittedValues`), per client, per operation or per
+call.
 
 Invariants:
 
@@ -11,10 +11,10 @@ Invariants:
 * `read_first` fills an update's value types, and everything an upload leaves out. A value that the caller set stays.
 * A creation loses nothing: an item or a store row that the service does not have is sent with zeros, which are reported
   in `filled` like values that were read.
-* Dates of a sale are never counted: without one, the service has year 1 already, and reads year 1 again.
+* Dates of a sale may always be left out: without one, the service has year 1 already, and reads year 1 again.
 
-On failure: `refuse` raises before anything is sent. If the current item cannot be read, or does not have a value that
-is needed, the write of that item is not sent. An update of an item the service does not have is `missing`.
+On failure: `refuse` raises before anything is sent. If the current item cannot be read, or lacks a value that is
+needed, the write of that item is not sent. An update of an item that the service does not have is `missing`.
 
 Another writer may change the item between the read and the write; `filled` names what could be affected.
 """
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 READING = "GetItemList"
 _PER_CALL = 100  # the page's limit of GetItemList
-_MOST_NAMES = 6  # of a message
+_MOST_NAMES = 6  # in a message
 _STORES = "store_stock_info_list"
 _DATES = frozenset({"salestartdate", "saleenddate"})
 _WINDOW = ("order_creation_filter_begin_time_gmt", "order_creation_filter_end_time_gmt")
@@ -74,8 +74,8 @@ class OmissionGuard(NamedTuple):
     """Decides what one call may leave out.
 
     Attributes:
-        parameter: wire name of the parameter that is watched.
-        mode: what to do about what is left out.
+        parameter: wire name of the parameter to guard.
+        mode: what to do about values that are left out.
         excused: folded names of members that may be left out, whatever the mode.
     """
 
@@ -86,12 +86,12 @@ class OmissionGuard(NamedTuple):
     codec: Codec
 
     def omitted(self, value: WireModel) -> list[str]:
-        """Return the paths of what *value* leaves out and the service would read as 0 or false, if not excused."""
+        """Return the paths of omitted members that the service would read as 0 or false."""
         names = self.codec.omitted_value_members(self.operation, self.parameter, value)
         return [name for name in names if _folded(name) not in self.excused]
 
     def refused(self, value: Any) -> list[str]:
-        """Return the paths of what *value* may not leave out; empty if it may be sent, or will be completed."""
+        """Return the paths of members that *value* leaves out although it may not."""
         if self.mode is OmittedValues.SEND or not isinstance(value, WireModel):
             return []
         if self.mode is OmittedValues.READ_FIRST and isinstance(value, _fillable()):
@@ -102,10 +102,10 @@ class OmissionGuard(NamedTuple):
         return self.omitted(value)
 
     def needs_current(self, value: Any) -> bool:
-        """Return True if *value* is to be completed from the service's current item before it is sent."""
+        """True if *value* is completed from the service's current item."""
         if self.mode is not OmittedValues.READ_FIRST:
             return False
-        if isinstance(value, models.InventoryItem):  # an upload may replace the whole row, its texts and lists too
+        if isinstance(value, models.InventoryItem):  # an upload may replace the whole item, its texts and lists too
             return not type(value).model_fields.keys() <= value.model_fields_set
         return isinstance(value, _fillable()) and bool(self.omitted(value))
 
@@ -124,10 +124,10 @@ class OmissionGuard(NamedTuple):
 
 
 def omission_guard(context: Context, operation: str, parameter: str, given: OmittedChoice | None) -> OmissionGuard:
-    """Return the guard of a call, under its own choice, or the settings' for the operation, or for all.
+    """Return the guard for the choice of a call, *given*, or else of the settings.
 
     Raises:
-        InvalidInputError: the call's own choice is none.
+        InvalidInputError: *given* is not a valid choice.
     """
     choice: Any = context.omitted_values if given is None else given
     if isinstance(choice, Mapping):
@@ -144,12 +144,12 @@ def omission_guard(context: Context, operation: str, parameter: str, given: Omit
 
 
 def _folded(name: str) -> str:
-    """Return a member's name, without its path, as Python and the wire spell it alike."""
+    """Return the last part of a path, in one form for names of Python and the wire."""
     return name.rpartition(".")[2].replace("_", "").casefold()
 
 
 def omission_problem(model: type[WireModel], names: Sequence[str], key: str, index: int | None = None) -> Problem:
-    """Return the problem of a write that leaves out the members *names*."""
+    """Return the problem of a write that leaves out *names*."""
     return Problem(
         f"leaves out {_listed(model, names)}, which the service would read as 0 or false", index, key or None
     )
@@ -162,7 +162,7 @@ def _listed(model: type[WireModel], names: Sequence[str]) -> str:
 
 
 def python_path(model: type[WireModel], path: str) -> str:
-    """Return a wire path such as `StoreStockInfoList[0].StoreCost` in the names of Python."""
+    """Return a path such as `StoreStockInfoList[0].StoreCost` in the names of Python."""
     part = _PART.match(path)
     if part is None:
         return _attribute(model, path) or path
@@ -176,7 +176,7 @@ def python_path(model: type[WireModel], path: str) -> str:
 
 
 def nested_model(model: type[WireModel], attribute: str) -> type[WireModel] | None:
-    """Return the model of an attribute, or of the rows in it; None if it holds plain values."""
+    """Return the model of an attribute or of the rows in it; None for plain values."""
     kind = inner_type(model.model_fields[attribute].annotation)
     kind = inner_type(kind.__args__[0]) if getattr(kind, "__args__", ()) else kind
     return kind if isinstance(kind, type) and issubclass(kind, WireModel) else None
@@ -186,7 +186,7 @@ def nested_model(model: type[WireModel], attribute: str) -> type[WireModel] | No
 
 
 class Current(NamedTuple):
-    """The service's current item; None if it has none, or *error* if that is unknown."""
+    """The service's current item; None if it has none, or if reading it failed."""
 
     item: InventoryItem | None = None
     error: OctopusError | None = None
@@ -195,7 +195,7 @@ class Current(NamedTuple):
 def read_current(
     keys: Sequence[str], account_id: SecretStr, context: Context
 ) -> Flow[tuple[dict[str, Current], list[CallInfo]]]:
-    """Read the current item of each SKU in *keys*, from the account the write goes to."""
+    """Read the current item of each SKU in *keys*, from the account of the write."""
     found: dict[str, Current] = {}
     calls: list[CallInfo] = []
     for start in range(0, len(keys), _PER_CALL):
@@ -236,10 +236,10 @@ class Completed(NamedTuple):
 
 
 def complete(guard: OmissionGuard, value: WireModel, current: Current) -> Completed | None:
-    """Complete *value* from the *current* item; None if it updates an item the service does not have.
+    """Complete *value* from the *current* item; None if there is no item to update.
 
     Raises:
-        OctopusError: the current item could not be read, or does not have a value that is needed.
+        OctopusError: the current item could not be read, or lacks a value that is needed.
     """
     if current.error is not None:
         raise current.error
@@ -273,7 +273,7 @@ def complete(guard: OmissionGuard, value: WireModel, current: Current) -> Comple
 
 
 def _attribute(model: type[WireModel], wire_name: str) -> str:
-    """Return the attribute of a wire name, in any case: the contract in force may spell it differently."""
+    """Return the attribute of a wire name, in any case, as contracts spell it."""
     names = {name.casefold(): attribute for name, attribute in model.wire_names().items()}
     return names.get(wire_name.casefold(), "")
 
@@ -285,7 +285,7 @@ def _nested_changes(value: WireModel, item: InventoryItem, known: WireModel) -> 
     if given:
         by_store = {store.store_id: store for store in item.stores}
         changes[_STORES] = [_merged(store, by_store.pop(store.store_id, None)) for store in given]
-        if isinstance(value, models.InventoryItem):  # a list that replaces the service's would lose the others
+        if isinstance(value, models.InventoryItem):  # an upload's list may replace the service's, with the other stores
             changes[_STORES] += by_store.values()
     for name in ("variation_info", "field_locks"):
         mine, theirs = getattr(value, name, None), getattr(known, name, None)
@@ -302,7 +302,7 @@ def _merged(mine: Any, theirs: Any) -> Any:
 
 
 def _with_unknown_members(filled: WireModel, value: WireModel, item: InventoryItem) -> WireModel:
-    """Add the current item's members that the model does not know: an upload would lose them like the others."""
+    """Add the current item's members that the model does not have, for an upload."""
     unknown = item.model_extra or {}
     if not isinstance(value, models.InventoryItem) or not unknown:
         return filled
@@ -314,7 +314,7 @@ def _with_unknown_members(filled: WireModel, value: WireModel, item: InventoryIt
 
 
 def _is_creation(path: str, value: WireModel, item: InventoryItem, known: WireModel) -> bool:
-    """Return True if *path* is in a record that the service does not have yet."""
+    """True if *path* is in a record that the service does not have yet."""
     part = _PART.match(path)
     if part is None:
         return False
@@ -325,7 +325,7 @@ def _is_creation(path: str, value: WireModel, item: InventoryItem, known: WireMo
 
 
 def _with_zeros(value: Any, paths: Iterable[str]) -> Any:
-    """Return *value* with 0 or false at *paths*, which is what the service would read."""
+    """Return *value* with 0 or false at *paths*, as the service would read it."""
     changes: dict[str, Any] = {}
     inner: dict[tuple[str, int | None], list[str]] = {}
     for path in paths:
@@ -363,7 +363,7 @@ def _as_update(item: InventoryItem) -> ItemQuantityAndPrice:
 
 
 def _whole(stock: str | None) -> int | None:
-    # InventoryItem.Stock is text on the page, ItemQuantityAndPrice.Stock an Int.
+    # On the page, InventoryItem.Stock is text and ItemQuantityAndPrice.Stock an Int.
     try:
         number = Decimal(stock or "")
     except ArithmeticError:

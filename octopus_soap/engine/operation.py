@@ -1,4 +1,4 @@
-"""Turn a row of the catalogue into a method of every client: one declared row serves both clients.
+"""Turn each row of the catalogue into a method of both clients.
 
 A row is a method whose body checks its arguments and returns a description of the call, a `SingleCall` or a `ListCall`.
 The decorators below make it a descriptor. On a client it becomes a bound operation with the row's own parameters,
@@ -7,12 +7,12 @@ docstring and types, which runs the call through that client's driver.
 Invariants:
 
 * No client contains code of an operation, and no operation code of a client: a client gives its operations a
-  `Context` and ways to run a flow and a list call.
-* Every check is made before the first effect: a flow that was made has valid arguments.
+  `Context`, and methods that run a flow and a list call.
+* Every check is made before the first effect: once a flow is made, its arguments are valid.
 * The four bound classes differ in their types only: blocking or awaited, one request or a list. Their body is `_Bound`
   and the methods of the operation.
 
-On failure: a single call raises; what a list call raises carries the whole result (see `engine.batch`).
+On failure: a single call raises; the error of a list call carries the whole result (see `engine.batch`).
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class AsyncSurface(Surface):
 
 
 def _veil(given: Any) -> None:
-    """Hide the account among the arguments *given*: the variables in a traceback would show it."""
+    """Hide the account in *given*, so that no traceback's variables show it."""
     if isinstance(given.get("account_id"), str):
         given["account_id"] = SecretStr(given["account_id"])
 
@@ -115,7 +115,7 @@ def _veil(given: Any) -> None:
 class _Bound(Generic[P, S, C]):
     """One operation on one client, with the row's name, docstring and signature.
 
-    *begin* checks the arguments of a call and returns it, ready to run.
+    *begin* checks the arguments of a call, and returns the call to run.
     """
 
     def __init__(self, operation: Operation, client: S, begin: Callable[Concatenate[S, Context, P], C]) -> None:
@@ -131,12 +131,11 @@ class _Bound(Generic[P, S, C]):
         return f"<{self.operation.name}{self.__signature__}>"
 
     def dry_run(self, *args: P.args, **kwargs: P.kwargs) -> DryRun:
-        """Return the requests a call would make, checked and encoded as the call's own; nothing is sent.
+        """Return the requests that a call would send, and send nothing.
 
         Print it to see what would be sent; `.changes(client.get_item_list(dry_run.keys))` compares that with the
         current items, and `.message(0)` shows the first request, masked. A list operation has one request per batch.
-        If `omitted_values="read_first"` reads items first, it is that reading request: what follows depends on its
-        answer.
+        If `omitted_values="read_first"` reads items first, only that read is returned: the write depends on its answer.
 
         Raises:
             InvalidInputError: the call would be refused; all its problems are listed.
@@ -162,9 +161,9 @@ class _Bound(Generic[P, S, C]):
 
 
 class _Streamed(_Bound[P, S, C], Generic[P, S, C, B]):
-    """The same, if its rows or parts can be taken as they come.
+    """An operation on a client that can be streamed too.
 
-    *begin_stream* checks the arguments and returns the stream.
+    *begin_stream* checks the arguments, and returns the stream to run.
     """
 
     def __init__(
@@ -179,7 +178,7 @@ class _Streamed(_Bound[P, S, C], Generic[P, S, C, B]):
 
 
 class BlockingCall(_Bound[P, BlockingSurface, Flow[Answer[T]]], Generic[P, T]):
-    """A single-request operation on a blocking client: call it."""
+    """A single-request operation on a blocking client."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call it."""
@@ -188,14 +187,14 @@ class BlockingCall(_Bound[P, BlockingSurface, Flow[Answer[T]]], Generic[P, T]):
         return self._client._run(self._begin(self._client, self._client._context, *args, **kwargs)).value
 
     def with_info(self, *args: P.args, **kwargs: P.kwargs) -> Answer[T]:
-        """Call it, and return the value with the facts of the call (attempts, request id, sizes, drift)."""
+        """Return the value with the facts of the call, such as attempts and request id."""
         if kwargs:
             _veil(kwargs)
         return self._client._run(self._begin(self._client, self._client._context, *args, **kwargs))
 
 
 class AsyncCall(_Bound[P, AsyncSurface, Flow[Answer[T]]], Generic[P, T]):
-    """A single-request operation on an asynchronous client: await a call of it."""
+    """A single-request operation on an asynchronous client."""
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call it."""
@@ -204,7 +203,7 @@ class AsyncCall(_Bound[P, AsyncSurface, Flow[Answer[T]]], Generic[P, T]):
         return (await self.with_info(*args, **kwargs)).value
 
     async def with_info(self, *args: P.args, **kwargs: P.kwargs) -> Answer[T]:
-        """Call it, and return the value with the facts of the call (attempts, request id, sizes, drift)."""
+        """Return the value with the facts of the call, such as attempts and request id."""
         if kwargs:
             _veil(kwargs)
         return await self._client._run(self._begin(self._client, self._client._context, *args, **kwargs))
@@ -215,10 +214,10 @@ class BlockingPage(
     _Streamed[P, BlockingSurface, Flow[Answer[BatchResult[T]]], "RowStream[T]"],
     Generic[P, T],
 ):
-    """An operation whose reply lists rows without a limit, on a blocking client: call it, or `stream` it."""
+    """An operation on a blocking client whose reply lists rows without a limit."""
 
     def stream(self, *args: P.args, **kwargs: P.kwargs) -> Generator[BatchResult[T]]:
-        """Yield the rows while the reply arrives, in bounded memory and without a limit on their number.
+        """Yield any number of rows while the reply arrives, in bounded memory.
 
         Nothing is raised for a record that cannot be read: look at each part's outcomes. The stream raises at its end
         if the reply was cut short, was not well-formed, or ended with Failure. The message has the number of rows that
@@ -235,10 +234,10 @@ class AsyncPage(
     _Streamed[P, AsyncSurface, Flow[Answer[BatchResult[T]]], "RowStream[T]"],
     Generic[P, T],
 ):
-    """An operation whose reply lists rows without a limit, on an asynchronous client: await a call, or `stream`."""
+    """An operation on an asynchronous client whose reply lists rows without a limit."""
 
     def stream(self, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[BatchResult[T]]:
-        """Yield the rows while the reply arrives, in bounded memory and without a limit on their number.
+        """Yield any number of rows while the reply arrives, in bounded memory.
 
         Nothing is raised for a record that cannot be read: look at each part's outcomes. The stream raises at its end
         if the reply was cut short, was not well-formed, or ended with Failure. The message has the number of rows that
@@ -251,7 +250,7 @@ class AsyncPage(
 
 
 class BlockingList(_Streamed[P, BlockingSurface, BatchCall[T, R], BatchCall[T, R]], Generic[P, T, R]):
-    """A list operation on a blocking client: call it, or `stream` it."""
+    """A list operation on a blocking client."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call it with any number of inputs."""
@@ -260,10 +259,11 @@ class BlockingList(_Streamed[P, BlockingSurface, BatchCall[T, R], BatchCall[T, R
         return self._client._run_batches(self._begin(self._client, self._client._context, *args, **kwargs))
 
     def stream(self, *args: P.args, **kwargs: P.kwargs) -> Generator[BatchResult[T]]:
-        """Take inputs as they come and yield each batch's result in input order, in bounded memory.
+        """Take inputs as they come, and yield the result of each batch in input order.
 
-        Inputs are checked batch by batch; equal inputs are asked once within a batch. Nothing is raised for items:
-        look at each result's outcomes. Refused credentials raise if nothing was done before.
+        It needs the memory of a few batches. Inputs are checked batch by batch, and equal inputs of a batch are sent
+        once. Nothing is raised for items: look at each result's outcomes. Refused credentials raise if nothing was done
+        before.
         """
         if kwargs:
             _veil(kwargs)
@@ -271,7 +271,7 @@ class BlockingList(_Streamed[P, BlockingSurface, BatchCall[T, R], BatchCall[T, R
 
 
 class AsyncList(_Streamed[P, AsyncSurface, BatchCall[T, R], BatchCall[T, R]], Generic[P, T, R]):
-    """A list operation on an asynchronous client: await a call of it, or iterate over `stream`."""
+    """A list operation on an asynchronous client."""
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call it with any number of inputs."""
@@ -280,10 +280,11 @@ class AsyncList(_Streamed[P, AsyncSurface, BatchCall[T, R], BatchCall[T, R]], Ge
         return await self._client._run_batches(self._begin(self._client, self._client._context, *args, **kwargs))
 
     def stream(self, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[BatchResult[T]]:
-        """Take inputs as they come and yield each batch's result in input order, in bounded memory.
+        """Take inputs as they come, and yield the result of each batch in input order.
 
-        Inputs are checked batch by batch; equal inputs are asked once within a batch. Nothing is raised for items:
-        look at each result's outcomes. Refused credentials raise if nothing was done before.
+        It needs the memory of a few batches. Inputs are checked batch by batch, and equal inputs of a batch are sent
+        once. Nothing is raised for items: look at each result's outcomes. Refused credentials raise if nothing was done
+        before.
         """
         if kwargs:
             _veil(kwargs)
@@ -320,7 +321,7 @@ class Operation:
 
     @property
     def body(self) -> Callable[..., Any]:
-        """Return the row's function, for those who read its signature: the models it names are loaded."""
+        """The row's function, with the models loaded that its signature names."""
         self._body.__globals__.update(models.named_in(self._body.__annotations__.values()))
         return self._body
 
@@ -328,12 +329,12 @@ class Operation:
 
     @property
     def summary(self) -> str:
-        """Return the first line of the docstring."""
+        """The first line of the docstring."""
         return (self.__doc__ or "").partition("\n")[0]
 
     @cached_property
     def signature(self) -> inspect.Signature:
-        """Return the parameters and the result of a blocking call."""
+        """The parameters and the result of a blocking call."""
         declared = inspect.signature(self._body)
         return declared.replace(parameters=list(declared.parameters.values())[1:], return_annotation=self._returns())
 
@@ -342,7 +343,7 @@ class Operation:
         return annotation.removeprefix("SingleCall[").removesuffix("]")
 
     def explained(self, error: TypeError, given: dict[str, Any]) -> TypeError:
-        """Return *error*, or a better one if *given* has an argument that the call does not: it names the nearest."""
+        """Return *error*, or one with the nearest name for an unknown argument in *given*."""
         parameters = self.signature.parameters
         unknown = next((name for name in given if name not in parameters), None)
         if unknown is None:
@@ -363,7 +364,7 @@ class Operation:
 
 
 class SingleCall(NamedTuple, Generic[T]):
-    """One call of one request, as its row describes it.
+    """One call of a single-request operation, as its row describes it.
 
     Attributes:
         arguments: wire parameters, without accountID.
@@ -371,7 +372,7 @@ class SingleCall(NamedTuple, Generic[T]):
         finish: turns the answered request into the call's result, or raises.
         account_id, omitted_values: override the client's.
         problems: what is wrong with the arguments.
-        guarded: wire name of the parameter that is watched for values left out; empty for none.
+        guarded: wire name of the parameter that is guarded against omitted values; empty for none.
     """
 
     arguments: dict[str, Any]
@@ -406,11 +407,11 @@ class SingleOperation(Operation, Generic[P, T]):
         return BlockingCall(self, client, self.flow)
 
     def flow(self, client: object, context: Context, /, *args: P.args, **kwargs: P.kwargs) -> Flow[Answer[T]]:
-        """Return the flow of one call; every check is made before.
+        """Return the flow of one call, whose arguments are checked first.
 
         Raises:
             InvalidInputError: an argument is refused.
-            UnverifiedContractError: the operation writes, under a contract that was never compared with the live one.
+            UnverifiedContractError: a write would use the bundled contract against a real endpoint.
         """
         try:
             call: SingleCall[T] = self._body(client, *args, **kwargs)
@@ -430,7 +431,7 @@ class SingleOperation(Operation, Generic[P, T]):
         return self._flow(call, arguments, request, guard, context)
 
     def _in_python(self, error: InvalidInputError) -> InvalidInputError:
-        """Return *error* with the names of Python's arguments instead of the wire's."""
+        """Return *error* with the names of arguments in Python instead of the wire's."""
         names = {name.replace("_", ""): name for name in self.signature.parameters}
         return InvalidInputError([replace(p, field=names.get(p.field.casefold(), p.field)) for p in error.problems])
 
@@ -472,7 +473,7 @@ class SingleOperation(Operation, Generic[P, T]):
             if end.refusal is not None:
                 raise _refusal(end.refusal, end, _key(call.arguments.get(call.guarded))).with_info(end.info)
             info = end.info
-            if filled:  # a list's outcomes have `filled` for it
+            if filled:  # a single call has no outcome whose `filled` could name them
                 noted = f"completed from the current item: {', '.join(filled)}"
                 info = replace(info, warnings=(*info.warnings, noted))
             try:
@@ -486,7 +487,7 @@ class SingleOperation(Operation, Generic[P, T]):
 
 
 class PageOperation(SingleOperation[P, BatchResult[T]], Generic[P, T]):
-    """An operation of one request whose reply lists rows without a limit; it can be streamed."""
+    """An operation of one request whose reply lists rows without a limit."""
 
     @overload
     def __get__(self, client: None, owner: type[Any]) -> Self: ...
@@ -505,7 +506,7 @@ class PageOperation(SingleOperation[P, BatchResult[T]], Generic[P, T]):
         return BlockingPage(self, client, self.flow, self.stream)
 
     def stream(self, client: object, context: Context, /, *args: P.args, **kwargs: P.kwargs) -> RowStream[T]:
-        """Return one call whose rows are handed out while the reply arrives; every check is made before.
+        """Return the stream of one call, whose arguments are checked first.
 
         Raises:
             InvalidInputError: an argument is refused.
@@ -514,7 +515,7 @@ class PageOperation(SingleOperation[P, BatchResult[T]], Generic[P, T]):
 
         plain = first_attempt(self.flow(client, context.unobserved(), *args, **kwargs))
         reads = self._body(client, *args, **kwargs).reads
-        assert isinstance(reads, RowsOf)  # noqa: S101 - so the row declares it
+        assert isinstance(reads, RowsOf)  # noqa: S101 - rows of pages declare it
         return RowStream(self.wire_name, self.safety, reads, plain.body, context)
 
     def _failed(self, failure: RequestFailure) -> OctopusError:
@@ -530,7 +531,7 @@ def _key(value: Any) -> str:
 
 
 def _refusal(refusal: ApiStatusError, result: RequestResult, key: str) -> ApiStatusError:
-    """Return a rejection if the refused envelope has a row that rejects this one item, else the envelope's error."""
+    """Return a rejection if the envelope's row rejects the item, else its *refusal*."""
     answer = result.decoded.value
     if getattr(answer, "result", None) is not False:
         return refusal
@@ -539,7 +540,7 @@ def _refusal(refusal: ApiStatusError, result: RequestResult, key: str) -> ApiSta
 
 
 def _open_outcome(operation: str, error: ProtocolError) -> OctopusError:
-    """Return the error for an unreadable answer to an unsafe write, which leaves its outcome open."""
+    """Return the error of an unsafe write whose answer cannot be read."""
     return OutcomeUnknownError(
         f"{operation} was answered, but the answer does not show whether it was carried out: {error.message[:400]}",
         info=error.info,
@@ -561,7 +562,7 @@ class ListOperation(Operation, Generic[P, T, R]):
     """An operation on a list, cut into batches.
 
     Attributes:
-        finish: turns the whole result, and what ended the call early, into what the call returns, or raises.
+        finish: takes the whole result and the error that ended the call early, and returns the call's value or raises.
     """
 
     def __init__(
@@ -599,11 +600,11 @@ class ListOperation(Operation, Generic[P, T, R]):
         return BlockingList(self, client, self.call, self.stream)
 
     def call(self, client: object, context: Context, /, *args: P.args, **kwargs: P.kwargs) -> BatchCall[T, R]:
-        """Return one call; every input is checked before.
+        """Return one call, whose inputs are all checked first.
 
         Raises:
             InvalidInputError: inputs are refused; all of them are listed.
-            UnverifiedContractError: the operation writes, under a contract that was never compared with the live one.
+            UnverifiedContractError: a write would use the bundled contract against a real endpoint.
         """
         try:
             asked = self._body(client, *args, **kwargs)
@@ -612,7 +613,7 @@ class ListOperation(Operation, Generic[P, T, R]):
         return BatchCall(self, asked, context, streaming=False)
 
     def stream(self, client: object, context: Context, /, *args: P.args, **kwargs: P.kwargs) -> BatchCall[T, R]:
-        """Return one call whose inputs are checked batch by batch, as they come."""
+        """Return one call, whose inputs are checked batch by batch, as they come."""
         try:
             asked = self._body(client, *args, **kwargs)
         except TypeError as error:
@@ -637,14 +638,14 @@ def page(
 def listing(
     wire_name: str, safety: Safety, rule: BatchRule
 ) -> Callable[[Callable[Concatenate[Any, P], ListCall[T]]], ListOperation[P, T, BatchResult[T]]]:
-    """Declare an operation on a list that answers for each item."""
+    """Declare an operation on a list, which answers for each item."""
     return lambda body: ListOperation(wire_name, safety, body, rule, BatchResult.raise_for_unfinished)
 
 
 def confirming(
     wire_name: str, safety: Safety, rule: BatchRule
 ) -> Callable[[Callable[Concatenate[Any, P], ListCall[None]]], ListOperation[P, None, None]]:
-    """Declare an operation on a list that answers nothing: it returns None or raises."""
+    """Declare an operation on a list, which returns None or raises."""
     return lambda body: ListOperation(wire_name, safety, body, rule, _confirmed)
 
 
