@@ -1,4 +1,4 @@
-"""Run flows over httpx: batches side by side in tasks, big replies decoded off the event loop.
+"""Run flows over httpx, batches side by side in tasks: the asynchronous driver.
 
 Invariants, the same as the blocking driver's:
 
@@ -72,15 +72,16 @@ if TYPE_CHECKING:
 
 
 def ssl_context(settings: OctopusSettings) -> ssl.SSLContext:
-    """Return the context for *settings*: of `ca_bundle`, of the environment's, or what httpx trusts by default.
+    """Return the TLS context for *settings*: one per process and certificates.
 
-    One per process for the same certificates; a bundle that was changed on disk is read anew.
+    It trusts `ca_bundle`, else the certificates that the environment names, else those that httpx trusts. A bundle that
+    was changed on disk is read again.
 
     Raises:
         ConfigError: the certificates cannot be read.
     """
     if settings.endpoint.startswith("http:"):
-        return _trusting_nobody()
+        return _trusting_none()
     bundle = str(settings.ca_bundle or ca_from_environment())
     return _trusting(bundle, _changed(Path(bundle)) if bundle else 0)
 
@@ -89,18 +90,18 @@ def _changed(path: Path) -> int:
     try:
         return path.stat().st_mtime_ns
     except OSError:
-        return 0  # the context's own error names the file
+        return 0  # making the context fails too, and that error names the file
 
 
 @lru_cache(maxsize=1)
-def _trusting_nobody() -> ssl.SSLContext:
-    """For plain http, which looks at no certificate; should one be, it is refused."""
+def _trusting_none() -> ssl.SSLContext:
+    """Return the context for plain http, which refuses every certificate."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 @lru_cache(maxsize=8)
 def _trusting(bundle: str, changed: int) -> ssl.SSLContext:
-    del changed  # it is part of the key only
+    del changed  # only a part of the cache's key
     if not bundle:
         return httpx.create_ssl_context(trust_env=False)
     try:
@@ -111,7 +112,7 @@ def _trusting(bundle: str, changed: int) -> ssl.SSLContext:
 
 
 async def off_loop(work: Callable[[], Any]) -> Any:
-    """Run *work* in the decoding thread, after what waits there already."""
+    """Run *work* in the decoding thread, after the work that waits there."""
     try:
         ended = asyncio.get_running_loop().run_in_executor(_thread(os.getpid()), work)
     except RuntimeError:  # Python starts no thread once the main one has returned
@@ -121,22 +122,22 @@ async def off_loop(work: Callable[[], Any]) -> Any:
 
 @lru_cache(maxsize=1)
 def _thread(pid: int) -> ThreadPoolExecutor:
-    del pid  # a forked child has none of its parent's threads: it needs one of its own
+    del pid  # a forked child needs a thread of its own: it has none of its parent's
     return ThreadPoolExecutor(1, "octopus_soap.decoding", yield_hook.set, (yield_gil,))
 
 
 T = TypeVar("T")
 OFF_LOOP = 32 * 1024
-"""Bytes of a reply from which on it is decoded in a thread; a smaller one takes about a millisecond."""
+"""Least bytes of a reply that is decoded in a thread; a smaller one takes about a millisecond."""
 _TURNS = 8
 """Turns of the event loop that httpx needs to write a request to an open connection."""
 
 
 class _Siblings:
-    """The state that the flows of one call share, which run side by side.
+    """The state shared by the flows of one call, which run side by side.
 
-    A flow that has its answer makes room for the next request. That one leaves before the answer is decoded, so that no
-    connection waits for us. One answer is decoded at a time, and the event loop has its turns between two.
+    A flow that has its answer makes room for the next request, which leaves before the answer is decoded, so that no
+    connection waits for us. One answer is decoded at a time, and the event loop gets its turns between two.
 
     Attributes:
         ahead: True if requests may be about to leave.
@@ -160,7 +161,7 @@ async def _computed(effect: Compute, siblings: _Siblings | None) -> Any:
 
 
 class _Trace:
-    """The facts of one exchange by httpx: whether the connection was new, the request had left, an answer had begun."""
+    """The progress of one exchange: new connection, request sent, answer begun."""
 
     def __init__(self) -> None:
         self.fresh = self.sent = self.answered = False
@@ -202,7 +203,7 @@ class _Loop:
             raise ConfigError(f"{proxy_variables()}: not an address of a proxy or a host that httpx can use") from None
         self.http.headers.clear()
         _guard(self.http)
-        # A loop that shuts down closes the asynchronous generators begun in it: so no socket outlives its loop, if
+        # A loop that shuts down closes the asynchronous generators begun in it. So no socket outlives its loop, even if
         # `aclose` was not awaited.
         self._closing = _closes_with_its_loop(self)
         with contextlib.suppress(StopIteration):
@@ -214,8 +215,8 @@ class _Loop:
         await self.turns.close()
 
     async def drop_idle(self) -> None:
-        """Close the idle connections: one was found closed by the service, so the others may be closed too."""
-        # httpx does not show its pool. Should it be elsewhere one day, each dead connection costs an attempt.
+        """Close the idle connections, after the service was found to have closed one."""
+        # httpx does not show its pool. If it is elsewhere one day, each dead connection costs an attempt.
         transport = self.http._transport_for_url(self.endpoint)  # noqa: SLF001 - see above
         pooled: Any = getattr(getattr(transport, "_pool", None), "connections", [])
         for connection in list(pooled):
@@ -247,11 +248,11 @@ class AsyncConnections:
         self._pace = RateLimiter(self._settings.max_requests_per_second)
 
     def here(self) -> _Loop:
-        """The connections of the running loop.
+        """Return the connections of the running loop.
 
         Raises:
             ClientClosedError: after `close`.
-            ConfigError: no event loop runs, or it is the one of the process this one was forked from.
+            ConfigError: no event loop runs, or the running one is older than this forked process.
         """
         if self._closed:
             raise ClientClosedError("the client is closed; make a new one")
@@ -277,7 +278,10 @@ class AsyncConnections:
         return known
 
     async def close(self) -> None:
-        """Close the connections, and refuse further calls. Those of another running loop are closed there, soon."""
+        """Close the connections, and refuse further calls.
+
+        Those of another running loop are closed there, after this returned.
+        """
         self._closed = True
         loops, self._loops = self._loops, {}
         for known in loops.values():
@@ -311,7 +315,10 @@ _OK = 200
 
 
 class _OpenBody:
-    """A body that is received in parts, in *left* seconds; it holds its connection and its turn until it is closed."""
+    """A body received in parts, which holds its connection and turn until closed.
+
+    *left* is the seconds for the rest of it.
+    """
 
     def __init__(self, response: httpx.Response, left: float, release: Callable[[], object]) -> None:
         self._response, self.left, self._release = response, left, release
@@ -320,12 +327,15 @@ class _OpenBody:
         self.ended = False
 
     async def receive(self) -> bytes:
-        """Return the next part; none of it at the end. Raises what httpx, the event loop and `Inflater` raise."""
+        """Return the next part, and no bytes at the end.
+
+        Errors of httpx, the event loop and `Inflater` are raised as they are.
+        """
         began, part, complete = time.monotonic(), bytearray(), False
         try:
             async with asyncio.timeout(max(0.001, self.left)):
                 while len(part) < _PART and not complete:
-                    if made := self._inflater.take(_PART):  # a few bytes may be megabytes: part by part, too
+                    if made := self._inflater.take(_PART):  # in parts too: a few bytes may inflate to megabytes
                         part += made
                         continue
                     piece = await anext(self._pieces, None)
@@ -354,12 +364,15 @@ class _OpenBody:
 
 
 def _named(response: httpx.Response) -> dict[str, str]:
-    """A reply's headers by lower-case name."""
+    """Return a reply's headers by lower-case name."""
     return {name.lower(): value for name, value in response.headers.items()}
 
 
 class AsyncDriver:
-    """Sends, sleeps and runs flows for one asynchronous client, or a view of one; nothing new once *stop* is set."""
+    """Sends, sleeps and runs flows for one asynchronous client, or for a view of it.
+
+    Once *stop* is set, no further exchange is begun.
+    """
 
     def __init__(
         self, settings: OctopusSettings, connections: AsyncConnections, stop: threading.Event | None = None
@@ -381,7 +394,7 @@ class AsyncDriver:
     # -- one exchange ------------------------------------------------------------------------------------------
 
     async def exchange(self, asked: Send, opened: list[_OpenBody] | None = None) -> Reply | SendFailure:
-        """Make the HTTP exchange that is asked for within its limit, the wait for its turn included.
+        """Make the HTTP exchange *asked* for; its limit includes the wait for a turn.
 
         A body that is wanted in parts is added to *opened*, if that is given.
 
@@ -406,11 +419,11 @@ class AsyncDriver:
             if len(opened or ()) == before:  # an open body gives its turn back when it is closed
                 here.turns.release()
         if isinstance(answer, SendFailure):
-            for stream in made:  # httpcore forgets one that a SOCKS proxy refused
+            for stream in made:  # httpcore does not close one that a SOCKS proxy refused
                 await stream.aclose()
-        if isinstance(answer, SendFailure) and answer.kind is FailureKind.STALE:
-            await here.drop_idle()
-        if here.turns.shared and isinstance(answer, Reply) and answer.status in PAUSING:
+            if answer.kind is FailureKind.STALE:
+                await here.drop_idle()
+        elif here.turns.shared and answer.status in PAUSING:
             await here.turns.hold(answer.headers)
         return answer
 
@@ -451,7 +464,7 @@ class AsyncDriver:
         return Reply(_OK, _named(response), first, time.monotonic() - began, None if body.ended else body)
 
     async def _receive(self, body: _OpenBody) -> bytes | SendFailure:
-        """The next part of a reply, or why it does not come."""
+        """Return the next part of a reply, or the reason why it does not come."""
         began, limit, trace = time.monotonic(), body.left, _Trace()
         trace.sent = trace.answered = True
         try:
@@ -498,8 +511,8 @@ class AsyncDriver:
     async def run(self, flow: Flow[T], siblings: _Siblings | None = None, opened: list[_OpenBody] | None = None) -> T:
         """Run one flow to its end, alone or with others of its call.
 
-        Bodies it receives in parts are added to *opened*. A flow broken off is closed here and now, so that its end is
-        reported.
+        Bodies it receives in parts are added to *opened*. A flow that is broken off is closed at once, so that its end
+        is reported.
         """
         if self._connections.tap is not None:
             flow, opened = self._connections.tap(flow), None
@@ -519,7 +532,7 @@ class AsyncDriver:
                         if siblings is None:
                             answer = await self.exchange(effect, opened)
                             continue
-                        # The wait for room counts to no limit: nothing of this request has begun.
+                        # No limit includes the wait for room: nothing of the request has begun.
                         async with siblings.room:
                             answer = stopped() if effect.unwanted() else await self.exchange(effect, opened)
                     case Receive():
@@ -535,7 +548,7 @@ class AsyncDriver:
                         assert_never(effect)
 
     async def one_by_one(self, flows: Iterator[Flow[T]]) -> AsyncGenerator[T]:
-        """Run flows one after another and yield their results; bodies they left open are closed at the end."""
+        """Run flows one after another and yield their results; close their bodies."""
         opened: list[_OpenBody] = []
         try:
             for flow in flows:
@@ -547,10 +560,10 @@ class AsyncDriver:
                 flows.close()
 
     async def side_by_side(self, flows: Iterator[Flow[T]], parallel: int, ahead: int) -> AsyncGenerator[T]:
-        """Run flows, at most *parallel* exchanges at once, and yield their results in order.
+        """Run flows, *parallel* exchanges at once, and yield their results in order.
 
-        Once the first has ended, at most *ahead* more flows are begun: those whose answers are being decoded, and those
-        that wait for room. Not before, as the first may end the call: refused credentials do.
+        Once the first flow has ended, at most *ahead* more flows are begun: their answers are being decoded, or they
+        wait for room. Not before, as the first may end the call, for example with refused credentials.
         """
         running: deque[asyncio.Task[T]] = deque()
         refused: list[OctopusError] = []
@@ -575,7 +588,7 @@ class AsyncDriver:
             await asyncio.gather(*running, return_exceptions=True)
 
     def view(self, settings: OctopusSettings, stop: threading.Event | None) -> AsyncDriver:
-        """A driver with other settings over the same connections."""
+        """Return a driver with other settings over the same connections."""
         return AsyncDriver(settings, self._connections, stop)
 
     async def close(self) -> None:
@@ -584,8 +597,8 @@ class AsyncDriver:
 
 
 async def _raw_pieces(response: httpx.Response) -> AsyncGenerator[bytes]:
-    """The body as it came, still compressed; of a mocked response, whose body is there already, that."""
-    if response.is_stream_consumed:
+    """Yield the body as it came, still compressed."""
+    if response.is_stream_consumed:  # a mocked response
         yield response.content
         return
     async for piece in response.aiter_raw():
@@ -596,12 +609,12 @@ _REQUEST_LINE = re.compile(rb"([A-Z]+) [^ ]+ HTTP/1\.1\r\n")
 
 
 class _Stream(httpcore.AsyncNetworkStream):
-    """A connection whose answers pass `Framing` on their way to h11, and whose requests leave in one piece."""
+    """A connection whose answers pass `Framing`; a request leaves in one piece."""
 
     def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
         self._inner = inner
         self._socket: Any = inner.get_extra_info("socket")
-        self._framing: Framing | None = None  # none while a SOCKS proxy is spoken to
+        self._framing: Framing | None = None  # None while a SOCKS proxy connects
         self._head = b""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - httpcore's interface
@@ -636,14 +649,14 @@ class _Stream(httpcore.AsyncNetworkStream):
         return _Stream(await self._inner.start_tls(ssl_context, server_hostname, timeout))
 
     def get_extra_info(self, info: str) -> Any:
-        # httpcore asks an idle connection whether there is something to read, and drops it if so.
+        # httpcore drops an idle connection that has something to read.
         if info == "is_readable" and self._framing is not None:
             return not self._framing.reusable or self._socket.fileno() < 0 or wait_for_read(self._socket, 0.0)
         return self._inner.get_extra_info(info)
 
 
 _made_here: ContextVar[list[_Stream] | None] = ContextVar("octopus_soap_made_here", default=None)
-"""Takes the connections made for the exchange of this task."""
+"""Collects the connections made for the exchange of this task."""
 
 
 def _noted(inner: httpcore.AsyncNetworkStream) -> _Stream:
@@ -663,7 +676,7 @@ class _Backend(httpcore.AsyncNetworkBackend):
         try:
             return _noted(await self._inner.connect_tcp(host, port, *args, **kwargs))
         except RuntimeError as error:
-            # asyncio looks names up in a thread, and Python starts none once the main one has returned.
+            # asyncio looks up names in a thread, and Python starts none once the main one has returned.
             if "shutdown" not in str(error):
                 raise
         failed: Exception = httpcore.ConnectError(f"no address of {host}")
@@ -686,7 +699,7 @@ class _Backend(httpcore.AsyncNetworkBackend):
 
 
 def _guard(http: httpx.AsyncClient) -> None:
-    """Let every connection of *http*, those of its proxies included, be made by `_Backend`."""
+    """Make every connection of *http* by `_Backend`, those to proxies too."""
     # httpx passes no backend on to the pool it makes; httpcore's pools take one, and keep it in this attribute.
     for transport in (http._transport, *http._mounts.values()):  # noqa: SLF001 - see above
         pool: Any = getattr(transport, "_pool", None)
@@ -698,7 +711,7 @@ _CONNECTING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, http
 
 
 def failure_of(error: Exception, trace: _Trace, elapsed: float, read_timeout: float) -> SendFailure:
-    """Return the meaning of an exception of httpx; *elapsed* and *read_timeout* in seconds."""
+    """Return the meaning of an exception of httpx; times in seconds."""
     reason = f"{type(error).__name__}: {without_logins(str(error))[:200]}"
     if isinstance(error, (*_CONNECTING, httpx.InvalidURL)):
         timed_out = isinstance(error, httpx.TimeoutException)

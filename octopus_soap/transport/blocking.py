@@ -1,4 +1,6 @@
-"""The blocking driver: runs flows over requests, batches side by side in threads.
+"""Run flows over requests, batches side by side in threads: the blocking driver.
+
+Invariants:
 
 * Credentials go on each request through an auth hook bound to the endpoint's origin; redirects are not followed.
 * Every limit is finite. Connect and read limits are the socket's; the total limit also holds against a service that
@@ -7,7 +9,7 @@
   certificates apply, its headers and cookies stay as they are. With it, the total limit holds between reads of the
   body, and each read is bounded by the read limit.
 * At most `max_connections` exchanges run at once, and at most `max_requests_per_second` start per second;
-  more wait in a line, up to the total limit.
+  further ones wait in a line, up to the total limit.
 * A forked child gets a session of its own.
 """
 
@@ -59,25 +61,22 @@ _NO_LIMIT = 1 << 62
 _OK = 200
 _LOGINS = frozenset({401, 407})
 _ONE_AT_A_TIME: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
-"""Threads of this interpreter take turns; a free-threaded one decodes as many pages at once as it has processors."""
+"""True unless Python is free-threaded: that one decodes as many pages at once as it has processors."""
 
 
 def _ended(future: Future[T]) -> Future[T]:
-    """The future once it is done.
-
-    Python notices Ctrl-C that comes just before it begins to wait only when the wait is over: so each wait is short.
-    """
+    """Return the future once it is done."""
     while not future.done():
-        wait((future,), POLL_SECONDS)
+        wait((future,), POLL_SECONDS)  # short: Python notices a Ctrl-C from just before a wait only after it
     return future
 
 
 class _Siblings:
-    """The state that the flows of one call share, which run side by side.
+    """The state shared by the flows of one call, which run side by side.
 
-    A flow that has its answer makes room for the next request before it is decoded, so that no connection waits for
-    us. One is decoded at a time, and gives way between rows: Python code runs in one thread at a time anyway, and the
-    threads that send and receive get their turn from one that computes far sooner than from several.
+    A flow that has its answer makes room for the next request before it decodes, so that no connection waits for us.
+    One answer is decoded at a time, with yield points between rows: Python code runs in one thread at a time anyway,
+    and the threads that send and receive get their turn far sooner from one computing thread than from several.
 
     Attributes:
         abandoned: once set, the answers are no longer wanted.
@@ -92,9 +91,9 @@ class _Siblings:
 
 
 class _OpenBody:
-    """A body that is received in parts, in *left* seconds; it holds its connection and its turn until it is closed.
+    """A body received in parts, which holds its connection and turn until closed.
 
-    *until* is moved on before each part, so that only the time spent on receiving counts.
+    *left* is the seconds for the rest of it. *until* is moved on before each part, so that only receiving counts.
     """
 
     def __init__(self, response: requests.Response, until: Until, left: float, release: Callable[[], object]) -> None:
@@ -105,12 +104,15 @@ class _OpenBody:
         self.ended = False
 
     def receive(self) -> bytes:
-        """Return the next part; none of it at the end. Raises what requests, urllib3, sockets and `Inflater` raise."""
+        """Return the next part, and no bytes at the end.
+
+        Errors of requests, urllib3, sockets and `Inflater` are raised as they are.
+        """
         began, part, complete = time.monotonic(), bytearray(), False
         self._until.moment = began + self.left
         try:
             while len(part) < _PART and not complete:
-                if made := self._inflater.take(_PART):  # a few bytes may be megabytes: part by part, too
+                if made := self._inflater.take(_PART):  # in parts too: a few bytes may inflate to megabytes
                     part += made
                     continue
                 piece = next(self._pieces, None)
@@ -137,7 +139,7 @@ class _OpenBody:
 
 
 class BlockingDriver:
-    """Sends, sleeps and runs flows for one client, or for a view of one.
+    """Sends, sleeps and runs flows for one client, or for a view of it.
 
     Once *stop* is set, pauses end and no further exchange is begun.
     """
@@ -163,7 +165,7 @@ class BlockingDriver:
     def exchange(  # noqa: PLR0912 - a branch for each way an exchange can end
         self, asked: Send, opened: list[_OpenBody] | None = None, abandoned: threading.Event | None = None
     ) -> Reply | SendFailure:
-        """Make the HTTP exchange that is asked for within its limit, the wait for its turn included.
+        """Make the HTTP exchange *asked* for; its limit includes the wait for a turn.
 
         A body that is wanted in parts is added to *opened*, if that is given. Once *abandoned* is set, the answer is no
         longer wanted.
@@ -211,7 +213,7 @@ class BlockingDriver:
             try:
                 return through_proxy(failure, self._settings.endpoint) if own else failure
             finally:
-                del failure  # its cause's traceback holds this frame, which must not hold it
+                del failure  # the traceback of its cause holds this frame, so the frame must not hold it
         except BodyTooLongError:
             return oversized(self._settings.max_reply_bytes, time.monotonic() - started)
         except BodyCodingError as error:
@@ -227,7 +229,7 @@ class BlockingDriver:
         return Reply(response.status_code, named, content, time.monotonic() - started, rest)
 
     def _receive(self, body: _OpenBody) -> bytes | SendFailure:
-        """The next part of a reply, or why it does not come."""
+        """Return the next part of a reply, or the reason why it does not come."""
         began, limit, handled = time.monotonic(), body.left, sys.exception()
         try:
             return b"" if body.ended else body.receive()
@@ -240,24 +242,25 @@ class BlockingDriver:
     def _send(
         self, session: requests.Session, body: bytes | None, headers: Mapping[str, str], left: float, url: str = ""
     ) -> requests.Response:
-        """Send through the session's adapter: unlike `Session.send`, that leaves the session's cookies as they are."""
+        """Send through the session's adapter, and run the response hooks."""
         settings = self._settings
         target = url or settings.endpoint
         prepared = self._prepared(session, body, headers, target)
         options = merged_options(session, settings, target)
         timeout = (min(settings.connect_timeout, left), min(settings.read_timeout, left))
         until = time.monotonic() + left
+        # Not by `Session.send`, which would change the session's cookies.
         response: requests.Response = session.get_adapter(target).send(prepared, timeout=timeout, **options)
         for hook in prepared.hooks.get("response", ()):  # such as the second leg of a gateway's login
             if response.status_code in _LOGINS and response.raw is not None:
-                # The hook reads the body before it answers, and knows neither our limits nor a bomb.
-                response._content = self._read_raw(response, until)  # noqa: SLF001 - where requests keeps a body that was read
+                # The hook reads the body before it answers, without our limits: a bomb would fill the memory.
+                response._content = self._read_raw(response, until)  # noqa: SLF001 - requests keeps a body here
                 response._content_consumed = True  # type: ignore[attr-defined] # noqa: SLF001 - as above
                 response.raw.release_conn()
             left = max(0.001, until - time.monotonic())
             timeout = (min(settings.connect_timeout, left), min(settings.read_timeout, left))
             another = hook(response, timeout=timeout, **options)
-            response = response if another is None else another  # one with a status of an error is falsy
+            response = response if another is None else another  # a response with an error status is falsy
         return response
 
     def _prepared(
@@ -267,7 +270,7 @@ class BlockingDriver:
             return session.prepare_request(
                 requests.Request("POST", target, headers=dict(headers), data=body, auth=self._auth)
             )
-        # Our own session prepares every request to the endpoint alike: only body and headers differ.
+        # Our own session prepares all requests to the endpoint alike: only body and headers differ.
         if self._template is None:
             self._template = session.prepare_request(requests.Request("POST", target, auth=self._auth))
         prepared = requests.PreparedRequest()
@@ -286,7 +289,7 @@ class BlockingDriver:
             raise requests.exceptions.ContentDecodingError(str(error)) from None
 
     def raw(self, url: str, body: bytes, headers: Mapping[str, str]) -> requests.Response:
-        """One exchange for `client.zeep`: the same credentials, limits and pool; errors are requests' own."""
+        """Make one exchange for `client.zeep`, with the errors of requests."""
         session, turns = self._connections.session(), self._connections.turns
         limit = self._settings.total_timeout
         waited = turns.take(limit, self._stop)
@@ -298,7 +301,7 @@ class BlockingDriver:
             left = max(0.001, until - time.monotonic())
             response = self._send(session, body, {**self._headers, **headers}, left, url)
             try:
-                response._content = self._read_raw(response, until)  # noqa: SLF001 - where requests keeps a body that was read
+                response._content = self._read_raw(response, until)  # noqa: SLF001 - requests keeps a body here
             finally:
                 response.close()
             return response
@@ -313,8 +316,8 @@ class BlockingDriver:
     ) -> T:
         """Run one flow to its end, alone or with others of its call.
 
-        Bodies it receives in parts are added to *opened*. A flow broken off is closed here and now, so that its end is
-        reported.
+        Bodies it receives in parts are added to *opened*. A flow that is broken off is closed at once, so that its end
+        is reported.
         """
         if self._connections.tap is not None:
             flow, opened = self._connections.tap(flow), None
@@ -334,7 +337,7 @@ class BlockingDriver:
                         if siblings is None:
                             answer = self.exchange(effect, opened)
                             continue
-                        with siblings.room:  # the wait for it counts to no limit: nothing of this request has begun
+                        with siblings.room:  # no limit includes this wait: nothing of the request has begun
                             if siblings.abandoned.is_set():
                                 raise CancelledError
                             over = effect.unwanted()
@@ -362,7 +365,7 @@ class BlockingDriver:
                 return
 
     def one_by_one(self, flows: Iterator[Flow[T]]) -> Generator[T]:
-        """Run flows one after another and yield their results; bodies they left open are closed at the end."""
+        """Run flows one after another and yield their results; close their bodies."""
         opened: list[_OpenBody] = []
         try:
             for flow in flows:
@@ -374,11 +377,11 @@ class BlockingDriver:
                 flows.close()
 
     def side_by_side(self, flows: Iterator[Flow[T]], parallel: int, ahead: int) -> Generator[T]:
-        """Run flows, at most *parallel* exchanges at once, and yield their results in order.
+        """Run flows, *parallel* exchanges at once, and yield their results in order.
 
-        Once the first has ended, at most *ahead* more flows are begun, and one in any case: those whose answers are
-        being decoded, and those that wait for room. Not before, as the first may end the call: refused credentials do.
-        The first flow runs in the caller's thread unless a second one exists: a call of one batch starts no thread.
+        Once the first flow has ended, at most *ahead* more flows are begun, and at least one: their answers are being
+        decoded, or they wait for room. Not before, as the first may end the call, for example with refused credentials.
+        A single flow runs in the caller's thread: a call of one batch starts no thread.
         """
         first = next(flows, None)
         if first is None:
@@ -413,8 +416,8 @@ class BlockingDriver:
             if refused:
                 raise refused[0]
         finally:
-            # After Ctrl-C, an error or an abandoned stream the caller must not wait for answers that are not read, and
-            # the flows still running must not go on with repeats and halves.
+            # After Ctrl-C, an error or an abandoned stream, the caller must not wait for answers that are not read, and
+            # the running flows must not go on with repeats and halves.
             siblings.abandoned.set()
             self._connections.turns.wake_all()
             pool.shutdown(wait=False, cancel_futures=True)
@@ -432,7 +435,8 @@ class BlockingDriver:
         try:
             return pool.submit(work)
         except RuntimeError:
-            # Python starts no thread once the main one has returned. Work queued all the same finds no claim left.
+            # Python starts no thread once the main one has returned. If the pool queued the work all the same, it finds
+            # the claim taken.
             ended: Future[T] = Future()
             try:
                 ended.set_result(work())
@@ -441,7 +445,7 @@ class BlockingDriver:
             return ended
 
     def view(self, settings: OctopusSettings, stop: threading.Event | None) -> BlockingDriver:
-        """A driver with other settings over the same connections."""
+        """Return a driver with other settings over the same connections."""
         return BlockingDriver(settings, self._connections, stop)
 
     def close(self) -> None:

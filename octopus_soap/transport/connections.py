@@ -1,4 +1,4 @@
-"""Connect for a blocking client: credentials bound to one origin, limits that hold, and answers kept apart.
+"""Connect for a blocking client, within its limits and to one origin.
 
 requests and urllib3 bound the silence between two bytes; a service that drips a byte a second would hold a caller for
 ever. The classes here are between the socket and http.client.
@@ -73,20 +73,20 @@ T = TypeVar("T")
 
 @dataclass(eq=False, repr=False)
 class Until:
-    """When an exchange must be over, in monotonic seconds; of a reply received in parts, moved on before each part."""
+    """The monotonic end of an exchange; moved on before each part of a reply."""
 
     moment: float
 
 
 deadline: ContextVar[Until | None] = ContextVar("octopus_soap_deadline", default=None)
-"""Of the exchange of this thread."""
+"""The end of the time of this thread's exchange."""
 
 
 class OriginAuth(AuthBase):
     """Adds the credentials to requests for one origin, and to no other.
 
     Args:
-        endpoint: Its origin gets the credentials.
+        endpoint: The URL whose origin gets the credentials.
         credentials: The headers to add.
         inner: The `auth` of a caller's session, such as the login of a gateway; applied first, to the same origin.
     """
@@ -111,12 +111,12 @@ class OriginAuth(AuthBase):
 
 
 def _as_sent(url: str) -> str:
-    """*url* as requests sends it: the host in ASCII and lower case."""
+    """Return *url* as requests sends it: the host in ASCII and lower case."""
     prepared = requests.PreparedRequest()
     try:
         prepared.prepare_url(url, None)
     except requests.RequestException:
-        return url  # sending it fails in the same way, and shows why
+        return url  # sending it fails in the same way, with an error that has the reason
     return prepared.url or url
 
 
@@ -144,10 +144,10 @@ class Connections:
         """Wraps the flows of the client and its views: a recording, or a replay of one."""
 
     def _begin(self) -> None:
-        """Begin in a process: a forked child shares nothing of its parent's.
+        """Begin in a process: a forked child shares nothing with its parent.
 
-        Turns that the parent's other threads held never come back, nor does a held lock. Over its connections the child
-        would read its siblings' answers.
+        Turns and locks that the parent's other threads held are never released there. Over the parent's connections the
+        child would read the answers to other requests.
         """
         self._lock = threading.Lock()
         self._session: requests.Session | None = None
@@ -156,13 +156,13 @@ class Connections:
 
     @property
     def turns(self) -> ThreadLimiter:
-        """The limiter of this process: which request may be sent next."""
+        """The limiter of this process, which decides what may be sent next."""
         if self._pid != os.getpid():
             self._leave_parent()
         return self._turns
 
     def session(self) -> requests.Session:
-        """The session of this process.
+        """Return the session of this process.
 
         Raises:
             ClientClosedError: after `close`.
@@ -198,14 +198,14 @@ class Connections:
         return session
 
     def drop_idle(self) -> None:
-        """Close our idle connections: one was found closed by the service, so the others may be closed too."""
+        """Close our idle connections, after the service was found to have closed one."""
         if self._session is not None and self._pid == os.getpid():
             adapter = self._session.get_adapter(self._settings.endpoint)
             if isinstance(adapter, DeadlineAdapter):
                 adapter.drop_idle()
 
     def close(self) -> None:
-        """Close our own session; a caller's stays open."""
+        """Close our own session; a caller's session stays open."""
         turns = self.turns  # first: a forked child gets its own
         with self._lock:
             self._closed = True
@@ -217,7 +217,7 @@ class Connections:
 
 
 def merged_options(session: requests.Session, settings: OctopusSettings, url: str) -> Any:
-    """Return what requests sends with: proxies and certificates of the session, the settings and the environment."""
+    """Return the proxies and certificates of session, settings and environment."""
     verify = None if settings.ca_bundle is None else str(settings.ca_bundle)
     secured = url.startswith("https:")
     if (
@@ -230,7 +230,7 @@ def merged_options(session: requests.Session, settings: OctopusSettings, url: st
 
 
 def pieces_of(response: requests.Response) -> Iterator[bytes] | None:
-    """Return the undecoded pieces of a body, of urllib3's or of a mock's response; None if it was read already."""
+    """Return the undecoded pieces of a body; None if it was read already."""
     raw: Any = response.raw
     if raw is None or getattr(response, "_content_consumed", False):  # by a hook of the caller's session
         return None
@@ -238,12 +238,12 @@ def pieces_of(response: requests.Response) -> Iterator[bytes] | None:
 
 
 def read_body(response: requests.Response, limit: int, until: float) -> bytes:
-    """Return the body of *response*, decompressed as it comes; a hook of the caller's session may have read it already.
+    """Return the body of *response*, decompressed as it comes.
 
     Raises:
         BodyTooLongError: It has more than *limit* bytes, once decompressed.
         BodyCodingError: It is compressed in a way that is not read, or breaks off.
-        TimeoutError: It is not there *until* then (monotonic).
+        TimeoutError: It is not complete at *until* (monotonic).
     """
     pieces = pieces_of(response)
     if pieces is None:
@@ -288,8 +288,8 @@ def failure_of(
     Args:
         error: the exception.
         elapsed: seconds the exchange took.
-        limit: seconds it was given.
-        read_timeout: seconds of silence it was given.
+        limit: the total limit of the exchange, in seconds.
+        read_timeout: the limit of one silence, in seconds.
         connecting: no answer had begun, and our own connections would have marked one that was sent.
         handled: the exception in whose handling we were called. Python chains it to ours, but it has nothing to do with
             this exchange: a "connection refused" in it must not pass for ours.
@@ -317,18 +317,18 @@ def failure_of(
 
 
 def _from(names: set[str], reason: str) -> str:
-    """The variables that a failure is about, which came before any connection; empty if it is about none."""
+    """Return the variables that caused a failure before any connection, in brackets."""
     if "InvalidSchema" in names and reason.endswith("for SOCKS support."):
         return f" (from {proxy_variables()}): pip install 'octopus-soap[socks]'"
     if names & _PROXY_REFUSED:
         return f" (from {proxy_variables()})"
-    if names == {"OSError"}:  # requests' own, of certificates that are not there
+    if names == {"OSError"}:  # requests raises it for missing certificates
         return next((f" (from {name})" for name in CA_VARIABLES if os.environ.get(name)), " (from ca_bundle)")
     return ""
 
 
 def _chain(error: BaseException, handled: BaseException | None) -> Iterator[BaseException]:
-    """The exception with everything it wraps: requests and urllib3 nest theirs in arguments."""
+    """Yield the exception and all it wraps, in its arguments too as urllib3 does it."""
     seen: set[int] = {id(handled)}
     waiting: list[Any] = [error]
     while waiting and len(seen) < 20:  # noqa: PLR2004 - a bound against cycles
@@ -349,9 +349,9 @@ _UNREADABLE = "(its address cannot be read)"
 
 
 def proxy_for(endpoint: str) -> str:
-    """Host of the proxy that the environment names for *endpoint*, as requests would choose it; empty if none.
+    """Return the host of the environment's proxy for *endpoint*; empty if none.
 
-    A name and password in it are left out.
+    A name and password in its address are left out.
     """
     if is_loopback(endpoint):
         return ""
@@ -363,13 +363,13 @@ def proxy_for(endpoint: str) -> str:
     try:
         parts = urlsplit(chosen if "://" in chosen else f"//{chosen}")
         port = f":{parts.port}" if parts.port else ""
-    except ValueError:  # it repeats what it could not read, which may be a part of the password
+    except ValueError:  # its text may repeat a part of the password
         return _UNREADABLE
     return f"{parts.hostname}{port}" if parts.hostname else _UNREADABLE
 
 
 def through_proxy(failure: SendFailure, endpoint: str) -> SendFailure:
-    """Name the proxy in a *failure* to connect to *endpoint*, if the environment has one for it; return the failure."""
+    """Name the environment's proxy, if any, in a *failure* to connect; return it."""
     if (
         failure.kind is FailureKind.NOT_SENT
         and "(from " not in failure.error.message
@@ -380,7 +380,7 @@ def through_proxy(failure: SendFailure, endpoint: str) -> SendFailure:
 
 
 class _DeadlineReader(RawIOBase):
-    """A socket's reading end that gives each read only the time that is left, and follows the answer's framing."""
+    """A socket's reading end that keeps the deadline and follows the framing."""
 
     def __init__(self, sock: Any, silence: float | None, until: Until | None, framing: Framing | None) -> None:
         self._sock, self._silence, self._until, self._framing = sock, silence, until, framing
@@ -404,7 +404,7 @@ class _DeadlineReader(RawIOBase):
         return count
 
     def makefile(self, *_: Any, **__: Any) -> BufferedReader:
-        """Stand for the socket: this is all that http.client's response needs of it."""
+        """Return a buffered reader: http.client's response needs no more of a socket."""
         return BufferedReader(self, 64 * 1024)
 
     def close(self) -> None:
@@ -414,12 +414,12 @@ class _DeadlineReader(RawIOBase):
 
 
 class _Response(HTTPResponse):
-    """http.client's response, which passes over every interim answer and not only over 100."""
+    """http.client's response, which skips every interim answer and not only 100."""
 
     def _read_status(self) -> tuple[str, int, str]:
         while True:
             found: tuple[str, int, str] = super()._read_status()  # type: ignore[misc] # the method that `begin` calls
-            if not 100 <= found[1] < 200:  # noqa: PLR2004 - interim answers; their framing was judged before
+            if not 100 <= found[1] < 200:  # noqa: PLR2004 - interim answers; `Framing` has checked them
                 return found
             while self.fp.readline(_LINE) not in {b"\r\n", b"\n", b""}:
                 pass
@@ -429,11 +429,11 @@ _LINE = 64 * 1024 + 1
 
 
 class _DeadlineMixin:
-    """Connections whose reads keep the deadline, and that know what became of their last exchange.
+    """Connections whose reads and writes keep the deadline and the framing.
 
     Attributes:
-        framing: Of the answer that is being read, or was read last; None before the first.
-        idle_since: When the connection went into its pool.
+        framing: Follows the answer that is being read, or was read last; None before the first.
+        idle_since: When the connection went into its pool, in monotonic seconds.
     """
 
     sock: Any
@@ -444,7 +444,7 @@ class _DeadlineMixin:
     _exchanges = 0
 
     def _over(self, framing: Framing | None, sock: Any, *_: Any, **kwargs: Any) -> HTTPResponse:
-        """Make http.client's response to *sock*, with the answer's bytes going through our reader."""
+        """Make http.client's response, which reads *sock* through our reader."""
         silence = self.timeout if isinstance(self.timeout, (int, float)) else None
         reader = _DeadlineReader(sock, silence, deadline.get(), framing)
         return _Response(reader, **kwargs)  # type: ignore[arg-type] # http.client only calls makefile
@@ -466,7 +466,7 @@ class _DeadlineMixin:
         self._allow_what_is_left()
 
     def _allow_what_is_left(self) -> None:
-        # urllib3 gives sending the connect limit; a big batch over a slow line may take longer.
+        # urllib3 limits sending by the connect limit; a big batch over a slow line may take longer.
         until = deadline.get()
         if until is not None and self.sock is not None:
             self.timeout = max(0.001, until.moment - time.monotonic())
@@ -484,7 +484,7 @@ class _DeadlineMixin:
             raise
 
     def _connect_until(self) -> float | None:
-        """Return the monotonic time at which the connection must be made; None if nothing limits it."""
+        """Return the latest time for the connection (monotonic); None for no limit."""
         ends = [time.monotonic() + self.timeout] if isinstance(self.timeout, (int, float)) else []
         until = deadline.get()
         return min(ends if until is None else [*ends, until.moment], default=None)
@@ -500,7 +500,7 @@ class _DeadlineMixin:
 
 
 class _SharedConnectMixin(_DeadlineMixin):
-    """Connections that share the connect limit among the look-up and all addresses of the host."""
+    """Connections with one connect limit for the look-up and all addresses."""
 
     port: int
     source_address: Any
@@ -521,12 +521,12 @@ class _SharedConnectMixin(_DeadlineMixin):
             raise NewConnectionError(self, f"Failed to establish a new connection: {error}") from error  # type: ignore[arg-type] # a connection
         sys.audit("http.client.connect", self, host, self.port)
         if until is not None:
-            sock.settimeout(max(0.001, until - time.monotonic()))  # what is left is the TLS handshake's
+            sock.settimeout(max(0.001, until - time.monotonic()))  # the TLS handshake gets the time that is left
         return sock
 
 
 class _LimitedConnectMixin(_DeadlineMixin):
-    """Connections that another library makes, with a limit for each read only: ours holds for all of them."""
+    """Connections made by a library that limits only single reads, within our limit."""
 
     def _new_conn(self) -> Any:
         connect: Callable[[], Any] = super()._new_conn  # type: ignore[misc] # urllib3's connection is behind this mixin
@@ -539,12 +539,12 @@ class _LimitedConnectMixin(_DeadlineMixin):
 def _ended_by(
     until: float | None, work: Callable[[], T], name: str, too_late: Callable[[T], object] | None = None
 ) -> T:
-    """Return what *work* returns, at *until* (monotonic) the latest.
+    """Return the result of *work*, which has no limit of its own.
 
-    It has no limit of its own: it goes on in a daemon thread, and what it makes then is given to *too_late*.
+    After a `TimeoutError` it goes on in a daemon thread, and its result is given to *too_late*.
 
     Raises:
-        TimeoutError: It took too long.
+        TimeoutError: It has not ended at *until* (monotonic).
         Exception: raised by *work*.
     """
     if until is None:
@@ -574,11 +574,11 @@ def _ended_by(
 
 
 def resolve(host: str, port: int, until: float | None = None) -> list[Any]:
-    """Return the addresses of *host*, as `socket.getaddrinfo` does, at *until* (monotonic) the latest.
+    """Return the addresses of *host*, as `socket.getaddrinfo` does.
 
     Raises:
         socket.gaierror: There is no such name.
-        TimeoutError: The resolver did not answer in time. It has no limit of its own and goes on in a daemon thread.
+        TimeoutError: The resolver has not answered at *until* (monotonic). It goes on in a daemon thread.
     """
     look_up = partial(socket.getaddrinfo, host.strip("[]"), port, allowed_gai_family(), socket.SOCK_STREAM)
     if until is None or _is_address(host):
@@ -600,10 +600,10 @@ def _is_address(host: str) -> bool:
 def connect_to(
     addresses: list[Any], until: float | None, source: tuple[str, int] | None = None, options: Any = None
 ) -> socket.socket:
-    """Return a connection to the first of *addresses* that takes one; each gets its share of the time that is left.
+    """Return a connection to the first of *addresses* that accepts one.
 
     Raises:
-        OSError: None does; a `TimeoutError` if the last one did not answer.
+        OSError: None does before *until* (monotonic); a `TimeoutError` if the last one did not answer.
     """
     failed: OSError = OSError("the name has no address")
     for place, (family, kind, protocol, _, address) in enumerate(addresses):
@@ -615,7 +615,7 @@ def connect_to(
             sock = socket.socket(family, kind, protocol)
             for option in options or ():
                 sock.setsockopt(*option)
-            sock.settimeout(None if left is None else left / (len(addresses) - place))
+            sock.settimeout(None if left is None else left / (len(addresses) - place))  # an equal share for each
             if source:
                 sock.bind(source)
             sock.connect(address)
@@ -637,7 +637,7 @@ class _DeadlineHTTPSConnection(_SharedConnectMixin, HTTPSConnection):
 
 
 class _PoolMixin:
-    """Pools that hand out no connection that was idle for long, or whose last exchange is not finished."""
+    """Pools that reuse no connection after a long pause or an unfinished exchange."""
 
     idle_limit = 50.0
 
@@ -664,9 +664,10 @@ class _DeadlineHTTPSPool(_PoolMixin, HTTPSConnectionPool):
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """A requests adapter that keeps the total limit, retries nothing, and blocks instead of discarding connections.
+    """A requests adapter that keeps the deadline and retries nothing.
 
-    At most *connections* lead to one host; one that was idle for *idle_limit* seconds is not used.
+    At most *connections* lead to one host, and a further request waits for one of them. A connection that was idle for
+    *idle_limit* seconds is not used again.
     """
 
     def __init__(self, connections: int, idle_limit: float = 50.0) -> None:
@@ -679,7 +680,7 @@ class DeadlineAdapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = self._pools(_DeadlineHTTPPool, _DeadlineHTTPSPool)
 
     def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
-        """Use our connection classes through a proxy, too."""
+        """Use our connection classes through a proxy too."""
         known = proxy in self.proxy_manager
         manager = super().proxy_manager_for(proxy, **proxy_kwargs)
         if not known:
@@ -693,7 +694,7 @@ class DeadlineAdapter(HTTPAdapter):
         return {"http": type(plain.__name__, (plain,), limit), "https": type(secure.__name__, (secure,), limit)}
 
     def drop_idle(self) -> None:
-        """Close the connections that wait in the pools; they connect anew when they are used."""
+        """Close the idle connections; they connect again when they are used."""
         for manager in (self.poolmanager, *self.proxy_manager.values()):
             for key in manager.pools.keys():  # noqa: SIM118 - no mapping: it has keys(), and no iterator
                 pool = manager.pools.get(key)
@@ -713,7 +714,7 @@ def _empty(queue: Any) -> None:
 
 
 def _socks_pools() -> tuple[type[Any], type[Any]]:
-    """Pools of connections through a SOCKS proxy; their connecting is the SOCKS library's, within our limit."""
+    """Return the pools for a SOCKS proxy, which connect by the SOCKS library."""
     from urllib3.contrib import socks  # noqa: PLC0415 - needs PySocks
 
     def pool(base: type[Any], connection: type[Any]) -> type[Any]:
