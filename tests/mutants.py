@@ -539,14 +539,14 @@ FAULTS = [
         "the answer to another operation is read as this one's",
     ),
     Fault(
-        "wire/plain.py",
+        "wire/decode.py",
         'if b"<!DOCTYPE" in body[:4096] and',
         'if b"<!DOCTYPE" in body[:1] and',
         (*_DECODED, "faults/test_hostile_replies.py"),
         "a reply with a DOCTYPE is parsed before it is refused",
     ),
     Fault(
-        "wire/plain.py",
+        "wire/decode.py",
         "if root.getroottree().docinfo.internalDTD is not None:",
         "if root is None:",
         (*_DECODED, "faults/test_hostile_replies.py"),

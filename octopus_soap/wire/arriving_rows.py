@@ -26,15 +26,9 @@ from typing import TYPE_CHECKING
 from lxml import etree
 
 from octopus_soap.errors import ProtocolError
-from octopus_soap.wire.decode import Decoded, read_element
+from octopus_soap.wire.decode import Decoded, not_well_formed, read_element, strict_parser, without_forbidden
 from octopus_soap.wire.fast_rows import BEFORE, BYTE_ORDER_MARKS, CONTROLS, DECLARATION, MARK, PAGE, Rows, first_row
-from octopus_soap.wire.plain import (
-    has_identifiers,
-    has_references,
-    not_well_formed,
-    strict_parser,
-    without_forbidden,
-)
+from octopus_soap.wire.plain import has_identifiers, has_references
 from octopus_soap.wire.readers import is_nil, local_name
 from octopus_soap.wire.row_text import SPACE, Fallback
 

@@ -23,12 +23,14 @@ Invariants:
 
 How a SOAP reply is decoded. Each rule is a test:
 
-1. The result is the only child of `<Op>Response`, whatever its name. With `Status`, `ResultData` or `MessageCode`
+1. The parser does not recover, resolves no entity, loads nothing, and refuses a DOCTYPE. A reply cut short raises.
+2. The result is the only child of `<Op>Response`, whatever its name. With `Status`, `ResultData` or `MessageCode`
    among its members it is an APIResult envelope; otherwise it is the bare value.
-2. Members are matched by local name, then ignoring case, then without .NET's `<Name>k__BackingField` wrapping; unknown
+3. Members are matched by local name, then ignoring case, then without .NET's `<Name>k__BackingField` wrapping; unknown
    ones are kept in `model_extra` and counted as drift. `i:type` is ignored.
-3. A list is the children of its container whatever they are called; `i:nil` rows are dropped and counted.
-4. A scalar that cannot be read fails its record, naming item, field and text; the other records of the page stand.
+4. A list is the children of its container whatever they are called; `i:nil` rows are dropped and counted.
+5. A scalar that cannot be read fails its record, naming item, field and text; the other records of the page stand.
+6. Character references XML forbids, which WCF writes all the same, are read as U+FFFD.
 
 Record readers are compiled once per model; each hands pydantic a dict of Python values, and pydantic validates it.
 """
@@ -55,7 +57,8 @@ from octopus_soap.errors import (
 )
 from octopus_soap.models.base import problems_of
 from octopus_soap.models.declarations import Nothing, OneOf, Reads, RowsOf
-from octopus_soap.wire.plain import BROKEN, as_utf8, parse
+from octopus_soap.models.scalars import FORBIDDEN
+from octopus_soap.wire.plain import BROKEN, as_utf8, has_references, resolve_references
 from octopus_soap.wire.readers import (
     Element,
     Findings,
@@ -284,7 +287,77 @@ def _headline(body: bytes, redactor: Redactor) -> str:
 
 # -- the element in the SOAP body --------------------------------------------------------------------------------------
 
+_REFERENCE = re.compile(rb"&#(?:x([0-9A-Fa-f]{1,6})|([0-9]{1,7}));")
+_FORBIDDEN_BYTE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _ROOT = "{http://schemas.xmlsoap.org/soap/encoding/}root"
+DOCTYPE = "the reply carries a DOCTYPE, which SOAP forbids; it was not read"
+_WITH_DOCTYPE = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s++|<\?(?>.*?\?>)|<!--(?>.*?-->))*+<!DOCTYPE", re.DOTALL)
+"""A document with a DOCTYPE, which comes before the root. A text may have the word too: the HTML of a description."""
+
+
+def not_well_formed(error: Exception) -> ProtocolError:
+    """The error of a reply that lxml refuses."""
+    return ProtocolError(f"the reply is not complete, well-formed XML: {str(getattr(error, 'msg', error))[:200]}")
+
+
+def parse(body: bytes) -> tuple[Element, bool]:
+    """Parse a reply strictly; the flag is True if forbidden characters were replaced.
+
+    Raises:
+        ProtocolError: not well-formed, truncated, or with a DOCTYPE.
+    """
+    try:
+        return _parse(body), False
+    except etree.XMLSyntaxError as error:
+        refused = not_well_formed(error)
+    cleaned = _FORBIDDEN_BYTE.sub(b"\xef\xbf\xbd", _REFERENCE.sub(_allowed, body))
+    if cleaned != body and body[:2] not in {b"\xff\xfe", b"\xfe\xff"}:  # UTF-16 is full of zero bytes
+        try:
+            return _parse(cleaned), True
+        except etree.XMLSyntaxError as error:
+            refused = not_well_formed(error)
+    raise refused
+
+
+def _allowed(reference: re.Match[bytes]) -> bytes:
+    number = int(reference[1], 16) if reference[1] else int(reference[2])
+    forbidden = number > 0x10FFFF or FORBIDDEN.match(chr(number)) is not None  # noqa: PLR2004 - the last code point
+    return b"&#xFFFD;" if forbidden else reference[0]
+
+
+def without_forbidden(text: str) -> str:
+    """*text*, a part of a reply, with U+FFFD in place of characters that XML forbids, as a whole reply is read."""
+    return _FORBIDDEN_BYTE.sub(b"\xef\xbf\xbd", _REFERENCE.sub(_allowed, text.encode())).decode()
+
+
+def strict_parser(*, recover: bool = False) -> etree.XMLParser:
+    """A parser for one reply, or for a part of one: it resolves no entity and loads nothing.
+
+    Args:
+        recover: make the best of what is not well-formed. Never for what is decoded.
+    """
+    return etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+        recover=recover,
+        remove_comments=True,
+        remove_pis=True,
+        collect_ids=False,
+    )
+
+
+def _parse(body: bytes) -> Element:
+    if b"<!DOCTYPE" in body[:4096] and _WITH_DOCTYPE.match(body):
+        raise ProtocolError(DOCTYPE)
+    root = etree.fromstring(body, strict_parser())
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise ProtocolError(DOCTYPE)
+    if (b"ref" in body or b"Ref" in body) and has_references(body):
+        resolve_references(root)
+    return root
 
 
 def body_of(root: Element) -> Element | None:

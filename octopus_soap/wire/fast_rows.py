@@ -53,8 +53,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lxml import etree
 
 from octopus_soap.errors import OctopusError, TimedOutError
-from octopus_soap.wire.decode import read_element
-from octopus_soap.wire.plain import has_references, strict_parser, without_forbidden
+from octopus_soap.wire.decode import read_element, strict_parser, without_forbidden
+from octopus_soap.wire.plain import has_references
 from octopus_soap.wire.readers import ROWS, Row, local_name, yield_point
 from octopus_soap.wire.row_forms import SMALL, Learned, escaped, varying_attribute
 from octopus_soap.wire.row_text import (

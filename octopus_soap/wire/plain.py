@@ -1,4 +1,4 @@
-"""Make a plain tree of a reply's bytes: UTF-8, parsed strictly, without references between its elements.
+"""Make a reply plain before it is read: UTF-8 bytes, and no references between its elements.
 
 Charset. The rules of RFC 7303 decide, in this order: a byte order mark, the `charset` of the Content-Type header, the
 XML declaration, UTF-8. Everything behind this module reads UTF-8 alone.
@@ -19,9 +19,6 @@ empty, and often nil: read as it is, an address would vanish.
   reference leads outside) is marked with `BROKEN` and is nil no longer: a reader that meets the mark fails its record.
 * Copies are bounded: a few bytes of nested references could otherwise become gigabytes.
 
-Parsing. The parser does not recover, resolves no entity, loads nothing, and refuses a DOCTYPE. A reply cut short
-raises. Character references XML forbids, which WCF writes all the same, are read as U+FFFD.
-
 Failure: `ProtocolError`.
 """
 
@@ -32,10 +29,7 @@ import re
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from lxml import etree
-
 from octopus_soap.errors import ProtocolError
-from octopus_soap.models.scalars import FORBIDDEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -299,77 +293,3 @@ def _declared_no_more(body: bytes) -> bytes:
     """*body* without its XML declaration, which may name another encoding; XML without one is UTF-8."""
     found = re.match(_DECLARATION, body[:4096])
     return body[found.end() :] if found else body
-
-
-# -- the parser --------------------------------------------------------------------------------------------------------
-
-_REFERENCE = re.compile(rb"&#(?:x([0-9A-Fa-f]{1,6})|([0-9]{1,7}));")
-_FORBIDDEN_BYTE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
-DOCTYPE = "the reply carries a DOCTYPE, which SOAP forbids; it was not read"
-_WITH_DOCTYPE = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s++|<\?(?>.*?\?>)|<!--(?>.*?-->))*+<!DOCTYPE", re.DOTALL)
-"""A document with a DOCTYPE, which comes before the root. A text may have the word too: the HTML of a description."""
-
-
-def not_well_formed(error: Exception) -> ProtocolError:
-    """The error of a reply that lxml refuses."""
-    return ProtocolError(f"the reply is not complete, well-formed XML: {str(getattr(error, 'msg', error))[:200]}")
-
-
-def parse(body: bytes) -> tuple[Any, bool]:
-    """Parse a reply strictly; the flag is True if forbidden characters were replaced.
-
-    Raises:
-        ProtocolError: not well-formed, truncated, or with a DOCTYPE.
-    """
-    try:
-        return _parse(body), False
-    except etree.XMLSyntaxError as error:
-        refused = not_well_formed(error)
-    cleaned = _FORBIDDEN_BYTE.sub(b"\xef\xbf\xbd", _REFERENCE.sub(_allowed, body))
-    if cleaned != body and body[:2] not in {b"\xff\xfe", b"\xfe\xff"}:  # UTF-16 is full of zero bytes
-        try:
-            return _parse(cleaned), True
-        except etree.XMLSyntaxError as error:
-            refused = not_well_formed(error)
-    raise refused
-
-
-def _allowed(reference: re.Match[bytes]) -> bytes:
-    number = int(reference[1], 16) if reference[1] else int(reference[2])
-    forbidden = number > 0x10FFFF or FORBIDDEN.match(chr(number)) is not None  # noqa: PLR2004 - the last code point
-    return b"&#xFFFD;" if forbidden else reference[0]
-
-
-def without_forbidden(text: str) -> str:
-    """*text*, a part of a reply, with U+FFFD in place of characters that XML forbids, as a whole reply is read."""
-    return _FORBIDDEN_BYTE.sub(b"\xef\xbf\xbd", _REFERENCE.sub(_allowed, text.encode())).decode()
-
-
-def strict_parser(*, recover: bool = False) -> etree.XMLParser:
-    """A parser for one reply, or for a part of one: it resolves no entity and loads nothing.
-
-    Args:
-        recover: make the best of what is not well-formed. Never for what is decoded.
-    """
-    return etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        dtd_validation=False,
-        huge_tree=False,
-        recover=recover,
-        remove_comments=True,
-        remove_pis=True,
-        collect_ids=False,
-    )
-
-
-def _parse(body: bytes) -> Any:
-    if b"<!DOCTYPE" in body[:4096] and _WITH_DOCTYPE.match(body):
-        raise ProtocolError(DOCTYPE)
-    root = etree.fromstring(body, strict_parser())
-    if root.getroottree().docinfo.internalDTD is not None:
-        raise ProtocolError(DOCTYPE)
-    if (b"ref" in body or b"Ref" in body) and has_references(body):
-        resolve_references(root)
-    return root

@@ -24,7 +24,8 @@ from pydantic import BaseModel
 
 from octopus_soap.models.base import WireModel
 from octopus_soap.models.scalars import FORBIDDEN, typed_schema
-from octopus_soap.wire.plain import has_references, strict_parser
+from octopus_soap.wire.decode import strict_parser
+from octopus_soap.wire.plain import has_references
 from octopus_soap.wire.readers import (
     FieldReader,
     is_model,

@@ -25,8 +25,7 @@ from octopus_soap.contracts.wsdl import load_contract
 from octopus_soap.models import OrderCriteria, WireModel
 from octopus_soap.models.declarations import Nothing, OneOf, RowsOf, ScalarOf
 from octopus_soap.wire.codec import Codec
-from octopus_soap.wire.decode import Reply
-from octopus_soap.wire.plain import parse
+from octopus_soap.wire.decode import Reply, parse
 from octopus_soap.wire.readers import scalar_readers
 from octopus_soap.wire.redact import Redactor
 from tests.every import every
