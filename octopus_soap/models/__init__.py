@@ -1,4 +1,4 @@
-"""The service's data contracts as pydantic models, by domain; each is loaded when it is first used."""
+"""The service's data contracts as pydantic models, loaded when first used."""
 
 from __future__ import annotations
 

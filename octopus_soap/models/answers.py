@@ -1,6 +1,6 @@
-"""Answers about single items: quantities, whether a SKU exists, what became of an update (vendor's page, Data Models).
+"""Answers about single items (vendor's page, Data Models).
 
-Apart from `inventory.py`, so that a process that asks for nothing else does not build the large models.
+They are not in `inventory.py`, so that a process that needs only these does not build the large models.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class QuantityInfoResponse(WireModel):
 
     @property
     def stock_quantity(self) -> int | None:
-        """`stock`, under the name that it has as a number in `InventoryItem` too."""
+        """`stock`, under the name that its number has in `InventoryItem`."""
         return self.stock
 
 

@@ -1,14 +1,14 @@
-"""`WireModel`: the base of every data contract the service knows.
+"""`WireModel`, the base of the models of all data contracts.
 
-Three states of a member are three different things, both ways:
+The three states of a member have different meanings, in requests and replies:
 
 * **unset**: not in `model_fields_set`. Written: left out. Read: the reply had no such element. The attribute is None.
 * **None**: written as `xsi:nil="true"`. Read: the reply had `xsi:nil="true"`.
 * **empty** (`""`, `[]`): written and read as an empty element.
 
-Instances are frozen; `replace` makes a changed copy and keeps what was unset unset. A member of a reply that the model
-does not know is kept in `model_extra` under its wire name. An unknown name given by a caller is refused: a typo in a
-price update is money.
+Instances are frozen; `replace` makes a changed copy, in which unset members stay unset. A member of a reply that the
+model does not have is kept in `model_extra` under its wire name. An unknown name in a caller's data is refused: a typo
+in a price update costs money.
 """
 
 from __future__ import annotations
@@ -83,11 +83,11 @@ OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "postalcode": ("zip",),
     "zipcode": ("zip",),
 }
-"""Names that other systems use for our fields, without underscores: the first field that a model has is suggested."""
+"""Names that other systems use, and the fields to suggest for them: the first that the model has."""
 
 
 class GivenName(str):
-    """The name of a member that a caller gave in `extra`: unlike one that came with a reply, it is never dropped."""
+    """The name of a member in a caller's `extra`, which is never dropped."""
 
     __slots__ = ()
 
@@ -116,12 +116,12 @@ class WireModel(display.Shown, BaseModel):
 
     if TYPE_CHECKING:
         extra: Any = None
-        """Not a member: members by wire name that the contract in force has and the model does not know."""
+        """Not a member, but further members by wire name, which the contract in force has and the model has not."""
 
     if not TYPE_CHECKING:  # type checkers build the signature from the fields
 
         def __init__(self, **data: Any) -> None:
-            """Build one from attributes or wire names; raises `InvalidInputError` naming every wrong field."""
+            """Build one from attributes or wire names; raises `InvalidInputError`."""
             try:
                 super().__init__(**data)
             except ValidationError as error:
@@ -136,11 +136,11 @@ class WireModel(display.Shown, BaseModel):
 
     @classmethod
     def __pydantic_on_complete__(cls) -> None:
-        cls._show_fields()  # pydantic completes a class at its first use, and writes its signature anew
+        cls._show_fields()  # pydantic completes a class at its first use, and replaces its signature
 
     @classmethod
     def _show_fields(cls) -> None:
-        # IPython shows this of a live class: the names that callers write, not the wire's, with their declared types.
+        # IPython shows this signature: the names that callers write, not the wire's, with their declared types.
         declared = {name: kind for base in reversed(cls.__mro__) for name, kind in get_annotations(base).items()}
         cls.__signature__ = Signature(
             [Parameter(n, Parameter.KEYWORD_ONLY, default=None, annotation=declared[n]) for n in cls.model_fields]
@@ -148,7 +148,7 @@ class WireModel(display.Shown, BaseModel):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        # A reply is validated in strict mode and keeps members the model does not know; a caller's typo is refused.
+        # A reply is validated in strict mode and keeps unknown members; an unknown name of a caller is refused.
         model = handler(source)
         checked = core_schema.no_info_wrap_validator_function(cls._checked, model)
         return core_schema.lax_or_strict_schema(lax_schema=checked, strict_schema=model)
@@ -195,12 +195,12 @@ class WireModel(display.Shown, BaseModel):
         return names[near[0]] if near else ""
 
     def __dir__(self) -> list[str]:
-        """Return the names for completion: without pydantic's own, which can be used all the same."""
+        """Return the names for completion, without those of pydantic."""
         return [n for n in super().__dir__() if n.startswith("__") or (n not in _PLUMBING and not n.startswith("_"))]
 
     @classmethod
     def wire_names(cls) -> dict[str, str]:
-        """Return wire name of each member, with the attribute that holds it."""
+        """Return the attribute of each member, by wire name."""
         cached = cls.__dict__.get("_wire_names")
         if cached is None:
             cached = {str(field.serialization_alias or name): name for name, field in cls.model_fields.items()}
@@ -211,7 +211,7 @@ class WireModel(display.Shown, BaseModel):
 
     @classmethod
     def documented_lengths(cls) -> dict[str, int]:
-        """Return length in characters that the vendor's page gives, by attribute."""
+        """Return the lengths in characters that the vendor's page gives, by attribute."""
         return {
             name: most
             for name, field in cls.model_fields.items()
@@ -234,13 +234,13 @@ class WireModel(display.Shown, BaseModel):
         return self.replace(**changes)
 
     def without(self, *names: str) -> Self:
-        """Return a copy in which the attributes *names* are unset, so that a write leaves them out."""
+        """Return a copy with the attributes *names* unset, so that a write omits them."""
         return self._remade({n: getattr(self, n) for n in self.model_fields_set if n not in names})
 
     def with_received(self, members: Mapping[str, Any]) -> Self:
-        """Return a copy with *members* of a reply that the model does not know, by wire name.
+        """Return a copy with unknown *members* of a reply, by wire name.
 
-        A write sends those that the contract in force has a place for, and leaves the others out.
+        A write sends those that the contract in force has, and leaves the others out.
         """
         made = self.model_copy()
         if made.__pydantic_extra__ is not None:
@@ -249,7 +249,7 @@ class WireModel(display.Shown, BaseModel):
         return made
 
     def _remade(self, values: dict[str, Any]) -> Self:
-        # Members the model does not know came with a reply; a changed copy keeps them, or a write would lose them.
+        # A changed copy keeps the unknown members of a reply, or a write would lose them.
         again = values.get("extra") or ()
         came = {n: values.pop(n) for n in (self.model_extra or {}) if n in values and n not in again}
         made = type(self)(**values)
@@ -262,7 +262,7 @@ class WireModel(display.Shown, BaseModel):
         return display.view_of_model(self)
 
     def __repr_args__(self) -> Any:
-        # WCF sends every member it has no value for as nil; those would bury the rest.
+        # None is not shown: WCF sends every member without a value as nil, and they would hide the rest.
         given = {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
         return [(name, "…" if name in self.secret_fields else value) for name, value in given.items()]
 
@@ -286,7 +286,7 @@ def inner_type(annotation: Any) -> Any:
 
 
 def problems_of(model: type[WireModel], error: ValidationError, data: Mapping[str, Any] | None = None) -> list[Problem]:
-    """Translate pydantic's report into ours, one `Problem` per offending field."""
+    """Return one `Problem` per wrong field of pydantic's *error*."""
     key = None
     if data is not None and model.key_field:
         found = data.get(model.key_field, data.get(str(model.model_fields[model.key_field].serialization_alias)))

@@ -1,7 +1,4 @@
-"""Declarations of a catalogue row: how careful to be with its operation, and what its result is.
-
-Also what happens to values that a write leaves out, which a caller may choose for a call.
-"""
+"""Declarations of a catalogue row: its safety class, omitted values and result."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Safety(StrEnum):
-    """How careful to be with an operation: the effect that a repeat may have."""
+    """The effect that repeating an operation may have."""
 
     READ = "read"
     """Changes nothing."""
@@ -25,9 +22,10 @@ class Safety(StrEnum):
 
 
 class OmittedValues(StrEnum):
-    """How a write treats value-type members it leaves out, if the contract in force does not declare them nillable.
+    """How a write treats the value types that it leaves out.
 
-    A WCF server reads such a member as 0, false or year 1: a price update without a price would set the price to 0.
+    A WCF server reads them as 0, false or year 1, if the contract in force does not declare them nillable: a price
+    update without a price would set the price to 0.
     """
 
     REFUSE = "refuse"
@@ -52,7 +50,7 @@ class RowsOf(NamedTuple):
 
     Attributes:
         raw: keep the XML of every row, not only of those that cannot be read.
-        asked: how many rows were asked for; None if the call does not say.
+        asked: how many rows were asked for; None if that is unknown.
     """
 
     model: type[WireModel]

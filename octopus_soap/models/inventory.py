@@ -1,9 +1,9 @@
-"""Inventory: items, store stock, quantities, custom fields (vendor's page, Data Models).
+"""Inventory: items, quantities, custom fields (vendor's page, Data Models).
 
-Field names are the wire names in snake_case; the wire's misspellings became readable (`Applicablestock` is
-`applicable_stock`). The page's lengths and notes from `Price` downward belong to other fields of the page it was
-derived from, and are left out. The other lengths are in the fields' descriptions; of them only the SKU's is enforced
-before a call is sent, unless `strict_lengths` is set.
+Field names are the wire names in snake_case, without the wire's misspellings (`Applicablestock` is `applicable_stock`).
+The page's lengths and notes from `Price` downward belong to other fields of the page it was derived from, and are left
+out. The other lengths are in the fields' descriptions. Only the SKU's is enforced before a call is sent, unless
+`strict_lengths` is set.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class InventoryItem(WireModel):
     sub_description1: Text | None = member("SUBDescription1", most=1000)
     sub_description2: Text | None = member("SUBDescription2")
     sub_description3: Text | None = member("SUBDescription3")
-    weight: Amount | None = member("Weight", "stands twice on the page, as decimal and as string; read as decimal")
+    weight: Amount | None = member("Weight", "twice on the page, as decimal and as string; read as decimal")
     supplier_code: Text | None = member("SupplierCode", most=50)
     price: Amount | None = member("Price")
     cost: Amount | None = member("Cost")
@@ -168,7 +168,7 @@ class InventoryItem(WireModel):
 
     @property
     def stock_quantity(self) -> int | Decimal | None:
-        """The stock as a number, a Decimal if it is not whole; None if the service sent none.
+        """The stock as a number, a Decimal unless it is whole; None if none was sent.
 
         Raises:
             ValueError: `stock` is a text that is no number.
@@ -219,7 +219,10 @@ class InventoryItem(WireModel):
 
 
 class ItemQuantityAndPrice(WireModel):
-    """New stock and prices of one item; what is unset stays as it is (see the omission guard in the settings)."""
+    """New stock and prices of one item.
+
+    Unset members are left out of a write; the setting `omitted_values` decides whether that is safe.
+    """
 
     key_field: ClassVar[str] = "sku"
 
@@ -235,7 +238,7 @@ class ItemQuantityAndPrice(WireModel):
 
 
 class CustomFieldMapping(WireModel):
-    """One custom field: its text, the value it maps to, and whether it is mapped (vendor's page, CustomFieldMapping).
+    """One custom field and its mapping (vendor's page, CustomFieldMapping).
 
     The page types `IsMapping` as string; which texts the service expects is unknown. A bool is written as
     `true` or `false`.

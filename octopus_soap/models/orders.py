@@ -1,8 +1,9 @@
-"""Orders: criteria, downloaded orders, confirmations and submissions (vendor's page, Data Models).
+"""The models of orders and their filters (vendor's page, Data Models).
 
-The page never defines `OrderResponseItem`. The one here is reconstructed: the members of `OrderSubmit`, those that the
-filters and confirmations need, and those of the API this one descends from. Every one is optional, unknown ones are
-kept in `model_extra`, and the properties (`id`, `placed`, `lines`, …) read whichever form a service sends.
+The page never defines `OrderResponseItem`. The model here is reconstructed: the members of `OrderSubmit`, those that
+the filters and confirmations need, and those of the API this one descends from. Every member is optional, unknown
+members are kept in `model_extra`, and the properties (`id`, `placed`, `lines`, …) read either form that a service may
+send.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ M = TypeVar("M", bound=WireModel)
 
 
 class PaymentStatusCode(OpenEnum):
-    """Payment status of an order (vendor's page, PaymentStatusCode). An unknown text survives."""
+    """Payment status of an order (vendor's page, PaymentStatusCode).
+
+    An unknown text of a reply is kept.
+    """
 
     NO_CHANGE = "NoChange"
     NOT_SUBMITTED = "NotSubmitted"
@@ -35,7 +39,10 @@ class PaymentStatusCode(OpenEnum):
 
 
 class ShippingStatusCode(OpenEnum):
-    """Shipping status of an order (vendor's page, ShippingStatusCode). An unknown text survives."""
+    """Shipping status of an order (vendor's page, ShippingStatusCode).
+
+    An unknown text of a reply is kept.
+    """
 
     NO_CHANGE = "NoChange"
     UNSHIPPED = "Unshipped"
@@ -45,8 +52,8 @@ class ShippingStatusCode(OpenEnum):
 
 
 def _filter(codes: type[OpenEnum]) -> BeforeValidator:
-    # A WCF server faults the whole request on a text it does not know, so a plain unknown text is refused; a member
-    # made on purpose, PaymentStatusCode("NewOne"), passes.
+    # A WCF server answers an unknown text with a fault, so a plain one is refused. A member that was made on purpose,
+    # PaymentStatusCode("NewOne"), is accepted.
     def check(value: Any) -> Any:
         if isinstance(value, str) and not isinstance(value, codes) and not codes(value).known:
             spelled = next((code for code in codes if code.casefold() == value.casefold()), None)
@@ -84,7 +91,7 @@ class OrderCriteria(WireModel):
         status: PaymentStatusCode | str | None = None,
         shipping: ShippingStatusCode | str | None = None,
     ) -> Self:
-        """Return the criteria of orders that were created since a moment, such as `OrderCriteria.since("7d")`.
+        """Return the criteria of orders created since a moment, such as `since("7d")`.
 
         Args:
             when: `7d`, `4w`, `12h`, `30m` or a timedelta: that long ago; `today`, `yesterday` or a date: its beginning
@@ -94,7 +101,7 @@ class OrderCriteria(WireModel):
             shipping: shipping status, in any case.
 
         Raises:
-            InvalidInputError: a time or a status is none, or *when* is after *until*.
+            InvalidInputError: a time or a status is not valid, or *when* is after *until*.
         """
         now = datetime.now(UTC)
         problems: list[Problem] = []

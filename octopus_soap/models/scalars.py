@@ -1,12 +1,12 @@
-"""Scalar types of the models: what a value may be when you build one, and its XSD lexical form when it is text.
+"""Scalar types of the models, and the values that they accept.
 
-Values are strict. A SKU is text and is never stripped; money is `Decimal`, and a float is accepted for it if it is
-written with at most four decimals (9.99, but not 0.1 + 0.2); datetimes are aware and held in UTC; text may not hold
-characters XML 1.0 forbids. Text from a CSV or JSON file is accepted in the XSD's lexical form only (`"12"`, `"true"`,
+Values are strict. A SKU is text and is never stripped. Money is `Decimal`; a float is accepted if it is written with at
+most four decimals (9.99, but not 0.1 + 0.2). Datetimes are aware and stored in UTC. Text may not contain characters
+that XML 1.0 forbids. Text from a CSV or JSON file is accepted in the XSD's lexical form only (`"12"`, `"true"`,
 `"2026-03-04T10:00:00Z"`), so that `"20260304"` never becomes a date.
 
-Reading a reply is more tolerant than this. That tolerance lives in `wire/readers.py`; what it makes is validated here
-in pydantic's strict mode.
+Reading a reply is more tolerant, in `wire/readers.py`. The values that it makes are validated here in pydantic's strict
+mode.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SKU_LENGTH = 50
 """Longest SKU, in characters (vendor's page, Data Models: "Maximum 50 characters")."""
 
 FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
-"""Characters XML 1.0 cannot carry."""
+"""Characters that XML 1.0 forbids."""
 
 _DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)", re.ASCII)
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
@@ -47,12 +47,12 @@ _FLOAT_DIGITS = 15  # a float keeps this many of a number
 
 
 def refused(message: str) -> PydanticCustomError:
-    """Return the error of a validator, a `ValueError` that pydantic shows without a prefix such as "Value error, "."""
+    """Return a validator's `ValueError` that pydantic shows without a prefix."""
     return PydanticCustomError("value_refused", "{message}", {"message": message})
 
 
 def own_form(value: Any) -> Any:
-    """Return a scalar of numpy or pandas as Python's own, for a message; what cannot be shown so as it is."""
+    """Return `python_value` of *value* for a message; *value* if it is refused."""
     try:
         return python_value(value)
     except ValueError:
@@ -63,15 +63,15 @@ _PYTHONS_OWN = frozenset({str, int, float, bool, Decimal, datetime, type(None)})
 
 
 def python_value(value: Any) -> Any:
-    """Return a scalar of numpy or pandas as Python's own, which the same rules then apply to; others as they are.
+    """Return a scalar of numpy or pandas as Python's own; other values unchanged.
 
     Raises:
-        ValueError: it holds nothing (NA, NaT), or more than Python's own can (nanoseconds).
+        ValueError: it has no value (NA, NaT), or one that Python's own type cannot have (nanoseconds).
     """
     kind = type(value)
     if kind in _PYTHONS_OWN:
         return value
-    if kind.__name__ in {"NAType", "NaTType"}:  # pandas' own, known by name, so that pandas is not needed for this
+    if kind.__name__ in {"NAType", "NaTType"}:  # of pandas, recognised by name, so that pandas is not imported
         raise refused(f"{value!r} holds nothing; leave the member out, or give None, which is sent as null")
     if getattr(value, "nanosecond", 0):
         raise refused("has nanoseconds, and the service's time ends at microseconds; use value.floor('us')")
@@ -82,16 +82,16 @@ def python_value(value: Any) -> Any:
 
 
 def is_int32(text: str) -> bool:
-    """Return True if *text* is an xs:int of 0 or more without leading zeros, so that the number means the same."""
+    """True if *text* is an xs:int of 0 or more, as that number is written."""
     short = text.isascii() and text.isdigit() and len(text) <= len(str(INT32_MAX))  # int() refuses very long texts
     return short and str(int(text)) == text and int(text) <= INT32_MAX
 
 
 def from_iso(text: str) -> datetime:
-    """Return an ISO date and time as a person or a file writes it; naive if it names no zone.
+    """Return an ISO date and time of a person or a file; naive if it names no zone.
 
     Raises:
-        ValueError: it is none; hour 24 is refused on every Python, where 3.14 would read it as the next midnight.
+        ValueError: it is not valid. Hour 24 is not, on every Python; 3.14 would read it as the next midnight.
     """
     if _HOUR_24.match(text):
         raise ValueError(f"{text[:40]!r} has an hour 24")
@@ -104,7 +104,7 @@ def moment_of(when: str | date | timedelta, now: datetime | None = None) -> date
     Args:
         when: `7d`, `4w`, `12h` or `30m`, or a timedelta: that long ago; `today`, `yesterday` or a date: its beginning
             in UTC; a time with its zone, as a datetime or as text.
-        now: the moment that it is; the system's by default.
+        now: the current time; the system's by default.
 
     Raises:
         ValueError: it is none of these, has no zone, or is before the first moment of the calendar.
@@ -139,10 +139,10 @@ def _aware(moment: datetime, shown: str) -> datetime:
 
 
 def parse_datetime(text: str) -> datetime | None:
-    """Parse an xs:dateTime; None if *text* is not one. The result is naive if the text names no zone.
+    """Parse an xs:dateTime, naive if it names no zone; None if *text* is not one.
 
-    Fractions of any length are accepted (.NET writes seven digits) and cut to microseconds; hour 24 means the next
-    midnight only in XSD, and in Python from 3.14 on, and is not accepted.
+    Fractions of any length are accepted (.NET writes seven digits) and cut to microseconds. Hour 24 is refused: only
+    XSD, and Python from 3.14 on, read it as the next midnight.
     """
     match = _DATETIME.fullmatch(text)
     if match is None:
@@ -188,7 +188,7 @@ def _fits(number: Decimal) -> bool:
 
 
 def _exact(value: float) -> Decimal:
-    """Return the number a float was written as; more than four decimals are the trace of a computation."""
+    """Return the number a float was written as, which has at most four decimals."""
     exact, written = Decimal(value), Decimal(repr(value))
     if not exact.is_finite() or -int(exact.normalize().as_tuple().exponent) <= _EXACT_SCALE:
         return exact
@@ -199,7 +199,7 @@ def _exact(value: float) -> Decimal:
 
 
 def number_of(text: str) -> int | Decimal | None:
-    """Return the number that *text* is written as, an int if it is whole; None if it is no number.
+    """Return the number in *text*, an int if it is whole; None if it is no number.
 
     Only the forms of xs:decimal count, with spaces around them: `7`, `-3`, `7.0000`, `2.5`.
     """
@@ -266,10 +266,10 @@ def _utc(value: Any) -> datetime:
 
 
 class _Scalar:
-    """A scalar's two ways in.
+    """How pydantic validates a scalar.
 
-    A caller's value is examined by *parse*. A value that a reply's reader made has its type already, and is validated
-    in pydantic's strict mode, by *typed* alone: pydantic-core does that without a call into Python.
+    *parse* checks and converts a caller's value. A value of a reply has its type already, and pydantic-core validates
+    it with *typed*, in strict mode, without a call into Python.
     """
 
     def __init__(self, parse: Callable[[Any], Any], typed: CoreSchema) -> None:
@@ -282,7 +282,7 @@ class _Scalar:
 
 
 def typed_schema(annotation: Any) -> CoreSchema | None:
-    """Return what pydantic checks of a value that a reader made; None if *annotation* is none of the types below."""
+    """Return the schema for values of a reply; None if *annotation* is no type below."""
     last = get_args(annotation)[-1] if get_origin(annotation) is Annotated else None
     return last.typed if isinstance(last, _Scalar) else None
 
@@ -291,14 +291,14 @@ _INT32 = core_schema.int_schema(strict=True, ge=INT32_MIN, le=INT32_MAX)
 _INT64 = core_schema.int_schema(strict=True, ge=INT64_MIN, le=INT64_MAX)
 
 Text = Annotated[str, _Scalar(_text, core_schema.str_schema(strict=True))]
-"""Text XML can carry; never stripped."""
+"""Text that XML allows; never stripped."""
 
 Count = Annotated[str, _Scalar(_count, core_schema.str_schema(strict=True))]
 """A number of pieces that the page types as text; an int is written as one. `number_of` reads it."""
 
 
 def is_count(annotation: Any) -> bool:
-    """Return whether *annotation* is `Count`, or `Count | None`."""
+    """True if *annotation* is `Count`, or `Count | None`."""
     return annotation == Count or Count in get_args(annotation)
 
 
@@ -306,7 +306,7 @@ FlagText = Annotated[str, _Scalar(_flag_text, core_schema.str_schema(strict=True
 """A flag the page types as text; a bool is written as true or false."""
 
 Amount = Annotated[Decimal, _Scalar(_decimal, core_schema.decimal_schema(strict=True, allow_inf_nan=False))]
-"""Money or another exact decimal: finite; what you give has at most 29 digits, as the service's type."""
+"""Money or another exact decimal: finite, and from a caller at most 29 digits, as the service's type has."""
 
 Int32 = Annotated[int, Field(ge=INT32_MIN, le=INT32_MAX), _Scalar(_integer, _INT32)]
 """xs:int."""
@@ -327,7 +327,7 @@ Moment = Annotated[datetime, _Scalar(_utc, core_schema.datetime_schema(strict=Tr
 
 
 class OpenEnum(StrEnum):
-    """An enumeration that keeps texts it does not know: `.known` is False for those."""
+    """An enumeration that accepts other texts too; `.known` is False for those."""
 
     @classmethod
     def _missing_(cls, value: object) -> Self | None:
