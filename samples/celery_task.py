@@ -1,16 +1,17 @@
-"""Celery tasks with one client per worker process, that repeat only what can be repeated.
+"""Celery tasks with one client per worker process, repeated only if that is safe.
 
-    python samples/celery_task.py --demo             a worker in this process, against the embedded service
-    celery --app samples.celery_task worker          a real one
+    python samples/celery_task.py --demo             a worker in this process, against the emulator
+    celery --app samples.celery_task worker          a real worker
 
-Configured by OCTOPUS_* and CELERY_BROKER_URL; SHOP_DB names the SQLite file with the shop's numbers:
+Reads OCTOPUS_* and CELERY_BROKER_URL. SHOP_DB is the path of the SQLite file with the shop's stock and prices:
 `CREATE TABLE stock (sku TEXT PRIMARY KEY, stock INTEGER, price TEXT)`.
 
-* `push_stock` is given SKUs, not numbers, and reads the numbers when it runs: a task that waited, or is repeated,
-  sends today's stock and not that of the moment it was queued. So it may be repeated after any failure, and
+* `push_stock` takes SKUs and reads their stock when it runs. A task that waited in the queue, or is repeated, sends
+  the current stock, not the stock of the moment it was queued. So it may be repeated after any failure, and it
   acknowledges late.
-* `submit_order` is repeated only after a failure that proves nothing was created. It acknowledges early: a worker that
-  dies in the middle loses the task and not the certainty. `OutcomeUnknownError` is for a person, and is left to fail.
+* `submit_order` is repeated only after a failure that proves that no order was created. It acknowledges early: if a
+  worker dies in the middle, the task is lost, but it never runs twice. `OutcomeUnknownError` fails the task: a person
+  has to look whether the order exists.
 """
 
 import argparse
@@ -43,22 +44,22 @@ app.conf.update(task_serializer="json", broker_connection_retry_on_startup=True,
 log = get_task_logger(__name__)
 
 PAUSE = 30
-"""Seconds before a task is repeated, where the service names none. The client has tried several times by then."""
+"""Seconds before a task is repeated if the service names none. The client has tried several times by then."""
 
 _client: list[OctopusClient] = []
 
 
 def shop() -> OctopusClient:
-    """This process's client."""
-    if not _client:  # a pool without processes of its own (solo, threads) sends no worker_process_init
+    """Return this process's client."""
+    if not _client:  # pools without child processes (solo, threads) send no worker_process_init
         _client.append(OctopusClient())
     return _client[0]
 
 
 @signals.worker_process_init.connect
 def _open(**_: Any) -> None:
-    _client.clear()  # what a forked process inherited is its parent's
-    shop()  # so that no task waits for it; what it raises Celery logs here, and the first task raises again
+    _client.clear()  # a forked process inherits its parent's client, and must not use it
+    shop()  # so that no task waits for it; Celery logs an error here, and the first task raises it again
 
 
 @signals.worker_process_shutdown.connect
@@ -69,7 +70,10 @@ def _close(**_: Any) -> None:
 
 
 def numbers_of(skus: Sequence[str]) -> list[ItemQuantityAndPrice]:
-    """Read the shop's stock and prices; a SKU the shop does not have is left out, since unknown is not zero."""
+    """Read the shop's stock and prices.
+
+    SKUs that the shop does not have are left out: unknown is not zero.
+    """
     with closing(sqlite3.connect(os.environ["SHOP_DB"])) as db:
         rows = db.execute(
             "SELECT sku, stock, price FROM stock WHERE sku IN (SELECT value FROM json_each(?)) ORDER BY sku",
@@ -80,10 +84,10 @@ def numbers_of(skus: Sequence[str]) -> list[ItemQuantityAndPrice]:
 
 @app.task(bind=True, acks_late=True, max_retries=20)
 def push_stock(self: Task, skus: list[str]) -> dict[str, str]:
-    """Send the stock and price of each SKU as they are now. Return its messages on rejected items."""
+    """Send the current stock and prices; return the rejected SKUs with the reasons."""
     try:
         result = shop().update_item_quantity_and_price_list(numbers_of(skus))
-    except BatchError as error:  # part of it is done; the rest is worth another task, unless it was rejected
+    except BatchError as error:  # some items are done; the others get another task, unless they were rejected
         if not error.retryable:
             raise
         left = [item.sku for item in error.result.retry_inputs()]
@@ -100,7 +104,10 @@ def push_stock(self: Task, skus: list[str]) -> dict[str, str]:
 
 @app.task(bind=True, acks_late=False, max_retries=20)
 def submit_order(self: Task, order: dict[str, Any]) -> str | None:
-    """Create an order and return the service's id of it. Queue it as `order.model_dump(mode="json")`."""
+    """Create an order and return the id that the service gave it.
+
+    Queue it as `order.model_dump(mode="json")`.
+    """
     try:
         return shop().submit_order(OrderSubmit(**order)).id_order
     except ConnectFailedError as error:  # nothing left this machine
@@ -129,16 +136,16 @@ def demo() -> dict[str, str]:
         os.environ.update({f"OCTOPUS_{name.upper()}": value for name, value in service.settings().items()})
         os.environ["SHOP_DB"] = str(database)
         with start_worker(app, pool="solo", perform_ping_check=False):
-            words: dict[str, str] = push_stock.delay(["SKU-1", "SKU-2"]).get(timeout=30)
+            rejected: dict[str, str] = push_stock.delay(["SKU-1", "SKU-2"]).get(timeout=30)
         _close()  # an embedded worker sends no worker_shutdown
         print("SKU-1 is now", service.store.item("SKU-1"))
-        return words
+        return rejected
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--demo", action="store_true", required=True, help="a worker here, against the embedded service"
+        "--demo", action="store_true", required=True, help="run a worker in this process, against the emulator"
     )
     parser.parse_args()
     print("rejected:", demo())

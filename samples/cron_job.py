@@ -1,20 +1,20 @@
-"""One run of a stock and price push, for cron: send what changed since the last run, say what is wrong, exit.
+"""Push the stock and prices that changed since the last run, once, for cron.
 
-    python samples/cron_job.py --demo                against the embedded service, no account
+    python samples/cron_job.py --demo                against the emulator, no account needed
     python samples/cron_job.py stock.csv             sends the differences
 
     */10 * * * *  cd /srv/shop && .venv/bin/python cron_job.py stock.csv >>push.log 2>&1
 
-The file has the columns sku, stock, price; an empty stock or price leaves the service's as it is. Configured by
-OCTOPUS_* variables; needs the extra `jobs`.
+The file has the columns sku, stock and price. An empty stock or price is not sent, and keeps its value at the service.
+Reads OCTOPUS_* variables; needs the extra `jobs`.
 
-What the service acknowledged stands in a ledger beside the file (--ledger), so a run sends differences only, and what a
-run that broke off left is sent by the next. A SKU with something wrong is named in every run until it is mended, and
-keeps no other from being sent. A file that would set too much to 0, or change too much, is refused: half an export
-looks like a sold-out shop (--force where it is meant). SIGTERM ends a run after the request under way.
+A ledger (an SQLite file next to stock.csv, or --ledger) records what the service acknowledged, so a run sends only the
+differences, and the next run sends what a killed run left undone. A SKU with a problem stays in every report until you
+fix it, and does not stop the others. A file that would set too many items to 0, or change too many, is refused, because
+half an export looks like a sold-out shop; add --force if you mean it. SIGTERM ends a run after its current request.
 
-Exit codes: 0 all done; 1 some SKUs are rejected or not right; 2 the run could not do its work; 75 the last run is still
-at it, which is nobody's fault and worth no mail.
+Exit codes: 0 all done; 1 some SKUs were rejected or have a problem; 2 the run failed; 75 the previous run is still
+going, which is harmless.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def run(client: OctopusClient, path: Path, ledger: Path, *, force: bool, stop: t
     """Do one run and return its exit code.
 
     Raises:
-        OctopusError: it could not do its work.
+        OctopusError: the run failed, for example because the service did not answer.
     """
     with Ledger(ledger) as book:
         report = StockPush(client, book).run(path, force=force, stop=stop)
@@ -50,9 +50,9 @@ def run(client: OctopusClient, path: Path, ledger: Path, *, force: bool, stop: t
 
 
 def demo_client(stack: ExitStack) -> tuple[OctopusClient, Path]:
-    """Start the embedded service with a few items, and write a file that changes them."""
+    """Start the emulator with a few items, and write a file that changes them."""
     from octopus_soap.emulator import Emulator  # noqa: PLC0415 - only the demo needs the extra `emulator`
-    from octopus_soap.settings import IsolatedSettings  # noqa: PLC0415 - whatever variables are set
+    from octopus_soap.settings import IsolatedSettings  # noqa: PLC0415 - ignores OCTOPUS_* variables
 
     service = stack.enter_context(Emulator())
     for sku in ("SKU-1", "SKU-2"):
@@ -62,14 +62,14 @@ def demo_client(stack: ExitStack) -> tuple[OctopusClient, Path]:
     return stack.enter_context(OctopusClient(settings=IsolatedSettings.load(**service.settings()))), path
 
 
-def main(words: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Read the command line, do one run, return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", nargs="?", type=Path)
     parser.add_argument("--ledger", type=Path, help="the ledger (default: the file's name with .db)")
-    parser.add_argument("--force", action="store_true", help="send also what would zero or change a lot")
-    parser.add_argument("--demo", action="store_true", help="against the embedded service, with a file of its own")
-    given = parser.parse_args(words)
+    parser.add_argument("--force", action="store_true", help="send even if many items would be set to 0 or change")
+    parser.add_argument("--demo", action="store_true", help="run against the emulator, with a file made for it")
+    given = parser.parse_args(argv)
     if bool(given.file) == given.demo:
         parser.error("name a file, or use --demo")
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
@@ -85,7 +85,7 @@ def main(words: Sequence[str] | None = None) -> int:
             log.warning("%s", error)
             return STILL_RUNNING
         except (OctopusError, OSError) as error:  # the service, the settings, the ledger; the file
-            log.error("%s: %s", type(error).__name__, error)  # noqa: TRY400 - cron mails it; a traceback says no more
+            log.error("%s: %s", type(error).__name__, error)  # noqa: TRY400 - cron mails it; a traceback would add nothing
             return FAILED
 
 

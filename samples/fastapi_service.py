@@ -1,7 +1,7 @@
-"""A stock look-up service: one asynchronous client for the whole process, errors as problem documents, health, metrics.
+"""A stock look-up service with problem documents, health checks and metrics.
 
-    python samples/fastapi_service.py --demo                       against the embedded service, no account
-    uvicorn --factory samples.fastapi_service:create_app           configured by OCTOPUS_* variables
+    python samples/fastapi_service.py --demo                       against the emulator, no account needed
+    uvicorn --factory samples.fastapi_service:create_app           reads OCTOPUS_* variables
 
     curl localhost:8000/stock/SKU-1
     curl localhost:8000/stock -H 'Content-Type: application/json' -d '["SKU-1", "NO-SUCH-SKU"]'
@@ -9,9 +9,9 @@
 
 Needs fastapi, uvicorn, opentelemetry-exporter-prometheus and the extras `async` and `otel`; `emulator` for --demo.
 
-An answer tells a caller what to do next and names the request to ask about; what exactly went wrong stands in the log.
-Liveness says that this process works, readiness that the service behind it does: a load balancer takes a process whose
-service is down out of its rotation, and nobody restarts it for that.
+One asynchronous client serves the whole process. An error's answer has a status, a title and the id of the request; the
+details are only in the log, under the same id. /health/live checks this process, /health/ready also the Octopus service
+behind it. If that is down, a load balancer should stop sending requests here, but a restart would not help.
 """
 
 import argparse
@@ -48,8 +48,9 @@ from octopus_soap.observe.health import Health
 from octopus_soap.observe.telemetry import OpenTelemetryEvents
 
 PING_EVERY = 10.0
-"""Seconds a ping's finding is good for: probes of many load balancers shall not become a load."""
+"""Seconds for which the result of a ping is reused, so that frequent probes do not load the service."""
 MOST_SKUS = 1_000
+"""Most SKUs in one request to this service."""
 
 log = logging.getLogger("stock_service")
 
@@ -62,7 +63,7 @@ class Stock(BaseModel):
 
 
 class Stocks(BaseModel):
-    """The stock of several items, and the SKUs the service does not know."""
+    """The stock of several items, and the SKUs that the service does not have."""
 
     found: list[Stock]
     missing: list[str]
@@ -71,37 +72,37 @@ class Stocks(BaseModel):
 # -- errors ---------------------------------------------------------------------------------------------------------
 
 
-class Told(NamedTuple):
-    """What a caller is told of an error."""
+class PublicError(NamedTuple):
+    """The part of an error that callers may see."""
 
     status: int
     title: str
 
 
-TOLD: dict[type[OctopusError], Told] = {
-    RejectedError: Told(404, "no such item"),
-    InvalidInputError: Told(422, "this cannot be a SKU"),
-    RateLimitedError: Told(503, "too many requests at the moment"),
-    TimedOutError: Told(504, "the stock system did not answer in time"),
-    AuthenticationError: Told(502, "the stock system does not let this service in"),
-    ConfigError: Told(500, "this service is not set up"),
-    OctopusError: Told(502, "the stock system failed"),
+PUBLIC_ERRORS: dict[type[OctopusError], PublicError] = {
+    RejectedError: PublicError(404, "no such item"),
+    InvalidInputError: PublicError(422, "this cannot be a SKU"),
+    RateLimitedError: PublicError(503, "too many requests at the moment"),
+    TimedOutError: PublicError(504, "the stock system did not answer in time"),
+    AuthenticationError: PublicError(502, "the stock system rejected this service's credentials"),
+    ConfigError: PublicError(500, "this service is not configured"),
+    OctopusError: PublicError(502, "the stock system failed"),
 }
-"""The first class that fits wins, so a general one stands below its special ones."""
+"""The first class that matches is used, so subclasses come before their base classes."""
 
 
-def told(error: OctopusError) -> Told:
-    """What a caller is told of *error*."""
-    return next(words for kind, words in TOLD.items() if isinstance(error, kind))
+def public_error(error: OctopusError) -> PublicError:
+    """Return the status and title for *error*."""
+    return next(public for kind, public in PUBLIC_ERRORS.items() if isinstance(error, kind))
 
 
 def cause_of(error: OctopusError) -> OctopusError:
-    """What broke a list call, which is reported as one `BatchError` for all its batches."""
+    """Return the first failure behind a list call's `BatchError`, or *error* itself."""
     return error.causes[0] if isinstance(error, BatchError) and error.causes else error
 
 
 def problem(status: int, title: str, **more: Any) -> JSONResponse:
-    """A problem document (RFC 9457)."""
+    """Return a problem document (RFC 9457)."""
     body = {"type": "about:blank", "title": title, "status": status, **more}
     return JSONResponse(body, status, media_type="application/problem+json")
 
@@ -110,16 +111,16 @@ async def answer_failure(request: Request, error: Exception) -> JSONResponse:
     """Turn an error of the client into a problem document."""
     assert isinstance(error, OctopusError)  # noqa: S101 - registered for nothing else
     cause = cause_of(error)
-    words = told(cause)
-    log.log(logging.INFO if words.status < 500 else logging.WARNING, "%s: %s", request.url.path, error)  # noqa: PLR2004 - 5xx
-    answer = problem(words.status, words.title, request_id=cause.info.request_id if cause.info else None)
+    public = public_error(cause)
+    log.log(logging.INFO if public.status < 500 else logging.WARNING, "%s: %s", request.url.path, error)  # noqa: PLR2004 - 5xx
+    answer = problem(public.status, public.title, request_id=cause.info.request_id if cause.info else None)
     if isinstance(cause, RateLimitedError):
         answer.headers["Retry-After"] = str(round(cause.retry_after or PING_EVERY))
     return answer
 
 
 async def answer_invalid(_: Request, error: Exception) -> JSONResponse:
-    """Turn FastAPI's own refusal of a request into a problem document."""
+    """Turn FastAPI's validation error into a problem document."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for nothing else
     return problem(
         422, "this request cannot be read", errors=[{"at": e["loc"], "why": e["msg"]} for e in error.errors()]
@@ -130,7 +131,7 @@ async def answer_invalid(_: Request, error: Exception) -> JSONResponse:
 
 
 class Pulse:
-    """The last ping's finding, renewed by at most one ping every `PING_EVERY` seconds."""
+    """The service's health, from at most one ping every `PING_EVERY` seconds."""
 
     def __init__(self, client: AsyncOctopusClient) -> None:
         self._client = client
@@ -139,7 +140,7 @@ class Pulse:
         self._at = 0.0
 
     async def health(self) -> Health:
-        """What the last ping found; pings where that is old news."""
+        """Return the result of the last ping; ping first if it is too old."""
         async with self._lock:
             if self._found is None or time.monotonic() - self._at > PING_EVERY:
                 self._found, self._at = await self._client.ping(), time.monotonic()
@@ -150,13 +151,13 @@ class Pulse:
 
 
 def shop(request: Request) -> AsyncOctopusClient:
-    """The process's client; override it in `app.dependency_overrides` for tests."""
+    """Return the process's client; tests override it in `app.dependency_overrides`."""
     client: AsyncOctopusClient = request.app.state.client
     return client
 
 
 def pulse(request: Request) -> Pulse:
-    """The process's health."""
+    """Return the cached health."""
     found: Pulse = request.app.state.pulse
     return found
 
@@ -167,14 +168,17 @@ Skus = Annotated[list[str], Body(min_length=1, max_length=MOST_SKUS)]
 
 async def stock(sku: str, client: Shop) -> Stock:
     """Look up one item."""
-    found = (await stocks([sku], client)).found  # the list call tells an unknown SKU from a failure
+    found = (await stocks([sku], client)).found  # the list call has an outcome of its own for an unknown SKU
     if not found:
         raise RejectedError("the service has no stock of it", key=sku)
     return found[0]
 
 
 async def stocks(skus: Skus, client: Shop) -> Stocks:
-    """Look up many items, in their order. One that fails fails all: half an answer may be taken for a whole one."""
+    """Look up many items, in the order given.
+
+    If one look-up fails, the request fails: a caller could take half an answer for a whole one.
+    """
     result = await client.get_item_quantity_list(skus)
     known = {key: row.stock for key, row in result.by_key().items() if row.stock is not None}
     return Stocks(
@@ -184,12 +188,12 @@ async def stocks(skus: Skus, client: Shop) -> Stocks:
 
 
 async def live() -> dict[str, str]:
-    """This process answers."""
+    """Answer 200: this process works."""
     return {"status": "up"}
 
 
 async def ready(client: Shop, found: Annotated[Pulse, Depends(pulse)]) -> JSONResponse:
-    """The service behind this process answers: 200, or 503 with the layer that failed."""
+    """Answer 200 if the service works, or 503 with the layer that failed."""
     health = await found.health()
     last = client.last_success_at
     body = {
@@ -203,15 +207,15 @@ async def ready(client: Shop, found: Annotated[Pulse, Depends(pulse)]) -> JSONRe
 
 
 def create_app(settings: OctopusSettings | None = None) -> FastAPI:
-    """Build the service.
+    """Build the application.
 
     Args:
         settings: by default from OCTOPUS_* variables, .env and the profile file.
 
     Raises:
-        ConfigError: at the start, where a setting is missing.
+        ConfigError: a setting is missing; raised when the application starts.
     """
-    registry = CollectorRegistry()  # one per application: several may live in a process
+    registry = CollectorRegistry()  # one per application: a process may have several
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
@@ -236,26 +240,26 @@ def create_app(settings: OctopusSettings | None = None) -> FastAPI:
     return app
 
 
-def main(words: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Serve on port 8000 of this machine."""
-    import uvicorn  # noqa: PLC0415 - a server of your choice runs create_app in production
+    import uvicorn  # noqa: PLC0415 - production may run create_app on another server
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--demo", action="store_true", help="against the embedded service")
+    parser.add_argument("--demo", action="store_true", help="run against the emulator")
     parser.add_argument("--port", type=int, default=8000)
-    given = parser.parse_args(words)
+    given = parser.parse_args(argv)
     with ExitStack() as stack:
         settings: OctopusSettings | None = None
         if given.demo:
             from octopus_soap.emulator import Emulator  # noqa: PLC0415 - only the demo needs the extra `emulator`
-            from octopus_soap.settings import IsolatedSettings  # noqa: PLC0415 - whatever variables are set
+            from octopus_soap.settings import IsolatedSettings  # noqa: PLC0415 - ignores OCTOPUS_* variables
 
             service = stack.enter_context(Emulator())
             for number in range(1, 4):
                 service.store.add_item(f"SKU-{number}", Stock=number)
             settings = IsolatedSettings.load(**service.settings())
         gc.collect()
-        gc.freeze()  # the imports are not looked at again: a full collection would hold the event loop up
+        gc.freeze()  # keeps the imported modules out of garbage collections, which would block the event loop
         uvicorn.run(create_app(settings), host="127.0.0.1", port=given.port)
 
 

@@ -1,11 +1,11 @@
-"""Two hundred merchants in one process: push and orders, until the service and the shops agree.
+"""Run push and orders for 200 merchants until the service and the shops agree.
 
-    python samples/fleet_demo.py                           200 merchants, the engine of one process
+    python samples/fleet_demo.py                           200 merchants in one process
     python samples/fleet_demo.py --merchants 20            fewer
     python samples/fleet_demo.py --retail-csv FILE         a shop's sales, split among the merchants
-    python samples/fleet_demo.py --engine celery           on Celery, where a broker answers at --broker
+    python samples/fleet_demo.py --engine celery           on Celery, with the broker at --broker
 
-Needs the extras `emulator` and `fleet`. It ends with "no differences", or names them and exits with 1.
+Needs the extras `emulator` and `fleet`. It ends with "no differences", or prints them and exits with 1.
 """
 
 import argparse
@@ -40,7 +40,7 @@ def stock(merchant):
 
 
 def orders(merchant, order, delivery):
-    """Insert the order if it is not there: opening with "x" refuses a second one."""
+    """Store the order once: opening with "x" fails if the file exists."""
     try:
         (HERE / "orders" / f"{merchant.name}-{delivery.key}").open("x").close()
     except FileExistsError:
@@ -50,7 +50,7 @@ def orders(merchant, order, delivery):
 
 
 def sales(path: Path | None, merchants: list[str]) -> dict[str, Counter[str]]:
-    """Return pieces sold by merchant and SKU: of a file split among the merchants, or made up."""
+    """Return pieces sold by merchant and SKU, from a file or made up."""
     sold: dict[str, Counter[str]] = defaultdict(Counter)
     if path is None:
         draw = random.Random(2026)  # noqa: S311 - a demo's data
@@ -68,7 +68,7 @@ def sales(path: Path | None, merchants: list[str]) -> dict[str, Counter[str]]:
 
 
 def build(service: Emulator, sold: dict[str, Counter[str]], folder: Path) -> None:
-    """Put items and orders at the service, and what each shop wants into a file."""
+    """Add items and orders to the service, and write each shop's stock into a file."""
     for kind in ("stock", "orders"):
         (folder / kind).mkdir()
     for merchant in service.merchants:
@@ -81,14 +81,14 @@ def build(service: Emulator, sold: dict[str, Counter[str]], folder: Path) -> Non
 
 
 def differences(service: Emulator, sold: dict[str, Counter[str]], folder: Path) -> list[str]:
-    """Return what is not as it should be."""
+    """Return a line for each merchant's wrong stock and wrong orders."""
     found = []
     for merchant in service.merchants:
         name = merchant.name
         items = service.store.items(merchant=name)
         wrong = [sku for sku, number in sold[name].items() if items[sku]["Stock"] != str(100 + number)]
         if wrong:
-            found.append(f"{name}: {len(wrong)} of {len(items)} items have another stock, {wrong[0]} first")
+            found.append(f"{name}: {len(wrong)} of {len(items)} items have the wrong stock, first {wrong[0]}")
         for number, order in service.store.orders(merchant=name).items():
             taken = list((folder / "orders").glob(f"{name}-{number}*"))
             if not order.confirmed or len(taken) != 1:
@@ -103,7 +103,7 @@ def main() -> int:
     parser.add_argument("--retail-csv", type=Path)
     parser.add_argument("--engine", choices=["local", "celery"], default="local")
     parser.add_argument("--broker", default="amqp://guest:guest@127.0.0.1:5672//")
-    parser.add_argument("--seconds", type=float, default=120, help="at most")
+    parser.add_argument("--seconds", type=float, default=120, help="stop after this time")
     given = parser.parse_args()
     names = [f"shop-{number:03}" for number in range(given.merchants)]
     merchants = [Merchant(name, f"token-of-{name}", f"id-of-{name}") for name in names]
@@ -120,8 +120,8 @@ def main() -> int:
         place = folder / "fleet.db"
         with Fleet(place) as enrolled:
             for name in names:
-                one = service.settings(name)
-                enrolled.registry.add(name, every={"push": 20, "orders": 20}, **one)
+                settings = service.settings(name)
+                enrolled.registry.add(name, every={"push": 20, "orders": 20}, **settings)
         print(f"{len(names)} merchants, {sum(map(len, sold.values()))} items, {3 * len(names)} orders", flush=True)
         started = time.monotonic()
         common = ["--ledger", str(place)]

@@ -1,4 +1,4 @@
-"""Three sources of stock and prices for a fleet: a folder of CSV files, a table of a database, an HTTP service.
+"""Three sources of stock and prices for a fleet: CSV files, a database, HTTP.
 
 Copy the one you need into your module of functions (`octopus-soap fleet init` writes it), or name this module:
 
@@ -7,8 +7,8 @@ Copy the one you need into your module of functions (`octopus-soap fleet init` w
     FLEET_SOURCE=http SHOPS=https://erp.example.com/shops octopus-soap fleet run --module fleet_sources
 
 A source returns rows (or a path, or a DataFrame) with `sku`, and `stock` or `price` or both; None if nothing is new.
-What it raises is a failure of that merchant alone, and is tried again later. The log names the type of the error and
-none of its words, which may hold your data.
+If it raises, only that merchant's job fails, and it is tried again later. The log has the type of the error but not its
+message, which may contain your data.
 """
 
 import os
@@ -24,7 +24,10 @@ from octopus_soap.fleet import Merchant
 
 
 def from_csv_folder(merchant: Merchant) -> Path | None:
-    """Return SHOPS/NAME.csv; None if there is none yet. Write it under another name and rename it when it is whole."""
+    """Return SHOPS/NAME.csv, or None if there is none yet.
+
+    Write the file under another name, and rename it when it is complete.
+    """
     folder = Path(os.environ["SHOPS"]).resolve()
     file = (folder / f"{merchant.name}.csv").resolve()
     if file.parent != folder:
@@ -34,11 +37,11 @@ def from_csv_folder(merchant: Merchant) -> Path | None:
 
 @cache
 def _engine(url: str) -> Engine:
-    return create_engine(url, pool_size=2, pool_pre_ping=True)  # of this process: all its threads share two connections
+    return create_engine(url, pool_size=2, pool_pre_ping=True)  # all threads of a process share two connections
 
 
 def from_table(merchant: Merchant) -> list[dict[str, Any]]:
-    """Return the rows of the merchant in a table of your database."""
+    """Return the merchant's rows in a table of your database."""
     query = text("SELECT sku, stock, price FROM shop_stock WHERE shop = :shop")
     with _engine(os.environ["SHOPS"]).connect() as connection:
         return [dict(row) for row in connection.execute(query, {"shop": merchant.name}).mappings()]
@@ -48,7 +51,7 @@ _seen: dict[str, str] = {}
 
 
 def from_http(merchant: Merchant) -> Any:
-    """Return what GET SHOPS/NAME answers, a list of objects; None if it is what it was the last time (ETag)."""
+    """Return the list of objects at SHOPS/NAME, or None if its ETag has not changed."""
     url = f"{os.environ['SHOPS']}/{quote(merchant.name, safe='')}"
     headers = {"If-None-Match": _seen[url]} if url in _seen else {}
     answer = requests.get(url, headers=headers, timeout=(5, 30))

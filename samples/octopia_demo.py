@@ -1,8 +1,8 @@
-"""The Octopia client against its fake server, end to end: twelve promises, each checked. No account is needed.
+"""Check twelve promises of the Octopia client against its fake server.
 
     python samples/octopia_demo.py
 
-Needs the extra `octopia`. Time is a counter, so nothing waits.
+Needs the extra `octopia`, but no account. The clock is a counter, so no pause is really waited for.
 """
 
 import asyncio
@@ -72,7 +72,7 @@ def _stage() -> Generator[_Stage]:
 
 
 def run_demo() -> Iterator[tuple[str, bool, str]]:
-    """Run all steps against a fresh fake: the promise, whether it was kept, and the evidence. All are run."""
+    """Run every step; yield the promise, whether it was kept, and the evidence."""
     with _stage() as stage:
         for name, step in STEPS:
             try:
@@ -96,7 +96,7 @@ def _lists(stage: _Stage) -> tuple[bool, str]:
 def _orders(stage: _Stage) -> tuple[bool, str]:
     orders, counted = list(stage.client.orders()), stage.client.count_orders()
     ids = {order.order_id for order in orders}
-    return len(ids) == len(orders) == counted, f"{len(orders)} orders in pages of 100, the count says {counted}"
+    return len(ids) == len(orders) == counted, f"{len(orders)} orders in pages of 100, counted as {counted}"
 
 
 def _offers(stage: _Stage) -> tuple[bool, str]:
@@ -161,16 +161,16 @@ def _refused_setting(_: _Stage, changes: dict[str, Any], wanted: str) -> tuple[b
 
 
 STEPS: tuple[tuple[str, Callable[[_Stage], tuple[bool, str]]], ...] = (
-    ("the first call gives the profile", _first_call),
+    ("the first call returns the profile", _first_call),
     ("lists are read", _lists),
     ("orders are paged by index", _orders),
     ("offers are paged by link", _offers),
     ("one token serves all calls", _one_token),
-    ("a crowd of tasks asks once", _crowd),
+    ("200 tasks at once ask for one token", _crowd),
     ("a 401 renews the token once", _renewal),
-    ("429 and 502 are waited out", _patience),
+    ("429 and 502 are retried after a pause", _patience),
     ("an unlinked seller is explained", _unlinked),
-    ("stock goes out as an offer package", _package),
+    ("stock is sent as an offer package", _package),
     (
         "the decommissioned address is refused",
         partial(
@@ -179,7 +179,7 @@ STEPS: tuple[tuple[str, Callable[[_Stage], tuple[bool, str]]], ...] = (
     ),
     ("TLS verification cannot be turned off", partial(_refused_setting, changes={"verify": False}, wanted="CA bundle")),
 )
-"""The promises, in the order they are shown."""
+"""The promises, in the order in which they are printed."""
 
 
 def main() -> int:

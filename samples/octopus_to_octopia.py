@@ -1,15 +1,14 @@
-"""Stock and prices from Octopus to Octopia, as one offer package. A dry run unless --send is given.
+"""Send stock and prices from Octopus to Octopia, as one offer package.
 
-    python samples/octopus_to_octopia.py --demo                      both services faked on this machine, no account
-    python samples/octopus_to_octopia.py SKU-1 SKU-2                 reads Octopus, prints what would be sent
-    python samples/octopus_to_octopia.py --prices --tax VAT=20 SKU-1 with prices: Octopia wants the full tax list
-    python samples/octopus_to_octopia.py --send SKU-1 SKU-2          sends it and reports per offer
+    python samples/octopus_to_octopia.py --demo                      two fake services, no account needed
+    python samples/octopus_to_octopia.py SKU-1 SKU-2                 reads Octopus, prints what it would send
+    python samples/octopus_to_octopia.py --prices --tax VAT=20 SKU-1 adds prices, with every tax they include
+    python samples/octopus_to_octopia.py --send SKU-1 SKU-2          sends it, prints the result of each offer
 
-Octopus is configured by OCTOPUS_* variables, Octopia by OCTOPIA_*; only --send needs the latter. Needs the extra
-`octopia`, and `emulator` for --demo. An item is matched to an offer by its SKU, which must be the offer's seller
-reference.
+It is a dry run without --send. It reads OCTOPUS_* variables, and OCTOPIA_* variables with --send. Needs the extra
+`octopia`, and `emulator` for --demo. Each SKU must be the seller reference of its offer at Octopia.
 
-What it never does: send a stock it could not read, send a price of 0, send anything twice.
+It never sends a stock that it could not read, never a price of 0, and nothing twice.
 """
 
 import argparse
@@ -38,19 +37,21 @@ CENTS = Decimal("0.01")
 
 @dataclass(frozen=True)
 class Bridge:
-    """What was read, and what was left out with the reason."""
+    """The updates to send, and the SKUs left out with the reasons."""
 
     updates: tuple[OfferUpdate, ...]
     left_out: tuple[tuple[str, str], ...]
 
 
 def read_octopus(client: OctopusClient, skus: Sequence[str], taxes: tuple[Tax, ...] | None) -> Bridge:
-    """Read stock (and prices, if `taxes` is given) of each SKU once, in the order given.
+    """Read the stock of each SKU once, in the order given.
+
+    Prices are read only if `taxes` is given.
 
     Raises:
-        OctopusError: Octopus could not be read; then nothing is planned at all.
+        OctopusError: Octopus could not be read; then nothing is planned.
     """
-    wanted = list(dict.fromkeys(skus))  # a reference that stands twice would be rejected twice by Octopia
+    wanted = list(dict.fromkeys(skus))  # Octopia rejects both of two equal references
     quantities = client.get_item_quantity_list(wanted)
     prices: dict[str, Decimal | None] = {}
     if taxes is not None:
@@ -69,7 +70,7 @@ def read_octopus(client: OctopusClient, skus: Sequence[str], taxes: tuple[Tax, .
         updates.append(
             OfferUpdate(
                 seller_external_reference=outcome.key,
-                quantity=max(stock, 0),  # an oversold item is negative in the shop and sold out in a marketplace
+                quantity=max(stock, 0),  # an oversold item has a negative stock at Octopus, and is sold out at Octopia
                 price=price,
                 taxes=taxes if price is not None else None,
             )
@@ -78,7 +79,7 @@ def read_octopus(client: OctopusClient, skus: Sequence[str], taxes: tuple[Tax, .
 
 
 def show(plan: OfferPackagePlan, bridge: Bridge) -> None:
-    """Print what a package would hold."""
+    """Print what the package contains."""
     print(plan)
     for update in plan.requests:
         price = "" if update.price is None else f"  price {update.price.quantize(CENTS)}"
@@ -88,7 +89,7 @@ def show(plan: OfferPackagePlan, bridge: Bridge) -> None:
 
 
 def send(client: OctopiaClient, plan: OfferPackagePlan) -> bool:
-    """Send the package, print the outcome per offer, and return whether every offer took it."""
+    """Send the package and print the result; True if every offer was updated."""
     report = client.send_offer_package(plan, on_package=lambda package_id: print(f"package {package_id} opened"))
     print(f"package {report.package_id}: {report.state}, {len(report.integrated)} of {len(report.sent)} integrated")
     for result in report.refused:
@@ -100,7 +101,7 @@ def send(client: OctopiaClient, plan: OfferPackagePlan) -> bool:
 
 
 def tax(text: str) -> Tax:
-    """Read CODE=VALUE."""
+    """Parse CODE=VALUE."""
     code, _, value = text.partition("=")
     try:
         return Tax(code, Decimal(value))
@@ -108,30 +109,32 @@ def tax(text: str) -> Tax:
         raise argparse.ArgumentTypeError(f"{text!r} is not CODE=VALUE, such as VAT=20") from error
 
 
-def arguments(words: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line."""
+def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("skus", nargs="*", metavar="SKU")
-    parser.add_argument("--send", action="store_true", help="really send; without it nothing is written anywhere")
-    parser.add_argument("--prices", action="store_true", help="prices too; needs every --tax they carry")
+    parser.add_argument("--send", action="store_true", help="send the package; without it nothing is written anywhere")
+    parser.add_argument(
+        "--prices", action="store_true", help="send prices too; needs a --tax for each tax they include"
+    )
     parser.add_argument("--tax", action="append", type=tax, default=[], metavar="CODE=VALUE")
     parser.add_argument("--channel", default="CDISFR", help="the sales channel (default: %(default)s)")
-    parser.add_argument("--demo", action="store_true", help="against both fakes on this machine")
-    given = parser.parse_args(words)
+    parser.add_argument("--demo", action="store_true", help="run against two fake services on this machine")
+    given = parser.parse_args(argv)
     if given.demo:
         given.skus = given.skus or ["SKU-1", "SKU-2", "SKU-3", "NO-SUCH-SKU"]
     if not given.skus:
         parser.error("name at least one SKU, or use --demo")
     if given.prices != bool(given.tax):
-        parser.error("--prices and --tax go together: Octopia wants the full tax list with a price")
+        parser.error("--prices and --tax go together: Octopia needs every tax with a price")
     return given
 
 
 def demo_clients(stack: ExitStack) -> tuple[OctopusClient, OctopiaClient]:
-    """Start both fakes with a few items and return a client of each."""
+    """Start both fake services with a few items, and return a client of each."""
     from octopus_soap.emulator import Emulator  # noqa: PLC0415 - only the demo needs the extra `emulator`
     from octopus_soap.octopia.fake import FakeOctopia  # noqa: PLC0415 - see above
-    from octopus_soap.settings import IsolatedSettings  # noqa: PLC0415 - see below
+    from octopus_soap.settings import IsolatedSettings  # noqa: PLC0415 - ignores OCTOPUS_* variables
 
     octopus, octopia = stack.enter_context(Emulator()), stack.enter_context(FakeOctopia())
     octopus.store.add_item("SKU-1", Stock=7, Price=Decimal("19.90"))
@@ -145,9 +148,13 @@ def demo_clients(stack: ExitStack) -> tuple[OctopusClient, OctopiaClient]:
     return reader, stack.enter_context(OctopiaClient(credentials, settings=settings))
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """Read, plan, show; send only if asked. Return 0 if all is well, 1 if something was left out, 2 on failure."""
-    given = arguments(words)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Read, plan, print and, with --send, send.
+
+    Returns:
+        0 if every SKU is in the package, 1 if some were left out or refused, 2 on a failure.
+    """
+    given = arguments(argv)
     with ExitStack() as stack:
         try:
             writer: OctopiaClient | None = None

@@ -1,19 +1,19 @@
-"""A scheduled function (AWS Lambda or one like it): which of these SKUs are running low?
+"""List the SKUs that run low, in a scheduled serverless function (AWS Lambda).
 
-    python samples/scheduled_lambda.py --demo        against the embedded service, no account
+    python samples/scheduled_lambda.py --demo        against the emulator, no account needed
 
-Handler: `scheduled_lambda.handler`. Event: `{"skus": ["A", "B"], "at_most": 5}`. Configured by OCTOPUS_* variables; let
-the platform fill OCTOPUS_AUTHTOKEN and OCTOPUS_ACCESSID from its secret store. Package: `pip install octopus-soap
---target package`, no extra.
+Handler: `scheduled_lambda.handler`. Event: `{"skus": ["A", "B"], "at_most": 5}`. Reads OCTOPUS_* variables; let the
+platform fill OCTOPUS_AUTHTOKEN and OCTOPUS_ACCESSID from its secret store. Package: `pip install octopus-soap --target
+package`, no extra.
 
-One client per container: it is built while the container starts and kept between invocations, with its connections. A
-frozen container may wake to find them closed by the service; a read is then repeated on a new one. What a cold start
-costs, measured with CPython 3.11 on two virtual cores that others were using too, median of 9 fresh processes: 0.30 s
-to import the client, 0.16 s to build it (most of both is zeep and the contract), 9 ms for the first call of a service
-on the same machine, 2 ms for each further one. A function with a fraction of a core takes as many times longer.
+There is one client per container. It is built while the container starts, and stays open between invocations. If the
+service closed its connections while the container was frozen, reads are repeated on a new connection. The cost of a
+cold start, as the median of 9 fresh processes with CPython 3.11 on two shared virtual cores: 0.30 s to import the
+client and 0.16 s to build it (most of both is zeep and the contract), 9 ms for the first call of a service on the same
+machine, 2 ms for each further call. On a fraction of a core it takes proportionally longer.
 
-The time that is left bounds every request, so that the function answers before it is killed: what it did not get to is
-returned as `left`, for the next invocation.
+No request may take longer than the time that is left, so the function answers before the platform kills it. SKUs that
+it had no time for are returned as `left`, for the next invocation.
 """
 
 import argparse
@@ -27,34 +27,38 @@ from typing import Any, Protocol
 from octopus_soap import OctopusClient
 
 MARGIN = 2.0
-"""Seconds kept back to return an answer."""
+"""Seconds reserved for returning the answer."""
 CHUNK = 1_000
-"""SKUs between two looks at the clock: ten requests of 100, side by side."""
+"""SKUs between two checks of the time that is left: ten requests of 100, in parallel."""
 
 log = logging.getLogger("stock_watch")
 
 
 class LambdaContext(Protocol):
-    """What is used of the platform's context object."""
+    """The part of the platform's context object that is used here."""
 
     def get_remaining_time_in_millis(self) -> int: ...
 
 
 @cache
 def shop() -> OctopusClient:
-    """The container's client."""
+    """Return the container's client."""
     return OctopusClient()
 
 
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
-    shop()  # while the container starts, and a wrong setting fails the deployment and not the first invocation
+    shop()  # built at start, so that a wrong setting fails the deployment, not the first invocation
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Return the SKUs that have `at_most` in stock, those the service does not know, and those there was no time for.
+    """Return the SKUs that run low, are unknown, or are left for the next invocation.
+
+    Args:
+        event: `skus`, and `at_most`: the highest stock that counts as low (default 0).
+        context: the platform's; its remaining time limits every request.
 
     Raises:
-        OctopusError: the service failed; the platform counts the invocation as failed, and a schedule repeats it.
+        OctopusError: the service failed; the platform counts the invocation as failed, and the schedule repeats it.
     """
     skus: list[str] = list(dict.fromkeys(event["skus"]))
     low: dict[str, int] = {}
@@ -81,7 +85,7 @@ class _DemoContext:
 
 
 def demo() -> dict[str, Any]:
-    """Invoke the handler twice in one container, against the embedded service."""
+    """Invoke the handler twice in one container, against the emulator."""
     from octopus_soap.emulator import Emulator  # noqa: PLC0415 - only the demo needs the extra `emulator`
 
     with Emulator() as service:
@@ -97,7 +101,7 @@ def demo() -> dict[str, Any]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--demo", action="store_true", required=True, help="invoke it against the embedded service")
+    parser.add_argument("--demo", action="store_true", required=True, help="invoke it against the emulator")
     parser.parse_args()
     json.dump(demo(), sys.stdout, indent=2)
     print()

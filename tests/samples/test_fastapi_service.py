@@ -1,4 +1,4 @@
-"""The look-up service: what callers are told, what probes see, and what Prometheus gets."""
+"""The look-up service: what callers get, what probes see, and what Prometheus gets."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_all_requests_share_one_client_and_its_connections(serve, service):
     [
         (Status(429, retry_after=900), 503, "too many requests at the moment"),
         (Status(503, retry_after=900), 503, "too many requests at the moment"),
-        (Status(401), 502, "the stock system does not let this service in"),
+        (Status(401), 502, "the stock system rejected this service's credentials"),
         (Hang(), 504, "the stock system did not answer in time"),
         (Drip(1), 504, "the stock system did not answer in time"),
         (Fault("internal-with-details"), 502, "the stock system failed"),
@@ -152,9 +152,9 @@ def test_a_body_that_cannot_be_meant_is_a_problem_document_too(http, service, bo
     assert service.calls == []
 
 
-def test_a_special_error_stands_before_the_general_one():
-    assert list(fastapi_service.TOLD)[-1].__name__ == "OctopusError", "the general one comes last"
-    kinds = list(fastapi_service.TOLD)
+def test_a_subclass_comes_before_its_base_class():
+    assert list(fastapi_service.PUBLIC_ERRORS)[-1].__name__ == "OctopusError", "the general one comes last"
+    kinds = list(fastapi_service.PUBLIC_ERRORS)
     assert not [(a, b) for i, a in enumerate(kinds) for b in kinds[i + 1 :] if issubclass(b, a)], "it would never win"
 
 
