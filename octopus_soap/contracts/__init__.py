@@ -1,1 +1,1 @@
-"""The contract: read from a WSDL, shipped, pinned, compared."""
+"""The contract: read from a WSDL, shipped, pinned and compared."""

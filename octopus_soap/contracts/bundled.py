@@ -1,12 +1,12 @@
 """The contract files that ship with this package.
 
-The build copies the checkout's `wsdl/` folder into the wheel as `octopus_soap/wsdl/`; a checkout (and an editable
-install of one) has it next to the package instead. Nothing else in the package knows about the two places.
+The build copies the checkout's `wsdl/` folder into the wheel as `octopus_soap/wsdl/`. A checkout (and an editable
+install of it) has the folder next to the package instead. No other module uses the two places.
 
 Schemas of the W3C and of xmlsoap.org that contracts import are here too, so that they are never fetched: a service does
-not publish them itself. They are minimal: they have the names that a contract can refer to, written after the published
+not publish them itself. They are minimal: they have the names that a contract can refer to, after the published
 schemas, whose addresses are the keys of `LOCATIONS`. Documentation and the attributes of single messages are left out.
-A schema of these organisations that is not here is left out of a contract that uses nothing of it (see `is_unused`).
+If a contract uses nothing of another schema of these organisations, the import is left out (see `is_unused`).
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from typing import Any
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
-# In order: what the wheel carries, then what a checkout has.
+# The folder of the wheel first, then that of a checkout.
 PLACES = (_PACKAGE / "wsdl", _PACKAGE.parent / "wsdl")
 
 CONTRACT_NAME = "OctopusService.wsdl"
 
 
 def contract_path() -> Path:
-    """Return the path of the bundled ``OctopusService.wsdl``; its schemas are in the same folder.
+    """Return the path of the bundled WSDL; its schemas are in the same folder.
 
     Raises:
-        FileNotFoundError: The package was installed without its contract; the message names the places looked at.
+        FileNotFoundError: The package was installed without its contract; the message names the places searched.
     """
     for place in PLACES:
         candidate = place / CONTRACT_NAME
@@ -52,8 +52,8 @@ _XML = "http://www.w3.org/XML/1998/namespace"
 _ENCODING = "http://schemas.xmlsoap.org/soap/encoding/"
 _ADDRESSING = ("http://www.w3.org/2005/08/addressing", "http://schemas.xmlsoap.org/ws/2004/08/addressing")
 _ORGANISATIONS = ("http://www.w3.org/", "http://schemas.xmlsoap.org/", "http://docs.oasis-open.org/")
+# Attributes of XML Schema and WSDL that name something of another schema.
 _REFER = ("type", "ref", "base", "itemType", "memberTypes", "element", "substitutionGroup", "refer")
-"""Attributes of XML Schema and WSDL that name something of another schema."""
 
 _XML_SCHEMA = f"""<xs:schema xmlns:xs="{XSD}" targetNamespace="{_XML}">
   <!-- Minimal, after https://www.w3.org/2001/xml.xsd -->
@@ -117,7 +117,7 @@ _ENCODING_SCHEMA = f"""<xs:schema xmlns:xs="{XSD}" xmlns:tns="{_ENCODING}" targe
 
 
 def _addressing(namespace: str) -> str:
-    """Return WS-Addressing in one of its namespaces: the recommendation, or the submission before it."""
+    """Return the schema of WS-Addressing: the recommendation, or the submission."""
     return f"""<xs:schema xmlns:xs="{XSD}" xmlns:tns="{namespace}" targetNamespace="{namespace}"
     elementFormDefault="qualified">
   <!-- Minimal, after {namespace} -->
@@ -161,10 +161,10 @@ STANDARD: dict[str, tuple[str, str]] = {
     _ENCODING: (_ENCODING, _ENCODING_SCHEMA),
     **{namespace: (namespace, _addressing(namespace)) for namespace in _ADDRESSING},
 }
-"""Namespace: where the schema is published, and its text."""
+"""The address and the text of each schema, by namespace."""
 
 LOCATIONS: dict[str, bytes] = {location: text.encode() for location, text in STANDARD.values()}
-"""The schemas by the addresses they are published at."""
+"""The schemas by the address of their publication."""
 
 _FILES = dict(
     zip(STANDARD, ("xml.xsd", "soap-encoding.xsd", "addressing-2005.xsd", "addressing-2004.xsd"), strict=True)
@@ -172,12 +172,12 @@ _FILES = dict(
 
 
 def file_name(namespace: str) -> str:
-    """Return the name of the file that holds the schema of a standard *namespace* next to a pinned contract."""
+    """Return the file name of a standard *namespace* next to a pinned contract."""
     return _FILES[namespace]
 
 
 def is_unused(imported: Any) -> bool:
-    """True if *imported*, an import of XML Schema, is of a W3C or xmlsoap.org schema that its document does not use."""
+    """True if *imported* is a standard schema that its document does not use."""
     namespace = imported.get("namespace") or ""
     if namespace in STANDARD or not namespace.startswith(_ORGANISATIONS):
         return False

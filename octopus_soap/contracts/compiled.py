@@ -1,12 +1,12 @@
-"""The compiled form of a contract: its operations as plain records, stored as JSON next to the WSDL.
+"""The compiled form of a contract, stored as JSON next to the WSDL.
 
-Reading a WSDL with zeep takes longer than everything else that a first call does. The encoder needs little of it, so
-that is stored once: in the package for the bundled contract, and next to a pinned one by `wsdl pin`.
+Reading a WSDL with zeep takes longer than everything else in a first call. The encoder needs only the operations, as
+plain records. They are stored once: in the package for the bundled contract, by `wsdl pin` for a pinned one.
 
-* A compiled contract is used only if it was made by this version of the library from exactly the WSDL and the schemas
-  that are there now (their SHA-256 is compared), and if its own SHA-256 is right.
-* Anything else (absent, cut short, edited, stale) is as if it were not there: `read_compiled` returns None and the
-  caller reads the WSDL. Next to a pinned contract, the file is then replaced by a right one.
+* A compiled contract is used only if this version of the library made it from exactly the present WSDL and schemas
+  (their SHA-256 is compared), and if its own SHA-256 is right.
+* In any other case (absent, cut short, edited, stale) `read_compiled` returns None, and the caller reads the WSDL. Next
+  to a pinned contract, the file is then replaced.
 * It is data. Nothing in it is executed or imported, and it names no file outside the WSDL's folder.
 """
 
@@ -53,7 +53,7 @@ _VALUE_TYPES = frozenset(
         "guid",
     ]
 )
-"""XSD types that are value types in .NET: a WCF server reads an omitted, not nillable one as 0, false or year 1."""
+"""Value types in .NET: a WCF server reads an omitted one as 0, false or year 1, unless it is nillable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +68,17 @@ class Member:
 
     @property
     def is_value_type(self) -> bool:
-        """True if .NET holds it as a value type, which cannot be absent: a number, a date, an enumeration."""
+        """True if .NET has it as a value type: a number, a date or an enumeration."""
         return self.shape.scalar in _VALUE_TYPES or self.shape.enumeration
 
 
 @dataclass(slots=True, eq=False)
 class Shape:
-    """A type: a scalar (then `scalar` is its XSD base type's name) or a sequence of members."""
+    """A type: a scalar or a sequence of members."""
 
     name: str
     namespace: str
-    scalar: str = ""
+    scalar: str = ""  # the name of the XSD base type; empty for a sequence
     members: tuple[Member, ...] = ()
     enumeration: bool = False
 
@@ -98,7 +98,7 @@ class OperationContract(NamedTuple):
     response: Member | None
 
     def parameter(self, name: str) -> Member:
-        """Return the request's parameter *name*; raises `ContractError` if the contract has none."""
+        """Return the request's parameter *name*, or raise `ContractError`."""
         for member in self.request.shape.members:
             if member.name == name:
                 return member
@@ -113,7 +113,7 @@ class CompiledContract(NamedTuple):
 
     Attributes:
         files: SHA-256 of the WSDL and of each schema, by its path relative to the WSDL's folder.
-        operations: the operations by wire name.
+        operations: The operations by wire name.
     """
 
     files: Mapping[str, str]
@@ -121,7 +121,7 @@ class CompiledContract(NamedTuple):
 
 
 def compiled_path(wsdl: Path) -> Path:
-    """Return where the compiled form of the contract in *wsdl* is stored."""
+    """Return the path of the compiled form of the contract in *wsdl*."""
     return wsdl.with_name(f"{wsdl.stem}{_SUFFIX}")
 
 
@@ -137,7 +137,7 @@ def to_bytes(compiled: CompiledContract) -> bytes:
 
 
 def from_bytes(stored: bytes) -> CompiledContract | None:
-    """Return the contract in *stored*, or None if those are not bytes that this version's `to_bytes` made."""
+    """Return the contract in *stored*, or None if `to_bytes` did not write it."""
     head, body, tail = stored[:_HEAD_BYTES], stored[_HEAD_BYTES : -len(_TAIL)], stored[-len(_TAIL) :]
     if head != _HEAD % hashlib.sha256(body).hexdigest().encode() or tail != _TAIL:
         return None
@@ -146,12 +146,12 @@ def from_bytes(stored: bytes) -> CompiledContract | None:
         if content["version"] != __version__:
             return None
         return CompiledContract(content["files"], _read(content))
-    except (AttributeError, LookupError, TypeError, ValueError, RecursionError):  # made by other software
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError):  # written by other software
         return None
 
 
 def read_compiled(wsdl: Path) -> CompiledContract | None:
-    """Return the stored form of the contract in *wsdl*, or None if there is none that fits its files."""
+    """Return the compiled form of the contract in *wsdl*, or None if it is not usable."""
     try:
         path = compiled_path(wsdl)
         if path.stat().st_size > _MOST_BYTES:
@@ -178,7 +178,7 @@ def replace_file(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Write *content* into the file *path*, which appears whole or not at all.
 
     Raises:
-        OSError: the file cannot be written.
+        OSError: The file cannot be written.
     """
     import tempfile  # noqa: PLC0415 - slow to import, and a first call writes nothing
 
@@ -188,7 +188,7 @@ def replace_file(path: Path, content: bytes, *, mode: int = 0o644) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(mode)  # mkstemp's 0600 would hide a contract from the account the job runs under
+        Path(temporary).chmod(mode)  # with mkstemp's 0600 the account of a job could not read a contract
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -207,7 +207,7 @@ class _Writer:
             name: [op.action, op.response_name, self._member(op.request), op.response and self._member(op.response)]
             for name, op in operations.items()
         }
-        # The list of shapes grows while it is walked: each shape's members may name further ones.
+        # The list of shapes grows in this loop: each shape's members may add further ones.
         shapes = [
             [s.name, s.namespace, s.scalar, s.enumeration, [self._member(member) for member in s.members]]
             for s in self._shapes

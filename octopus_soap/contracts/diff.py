@@ -1,14 +1,14 @@
-"""Compare two contracts: every difference that matters on the wire, and its consequence for the caller.
+"""Compare two contracts, and find the members that writes may not leave out.
 
-Types are not matched by name but by place: from the parameters and the result of each operation downwards, member by
-member. So a type that was renamed, moved to another namespace or inlined is still compared with its counterpart. Each
-pair of types is judged once, for all the ways that lead to it (`Role`): whether it is sent, and whether it is sent in
-an update of items, where a WCF server may read an omitted value as 0. Differences that repeat (a namespace, the stem
-of the actions) become one record each.
+`compare` returns every difference that matters on the wire, with its consequence for the caller. Types are not matched
+by name but by place: from the parameters and the result of each operation downwards, member by member. So a type that
+was renamed, moved to another namespace or inlined is still compared with its counterpart. Each pair of types is judged
+once, for all its uses (`Role`): replies, requests, and updates of items, for which a WCF server may read an omitted
+value as 0. Differences that repeat (a namespace, the stem of the actions) become one record each.
 
-Find what writes may not leave out under a contract, before the first write is refused. A WCF server reads an omitted
-value type that is not nillable as 0, false or the year 1, and the client refuses such a write until the user chose
-(`omitted_values`). `wsdl pin` and `doctor` list those members, with the choice we recommend and its cost.
+`omissions` returns the members that writes may not leave out, before the first write is refused. A WCF server reads an
+omitted value type that is not nillable as 0, false or the year 1, and the client refuses such a write until the user
+decides (`omitted_values`). `wsdl pin` and `doctor` list those members, with the recommended choice and its cost.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ _OMITTED = "omitted it would be read as 0: such writes are refused, see omitted_
 
 
 class Effect(StrEnum):
-    """The work that a difference means for a user of the other contract."""
+    """The consequence of a difference for a user of the other contract."""
 
     BREAKS = "breaks"
     """Something cannot be called or sent."""
     CARE = "care"
-    """It works, and something has to be decided or looked at."""
+    """It works, but the user has to check or decide something."""
     FOLLOWED = "followed"
-    """With the other contract in force, the library follows it by itself."""
+    """The library adapts to the other contract by itself."""
 
 
 class Kind(StrEnum):
@@ -67,12 +67,12 @@ class Difference:
     """One difference.
 
     Attributes:
-        kind: what differs.
-        effect: how much it matters.
+        kind: The kind of the difference.
+        effect: Its consequence for the user.
         where: `Operation`, `Operation.parameter` or `Type.Member`.
-        ours: the contract this library knows; empty if it has nothing there.
-        theirs: the other one.
-        meaning: what follows for the caller.
+        ours: The text in the contract of this library; empty if it has none.
+        theirs: The text in the other contract.
+        meaning: The consequence, as a sentence.
     """
 
     kind: Kind
@@ -84,7 +84,7 @@ class Difference:
 
 
 class Role(Flag):
-    """How a type is used."""
+    """The uses of a type."""
 
     REPLY = auto()
     REQUEST = auto()
@@ -96,10 +96,10 @@ class Pair:
     """Two types in the same place, with their members.
 
     Attributes:
-        label: what their members are named after: a type, or an operation.
-        known: members the models know.
-        role: how they are used.
-        parameters: they are an operation's parameters.
+        label: The first part of their members' names: a type, or an operation.
+        known: Members that the models have.
+        role: Their uses.
+        parameters: True for the parameters of an operation.
     """
 
     label: str
@@ -111,7 +111,7 @@ class Pair:
 
 
 def matched_members(pair: Pair) -> list[tuple[Member, Member]]:
-    """Return members of both, by name or by name in another case, in our order."""
+    """Return the members of both, in our order; names may differ in case."""
     exact = {member.name: member for member in pair.theirs}
     ours = {member.name for member in pair.ours}
     folded = {member.name.casefold(): member for member in pair.theirs if member.name not in ours}
@@ -148,7 +148,7 @@ def _missing(pair: Pair, kind: Kind, name: str, ours: str) -> Difference:
     if pair.parameters:
         effect, meaning = Effect.BREAKS, "calls that give it raise ContractError"
     elif Role.REQUEST in pair.role:
-        meaning = "setting it raises ContractError; nothing is dropped in silence"
+        meaning = "setting it raises ContractError; nothing is dropped silently"
     else:
         meaning = "stays unset in what is read"
     return Difference(kind, effect, f"{pair.label}.{name}", ours, "", meaning)
@@ -186,7 +186,7 @@ def _pair_of_members(pair: Pair, ours: Member, theirs: Member) -> Iterator[Diffe
 
 
 def _changed_type(pair: Pair, ours: Member, theirs: Member) -> tuple[Effect, str] | None:
-    """Return the consequence of another type; None if the wire shows no difference."""
+    """Return the consequence of another type; None if the wire form is the same."""
     mine, other = _single(ours), _single(theirs)
     if bool(mine.scalar) != bool(other.scalar) or _listed(ours) != _listed(theirs):
         effect = Effect.BREAKS if Role.REQUEST in pair.role else Effect.CARE
@@ -195,7 +195,7 @@ def _changed_type(pair: Pair, ours: Member, theirs: Member) -> tuple[Effect, str
         return None
     if Role.REQUEST not in pair.role:
         return Effect.CARE, "read as the models' type; a value that does not fit is reported, never dropped"
-    return Effect.CARE, "written as the contract in force says; a value that does not fit is refused before it is sent"
+    return Effect.CARE, "written by the contract in force; a value that does not fit is refused before it is sent"
 
 
 def _single(member: Member) -> Shape:
@@ -226,7 +226,7 @@ def _order(pair: Pair, matched: Iterable[tuple[Member, Member]]) -> Iterator[Dif
         return
     first = next(place for place, (mine, other) in enumerate(zip(ours, theirs, strict=True)) if mine != other)
     what = "parameters" if pair.parameters else "members"
-    meaning = f"in our order the service would skip {what} without a word"
+    meaning = f"in our order the service would silently skip {what}"
     if Role.REQUEST not in pair.role:
         meaning = "replies are read in any order"
     before, after = (", ".join(names[first : first + 2]) + ", …" for names in (ours, theirs))
@@ -247,21 +247,21 @@ GUARDED = {
     "UploadItem": "inventoryItem",
     "UploadItemList": "inventoryItems",
 }
-"""Operations whose omitted value types the client guards, with the parameter; a test holds it against the catalogue."""
+"""Operations whose omitted value types the client guards, with the parameter; a test compares it with the catalogue."""
 
 
 def examined(path: Path) -> Contract:
-    """Return the contract in the file *path*, read to the last operation, so that nothing is left to fail later.
+    """Return the contract in the file *path*, with every operation read.
 
     Raises:
-        ContractError: it cannot be used.
+        ContractError: It cannot be used.
     """
     try:
         contract = Contract(path, bundled=False)
         described = len(contract.operations)
     except OctopusError:
         raise
-    except Exception as error:  # what zeep raises on a schema it does not understand is of any class
+    except Exception as error:  # of any class, from zeep on a schema that it does not understand
         raise ContractError(f"cannot use the contract {path}: {type(error).__name__}: {str(error)[:300]}") from error
     if not described:
         raise ContractError(f"the contract {path} describes no operation")
@@ -269,7 +269,7 @@ def examined(path: Path) -> Contract:
 
 
 def known_members() -> dict[str, frozenset[str]]:
-    """Return wire names each model of this library knows, by type name."""
+    """Return the wire names of each model, by type name."""
     found: dict[str, frozenset[str]] = {}
     for name in models.__all__:
         model = getattr(models, name)
@@ -279,23 +279,23 @@ def known_members() -> dict[str, frozenset[str]]:
 
 
 def compare(ours: Contract, theirs: Contract, known: Mapping[str, Collection[str]] | None = None) -> list[Difference]:
-    """Return every difference between two contracts, the gravest first.
+    """Return every difference between two contracts, the most serious first.
 
     Args:
-        ours: the contract this library was written for, or the one in force.
-        theirs: the other one.
-        known: members the models know by type name, to be found in *theirs* too; by default this library's.
+        ours: The contract that this library was written for, or the one in force.
+        theirs: The other contract.
+        known: Members by type name that *theirs* should have too; by default those of the models.
     """
     members = {name: frozenset(names) for name, names in (known_members() if known is None else known).items()}
     walk = _Walk(members)
     for mine, other in walk.operations(ours.operations, theirs.operations):
         walk.operation(mine, other)
-    found = dict.fromkeys([*walk.found, *walk.judged(), *walk.repeated()])  # a list type is met in several places
+    found = dict.fromkeys([*walk.found, *walk.judged(), *walk.repeated()])  # a list type occurs in several places
     return sorted(found, key=lambda d: (list(Effect).index(d.effect), list(Kind).index(d.kind)))
 
 
 class _Walk:
-    """Two contracts, gone through side by side."""
+    """Visits the operations and types of two contracts side by side."""
 
     def __init__(self, known: Mapping[str, frozenset[str]]) -> None:
         self.found: list[Difference] = []
@@ -311,7 +311,7 @@ class _Walk:
     def operations(
         self, ours: Mapping[str, OperationContract], theirs: Mapping[str, OperationContract]
     ) -> Iterator[tuple[OperationContract, OperationContract]]:
-        """Yield the operations both have; the others are differences."""
+        """Yield the operations of both; the others are differences."""
         folded = {name.casefold(): name for name in theirs if name not in ours}
         for name in ours:
             if name in theirs:
@@ -326,7 +326,7 @@ class _Walk:
             self.found.append(Difference(Kind.OPERATION, Effect.FOLLOWED, name, "", name, meaning))
 
     def operation(self, ours: OperationContract, theirs: OperationContract) -> None:
-        """Note what differs in one operation, and the types below it."""
+        """Note the differences of one operation, and the types below it."""
         name = ours.name
         if ours.action != theirs.action:
             stems = ours.action.removesuffix(name), theirs.action.removesuffix(name)
@@ -350,7 +350,7 @@ class _Walk:
         where = f"{ours.name}Response"
         if mine is None or other is None:
             if mine is not other:
-                meaning = "a value that is missing is an error, a value too many is passed over"
+                meaning = "a value that is missing is an error, an additional value is ignored"
                 before, after = ("nothing" if member is None else type_name(member) for member in (mine, other))
                 self.found.append(Difference(Kind.RESULT, Effect.CARE, where, before, after, meaning))
             return
@@ -360,24 +360,24 @@ class _Walk:
             meaning = "replies are read either way"
             self.found.append(Difference(Kind.RESULT, Effect.FOLLOWED, where, before, after, meaning))
             mine, other = inner, replace(outer, namespace=inner.namespace)
-        # The result's own name does not matter: it is whatever the reply holds.
+        # The result's own name does not matter: a reply is read with any name.
         self._results.append(Pair(where, (mine,), (replace(other, name=mine.name),), frozenset(), Role.REPLY))
         self._visit(mine, other, where, Role.REPLY)
 
     # -- types -----------------------------------------------------------------------------------------------------
 
     def _visit(self, ours: Member, theirs: Member, where: str, role: Role) -> None:
-        """Note the pair of types two members have, and go on below them."""
+        """Note the pair of types of two members, and visit the types below."""
         self._namespace(ours, theirs, where)
         mine, other = ours.shape, theirs.shape
         if mine.scalar or other.scalar or (mine.items is None) != (other.items is None):
-            return  # judged with the members that hold them
+            return  # judged as a part of these two members
         if mine.name != other.name:
             self._renamed[mine.name] = other.name
         if mine.items is not None and other.items is not None:
             if mine.items.name != other.items.name:
                 shown = f"{mine.name}[]", mine.items.name, other.items.name
-                meaning = "written as the contract in force names it; read whatever it is called"
+                meaning = "written as the contract in force names it; read with any name"
                 self.found.append(Difference(Kind.ELEMENT, Effect.FOLLOWED, *shown, meaning))
             self._visit(mine.items, other.items, where, role)
             return
@@ -396,14 +396,14 @@ class _Walk:
             self._namespaces.setdefault((ours.namespace, theirs.namespace), {})[id(ours)] = where
 
     def judged(self) -> Iterator[Difference]:
-        """Yield the differences within the pairs of types that were met."""
+        """Yield the differences within the pairs of types that were visited."""
         for pair in (*self._pairs.values(), *self._results):
             yield from differences(pair)
 
     # -- differences that repeat -------------------------------------------------------------------------------------
 
     def repeated(self) -> Iterator[Difference]:
-        """Yield one difference for each that repeats."""
+        """Yield one difference for each group that repeats."""
         for (mine, other), names in self._actions.items():
             one = names[0] if len(names) == 1 else ""
             before, after = (f"{stem}{one or '…'}" for stem in (mine, other))
@@ -412,7 +412,7 @@ class _Walk:
         for (mine, other), found in self._namespaces.items():
             places = list(found.values())
             where = places[0] if len(places) == 1 else f"{len(places)} elements, such as {places[0]}"
-            meaning = "in our namespace the service would ignore them without a word: null, 0 or false"
+            meaning = "in our namespace the service would silently ignore them: null, 0 or false"
             yield Difference(Kind.NAMESPACE, Effect.FOLLOWED, where, mine, other, meaning)
         if self._renamed:
             mine, other = next(iter(self._renamed.items()))
@@ -431,11 +431,11 @@ def _data(result: Member) -> Member:
 
 
 _DATES = frozenset({"SaleStartDate", "SaleEndDate"})
-"""Never counted: without one, the service has the year 1 already (see `engine.omitted`)."""
+"""Never counted: without a date, the service has the year 1 already (see `engine.omitted`)."""
 _ZERO_IN_ORDERS = ("ShippingTotal", "SubTotal", "TaxTotal", "ItemTax", "ItemDiscount")
-"""Members that orders often lack. Quantities and prices of lines are none: a line without one would be an error."""
+"""Members that orders often lack, without quantity and price: a line that lacks one of these is an error."""
 _FIRST = frozenset({"Price", "Cost", "Stock", "Total"})
-"""Members that people look for first."""
+"""Members listed first."""
 _SHOWN = 8
 _DEEPEST = 4
 
@@ -444,8 +444,8 @@ class Omission(NamedTuple):
     """Writes that would lose the same members.
 
     Attributes:
-        operations: their wire names.
-        members: wire names of what they may not leave out, those of records inside behind the record's name.
+        operations: Their wire names.
+        members: Wire names of the members that they may not leave out, with a record's name and a dot for inner ones.
     """
 
     operations: tuple[str, ...]
@@ -457,7 +457,7 @@ class Omission(NamedTuple):
 
 
 def omissions(contract: Contract) -> list[Omission]:
-    """Return what the writes of *contract* may not leave out; none if everything that may be left out can be null."""
+    """Return the members that the writes of *contract* may not leave out."""
     found: dict[tuple[str, ...], list[str]] = {}
     for operation, parameter in sorted(GUARDED.items(), key=lambda each: not each[0].startswith("Up")):
         shape = _written(contract, operation, parameter)
@@ -469,7 +469,7 @@ def omissions(contract: Contract) -> list[Omission]:
 
 
 def written_members(contract: Contract, operation: str) -> set[str]:
-    """Return the wire names of all members that *operation* writes, those of records inside too."""
+    """Return the wire names of all members that *operation* writes, also inner ones."""
     found: set[str] = set()
     waiting = [_written(contract, operation, GUARDED[operation])]
     while waiting:
@@ -481,7 +481,7 @@ def written_members(contract: Contract, operation: str) -> set[str]:
 
 
 def _written(contract: Contract, operation: str, parameter: str) -> Shape | None:
-    """Return what *operation* writes; None if the contract does not have it."""
+    """Return the type that *operation* writes; None if the contract does not have it."""
     known = contract.operations.get(operation)
     member = next((m for m in known.request.shape.members if m.name == parameter), None) if known else None
     return None if member is None else _single(member)
@@ -496,7 +496,7 @@ def _lost(shape: Shape, path: str = "") -> Iterator[str]:
 
 
 def refused(found: list[Omission], chosen: Any) -> list[Omission]:
-    """Return those of *found* that nothing was *chosen* for, by the setting `omitted_values`."""
+    """Return those of *found* that the setting `omitted_values` (*chosen*) refuses."""
 
     def choice(operation: str) -> Any:
         return chosen.get(operation, chosen.get("*", "refuse")) if isinstance(chosen, Mapping) else chosen
@@ -506,7 +506,7 @@ def refused(found: list[Omission], chosen: Any) -> list[Omission]:
 
 
 def recommended(found: list[Omission]) -> str:
-    """Return the line that we recommend for *found*, ready to be pasted into a shell."""
+    """Return the line recommended for *found*, to be pasted into a shell."""
     order = next((each.members for each in found if "SubmitOrder" in each.operations), ())
     names = {**models.OrderItem.wire_names(), **models.OrderSubmit.wire_names()}
     last = {member.rpartition(".")[2] for member in order}

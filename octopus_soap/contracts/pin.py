@@ -1,9 +1,9 @@
 """Make a published contract self-contained, and store it.
 
 A WCF service publishes its contract as one document (`?singleWsdl`) or as a WSDL that imports schemas, and sometimes
-further WSDLs, by absolute address (`?xsd=xsd0`, `?wsdl=wsdl0`). Pinned, every reference becomes the name of a file
-next to it, so that nothing is ever fetched again. Names of imported documents carry a digest of the whole set: a new
-set never overwrites a file of an old one, and the main file, written last, refers to a complete set at any moment.
+further WSDLs, by absolute address (`?xsd=xsd0`, `?wsdl=wsdl0`). In a pinned contract every reference is the name of a
+file next to it, so that nothing is ever fetched again. Names of imported documents have a digest of the whole set: a
+new set never overwrites a file of an old one, and the main file, written last, always refers to a complete set.
 
 Files are written whole or not at all.
 """
@@ -48,9 +48,9 @@ class ContractDocument:
     """One document of a contract.
 
     Attributes:
-        url: where it was fetched from; references in it are relative to this.
+        url: The address it was fetched from; references in it are relative to this.
         kind: `wsdl` or `xsd`, also the ending of its file's name.
-        root: the parsed document.
+        root: The parsed document.
     """
 
     url: str
@@ -58,22 +58,22 @@ class ContractDocument:
     root: Any
 
     def references(self) -> list[str]:
-        """Return addresses of the documents it imports, as `resolved` gives them, each once."""
+        """Return the addresses of the documents it imports, each once."""
         found = (resolved(self.url, element.get(attribute)) for element, attribute in _referring(self.root))
         return list(dict.fromkeys(found))
 
     def foreign(self) -> list[str]:
-        """Return references that name another origin than this document's, as they are written."""
+        """Return the references, as written, that name another origin."""
         origin = urlsplit(self.url)[:2]
         written = (_joined(self.url, element.get(attribute)) for element, attribute in _referring(self.root))
         return list(dict.fromkeys(url for url in written if urlsplit(url)[:2] != origin))
 
 
 def parse_document(body: bytes, url: str) -> ContractDocument:
-    """Parse a document of a contract strictly; no entity is resolved and nothing loaded.
+    """Parse a document of a contract strictly, without entities, and load nothing.
 
     Raises:
-        ContractError: not XML, with a DOCTYPE, or neither a WSDL nor a schema.
+        ContractError: It is not XML, has a DOCTYPE, or is neither a WSDL nor a schema.
     """
     start = body[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith((b"<html", b"<!doctype html")):
@@ -86,7 +86,7 @@ def parse_document(body: bytes, url: str) -> ContractDocument:
     )
     try:
         root = etree.fromstring(body, parser)
-    except (etree.XMLSyntaxError, ValueError) as error:  # ValueError: an encoding lxml does not know
+    except (etree.XMLSyntaxError, ValueError) as error:  # ValueError: an encoding unknown to lxml
         raise ContractError(f"{url} is not complete, well-formed XML: {str(error)[:200]}") from None
     if root.getroottree().docinfo.internalDTD is not None:
         raise ContractError(f"{url} carries a DOCTYPE, which no WSDL needs; it was not read")
@@ -102,7 +102,7 @@ def parse_document(body: bytes, url: str) -> ContractDocument:
 
 
 def _referring(root: Any) -> Iterator[tuple[Any, str]]:
-    """Yield elements that import another document of the service, with the attribute that names it."""
+    """Yield elements that import a document of the service, and their attribute."""
     for element in root.iter(*_REFERENCES):
         attribute = _REFERENCES[element.tag]
         if element.get(attribute) and not _is_standard(element):
@@ -110,15 +110,15 @@ def _referring(root: Any) -> Iterator[tuple[Any, str]]:
 
 
 def _is_standard(element: Any) -> bool:
-    """True for the import of a schema that is shipped: it is never fetched."""
+    """True if *element* imports a shipped schema, which is never fetched."""
     return element.tag == f"{{{XSD}}}import" and element.get("namespace") in STANDARD
 
 
 def resolved(url: str, location: str) -> str:
-    """Return the address of *location* as the document at *url* refers to it: always of *url*'s own origin.
+    """Return the address of *location* in the document at *url*, with *url*'s origin.
 
-    Behind a load balancer WCF writes the name of the inner machine into its imports. The same path of the origin that
-    was asked is what is meant; and credentials go to no other origin.
+    Behind a load balancer WCF writes the name of the inner machine into its imports. That means the same path of the
+    origin that was asked, and credentials go to no other origin.
     """
     asked, meant = urlsplit(url), urlsplit(_joined(url, location))
     return meant._replace(scheme=asked.scheme, netloc=asked.netloc, fragment="").geturl()
@@ -137,11 +137,11 @@ def pinned_files(documents: Mapping[str, ContractDocument], about: str) -> dict[
     """Return the files of a contract by name, the main one last.
 
     Args:
-        documents: by address, the main WSDL first; everything they refer to is among them.
-        about: a line for a comment in the main file.
+        documents: The documents by address, the main WSDL first, with everything they refer to.
+        about: A line for a comment in the main file.
 
     Raises:
-        ContractError: a reference is not among *documents*.
+        ContractError: A reference is not among *documents*.
     """
     main = next(iter(documents))
     digest = hashlib.sha256()
@@ -158,7 +158,7 @@ def pinned_files(documents: Mapping[str, ContractDocument], about: str) -> dict[
 
 
 def _names(documents: Mapping[str, ContractDocument], main: str, digest: str) -> dict[str, str]:
-    """Return file names by address: the service's own, and for imported documents what their query asks for."""
+    """Return file names by address, after the service's name or the document's query."""
     service = urlsplit(main).path.rpartition("/")[2].rpartition(".")[0]
     names = {main: f"{_plain(service) or 'contract'}.wsdl"}
     for number, (url, document) in enumerate(documents.items()):
@@ -171,7 +171,7 @@ def _names(documents: Mapping[str, ContractDocument], main: str, digest: str) ->
 
 
 def _plain(text: str) -> str:
-    """*text* as part of a file name on any system."""
+    """Return *text* as part of a file name on any system."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", unquote(text)).strip("-")[:60]
 
 
@@ -191,17 +191,17 @@ def _rewritten(document: ContractDocument, names: Mapping[str, str], about: str 
 
 
 def pinned_folder(endpoint: str) -> Path:
-    """Return the folder for the contract of *endpoint*'s host, in the user's configuration folder."""
+    """Return the user's folder for the contract of *endpoint*'s host."""
     parts = urlsplit(endpoint)
     host = (parts.hostname or "unknown").replace(":", "_")  # an IPv6 address; no system forbids the underscore
     return Path(user_config_dir("octopus-soap")) / "contracts" / (f"{host}-{parts.port}" if parts.port else host)
 
 
 def tried_contract(files: Mapping[str, bytes]) -> Contract:
-    """Return the contract in *files*, loaded from a folder of its own just as it will be from where it is stored.
+    """Return the contract in *files*, loaded from a temporary folder as from its own.
 
     Raises:
-        ContractError: it cannot be used, or is the contract of something else.
+        ContractError: It cannot be used, or is the contract of another service.
     """
     with tempfile.TemporaryDirectory(prefix="octopus-soap-") as folder:
         contract = examined(write_contract(Path(folder), files))
@@ -212,14 +212,14 @@ def tried_contract(files: Mapping[str, bytes]) -> Contract:
 
 
 def write_contract(folder: Path, files: Mapping[str, bytes]) -> Path:
-    """Write the *files* of a contract into *folder* and return the path of the main one, the last.
+    """Write the *files* of a contract into *folder* and return the path of the last.
 
-    Each file appears whole or not at all, and the main one last: a process that loads it finds all that it refers to,
-    even if the writing is cut off. Files of an earlier set stay, for a process that is reading them just now. The
+    Each file appears whole or not at all, and the main file last: a process that loads it finds all files that it
+    refers to, even if the writing is cut off. Files of an earlier set stay, for a process that is reading them. The
     compiled form is written next to the main file, if zeep can read it.
 
     Raises:
-        OSError: the folder or a file cannot be written.
+        OSError: The folder or a file cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     written = folder

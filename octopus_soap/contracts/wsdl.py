@@ -1,7 +1,7 @@
-"""The contract in force: the operations of a WSDL, from its compiled form or from the WSDL itself.
+"""The contract in force: the operations of a WSDL, or of its compiled form.
 
 A contract is loaded once per process and shared by every client that names the same file. zeep is imported only if
-there is no compiled form that fits the files, and for what only zeep has (`Contract.zeep_document`).
+no compiled form fits the files, and for `Contract.zeep_document`.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _ACTION = re.compile(r"[ !#-~\xa0-\xff]+")  # printable Latin-1 without the doub
 
 
 class Contract:
-    """The WSDL file *path* with its operations as plain records; `bundled` is True for the shipped reconstruction."""
+    """The WSDL file *path*; `bundled` is True for the shipped reconstruction."""
 
     def __init__(self, path: Path, *, bundled: bool) -> None:
         self.path = path
         self.bundled = bundled
         compiled = read_compiled(path)
         if compiled is None:
-            document = self.zeep_document  # a file that is no contract is refused now
+            document = self.zeep_document  # raises now if the file is no contract
             if not bundled and compiled_path(path).exists():
                 _store(path, document)
         else:
@@ -43,7 +43,7 @@ class Contract:
 
     @cached_property
     def zeep_document(self) -> ZeepDocument:
-        """The WSDL as zeep reads it; raises `ContractError` if it is none."""
+        """The WSDL as zeep reads it; raises `ContractError` if it is not readable."""
         from octopus_soap.contracts.zeep_document import ZeepDocument  # noqa: PLC0415 - zeep costs most of a cold start
 
         return ZeepDocument(self.path)
@@ -54,7 +54,7 @@ class Contract:
         return self.zeep_document.operations()
 
     def operation(self, name: str) -> OperationContract:
-        """Return the operation *name*; raises `ContractError` if the contract has none."""
+        """Return the operation *name*, or raise `ContractError`."""
         try:
             found = self.operations[name]
         except KeyError:
@@ -72,10 +72,10 @@ def _fits_a_header(text: str | None) -> bool:
 
 
 def compile_contract(path: Path) -> None:
-    """Store the compiled form of the contract in *path* next to it; does nothing if zeep cannot read the contract."""
+    """Store the compiled form of the contract in *path* next to it."""
     from octopus_soap.contracts.zeep_document import ZeepDocument  # noqa: PLC0415 - zeep costs most of a cold start
 
-    with suppress(Exception):  # of any class; loading the contract reports it
+    with suppress(Exception):  # of any class, if zeep cannot read the contract; loading the contract reports it
         _store(path, ZeepDocument(path))
 
 
@@ -91,8 +91,9 @@ _loading = threading.Lock()
 
 
 def _after_fork() -> None:
-    """In a forked child: another thread of the parent may have held the lock, and is not here to release it."""
-    global _loading  # noqa: PLW0603 - a lock is replaced or stays locked
+    """Replace the lock in a forked child."""
+    # Another thread of the parent may have held it, and does not exist in the child to release it.
+    global _loading  # noqa: PLW0603 - the lock of the module
     _loading = threading.Lock()
 
 
@@ -102,15 +103,15 @@ if hasattr(os, "register_at_fork"):
 
 @cache
 def _bundled_files(places: tuple[Path, ...]) -> frozenset[Path]:
-    """Return where the bundled contract may be; found out once: some services make a client for each piece of work."""
+    """Return the possible paths of the bundled contract; cached, for each new client."""
     return frozenset((place / CONTRACT_NAME).resolve() for place in places)
 
 
 def load_contract(path: str | Path | None = None) -> Contract:
-    """Return the contract in *path*, or the bundled one; parsed once per process and file version.
+    """Return the contract in *path*, or the bundled one, loaded once per file version.
 
     Raises:
-        ContractError: the file cannot be read, is no WSDL, or refers to files that are not there.
+        ContractError: The file cannot be read, is no WSDL, or refers to files that are not there.
     """
     try:
         wanted = contract_path().resolve() if path is None else Path(path).expanduser().resolve()

@@ -1,6 +1,6 @@
-"""The contract as zeep reads it from a WSDL. The only module that imports zeep.
+"""The contract as zeep reads it from a WSDL; the only module that imports zeep.
 
-It is loaded for a contract that has no compiled form, for `client.zeep`, and for pinning. Nothing is fetched from the
+It is imported for a contract that has no compiled form, for `client.zeep`, and for pinning. Nothing is fetched from the
 network: a contract's files are in its folder.
 """
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _SCHEME = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]+:")  # of a URL; a drive of Windows is one letter
 _ZEEP_STUMBLES = (AttributeError, LookupError, NotImplementedError, TypeError, ValueError)
-"""Errors that zeep raises, besides its own, on a schema it does not understand."""
+"""Errors other than its own that zeep raises on a schema that it does not understand."""
 
 
 class ZeepDocument:
@@ -38,7 +38,7 @@ class ZeepDocument:
         files: SHA-256 of each file that was read, by its path relative to the WSDL's folder.
 
     Raises:
-        ContractError: the file is no WSDL with a SOAP 1.1 port, or refers to files that are not there.
+        ContractError: The file is no WSDL with a SOAP 1.1 port, or refers to files that are not there.
     """
 
     def __init__(self, path: Path) -> None:
@@ -55,7 +55,7 @@ class ZeepDocument:
         self._shapes: dict[int, Shape] = {}
 
     def _port(self) -> Any:
-        """Return the SOAP 1.1 port; of several, the first that has the most of the operations we know."""
+        """Return the SOAP 1.1 port; of several, the one with most of the known operations."""
         ports = [
             port
             for service in self.document.services.values()
@@ -79,17 +79,17 @@ class ZeepDocument:
         return {name: self._operation(name, op) for name, op in self._binding.all().items()}
 
     def compiled(self) -> CompiledContract | None:
-        """Return what is stored of it; None if zeep cannot read every operation."""
+        """Return the compiled form; None if zeep cannot read every operation."""
         try:
             return CompiledContract(self.files, self.operations())
-        except Exception:  # noqa: BLE001 - of any class, on a schema zeep does not understand
+        except Exception:  # noqa: BLE001 - of any class, on a schema that zeep does not understand
             return None
 
     def _operation(self, name: str, op: Any) -> OperationContract:
         body = op.output.body if op.output is not None else None
         return OperationContract(
             name=name,
-            action=op.soapaction or "",  # sent as "", which SOAP 1.1 has for "no intent"
+            action=op.soapaction or "",  # sent as "", which means "no intent" in SOAP 1.1
             request=self._member(op.input.body),
             response_name=f"{name}Response" if body is None else body.name,
             response=None if body is None else self._member(body),
@@ -132,11 +132,11 @@ def _scalar(xsd_type: Any) -> str:
 
 
 class _LocalFiles(zeep.transports.Transport):  # type: ignore[misc] # zeep ships no types
-    """Loads the files of a contract: the WSDL, and what its folder holds. Nothing is ever fetched.
+    """Loads the files of a contract from its folder, and never from the network.
 
     Attributes:
         digests: SHA-256 of each file that was read, by its path relative to the folder.
-        enumerations: Namespace and name of the types that are enumerations, or of the elements with one of their own.
+        enumerations: Namespace and name of the enumerations, or of the element if it has a nameless one.
     """
 
     def __init__(self, main: Path) -> None:
@@ -159,14 +159,14 @@ class _LocalFiles(zeep.transports.Transport):  # type: ignore[misc] # zeep ships
         return self._noted(path.resolve().relative_to(self._folder).as_posix(), path.read_bytes())
 
     def _noted(self, name: str, content: bytes) -> bytes:
-        """Note the enumerations of a file, which zeep does not keep; let it find the standard schemas here."""
+        """Note the enumerations of a file, and let it import the shipped schemas."""
         self.digests[name] = hashlib.sha256(content).hexdigest()
         try:
             root = etree.fromstring(content, etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False))
         except etree.XMLSyntaxError:
             return content  # zeep's error has the reason
         for schema in root.iter(f"{{{XSD}}}schema"):
-            for simple in schema.iter(f"{{{XSD}}}simpleType"):
+            for simple in schema.iter(f"{{{XSD}}}simpleType"):  # zeep does not keep which types are enumerations
                 if simple.find(f"{{{XSD}}}restriction/{{{XSD}}}enumeration") is not None:
                     parent = simple.getparent()  # the element, of a type without a name
                     named = simple.get("name") or ("" if parent is None else parent.get("name") or "")
@@ -192,22 +192,22 @@ class _LocalFiles(zeep.transports.Transport):  # type: ignore[misc] # zeep ships
 
 
 def _known_operations() -> set[str]:
-    """Return names of the operations of the bundled contract."""
+    """Return the names of the bundled contract's operations."""
     return set(re.findall(r'<(?:\w+:)?operation\s+name="(\w+)"', contract_path().read_text(encoding="utf-8")))
 
 
 class RawExchange(Protocol):
-    """The part of a driver that `zeep_client` needs: one HTTP exchange with this client's credentials."""
+    """The part of a driver that `zeep_client` needs."""
 
     def __call__(self, url: str, body: bytes, headers: Mapping[str, str], /) -> Any:
-        """Send *body* and return a requests-like response."""
+        """Send *body* with the client's credentials and return a requests-like response."""
 
 
 class _DriverTransport(zeep.transports.Transport):  # type: ignore[misc] # zeep ships no types
-    """A zeep transport that sends through our driver: its credentials, timeouts and pool, and none of zeep's logs."""
+    """A zeep transport that sends through our driver, so zeep logs nothing."""
 
     def __init__(self, exchange: RawExchange) -> None:
-        # zeep's own __init__ makes a requests session and sets its headers; ours has one already.
+        # Without zeep's own __init__, which makes a second requests session.
         self._exchange = exchange
         self._close_session = False
         self.cache = None
@@ -227,7 +227,7 @@ class _DriverTransport(zeep.transports.Transport):  # type: ignore[misc] # zeep 
 
 
 class _EndpointClient(zeep.Client):  # type: ignore[misc] # zeep ships no types
-    """A zeep client whose default service is our endpoint, not the WSDL's soap:address."""
+    """A zeep client whose default service is at our endpoint, not the WSDL's."""
 
     def __init__(self, contract: ZeepDocument, endpoint: str, exchange: RawExchange) -> None:
         super().__init__(contract.document, transport=_DriverTransport(exchange))

@@ -264,7 +264,7 @@ def test_order_is_one_difference_per_type_or_operation(tmp_path: Path) -> None:
     by_type = {d.where: d for d in found}
     assert by_type["ItemQuantityAndPrice"].ours == "Cost, ErrorMessage, …"
     assert by_type["ItemQuantityAndPrice"].theirs == "StoreStockInfoList, Stock, …"
-    assert "would skip members" in by_type["ItemQuantityAndPrice"].meaning
+    assert "would silently skip members" in by_type["ItemQuantityAndPrice"].meaning
     assert by_type["OrderResponseItem"].meaning == "replies are read in any order"
     parameters = differences(tmp_path / "parameters", parameters_reversed)
     assert {d.where for d in parameters} >= {"DeleteItem", "UploadItem", "SubmitOrder"}
