@@ -18,7 +18,7 @@ import zeep.wsdl
 from lxml import etree
 from zeep.xsd.types.builtins import BuiltinType
 
-from octopus_soap.contracts.bundled import LOCATIONS, STANDARD, XSD, contract_path, is_unused
+from octopus_soap.contracts.bundled import LOCATIONS, STANDARD, XSD, is_unused, operation_names
 from octopus_soap.contracts.compiled import CompiledContract, Member, OperationContract, Shape
 from octopus_soap.errors import ContractError
 
@@ -66,8 +66,7 @@ class ZeepDocument:
             raise ContractError(f"the contract {self._path} has no SOAP 1.1 port")
         if len(ports) == 1:
             return ports[0]
-        known = _known_operations()
-        return max(ports, key=lambda port: len(known & port.binding.all().keys()))
+        return max(ports, key=lambda port: len(operation_names() & port.binding.all().keys()))
 
     @property
     def binding_name(self) -> str:
@@ -189,11 +188,6 @@ class _LocalFiles(zeep.transports.Transport):  # type: ignore[misc] # zeep ships
             return path.resolve().is_relative_to(self._folder)
         except (OSError, ValueError, RuntimeError):  # a NUL, or a loop of links
             return False
-
-
-def _known_operations() -> set[str]:
-    """Return the names of the bundled contract's operations."""
-    return set(re.findall(r'<(?:\w+:)?operation\s+name="(\w+)"', contract_path().read_text(encoding="utf-8")))
 
 
 class RawExchange(Protocol):

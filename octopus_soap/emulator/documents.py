@@ -75,10 +75,6 @@ class Documents:
             raise IndexError(number)
         return _bytes(self._relocated(self.schemas[number], f"{_last_segment(address)}?xsd=xsd"))
 
-    def validator(self) -> etree.XMLSchema:
-        """Compile the schemas into one validator for request wrappers."""
-        return compile_validator(self)
-
     def _addressed(self, address: str) -> Element:
         root = copy.deepcopy(self.wsdl)
         for element in root.iter(f"{{{WSDL_SOAP}}}address"):
@@ -132,7 +128,7 @@ class _Memory(etree.Resolver):
 
 
 def compile_validator(documents: Documents) -> etree.XMLSchema:
-    """Compile all schemas into one validator."""
+    """Compile all schemas into one validator for request wrappers."""
     texts = {
         f"{_LOCATOR}{number}": documents.schema(number, _LOCATOR).replace(b"?xsd=xsd", _LOCATOR.encode())
         for number in range(len(documents.schemas))

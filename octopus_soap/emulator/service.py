@@ -18,6 +18,7 @@ from . import item_operations as items
 from . import order_operations as orders
 from .calls import NO_ACCOUNT, Call, RefusedError, answered_by_contract
 from .contract import ListOf, Scalar
+from .documents import compile_validator
 from .messages import Outcome, ReplyWriter, RequestReader, count_elements, find_wrapper
 from .records import LintNote
 from .replies import (
@@ -90,7 +91,7 @@ class Service:
         self.state = state
         self.journal = journal
         self.writer = ReplyWriter(profile)
-        self.validator = contract.documents.validator()
+        self.validator = compile_validator(contract.documents)
         self._merchants = {merchant.name: merchant for merchant in merchants}
         self._actions = {operation.action: operation for operation in contract.operations.values()}
 
