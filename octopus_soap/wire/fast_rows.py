@@ -1,22 +1,22 @@
-"""Fast rows: the rows of a page are read from its text, of any writer, and only the rest of the page is parsed.
+"""Read the rows of a page from its text, and let lxml parse only the rest.
 
 Purpose. Building lxml's tree of a page of 100 items and asking it for each member makes Python objects for every tag. A
 page repeats itself: a few hundred distinct tags make up thousands of elements. So each distinct tag is given to lxml
-once, and the text between tags is read without it. Three readers, each of which falls back to the next one:
+once, and the text between tags is read without it. There are three readers. Each falls back to the next one:
 
-1. **One expression** per model and context, for all rows of one handwriting: members in the order and in the raw
-   forms seen so far, each of them optional if a row was seen without it. It is compiled after 100 rows that had to be
-   read otherwise, and at most 12 times in a decoder's life.
-2. **The general reader** learns nothing and needs no order. It splits a row at its tags and looks up what each raw tag
-   means in its context: the namespaces bound there.
-3. **lxml**, for one row alone, inside the namespaces that its list binds; then the tree's reader reads it.
+1. **One expression** per model and context, for all rows of one handwriting (`row_forms`): members in the order and in
+   the raw forms seen so far, each of them optional if a row was seen without it. It is compiled after 100 rows that had
+   to be read otherwise, and at most 12 times in a decoder's life.
+2. **The general reader** learns nothing and needs no order (`row_text`). It splits a row at its tags and looks up what
+   each raw tag means in its context: the namespaces bound there.
+3. **lxml** parses one row alone, inside the namespaces that its list binds; then the tree's reader reads it.
 
-If the page does not fit at all, `decode` returns None, and the caller parses all of it.
+On failure, if the page does not fit at all, `decode` returns None, and the caller parses all of it.
 
 Invariants. A page that is read here is read as the tree's reader would read it. One that lxml refuses is refused:
 
 * The rest of the page, with one mark in place of the rows, is parsed by lxml and decoded like every reply. The mark
-  must be a child of the list. So at that place a parser is in the list's content, not in a comment or another element.
+  must be a child of the list. So a parser that meets it is in the list's content, not in a comment or another element.
 * The text taken out is a sequence of elements, with white space and comments between them. Each is well-formed by
   itself in the namespaces bound at the list, so a parser reads all of them and is then in the state it was in before.
 * A row's raw opening tag, and every raw tag in it, was parsed by lxml in its own context. lxml decided
@@ -24,13 +24,13 @@ Invariants. A page that is read here is read as the tree's reader would read it.
 * A row is opening tags, each followed by its closing tag, and empty tags. Outside leaves there is only white space.
   A leaf's text has no `<` and no `]]>`, and each `&` in it begins a reference XML has, to a character it allows.
 * The page has no character that XML forbids, is not as long as the longest text libxml2 accepts, and line ends are
-  normalized as XML prescribes. CDATA and comments are replaced by plain text, only where no tag is open.
-* An attribute with another value in each tag is read without its value, if its name has no prefix: it declares nothing,
-  and means nothing to us. Members that the model does not know may be cut out of a row, each as a whole element between
-  two members, and the rest is read as if they were not there.
-* An element that refers to another one (`wire.plain`) makes the page one for the tree.
+  normalized as XML prescribes. CDATA and comments are replaced by plain text, and only outside tags.
+* An attribute with another value in each tag is read without its value if its name has no prefix: such an attribute
+  declares nothing, and is not read from the tree either. Members that the model does not know may be cut out of a row,
+  each as a whole element between two members. The rest is read as if they were not there.
+* If an element refers to another one (`wire.plain`), the page is read from the tree.
 * A member that comes twice, an unknown member with a structure, text in a wrong place, and a value that its type
-  refuses are never decided here: that row goes to lxml.
+  refuses are never decided here: such a row goes to lxml.
 
 Models are built directly if pydantic's strict schema of a model checks nothing but types and ranges that the readers
 guarantee (see `row_text`). Otherwise pydantic validates. Records that have the same members share one set of names as
@@ -69,7 +69,6 @@ from octopus_soap.wire.row_text import (
     is_plain,
     read_members,
     resolve,
-    without_sections,
 )
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ if TYPE_CHECKING:
     from octopus_soap.wire.row_text import Context, Tags
 
 _PASSED_OVER = 10
-"""Pages left to the tree after one that had more."""
+"""Pages left to the tree after a page with more distinct tags than may be asked about."""
 _KEPT = 4_000_000
 """Bytes of a block that, once freed, makes glibc keep twice as much free memory."""
 
@@ -91,24 +90,24 @@ class FastRows:
 
     def __init__(self) -> None:
         # glibc returns the memory of every page to the system and asks for it again, which takes up to a quarter of a
-        # call. It learns what to keep from the largest block that was freed: this one, of which nothing is touched.
+        # call. It keeps as much as the largest block that was freed: this one, of which no page is touched.
         bytes(_KEPT)
         self.contexts = Contexts()
         self._passed_over = 0
-        """Pages still to be left to the tree, after one with more distinct tags than may be asked about."""
+        """Pages still to be left to the tree."""
         self._refers = False
-        """A page had a row that refers to another element: the next pages are looked through before they are read."""
+        """A page had a row that refers to another element, so the next pages are searched for references first."""
 
     def decode(
         self, body: bytes, reader: RecordReader, decode_rest: Callable[[bytes, ReadList], Decoded], most: int
     ) -> Decoded | None:
-        """Decode *body*, a reply that lists rows of *reader*'s model; return None if all of it must be parsed.
+        """Decode a reply that lists rows; return None if all of it must be parsed.
 
         Args:
             body: the reply.
-            reader: how the rows are read.
+            reader: the reader of the rows' model.
             decode_rest: decodes a reply whose list is read by the function it is given.
-            most: rows that are read; a page with more is not.
+            most: rows that are read; a page with more is left to the tree.
         """
         if self._passed_over > 0:
             self._passed_over -= 1
@@ -139,7 +138,7 @@ class FastRows:
         return decoded if read else None
 
     def _pass_over(self, error: Fallback | OctopusError) -> None:
-        """Leave a page to the tree, unless the time for it is over."""
+        """Leave a page to the tree, or raise if the time for it is over."""
         if isinstance(error, TimedOutError):
             raise error
         self._refers = self._refers or isinstance(error, Refers)
@@ -169,7 +168,7 @@ class Page(NamedTuple):
     """A page without its rows.
 
     Attributes:
-        rest: what is to be parsed, with a mark in place of the rows.
+        rest: the bytes to parse, with a mark in place of the rows.
         rows: the text from the first row to the end of the last one.
     """
 
@@ -178,7 +177,7 @@ class Page(NamedTuple):
 
     @classmethod
     def of(cls, body: bytes, reader: RecordReader) -> Page | None:
-        """Take the rows out of *body*; return None if its text is more than it seems, or no row was found."""
+        """Take the rows out of *body*; return None if no row is found, or it is not plain."""
         text = page_text(body)
         if text is None:
             return None
@@ -197,7 +196,7 @@ class Page(NamedTuple):
 
 
 def page_text(body: bytes) -> str | None:
-    """Return *body* as text that a parser reads as it is, or None if there may be more to it."""
+    """Return *body* as text that a parser would read as it is, or None."""
     body = body.lstrip(BEFORE)
     if len(body) >= PAGE:
         return None
@@ -222,15 +221,15 @@ def page_text(body: bytes) -> str | None:
 
 
 def _decoded(body: bytes) -> str:
-    """Return UTF-8 as text, with line ends as XML normalizes them: CRLF and a lone CR become LF."""
-    # A text file's universal newlines are the same rule, at a third of the time of two `replace`.
+    """Return UTF-8 as text with LF for CRLF and a lone CR, as XML prescribes."""
+    # A text file's universal newlines are the same rule, in a third of the time of two `replace`.
     if b"\r" not in body:
         return body.decode("utf-8")
     return TextIOWrapper(BytesIO(body), encoding="utf-8", newline=None).read()
 
 
 def first_row(text: str, reader: RecordReader) -> str | None:
-    """The raw name of the first row in *text*: the first child of ResultData, or an element named after the model."""
+    """Return the raw name of ResultData's first child, or of an element of the model."""
     found = _LIST.search(text) if "ResultData" in text else None
     if found is None:
         model = re.escape(reader.name)
@@ -245,14 +244,14 @@ def first_row(text: str, reader: RecordReader) -> str | None:
 _QUESTIONS = 400
 """Raw tags that a page may ask lxml about, besides one for each row."""
 _MANY = _QUESTIONS // 2
-"""A page that has asked about so many repeats too few of its tags as they are."""
+"""A page that has asked about so many has tags that differ in an attribute's value."""
 _SPACES = re.compile(f"[{SPACE}]*+")
 _ATTRIBUTE = re.compile('<[^\\s<>/"\'=]++ (?!xmlns|href|ref)([A-Za-z_][\\w.-]*+)="[^"<>&]*+"[^<>]*+>', re.ASCII)
-"""A tag whose first attribute has no prefix: it is no declaration, and its value means nothing to us."""
+"""A tag whose first attribute has no prefix: it declares nothing, and its value is never read."""
 
 
 class _Hints(NamedTuple):
-    """Constructs that occur in a text: comments or CDATA, references, `]]>`."""
+    """Constructs that a text has: comments or CDATA, character references, `]]>`."""
 
     sections: bool
     references: bool
@@ -260,19 +259,19 @@ class _Hints(NamedTuple):
 
 
 class Rows:
-    """Reads the rows of one list from text, and adds them to what was decoded.
+    """Reads the rows of one list from text.
 
     Args:
-        contexts: what is known of the decoder's pages.
+        contexts: the contexts of the decoder's pages.
         container: the list.
-        reader: how its rows are read.
-        decoded: takes the rows, and what was noticed.
+        reader: the reader of the rows' model.
+        decoded: gets the rows and the drift.
         whole_page: the page can still be parsed as a whole.
         raw: every row is parsed by lxml, and keeps its XML.
         most: rows that are read.
 
     Attributes:
-        position: where the text that was read ends.
+        position: the end of the text that was read.
     """
 
     def __init__(
@@ -296,17 +295,17 @@ class Rows:
         self._hints = _Hints(sections=True, references=True, forbidden=True)
         unknown: tuple[str, str, Learned | None] = ("", "", None)
         self._opening, self._closing, self._learned = unknown if raw else self._outside.usual.get(reader, unknown)
-        """The last row's opening and closing tags, and what is learned of such a row's members."""
+        """The last row's opening and closing tags, and the forms of its members."""
         self._varying = ""
-        """The attribute of the opening tag whose value does not count; empty if there is none."""
+        """The attribute of the opening tag whose value does not count; empty if it has none."""
 
     def read(self, text: str) -> None:
         """Read *text*: rows, and what a list ignores between them.
 
         Raises:
-            Fallback: at `position` it is something else.
+            Fallback: there is something else at `position`.
         """
-        # The single characters are looked for at ten times the speed, and most pages do not have them.
+        # A single character is found at ten times the speed, and most pages do not have these.
         sections = "!" in text and "<!" in text
         if sections and self._whole_page:
             plain = _plain(text)
@@ -338,7 +337,7 @@ class Rows:
                 yield_point()
 
     def _by_expression(self, form: Form, tags: Tags, text: str, position: int, hints: _Hints) -> int:
-        """Read rows as long as they match, and return where they end."""
+        """Read rows as long as they match, and return their end."""
         self._varying = self._contexts.varying
         if f' {self._varying}=""' not in self._opening:
             self._varying = ""
@@ -372,7 +371,7 @@ class Rows:
     def _matching(
         self, form: Form, text: str, position: int, hints: _Hints, most: int
     ) -> tuple[list[Sequence[Any]], int]:
-        """Return the groups of at most so many rows that match, and where these end."""
+        """Return the groups of at most *most* rows that match, and their end."""
         closing, match_members, end = self._closing, form.pattern.match, len(text)
         match_opening, room = re.compile(escaped(self._opening, self._varying)).match, len(closing)
         _, references, forbidden = hints
@@ -412,13 +411,13 @@ class Rows:
         return Row(key if type(key) is str else self._reader.key(data), tags.make(data))
 
     def _row(self, text: str) -> Row | None:
-        """Read the row that is *text*; return None if it is nil."""
+        """Read the row *text*; return None if it is nil."""
         self._contexts.questions += 1
         if self._raw:
             return self._alone(text)
         drift: list[str] = []
         try:
-            row = self._from_text(without_sections(text) if self._hints.sections else text, drift)
+            row = self._from_text(_without_sections(text) if self._hints.sections else text, drift)
         except CANNOT:
             if self._contexts.questions <= 0 and self._whole_page:
                 raise Fallback from None
@@ -428,11 +427,11 @@ class Rows:
         return row
 
     def _from_text(self, text: str, drift: list[str]) -> Row:
-        """Read the row that is *text*, in which a `<` always begins a tag; raises one of `CANNOT`."""
+        """Read the row *text*, in which each `<` begins a tag, or raise one of `CANNOT`."""
         if (self._hints.sections or self._hints.forbidden) and "]]>" in text:
             raise Unread
         changed = self._hints.sections
-        if self._contexts.varying and text.count("<") == text.count(">"):  # none of them is in a text
+        if self._contexts.varying and text.count("<") == text.count(">"):  # no `>` is in a text
             name = self._contexts.varying
             attribute = f"{varying_attribute(name)}(?=[^<>]{{0,{TAG_LENGTH}}}+>)"
             text, found = re.subn(attribute, f' {name}=""', text)
@@ -473,10 +472,10 @@ class Rows:
         return learned
 
     def _alone(self, text: str) -> Row | None:
-        """Let lxml parse the row that is *text*, in its place."""
+        """Let lxml parse the row *text* in its place."""
         if self._whole_page and has_references(text.encode()):
             raise Refers
-        depth = sum(1 for _ in self._container.iterancestors())  # as deep as it is: lxml limits that
+        depth = sum(1 for _ in self._container.iterancestors())  # as deep as in the page: lxml limits the depth
         head = "<_>" * depth + f"<_{declarations(self._container)}>"
         try:
             around = etree.fromstring(f"{head}{text}{'</_>' * (depth + 1)}", strict_parser())
@@ -495,7 +494,7 @@ class Rows:
 
 
 def _differs_in(tag: str, other: str) -> str:
-    """The attribute of which two tags have different values, if that is their difference and values mean nothing."""
+    """Return the attribute whose value is all that two tags differ in; empty if none."""
     if tag == other or (found := _ATTRIBUTE.match(tag)) is None:
         return ""
     attribute = varying_attribute(found[1])
@@ -503,18 +502,49 @@ def _differs_in(tag: str, other: str) -> str:
 
 
 def _plain(text: str) -> str | None:
-    """Return rows with their CDATA as plain text and without comments; None if that has to be done row by row."""
+    """Return rows without CDATA and comments; None if it must be done row by row."""
     if "<?" in text:  # what looks like a comment may be part of an instruction
         return None
     try:
-        plain = without_sections(text)
+        plain = _without_sections(text)
     except Unread:
         return None
     return None if "]]>" in plain else plain
 
 
+_TAG_AND_TEXT = re.compile(r"<[^<>\"']*+(?:\"[^<\"]*+\"[^<>\"']*+|'[^<']*+'[^<>\"']*+)*+>[^<]*+")
+"""A whole tag, and the text after it."""
+
+
+def _without_sections(row: str) -> str:
+    """Return *row* with CDATA as plain text, without comments, or raise `Unread`."""
+    # In a row that can be read each `<` begins a tag, so the last one before a section shows if a tag is open there.
+    pieces, kept = [], 0
+    while (start := row.find("<!", kept)) >= 0:
+        tag, reference = row.rfind("<", kept, start), row.rfind("&", kept, start)
+        if tag >= 0 and _TAG_AND_TEXT.fullmatch(row, tag, start) is None:
+            raise Unread
+        if reference >= 0 and row.find(";", reference, start) < 0:
+            raise Unread
+        pieces.append(row[kept:start])
+        if row.startswith("<!--", start):
+            end = row.find("--", start + 4)
+            if end < 0 or not row.startswith("-->", end):
+                raise Unread
+        elif row.startswith("<![CDATA[", start):
+            end = row.find("]]>", start)
+            if end < 0:
+                raise Unread
+            data = row[start + 9 : end]
+            pieces.append(data.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
+        else:
+            raise Unread
+        kept = end + 3
+    return "".join([*pieces, row[kept:]])
+
+
 _row_of: Callable[[Iterable[Any]], Row] = partial(tuple.__new__, Row)
-"""A row of its members, without a call into Python."""
+"""Makes a row of its members without a call into Python."""
 
 
 def _after_space(text: str, position: int) -> int:
@@ -523,11 +553,7 @@ def _after_space(text: str, position: int) -> int:
 
 
 def _after_other(text: str, position: int) -> int:
-    """Where what is no row ends: a comment, a processing instruction, or text, which a list ignores between rows.
-
-    Raises:
-        Fallback: it does not end, or is not well-formed.
-    """
+    """Return the end of a comment, instruction or text, or raise `Fallback`."""
     if text.startswith("<!--", position):
         end = text.find("--", position + 4)
         if end < 0 or not text.startswith("-->", end):
@@ -552,7 +578,7 @@ _INSTRUCTION = re.compile(r"<\?([A-Za-z_][\w.-]*+)(?:\s[^?<>]*+)?\?>", re.ASCII)
 
 
 def _end_of_row(text: str, position: int) -> int:
-    """Where the element at *position* ends, as far as its raw tags say; raises `Fallback` if there is none."""
+    """Return the end of the element at *position*, or raise `Fallback`."""
     name, stop = _ROW.match(text, position), text.find(">", position)
     if name is None or stop < 0:
         raise Fallback

@@ -1,4 +1,4 @@
-"""Raw forms: what the general reader's rows show of a handwriting, and one expression for all rows of it.
+"""Learn how rows are written, and read all rows of that form by one expression.
 
 A part of `fast_rows`. Its docstring has the argument why rows may be read so.
 """
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 SLOW_ROWS = 100
 """Rows that had to be read without an expression before one is compiled."""
 _LOOKED_AT = 7
-"""Rows that are learned from at first; after them, one of as many."""
+"""Rows that are learned from at first; after them, one row of as many."""
 _COMPILED = 12
 """Expressions compiled in a decoder's life."""
 _RUN = 64
@@ -50,14 +50,14 @@ _MEMBERS = 600
 
 
 class _Unfit(Exception):  # noqa: N818 - control flow inside this module
-    """The forms that were learned do not fit into an expression."""
+    """The forms that were seen do not fit into an expression."""
 
 
 class _Member:
-    """One member as it was written: its raw forms, and the members seen directly before it.
+    """One member as it was written.
 
     Attributes:
-        forms: by raw tag, what it means, and what was seen inside.
+        forms: by raw tag, its meaning, and what was seen inside.
         before: members seen directly before it.
         known_before: the same, as if members that the model does not know were not there.
         optional: a record was seen without it.
@@ -71,21 +71,23 @@ class _Member:
 
     @property
     def known(self) -> bool:
-        """True if the model knows it."""
+        """True if it is a member of the model."""
         return not any(tag.drift for tag, _ in self.forms.values())
 
     @property
     def always(self) -> bool:
-        """True if every record had it, and its value can be written as one expression."""
+        """True if every record had it and one expression can make its value."""
         tags = [tag for tag, _ in self.forms.values()]
         return not (self.optional or any(tag.drift or (tag.kind == RECORD and len(tags) > 1) for tag in tags))
 
 
 class _Shape:
-    """The members of a record as they were written; for a list, also its records' opening and closing tags.
+    """The members of a record as they were written.
 
     Attributes:
         noted: records seen.
+        members: by attribute of the model.
+        records: of a list: by raw opening tag of a record, what closes it, and the tags inside.
     """
 
     def __init__(self) -> None:
@@ -94,11 +96,7 @@ class _Shape:
         self.records: dict[str, tuple[str, Tags]] = {}
 
     def in_order(self, *, known: bool) -> list[tuple[str, _Member]]:
-        """The members, each after those that were seen before it; raises `_Unfit` if there is no such order.
-
-        Args:
-            known: leave out members that the model does not know.
-        """
+        """Return all members, or the known ones, as they are ordered, or raise `_Unfit`."""
         from graphlib import CycleError, TopologicalSorter  # noqa: PLC0415 - most processes compile no form
 
         if known:
@@ -112,12 +110,12 @@ class _Shape:
 
 
 class Learned:
-    """The members of one model in one context, as the general reader's rows have shown them."""
+    """The members of one model in one context, as rows have shown them."""
 
     def __init__(self, tags: Tags) -> None:
         self.form: Form | None = None
         self.leaves_out = False
-        """Members that the model does not know come in no order, and the form leaves them out."""
+        """The form leaves out members that the model does not know, because they come in no order."""
         self.tags = tags
         self._patience, self._stride = SLOW_ROWS, _LOOKED_AT
         self._forget()
@@ -128,7 +126,7 @@ class Learned:
         self._slow = self._size = 0
 
     def note(self, row: str) -> None:
-        """Learn from the text of a row that the general reader has read; compile what is known when that pays."""
+        """Learn from a row that the general reader has read; compile after enough rows."""
         contexts = self.tags.context.contexts
         if contexts.compiled >= _COMPILED or not contexts.learning.acquire(blocking=False):
             return
@@ -143,7 +141,7 @@ class Learned:
                 contexts.compiled += 1
                 self._compile()
                 self._changed, self._slow = False, 0
-        except _Unfit:  # members in no order, or ever new ones: begin anew, and look less often
+        except _Unfit:  # members in no order, or ever new ones: begin again, and look less often
             self._forget()
             self._patience, self._stride = self._patience * 2, min(self._stride * 2, self._patience)
         finally:
@@ -163,7 +161,7 @@ class Learned:
             self._spaced = self._changed = True
 
     def _note_members(self, shape: _Shape, tags: Tags, pieces: Iterator[str]) -> None:
-        """Note the members of a record. The general reader has read them, so they are as they must be."""
+        """Note the members of a record, which the general reader has found right."""
         before = known = ""
         absent = set(shape.members)
         for piece in pieces:
@@ -187,7 +185,7 @@ class Learned:
                 self._note_records(inner, tag, pieces)
 
     def _note_absent(self, shape: _Shape, absent: set[str]) -> None:
-        """Note the members that a record does not have, and which others had."""
+        """Note the members that other records had and this record does not have."""
         shape.noted += 1
         for name in absent:
             member = shape.members[name]
@@ -232,11 +230,11 @@ class Learned:
 _MEMBER = re.compile("<([^<>]++)>(?:(?<!/>)([^<]*+)<(/[^<>]++>))?+")
 """A leaf or an empty tag."""
 _LEFT_OUT = 8
-"""Members of a row that a form may leave out; a row with more goes to the general reader."""
+"""Members of a row that a form may leave out; a row with more is left to the general reader."""
 
 
 def _unknown(tag: Tag, text: str | None, closing: str | None) -> tuple[str, Any]:
-    """The name and the value of a member that the model does not know; raises `Unread` if it is something else."""
+    """Return the name and value of an unknown member, or raise `Unread`."""
     if not tag.drift or tag.nil or tag.kind not in {LEAF, EMPTY} or tag.closing != (closing or ""):
         raise Unread
     if tag.kind == EMPTY:
@@ -246,12 +244,12 @@ def _unknown(tag: Tag, text: str | None, closing: str | None) -> tuple[str, Any]
 
 
 class Form(NamedTuple):
-    """The expression of a record's members, and what makes dicts of its groups.
+    """The expression of a record's members, and the function that reads its groups.
 
     Attributes:
         pattern: the expression; it begins after the record's opening tag and ends before its closing tag.
-        texts: the groups in which there may be references.
-        build: makes the dicts of several records, and adds unknown members to a list.
+        texts: the groups that may have references.
+        build: makes the dicts of several records' groups, and adds unknown members to a list.
         expression: the pattern's source, with `_GROUP` for the beginning of a group.
         runs: for small rows, by opening tag, closing tag and varying attribute: the expressions of several rows and of
             one of them.
@@ -264,7 +262,7 @@ class Form(NamedTuple):
     runs: dict[tuple[str, str, str], tuple[re.Pattern[str], re.Pattern[str]]]
 
     def resolved(self, groups: Sequence[Any]) -> Sequence[Any]:
-        """*groups* with the references of their texts resolved."""
+        """Return *groups* with the references of their texts resolved."""
         resolved = list(groups)
         for place in self.texts:
             text = resolved[place]
@@ -275,14 +273,13 @@ class Form(NamedTuple):
     def run(
         self, text: str, position: int, opening: str, closing: str, varying: str
     ) -> tuple[list[Sequence[Any]], int]:
-        """Return the groups of rows that follow one another, and where they end; raises one of `CANNOT`.
+        """Return the groups of rows that follow one another, and their end.
 
-        The value of the attribute *varying* in the opening tag does not count.
-
-        Rows are matched twice, together and then one by one, which is quicker than to look in Python whether one begins
-        where the last one ended. Both find the same rows: everything in the expression is possessive or atomic, so that
-        a row matches in one way, and no time is spent on others.
+        The value of the attribute *varying* in the opening tag does not count. A bad reference raises `ValueError`.
         """
+        # Rows are matched twice, together and then one by one, which is quicker than to check in Python whether each
+        # row begins at the end of the last one. Both find the same rows: everything in the expression is possessive or
+        # atomic, so that a row matches in one way, and no time is spent on others.
         expressions = self.runs.get((opening, closing, varying))
         if expressions is None:
             if len(self.runs) >= _FORMS:
@@ -302,10 +299,8 @@ class Form(NamedTuple):
         return found, end
 
     def read(self, row: str, start: int, closing: str, learned: Learned, drift: list[str]) -> dict[str, Any]:
-        """The members of *row*, from *start* to *closing*, its end; raises one of `CANNOT`.
-
-        Members that the form leaves out are read by their tags, and the rest of the row as if it were not there.
-        """
+        """Read the members of *row* from *start* to *closing*, or raise one of `CANNOT`."""
+        # Members that the form leaves out are read by their tags, and the rest of the row as if they were not there.
         left_out: dict[str, Any] = {}
         while (match := self.pattern.match(row, start)) is not None:
             end = match.end()
@@ -326,7 +321,7 @@ class Form(NamedTuple):
         return self.build([self.resolved(groups) if "&" in row else groups], drift)[0] | left_out
 
     def read_all(self, text: str, drift: list[str]) -> list[dict[str, Any]]:
-        """Read the records of a list that fill *text*, which an expression has matched already."""
+        """Read the records of a list in *text*, which an expression has matched already."""
         found: list[Sequence[Any]] = [match.groups() for match in self.pattern.finditer(text)]
         if "&" in text:
             found = list(map(self.resolved, found))
@@ -336,11 +331,11 @@ class Form(NamedTuple):
 # -- the compiler ------------------------------------------------------------------------------------------------------
 
 _GROUP = "\0"
-"""An opening parenthesis that captures, in an expression that may be repeated inside another one without capturing."""
+"""An opening parenthesis that captures; it becomes another one if the expression is repeated inside another."""
 
 
 def real(text: str) -> float:
-    """Text that is a plain number as a float; raises `ValueError` if it is too large for one."""
+    """Read a plain number as a float, or raise `ValueError` if it is too large."""
     value = float(text)
     if not math.isfinite(value):
         raise ValueError("too large for a float")
@@ -353,19 +348,19 @@ SHORT: dict[Any, tuple[str, str]] = {
     read_float: ("[-+.0-9]*+", "(real({0}) if {0} else {1})"),
     quick_flag: ("[a-z]*+", "flags[{0}]"),
 }
-"""By a scalar's reader: the characters it has nearly always, and the expression that reads them from a group, with the
-value of an empty one. Other text does not match, and what the expression refuses goes to the next reader."""
+"""By a scalar's reader: the characters that its text nearly always has, and the source of the value, of the name of a
+group and the value of an empty text. A row with other text does not match, and goes to the next reader."""
 
 
 class _Alternative(NamedTuple):
     """One way to write a member, or several that are read alike.
 
     Attributes:
-        expression: of its text.
-        group: takes part if the member was written so; empty if nothing has to show that.
+        expression: the expression of its text.
+        group: the group that takes part if the member was written so; empty if it need not be known.
         value: the source of its value.
-        lines: the source of what comes before that.
-        drift: the source of what counts an unknown member.
+        lines: the source lines that come before.
+        drift: the source that counts an unknown member.
     """
 
     expression: str
@@ -376,10 +371,11 @@ class _Alternative(NamedTuple):
 
 
 class _Compiler:
-    """Makes a form of a shape: its expression, and the source of the function that makes dicts of the groups.
+    """Makes a form of a shape.
 
-    The value of a member that every record had is part of the display that makes the dict, and takes no group if it is
-    always the same. That is twice as fast as to ask for each member whether the record has it.
+    It writes the source of the function that makes dicts of the groups. The value of a member that every record had is
+    part of the display that makes the dict, and takes no group if it is always the same. That is twice as fast as to
+    check for each member whether the record has it.
 
     Only names made here and quoted member names go into the source.
     """
@@ -392,7 +388,7 @@ class _Compiler:
         self._names: dict[str, Any] = {"Decimal": Decimal, "flags": FLAGS, "real": real}
 
     def form(self, shape: _Shape) -> Form:
-        """The form of *shape*; raises `_Unfit`."""
+        """Return the form of *shape*, or raise `_Unfit`."""
         if not shape.members:
             raise _Unfit
         lines: list[str] = []
@@ -419,7 +415,10 @@ class _Compiler:
         return name
 
     def members(self, shape: _Shape, record: str, indent: str, lines: list[str]) -> str:
-        """The expression of *shape*'s members; *lines* that make the dict *record* of the groups are added."""
+        """Return the expression of *shape*'s members.
+
+        Source lines that make the dict *record* of the groups are added to *lines*.
+        """
         expression: list[str] = []
         values: list[str] = []
         others: list[str] = []
@@ -443,11 +442,11 @@ class _Compiler:
         return "".join(self._space + member for member in expression) + self._space
 
     def _always(self, member: _Member) -> bool:
-        """True if *member* is matched in every record; a form that leaves members out matches up to each of these."""
-        return member.always and not self._known
+        """True if *member* is matched in every record."""
+        return member.always and not self._known  # a form that leaves members out matches up to each of these
 
     def _alternatives(self, member: _Member, indent: str) -> list[_Alternative]:
-        """The ways to write *member*, and how each is read."""
+        """Return the ways to write *member*."""
         found: list[_Alternative] = []
         leaves: dict[tuple[str, Any, str, str], list[str]] = {}
         constants: dict[tuple[str, str], list[str]] = {}
@@ -479,12 +478,12 @@ class _Compiler:
         return found
 
     def _tag(self, *raws: str) -> str:
-        """The expression of one of several raw tags."""
+        """Return the expression of one of several raw tags."""
         either = [escaped(raw, self._varying) for raw in raws]
         return f"<{either[0]}>" if len(either) == 1 else f"<(?>{'|'.join(f'{raw}>' for raw in either)})"
 
     def _value(self, read: Reader | None, group: str, empty: str) -> tuple[str, str]:
-        """The characters of a leaf's text, and the source of its value."""
+        """Return the expression of a leaf's text, and the source of its value."""
         if read is None:
             self._texts.append(int(group[1:]))
             return "[^<]*+", group if empty == "''" else f"({group} or {empty})"
@@ -496,7 +495,7 @@ class _Compiler:
         return "[^<]*+", f"({self._name(read)}({group}) if {group} else {empty})"
 
     def _record(self, raw: str, tag: Tag, shape: _Shape, group: str, indent: str) -> _Alternative:
-        """A record inside the record."""
+        """Return the way to write a record inside the record."""
         self._records += 1
         inner, lines = f"d{self._records}", list[str]()
         members = self.members(shape, inner, indent + " " if group else indent, lines)
@@ -504,7 +503,7 @@ class _Compiler:
         return _Alternative(expression, group, f"{self._name(tag.inner.make)}({inner})", lines)
 
     def _list(self, raw: str, tag: Tag, shape: _Shape) -> _Alternative:
-        """A list inside the record."""
+        """Return the way to write a list inside the record."""
         start, end, group = self._tag(raw), f"<{re.escape(tag.closing)}", self._group()
         if not shape.records:
             return _Alternative(f"{start}{_GROUP}){self._space}{end}", group, "[]", [])
@@ -520,11 +519,11 @@ class _Compiler:
 
 
 def escaped(text: str, varying: str) -> str:
-    """The expression of a tag, or of part of one, with any value of the attribute *varying*."""
+    """Return the expression of a tag or a part of it, with any value of *varying*."""
     expression = re.escape(text)
     return expression.replace(re.escape(f' {varying}=""'), varying_attribute(varying)) if varying else expression
 
 
 def varying_attribute(name: str) -> str:
-    """The expression of an attribute with any value that has no `&`: well-formed in every tag that may have it."""
+    """Return the expression of an attribute with any value that has no `&`."""
     return f'\\ {re.escape(name)}="[^"<>&]*+"'

@@ -1,10 +1,10 @@
-"""Read one row from its text: what its raw tags mean, the general reader, and models built directly.
+"""Read one row from its text, by what its raw tags mean.
 
 A part of `fast_rows`. Its docstring has the argument why rows may be read so.
 
-Models are built as pydantic would build them, and several times as fast. They are built so only if pydantic's strict
-schema checks nothing but types and ranges that the readers guarantee. `is_plain` judges that by the model's
-declarations, and tests compare its judgement with the schema.
+Plain models are built directly, several times as fast as by pydantic and equal to what it would build: models of which
+pydantic's strict schema checks nothing but types and ranges that the readers guarantee. `is_plain` judges that by the
+model's declarations, and tests compare its judgement with the schema.
 """
 
 from __future__ import annotations
@@ -49,55 +49,19 @@ SPACE = " \t\r\n"
 
 
 class Unread(Exception):  # noqa: N818 - control flow inside this package
-    """This row cannot be read this way."""
+    """The row cannot be read in this way."""
 
 
 class Fallback(Exception):  # noqa: N818 - control flow inside this package
-    """This page must be parsed as a whole."""
+    """The page must be parsed as a whole."""
 
 
 class Refers(Fallback):
-    """An element of this page refers to another one."""
+    """An element of the page refers to another one."""
 
 
 CANNOT = (Unread, ValueError, ArithmeticError, LookupError)
-"""Errors of reading a row's text; then the next reader takes the row. (pydantic raises a `ValueError`.)"""
-
-
-_TAG_AND_TEXT = re.compile(r"<[^<>\"']*+(?:\"[^<\"]*+\"[^<>\"']*+|'[^<']*+'[^<>\"']*+)*+>[^<]*+")
-"""A whole tag, and the text after it."""
-
-
-def without_sections(row: str) -> str:
-    """*row* with its CDATA as plain text and without its comments.
-
-    In a row that can be read each `<` begins a tag, so the last one before a section shows whether a tag is open there.
-
-    Raises:
-        Unread: one of them begins inside a tag or a reference, or does not end.
-    """
-    pieces, kept = [], 0
-    while (start := row.find("<!", kept)) >= 0:
-        tag, reference = row.rfind("<", kept, start), row.rfind("&", kept, start)
-        if tag >= 0 and _TAG_AND_TEXT.fullmatch(row, tag, start) is None:
-            raise Unread
-        if reference >= 0 and row.find(";", reference, start) < 0:
-            raise Unread
-        pieces.append(row[kept:start])
-        if row.startswith("<!--", start):
-            end = row.find("--", start + 4)
-            if end < 0 or not row.startswith("-->", end):
-                raise Unread
-        elif row.startswith("<![CDATA[", start):
-            end = row.find("]]>", start)
-            if end < 0:
-                raise Unread
-            data = row[start + 9 : end]
-            pieces.append(data.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
-        else:
-            raise Unread
-        kept = end + 3
-    return "".join([*pieces, row[kept:]])
+"""Errors of reading a row's text, after which the next reader takes the row. (pydantic raises a `ValueError`.)"""
 
 
 _REFERENCE = re.compile(r"&(?:#x([0-9A-Fa-f]{1,6})|#([0-9]{1,7})|(lt|gt|amp|quot|apos));")
@@ -106,7 +70,7 @@ _LAST_CODE_POINT = 0x10FFFF
 
 
 def resolve(text: str) -> str:
-    """Text with its references resolved; raises `ValueError` for an `&` that begins none, or one XML forbids."""
+    """Resolve the references in *text*, or raise `ValueError`."""
     named = text.count("&lt;") + text.count("&gt;") + text.count("&amp;")
     if named == text.count("&"):
         return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
@@ -131,7 +95,7 @@ _NAME_SETS = 500
 
 
 class SharedNames(set[str]):
-    """`model_fields_set` of many records at once; it refuses changes, which would be changes of all of them."""
+    """The `model_fields_set` of many records, so it refuses changes."""
 
     __slots__ = ()
 
@@ -142,7 +106,7 @@ class SharedNames(set[str]):
     clear = pop = __ior__ = __iand__ = __isub__ = __ixor__ = _refuse
 
     def copy(self) -> set[str]:
-        """A set of its own."""
+        """Return a set that may be changed."""
         return set(self)
 
     __copy__ = copy
@@ -158,12 +122,12 @@ _set_dict, _set_names, _set_extra, _set_private = (
 
 
 class Maker(NamedTuple):
-    """Makes records of one model of their members as pydantic would, if they have their types; see `is_plain`.
+    """Functions that make records of a plain model (`is_plain`) as pydantic would.
 
     Attributes:
-        one: makes one.
-        all: makes several. Records of one form have the same members in the same order; then nothing is called per
-            record but functions in C, which takes half as long.
+        one: makes a record of its members, which have their types already.
+        all: makes several. If all have the same members in the same order, nothing is called per record but functions
+            in C, which takes half as long.
     """
 
     one: Callable[[dict[str, Any]], Any]
@@ -172,10 +136,10 @@ class Maker(NamedTuple):
 
 @cache
 def maker(model: type[WireModel]) -> Maker:
-    """Return what makes records of *model*."""
+    """Return the functions that make records of *model*."""
     fields = frozenset(model.model_fields)
     defaults = dict.fromkeys(model.model_fields)
-    # By the members in their order: pages repeat that, too, and a tuple is made faster than a set.
+    # By the members in their order: pages repeat the order, too, and a tuple is made faster than a set.
     known: dict[tuple[str, ...], tuple[SharedNames, tuple[str, ...]]] = {}
     alike: dict[frozenset[str], SharedNames] = {}
 
@@ -220,7 +184,7 @@ def maker(model: type[WireModel]) -> Maker:
 
 
 _each: Callable[[Iterable[Any]], object] = deque(maxlen=0).extend
-"""Goes through what it is given."""
+"""Runs through an iterator."""
 
 
 _TYPES: dict[str, dict[str, Any]] = {
@@ -231,22 +195,20 @@ _TYPES: dict[str, dict[str, Any]] = {
     "datetime": {"tz_constraint": "aware", "microseconds_precision": "truncate"},
     "int": {},
 }
-"""By type in pydantic's schema of a scalar: the constraints that each reader fulfils."""
+"""The constraints that each scalar's reader fulfils, by type in pydantic's schema."""
 
 
 @cache
 def is_plain(model: type[WireModel]) -> bool:
-    """True if pydantic's strict validation of *model* checks types and ranges, and nothing else.
-
-    It is judged by the declarations alone. To ask pydantic means to have it build its schema, and look for plugins in
-    all installed packages, which takes longer than the first call may.
-    """
+    """True if pydantic's strict validation of *model* checks only types and ranges."""
     return _plain_fields(model) is not None
 
 
 @cache
 def _plain_fields(model: type[WireModel]) -> Mapping[str, tuple[int, int] | None] | None:
-    """The fields of a plain model, with the range of whole numbers; None if the model is not plain."""
+    """Return a plain model's fields with the range of whole numbers; None for another."""
+    # The declarations decide. To ask pydantic means to have it build its schema, and to look for plugins in all
+    # installed packages, which takes longer than the first call may.
     if not _is_declared_plainly(model):
         return None
     ranges: dict[str, tuple[int, int] | None] = {}
@@ -265,7 +227,7 @@ def _plain_fields(model: type[WireModel]) -> Mapping[str, tuple[int, int] | None
 
 
 def _is_declared_plainly(model: type[WireModel]) -> bool:
-    """True if *model* adds fields to its base, and nothing that takes part in validation."""
+    """True if *model* adds to its base only what takes no part in validation."""
     if not model.__pydantic_fields_complete__:
         model.model_rebuild()
     decorators = model.__pydantic_decorators__
@@ -285,13 +247,13 @@ def _function_of(model: type[WireModel]) -> Any:
 
 
 def _is_guaranteed(typed: Mapping[str, Any]) -> bool:
-    """True if a scalar's schema checks what its reader guarantees, besides a range of whole numbers."""
+    """True if a scalar's schema checks a range and what its reader guarantees."""
     checks = {name: value for name, value in typed.items() if name not in {"type", "ge", "le"}}
     return typed["type"] in _TYPES and checks == {**_TYPES[typed["type"]], "strict": True}
 
 
 def _is_plain_part(kind: Any) -> bool:
-    """True for an enumeration, of which a reader makes a member, for a plain model, and for a list of plain models."""
+    """True for an enumeration, a plain model, and a list of plain models."""
     if get_origin(kind) is list:
         kind = get_args(kind)[0]
         return is_model(kind) and is_plain(kind)
@@ -301,7 +263,7 @@ def _is_plain_part(kind: Any) -> bool:
 
 
 def quick_decimal(text: str) -> Decimal | None:
-    """Read a decimal number; the usual one faster than `read_decimal`."""
+    """Read a decimal number as `read_decimal` does, the usual one faster."""
     return read_decimal(text) if text.strip("+-.0123456789") else Decimal(text)
 
 
@@ -313,11 +275,11 @@ class _Flags(dict[str, "bool | None"]):
 FLAGS = _Flags({"true": True, "false": False, "": None})
 quick_flag = FLAGS.__getitem__
 QUICK: dict[Any, Reader] = {read_decimal: quick_decimal, read_bool: quick_flag}
-"""Readers that do the same for the usual text, and do it faster."""
+"""By reader: one that does the same, and is faster for the usual text."""
 
 
 def bounded(model: type[WireModel], slot: FieldReader) -> Reader:
-    """The reader of a scalar member that also checks the range pydantic would check."""
+    """Return the reader of a scalar member, which checks the range as pydantic would."""
     assert slot.reader is not None  # noqa: S101 - the caller looked
     fields = _plain_fields(model)
     limits = None if fields is None else fields.get(slot.attribute)
@@ -326,8 +288,6 @@ def bounded(model: type[WireModel], slot: FieldReader) -> Reader:
 
 @cache
 def _whole(least: int, most: int) -> Reader:
-    """A reader of whole numbers in a range."""
-
     def read(text: str) -> int | None:
         value = read_int(text)
         if value is not None and not least <= value <= most:
@@ -346,15 +306,15 @@ class Tag(NamedTuple):
     """The meaning of a raw tag among the members of a model.
 
     Attributes:
-        kind: of a leaf, an empty tag, a record, a list of records, a closing tag; or it must be left to lxml.
-        attribute: where the value goes.
+        kind: a leaf, an empty tag, a record, a list of records, a closing tag, or one that is left to lxml (`REFUSED`).
+        attribute: the field that gets the value.
         closing: the piece of text that closes it: `/a:Sku>`.
         read: a leaf's reader; None for text.
-        empty: a leaf's value if it has no text; what makes the value of an empty tag.
-        drift: what is counted if the model does not know the member.
+        empty: a leaf's value if it has no text; of an empty tag, the function that makes its value.
+        drift: the name to count if the model does not know the member.
         nil: the tag is nil.
         inner: tags of a record's members, or of the members of a list's records.
-        opening: what opens the records of a list.
+        opening: returns the meaning of the opening tags of a list's records.
     """
 
     kind: int
@@ -375,19 +335,19 @@ TAG_LENGTH = 400
 _OPENINGS = 500
 """Opening tags of rows remembered per context."""
 _UNKNOWN = FieldReader("", reader=read_text)
-"""How a member is read that the model does not know."""
+"""Reads members that the model does not know."""
 _NAME = re.compile(f"[^{SPACE}/]+")
 _QUOTED = str.maketrans({"&": "&amp;", "<": "&lt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"})
 
 
 def declarations(element: Element) -> str:
-    """The declarations of the namespaces bound inside *element*, in its own order."""
+    """Return the declarations of the namespaces bound inside *element*, in its order."""
     bound = ((prefix, uri or "") for prefix, uri in element.nsmap.items() if prefix != "xml")
     return "".join(f' xmlns{":" if prefix else ""}{prefix or ""}="{uri.translate(_QUOTED)}"' for prefix, uri in bound)
 
 
 class Contexts:
-    """The contexts of one decoder."""
+    """The contexts of one decoder, and what its threads share."""
 
     def __init__(self) -> None:
         self._known: dict[frozenset[tuple[str | None, str | None]], Context] = {}
@@ -401,7 +361,7 @@ class Contexts:
         self.parser = strict_parser()
 
     def inside(self, element: Element) -> Context:
-        """The context of *element*'s children."""
+        """Return the context of *element*'s children."""
         bound = frozenset(element.nsmap.items())
         context = self._known.get(bound)
         if context is None:
@@ -419,7 +379,7 @@ class Opening(NamedTuple):
     Attributes:
         closing: the piece of text that closes it: `/a:InventoryItem>`; empty for an empty tag.
         nil: the row is nil.
-        context: that of its members.
+        context: the context of its members.
     """
 
     closing: str
@@ -435,21 +395,20 @@ class Context:
         self._head = f"<_{declarations(element)}>"
         self._tables: dict[tuple[RecordReader, bool], Tags] = {}
         self.learned: dict[RecordReader, Learned] = {}
-        """The members of rows that were read here."""
         self.usual: dict[RecordReader, tuple[str, str, Learned]] = {}
-        """The last row's opening and closing tags, and what is learned of it: the next page begins with such a row."""
+        """The last row's opening and closing tags, and its forms: the next page begins with such a row."""
         self._openings: dict[str, Opening] = {}
 
     def element(self, raw: str) -> Element:
-        """The element of one raw opening or empty tag, as lxml reads it here; raises `Unread` if it does not."""
+        """Let lxml read one raw opening or empty tag, or raise `Unread` or `Refers`."""
         if len(raw) > TAG_LENGTH or self.contexts.questions <= 0 or raw[:1] == "/":
             raise Unread
         if has_references(raw.encode()):
             raise Refers
         self.contexts.questions -= 1
-        closing = "" if raw[-1:] == "/" else f"<{closing_tag(raw)}>"
+        end = f"<{closing}" if (closing := _closing(raw)) else ""
         try:
-            around = etree.fromstring(f"{self._head}<{raw}>{closing}</_>", self.contexts.parser)
+            around = etree.fromstring(f"{self._head}<{raw}>{end}</_>", self.contexts.parser)
         except (etree.XMLSyntaxError, ValueError):
             raise Unread from None
         if len(around) != 1 or around.text or around[0].tail:
@@ -457,30 +416,31 @@ class Context:
         return around[0]
 
     def tags(self, reader: RecordReader, *, direct: bool) -> Tags:
-        """Return the meanings of tags in *reader*'s model; *direct*: models are built here, not by pydantic."""
+        """Return what tags mean in *reader*'s model, built directly or by pydantic."""
         tags = self._tables.get((reader, direct))
         if tags is None:
             tags = self._tables[reader, direct] = Tags(self, reader, direct=direct)
         return tags
 
     def opening(self, raw: str) -> Opening:
-        """Return the meaning of a row's raw opening tag; an empty one has no closing tag."""
+        """Return the meaning of a row's raw opening tag."""
         opening = self._openings.get(raw)
         if opening is None:
             element = self.element(raw)
             if len(self._openings) >= _OPENINGS:
                 self._openings.clear()
-            closing = "" if raw[-1:] == "/" else f"{closing_tag(raw)}>"
-            opening = self._openings[raw] = Opening(closing, is_nil(element), self.contexts.inside(element))
+            opening = self._openings[raw] = Opening(_closing(raw), is_nil(element), self.contexts.inside(element))
         return opening
 
 
-def closing_tag(raw: str) -> str:
-    """The closing tag of a raw opening one, without its brackets; raises `Unread` if it has no name."""
+def _closing(raw: str) -> str:
+    """Return what closes a raw tag, `/a:Sku>`; empty for an empty tag."""
+    if raw[-1:] == "/":
+        return ""
     name = _NAME.match(raw)
     if name is None:
         raise Unread
-    return f"/{name[0]}"
+    return f"/{name[0]}>"
 
 
 class Tags(dict[str, Tag]):
@@ -492,7 +452,7 @@ class Tags(dict[str, Tag]):
         self.make, self.make_all = maker(reader.model) if direct else _AS_THEY_ARE
 
     def at(self, context: Context) -> Tags:
-        """The tags of the same model in another context."""
+        """Return the tags of the same model in another context."""
         return self if context is self.context else context.tags(self.reader, direct=self.direct)
 
     def __missing__(self, raw: str) -> Tag:
@@ -518,7 +478,7 @@ class Tags(dict[str, Tag]):
             drift = ""
         if raw[-1:] == "/":
             return Tag(EMPTY, slot.attribute, empty=_nothing if nil else self._empty(slot), drift=drift, nil=nil)
-        tag = Tag(LEAF, slot.attribute, f"{closing_tag(raw)}>", drift=drift, nil=nil)
+        tag = Tag(LEAF, slot.attribute, _closing(raw), drift=drift, nil=nil)
         if slot.reader is not None:
             reader = _ignored if drift and nil else bounded(self.reader.model, slot)
             if nil and not drift:
@@ -543,16 +503,16 @@ class Tags(dict[str, Tag]):
 
 
 def _nothing() -> None:
-    """The value of nil."""
+    """Return the value of nil."""
 
 
 def _nil_or(read: Reader, text: str) -> Any:
-    """Read the text of a nil member, which may hold white space and is nil then."""
+    """Read the text of a nil member; white space is nil."""
     return read(text) if text.strip(SPACE) else None
 
 
 def _ignored(_: str) -> None:
-    """The value of an unknown member that is nil: its text does not count."""
+    """Return the value of an unknown member that is nil, whatever its text."""
 
 
 def _as_given(data: Any) -> Any:
@@ -573,8 +533,8 @@ def read_members(  # noqa: C901, PLR0912 - one loop over a row's tags: a call fo
     Args:
         tags: what the tags mean here.
         pieces: the row's text, split at each `<`: a raw tag, `>`, and the text after it.
-        closing: the piece that ends the members; what follows it there must be white space.
-        drift: unknown members are added to it.
+        closing: the piece that ends the members; only white space may follow it.
+        drift: the list to which unknown members are added.
 
     Raises:
         Exception: one of `CANNOT`.
@@ -619,7 +579,7 @@ def read_members(  # noqa: C901, PLR0912 - one loop over a row's tags: a call fo
 def _records(
     tags: Tags, opening: Callable[[str], Opening], pieces: Iterator[str], closing: str, drift: list[str]
 ) -> list[Any]:
-    """Read the records of a list inside a row; a nil one is no record."""
+    """Read the records of a list inside a row, without nil ones."""
     records: list[Any] = []
     while not _closes(piece := next(pieces, ""), closing):
         raw, closed, text = piece.partition(">")
