@@ -484,7 +484,10 @@ def _profile(named: str | None) -> dict[str, Any]:
     """Return the table *named* of the profile file, or its default one."""
     path = profiles_file()
     try:
-        tables = _tables(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        import tomllib  # noqa: PLC0415 - most processes have no such file
+
+        tables = tomllib.loads(text)
     except FileNotFoundError:
         tables = {}
     except (OSError, ValueError) as error:  # not UTF-8, or not TOML: both are ValueErrors
@@ -501,12 +504,6 @@ def _profile(named: str | None) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise ConfigError(f"{path}: {named or 'default'!r} must be a table")
     return _with_keyring({str(name): value for name, value in table.items()}, named or "default")
-
-
-def _tables(text: str) -> dict[str, Any]:
-    import tomllib  # noqa: PLC0415 - most processes have no such file
-
-    return tomllib.loads(text)
 
 
 def system_keyring() -> Any:

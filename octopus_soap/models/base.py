@@ -36,7 +36,7 @@ def member(wire_name: str, description: str = "", *, most: int | None = None) ->
 
     Args:
         wire_name: its name on the wire.
-        description: what it holds.
+        description: its meaning.
         most: the length the vendor's page gives, in characters. It is not enforced; see `strict_lengths`.
     """
     documented = "" if most is None else f"at most {most} characters"
@@ -175,8 +175,8 @@ class WireModel(display.Shown, BaseModel):
         for name in data:
             if name not in fields and name not in known:
                 near = cls.nearest(str(name))
-                door = f"; if the contract in force has it, give it as extra={{{str(name)!r}: ...}}"
-                hint = f"; did you mean {near!r}?" if near else door
+                other = f"; if the contract in force has it, give it as extra={{{str(name)!r}: ...}}"
+                hint = f"; did you mean {near!r}?" if near else other
                 raise refused(f"{cls.__name__} has no field {name!r}{hint}")
         return data
 
@@ -253,10 +253,7 @@ class WireModel(display.Shown, BaseModel):
         again = values.get("extra") or ()
         came = {n: values.pop(n) for n in (self.model_extra or {}) if n in values and n not in again}
         made = type(self)(**values)
-        if came and made.__pydantic_extra__ is not None:
-            made.__pydantic_extra__.update(came)
-            made.__pydantic_fields_set__.update(came)
-        return made
+        return made.with_received(came) if came else made
 
     def _view(self) -> display.View:
         return display.view_of_model(self)
