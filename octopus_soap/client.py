@@ -67,7 +67,7 @@ def _breaker_of(settings: OctopusSettings) -> Breaker | None:
 
 
 def _after_fork() -> None:
-    for breaker in _breakers:  # another thread of the parent may have held its lock, or have been the one that tries
+    for breaker in _breakers:  # another thread of the parent may have its lock, or the request that tries
         breaker.reset()
 
 
@@ -260,13 +260,13 @@ class _Client(Operations, Surface):
 
         return Catalogue(self._context)
 
-    if not TYPE_CHECKING:  # type checkers know every operation, and call a misspelt one by its name
+    if not TYPE_CHECKING:  # a type checker finds every operation, and reports a misspelt one
 
         def __getattr__(self, name: str) -> Any:
             if name == "zeep":
                 raise AttributeError(
                     f"{type(self).__name__} has no zeep client, which would block the event loop; for what the "
-                    "catalogue does not know, use OctopusClient(settings=client.settings).zeep in a thread"
+                    "catalogue does not have, use OctopusClient(settings=client.settings).zeep in a thread"
                 )
             from octopus_soap.engine.catalogue import NoSuchOperationError  # noqa: PLC0415 - only after a mistake
 
@@ -277,7 +277,7 @@ class _Client(Operations, Surface):
 
     def __reduce__(self) -> Any:
         raise ClientClosedError(
-            "a client holds connections and secrets and is not pickled; pickle what its settings come from (a profile "
+            "a client has connections and secrets, and cannot be pickled; pickle the source of its settings (a profile "
             "name, environment variables) and build one client per process"
         )
 
@@ -387,11 +387,10 @@ class OctopusClient(_Client, BlockingSurface):
 
     @property
     def zeep(self) -> zeep.Client:
-        """The zeep client on the contract in force, for what the catalogue does not know.
+        """A zeep client on the contract in force, for what the catalogue does not have.
 
-        It sends through this client's connections with the three headers added, whatever address the WSDL names.
-        zeep's own parsing and errors apply: read its replies with care. Writes with the bundled contract are refused
-        here too, against a real endpoint.
+        It sends through this client's connections and to its endpoint, with the three headers. Replies are parsed by
+        zeep: read them with care. Writes with the bundled contract are refused here too, against a real endpoint.
         """
         from octopus_soap.contracts.zeep_document import zeep_client  # noqa: PLC0415 - zeep is slow to import
 

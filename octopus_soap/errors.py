@@ -389,7 +389,7 @@ class ApiStatusError(OctopusError):
         data: "operation specific data which caused the failure", if sent.
     """
 
-    hint = "the words are the service's; `.status`, `.message_code` and `.data` hold what it sent"
+    hint = "the message is the service's; `.status`, `.message_code` and `.data` have what it sent"
 
     def __init__(
         self,

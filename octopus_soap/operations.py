@@ -21,7 +21,7 @@ from octopus_soap.errors import Problem
 from octopus_soap.models.declarations import Nothing, OmittedChoice, OneOf, RowsOf, Safety, ScalarOf
 from octopus_soap.results import BatchResult, Progress, Removal
 
-if TYPE_CHECKING:  # for annotations alone: `Operation.body` gives them to those who read them at run time
+if TYPE_CHECKING:  # for annotations only; `Operation.body` loads them if they are read at run time
     from octopus_soap.models import (
         CustomFieldMapping,
         InventoryItem,
@@ -81,7 +81,7 @@ class Operations:
             skus: SKUs of 1 to 50 characters; equal ones are asked once and answered each.
             account_id: the account; the client's by default.
             batch_size: SKUs per request, 1 to 500.
-            progress: True for a progress bar (extra `notebook`), or what is called after each batch.
+            progress: True for a progress bar (extra `notebook`), or a function to call after each batch.
 
         Returns:
             One bool per SKU in input order; `.by_key()` gives them by SKU. A SKU the answer leaves out is `missing`.
@@ -133,7 +133,7 @@ class Operations:
             skus: SKUs of 1 to 50 characters; equal ones are asked once and answered each.
             account_id: the account; the client's by default.
             batch_size: SKUs per request, 1 to 100.
-            progress: True for a progress bar (extra `notebook`), or what is called after each batch.
+            progress: True for a progress bar (extra `notebook`), or a function to call after each batch.
 
         Returns:
             The items found, in input order; SKUs the service does not have are `.missing`.
@@ -209,7 +209,7 @@ class Operations:
             skus: SKUs of 1 to 50 characters; equal ones are asked once and answered each.
             account_id: the account; the client's by default.
             batch_size: SKUs per request, 1 to 100.
-            progress: True for a progress bar (extra `notebook`), or what is called after each batch.
+            progress: True for a progress bar (extra `notebook`), or a function to call after each batch.
 
         Returns:
             The quantities in input order; a SKU with an error message is `.rejected`, one without a row `.missing`.
@@ -287,7 +287,7 @@ class Operations:
             items: the new values; unset members are left out. Two different values for one SKU are refused.
             account_id: the account; the client's by default.
             batch_size: items per request, 1 to 1000.
-            progress: True for a progress bar (extra `notebook`), or what is called after each batch.
+            progress: True for a progress bar (extra `notebook`), or a function to call after each batch.
             omitted_values: what to do about values left out: `refuse`, `send`, `read_first`, or the names of the
                 members that may be left out; the client's choice by default.
 
@@ -365,7 +365,7 @@ class Operations:
             items: the items; unset members are left out. Two different items with one SKU are refused.
             account_id: the account; the client's by default.
             batch_size: items per request, 1 or more. The page states no limit; 100 is ours.
-            progress: True for a progress bar (extra `notebook`), or what is called after each batch.
+            progress: True for a progress bar (extra `notebook`), or a function to call after each batch.
             omitted_values: what to do about values left out: `refuse`, `send`, `read_first`, or the names of the
                 members that may be left out; the client's choice by default.
 
@@ -566,13 +566,13 @@ class Operations:
         """Mark orders as downloaded, so that they are not listed again.
 
         Confirm only what is stored safely: a confirmed order does not come back. The service answers nothing, so an
-        id it does not know is not reported.
+        unknown id is not reported.
 
         Args:
             orders: the orders, each with its `order_id`.
             account_id: the account; the client's by default.
             batch_size: orders per request, 1 or more. The page states no limit; 100 is ours.
-            progress: True for a progress bar (extra `notebook`), or what is called after each batch.
+            progress: True for a progress bar (extra `notebook`), or a function to call after each batch.
 
         Raises:
             InvalidInputError: refused before anything was sent, every offending index listed.
@@ -604,7 +604,7 @@ class Operations:
             orders: the orders, each with its `order_id` and the `store_id` that downloaded its part.
             account_id: the account; the client's by default.
             batch_size: orders per request, 1 or more. The page states no limit; 100 is ours.
-            progress: True for a progress bar (extra `notebook`), or what is called after each batch.
+            progress: True for a progress bar (extra `notebook`), or a function to call after each batch.
 
         Raises:
             InvalidInputError: refused before anything was sent, every offending index listed.
@@ -670,7 +670,7 @@ class Operations:
             mappings: the fields, each with its `text`.
             account_id: the account; the client's by default.
             batch_size: fields per request, 1 or more. The page states no limit; 100 is ours.
-            progress: True for a progress bar (extra `notebook`), or what is called after each batch.
+            progress: True for a progress bar (extra `notebook`), or a function to call after each batch.
 
         Raises:
             InvalidInputError: refused before anything was sent, every offending index listed.

@@ -122,8 +122,8 @@ class ItemOutcome(Generic[T_co]):
         status: see `OutcomeStatus`.
         value: the answer, if status is ok.
         message: the service's words on a rejection, or a note.
-        error: why it is failed, unknown or not sent.
-        input: what was passed in; None for rows of a page.
+        error: the reason, if it is failed, unknown or not sent.
+        input: the input as it was passed; None for rows of a page.
         raw: the row's XML, if it could not be decoded or was asked for.
         filled: members completed from the service's current item (`omitted_values="read_first"`).
     """
@@ -562,7 +562,7 @@ class Reporter:
         self._callback: Any = None if isinstance(given, bool) else given
         if not (given is None or isinstance(given, bool) or callable(given)):
             problem = Problem(
-                "expected True for a progress bar, or what is called with each Progress",
+                "expected True for a progress bar, or a function to call with each Progress",
                 field="progress",
                 value=repr(progress)[:60],
             )

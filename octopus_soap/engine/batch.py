@@ -93,8 +93,8 @@ class _Split:
 class _Over:
     """Returns True if a call is over; its requests call this before they begin.
 
-    Requests hold this and not the call: the call holds them, and a cycle would keep all inputs until the collector
-    runs.
+    Requests refer to this and not to the call, which refers to them: a cycle would keep all inputs in memory until the
+    garbage collector runs.
 
     Attributes:
         stopped_by_caller: returns True if the caller stopped the call.

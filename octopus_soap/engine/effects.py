@@ -13,8 +13,8 @@ A flow is a generator that runs one call, or one batch of a list call. It does n
 Invariants:
 
 * There is no fifth effect. Only the stream of a reply without a limit receives in parts.
-* A flow holds no clock. It adds up the seconds that replies, failures and pauses report, which is how the total limit
-  is kept, and why a test can step every retry by hand with a list of replies.
+* A flow has no clock. It keeps the total limit by adding up the seconds that replies, failures and pauses report. So a
+  test can step every retry by hand with a list of replies.
 * A flow's first effect is a `Send`, or it sends nothing at all.
 
 On failure: a driver that stops early closes the flow, and the flow reports its request as abandoned.

@@ -75,7 +75,7 @@ def _instead_of_text(value: Any, name: str) -> str:
     if _is_table(value):
         return "; pass one of its values, or use the list form of the call with df['sku']"
     if _is_missing(value):
-        return "; it holds nothing: leave such rows out, as df['sku'].dropna() does"
+        return "; it has no value: leave such rows out, as df['sku'].dropna() does"
     if isinstance(own_form(value), (int, float)) and not isinstance(value, bool):
         return "; read the column as text (dtype=str), so that no leading zero is lost"
     return ""

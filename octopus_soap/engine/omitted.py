@@ -306,7 +306,7 @@ def _with_unknown_members(filled: WireModel, value: WireModel, item: InventoryIt
     unknown = item.model_extra or {}
     if not isinstance(value, models.InventoryItem) or not unknown:
         return filled
-    names = type(value).wire_names()  # a subclass may know some of them
+    names = type(value).wire_names()  # a subclass may have some of them
     typed = {names[name]: found for name, found in unknown.items() if name in names and found is not None}
     filled = filled.replace(**{name: found for name, found in typed.items() if name not in filled.model_fields_set})
     rest = {name: found for name, found in unknown.items() if name not in names and name not in filled.model_fields_set}

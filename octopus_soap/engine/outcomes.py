@@ -368,7 +368,7 @@ def quantity_info(sku: str) -> Callable[[RequestResult], QuantityInfoResponse]:
     def finish(result: RequestResult) -> QuantityInfoResponse:
         answer: QuantityInfoResponse = result.require_value()
         if answer.model_fields_set.isdisjoint(type(answer).model_fields):
-            raise ProtocolError("the service answered with an empty record; it may not know the SKU", info=result.info)
+            raise ProtocolError("the service answered with an empty record; it may not have the SKU", info=result.info)
         if answer.sku is not None and _fold(answer.sku) != _fold(sku):
             raise ProtocolError(f"the answer is about {answer.sku[:60]!r}, not {sku!r}", info=result.info)
         if answer.error_message:

@@ -93,7 +93,7 @@ class InventoryItem(WireModel):
     """An item of the shop's catalogue.
 
     `applicable_stock`, `stock` and `form_quantity` are text here, as on the page, and numbers in
-    `QuantityInfoResponse`; `stock_quantity` and its like read them as numbers, and so do tables.
+    `QuantityInfoResponse`; `stock_quantity` and the properties next to it read them as numbers, and so do tables.
     `blank` and `none` are in the page's table and may not be real members.
     """
 

@@ -72,7 +72,7 @@ def python_value(value: Any) -> Any:
     if kind in _PYTHONS_OWN:
         return value
     if kind.__name__ in {"NAType", "NaTType"}:  # of pandas, recognised by name, so that pandas is not imported
-        raise refused(f"{value!r} holds nothing; leave the member out, or give None, which is sent as null")
+        raise refused(f"{value!r} has no value; leave the member out, or give None, which is sent as null")
     if getattr(value, "nanosecond", 0):
         raise refused("has nanoseconds, and the service's time ends at microseconds; use value.floor('us')")
     if kind.__module__ == "numpy" and getattr(value, "shape", None) == ():
@@ -323,7 +323,7 @@ Real = Annotated[
 """xs:float."""
 
 Moment = Annotated[datetime, _Scalar(_utc, core_schema.datetime_schema(strict=True, tz_constraint="aware"))]
-"""xs:dateTime: an aware datetime, held in UTC."""
+"""xs:dateTime: an aware datetime, stored in UTC."""
 
 
 class OpenEnum(StrEnum):
@@ -344,5 +344,5 @@ class OpenEnum(StrEnum):
         return self.value in type(self)._value2member_map_
 
     def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
-        # By value: a member the enumeration does not know has no name to be looked up by.
+        # By value, because an unknown member has no name to find it by.
         return type(self), (self.value,)

@@ -61,7 +61,7 @@ def test_what_is_refused_of_them_is_refused_as_pythons_own_with_advice_that_work
     for value in (pd.NA, pd.NaT):
         for member in ("price", "sale_start_date", "description", "stock"):
             assert refusal(InventoryItem, **{member: value}) == (
-                f"{value!r} holds nothing; leave the member out, or give None, which is sent as null (got {value!r})"
+                f"{value!r} has no value; leave the member out, or give None, which is sent as null (got {value!r})"
             )
     for nan in (float("nan"), np.float64("nan")):
         assert "leave the member out if there is none (got nan)" in refusal(InventoryItem, price=nan)

@@ -69,8 +69,8 @@ def test_what_is_no_list_of_skus_is_refused_and_what_is_one_is_taken(service, ma
             [np.int64(7)],
             "[0] expected text, not int64; read the column as text (dtype=str), so that no leading zero is lost",
         ),
-        ([pd.NA], "[0] expected text, not NAType; it holds nothing: leave such rows out, as df['sku'].dropna() does"),
-        ([float("nan")], "[0] expected text, not float; it holds nothing: leave such rows out, as df['sku'].dropna()"),
+        ([pd.NA], "[0] expected text, not NAType; it has no value: leave such rows out, as df['sku'].dropna() does"),
+        ([float("nan")], "[0] expected text, not float; it has no value: leave such rows out, as df['sku'].dropna()"),
     ]
     for given, message in rows:
         for call in (of_list, client.is_sku_exist_list):
