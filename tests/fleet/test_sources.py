@@ -65,13 +65,15 @@ def test_each_source_is_pushed_and_says_when_there_is_nothing_new(
 ) -> None:
     folder, database = tmp_path / "shops", f"sqlite:///{tmp_path / 'erp.db'}"
     folder.mkdir()
-    with create_engine(database).begin() as connection:
+    engine = create_engine(database)
+    with engine.begin() as connection:
         connection.execute(text("CREATE TABLE shop_stock (shop TEXT, sku TEXT, stock INTEGER, price TEXT)"))
         insert = text("INSERT INTO shop_stock VALUES (:shop, :sku, :stock, :price)")
         for name in names(2):
             lines = [f"{row['sku']},{row['stock']},{row['price']}" for row in ROWS]
             (folder / f"{name}.csv").write_text("\n".join(["sku,stock,price", *lines]))
             connection.execute(insert, [{"shop": name, **row} for row in ROWS])
+    engine.dispose()
     places = {
         sources.from_csv_folder: str(folder),
         sources.from_table: database,
@@ -88,6 +90,7 @@ def test_each_source_is_pushed_and_says_when_there_is_nothing_new(
             for name in names(2):
                 stock = [item["Stock"] for item in service.store.items(merchant=name).values()]
                 assert stock == ["40", "41", "42"], source.__name__
+    sources._engine(database).dispose()  # the sample keeps it as long as its process
     known = Merchant("shop-000", "", "")
     assert sources.from_http(known) is None, "not modified"
     monkeypatch.setenv("SHOPS", str(folder))
