@@ -30,29 +30,10 @@ _HEAD = b'{"sha256": "%s",\n"contract": '
 _HEAD_BYTES = len(_HEAD % (b"0" * 64))
 _TAIL = b"}\n"
 _MOST_BYTES = 16 * 1024 * 1024
-_VALUE_TYPES = frozenset(
-    [
-        "boolean",
-        "byte",
-        "date",
-        "dateTime",
-        "decimal",
-        "double",
-        "duration",
-        "float",
-        "int",
-        "integer",
-        "long",
-        "short",
-        "time",
-        "unsignedByte",
-        "unsignedInt",
-        "unsignedLong",
-        "unsignedShort",
-        "char",
-        "guid",
-    ]
-)
+_VALUE_TYPES = frozenset({
+    "boolean", "byte", "date", "dateTime", "decimal", "double", "duration", "float", "int", "integer", "long", "short",
+    "time", "unsignedByte", "unsignedInt", "unsignedLong", "unsignedShort", "char", "guid",
+})  # fmt: skip # read as a list of names
 """Value types in .NET: a WCF server reads an omitted one as 0, false or year 1, unless it is nillable."""
 
 

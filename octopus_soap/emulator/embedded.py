@@ -173,12 +173,10 @@ class Emulator:
         Raises:
             KeyError: There is no such merchant.
         """
-        chosen = self.merchants[0]
-        if merchant is not None:
-            try:
-                chosen = next(known for known in self.merchants if known.name == merchant)
-            except StopIteration:
-                raise KeyError(f"no merchant named {merchant!r}") from None
+        known = {each.name: each for each in self.merchants}
+        if merchant is not None and merchant not in known:
+            raise KeyError(f"no merchant named {merchant!r}")
+        chosen = self.merchants[0] if merchant is None else known[merchant]
         return {
             "endpoint": self.url,
             "authtoken": chosen.authtoken,

@@ -30,7 +30,7 @@ from .xmltree import NIL, SOAP_ENVELOPE, XSI, XSI_TYPE, Element, local, namespac
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .contract import Member, Operation, Wire, WireRecord, WireType
+    from .contract import Member, Wire, WireRecord, WireType
     from .profile import Profile
 
     Writer: TypeAlias = Callable[["Wire", list[str]], None]

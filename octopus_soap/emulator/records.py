@@ -105,7 +105,7 @@ def masked_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 class Journal:
-    """The calls and notes of one emulator; safe to read from any thread.
+    """The calls and notes of one emulator: the server's thread writes, others read.
 
     Args:
         keep_bodies: Whether calls keep request and reply bytes.

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
     from .faults import Script
     from .records import Journal
-    from .replies import Reply
     from .service import Service
 
 PATH = "/OctopusService.svc"

@@ -248,9 +248,8 @@ class Exchange:
         account = call.text("accountID")
         handler = HANDLERS.get(call.operation.name, answered_by_contract)
         if not account:
-            return self.service.answer(
-                call.operation, RefusedError(NO_ACCOUNT, "No Account ID value was specified").outcome
-            )
+            refused = Outcome(ok=False, code=NO_ACCOUNT, message="No Account ID value was specified")
+            return self.service.answer(call.operation, refused)
         if not self._is_own(account):
             return self.service.deny(call.operation)
         try:
