@@ -555,7 +555,7 @@ FAULTS = [
     Fault(
         "wire/decode.py",
         'raise ProtocolError("the reply has no result element")',
-        "decoded.present = False",
+        "return decoded",
         _DECODED,
         "a reply without a result reads as an empty list",
     ),

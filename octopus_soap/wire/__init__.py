@@ -1,1 +1,1 @@
-"""The wire: contract, encoding, decoding, faults, redaction. Bytes in, bytes out; nothing here does I/O."""
+"""Requests to bytes and replies to values; nothing here does I/O."""

@@ -136,20 +136,16 @@ class ArrivingRows:
             decoded.drift.update(self._decoded.drift)
             decoded.nil_rows, decoded.replaced = self._decoded.nil_rows, decoded.replaced or self._decoded.replaced
             for child in container:
-                if local_name(child.tag) != MARK:
-                    self._read_kept(child, decoded)
+                if local_name(child.tag) == MARK:
+                    continue
+                if (row := read_element(child, self._reader, decoded, raw=self._raw)) is not None:
+                    decoded.rows.append(row)
 
         decoded = self._decode_rest(rest.encode(self._encoding), read_list)
         if not found:
             raise ProtocolError("the rows that came are not the reply's result")
         self._decoded.rows += decoded.rows
         return decoded
-
-    def _read_kept(self, element: Element, decoded: Decoded) -> None:
-        row = read_element(element, self._reader, decoded)
-        if row is not None:
-            raw = etree.tostring(element, with_tail=False) if self._raw else row.raw
-            decoded.rows.append(row._replace(raw=raw))
 
     # -- the beginning -----------------------------------------------------------------------------------------
 

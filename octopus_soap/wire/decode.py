@@ -1,7 +1,7 @@
-"""Decode an HTTP answer: one error of our tree, or a SOAP reply by local name, and never a silent loss.
+"""Decode an HTTP answer to an error or to the values of a SOAP reply.
 
-The table has every meaning of an HTTP answer. How the service refuses credentials is not documented, so
-every form a WCF service is known to use is recognised.
+The table has every error that an HTTP answer can mean. How the service refuses credentials is not documented, so every
+form that a WCF service is known to use is recognised.
 
 | answer | error |
 |---|---|
@@ -10,27 +10,27 @@ every form a WCF service is known to use is recognised.
 | 401, 403 | `AuthenticationError` |
 | 429 | `RateLimitedError` |
 | a status outside 2xx, no SOAP | `HttpStatusError` |
-| a status below 500 outside 2xx, with an envelope that is no fault | `ProtocolError`: they contradict each other |
+| a status below 500 outside 2xx, with an envelope that is no fault | `ProtocolError`: the two contradict each other |
 | 2xx with HTML, nothing, or half an envelope | `ProtocolError` |
 
 Invariants:
 
 * Every 2xx with an envelope is read.
-* Words alone never prove that nothing was done. A fault of the server that speaks of credentials may be about those of
+* Words alone never prove that nothing was done. A fault of the server that names credentials may be about those of
   another system, after the request was carried out. Then `AuthenticationError.nothing_done` is False, or it is a plain
-  `FaultError` if the text names such a system. Only the names of our own credentials, a fault code of the client or
-  one of WS-Security, or the status prove it.
+  `FaultError` if the text names such a system. Proofs are the names of our own credentials, a fault code of the client
+  or of WS-Security, and the status.
 
-How a SOAP reply is decoded. Each rule is a test:
+How a SOAP reply is decoded. Each rule has a test:
 
 1. The parser does not recover, resolves no entity, loads nothing, and refuses a DOCTYPE. A reply cut short raises.
 2. The result is the only child of `<Op>Response`, whatever its name. With `Status`, `ResultData` or `MessageCode`
    among its members it is an APIResult envelope; otherwise it is the bare value.
 3. Members are matched by local name, then ignoring case, then without .NET's `<Name>k__BackingField` wrapping; unknown
-   ones are kept in `model_extra` and counted as drift. `i:type` is ignored.
-4. A list is the children of its container whatever they are called; `i:nil` rows are dropped and counted.
-5. A scalar that cannot be read fails its record, naming item, field and text; the other records of the page stand.
-6. Character references XML forbids, which WCF writes all the same, are read as U+FFFD.
+   members are kept in `model_extra` and counted as drift. `i:type` is ignored.
+4. A list is the children of its container, whatever their names; `i:nil` rows are dropped and counted.
+5. A scalar that cannot be read fails its record, with item, field and text; the other records of the page are returned.
+6. References to characters that XML forbids, which WCF writes all the same, are read as U+FFFD.
 
 Record readers are compiled once per model; each hands pydantic a dict of Python values, and pydantic validates it.
 """
@@ -89,11 +89,11 @@ _AUTH_WORDS = (
     r"(invalid|wrong|expired|missing|bad)\s+(auth\s*)?(token|access\s*id|merchant)|"
     r"(token|access\s*id|merchant(\s*name)?)\s+(is\s+)?(not\s+valid|invalid|expired|missing|not\s+found|required)"
 )
-"""How services word a refusal of credentials. "Payment not authorized" is none: a row is refused there, not the caller.
-Localized texts may escape it: status and fault code come first."""
+"""How services word a refusal of credentials. "Payment not authorized" is none: it refuses a row, not the caller.
+Localized texts may not match, so status and fault code come first."""
 
 _OUR_NAMES = r"\b(auth[\s_-]?token|access[\s_-]?id|merchant[\s_-]?name)\b"
-"""Names of the credentials that this client sends, and hardly another system of the service."""
+"""Names of the credentials that this client sends; hardly another system of the service uses them."""
 
 _ANOTHER_SYSTEM = (
     r"\b(remote|smtp|e?mail|ftp|sql|database|upstream|backend|gateway|proxy|payment|card|bank|paypal|stripe|carrier|"
@@ -104,13 +104,13 @@ _ANOTHER_SYSTEM = (
 
 
 def _has(words: str, text: str) -> bool:
-    """True if *text* has one of *words*, an expression: compiled at the first fault, for most processes see none."""
-    return re.search(words, text, re.IGNORECASE) is not None
+    """True if *text* has one of *words*, an expression."""
+    return re.search(words, text, re.IGNORECASE) is not None  # compiled at the first fault: most processes see none
 
 
 _CLIENT_SIDE = frozenset({"client", "sender"})
 _CREDENTIAL_CODES = frozenset({"failedauthentication", "invalidsecurity", "invalidsecuritytoken", "accessdenied"})
-"""Codes of WS-Security and WCF: the caller was refused before its request was read."""
+"""Codes of WS-Security and WCF for a caller that was refused before its request was read."""
 
 _TITLE = re.compile(rb"<title[^>]*>\s*([^<]{1,120})", re.IGNORECASE)
 
@@ -132,16 +132,16 @@ class Reply(NamedTuple):
     elapsed: float = 0.0
     more: Any = None
 
-    def __repr__(self) -> str:  # the service may echo the account id
+    def __repr__(self) -> str:  # without the body, in which the service may echo the account id
         return f"Reply({self.status}, {len(self.body)} bytes)"
 
 
 PLAIN_TYPES = frozenset({"text/xml; charset=utf-8", "text/xml;charset=utf-8"})
-"""How nearly every service spells it; its body is UTF-8 as it is, unless it begins in another way than markup does."""
+"""How nearly every service spells the type of a UTF-8 body. The body is not looked at if it begins as markup does."""
 
 
 ANSWERED = range(200, 300)
-"""Statuses of a request that was carried out, whatever the answer holds."""
+"""Statuses of a request that was carried out, whatever its answer."""
 
 
 def readable(reply: Reply, redactor: Redactor) -> Reply:
@@ -165,7 +165,9 @@ def readable(reply: Reply, redactor: Redactor) -> Reply:
 
 
 def soap_body(reply: Reply, redactor: Redactor) -> tuple[Any, bool]:
-    """Return the element in the SOAP body (None if it is empty) and whether characters were replaced.
+    """Return the element in the SOAP body, and if characters were replaced.
+
+    The element is None if the body is empty.
 
     Raises:
         OctopusError: the answer is an error, by the table above.
@@ -189,13 +191,13 @@ def soap_body(reply: Reply, redactor: Redactor) -> tuple[Any, bool]:
 
 
 _OF_THE_REQUEST = frozenset({401, 403, 407, 413, 429})
-"""Statuses that refuse a request before it is looked at, whatever a filter in between put into the body."""
+"""Statuses that refuse a request before it is read, whatever a filter in between put into the body."""
 
 
 def _looks_like_soap(text: bytes) -> bool:
     start = text[:2048]
     return re.match(
-        # possessive, so that a page full of comments cannot be tried in every combination
+        # possessive, so that a page full of comments is not tried in every combination
         rb"(?:<\?xml[^>]*+>|(?><!--.*?-->)|<!DOCTYPE|\s)*+<(?:[\w.-]+:)?Envelope[\s/>]",
         start,
         re.DOTALL,
@@ -224,7 +226,7 @@ def _soap(reply: Reply, text: bytes, redactor: Redactor) -> tuple[Any, bool]:
 
 
 def _faulted(element: Any, reply: Reply, redactor: Redactor) -> OctopusError:
-    """Return the error of a fault; an HTTP status that shows what happened comes before the fault's words."""
+    """Return the error of a fault; some HTTP statuses prove more than its words."""
     error = fault_error(element, redactor)
     if reply.status in {401, 403} and not isinstance(error, AuthenticationError):
         return AuthenticationError(f"HTTP {reply.status}: the service refused the credentials: {error.message[:300]}")
@@ -232,7 +234,7 @@ def _faulted(element: Any, reply: Reply, redactor: Redactor) -> OctopusError:
 
 
 def fault_error(fault: Any, redactor: Redactor) -> OctopusError:
-    """The error a `<Fault>` element means: SOAP 1.1 or 1.2, in any namespace."""
+    """Return the error of a `<Fault>` of SOAP 1.1 or 1.2, in any namespace."""
     code = text = detail = ""
     for child in fault:
         name = local_name(child.tag).casefold()
@@ -242,7 +244,7 @@ def fault_error(fault: Any, redactor: Redactor) -> OctopusError:
             text = (child.text or "").strip() or " ".join(t.strip() for t in child.itertext() if t.strip())
         elif name == "detail" and (len(child) or child.text):
             detail = redactor.body(etree.tostring(child, with_tail=False), 2048)
-    code, text = code.rpartition(":")[2][:60], redactor.text(text[:4096])  # whatever a hostile service sends
+    code, text = code.rpartition(":")[2][:60], redactor.text(text[:4096])  # a hostile service may send more
     family = code.partition(".")[0].casefold()
     if family in _CREDENTIAL_CODES:
         return AuthenticationError(f"the service refused the credentials: {code}: {text}")
@@ -253,12 +255,12 @@ def fault_error(fault: Any, redactor: Redactor) -> OctopusError:
 
 
 def refuses_credentials(text: str) -> bool:
-    """True if *text* reads like a refusal of the caller's credentials, and not of another system's."""
+    """True if *text* refuses the caller's credentials, and not another system's."""
     return _has(_AUTH_WORDS, text) and not _has(_ANOTHER_SYSTEM, text)
 
 
 def http_error(reply: Reply, redactor: Redactor) -> OctopusError:
-    """The error an HTTP status means when the body is no SOAP answer."""
+    """Return the error of an HTTP status if the body is no SOAP answer."""
     status, excerpt = reply.status, redactor.body(reply.body, _EXCERPT)
     headline = _headline(reply.body, redactor)
     if status in {401, 403}:
@@ -292,11 +294,11 @@ _FORBIDDEN_BYTE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _ROOT = "{http://schemas.xmlsoap.org/soap/encoding/}root"
 DOCTYPE = "the reply carries a DOCTYPE, which SOAP forbids; it was not read"
 _WITH_DOCTYPE = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s++|<\?(?>.*?\?>)|<!--(?>.*?-->))*+<!DOCTYPE", re.DOTALL)
-"""A document with a DOCTYPE, which comes before the root. A text may have the word too: the HTML of a description."""
+"""A document with a DOCTYPE, which comes before the root: an HTML description in a text may have one, too."""
 
 
 def not_well_formed(error: Exception) -> ProtocolError:
-    """The error of a reply that lxml refuses."""
+    """Return the error of a reply that lxml refuses."""
     return ProtocolError(f"the reply is not complete, well-formed XML: {str(getattr(error, 'msg', error))[:200]}")
 
 
@@ -326,15 +328,15 @@ def _allowed(reference: re.Match[bytes]) -> bytes:
 
 
 def without_forbidden(text: str) -> str:
-    """*text*, a part of a reply, with U+FFFD in place of characters that XML forbids, as a whole reply is read."""
+    """Return *text* with U+FFFD for characters that XML forbids, as `parse` does."""
     return _FORBIDDEN_BYTE.sub(b"\xef\xbf\xbd", _REFERENCE.sub(_allowed, text.encode())).decode()
 
 
 def strict_parser(*, recover: bool = False) -> etree.XMLParser:
-    """A parser for one reply, or for a part of one: it resolves no entity and loads nothing.
+    """Return a parser for a reply or a part of it, which loads nothing.
 
     Args:
-        recover: make the best of what is not well-formed. Never for what is decoded.
+        recover: make the best of what is not well-formed; never for what is decoded.
     """
     return etree.XMLParser(
         resolve_entities=False,
@@ -361,10 +363,10 @@ def _parse(body: bytes) -> Element:
 
 
 def body_of(root: Element) -> Element | None:
-    """The element in the SOAP body; None where the body is empty.
+    """Return the element in the SOAP body; None if the body is empty.
 
     Raises:
-        ProtocolError: *root* is no SOAP envelope, or there are several answers in it.
+        ProtocolError: *root* is no SOAP envelope, or has several answers.
     """
     if local_name(root.tag) != "Envelope":
         raise ProtocolError(f"the reply is a <{local_name(root.tag)[:40]}> document, not a SOAP envelope")
@@ -399,10 +401,10 @@ class Decoded:
 
     Attributes:
         enveloped: the result came in an APIResult.
-        status: Status text of the envelope; None where it had none or came bare.
+        status: Status text of the envelope; None if it had none or came bare.
         code, message, data: the envelope's other members.
         value: the result: a model, a scalar, None, or (for lists) see `rows`.
-        present: a result element with content came; False where it was nil or absent.
+        present: a result element with content came; False if it was nil or absent.
         rows: the records of a list.
         problems: why a single value could not be read.
         drift: unknown members as `Type.Member`, with how often each came.
@@ -429,7 +431,7 @@ class Decoded:
 
 
 class Decoder:
-    """Decodes replies; plans are compiled once per model.
+    """Decodes replies.
 
     Args:
         readers: reader of a scalar's text, by Python type.
@@ -457,31 +459,28 @@ class Decoder:
             raise ProtocolError("the SOAP body is empty")
         if local_name(response.tag).casefold() != name.casefold():
             raise ProtocolError(f"the reply answers another operation: <{local_name(response.tag)[:60]}>, not <{name}>")
-        if isinstance(reads, Nothing):
-            return self._nothing(response, decoded)
         result = _result_of(response)
-        content = self._envelope(result, decoded) if result is not None else None
-        if content is None and not decoded.enveloped and result is None:
+        if isinstance(reads, Nothing):
+            if result is not None:  # a service may answer a void operation with an envelope that has Failure in it
+                self._envelope(result, decoded)
+            return decoded
+        if result is None:
             raise ProtocolError("the reply has no result element")
+        content = self._envelope(result, decoded)
         if content is not None and not is_nil(content):
             _whole(content)
             decoded.present = True
             if isinstance(reads, RowsOf):
                 self._rows(content, reads, decoded, read_list)
             elif isinstance(reads, OneOf):
-                self._one(content, self.readers[reads.model], decoded)
+                row = _record(content, self.readers[reads.model], decoded)
+                decoded.value, decoded.problems = row.value, row.problems
             else:
                 decoded.value, decoded.problems = self._scalar(content, self.readers.scalars[reads.type])
         return decoded
 
-    def _nothing(self, response: Element, decoded: Decoded) -> Decoded:
-        # A service that answers a void operation with an envelope all the same may say Failure in it.
-        if len(response):
-            self._envelope(_result_of(response), decoded)
-        return decoded
-
     def _envelope(self, result: Element, decoded: Decoded) -> Element | None:
-        """Read the APIResult members, if *result* is one; return the element that holds the value."""
+        """Return the element that has the value, and note the members of an APIResult."""
         _whole(result)
         members: dict[str, Element] = {}
         for child in result:
@@ -521,26 +520,21 @@ class Decoder:
             if len(container) > most_rows(reads):
                 raise _too_many(len(container), reads)
             for element in container:
-                row = read_element(element, reader, decoded)
+                row = read_element(element, reader, decoded, raw=reads.raw)
                 yield_point()
                 if row is not None:
-                    raw = etree.tostring(element, with_tail=False) if reads.raw else row.raw
-                    decoded.rows.append(row._replace(raw=raw))
+                    decoded.rows.append(row)
         else:
             read_list(container, decoded)
         if decoded.nil_rows:
             decoded.warnings.append(f"{decoded.nil_rows} nil rows dropped")
 
-    def _one(self, content: Element, reader: RecordReader, decoded: Decoded) -> None:
-        row = _record(content, reader, decoded)
-        decoded.value, decoded.problems = row.value, row.problems
-
 
 def refuse_too_many_tags(body: bytes, reads: RowsOf) -> None:
-    """Refuse a reply with far more tags than what was asked for can need, before anything is made of it.
+    """Refuse a reply with far too many tags before anything is made of it.
 
     Raises:
-        ProtocolError: There are too many.
+        ProtocolError: The request can need far fewer.
     """
     most = _MOST_ELEMENTS if reads.asked is None else 20_000 + 4_000 * reads.asked
     if len(body) > _SHORTEST_TAG * most and (elements := body.count(b"<")) > most:
@@ -550,12 +544,12 @@ def refuse_too_many_tags(body: bytes, reads: RowsOf) -> None:
 
 
 def refuse_too_many_rows(body: bytes, reads: RowsOf) -> None:
-    """Refuse a reply with far more rows than were asked for, before a tree is made of it.
+    """Refuse a reply with far too many rows before a tree is made of it.
 
     It counts the names of rows, which is quick; rows of another name are counted in the tree.
 
     Raises:
-        ProtocolError: There are too many.
+        ProtocolError: Far fewer were asked for.
     """
     named = body.count(reads.model.__name__.encode())  # twice for a row with members
     if named > 2 * most_rows(reads) + 50:
@@ -563,7 +557,7 @@ def refuse_too_many_rows(body: bytes, reads: RowsOf) -> None:
 
 
 def most_rows(reads: RowsOf) -> int:
-    """The most rows that are read: far more than were asked for would only fill the memory."""
+    """Return the most rows that are read; more would only fill the memory."""
     return _MOST_ROWS if reads.asked is None else 10 * reads.asked + 100
 
 
@@ -572,16 +566,17 @@ def _too_many(rows: int, reads: RowsOf) -> ProtocolError:
     return ProtocolError(f"the reply has {rows} rows or more{asked}; it was not read")
 
 
-def read_element(element: Element, reader: RecordReader, decoded: Decoded) -> Row | None:
-    """Read one row of a list from the tree; return None if it is nil."""
+def read_element(element: Element, reader: RecordReader, decoded: Decoded, *, raw: bool = False) -> Row | None:
+    """Read one row of a list from the tree, with its XML if *raw*; None if it is nil."""
     if len(element) or not is_nil(element):
-        return _record(element, reader, decoded)
+        row = _record(element, reader, decoded)
+        return row._replace(raw=etree.tostring(element, with_tail=False)) if raw else row
     decoded.nil_rows += 1
     return None
 
 
 def _record(element: Element, reader: RecordReader, decoded: Decoded) -> Row:
-    """One record, from the tree."""
+    """Read one record from the tree."""
     problems: list[Problem] = []
     data = reader.read(element, Findings(problems, decoded.drift))
     if not problems:
@@ -598,7 +593,7 @@ def _result_of(response: Element) -> Element | None:
     if len(response) == 1:
         return response[0]
     if _ENVELOPE_MEMBERS & {local_name(child.tag).casefold() for child in response}:
-        return response  # the envelope's members stand directly in the response
+        return response  # the envelope's members are directly in the response
     results = [child for child in response if local_name(child.tag).endswith("Result")]
     for child in results[1:]:
         if child.tag == results[0].tag:
@@ -607,13 +602,13 @@ def _result_of(response: Element) -> Element | None:
 
 
 def _refuse_another(first: Element, child: Element) -> None:
-    """Refuse a member that comes twice, unless it is a single value and the same both times."""
+    """Refuse a member that comes twice, unless both are the same single value."""
     if len(first) or len(child) or first.text != child.text:
         raise ProtocolError(f"<{local_name(child.tag)[:60]}> comes twice in the reply: which one counts is open")
 
 
 def _whole(element: Element) -> None:
-    """Refuse an element whose value is not in the reply."""
+    """Refuse an element that refers to a value which is not in the reply."""
     if element.get(BROKEN) is not None:
         raise ProtocolError(
             f"<{local_name(element.tag)[:60]}> refers to {element.get(BROKEN)!r}, which the reply does not hold"

@@ -489,8 +489,7 @@ class Rows:
             around = around[0]
         if len(around) != 1 or around.text or around[0].tail:
             raise Fallback
-        row = read_element(around[0], self._reader, self._decoded)
-        return row if row is None or not self._raw else row._replace(raw=etree.tostring(around[0]))
+        return read_element(around[0], self._reader, self._decoded, raw=self._raw)
 
 
 def _differs_in(tag: str, other: str) -> str:

@@ -1,22 +1,22 @@
-"""Make a reply plain before it is read: UTF-8 bytes, and no references between its elements.
+"""Make a reply UTF-8 without references between its elements, before it is read.
 
 Charset. The rules of RFC 7303 decide, in this order: a byte order mark, the `charset` of the Content-Type header, the
-XML declaration, UTF-8. Everything behind this module reads UTF-8 alone.
+XML declaration, UTF-8. All other modules read UTF-8 only.
 
-* Bytes are never read as another text than the sender's. A charset that is unknown, that does not fit the bytes, or
-  that the header contradicts itself about is an error.
-* Header and declaration that disagree are decided by the header only if the bytes confirm it: valid UTF-8 proves
-  itself, a single-byte charset fits any bytes and proves nothing.
-* Only charsets are read: a codec such as `zlib` or `unicode_escape` is no charset, and one that shifts its state by
-  plain ASCII text (UTF-7, HZ) could hide markup.
+* Bytes are never read as another text than the sender's. A charset that is unknown or does not fit the bytes is an
+  error, and so is a header that names two.
+* If header and declaration disagree, the header decides only if the bytes confirm it: valid UTF-8 proves itself, a
+  single-byte charset fits any bytes and proves nothing.
+* Only charsets are read: a codec such as `zlib` or `unicode_escape` is no charset, and a charset that shifts its state
+  by plain ASCII text (UTF-7, HZ) could hide markup.
 
-References. WCF's `z:Id` and `z:Ref` and SOAP's `id` and `href`: a .NET service whose types are marked `IsReference`, or
-that uses SOAP encoding, writes an object once and refers to it from every other place. The element that refers is
+References. A .NET service whose types are marked `IsReference`, or that uses SOAP encoding, writes an object once and
+refers to it from every other place, with WCF's `z:Id` and `z:Ref` or SOAP's `id` and `href`. The element that refers is
 empty, and often nil: read as it is, an address would vanish.
 
 * An element that refers gets a copy of what it refers to. Identifiers count within one reply.
-* An element that cannot be copied (nothing has that identifier, the reference is part of what it refers to, or the
-  reference leads outside) is marked with `BROKEN` and is nil no longer: a reader that meets the mark fails its record.
+* An element that cannot get a copy (nothing has that identifier, the reference is part of what it refers to, or the
+  reference leads outside) is marked with `BROKEN` and is no longer nil: a reader that meets the mark fails its record.
 * Copies are bounded: a few bytes of nested references could otherwise become gigabytes.
 
 Failure: `ProtocolError`.
@@ -40,7 +40,7 @@ _WCF = "{http://schemas.microsoft.com/2003/10/Serialization/}"
 _SOAP12 = "{http://www.w3.org/2003/05/soap-encoding}"
 NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 BROKEN = "{urn:octopus-soap}broken"
-"""Attribute of an element whose reference leads nowhere; its value is the reference."""
+"""Attribute of an element whose reference cannot be resolved; its value is the reference."""
 
 _REFERS = re.compile(rb"(?<![A-Za-z0-9_.-])(?:Ref|ref|href)\s*=\s*[\"']")
 _WCF_ID = re.compile(rb"[\w.-]:Id\s*=\s*[\"']")
@@ -48,16 +48,16 @@ _SOAP_ID = re.compile(rb"(?<![A-Za-z0-9_.-])id\s*=\s*[\"']")
 _ENCODED = (b"http://schemas.xmlsoap.org/soap/encoding/", b"http://www.w3.org/2003/05/soap-encoding")
 _IDS = (f"{_WCF}Id", "id", f"{_SOAP12}id")
 _MOST_WORK = 500_000
-"""Elements made by copying, or looked at for it; a reply of the documented size has a tenth of it."""
+"""Elements copied, or looked at for it; a reply of the documented size has a tenth of them."""
 
 
 def has_references(body: bytes) -> bool:
-    """True if an element of *body* may refer to another; a quick look, for which text may pass too."""
+    """True if an element of *body* may refer to another; text may look like it."""
     return (b"ref" in body or b"Ref" in body) and _REFERS.search(body) is not None
 
 
 def has_identifiers(body: bytes, head: bytes) -> bool:
-    """True if an element of *body*, a part of a reply that began with *head*, may be referred to: a quick look."""
+    """True if an element of *body*, a part after *head*, may be referred to."""
     if b"Id" in body and _WCF_ID.search(body) is not None:
         return True
     return any(name in head for name in _ENCODED) and b"id" in body and _SOAP_ID.search(body) is not None
@@ -89,7 +89,7 @@ class _Resolver:
             self._place(element)
 
     def _place(self, element: Any) -> None:
-        # By a stack of its own: a chain of references may be longer than Python's own allows.
+        # With its own stack: a chain of references may be longer than Python's stack allows.
         stack = [element]
         while stack:
             current = stack[-1]
@@ -110,7 +110,7 @@ class _Resolver:
                 continue
             self._under_way.add(current)
             stack += [part for part in before if part not in self._under_way]
-            if stack[-1] is current:  # what it needs needs it in turn
+            if stack[-1] is current:  # the references need each other
                 for part in before:
                     self._broken(part, self._waiting[part])
 
@@ -137,7 +137,7 @@ class _Resolver:
 
 
 def _clear(element: Any) -> None:
-    """Take from *element* what made it refer."""
+    """Remove the attributes by which *element* refers to another."""
     for name in (NIL, f"{_WCF}Ref", "href", f"{_SOAP12}ref"):
         element.attrib.pop(name, None)
 
@@ -172,7 +172,7 @@ def _identifiers(element: Any) -> Iterator[tuple[str, str]]:
 
 _PARAMETER = r";\s*([^\s;=\"]+)\s*=\s*(\"(?:[^\"\\]|\\.)*\"|[^;]*)"
 _HEADERS = r",\s*(?=[\w.+-]+/[\w.+-]+\s*(?:[;,]|$))"
-"""Between two media types: both libraries join headers of one name by a comma."""
+"""Between two media types: requests and httpx join headers of one name by a comma."""
 _DECLARATION = rb"\s*+<\?xml(?=\s)[^>]*+>"
 _ENCODING = rb"[\s\"']encoding\s*=\s*(?:\"([^\"]*)\"|'([^']*)')"
 _MARKS = (  # the longer ones first: the mark of UTF-32 begins with that of UTF-16
@@ -191,7 +191,7 @@ _SHOWN = 40
 
 
 def as_utf8(body: bytes, content_type: str) -> bytes:
-    """Return an XML document in UTF-8, without a byte order mark and without a declaration of another encoding.
+    """Return an XML document in UTF-8, without a mark or declaration of another one.
 
     *content_type* is the header's value; empty if there was none.
 
@@ -221,7 +221,7 @@ def as_utf8(body: bytes, content_type: str) -> bytes:
 
 
 def _agree(body: bytes, text: bytes, codec: str, declared: str) -> None:
-    """Refuse a single-byte charset if the declaration names another, and both fit and read differently."""
+    """Refuse bytes that fit both charsets and read differently."""
     try:
         other = codecs.lookup(declared).name
         if other == codec or not re.fullmatch(_READ, other):
@@ -237,7 +237,7 @@ def _agree(body: bytes, text: bytes, codec: str, declared: str) -> None:
 
 
 def _without_mark(body: bytes) -> str:
-    """The charset that zero bytes around the first `<` betray; empty if there are none."""
+    """Return the charset that zero bytes around the first `<` show; empty if none."""
     for start, codec in (
         (b"<\0\0\0", "utf-32-le"),
         (b"\0\0\0<", "utf-32-be"),
@@ -256,7 +256,7 @@ def _declared(body: bytes) -> str:
 
 
 def _charset(content_type: str) -> str:
-    """The charset parameter; empty if there is none. Of a header that came several times, those of all."""
+    """Return the header's charset, which is empty if it names none."""
     named = [
         value.strip().strip("\"'").strip()
         for header in re.split(_HEADERS, content_type)
@@ -281,7 +281,7 @@ def _codec(name: str, where: str) -> str:
 
 
 def _recoded(body: bytes, codec: str, why: str) -> bytes:
-    """*body* in UTF-8; UTF-8 itself is left to the parser, which looks at every byte anyway, unless it was not sure."""
+    """Return *body* in UTF-8, or raise if it is not *codec*."""
     try:
         text = body.decode(codec)
     except UnicodeDecodeError as error:
@@ -290,6 +290,6 @@ def _recoded(body: bytes, codec: str, why: str) -> bytes:
 
 
 def _declared_no_more(body: bytes) -> bytes:
-    """*body* without its XML declaration, which may name another encoding; XML without one is UTF-8."""
+    """Return *body* without its XML declaration; XML without a declaration is UTF-8."""
     found = re.match(_DECLARATION, body[:4096])
     return body[found.end() :] if found else body
