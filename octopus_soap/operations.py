@@ -92,9 +92,8 @@ class Operations:
 
         Vendor's page: IsSkuExistList ("Limited to a MAX of 500 SKUs at a time").
         """
-        return ListCall(
-            skus, inputs.sku, RowsOf(models.IsSkuExistResponse), outcomes.exists, None, account_id, batch_size, progress
-        )
+        reads = RowsOf(models.IsSkuExistResponse)
+        return ListCall(skus, inputs.sku, reads, outcomes.exists, None, account_id, batch_size, progress)
 
     # -- items -------------------------------------------------------------------------------------------------
 
@@ -186,13 +185,9 @@ class Operations:
 
         Vendor's page: GetItemQuantityInfo.
         """
-        return SingleCall(
-            {"sku": sku},
-            OneOf(models.QuantityInfoResponse),
-            outcomes.quantity_info(sku),
-            account_id,
-            inputs.sku_problems(sku, "sku"),
-        )
+        problems = inputs.sku_problems(sku, "sku")
+        reads = OneOf(models.QuantityInfoResponse)
+        return SingleCall({"sku": sku}, reads, outcomes.quantity_info(sku), account_id, problems)
 
     @listing("GetItemQuantityList", Safety.READ, BatchRule("skuList", 100, documented=True))
     def get_item_quantity_list(
@@ -220,16 +215,8 @@ class Operations:
 
         Vendor's page: GetItemQuantityList ("Limited to a MAX of 100 SKUs at a time").
         """
-        return ListCall(
-            skus,
-            inputs.sku,
-            RowsOf(models.QuantityInfoResponse),
-            outcomes.quantity,
-            None,
-            account_id,
-            batch_size,
-            progress,
-        )
+        reads = RowsOf(models.QuantityInfoResponse)
+        return ListCall(skus, inputs.sku, reads, outcomes.quantity, None, account_id, batch_size, progress)
 
     @single("UpdateItemQuantityAndPrice", Safety.IDEMPOTENT)
     def update_item_quantity_and_price(
@@ -254,16 +241,9 @@ class Operations:
 
         Vendor's page: UpdateItemQuantityAndPrice.
         """
-        checked = inputs.item(models.ItemQuantityAndPrice)(item)
-        return SingleCall(
-            {"iQP": checked.value},
-            ScalarOf(bool),
-            outcomes.accepted(checked.key),
-            account_id,
-            checked.problems,
-            "iQP",
-            omitted_values,
-        )
+        key, value, problems = inputs.item(models.ItemQuantityAndPrice)(item)
+        finish = outcomes.accepted(key)
+        return SingleCall({"iQP": value}, ScalarOf(bool), finish, account_id, problems, "iQP", omitted_values)
 
     @listing(
         "UpdateItemQuantityAndPriceList",
@@ -488,9 +468,8 @@ class Operations:
 
         Vendor's page: DeleteTblItem.
         """
-        return SingleCall(
-            {"sku": sku}, ScalarOf(int), outcomes.removal(sku), account_id, inputs.sku_problems(sku, "sku")
-        )
+        problems = inputs.sku_problems(sku, "sku")
+        return SingleCall({"sku": sku}, ScalarOf(int), outcomes.removal(sku), account_id, problems)
 
     # -- orders ------------------------------------------------------------------------------------------------
 
@@ -643,15 +622,8 @@ class Operations:
         """
         made, problems = inputs.as_model(order, models.OrderSubmit, "order", required=True)
         finish = outcomes.submitted(getattr(made, "order_id", None) or "")
-        return SingleCall(
-            {"orderSubmit": made},
-            OneOf(models.SubmitOrderResponseItem),
-            finish,
-            account_id,
-            problems,
-            "orderSubmit",
-            omitted_values,
-        )
+        reads = OneOf(models.SubmitOrderResponseItem)
+        return SingleCall({"orderSubmit": made}, reads, finish, account_id, problems, "orderSubmit", omitted_values)
 
     # -- custom fields -----------------------------------------------------------------------------------------
 

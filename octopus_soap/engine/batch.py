@@ -120,7 +120,7 @@ class BatchCall(Generic[T, R]):
 
     Raises:
         InvalidInputError: inputs are refused (all of them are listed); nothing was sent.
-        UnverifiedContractError: the operation writes, under a contract that was never compared with the live one.
+        UnverifiedContractError: a write would use the bundled contract against a real endpoint.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class BatchCall(Generic[T, R]):
         if call.guarded:
             self._guard = omission_guard(context, name, operation.rule.listed, call.omitted_values)
         self._request = request_for(context, name, operation.safety, call.reads)
-        self._call_reads = call.reads
+
         self._inputs = BatchInputs(
             name,
             operation.rule,
@@ -180,7 +180,7 @@ class BatchCall(Generic[T, R]):
                 split.outcomes += same_for_all(piece, ItemVerdict(OutcomeStatus.NOT_SENT, error=self._is_over.fatal))
             else:
                 yield from self._send(piece, split)
-        # A lost connection may mean a reply too large for the service; a poison item found explains it better.
+        # A lost connection may mean that the reply was too large, unless a single item was found to be the cause.
         if split.worked[0] and (split.refused or not split.poisoned):
             self._context.memory.limit(self._request.operation, *split.worked)
         if split.hopeless():
@@ -220,8 +220,8 @@ class BatchCall(Generic[T, R]):
 
     def _send(self, batch: list[BatchItem], split: _Split, *, in_doubt: bool = False) -> Flow[None]:
         request = self._request._replace(body=self._inputs.body(batch))
-        if isinstance(self._call_reads, RowsOf):
-            reads = self._call_reads._replace(asked=len(batch))
+        if isinstance(self._call.reads, RowsOf):
+            reads = self._call.reads._replace(asked=len(batch))
             request = request._replace(decode=partial(self._context.codec.decode, request.operation, reads=reads))
         end = yield from perform(request, self._context.config)
         in_doubt = in_doubt or end.lost_answers > 0

@@ -105,25 +105,10 @@ class Observer(Protocol):
 class _NullObserver:
     """Ignores every report."""
 
-    def started(self, info: CallInfo, /) -> None:
-        del info
+    def _ignore(self, *report: object) -> None:
+        del report
 
-    def retrying(self, info: CallInfo, kind: FailureKind, pause: float, /) -> None:
-        del info, kind, pause
-
-    def breaker(self, info: CallInfo, error: OctopusError | None, /) -> None:
-        del info, error
-
-    def finished(self, trace: RequestTrace, /) -> None:
-        del trace
-
-    def rejected(self, info: CallInfo, error: RejectedError, /) -> None:
-        del info, error
-
-    def batch(
-        self, operation: str, index: int, outcomes: Sequence[ItemOutcome[Any]], calls: Sequence[CallInfo], /
-    ) -> None:
-        del operation, index, outcomes, calls
+    started = retrying = breaker = finished = rejected = batch = _ignore
 
 
 NULL_OBSERVER: Observer = _NullObserver()
