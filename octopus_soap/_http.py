@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from http.cookiejar import CookieJar
 
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
-# Most processes use none of these expressions, so re compiles each one at its first use, and caches it.
+# Expressions are texts here, because most processes use none: re compiles each at its first use, and caches it.
 _NUMBER = r"\d{1,300}(\.\d+)?"
 _LONGEST_PAUSE = 999_999_999.0
 """Seconds: 31 years, so that its end is still a date that Python has."""

@@ -250,7 +250,7 @@ class _Client(Operations, Surface):
 
     @property
     def last_success_at(self) -> datetime | None:
-        """The time of the last request that was answered well, in UTC; None if none."""
+        """When the service last answered successfully, in UTC; None if it has not yet."""
         return self._tally.last_success_at
 
     @property

@@ -116,7 +116,7 @@ class OctopusError(Exception, display.Shown):
         message: what was wrong and what to do, without the call's facts.
         info: facts of the call, once one was made.
         hint: the next step, which a traceback shows as a note; empty if the message has it.
-        retryable: True if the same call may succeed later and then does no harm. Retries at once were already made.
+        retryable: True if the same call may succeed later, and does no harm. Immediate retries were already made.
     """
 
     retryable: bool = False
@@ -520,9 +520,9 @@ class PushRefusedError(OctopusError):
     Attributes:
         zeroed: number of SKUs whose stock would become 0.
         changed: number of SKUs that the service has acknowledged and that would change.
-        catalogue: number of SKUs that both are a share of.
+        catalogue: number of SKUs in the catalogue, of which the limits are shares.
         cheaper: number of SKUs whose price would become 0, or fall by more than the limit.
-        reason: what is too much, without the advice.
+        reason: which limit is exceeded, without the advice.
     """
 
     def __init__(

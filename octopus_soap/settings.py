@@ -205,10 +205,10 @@ class OctopusSettings(display.Shown, BaseModel):
 
     @classmethod
     def _plain(cls, values: dict[str, Any]) -> Self | None:
-        """Return settings of *values* without pydantic's validator; None if it is needed.
+        """Return settings without pydantic's validator; None if *values* need it.
 
-        It is not if all values are valid texts and flags. To build it takes a tenth of the time of a process's first
-        call. The same rules apply, and values that are not valid go to pydantic, whose error has the reason.
+        Valid texts and flags do not need it, and to build it takes a tenth of the time of a process's first call. The
+        rules here are its own. Values that are not valid go to pydantic, whose error has the reason.
         """
         made: dict[str, Any] = {}
         for name, value in values.items():

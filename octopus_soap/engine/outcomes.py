@@ -54,7 +54,7 @@ class ItemVerdict(NamedTuple, Generic[T]):
 
 
 class BatchPart(NamedTuple):
-    """The end of one batch.
+    """The results of one batch.
 
     Attributes:
         outcomes: one per input of the batch, in input order.
