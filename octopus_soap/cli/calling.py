@@ -17,11 +17,11 @@ stderr.
 
 from __future__ import annotations
 
-import inspect
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 import typer
@@ -59,15 +59,24 @@ OmittedOption = Annotated[
 _PANEL = "Connection (by default from OCTOPUS_* variables, .env or the profile file)"
 
 
+_option: Any = partial(typer.Option, rich_help_panel=_PANEL, show_default=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """The connection options of the command line; None for one that was not given."""
+    """The connection options of the command line; None for an option that was not given."""
 
-    endpoint: str | None = None
-    authtoken: str | None = None
-    merchantname: str | None = None
-    accessid: str | None = None
-    profile: str | None = None
+    endpoint: Annotated[str | None, _option(metavar="URL", help="Address of the service.")] = None
+    authtoken: Annotated[
+        str | None, _option(metavar="TEXT", help="Secret. Others can see it here; prefer OCTOPUS_AUTHTOKEN.")
+    ] = None
+    merchantname: Annotated[str | None, _option(metavar="TEXT", help="The merchant's name.")] = None
+    accessid: Annotated[
+        str | None, _option(metavar="TEXT", help="Secret. Others can see it here; prefer OCTOPUS_ACCESSID.")
+    ] = None
+    profile: Annotated[
+        str | None, _option(metavar="NAME", help="Table of the profile file to use.", autocompletion=profiles)
+    ] = None
 
     def __repr__(self) -> str:
         return f"Connection({self.endpoint!r}, profile={self.profile!r})"  # the rest is secret
@@ -129,29 +138,9 @@ def _choice_of(text: str, operation: str, wsdl: Path | None) -> OmittedValues | 
     return {"*": list(names)}
 
 
-def _option(
-    name: str, about: str, metavar: str, completed: Callable[[str], list[str]] | None = None
-) -> inspect.Parameter:
-    option = typer.Option(
-        f"--{name}", help=about, metavar=metavar, rich_help_panel=_PANEL, show_default=False, autocompletion=completed
-    )
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, option]
-    )
-
-
-_OPTIONS = (
-    _option("endpoint", "Address of the service.", "URL"),
-    _option("authtoken", "Secret. Others can see it here; prefer OCTOPUS_AUTHTOKEN.", "TEXT"),
-    _option("merchantname", "The merchant's name.", "TEXT"),
-    _option("accessid", "Secret. Others can see it here; prefer OCTOPUS_ACCESSID.", "TEXT"),
-    _option("profile", "Table of the profile file to use.", "NAME", profiles),
-)
-
-
 def connected(command: Callable[Concatenate[Connection, P], R]) -> Callable[..., R]:
-    """Add the shared options to *command*, and pass what was given for them as its first argument."""
-    return with_options(command, "connection", Connection, _OPTIONS)
+    """Add the options of `Connection` to *command*, and pass one as its argument."""
+    return with_options("connection", Connection)(command)
 
 
 # -- the calls of a command --------------------------------------------------------------------------------------------

@@ -216,7 +216,7 @@ def add(
             accessid=accessid or "",
             settings=_typed(_pairs(setting, "setting")),
             labels=_pairs(label, "label"),
-            every={job: seconds for job, seconds in every.items() if seconds},
+            every=every,
         ),
     )
     notice(f"added {name}" + ("" if every else "; it has no job yet: octopus-soap fleet schedule " + name + " push 5m"))

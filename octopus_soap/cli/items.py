@@ -29,7 +29,7 @@ from octopus_soap.cli.calling import (
     show_update,
 )
 from octopus_soap.cli.jobs import ChannelOption, opened_ledger
-from octopus_soap.cli.output import Columns, Records, Selection, as_data, as_row, notice, selecting
+from octopus_soap.cli.output import Columns, Records, Selection, as_data, as_row, notice, selecting, with_options
 from octopus_soap.cli.sources import SkuFile, Skus, SourceArgument, read_models, sku_lines, skus_of
 from octopus_soap.cli.suggestions import LEDGER
 from octopus_soap.cli.suggestions import skus as known_skus
@@ -60,6 +60,16 @@ KnownOption = Annotated[
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class _Sought:
+    """The options of `list` and `search`: where known SKUs are, and how items are shown."""
+
+    file: SkuFile = None
+    stores: StoresOption = False
+    place: KnownOption = None
+    channel: ChannelOption = "main"
+
+
 @app.command("get")
 @connected
 @selecting("InventoryItem")
@@ -81,6 +91,7 @@ def get(
 @app.command("list")
 @connected
 @selecting("InventoryItem")
+@with_options("sought", _Sought)
 def list_items(
     connection: Connection,
     *,
@@ -90,10 +101,7 @@ def list_items(
             "--all/--recent", help="All items that can be found, or those that changed recently.", show_default="recent"
         ),
     ] = False,
-    file: SkuFile = None,
-    stores: StoresOption = False,
-    place: KnownOption = None,
-    channel: ChannelOption = "main",
+    sought: _Sought,
     selection: Selection,
 ) -> None:
     """List the items that changed recently, or all that can be found.
@@ -103,12 +111,14 @@ def list_items(
     To take an item off the list of changes:
     octopus-soap call DeleteTblItem --sku SKU
     """
-    known = _known(file, place, channel) if everything or file is not None else None
+    known = _known(sought.file, sought.place, sought.channel) if everything or sought.file is not None else None
     with connection.client() as client:
         result = in_full(
             "reading",
             partial(_recent_and, client, known.skus if known else []),
-            lambda result: _show(result, selection, stores=stores, empty=_NO_CHANGES if known is None else "no items"),
+            lambda result: _show(
+                result, selection, stores=sought.stores, empty=_NO_CHANGES if known is None else "no items"
+            ),
         )
     if known is not None:
         notice(f"searched: {known.words}. The service has no list of all items")
@@ -118,6 +128,7 @@ def list_items(
 @app.command("search")
 @connected
 @selecting("InventoryItem")
+@with_options("sought", _Sought)
 def search(
     connection: Connection,
     *,
@@ -125,10 +136,7 @@ def search(
     everything: Annotated[
         bool, typer.Option("--all", help="Read the descriptions of all known SKUs too, 100 per request.")
     ] = False,
-    file: SkuFile = None,
-    stores: StoresOption = False,
-    place: KnownOption = None,
-    channel: ChannelOption = "main",
+    sought: _Sought,
     selection: Selection,
 ) -> None:
     """Find items by a part of their SKU, UPC or description. Exit code 1: none.
@@ -139,7 +147,7 @@ def search(
     """
     if not text:
         raise typer.BadParameter("an empty text is in every item; octopus-soap items list --all", param_hint="TEXT")
-    known = _known(file, place, channel)
+    known = _known(sought.file, sought.place, sought.channel)
     asked = [sku for sku in known.skus if everything or text.casefold() in sku.casefold()]
     if text.strip() == text and len(text) <= _LONGEST_SKU and text not in asked:
         asked.append(text)
@@ -154,7 +162,7 @@ def search(
             in_full(
                 "searching",
                 partial(_recent_and, client, asked),
-                lambda result: _show(found(result), selection, stores=stores, empty=f"no item with {text!r}"),
+                lambda result: _show(found(result), selection, stores=sought.stores, empty=f"no item with {text!r}"),
             )
         )
     how = " (those by SKU; --all reads their descriptions too)" if known.skus and not everything else ""

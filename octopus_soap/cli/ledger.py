@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
 
@@ -126,8 +127,6 @@ def purge(
 
     The id and a digest stay, so that an order that is listed again is known.
     """
-    from datetime import timedelta  # noqa: PLC0415 - only here
-
     from octopus_soap.jobs import inspection  # noqa: PLC0415 - heavy: only inside a command
 
     span = timedelta(seconds=seconds_of(older_than, "--older-than"))

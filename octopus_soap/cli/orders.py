@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
@@ -37,13 +38,24 @@ from octopus_soap.cli.jobs import (
     run_job,
     seconds_of,
 )
-from octopus_soap.cli.output import Output, Records, Selection, as_data, as_row, notice, selecting, show_json, show_line
+from octopus_soap.cli.output import (
+    Output,
+    Records,
+    Selection,
+    as_data,
+    as_row,
+    notice,
+    selecting,
+    show_json,
+    show_line,
+    with_options,
+)
 from octopus_soap.cli.sources import SourceArgument, lines_of, read_models, read_source
 from octopus_soap.cli.suggestions import LEDGER, Words
 from octopus_soap.cli.terminal import show_table, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from octopus_soap.client import OctopusClient
     from octopus_soap.jobs.reports import Report
@@ -91,6 +103,42 @@ ShippingOption = Annotated[
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class _Filter:
+    """The options of `list` and `tail` that choose orders."""
+
+    store: StoreOption = None
+    status: StatusOption = None
+    payment: PaymentOption = None
+    shipping: ShippingOption = None
+
+    def listed(self, client: OctopusClient, criteria: OrderCriteria) -> BatchResult[OrderResponseItem]:
+        """Return the listed orders."""
+        store = self.store
+        return client.get_order_list(criteria) if store is None else client.get_order_list_store(store, criteria)
+
+    def criteria(self, since: str | None, until: str | None) -> OrderCriteria:
+        """Return what the service filters by.
+
+        Raises:
+            typer.BadParameter: a word is no status, or there are two of one kind; or a time is none.
+        """
+        payment, shipping = self.payment, self.shipping
+        for word in self.status or ():
+            if word.casefold() in {name.casefold() for name in PAYMENTS}:
+                if payment is not None:
+                    raise typer.BadParameter(f"there is a payment status already: {payment}", param_hint="--status")
+                payment = word
+            elif word.casefold() in {name.casefold() for name in SHIPMENTS}:
+                if shipping is not None:
+                    raise typer.BadParameter(f"there is a shipping status already: {shipping}", param_hint="--status")
+                shipping = word
+            else:
+                known = ", ".join((*PAYMENTS, *SHIPMENTS))
+                raise typer.BadParameter(f"{word!r} is none of {known}", param_hint="--status")
+        return _criteria(since, until, payment, shipping)
+
+
 class Format(StrEnum):
     """The format of an order's file."""
 
@@ -110,6 +158,7 @@ class OnChange(StrEnum):
 @app.command("list")
 @connected
 @selecting("OrderResponseItem")
+@with_options("chosen", _Filter)
 def list_orders(
     connection: Connection,
     *,
@@ -120,51 +169,22 @@ def list_orders(
             metavar="TIME", help="Created at or before. Default if --since is given: now.", autocompletion=_TIMES.like
         ),
     ] = None,
-    store: StoreOption = None,
-    status: StatusOption = None,
-    payment: PaymentOption = None,
-    shipping: ShippingOption = None,
+    chosen: _Filter,
     selection: Selection,
 ) -> None:
     """List the orders that are not confirmed yet. Exit code 1: none of the --store is listed."""
-    criteria = _criteria(since, until, *_statuses(status, payment, shipping))
+    criteria = chosen.criteria(since, until)
     with connection.client() as client:
         result = in_full(
-            "reading", lambda **_: _listed_orders(client, store, criteria), lambda result: _show(result, selection)
+            "reading", lambda **_: chosen.listed(client, criteria), lambda result: _show(result, selection)
         )
-    if store is not None and not result.outcomes:
-        notice(_no_order_of(store))
+    if chosen.store is not None and not result.outcomes:
+        notice(_no_order_of(chosen.store))
         raise typer.Exit(1)
 
 
 def _no_order_of(store: str) -> str:
     return f"no order of store {store!r} is listed; the service does not say whether it has such a store: check it"
-
-
-def _listed_orders(client: OctopusClient, store: str | None, criteria: OrderCriteria) -> BatchResult[OrderResponseItem]:
-    return client.get_order_list(criteria) if store is None else client.get_order_list_store(store, criteria)
-
-
-def _statuses(
-    statuses: Sequence[str] | None, payment: str | None, shipping: str | None
-) -> tuple[str | None, str | None]:
-    """Return the payment status and the shipping status that were asked for.
-
-    Raises:
-        typer.BadParameter: a word is no status, or there are two of one kind.
-    """
-    for word in statuses or ():
-        if word.casefold() in {name.casefold() for name in PAYMENTS}:
-            if payment is not None:
-                raise typer.BadParameter(f"there is a payment status already: {payment}", param_hint="--status")
-            payment = word
-        elif word.casefold() in {name.casefold() for name in SHIPMENTS}:
-            if shipping is not None:
-                raise typer.BadParameter(f"there is a shipping status already: {shipping}", param_hint="--status")
-            shipping = word
-        else:
-            raise typer.BadParameter(f"{word!r} is none of {', '.join((*PAYMENTS, *SHIPMENTS))}", param_hint="--status")
-    return payment, shipping
 
 
 def _criteria(since: str | None, until: str | None, payment: str | None, shipping: str | None) -> OrderCriteria:
@@ -200,15 +220,19 @@ def moment_of(text: str, option: str) -> datetime:
         raise typer.BadParameter(str(error), param_hint=option) from None
 
 
-def _show(result: BatchResult[OrderResponseItem], selection: Selection) -> None:
+def _records(outcomes: Iterable[ItemOutcome[OrderResponseItem]]) -> Records:
     from octopus_soap.models import OrderResponseItem  # noqa: PLC0415 - heavy: only inside a command
 
+    rows = [as_row(o, "order_id", order=as_data(o.value) if o.value else None) for o in outcomes]
+    return Records(rows, "order", OrderResponseItem)
+
+
+def _show(result: BatchResult[OrderResponseItem], selection: Selection) -> None:
     def table(kept: list[bool]) -> None:
         rows = [_row(o.value) if o.value else (o.key, f"({o.status.value})") for o in compress(result.outcomes, kept)]
         show_table("", ["Order", "Placed, UTC", "#Total", "?Payment", "?Shipping", "?#Lines", "?~Reference"], rows)
 
-    rows = [as_row(o, "order_id", order=as_data(o.value) if o.value else None) for o in result.outcomes]
-    selection.show(Records(rows, "order", OrderResponseItem), table, empty="no unconfirmed orders")
+    selection.show(_records(result.outcomes), table, empty="no unconfirmed orders")
 
 
 def _row(order: OrderResponseItem) -> tuple[object, ...]:
@@ -219,6 +243,7 @@ def _row(order: OrderResponseItem) -> tuple[object, ...]:
 @app.command("tail")
 @connected
 @selecting("OrderResponseItem")
+@with_options("chosen", _Filter)
 def tail(
     connection: Connection,
     *,
@@ -231,10 +256,7 @@ def tail(
     last: Annotated[
         int, typer.Option(min=0, metavar="COUNT", help="How many of the present orders to begin with.")
     ] = 10,
-    store: StoreOption = None,
-    status: StatusOption = None,
-    payment: PaymentOption = None,
-    shipping: ShippingOption = None,
+    chosen: _Filter,
     selection: Selection,
 ) -> None:
     """Print orders as they come, a line each, until Ctrl-C. It confirms nothing.
@@ -247,10 +269,10 @@ def tail(
         raise typer.BadParameter(
             f"{selection.output.value} needs an end, and this has none: use table or jsonl", param_hint="-o"
         )
-    pause, criteria = seconds_of(every), _criteria(None, None, *_statuses(status, payment, shipping))
+    pause, criteria = seconds_of(every), chosen.criteria(None, None)
     _lines_of(selection, [])  # a column that there is not is found now, and not with the first order
     with connection.client() as client:
-        _follow(lambda: _listed_orders(client, store, criteria), pause, last, selection, store)
+        _follow(lambda: chosen.listed(client, criteria), pause, last, selection, chosen.store)
 
 
 def _follow(
@@ -293,10 +315,7 @@ def _follow(
 
 def _lines_of(selection: Selection, outcomes: Sequence[ItemOutcome[OrderResponseItem]]) -> Iterator[object]:
     """Return the line of each order that meets the conditions: a text, or a record."""
-    from octopus_soap.models import OrderResponseItem  # noqa: PLC0415 - heavy: only inside a command
-
-    rows = [as_row(o, "order_id", order=as_data(o.value) if o.value else None) for o in outcomes]
-    records = Records(rows, "order", OrderResponseItem)
+    records = _records(outcomes)
     kept, records = selection.kept(records), selection.shown(records)
     if selection.output is not Output.TABLE:
         return compress(records.rows, kept)

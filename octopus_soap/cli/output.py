@@ -35,7 +35,7 @@ from octopus_soap.cli.suggestions import Words
 from octopus_soap.cli.terminal import paged, show_table, terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from octopus_soap.models.base import WireModel
     from octopus_soap.results import ItemOutcome
@@ -508,22 +508,26 @@ def selecting(model: str = "") -> Callable[[Callable[..., R]], Callable[..., R]]
         inspect.Parameter("output", keyword, default=Output.TABLE, annotation=OutputOption),
     ]
 
-    def added(command: Callable[..., R]) -> Callable[..., R]:
-        return with_options(command, "selection", Selection, options)
-
-    return added
+    return with_options("selection", Selection, options)
 
 
 def with_options(
-    command: Callable[..., R], name: str, made: Callable[..., object], options: Sequence[inspect.Parameter]
-) -> Callable[..., R]:
-    """Add *options* to a command, which gets what is *made* of the given ones as its argument *name*."""
+    name: str, made: Callable[..., object], options: Iterable[inspect.Parameter] = ()
+) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """Return a decorator that passes what is *made* of options as an argument *name*.
 
-    @wraps(command)
-    def call(**given: Any) -> R:
-        return command(**{name: made(**{option.name: given.pop(option.name) for option in options})}, **given)
+    Without *options*, the parameters of *made* are the options.
+    """
+    added = list(options) or list(inspect.signature(made, eval_str=True).parameters.values())
 
-    own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != name]
-    keyworded = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
-    call.__signature__ = inspect.Signature([*keyworded, *options])  # type: ignore[attr-defined] # what typer reads
-    return call
+    def decorated(command: Callable[..., R]) -> Callable[..., R]:
+        @wraps(command)
+        def call(**given: Any) -> R:
+            return command(**{name: made(**{option.name: given.pop(option.name) for option in added})}, **given)
+
+        own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != name]
+        keyworded = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in [*own, *added]]
+        call.__signature__ = inspect.Signature(keyworded)  # type: ignore[attr-defined] # what typer reads
+        return call
+
+    return decorated

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,6 +21,7 @@ from octopus_soap.cli.calling import YesOption, confirmed
 from octopus_soap.cli.output import Records, Selection, notice, selecting
 from octopus_soap.cli.suggestions import profiles as known_profiles
 from octopus_soap.cli.terminal import show_table
+from octopus_soap.profile_file import profiles_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,7 +62,6 @@ def login(
     variables OCTOPUS_AUTHTOKEN and OCTOPUS_ACCESSID. The profile file can be
     read by its owner only. Exit code 2: the service does not accept them.
     """
-    from octopus_soap.profile_file import profiles_file  # noqa: PLC0415 - only inside a command
     from octopus_soap.settings import IsolatedSettings  # noqa: PLC0415 - heavy: only inside a command
 
     store = _keyring() if keyring else None
@@ -105,8 +106,6 @@ def _keyring() -> Any:
 @selecting()
 def list_profiles(*, selection: Selection) -> None:
     """List the profiles of the profile file."""
-    from octopus_soap.profile_file import profiles_file  # noqa: PLC0415 - only inside a command
-
     path = profiles_file()
     rows = [
         {
@@ -139,13 +138,9 @@ def show(name: NameArgument, *, selection: Selection) -> None:
 @app.command("remove")
 def remove(name: NameArgument, *, yes: YesOption = False) -> None:
     """Remove a profile and its secrets. Exit code 1: there is no such profile."""
-    from octopus_soap.profile_file import profiles_file  # noqa: PLC0415 - only inside a command
-
     table = _tables_of(name)[name]
     confirmed(f"Remove the profile {name}?", yes=yes)
     if table.get("secrets") == "keyring":
-        from contextlib import suppress  # noqa: PLC0415 - only here
-
         store = _keyring()
         for secret in _SECRETS:
             with suppress(Exception):  # of a backend: there was none of that name
@@ -156,8 +151,6 @@ def remove(name: NameArgument, *, yes: YesOption = False) -> None:
 
 
 def _tables_of(name: str) -> dict[str, dict[str, Any]]:
-    from octopus_soap.profile_file import profiles_file  # noqa: PLC0415 - only inside a command
-
     tables = _tables(profiles_file())
     if name not in tables:
         notice(f"no profile {name!r} in {profiles_file()}; profiles there: {', '.join(tables) or 'none'}")

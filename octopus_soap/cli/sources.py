@@ -207,7 +207,7 @@ def _parse_json(text: str, path: Path, model: type[M]) -> CsvItems[M]:
         try:
             items.append(_made(data, model))
         except InvalidInputError as error:
-            problems += [_at(problem, row) for problem in error.problems]
+            problems += [replace(p, index=row, field=p.field.rpartition(".")[2]) for p in error.problems]
         else:
             rows.append(row)
     if problems:
@@ -240,12 +240,6 @@ def parse_items(
     if problems:
         raise CsvError(path, problems)
     return CsvItems(path, items, rows)
-
-
-def _at(problem: Problem, row: int) -> Problem:
-    from octopus_soap.errors import Problem  # noqa: PLC0415 - heavy: only inside a command
-
-    return Problem(problem.message, row, problem.key, problem.field.rpartition(".")[2], problem.value)
 
 
 def _made(data: Any, model: type[M]) -> M:

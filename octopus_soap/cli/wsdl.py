@@ -17,6 +17,7 @@ from octopus_soap.cli.application import Application
 from octopus_soap.cli.calling import Connection, connected
 from octopus_soap.cli.output import Output, Records, Selection, selecting, show_json
 from octopus_soap.cli.terminal import show_table
+from octopus_soap.profile_file import profiles_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -204,8 +205,6 @@ def _advise(contract: Contract) -> None:
 
 
 def _usage(path: Path) -> list[str]:
-    from octopus_soap.profile_file import profiles_file  # noqa: PLC0415 - only inside a command
-
     quoted = json.dumps(str(path), ensure_ascii=False)  # reads the same in Python and in TOML
     return [
         "To use it, set one of:",
