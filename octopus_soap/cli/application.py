@@ -1,4 +1,4 @@
-"""The typer applications of this command line: one look of `--help` for every version of typer.
+"""Typer applications whose `--help` looks the same in every version of typer.
 
 A flag shows no value, a value shows its kind in capitals (`FILE`, `TEXT`, `a|b`), and an argument shows its name only.
 """
@@ -28,11 +28,11 @@ class _Alike:
     """The look of the help of commands and groups."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Return the parameters, each with the name its value has in the help."""
+        """Return the parameters, each with the name of its value in the help."""
         return _labelled(super().get_params(ctx), ctx)  # type: ignore[misc] # typer's class is behind this one
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help: in frames, or plainly in a terminal too narrow for them."""
+        """Write the help in frames, or plainly in a narrow terminal."""
         with _plain_if_narrow(self):
             super().format_help(ctx, formatter)  # type: ignore[misc] # as above
 
@@ -41,7 +41,7 @@ class Command(_Alike, TyperCommand):
     """A command."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """Return the line of usage in pieces; a required argument is its bare name."""
+        """Return the usage line in pieces; a required argument is its bare name."""
         return [_BRACED.sub(r"\1", piece) for piece in super().collect_usage_pieces(ctx)]
 
 
@@ -50,7 +50,7 @@ class Group(_Alike, TyperGroup):
 
 
 class Application(typer.Typer):
-    """A group whose commands look alike. Without a command it shows its help by default."""
+    """A group whose commands look alike, and that shows its help by default."""
 
     def __init__(self, **options: Any) -> None:
         options.setdefault("cls", Group)
@@ -64,7 +64,7 @@ class Application(typer.Typer):
 
 @contextmanager
 def _plain_if_narrow(command: Any) -> Generator[None]:
-    """Give up the frames if they would cut the names of options, which people copy; for this help only."""
+    """Leave the frames out of a help if they would cut the names of options."""
     before = command.rich_markup_mode
     if shutil.get_terminal_size().columns < _FRAMED:
         command.rich_markup_mode = None
@@ -86,7 +86,8 @@ def _labelled(parameters: Iterable[Any], context: Any) -> list[Any]:
 
 
 def _value_of(parameter: Any, ctx: Any, value: Any) -> Any:
-    """Return the value of a parameter. No value is None, whatever the type, without loading pydantic for it."""
+    """Return the value of a parameter; no value is None, whatever its type."""
+    # typer would load pydantic to find that out.
     several = parameter.nargs != 1 or getattr(parameter, "multiple", False)
     if value is None and not several and not parameter.required:
         return None if parameter.callback is None else parameter.callback(ctx, parameter, None)
@@ -98,7 +99,7 @@ def _is_flag(parameter: Any) -> bool:
 
 
 def _label(parameter: Any, context: Any) -> str | None:
-    """Return the kind of a value in capitals; None if this version of typer finds a name by itself."""
+    """Return the kind of a value in capitals; None if typer has a name for it."""
     kind_of = getattr(parameter, "display_type", None)
     if kind_of is None:
         return None
@@ -107,14 +108,14 @@ def _label(parameter: Any, context: Any) -> str | None:
 
 
 def _no_type(ctx: Any) -> None:
-    """Show no type: the name of an argument, such as FILE, is enough."""
+    """Show no type, because the name of an argument, such as FILE, is enough."""
     del ctx
 
 
 def command_under(found: Any, words: list[str], summary: str) -> Iterator[tuple[list[str], Any, Any]]:
-    """Yield every command of an application or a function: its words, the command, and a context to ask it with.
+    """Yield every command below *found*: its words, the command, and a context for it.
 
-    *words* are typed before it; *summary* is the help of a group without one.
+    *found* is an application or a function. *words* are typed before it; *summary* is the help of a group without one.
     """
     if isinstance(found, typer.Typer):
         made: Any = typer.main.get_command(found)

@@ -1,4 +1,4 @@
-"""`octopus-soap call`: any operation of the catalogue, by its name.
+"""`octopus-soap call`: call any operation of the catalogue by its name.
 
 The name is the wire name or the Python name, in any case: `GetItemList`, `get_item_list`, `getitemlist`. The command of
 an operation is made from its row by `operation_command`.
@@ -35,7 +35,7 @@ def operation_named(word: str, context: Any = None) -> str:
     """Return the wire name of the operation called *word*.
 
     Raises:
-        BadParameter: there is no such operation; the message names the nearest.
+        BadParameter: there is no such operation; the message suggests the nearest.
     """
     names = _names()
     found = names.get(word.casefold())
@@ -49,7 +49,7 @@ def operation_named(word: str, context: Any = None) -> str:
 
 @cache
 def _names() -> dict[str, str]:
-    """Return each wire name by the two names of its operation, in small letters."""
+    """Return each wire name by the two names of its operation, in lower case."""
     return {name.casefold(): wire for wire in operation_names() for name in (wire, python_name(wire))}
 
 
@@ -60,7 +60,7 @@ def _operations() -> Mapping[str, Operation]:
 
 
 class _Catalogue(Group):
-    """A group with a command per row, each made when it is asked for."""
+    """A group with a command per row, each made when it is needed."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - typer's interface
         """Return the wire names, in the order of the catalogue."""
@@ -74,7 +74,7 @@ class _Catalogue(Group):
         return None if wire is None else command_of(_operations()[wire])
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find the command; the error for an unknown one knows both names."""
+        """Return the command; an error suggests the name in the spelling used."""
         wire = operation_named(args[0], ctx)
         return wire, self.get_command(ctx, wire), args[1:]
 
@@ -89,13 +89,13 @@ app = Application(
 def call(
     context: typer.Context,
     *,
-    listed: Annotated[bool, typer.Option("--list", help="Print the catalogue. The same as no operation.")] = False,
+    listed: Annotated[bool, typer.Option("--list", help="Print the catalogue, as without an operation.")] = False,
     selection: Selection,
 ) -> None:
-    """Call any operation of the catalogue: octopus-soap call IsSkuExistList --sku A --sku B.
+    """Call any operation: octopus-soap call IsSkuExistList --sku A --sku B.
 
     OPERATION is the service's name or the Python client's, in any case.
-    Exit code 1: the service rejected some inputs, or does not know them.
+    Exit code 1: some inputs are rejected, or unknown to the service.
     """
     if listed or context.invoked_subcommand is None:
         _show_catalogue(selection)
@@ -118,6 +118,6 @@ def _show_catalogue(selection: Selection) -> None:
     def table() -> None:
         cells = [(r["operation"], r["python"], r["limit"], r["safety"], r["summary"]) for r in rows]
         show_table("", ["Operation", "?In Python", "#Limit", "Safety", "Summary"], cells)
-        typer.echo("octopus-soap call OPERATION --help shows the options of one.")
+        typer.echo("octopus-soap call OPERATION --help shows the options of an operation.")
 
     selection.show_whole(Records(rows), table)

@@ -1,6 +1,6 @@
-"""Talking to the service: which one and as whom, and the calls of a command.
+"""The connection options of commands, and how commands make calls.
 
-A command that talks to the service is declared so, and gets the shared options:
+A command that calls the service is declared with `connected`, which adds the connection options:
 
 ```python
 @app.command()
@@ -9,10 +9,9 @@ def get(connection: Connection, skus: ...) -> None:
     with connection.client() as client: ...
 ```
 
-Calls are made under a progress bar, one by one if the service has no list form, or as a dry run. A result is shown also
-if an error or Ctrl-C left part of the work undone. A dry run makes the same call of the same client, stopped before it
-sends: the messages are printed on stdout, one after the other, and the address, SOAPAction, headers and size of each on
-stderr.
+Calls are made under a progress bar, one by one if the service has no list form, or as a dry run. If an error or Ctrl-C
+leaves part of the work undone, the result is shown all the same. A dry run makes the same call with the same client,
+but stops before it sends: it prints each message on stdout, and its address, SOAPAction, headers and size on stderr.
 """
 
 from __future__ import annotations
@@ -64,7 +63,7 @@ _option: Any = partial(typer.Option, rich_help_panel=_PANEL, show_default=False)
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """The connection options of the command line; None for an option that was not given."""
+    """The connection options of a command; None for an option that was not given."""
 
     endpoint: Annotated[str | None, _option(metavar="URL", help="Address of the service.")] = None
     authtoken: Annotated[
@@ -100,13 +99,13 @@ class Connection:
     def client(self, omitted_values: str | None = None, operation: str = "") -> OctopusClient:
         """Return a client; close it, or use it as a context manager.
 
-        *omitted_values*, as given for `--omitted-values`, goes before the settings. It may name members of *operation*.
+        *omitted_values*, the value of `--omitted-values`, overrides the settings. It may name members of *operation*.
 
         Raises:
             ConfigError: a setting is missing or not accepted.
             typer.BadParameter: *omitted_values* is neither a mode nor names.
         """
-        settings = self.settings()  # first: what they refuse needs no client, which takes longer to import
+        settings = self.settings()  # first, because the client takes longer to import
         chosen = None if omitted_values is None else _choice_of(omitted_values, operation, settings.wsdl)
         from octopus_soap.client import OctopusClient  # noqa: PLC0415 - heavy: only inside a command
 
@@ -114,10 +113,10 @@ class Connection:
 
 
 def _choice_of(text: str, operation: str, wsdl: Path | None) -> OmittedValues | dict[str, OmittedValues | list[str]]:
-    """Return the mode, or the members that *operation* writes, that a text names.
+    """Return the mode, or the members that *operation* may leave out, from *text*.
 
     Raises:
-        typer.BadParameter: it names neither.
+        typer.BadParameter: *text* names neither.
     """
     from octopus_soap.models.declarations import OmittedValues  # noqa: PLC0415 - heavy: only inside a command
 
@@ -168,9 +167,9 @@ def confirmed(question: str, *, yes: bool) -> None:
 
 
 def in_full(label: str, call: Callable[..., T], show: Callable[[Any], object]) -> T:
-    """Make a call under a progress bar and show its result, also if an error or Ctrl-C left part of it undone.
+    """Make a call under a progress bar and show its result, also a partial one.
 
-    *call* gets `progress`, the callback that moves the bar.
+    An error or Ctrl-C may leave part of it undone. *call* gets `progress`, the callback that moves the bar.
     """
     from octopus_soap.results import BatchResult  # noqa: PLC0415 - heavy: only inside a command
 
@@ -188,14 +187,14 @@ def in_full(label: str, call: Callable[..., T], show: Callable[[Any], object]) -
 
 @contextmanager
 def progress_bar(label: str) -> Generator[Callable[[Progress], None]]:
-    """Show a progress bar on stderr while the block runs, in a terminal only; yield the callback that moves it."""
+    """Show a progress bar in a terminal's stderr; yield the callback that moves it."""
     with progress_bars(label) as (move,):
         yield move
 
 
 @contextmanager
 def progress_bars(*labels: str) -> Generator[list[Callable[[Progress], None]]]:
-    """Show a progress bar for each phase of the block, each from its first step on; yield the callback of each."""
+    """Show a progress bar per phase, from its first step on; yield their callbacks."""
     if not sys.stderr.isatty():
         yield [lambda _: None for _ in labels]
         return
@@ -213,9 +212,9 @@ def progress_bars(*labels: str) -> Generator[list[Callable[[Progress], None]]]:
 
 
 def show_update(result: BatchResult[Any], selection: Selection, done: str, key: str = "sku") -> None:
-    """Show the result of an update: everything as records; as a table only what did not go well.
+    """Show the result of an update; as a table, only the inputs that are not ok.
 
-    *done* is the word for the good ones, such as `uploaded`; *key* the name of the inputs' key.
+    *done* is the word for the others, such as `uploaded`; *key* is the name of the inputs' key.
     """
 
     def table() -> None:
@@ -229,7 +228,7 @@ def show_update(result: BatchResult[Any], selection: Selection, done: str, key: 
 
 
 def exit_for(result: BatchResult[Any]) -> None:
-    """End the command with exit code 1 if the service rejected an item or does not know it."""
+    """End the command with exit code 1 if an item is rejected or missing."""
     if result.rejected or result.missing:
         raise typer.Exit(1)
 
@@ -243,11 +242,13 @@ def one_by_one(
     call: Callable[[Any], Answer[T]],
     progress: Callable[[Progress], object],
 ) -> BatchResult[T]:
-    """Make *call*, a write, with each of *inputs*; go on after one that is rejected, or that was not there to remove.
+    """Make *call*, a write, with each of *inputs*, until a call fails.
+
+    A rejected input, or an input that is not there to remove, does not end it.
 
     Raises:
-        BatchError: a call failed, and those after it were not made. Its `result` has one outcome per input, as has that
-            of Ctrl-C and of any other exception.
+        BatchError: a call failed, and those after it were not made. Its `result` has one outcome per input. Ctrl-C and
+            any other exception get the same `result`.
     """
     from octopus_soap.results import BatchResult, ItemOutcome, OutcomeStatus, Progress  # noqa: PLC0415 - heavy
 
@@ -300,12 +301,12 @@ def _outcome(
 
 
 def show_requests(client: OctopusClient, selection: Selection, call: Any, *arguments: Any, **more: Any) -> None:
-    """Show the requests that *call*, an operation of *client* such as `client.upload_item_list`, would send."""
+    """Show what *call*, such as `client.upload_item_list`, would send."""
     show_unsent(client, selection, call.dry_run(*arguments, **more), call.operation.wire_name)
 
 
 def show_unsent(client: OctopusClient, selection: Selection, requests: Iterable[Attempt], operation: str) -> None:
-    """Show requests of an operation (its wire name) that are not sent."""
+    """Show requests that are not sent; *operation* is a wire name."""
     from octopus_soap.wire.redact import Redactor  # noqa: PLC0415 - heavy: only inside a command
 
     shown = Redactor(client.settings.secrets()).body

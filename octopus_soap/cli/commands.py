@@ -1,6 +1,6 @@
-"""The table of sub-commands, and the run of one.
+"""The table of sub-commands, and how a command line runs.
 
-Only the sub-command that was asked for is imported; the help of the others is their line in the table. So
+Only the sub-command on the command line is imported; the help of the others is their line in the table. So
 `octopus-soap --help` loads neither the client nor the fake server.
 """
 
@@ -53,7 +53,7 @@ class SubCommand:
 
 EXIT_CODES = {
     "0": "All fine.",
-    "1": "The service rejected some inputs or does not know them; there are differences; a job holds rows.",
+    "1": "Some inputs are rejected, or unknown to the service; there are differences; a job holds rows.",
     "2": "Failed: wrong usage, settings, no connection, or items that are not done.",
     "3": "Another run of the job is under way.",
     "130, 143": "Ctrl-C or SIGTERM.",
@@ -94,9 +94,9 @@ def run(arguments: Sequence[str]) -> int:
     try:
         command = command_for(chosen if chosen in SUB_COMMANDS else "")
         code = command(args=words or ["--help"], prog_name=PROGRAM, standalone_mode=False)
-        sys.stdout.flush()  # a reader that hung up is noticed here, not while Python shuts down
+        sys.stdout.flush()  # fails here if the reader hung up, not while Python shuts down
     except SystemExit as end:
-        if isinstance(end.__context__, BrokenPipeError):  # as typer ends it
+        if isinstance(end.__context__, BrokenPipeError):  # typer exits because of it
             return report(end.__context__)
         raise
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every failure becomes one line and an exit code
@@ -106,7 +106,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _without_flags(arguments: Sequence[str]) -> tuple[list[str], set[str]]:
-    """Take out `--debug` and `--no-pager`, which people add at the end of the line, anywhere before `--`."""
+    """Return the arguments without `--debug` and `--no-pager`, and which were given."""
     words = list(arguments)
     end = words.index("--") if "--" in words else len(words)
     kept = [word for word in words[:end] if word not in _ANYWHERE]
@@ -115,16 +115,16 @@ def _without_flags(arguments: Sequence[str]) -> tuple[list[str], set[str]]:
 
 @cache
 def command_for(chosen: str) -> Any:
-    """Return the program's command, with *chosen* mounted and the others as lines of its help.
+    """Return the program's command, in which only the sub-command *chosen* can run.
 
-    It keeps nothing of a run; a program that runs several lines makes it once.
+    The others are lines of its help. It keeps nothing of a run, so it is cached.
     """
     application = Application(
         name=PROGRAM,
         help="24SevenCommerce's Octopus Channel API in the terminal.",
         epilog="Exit codes: 0 fine; 1 some items rejected, unknown or different; 2 failed; 3 the same job is running; "
         "130, 143 ended by Ctrl-C or SIGTERM.",
-        invoke_without_command=True,  # for --version; no words at all became --help
+        invoke_without_command=True,  # for --version; a line without words became --help
         no_args_is_help=False,
     )
     application.callback()(_root)
@@ -146,7 +146,7 @@ def _mount(application: Application, name: str, row: SubCommand, found: Any) -> 
 
 
 def _placeholder() -> None:
-    """Stand in for a command that was not asked for: a line of the help."""
+    """Stand in for a command that does not run, as a line of the help."""
 
 
 def _root(
@@ -157,7 +157,7 @@ def _root(
         bool, typer.Option("--no-pager", help="Do not show long output in $PAGER (or less); accepted anywhere.")
     ] = False,
 ) -> None:
-    del debug, no_pager  # taken out of the arguments before they are parsed; declared for the help
+    del debug, no_pager  # removed from the arguments before they are parsed; declared for the help
     if version:
         typer.echo(f"{PROGRAM} {__version__}")
         raise typer.Exit

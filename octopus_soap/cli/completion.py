@@ -1,15 +1,15 @@
-"""The Tab key: what a shell is offered for a line, from a table of all commands that is read in a few milliseconds.
+"""The answers to the Tab key, from a table of all commands.
 
-The table, `completion.json`, is made of the commands themselves and compared with them by a test: to build the commands
-takes several times as long as a Tab key may take. typer writes the shell's script (`--install-completion`), which asks
-this module in the variables that typer defines, and takes the answer as typer would give it.
+The table, `completion.json`, is generated from the commands, and a test compares it with them. It is read in a few
+milliseconds; building the commands takes several times as long as a Tab key may take. typer writes the shell's script
+(`--install-completion`), which calls this module with typer's variables and expects typer's form of the answer.
 
 A command in the table:
 
 * `about`: its line of help.
 * `options`: `names`, `about`, `many` (it can be repeated), and `value` (a flag has none).
-* `arguments`: each a `value`; the last one may be `many`.
-* `commands`: those of a group by name; `spellings` has other names of them.
+* `arguments`: each has a `value`; the last one may be `many`.
+* `commands`: those of a group by name; `spellings` has their other names.
 
 A `value` is empty (nothing is offered), has `words`, or has `from`, the name of a function in `suggestions`.
 """
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 VARIABLE = "_OCTOPUS_SOAP_COMPLETE"
-"""Asks for completion: `complete_` and the shell's name."""
+"""The variable that asks for completion: `complete_` and the shell's name."""
 TABLE = f"{__file__.removesuffix('.py')}.json"
 _Part: TypeAlias = "Mapping[str, Any]"
 """A command, an option or an argument of the table."""
 
 
 class Offer(NamedTuple):
-    """One word that may come next, and a line about it, or none."""
+    """A word that may come next, and a line about it, or none."""
 
     word: str
     about: str = ""
@@ -53,7 +53,7 @@ def answer(instruction: str, variables: Mapping[str, str]) -> tuple[str, int]:
     if shell == "zsh":
         return f"_arguments '*: :(({chr(10).join(map(_for_zsh, found))}))'" if found else "_files", 0
     if shell == "fish":
-        if variables.get("_TYPER_COMPLETE_FISH_ACTION") == "is-args":  # without any, fish completes files
+        if variables.get("_TYPER_COMPLETE_FISH_ACTION") == "is-args":  # without an offer, fish completes files
             return "", 0 if found else 1
         return "\n".join(f"{offer.word}\t{offer.about}" if offer.about else offer.word for offer in found), 0
     if shell in _POWERSHELLS:
@@ -65,7 +65,7 @@ _POWERSHELLS = frozenset({"powershell", "pwsh"})
 
 
 def _bash(variables: Mapping[str, str]) -> tuple[list[str], str]:
-    """Return the complete words after the program's name, and the word that is being typed."""
+    """Return the complete words after the program's name, and the word begun."""
     words, at = _split(variables.get("COMP_WORDS", "")), int(variables.get("COMP_CWORD") or 0)
     return words[1:at], words[at] if at < len(words) else ""
 
@@ -82,7 +82,7 @@ def _other(variables: Mapping[str, str], *, begun_apart: bool) -> tuple[list[str
 
 
 def _split(line: str) -> list[str]:
-    """Return the words of a line as a shell splits it; a quote in it may be open."""
+    """Return the words of a line as a shell splits it; a quote may be open."""
     lexer = shlex.shlex(line, posix=True)
     lexer.whitespace_split, lexer.commenters = True, ""
     words: list[str] = []
@@ -104,7 +104,7 @@ def _for_zsh(offer: Offer) -> str:
 
 
 def offers(table: _Part, words: Sequence[str], begun: str) -> list[Offer]:
-    """Return what may come next, after the complete *words*, where *begun* is being typed."""
+    """Return what may follow the complete *words* and starts with *begun*."""
     place = _Place(table)
     for word in words:
         place.after(word)
@@ -112,7 +112,7 @@ def offers(table: _Part, words: Sequence[str], begun: str) -> list[Offer]:
 
 
 class _Place:
-    """A place in a line: the command it belongs to, and what was given to it before."""
+    """A place in a line: its command, and what was given to it so far."""
 
     def __init__(self, table: _Part) -> None:
         self._command = table
@@ -123,7 +123,7 @@ class _Place:
         self._only_arguments = False
 
     def after(self, word: str) -> None:
-        """Go on to the place after *word*."""
+        """Move to the place after *word*."""
         if self._waiting is not None:
             if word != "=":  # bash makes a word of it
                 self._waiting = None
@@ -145,7 +145,7 @@ class _Place:
                 self._waiting = option
 
     def offers(self, begun: str) -> list[Offer]:
-        """Return what may come here, and begins with *begun*."""
+        """Return what may come here and starts with *begun*."""
         if self._waiting is not None:
             return _values(self._waiting["value"], begun)
         if begun.startswith("-") and not self._only_arguments:
@@ -172,7 +172,7 @@ def _option(command: _Part, name: str) -> _Part | None:
 
 
 _UNKNOWN: _Part = {"options": (), "commands": {}}
-"""A command that is not in the table: nothing is offered for it."""
+"""A command that is not in the table, for which nothing is offered."""
 
 
 def _command(group: _Part, word: str) -> _Part:
@@ -183,7 +183,7 @@ def _command(group: _Part, word: str) -> _Part:
 
 
 def _commands(group: _Part, begun: str) -> list[Offer]:
-    """Return the commands of a group; those with another spelling in the one that was begun, in any case."""
+    """Return the commands of a group, in the spelling that was begun, in any case."""
     spellings = group.get("spellings")
     if spellings is None:
         return [Offer(name, part["about"]) for name, part in group["commands"].items() if name.startswith(begun)]

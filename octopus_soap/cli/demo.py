@@ -1,4 +1,4 @@
-"""`octopus-soap demo`: run a shop's whole sync against a local fake server, and show the result."""
+"""`octopus-soap demo`: run a shop's whole sync against a local fake server."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from octopus_soap.demo.run import Outcome, Watch
 
 _FIRST = 3  # line numbers shown per reason
-_WIDE = 110  # columns a terminal needs to show the operations too
-_DIFFERENCES = 50  # shown on screen; more of them have one cause
+_WIDE = 110  # a terminal with this many columns shows the operations too
+_DIFFERENCES = 50  # shown at most; more probably have the same cause
 
 
 def demo(
@@ -34,7 +34,7 @@ def demo(
     strict: Annotated[
         bool,
         typer.Option(
-            "--strict", help="Against a service whose value types cannot be null, and are 0 where they are left out."
+            "--strict", help="Against a service whose value types cannot be null, and are 0 if they are left out."
         ),
     ] = False,
     report: Annotated[
@@ -42,12 +42,12 @@ def demo(
         typer.Option(metavar="FILE", help="CSV file to write every skipped line to, with its number and reason."),
     ] = None,
 ) -> None:
-    """Run a shop's whole sync against a local fake server, and compare the result with the input.
+    """Run a shop's whole sync against a local fake server.
 
     It uploads the catalogue, pushes stock and prices, checks them, reads and
-    clears the change list, submits the invoices as orders, and downloads and
-    confirms them. Without a file it uses a small invented shop.
-    Exit code 1: there are differences.
+    clears the change list, submits the invoices as orders, downloads and confirms
+    them, and compares the result with the input. Without a file it uses a small
+    invented shop. Exit code 1: there are differences.
     """
     from octopus_soap.demo.retail import (  # noqa: PLC0415 - heavy
         as_lines,

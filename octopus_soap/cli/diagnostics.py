@@ -1,7 +1,7 @@
-"""The checks of `octopus-soap doctor`, one finding each, in the order in which they depend on each other.
+"""The checks of `octopus-soap doctor`, each with one finding.
 
-Every check has a time limit; together they take less than half a minute. Nothing is written: they read the WSDL and ask
-for one unlikely SKU.
+A check may depend on those before it. Every check has a time limit; together they take less than half a minute. Nothing
+is written: they read the WSDL, and look up an unlikely SKU.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The finding of one check: its result, what it saw, what to do about it, and further lines."""
+    """The result of one check, with its reason, an advice, and further lines."""
 
     check: str
     status: Status
@@ -83,16 +83,16 @@ class Diagnostics:
         return self._connection.settings()
 
     def run(self) -> Iterator[Finding]:
-        """Run the checks one after another, and yield each finding as it is made, without secrets."""
+        """Run the checks, and yield each finding as it is made, without secrets."""
         for finding in self._checks():
             yield self._masked(finding)
 
     def _masked(self, finding: Finding) -> Finding:
-        """Return the finding without the client's secrets, which a service may repeat."""
+        """Return the finding without the client's secrets, which a service may echo."""
         try:
             mask = Redactor(self.settings.secrets()).text
         except ConfigError:
-            return finding  # names fields, never values
+            return finding  # it has names of settings, and no values
         details = tuple(mask(line) for line in finding.details)
         return Finding(finding.check, finding.status, mask(finding.text), mask(finding.advice), details)
 
@@ -127,7 +127,7 @@ class Diagnostics:
         endpoint = self.settings.endpoint
         host, port = server_of(endpoint)
         if proxy := connections.proxy_for(endpoint):
-            self._reached = True  # as far as can be seen from here
+            self._reached = True  # unknown; the later checks will show it
             yield Finding(
                 "network", Status.SKIP, f"requests go through the proxy {proxy}, which resolves the name and connects"
             )
@@ -252,7 +252,7 @@ class Diagnostics:
 
 
 def origins(connection: Connection, settings: OctopusSettings) -> list[tuple[str, str, str]]:
-    """Return name, value and source of every setting that is not at its default; secrets are left out."""
+    """Return name, value and source of the settings that were given, without secrets."""
     names = ("endpoint", "authtoken", "merchantname", "accessid", "profile")
     given = {name: value for name in names if (value := getattr(connection, name)) is not None}
     found = settings_sources(given)

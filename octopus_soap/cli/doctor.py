@@ -1,4 +1,4 @@
-"""`octopus-soap doctor`: check everything between here and the service, and show what to do about it."""
+"""`octopus-soap doctor`: check everything between this machine and the service."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _STATUS, _CHECK = 6, 13  # characters of the first two columns
 @connected
 @selecting()
 def doctor(connection: Connection, *, selection: Selection) -> None:
-    """Check settings, network, TLS, contract, credentials and clock, and show what to do.
+    """Check settings, network, TLS, contract, credentials and clock; show advice.
 
     It only reads: the WSDL, and whether an unlikely SKU exists. It takes less
     than half a minute. Exit code 0: no problem, 1: warnings, 2: a check failed.
@@ -60,5 +60,5 @@ def _show(finding: Finding, console: Console) -> None:
 
 
 def _wrapped(text: str, width: int, indent: str) -> list[str]:
-    """Return *text* in lines; addresses and paths stay whole, so that they can be copied."""
+    """Return *text* in lines that do not cut addresses and paths."""
     return textwrap.wrap(text, max(width, 40), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)

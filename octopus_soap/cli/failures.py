@@ -1,4 +1,4 @@
-"""Failures in a terminal: one line with a hint on stderr, and the traceback only if asked for."""
+"""Failures as one line with a hint on stderr; the traceback with `--debug`."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ FAILED = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 HUNG_UP = 141  # 128 + SIGPIPE
 
-# By class name, so that nothing is imported to explain an error. In the words of a shell: the `hint` of an error is for
-# Python code.
+# By class name, so that no import is needed to explain an error. The `hint` of an error is for Python code; these are
+# for a shell.
 HINTS = {
-    "CircuitOpenError": "wait as long as it says and try again; octopus-soap ping asks the service now",
+    "CircuitOpenError": "wait that long and try again; octopus-soap doctor checks the service now",
     "ConnectFailedError": "is the endpoint right and the service running? octopus-soap doctor checks both",
     "TimedOutError": "try again; if it stays slow, raise OCTOPUS_READ_TIMEOUT or lower OCTOPUS_BATCH_SIZES",
     "AuthenticationError": "check OCTOPUS_AUTHTOKEN, OCTOPUS_MERCHANTNAME and OCTOPUS_ACCESSID",
@@ -46,7 +46,7 @@ EXTRAS = {
     "starlette": "emulator",
     "uvicorn": "emulator",
 }
-"""The extra that brings a module, if the command's own extra is not enough to know it: `orders pull` needs `jobs`."""
+"""The extra with a module, if the command's row names no extra: `orders pull` needs `jobs`."""
 _SECRET_VARIABLES = ("OCTOPUS_AUTHTOKEN", "OCTOPUS_ACCESSID", "OCTOPUS_ACCOUNT_ID")
 _SECRET_OPTIONS = ("--authtoken", "--accessid", "--account-id")
 
@@ -63,19 +63,19 @@ def report(error: BaseException, *, extra: str = "", debug: bool = False, words:
     if isinstance(error, BrokenPipeError):
         return _hung_up()
     if isinstance(error, (KeyboardInterrupt, typer.Abort)):
-        print("octopus-soap: interrupted", file=sys.stderr)  # noqa: T201 - the command line's own words
+        print("octopus-soap: interrupted", file=sys.stderr)  # noqa: T201 - a message to the user
         return INTERRUPTED
     text = f"octopus-soap: {_one_line(error, extra)}"
     if debug:
         text = "".join(traceback.format_exception(error)) + text
-    with suppress(OSError):  # a log on a full disk: the exit code is all that is left
-        print("\n".join(map(one_line, _masked(text, words).split("\n"))), file=sys.stderr)  # noqa: T201 - the command line's own words
+    with suppress(OSError):  # such as a log on a full disk: the exit code is enough
+        print("\n".join(map(one_line, _masked(text, words).split("\n"))), file=sys.stderr)  # noqa: T201 - a message to the user
     return REJECTED if type(error).__name__ == "RejectedError" else FAILED
 
 
 def _hung_up() -> int:
-    """Return the exit code for a reader that stopped, such as `head`; print nothing, as for a signal."""
-    # Python flushes stdout once more at the end, which would fail again.
+    """Return the exit code for a reader that stopped, such as `head`."""
+    # Python flushes stdout again at exit, which would fail again.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return HUNG_UP
 
@@ -86,7 +86,7 @@ def _one_line(error: BaseException, extra: str) -> str:
         return _usage(error, "no command given")
     explain = getattr(error, "format_message", None)  # click's errors, whose classes newer typers keep private
     if explain is not None:
-        return _usage(error, explain().replace("Value error, ", ""))  # pydantic's words, of some versions of typer
+        return _usage(error, explain().replace("Value error, ", ""))  # the prefix is pydantic's, in some typer versions
     if isinstance(error, ImportError) and error.name and not error.name.startswith("octopus_soap"):
         extra = extra or EXTRAS.get(error.name.partition(".")[0], "")
         needed = f"'octopus-soap[cli,{extra}]'" if extra else "'octopus-soap[cli]'"

@@ -1,6 +1,6 @@
-"""`octopus-soap fleet`: the merchants of a fleet, its workers, and how it is.
+"""`octopus-soap fleet`: the merchants of a fleet, its workers and its state.
 
-Exit codes of `status`: 0 nothing needs a person, 1 there are alarms. Of the workers: 0 after an orderly stop.
+Exit codes of `status`: 0 nothing needs a person, 1 there are alarms. Workers end with 0 after an orderly stop.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ app = Application()
 
 PLACE = "octopus-fleet.db"
 _TICKER_CONNECTIONS = 5
-_SPARE_CONNECTIONS = 6  # besides one for every second slot: a run is at the service most of its time
+_SPARE_CONNECTIONS = 6  # next to half the slots: a run spends most of its time at the service
 PlaceOption = Annotated[
     str,
     typer.Option(
@@ -52,7 +52,7 @@ Authtoken = Annotated[
     ),
 ]
 Accessid = Annotated[str | None, typer.Option(metavar="SECRET", help="Likewise.")]
-Labels = Annotated[list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="Your own words; repeatable.")]
+Labels = Annotated[list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="Your own label; repeatable.")]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--setting", metavar="KEY=VALUE", help="A setting that differs from the default; repeatable."),
@@ -87,14 +87,14 @@ def stock(merchant):
 
 
 def orders(merchant, order, delivery):
-    """Store an order. After a crash it comes once more, under the same delivery.key: insert it if it is not there."""
+    """Store an order. After a crash it comes again with the same delivery.key: insert it if it is new."""
     raise NotImplementedError(f"store {delivery.key} of {merchant.name}")
 
 
 def changes(merchant, change):
-    """Take over a changed item; change.item is None if it was deleted."""
+    """Store a changed item; change.item is None if it was deleted."""
 '''
-_TOML = """# The fleet's settings. An option or a variable (OCTOPUS_FLEET, OCTOPUS_FLEET_MODULE, ...) comes first.
+_TOML = """# The fleet's settings. Options and variables (OCTOPUS_FLEET, OCTOPUS_FLEET_MODULE, ...) override them.
 ledger = "octopus-fleet.db"     # or postgresql://jobs@db.example.com/shops
 module = "fleet_functions"      # the module next to this file
 # name = "octopus"              # queues at the broker begin with it: two fleets on one broker need two names
@@ -129,7 +129,7 @@ def read_settings(
 
 
 class _Defaults(dict[str, Any]):
-    """The settings as defaults of a command's options, read when the first one is asked for."""
+    """The settings as defaults of a command's options, read when first needed."""
 
     def __init__(self, read: Callable[[], FleetConfig]) -> None:
         super().__init__()
@@ -142,14 +142,14 @@ class _Defaults(dict[str, Any]):
 
 
 _SHARED = {"place": "ledger", "module": "module", "broker": "broker", "fleet_name": "name", "workers": "workers"}
-"""Options and the settings they take their defaults from."""
+"""The setting that each option has its default from."""
 
 
 def _read(config: Path | None) -> FleetConfig:
     from octopus_soap.fleet.config import FILE, FleetConfig, read_config  # noqa: PLC0415 - heavy: only inside a command
 
     path = config or Path(FILE)
-    if "--help" in sys.argv or not (config or path.exists()):  # the help does not depend on a file
+    if "--help" in sys.argv or not (config or path.exists()):  # the help is the same without a file
         return FleetConfig()
     return read_config(path)
 
@@ -234,7 +234,7 @@ def change(
     setting: Settings = None,
     place: PlaceOption = PLACE,
 ) -> None:
-    """Change a merchant; what is not given stays. Labels and settings are replaced as a whole."""
+    """Change the given values of a merchant; labels and settings as a whole."""
     _with_registry(
         place,
         lambda registry: registry.set(
@@ -254,7 +254,7 @@ def change(
 def schedule(
     name: NameArgument,
     job: Annotated[str, typer.Argument(metavar="JOB", help="push, orders or changes.")],
-    every: Annotated[str, typer.Argument(metavar="TIME|never", help="60s, 5m, 1h ...; never takes it off.")],
+    every: Annotated[str, typer.Argument(metavar="TIME|never", help="60s, 5m, 1h ...; never to stop.")],
     *,
     place: PlaceOption = PLACE,
 ) -> None:
@@ -299,7 +299,7 @@ def list_merchants(
 
 @app.command("show")
 def show_merchant(name: NameArgument, *, place: PlaceOption = PLACE) -> None:
-    """Show a merchant, its jobs and its last runs as JSON; secrets are named, not shown."""
+    """Show a merchant, its jobs and its last runs as JSON, without secrets."""
     from octopus_soap.fleet.status import history, status  # noqa: PLC0415 - heavy: only inside a command
 
     ledger, registry = _registry(place)
@@ -352,7 +352,7 @@ def run_now(
     *,
     place: PlaceOption = PLACE,
 ) -> None:
-    """Let a merchant's jobs be due at once; running workers begin them."""
+    """Make a merchant's jobs due at once, for running workers."""
     _with_registry(place, lambda registry: notice(f"{registry.run_now(name, job)} jobs of {name} are due now"))
 
 
@@ -374,14 +374,14 @@ def push(
 
     Exit code 0: all is done. 1: some rows or SKUs are not done; they are named. 2: it failed, or the push was refused
     because too much would change. 3: another push of the merchant is running. 130, 143: a signal came before the input
-    was read; nothing of it was taken over.
+    was read; nothing of it was accepted.
     """
     with _fleet(context.obj(), place, module, connections=_TICKER_CONNECTIONS) as fleet:
 
         def once(stop: threading.Event) -> PushReport:
             report = fleet.push(name, dry_run=dry_run, force=force, stop=stop)
             if dry_run and output is ReportOutput.TEXT:
-                from octopus_soap.cli.stock import show_plan  # noqa: PLC0415 - as above
+                from octopus_soap.cli.stock import show_plan  # noqa: PLC0415 - only here
 
                 show_plan(report)
             return report
@@ -416,8 +416,8 @@ def new_key() -> None:
 
 @app.command("rotate-keys")
 def rotate_keys(*, place: PlaceOption = PLACE) -> None:
-    """Encrypt every stored secret anew with the first key of OCTOPUS_FLEET_KEYS."""
-    _with_registry(place, lambda registry: notice(f"{registry.rotate_keys()} merchants encrypted anew"))
+    """Encrypt every stored secret again, with the first key of OCTOPUS_FLEET_KEYS."""
+    _with_registry(place, lambda registry: notice(f"{registry.rotate_keys()} merchants encrypted again"))
 
 
 @app.command("init")
@@ -455,10 +455,10 @@ def run(
     context: typer.Context,
     *,
     module: Module,
-    once: Annotated[bool, typer.Option("--once", help="End when nothing is due any more.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="End when nothing is due.")] = False,
     place: PlaceOption = PLACE,
 ) -> None:
-    """Run the fleet in this process: no broker. Ends in order on SIGINT or SIGTERM."""
+    """Run the fleet in this process, without a broker, until SIGINT or SIGTERM."""
     with _fleet(context.obj(), place, module) as fleet, stopping() as (stop, _):
         notice(f"running {len(fleet.registry.all())} merchants of {fleet.ledger.shown}; Ctrl-C stops it")
         fleet.run(stop=stop, once=once)
@@ -473,12 +473,12 @@ def tick(
     fleet_name: FleetName = "octopus",
     place: PlaceOption = PLACE,
 ) -> None:
-    """Hand due runs to Celery's workers. Any number of tickers may run."""
+    """Send due runs to Celery's workers; several tickers may run."""
     from octopus_soap.fleet.celery_engine import CeleryEngine, reach  # noqa: PLC0415 - an extra
 
     engine = CeleryEngine(broker, workers=workers, slots=context.obj().slots, name=fleet_name)
     if why := reach(engine.app):
-        notice(f"the broker is away, and waited for: {why}")
+        notice(f"waiting for the broker, which cannot be reached: {why}")
     options = {"engine": engine, "connections": _TICKER_CONNECTIONS}
     with _fleet(context.obj(), place, "", **options) as fleet, stopping() as (stop, _):
         fleet.run(stop=stop)
@@ -492,12 +492,12 @@ def worker(
     module: Module,
     queues: Annotated[str, typer.Option(metavar="LIST", help="orders,push,changes,slow; all by default.")] = "",
     slots: Annotated[
-        int | None, typer.Option(min=1, metavar="COUNT", help="Threads, which mostly wait; those of its queues.")
+        int | None, typer.Option(min=1, metavar="COUNT", help="Threads. Default: the slots of its queues.")
     ] = None,
     fleet_name: FleetName = "octopus",
     place: PlaceOption = PLACE,
 ) -> None:
-    """Run a Celery worker. SIGTERM finishes the runs under way."""
+    """Run a Celery worker; on SIGTERM it finishes the runs under way."""
     from octopus_soap.fleet.celery_engine import work  # noqa: PLC0415 - an extra
 
     chosen = [queue.strip() for queue in queues.split(",") if queue.strip()]
@@ -508,7 +508,7 @@ def worker(
 
 @app.command("delete-queues")
 def delete_queues(*, broker: Broker, fleet_name: FleetName = "octopus") -> None:
-    """Delete a fleet's queues at the broker, after it was renamed. Runs that wait there are found by a tick."""
+    """Delete the queues of a renamed fleet; a tick finds the runs that wait there."""
     from octopus_soap.fleet.celery_engine import delete_queues as delete  # noqa: PLC0415 - an extra
 
     notice(f"deleted {delete(broker, name=fleet_name)} queues of the fleet {fleet_name}")
@@ -518,12 +518,12 @@ def delete_queues(*, broker: Broker, fleet_name: FleetName = "octopus") -> None:
 @selecting()
 def status(
     *,
-    watch: Annotated[bool, typer.Option("--watch", help="Again every 2 seconds, until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Repeat every 2 seconds, until Ctrl-C.")] = False,
     most: Annotated[int, typer.Option(min=1, metavar="COUNT", help="How many jobs to show, worst first.")] = 30,
     place: PlaceOption = PLACE,
     selection: Selection,
 ) -> None:
-    """Show how the fleet is, worst first. Exit code 1: something needs a person."""
+    """Show the state of jobs, worst first. Exit code 1: something needs a person."""
     from octopus_soap.fleet.status import status as read  # noqa: PLC0415 - heavy: only inside a command
 
     ledger, _ = _registry(place)
@@ -570,26 +570,26 @@ def console(
         str, typer.Option(metavar="ADDRESS", help="Address to listen on; another machine's needs a token.")
     ] = "127.0.0.1",
     allow_actions: Annotated[
-        bool, typer.Option("--allow-actions", help="Let it pause and resume merchants, and try held keys again.")
+        bool, typer.Option("--allow-actions", help="Let it pause and resume merchants, and retry held keys.")
     ] = False,
     token: Annotated[
         str | None,
         typer.Option(
             metavar="TEXT",
             envvar="OCTOPUS_CONSOLE_TOKEN",
-            help="What it asks for, 16 characters or more. Other users can see command-line arguments; prefer the "
+            help="The token to sign in, 16 characters or more. Other users can see command-line arguments; prefer the "
             "variable.",
         ),
     ] = None,
     allow_host: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME", help="A name besides localhost that browsers reach it by; with a token. Repeatable."
+            metavar="NAME", help="A name, next to localhost, that browsers may use; with a token. Repeatable."
         ),
     ] = None,
     place: PlaceOption = PLACE,
 ) -> None:
-    """Serve the fleet's web console until Ctrl-C: merchants worst first, their runs, what is held. It only shows."""
+    """Serve the fleet's web console until Ctrl-C; read-only by default."""
     import uvicorn  # noqa: PLC0415 - heavy: only inside a command
 
     from octopus_soap.console import fleet_console  # noqa: PLC0415 - as above
@@ -597,7 +597,8 @@ def console(
 
     if token is None and host not in {"127.0.0.1", "localhost", "::1"}:
         raise ConfigError(
-            f"--host {host} lets other machines look: set a token, export OCTOPUS_CONSOLE_TOKEN=$(openssl rand -hex 24)"
+            f"--host {host} opens it to other machines: set a token, "
+            "export OCTOPUS_CONSOLE_TOKEN=$(openssl rand -hex 24)"
         )
     ledger, registry = _registry(place)
     with ledger:
@@ -616,7 +617,10 @@ def metrics(
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
     place: PlaceOption = PLACE,
 ) -> None:
-    """Serve /metrics for Prometheus and /healthz until Ctrl-C. /healthz answers 503 if something needs a person."""
+    """Serve /metrics for Prometheus and /healthz until Ctrl-C.
+
+    /healthz answers 503 if something needs a person.
+    """
     from octopus_soap.fleet.pages import serve  # noqa: PLC0415 - heavy: only inside a command
 
     ledger, _ = _registry(place)

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from octopus_soap.results import BatchResult, ItemOutcome, Progress
 
 app = Application()
-_NAMED = 5  # SKUs in a question
+_NAMED = 5  # SKUs named in a question
 _LONGEST_SKU = 50
 _NO_CHANGES = "no recent changes; octopus-soap items list --all shows all known items, items get SKU... one by its SKU"
 
@@ -54,7 +54,7 @@ KnownOption = Annotated[
         "--ledger",
         envvar="OCTOPUS_LEDGER",
         metavar="FILE|URL",
-        help=f"The ledger of push, which knows SKUs. Default: {LEDGER}, if it exists.",
+        help=f"The ledger of push, which has SKUs. Default: {LEDGER}, if it exists.",
         show_default=False,
     ),
 ]
@@ -62,7 +62,7 @@ KnownOption = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class _Sought:
-    """The options of `list` and `search`: where known SKUs are, and how items are shown."""
+    """The options that `list` and `search` share."""
 
     file: SkuFile = None
     stores: StoresOption = False
@@ -81,7 +81,7 @@ def get(
     stores: StoresOption = False,
     selection: Selection,
 ) -> None:
-    """Show items. Exit code 1: the service does not know some of them."""
+    """Show items. Exit code 1: some are unknown to the service."""
     wanted = skus_of(skus, file)
     with connection.client() as client:
         reading = partial(client.get_item_list, wanted)
@@ -172,7 +172,7 @@ def search(
 
 
 def _matches(outcome: ItemOutcome[InventoryItem], text: str) -> bool:
-    """True if the item has the text, or if it is not known whether it has."""
+    """True if the item has the text, or if that is unknown."""
     if outcome.value is None:
         return outcome.status.value != "missing"
     cells = (outcome.key, outcome.value.upc, outcome.value.description)
@@ -181,14 +181,14 @@ def _matches(outcome: ItemOutcome[InventoryItem], text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """SKUs that are known besides the list of recent changes, and where from."""
+    """Known SKUs, in addition to the recent changes, and a text about their sources."""
 
     skus: list[str]
     words: str
 
 
 def _known(file: Path | None, place: str | None, channel: str) -> _Known:
-    """Return the SKUs of a file, and those that `push` recorded in the ledger, if there is one."""
+    """Return the SKUs of a file, and those that `push` recorded in the ledger."""
     found: dict[str, None] = {}
     words = ["recent changes"]
     if file is not None:
@@ -210,7 +210,7 @@ def _known(file: Path | None, place: str | None, channel: str) -> _Known:
 def _recent_and(
     client: OctopusClient, skus: Sequence[str], *, progress: Callable[[Progress], None]
 ) -> BatchResult[InventoryItem]:
-    """Read the recent changes, and those of *skus* that are not among them."""
+    """Read the recent changes, and the other items of *skus*."""
     from octopus_soap.errors import BatchError  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.results import BatchResult  # noqa: PLC0415 - heavy: only inside a command
 
@@ -239,7 +239,7 @@ def _show(result: BatchResult[InventoryItem], selection: Selection, *, stores: b
         return
 
     def by_item(kept: list[bool]) -> None:
-        # The status of an item without a value is with the numbers: that column is never left out.
+        # The status of an item without a value is in a column of numbers, which is never left out.
         cells = [
             (o.key, *((i.description, i.category, i.price, i.stock) if (i := o.value) else (None, None, _noted(o))))
             for o in compress(outcomes, kept)
@@ -251,7 +251,7 @@ def _show(result: BatchResult[InventoryItem], selection: Selection, *, stores: b
 
 
 def _show_stores(outcomes: Sequence[ItemOutcome[InventoryItem]], selection: Selection, empty: str) -> None:
-    """Print a row per item and store; one row for an item that has none."""
+    """Print a row per item and store; a single row for an item without stores."""
     from octopus_soap.models import StoreStockInfo  # noqa: PLC0415 - heavy: only inside a command
 
     rows: list[dict[str, object]] = []
@@ -262,16 +262,13 @@ def _show_stores(outcomes: Sequence[ItemOutcome[InventoryItem]], selection: Sele
         for store in (item.store_stock_info_list if item else None) or [StoreStockInfo()]:
             where = store.store_id if item else _noted(outcome)
             rows.append(as_row(outcome, "sku", description=text, store=as_data(store)))
-            cells.append((outcome.key, where, _pieces(store.store_stock), store.store_price, text))
+            pieces = None if store.store_stock is None else f"{store.store_stock:g}"
+            cells.append((outcome.key, where, pieces, store.store_price, text))
 
     def table(kept: list[bool]) -> None:
         show_table("", ["SKU", "Store", "#Stock", "?#Price", "?~Description"], compress(cells, kept))
 
     selection.show(Records(rows, "store", StoreStockInfo), table, empty=empty)
-
-
-def _pieces(stock: float | None) -> str | None:
-    return None if stock is None else f"{stock:g}"
 
 
 def _noted(outcome: ItemOutcome[InventoryItem]) -> str:
@@ -312,7 +309,7 @@ def upload(
     """Add or update items from a file. Exit code 1: some were rejected.
 
     CSV: the first row names the columns: sku and any of description, price,
-    cost, upc, … (or the wire names). An empty cell leaves the field as it is.
+    cost, upc, … (or the wire names). An empty cell leaves the field unchanged.
     JSON or JSON lines: objects with the same names.
     Nothing is sent unless every row is accepted.
     """
@@ -348,12 +345,12 @@ def delete(
 ) -> None:
     """Delete items, one call each. Exit code 1: some did not exist.
 
-    A terminal is asked first; elsewhere, such as in cron, it needs --yes.
+    In a terminal it asks first; elsewhere, such as in cron, it needs --yes.
     """
     wanted = skus_of(skus, file)
     with connection.client() as client:
         call = client.delete_item_store if stores else client.delete_item
-        # Checks every SKU before the first is sent.
+        # A dry run checks every SKU before the first is sent.
         requests = [request for sku in wanted for request in call.dry_run(sku)]
         if dry_run:
             show_unsent(client, selection, iter(requests), call.operation.wire_name)
@@ -387,8 +384,8 @@ def snapshot(
     """Write items as they are now to a file, to compare them later.
 
     Without SKUs: all that can be found, as items list --all does. The file is
-    written as a whole or not at all. Exit code 1: the service does not know some
-    of the SKUs; they are not in the file.
+    written as a whole or not at all. Exit code 1: some SKUs are unknown to the
+    service; they are not in the file.
     """
     if to.exists() and not replace:
         raise typer.BadParameter(f"{to} exists; choose another name, or give --replace", param_hint="FILE")
@@ -405,7 +402,7 @@ def snapshot(
             result = client.get_item_list(wanted or [], progress=progress)
         else:
             result = _recent_and(client, known.skus, progress=progress)
-    # An error has left no file: a part of the items would show the others as gone.
+    # After an error no file is written, because the missing items would later be shown as gone.
     _write_whole(to, [_as_snapshot(item) for item in result])
     searched = f" Searched: {known.words}" if known else ""
     notice(f"wrote {len(result):,} items to {to}.{searched}")
@@ -417,7 +414,7 @@ def snapshot(
 
 
 def _as_snapshot(item: InventoryItem) -> dict[str, Any]:
-    """Return an item as it is read back: without members that the models do not know."""
+    """Return an item as it reads back: without members that the model does not have."""
     return {name: value for name, value in as_data(item).items() if name not in (item.model_extra or {})}
 
 
@@ -444,7 +441,7 @@ def compare(
     before: Annotated[Path, typer.Argument(metavar="BEFORE", help="A snapshot, or a CSV file with a column sku.")],
     after: Annotated[
         Path | None,
-        typer.Argument(metavar="[AFTER]", help="Another one. Default: the same SKUs as the service has them now."),
+        typer.Argument(metavar="[AFTER]", help="Another. Default: the same SKUs, read from the service now."),
     ] = None,
     columns: Annotated[
         str | None,
@@ -456,11 +453,11 @@ def compare(
     ] = None,
     selection: Selection,
 ) -> None:
-    """Show which items appeared, went or changed. Exit code 0: none, 1: some.
+    """Show which items appeared, are gone or changed. Exit code 0: none, 1: some.
 
-    Numbers are compared as numbers: 19.9 is 19.90. Of a CSV file the columns that
-    it has are compared. Without AFTER the items are read from the service, which
-    cannot say what appeared.
+    Numbers are compared as numbers: 19.9 is 19.90. Of a CSV file, only the columns
+    that it has are compared. Without AFTER the items are read from the service,
+    which has no list of the items that appeared.
     """
     from octopus_soap.tables import compare as compared  # noqa: PLC0415 - heavy: only inside a command
 
@@ -491,7 +488,7 @@ def compare(
 
 
 def _read_items(path: Path) -> tuple[list[InventoryItem], list[str]]:
-    """Return the items of a file, and the columns of a CSV file; of a snapshot every column counts."""
+    """Return the items of a file, and the columns to compare; none means all."""
     from octopus_soap.models import InventoryItem  # noqa: PLC0415 - heavy: only inside a command
 
     items = read_models(str(path), InventoryItem).items

@@ -1,12 +1,12 @@
-"""Commands that run jobs: their options and loop, `octopus-soap changes`, and `octopus-soap init`.
+"""What job commands share; `octopus-soap changes` and `octopus-soap init`.
 
-SIGINT and SIGTERM set the stop token: the job finishes the request and the handler it is in, records them, and ends. A
-second SIGINT ends the process at once, which every job survives too. Every run prints one line about what it did on
-stderr, and the problems below it; `--output json` prints the whole report on stdout. `init` writes the cron line or the
+SIGINT and SIGTERM set the stop token: the job finishes the request and the handler under way, records them, and ends. A
+second SIGINT ends the process at once, which every job survives too. Every run prints a line about what it did on
+stderr, and its problems below; `--output json` prints the whole report on stdout. `init` writes the cron line or the
 systemd units that run a job again and again.
 
 Exit codes: 0 all is done; 1 some keys are held; 2 it failed; 3 another run is under way; 130 or 143 a signal came
-before the input was read, so nothing of it was taken over.
+before the input was read, so nothing of it was accepted.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ changes_app = Application()
 init_app = Application()
 
 PAUSES = Words(("30s", "60s", "5m", "15m", "1h", "1d"))
-"""Pauses, as examples."""
+"""Examples of pauses."""
 _UNITS = {"ms": 0.001, "": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -81,10 +81,10 @@ ReportOption = Annotated[
 
 
 def seconds_of(text: str, option: str = "--every", *, least: float = 0.001) -> float:
-    """Return the seconds of a text such as `60s`, `5m`, `1h`, `300ms`, `90`, *least* or more.
+    """Return the seconds of a text such as `60s`, `5m`, `1h`, `300ms` or `90`.
 
     Raises:
-        typer.BadParameter: it is not a time.
+        typer.BadParameter: it is not a time, or less than *least* seconds.
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|[smhd]?)", text.strip())
     if found is None or float(found[1]) * _UNITS[found[2]] < least:
@@ -93,7 +93,11 @@ def seconds_of(text: str, option: str = "--every", *, least: float = 0.001) -> f
 
 
 def opened_ledger(place: str, channel: str | None) -> Ledger:
-    """Return the ledger, which must exist and have the channel, if one is named: looking into it creates neither."""
+    """Return an existing ledger, and an existing channel of it; create neither.
+
+    Raises:
+        LedgerError: there is no such ledger or channel.
+    """
     from octopus_soap.errors import LedgerError  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.jobs import Ledger, inspection  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.jobs.ledger import file_of  # noqa: PLC0415 - as above
@@ -117,12 +121,12 @@ def run_job(
 
     Args:
         job: runs once, given the stop token.
-        every: the pause as the user wrote it; None for once.
+        every: the pause as the user wrote it; None to run once.
         output: how each report is printed.
-        line: stdout has other lines of JSON too, so a report is a line `{"report": ...}`.
+        line: print a report as a line `{"report": ...}`, because stdout has other lines of JSON too.
 
     Raises:
-        typer.Exit: with the exit code of the report, or of the last report if there were several, unless it is 0.
+        typer.Exit: the exit code of the last report is not 0.
     """
     from octopus_soap.errors import JobRunningError  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.jobs.reports import BUSY, INCOMPLETE  # noqa: PLC0415 - heavy: only inside a command
@@ -152,7 +156,7 @@ def run_job(
             again(seconds_of(every), lambda: job(stop), stop=stop, on_report=reported, on_error=failed)
     code = codes[-1]
     if code == INCOMPLETE and signals:
-        code = 128 + signals[-1]  # as shells have it
+        code = 128 + signals[-1]  # as shells do
     if code:
         raise typer.Exit(code)
 
@@ -165,7 +169,7 @@ def _show(report: Report, *, line: bool) -> None:
 
 @contextmanager
 def stopping() -> Generator[tuple[Event, list[int]]]:
-    """Yield a stop token that SIGINT and SIGTERM set while the block runs, and the signals that came.
+    """Yield a stop token that SIGINT and SIGTERM set, and the signals that came.
 
     A second Ctrl-C raises KeyboardInterrupt.
     """
@@ -191,7 +195,7 @@ def stopping() -> Generator[tuple[Event, list[int]]]:
 
 @changes_app.callback()
 def changes() -> None:
-    """Follow the list of changed items."""  # keeps `follow` a sub-command although it is the only one
+    """Follow the list of changed items."""  # with it, `follow` stays a sub-command although there is no other
 
 
 @changes_app.command("follow")
@@ -200,18 +204,18 @@ def follow(
     connection: Connection,
     *,
     every: Annotated[
-        str, typer.Option("--every", metavar="TIME", help="Pause between two looks at the list, such as 60s, 5m or 1h.")
+        str, typer.Option("--every", metavar="TIME", help="Pause between two reads of the list, such as 60s, 5m or 1h.")
     ] = "60s",
     once: Annotated[bool, typer.Option("--once", help="Print what has changed until now, and end.")] = False,
     output: ReportOption = ReportOutput.TEXT,
     place: LedgerOption = LEDGER,
     channel: ChannelOption = "main",
 ) -> None:
-    """Print every item that changes, a line of JSON each, and take it off the service's list.
+    """Print each changed item as a line of JSON; take it off the service's list.
 
-    An item is printed as it is now; a deleted one has "deleted": true. If the
-    command is killed while it writes a line, the line can come again, and has
-    "redelivered": true then. Reports go to stderr; with --output json they are
+    An item is printed as it is now; a deleted item has "deleted": true. If the
+    command is killed while it writes a line, the line can come again, then with
+    "redelivered": true. Reports go to stderr; with --output json they are
     lines of JSON with "report" on stdout. Exit code 1: some items cannot be read.
     3: another run is under way.
     """
@@ -233,9 +237,9 @@ def _print_change(change: Change) -> None:
     row |= {"deleted": True} if change.item is None else {"item": as_data(change.item)}
     try:
         sys.stdout.buffer.write(f"{as_json(row, indent=None)}\n".encode())
-        sys.stdout.buffer.flush()  # before the ledger records it as done; if it is a file, on the disk too
+        sys.stdout.buffer.flush()  # before the ledger records it as done
     except BrokenPipeError:
-        raise SystemExit(HUNG_UP) from None  # any other error would count as a failure of this item
+        raise SystemExit(HUNG_UP) from None  # another error would count as a failure of this item
     except OSError as error:  # such as a full disk, which is not this item's fault
         raise DestinationError(f"cannot write the item: {error.strerror or error}") from error
     with suppress(OSError):
@@ -247,7 +251,7 @@ def _print_change(change: Change) -> None:
 
 _JOBS = (("push",), ("orders", "pull"), ("changes", "follow"))
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
-_BUSY = 3  # the exit code of a run that finds another one at work
+_BUSY = 3  # the exit code if another run is under way
 
 JobArgument = Annotated[
     list[str], typer.Argument(metavar="COMMAND...", help="The job after --, such as: -- push stock.csv --profile shop")
@@ -265,7 +269,7 @@ def cron(job: JobArgument, *, every: PauseOption = "15m") -> None:
     """
     command = _command(job)
     times = _times(seconds_of(every))
-    line = f"cd {shlex.quote(str(Path.cwd()))} && {command}".replace("%", r"\%")  # cron's own line end
+    line = f"cd {shlex.quote(str(Path.cwd()))} && {command}".replace("%", r"\%")  # to cron, % is a line end
     typer.echo(f"{times} {line}")
 
 
@@ -276,7 +280,7 @@ def systemd(
     every: PauseOption = "15m",
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the units. Default: from the job.")] = None,
     to: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Folder for them. Default: your own units.", file_okay=False)
+        Path | None, typer.Option(metavar="FOLDER", help="Folder for the units. Default: your own.", file_okay=False)
     ] = None,
 ) -> None:
     """Write a systemd service and a timer that run a job, and show how to start them.
@@ -330,7 +334,7 @@ def _job(words: list[str]) -> tuple[str, ...]:
     """Return the job that a command line names.
 
     Raises:
-        typer.BadParameter: it names none.
+        typer.BadParameter: it names no job.
     """
     found = next((job for job in _JOBS if tuple(words[: len(job)]) == job), None)
     if found is None:
@@ -340,7 +344,7 @@ def _job(words: list[str]) -> tuple[str, ...]:
 
 
 def _command(words: list[str]) -> str:
-    """Return the command line of a job that runs once, with the full path of this program."""
+    """Return the command line that runs a job once, with this program's full path."""
     job = _job(words)
     if any(word == "--every" or word.startswith("--every=") for word in words):
         raise typer.BadParameter(
@@ -366,6 +370,6 @@ def _times(seconds: float) -> str:
     if seconds == _DAY:
         return "0 3 * * *"
     raise typer.BadParameter(
-        "cron can do a divisor of an hour or of a day, such as 15m, 1h, 6h or 1d; octopus-soap init systemd does any",
+        "cron needs a divisor of an hour or of a day, such as 15m, 1h, 6h or 1d; octopus-soap init systemd takes any",
         param_hint="--every",
     )

@@ -1,4 +1,4 @@
-"""`octopus-soap ledger`: look into a ledger, and release held rows for another try. Needs no account."""
+"""`octopus-soap ledger`: show a ledger and release held rows, without an account."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ app = Application()
 
 
 class Job(StrEnum):
-    """The jobs a ledger knows."""
+    """The jobs that a ledger records."""
 
     PUSH = "push"
     ORDERS = "orders"
@@ -37,7 +37,7 @@ def status(
     everything: Annotated[bool, typer.Option("--all", help="Every channel of the ledger.")] = False,
     selection: Selection,
 ) -> None:
-    """Show the state of each job. Exit code 1: a row is rejected, quarantined or not confirmed."""
+    """Show the state of each job. Exit code 1: some rows are held."""
     from octopus_soap.jobs import inspection  # noqa: PLC0415 - heavy: only inside a command
 
     with opened_ledger(place, None if everything else channel) as ledger:
@@ -78,11 +78,11 @@ def acknowledge(
     place: LedgerOption = LEDGER,
     channel: ChannelOption = "main",
 ) -> None:
-    """Accept that orders were changed after they were handled; the next run confirms them.
+    """Accept that orders were changed after they were handled.
 
-    The newer version is in the ledger (octopus-soap ledger show ORDER). To write
-    it to a file too, use octopus-soap ledger retry ORDER instead. Exit code 1: no
-    such order was changed.
+    The next run confirms them. The newer version is in the ledger (octopus-soap
+    ledger show ORDER). To write it to a file too, use octopus-soap ledger retry
+    ORDER instead. Exit code 1: no such order was changed.
     """
     if bool(keys) is everything:
         raise typer.BadParameter("name orders, or give --all")
@@ -104,7 +104,7 @@ def forget(
     place: LedgerOption = LEDGER,
     channel: ChannelOption = "main",
 ) -> None:
-    """Drop rejected SKUs that the shop no longer sends. Exit code 1: none of them is rejected."""
+    """Drop rejected SKUs that the shop no longer sends. Exit code 1: none is rejected."""
     from octopus_soap.jobs import inspection  # noqa: PLC0415 - heavy: only inside a command
 
     with opened_ledger(place, channel) as ledger:
@@ -118,14 +118,14 @@ def forget(
 def purge(
     *,
     older_than: Annotated[
-        str, typer.Option("--older-than", metavar="TIME", help="Orders handled so long ago, such as 90d.")
+        str, typer.Option("--older-than", metavar="TIME", help="Orders handled longer ago than this, such as 90d.")
     ],
     place: LedgerOption = LEDGER,
     channel: ChannelOption = "main",
 ) -> None:
     """Remove the content of confirmed orders: names, addresses and lines.
 
-    The id and a digest stay, so that an order that is listed again is known.
+    The id and a digest stay, so that an order that is listed again is recognised.
     """
     from octopus_soap.jobs import inspection  # noqa: PLC0415 - heavy: only inside a command
 
@@ -144,7 +144,7 @@ def show(
     channel: ChannelOption = "main",
     selection: Selection,
 ) -> None:
-    """Show what the ledger knows of one SKU or order. Exit code 1: nothing."""
+    """Show the ledger's rows of one SKU or order. Exit code 1: there are none."""
     from octopus_soap.jobs import inspection  # noqa: PLC0415 - heavy: only inside a command
 
     with opened_ledger(place, channel) as ledger:
@@ -157,7 +157,7 @@ def show(
 
     selection.show_whole(Records(found), table)
     if not found:
-        notice(f"the ledger knows nothing of {key!r} in channel {channel!r}")
+        notice(f"the ledger has nothing about {key!r} in channel {channel!r}")
         raise typer.Exit(1)
 
 
@@ -166,7 +166,7 @@ def show(
 def quarantine(
     *, job: JobOption = None, place: LedgerOption = LEDGER, channel: ChannelOption = "main", selection: Selection
 ) -> None:
-    """List rows that are rejected, quarantined or not confirmed. Exit code 1: there are some."""
+    """List rows that are rejected, quarantined or not confirmed. Exit code 1: some."""
     from octopus_soap.jobs import inspection  # noqa: PLC0415 - heavy: only inside a command
 
     with opened_ledger(place, channel) as ledger:
@@ -196,7 +196,7 @@ def retry(
     place: LedgerOption = LEDGER,
     channel: ChannelOption = "main",
 ) -> None:
-    """Let the next run try rejected, quarantined or unconfirmed rows again, without a pause."""
+    """Let the next run retry rejected, quarantined or unconfirmed rows at once."""
     if bool(keys) is everything:
         raise typer.BadParameter("give keys, or --all")
     from octopus_soap.jobs import inspection  # noqa: PLC0415 - heavy: only inside a command

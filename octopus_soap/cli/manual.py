@@ -1,4 +1,4 @@
-"""`octopus-soap version` and `octopus-soap man`: what is installed, and all help texts as one manual page."""
+"""`octopus-soap version` and `octopus-soap man`: versions, and the manual page."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _PLATFORM = "sys_platform"
 
 @selecting()
 def version(*, selection: Selection) -> None:
-    """Show the versions of this package, Python and the libraries in use, for a report of a problem."""
+    """Show the versions of this package, Python and libraries, for a bug report."""
     rows: list[dict[str, object]] = [
         {"package": "octopus-soap", "version": __version__, "extras": None},
         {"package": platform.python_implementation(), "version": platform.python_version(), "extras": None},
@@ -53,7 +53,7 @@ def version(*, selection: Selection) -> None:
 
 
 def _wanted() -> dict[str, list[str]]:
-    """Return the packages that this one requires, each with the extras that bring it; those of the core first."""
+    """Return the required packages with the extras that bring them, the core first."""
     found: dict[str, list[str]] = {}
     for line in requires("octopus-soap") or ():
         match = _REQUIREMENT.match(line)
@@ -75,14 +75,15 @@ def _installed(name: str) -> str | None:
 # -- the manual page ---------------------------------------------------------------------------------------------------
 
 _COMMON = "Connection"
-"""How the panel of the options begins that are described once for all commands."""
+"""The start of the panel whose options are described once for all commands."""
 _EVERYWHERE = {"--help", "--install-completion", "--show-completion"}
 
 
 def man() -> None:
-    """Show this manual: every command with its options. To a pipe or a file, the page itself.
+    """Show this manual: every command with its options.
 
-    To install it: octopus-soap man > ~/.local/share/man/man1/octopus-soap.1
+    A pipe or a file gets the source of the page. To install it:
+    octopus-soap man > ~/.local/share/man/man1/octopus-soap.1
     """
     page = manual()
     program = shutil.which("man") if sys.stdout.isatty() else None
@@ -97,7 +98,7 @@ def man() -> None:
 
 
 def manual() -> str:
-    """Return the manual page in the language of man, made of the help texts."""
+    """Return the manual page, in roff, made of the help texts."""
     from octopus_soap.cli.commands import EXIT_CODES, SUB_COMMANDS  # noqa: PLC0415 - it lists this module
 
     lines = [
@@ -173,7 +174,7 @@ def _paragraphs(text: str, first: str = "") -> list[str]:
 
 
 def _text(text: str) -> str:
-    """Return *text* so that man shows it as it is; a line may begin with no control character."""
+    """Return *text* with the characters escaped that are commands to man."""
     shown = re.sub(r"\s+", " ", text).strip().replace("\\", r"\e").replace("-", r"\-")
     shown = shown.replace("→", r"\(->").replace("…", "...").replace("—", r"\(em")
     return rf"\&{shown}" if shown.startswith((".", "'")) else shown

@@ -1,7 +1,7 @@
-"""``octopus-soap octopia``: which credential is this, a demo without an account, and the first reading calls.
+"""`octopus-soap octopia`: identify credentials, run a demo, read data.
 
-Secrets are wrapped while the command line is parsed and never printed. Prefer variables: other users of
-the machine can see command-line arguments.
+Secrets are wrapped while the command line is parsed and never printed. Prefer variables: other users of the machine can
+see command-line arguments.
 """
 
 from __future__ import annotations
@@ -88,9 +88,9 @@ def whoami(
     have: Have = None,
     use: UseOption = None,
 ) -> None:
-    """Show which kind of credential you have, what it can do, and what to do next. Nothing is sent.
+    """Show your kind of credential, what it can do and what to do next.
 
-    Give the values by option or environment, or only their names: --have clientId --have clientSecret.
+    Nothing is sent. Give the values by option or environment, or only their names: --have clientId --have clientSecret.
     """
     values: dict[str, str | SecretStr | None] = dict.fromkeys(have or (), "value held")
     given: dict[str, str | SecretStr | None] = {
@@ -113,7 +113,7 @@ def whoami(
 
 @app.command()
 def demo() -> None:
-    """Run three steps of the client against a fake server on this machine; no account is needed."""
+    """Run three steps of the client against a local fake server, without an account."""
     rows: list[tuple[str, str, str]] = []
     with _reported(), FakeOctopia() as fake:
         settings = OctopiaSettings.from_env(fake.environ(), allow_writes=True)
@@ -154,7 +154,10 @@ _STEPS: tuple[tuple[str, Callable[[OctopiaClient], tuple[bool, str]]], ...] = (
 @app.command()
 @selecting()
 def sellers(*, selection: Selection) -> None:
-    """Make the first call: print the seller's profile. Reads OCTOPIA_CLIENT_ID, _CLIENT_SECRET and _SELLER_ID."""
+    """Make the first call: print the seller's profile.
+
+    It reads OCTOPIA_CLIENT_ID, OCTOPIA_CLIENT_SECRET and OCTOPIA_SELLER_ID.
+    """
     with _reported(), OctopiaClient.from_env() as client:
         profile = client.seller()
     rows = list(profile.model_dump(exclude_none=True).items())

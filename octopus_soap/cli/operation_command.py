@@ -1,8 +1,8 @@
-"""The command of one operation, made from its row of the catalogue: its options, the call, and its result.
+"""The command of an operation, made from its row of the catalogue.
 
 A scalar is an option; a list of SKUs is `--sku`, repeated, or `--skus` for a file or pipe; a record is JSON; an
 optional record of plain fields, such as an order's criteria, is one option per field, as in `--payment-status`. No
-operation has code of its own here.
+operation has its own code here.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ _EnvelopeOption = Annotated[
 ]
 Given = dict[str, Any]
 _FILE = "@"
-_DRIVEN = frozenset({"progress", "keep_raw"})  # done by the command line itself, or not shown by it
-_FILLER = re.compile("_filter|_gmt|_list")  # part of every criterion's name: too long for 80 columns
+_DRIVEN = frozenset({"progress", "keep_raw"})  # the command line sets or ignores these
+_FILLER = re.compile("_filter|_gmt|_list")  # left out of options, which would be too long for 80 columns
 _SECTION = re.compile(r"^ *(Args|Returns|Raises):$", re.MULTILINE)
 _ARGUMENT = re.compile(r"^ {4}(\w+): ")
 
@@ -56,8 +56,8 @@ class Argument:
     Attributes:
         name: the row's parameter.
         options: what typer parses.
-        gather: returns the argument for the given options; None if nothing was given.
-        single: True if it is one record, not a list of records.
+        gather: returns the argument from the given options; None if none was given.
+        single: True for one record, not a list of records.
     """
 
     name: str
@@ -75,7 +75,7 @@ def arguments_of(operation: Operation) -> list[Argument]:
 
 
 def argument_words(docstring: str) -> dict[str, str]:
-    """Return the text of a docstring about each argument."""
+    """Return the text about each argument in a docstring."""
     found: dict[str, str] = {}
     name = ""
     for line in _section(docstring, "Args").splitlines():
@@ -88,7 +88,7 @@ def argument_words(docstring: str) -> dict[str, str]:
 
 
 def described(docstring: str) -> str:
-    """Return a docstring as help: without its arguments, which are with the options; a section is a paragraph."""
+    """Return a docstring as help, without its arguments, which are options there."""
     opening = inspect.cleandoc(docstring)
     first = _SECTION.search(opening)
     paragraphs = [opening[: first.start()].rstrip() if first else opening]
@@ -123,7 +123,7 @@ def _joined(section: str) -> str:
 def _argument(parameter: inspect.Parameter, words: str) -> Argument:
     kind = inner_type(parameter.annotation)
     required = parameter.default is inspect.Parameter.empty
-    if get_origin(kind) is not None:  # Iterable[...], the only one a row has
+    if get_origin(kind) is not None:  # Iterable[...], the only generic type in a row
         item = get_args(kind)[0]
         return _skus(parameter.name, words) if item is str else _models(parameter.name, item, words, required=required)
     if issubclass(kind, WireModel):
@@ -137,7 +137,7 @@ def _parameter(name: str, kind: Any, option: Any, default: Any = None) -> inspec
 
 
 def _option(*spellings: str, **look: Any) -> Any:
-    # A panel of their own, so that long names do not narrow the other options.
+    # In a panel of their own, so that long names do not narrow the other options.
     return typer.Option(*spellings, rich_help_panel="Arguments of the call", **look)
 
 
@@ -206,7 +206,7 @@ def _model(name: str, model: type[WireModel], words: str) -> Argument:
 
 
 def _fields(name: str, model: type[WireModel]) -> Argument:
-    """Return an optional record of plain fields: one option each."""
+    """Return an optional record of plain fields, with an option per field."""
     options: list[inspect.Parameter] = []
     for field, info in model.model_fields.items():
         kind = inner_type(info.annotation)
@@ -246,7 +246,7 @@ def _read(text: str, model: type[WireModel], option: str) -> CsvItems[Any]:
 
 
 def call_arguments(arguments: list[Argument], given: Mapping[str, Any]) -> tuple[dict[str, Any], CsvItems[Any] | None]:
-    """Return the arguments of the call, and the source of its records."""
+    """Return the arguments of a call, and the source of its records."""
     values: dict[str, Any] = {}
     read: CsvItems[Any] | None = None
     for argument in arguments:
@@ -329,7 +329,7 @@ def _run(
 
 
 def _with_envelopes(row: Operation, bound: Any, values: dict[str, Any], selection: Selection) -> Any:
-    """Make the call, print the envelopes of its answers instead of the result, and return the result."""
+    """Make the call, print the envelopes of its answers, and return the result."""
     try:
         answer: Any = bound(**values) if row.rule else bound.with_info(**values)
     except OctopusError as error:
@@ -356,7 +356,7 @@ def _show_envelopes(calls: Iterable[CallInfo | None], selection: Selection) -> N
 
 
 def _is_rejected(result: Any) -> bool:
-    """True if an input was rejected or is unknown, a SKU does not exist, or there was nothing to remove."""
+    """True if an input is rejected, missing or false, or nothing was removed."""
     if isinstance(result, BatchResult):
         return bool(result.rejected or result.missing) or any(value is False for value in result)
     return isinstance(result, (bool, Removal)) and not result

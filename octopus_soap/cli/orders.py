@@ -1,4 +1,7 @@
-"""`octopus-soap orders`: list, pull, show, confirm and submit orders. An order stays listed until it is confirmed."""
+"""`octopus-soap orders`: list, pull, show, confirm and submit orders.
+
+An order stays listed until it is confirmed.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +73,7 @@ SHIPMENTS = ("Unshipped", "PendingShipment", "PartiallyShipped", "Shipped")
 _PAYMENTS, _SHIPMENTS = Words(PAYMENTS, folded=True), Words(SHIPMENTS, folded=True)
 _STATUSES = Words((*PAYMENTS, *SHIPMENTS), folded=True)
 _TIMES = Words(("today", "yesterday", "1h", "24h", "7d", "4w"))
-"""Times, as examples."""
+"""Examples of times."""
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -118,10 +121,10 @@ class _Filter:
         return client.get_order_list(criteria) if store is None else client.get_order_list_store(store, criteria)
 
     def criteria(self, since: str | None, until: str | None) -> OrderCriteria:
-        """Return what the service filters by.
+        """Return the filter for the service.
 
         Raises:
-            typer.BadParameter: a word is no status, or there are two of one kind; or a time is none.
+            typer.BadParameter: a status or time is unknown, or there are two statuses of one kind.
         """
         payment, shipping = self.payment, self.shipping
         for word in self.status or ():
@@ -149,7 +152,7 @@ class Format(StrEnum):
 
 
 class OnChange(StrEnum):
-    """The handling of an order that was changed after it was written."""
+    """How an order that was changed after it was written is handled."""
 
     HOLD = "hold"
     DELIVER = "deliver"
@@ -172,7 +175,7 @@ def list_orders(
     chosen: _Filter,
     selection: Selection,
 ) -> None:
-    """List the orders that are not confirmed yet. Exit code 1: none of the --store is listed."""
+    """List unconfirmed orders. Exit code 1: no order of the --store is listed."""
     criteria = chosen.criteria(since, until)
     with connection.client() as client:
         result = in_full(
@@ -184,7 +187,7 @@ def list_orders(
 
 
 def _no_order_of(store: str) -> str:
-    return f"no order of store {store!r} is listed; the service does not say whether it has such a store: check it"
+    return f"no order of store {store!r} is listed; the service does not report unknown stores: check the id"
 
 
 def _criteria(since: str | None, until: str | None, payment: str | None, shipping: str | None) -> OrderCriteria:
@@ -209,8 +212,8 @@ def _criteria(since: str | None, until: str | None, payment: str | None, shippin
 def moment_of(text: str, option: str) -> datetime:
     """Return the moment that an option names.
 
-    A date, `today` and `yesterday` are its beginning in UTC; `7d`, `12h` and `30m` are that long ago; a time has its
-    zone.
+    A date, `today` and `yesterday` mean the start of that day in UTC; `7d`, `12h` and `30m` are that long ago; a time
+    has its zone.
     """
     from octopus_soap.models import scalars  # noqa: PLC0415 - heavy: only inside a command
 
@@ -250,27 +253,25 @@ def tail(
     every: Annotated[
         str,
         typer.Option(
-            "--every", metavar="TIME", help="Pause between two looks, such as 10s or 5m.", autocompletion=PAUSES.like
+            "--every", metavar="TIME", help="Pause between two reads, such as 10s or 5m.", autocompletion=PAUSES.like
         ),
     ] = "30s",
-    last: Annotated[
-        int, typer.Option(min=0, metavar="COUNT", help="How many of the present orders to begin with.")
-    ] = 10,
+    last: Annotated[int, typer.Option(min=0, metavar="COUNT", help="Number of present orders to print first.")] = 10,
     chosen: _Filter,
     selection: Selection,
 ) -> None:
-    """Print orders as they come, a line each, until Ctrl-C. It confirms nothing.
+    """Print orders as they come, a line each, until Ctrl-C; confirm nothing.
 
-    If the service cannot be reached, a line on stderr says so, and another one
-    that it is back; orders placed in between are printed then. Wrong credentials
-    end the command. With -o jsonl a line is JSON.
+    A line on stderr reports that the service cannot be reached, and another that
+    it is back; orders placed in between are printed then. Wrong credentials end
+    the command. With -o jsonl a line is JSON.
     """
     if selection.output not in {Output.TABLE, Output.JSON, Output.JSONL}:
         raise typer.BadParameter(
             f"{selection.output.value} needs an end, and this has none: use table or jsonl", param_hint="-o"
         )
     pause, criteria = seconds_of(every), chosen.criteria(None, None)
-    _lines_of(selection, [])  # a column that there is not is found now, and not with the first order
+    _lines_of(selection, [])  # refuses an unknown column now, not at the first order
     with connection.client() as client:
         _follow(lambda: chosen.listed(client, criteria), pause, last, selection, chosen.store)
 
@@ -282,10 +283,10 @@ def _follow(
     selection: Selection,
     store: str | None = None,
 ) -> None:
-    """Print new orders until the process ends. It remembers the listed orders only, so memory stays bounded."""
+    """Print new orders until the process ends."""
     from octopus_soap.errors import AuthenticationError, BatchError, ConfigError, OctopusError  # noqa: PLC0415 - heavy
 
-    seen: set[str] | None = None
+    seen: set[str] | None = None  # only the listed orders, so memory stays bounded
     lost: datetime | None = None
     while True:
         wait, result = pause, None
@@ -293,13 +294,13 @@ def _follow(
             result = look()
         except (ConfigError, AuthenticationError):
             raise
-        except BatchError as error:  # some rows cannot be read, and the others can
+        except BatchError as error:  # some rows cannot be read; the others are shown
             result = error.result
         except OctopusError as error:
             wait = max(pause, getattr(error, "retry_after", None) or 0)
             if lost is None:
                 lost = datetime.now(UTC)
-                notice(f"{lost:%H:%M:%S} UTC: {in_words(error)}. Looking again until it is back")
+                notice(f"{lost:%H:%M:%S} UTC: {in_words(error)}. Retrying until it is back")
         if result is not None:
             if lost is not None:
                 now, lost = datetime.now(UTC), None
@@ -314,7 +315,7 @@ def _follow(
 
 
 def _lines_of(selection: Selection, outcomes: Sequence[ItemOutcome[OrderResponseItem]]) -> Iterator[object]:
-    """Return the line of each order that meets the conditions: a text, or a record."""
+    """Return a line per order that meets the conditions: a text, or a record."""
     records = _records(outcomes)
     kept, records = selection.kept(records), selection.shown(records)
     if selection.output is not Output.TABLE:
@@ -369,7 +370,7 @@ def pull(
 ) -> None:
     """Download new orders, one file each, and confirm them.
 
-    A file is complete as soon as it has its name; you can move it away then.
+    A file is complete as soon as it has its name, and can be moved away then.
     If the command is interrupted, the next run continues: no order is lost, and
     no file is written twice. Orders with another status than --payment and
     --shipping stay on the service. Exit code 1: some orders cannot be read,
@@ -414,7 +415,7 @@ def show(
     order_id: Annotated[str, typer.Argument(help="The order's id.", metavar="ORDER")],
     selection: Selection,
 ) -> None:
-    """Show one order that is not confirmed yet. Exit code 1: there is no such order."""
+    """Show one unconfirmed order. Exit code 1: there is no such order."""
     from octopus_soap.models import OrderCriteria  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.models.scalars import is_int32  # noqa: PLC0415 - as above
 
@@ -423,14 +424,14 @@ def show(
     with connection.client() as client:
         found = [order for order in client.get_order_list(criteria) if order.id == order_id]
     if not found:
-        notice(f"no unconfirmed order {order_id!r}; octopus-soap orders list shows those there are")
+        notice(f"no unconfirmed order {order_id!r}; octopus-soap orders list shows all")
         raise typer.Exit(1)
     for order in found:
         if selection.output is Output.JSON and not selection.narrowed:
             show_json(selection.trimmed(as_data(order)))
         else:
             records = Records([{"order": as_data(order)}], "order", type(order))
-            selection.show_whole(records, lambda order=order: _show_order(order))  # type: ignore[misc] # bound now
+            selection.show_whole(records, lambda order=order: _show_order(order))  # type: ignore[misc] # a default, to bind it now
 
 
 def _show_order(order: OrderResponseItem) -> None:
@@ -482,8 +483,8 @@ def confirm(
     """Mark orders as downloaded.
 
     A confirmed order is not listed again: confirm only orders that you have
-    stored. The service reports no id that it does not know, so the orders are
-    listed before and afterwards. Exit code 1: some were not listed, or are still.
+    stored. The service does not report unknown ids, so the orders are listed
+    before and afterwards. Exit code 1: some were not listed, or still are.
     """
     from octopus_soap.models import OrderDownloadSubmitRequest  # noqa: PLC0415 - heavy: only inside a command
 
@@ -510,7 +511,7 @@ def confirm(
 
 
 def _still_listed(client: OctopusClient, order_ids: list[str], store: str | None) -> set[str]:
-    """Return which of these orders the service lists."""
+    """Return the ids of listed orders, filtered by *order_ids* if possible."""
     from octopus_soap.models import OrderCriteria  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.models.scalars import is_int32  # noqa: PLC0415 - as above
 
@@ -557,7 +558,7 @@ def submit(
 
     JSON or JSON lines: objects with order_id, order_date, order_items (sku,
     quantity, unit_price), ship, bill, total and the others of an order.
-    If it is not known whether an order arrived, the command ends: look at the
+    If it is unknown whether an order arrived, the command ends: check the
     service before you run it again.
     """
     from octopus_soap.models import OrderSubmit  # noqa: PLC0415 - heavy: only inside a command

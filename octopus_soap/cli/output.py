@@ -1,16 +1,16 @@
-"""The output of commands: a table for people, records for programs; one row per input, whatever its outcome.
+"""The output of commands: tables for people, and records for programs.
 
-Results go to stdout, notices and progress to stderr, so that a pipe holds nothing but the result. Colours are for
-terminals only; rich honours NO_COLOR.
+Every input has a row, whatever its outcome. Results go to stdout, notices and progress to stderr, so that a pipe holds
+nothing but the result. Colours are for terminals only; rich honours NO_COLOR.
 
 In the formats for programs nothing is lost or guessed. Ids are text and stay text. Amounts are exact: texts in JSON (a
 JSON number is read as a float by most readers), plain decimals in CSV, decimals in Parquet; in a workbook they are
-numbers, as Excel has them. Times are in UTC. A member the service did not send is left out of JSON and empty in a
+numbers, as Excel has them. Times are in UTC. A member that the service did not send is left out of JSON and empty in a
 table. CSV, workbooks and Parquet are flat: a record inside a record becomes columns such as `ship.city`, a list becomes
 JSON in its cell.
 
 `--where` takes `COLUMN OPERATOR VALUE` with `=`, `!=`, `<`, `<=`, `>`, `>=` or `~` (contains, in any case). Numbers are
-compared as numbers, everything else as text; a column without a value meets only `!=`. All conditions must hold.
+compared as numbers, everything else as text; an empty cell meets only `!=`. All conditions must hold.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ OutputOption = Annotated[
 
 
 def notice(text: str) -> None:
-    """Print a line that is not part of the result; if stderr takes none, such as a log on a full disk, work goes on."""
+    """Print a line on stderr, and go on if that fails, as on a full disk."""
     try:
         typer.echo("\n".join(map(one_line, text.split("\n"))), err=True)
     except BrokenPipeError:
@@ -87,7 +87,7 @@ def show_json(rows: object) -> None:
 
 
 def show_line(row: object) -> None:
-    """Print one line at once: a text, cut to the width of a terminal, or a record as JSON."""
+    """Print a line at once: a record as JSON, or a text cut to the terminal's width."""
     from octopus_soap.tables.cells import as_json  # noqa: PLC0415 - heavy: only to print
 
     if not isinstance(row, str):
@@ -103,7 +103,7 @@ def show_line(row: object) -> None:
 
 
 def show_records(records: Records, output: Output, table: Callable[[], object]) -> None:
-    """Print *records* in the format *output*; *table* prints the table for people.
+    """Print *records* in the format *output*; *table* prints a table for people.
 
     Raises:
         ConfigError: the format needs pyarrow or openpyxl, which is not installed.
@@ -133,7 +133,7 @@ def _is_terminal() -> bool:
 
 
 def show_all(records: Records) -> None:
-    """Print *records* as a table of their columns that are not empty, as many as fit."""
+    """Print *records* as a table of the columns with values, as many as fit."""
     flat = records.flat()
     names = records.columns(flat)
     cells = [[_for_people(row.get(name)) for name in names] for row in flat]
@@ -157,21 +157,21 @@ def _marked(name: str, cells: list[Any]) -> str:
 
 
 def _write(content: str | bytes) -> None:
-    """Write to stdout byte for byte: UTF-8 and the format's own line ends on every system."""
+    """Write to stdout in UTF-8, with unchanged line ends on every system."""
     sys.stdout.flush()
     sys.stdout.buffer.write(content.encode() if isinstance(content, str) else content)
     sys.stdout.buffer.flush()
 
 
 def as_row(outcome: ItemOutcome[Any], key: str, **more: object) -> dict[str, object]:
-    """Return an outcome as a row with *key*, such as `sku`, status, message, and *more* members."""
+    """Return an outcome as a row: *key*, such as `sku`, status, *more*, message."""
     message = outcome.error.message if outcome.error is not None else outcome.message
     row: dict[str, object] = {key: outcome.key, "status": outcome.status.value, **more}
     return {**row, "message": message} if message else row
 
 
 def as_data(model: Any) -> Any:
-    """Return a model as data under the Python names, without secrets such as a card's number."""
+    """Return a model's data by Python names, without secrets such as card numbers."""
     return model.model_dump(exclude_unset=True, exclude=set(model.secret_fields))
 
 
@@ -186,7 +186,7 @@ class Records:
         rows: as JSON shows them.
         nested: the member of a row that is a record; flat formats show its fields as columns of the row.
         model: the type of that record, for the columns that no row has a value for.
-        chosen: True if the rows have only some of the model's columns, because the others were not asked for.
+        chosen: True if the rows have only those of the model's columns that the user chose.
     """
 
     rows: Sequence[Mapping[str, Any]]
@@ -209,9 +209,9 @@ class Records:
         return cells
 
     def columns(self, flat: Sequence[Mapping[str, Any]], *, all_of_model: bool = False) -> list[str]:
-        """Return the columns of *flat* that are not empty, and the keys; those of the model in its order.
+        """Return the columns of *flat* with values, and the key, in the model's order.
 
-        With *all_of_model* all columns of the model are among them.
+        With *all_of_model*, the model's empty columns are included.
         """
         seen = dict.fromkeys(name for row in flat for name, cell in row.items() if cell is not None)
         own = list(dict.fromkeys(name for row in self.rows for name in row))
@@ -220,7 +220,7 @@ class Records:
         extra = [name for name in seen if name not in known and name not in own]
         at = own.index(self.nested) if self.nested in own else len(own)
         placed = [*own[: at + 1], *known, *extra, *own[at + 1 :]]
-        key = own[:1] or ([self.model.key_field] if self.model else [])  # names, also if there are no rows
+        key = own[:1] or ([self.model.key_field] if self.model else [])  # also if there are no rows
         return [name for name in placed if name in seen or name in key or (all_of_model and name in known)]
 
 
@@ -236,7 +236,7 @@ def _cells(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 @cache
 def kinds_of(model: type[WireModel]) -> dict[str, Kind]:
-    """Return the kind of each flat column of *model*, in its order; lists of records come last, as JSON."""
+    """Return the kind of each flat column of *model*; lists of records come last."""
     from octopus_soap.tables.table import Kind, table_schema  # noqa: PLC0415 - heavy: only inside a command
 
     shape = table_schema(model)
@@ -252,7 +252,7 @@ def as_json_lines(records: Records) -> str:
 
 
 def as_csv(records: Records, *, excel: bool = False) -> str:
-    """Return CSV with a first row of names; empty columns are left out."""
+    """Return CSV with a row of names; empty columns are left out."""
     from octopus_soap.tables.cells import csv_text  # noqa: PLC0415 - heavy: only to print
 
     flat = records.flat()
@@ -261,7 +261,7 @@ def as_csv(records: Records, *, excel: bool = False) -> str:
 
 
 def as_parquet(records: Records) -> bytes:
-    """Return a Parquet file with all columns of the model; amounts have as many decimal places as the longest.
+    """Return a Parquet file with all columns of the model.
 
     Raises:
         ConfigError: pyarrow is not installed.
@@ -298,7 +298,7 @@ def _table(records: Records, *, all_of_model: bool) -> Table:
 
 
 def _add(table: Table, name: str, values: list[Any], declared: Kind | None) -> None:
-    """Add a column; counts as numbers, and those that are no number in a column of their own."""
+    """Add a column; counts as numbers, with other texts in a second column."""
     from octopus_soap.tables.table import Kind, counted, text_column  # noqa: PLC0415 - only for this format
 
     if declared is not Kind.COUNT or not all(value is None or isinstance(value, str) for value in values):
@@ -311,7 +311,7 @@ def _add(table: Table, name: str, values: list[Any], declared: Kind | None) -> N
 
 
 def _typed(values: list[Any], declared: Kind | None) -> tuple[Kind, list[Any]]:
-    """Return a column and its kind: text if it has none, or if a value is of another kind."""
+    """Return a column's kind and values; text if the kinds of values differ."""
     from octopus_soap.tables.cells import as_cell  # noqa: PLC0415 - only for this format
     from octopus_soap.tables.table import Kind, kind_of  # noqa: PLC0415 - only for this format
 
@@ -330,7 +330,7 @@ _CONDITION = re.compile(r"\s*([A-Za-z_][\w.\[\]-]*)\s*(<=|>=|!=|==|=|<|>|~)\s*(.
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which records a command prints, which of their columns, and how: the options that `selecting` adds."""
+    """The options that choose records and columns, and the output format."""
 
     where: Sequence[str] | None = None
     fields: str | None = None
@@ -344,11 +344,11 @@ class Selection:
 
         Args:
             records: all records.
-            table: prints the table for people; given for each record whether it is shown. None for a plain one.
+            table: prints the table for people, from a flag per record, true if it is shown. None for a plain table.
             empty: the notice instead of a table without rows.
 
         Raises:
-            typer.BadParameter: as of `kept` and `shown`.
+            typer.BadParameter: as in `kept` and `shown`.
         """
         kept = self.kept(records)
         shown = self.shown(replace(records, rows=list(compress(records.rows, kept))))
@@ -361,10 +361,10 @@ class Selection:
         )
 
     def check(self, *columns: str, model: type[WireModel] | None = None) -> None:
-        """Refuse what names none of the columns that the rows will have: before a write is sent, not after it.
+        """Refuse unknown columns before a write is sent, not after it.
 
         Raises:
-            typer.BadParameter: as of `kept` and `shown`.
+            typer.BadParameter: as in `kept` and `shown`.
         """
         row = Records([dict.fromkeys(columns)], model=model)
         self.kept(row)
@@ -372,16 +372,16 @@ class Selection:
 
     @property
     def narrowed(self) -> bool:
-        """True if only some of the records or columns are asked for."""
+        """True if the user chose only some of the records or columns."""
         return bool(self.where) or self.fields is not None
 
     def show_whole(self, records: Records, table: Callable[[], object]) -> None:
-        """Print the records that meet the conditions, with a table for people that has all of them or none.
+        """Print the records that meet the conditions.
 
-        If only some records or columns are asked for, they are printed as a plain table, and not by *table*.
+        *table* prints all of them for people. If the user chose only some records or columns, a plain table is printed.
 
         Raises:
-            typer.BadParameter: as of `kept` and `shown`.
+            typer.BadParameter: as in `kept` and `shown`.
         """
         if self.narrowed:
             self.show(records, None)
@@ -389,20 +389,20 @@ class Selection:
             show_records(self.shown(records), self.output, table)
 
     def trimmed(self, value: Any) -> Any:
-        """Return *value* as JSON shows it: without the members that have no value, if that was asked for."""
+        """Return *value* for JSON, with `--no-nulls` without its empty members."""
         return _without_nulls(value) if self.no_nulls else value
 
     def kept(self, records: Records) -> list[bool]:
-        """Return for each record whether it meets every condition.
+        """Return, for each record, whether it meets every condition.
 
         Raises:
-            typer.BadParameter: a condition is not one, or names a column that there is not.
+            typer.BadParameter: a condition cannot be read, or has an unknown column.
         """
         tests = [_test(text, records) for text in self.where or ()]
         return [all(test(row) for test in tests) for row in records.flat()]
 
     def shown(self, records: Records) -> Records:
-        """Return the records with the columns that were asked for.
+        """Return the records with the chosen columns.
 
         Raises:
             typer.BadParameter: there is no such column.
@@ -455,7 +455,7 @@ def _test(text: str, records: Records) -> Callable[[Mapping[str, Any]], bool]:
 
 
 def _comparable(cell: Any, wanted: str) -> tuple[Any, Any]:
-    """Return both sides as numbers if both are, otherwise as text; a truth value is `true` or `false`."""
+    """Return both sides as numbers if both are numbers, otherwise as text."""
     text = str(cell).lower() if isinstance(cell, bool) else str(cell)
     try:
         left, right = Decimal(text), Decimal(wanted)
@@ -466,25 +466,25 @@ def _comparable(cell: Any, wanted: str) -> tuple[Any, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns of a model, by its name, for the Tab key; none for an empty name."""
+    """The columns of the model with this name, for the Tab key; none if empty."""
 
     model: str
 
     def words(self) -> Words:
-        """Return them, as words of a list."""
+        """Return the columns as words of a list."""
         from octopus_soap import models  # noqa: PLC0415 - heavy: only inside a command
 
         return Words(tuple(kinds_of(getattr(models, self.model))) if self.model else (), listed=True)
 
     def like(self, incomplete: str) -> list[str]:
-        """Return the columns that begin as typed."""
+        """Return the columns that start with the typed text."""
         return self.words().like(incomplete)
 
 
 def selecting(model: str = "") -> Callable[[Callable[..., R]], Callable[..., R]]:
-    """Add the options of a `Selection` to a command, and pass what was given as its argument `selection`.
+    """Return a decorator that passes a `Selection` of options as `selection`.
 
-    The Tab key completes columns of *model*, the name of a row's model; empty for none.
+    The Tab key completes the columns of *model*, the name of a row's model; empty for none.
     """
     columns = Columns(model)
     keyword = inspect.Parameter.KEYWORD_ONLY

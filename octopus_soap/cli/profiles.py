@@ -1,8 +1,8 @@
-"""`octopus-soap login` and `octopus-soap profiles`: write, list, show and remove tables of the profile file.
+"""`octopus-soap login` and `octopus-soap profiles`: tables of the profile file.
 
-The file is edited as text, so that comments and other tables stay as they are. The new text is parsed before it
-replaces the old file, whole or not at all, readable by its owner only. Secrets are stored in the file, or with
-`--keyring` in the keyring of the system, which a job of cron cannot always open.
+The file is edited as text, so that comments and other tables do not change. The new text is parsed before it replaces
+the old file, whole or not at all, readable by its owner only. Secrets are stored in the file, or with `--keyring` in
+the keyring of the system, which a cron job cannot always open.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ def login(
     keyring: Annotated[
         bool, typer.Option("--keyring", help="Store the secrets in the keyring of the system, not in the file.")
     ] = False,
-    test: Annotated[bool, typer.Option("--test/--no-test", help="Try the credentials before they are stored.")] = True,
+    test: Annotated[bool, typer.Option("--test/--no-test", help="Test the credentials before they are stored.")] = True,
 ) -> None:
-    """Ask for endpoint and credentials, try them, and store them as a profile.
+    """Ask for endpoint and credentials, test them, and store them as a profile.
 
     Without a terminal they come from --endpoint, --merchantname and the
     variables OCTOPUS_AUTHTOKEN and OCTOPUS_ACCESSID. The profile file can be
@@ -74,9 +74,7 @@ def login(
         with OctopusClient(settings=settings) as client:
             health = client.ping()
         if not health:
-            notice(
-                f"not stored: {health.message}. {health.advice}".rstrip(". ") + ". --no-test stores them all the same"
-            )
+            notice(f"not stored: {health.message}. {health.advice}".rstrip(". ") + ". --no-test stores them anyway")
             raise typer.Exit(2)
         notice(f"accepted by {settings.endpoint}" if health.certain else health.message)
     table: dict[str, Any] = {name: value for name, value in values.items() if not keyring or name not in _SECRETS}
@@ -143,7 +141,7 @@ def remove(name: NameArgument, *, yes: YesOption = False) -> None:
     if table.get("secrets") == "keyring":
         store = _keyring()
         for secret in _SECRETS:
-            with suppress(Exception):  # of a backend: there was none of that name
+            with suppress(Exception):  # the backend may have no secret of that name
                 store.delete_password("octopus-soap", f"{name}:{secret}")
     path = profiles_file()
     _write(path, _without(_read(path), name), name, None)
@@ -201,10 +199,10 @@ def _without(text: str, name: str) -> str:
 
 
 def _write(path: Path, others: str, name: str, table: dict[str, Any] | None) -> None:
-    """Replace the file by *others* and the table *name*, or none; refuse if that would change anything else.
+    """Replace the file by *others* and the table *name*; None removes it.
 
     Raises:
-        ConfigError: the file is written in a way that cannot be edited safely.
+        ConfigError: the edit would change something else in the file.
     """
     from octopus_soap.contracts.compiled import replace_file  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.errors import ConfigError  # noqa: PLC0415 - heavy: only inside a command

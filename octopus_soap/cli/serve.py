@@ -1,6 +1,6 @@
 """`octopus-soap serve` and `octopus-soap gateway`: run a server in the foreground.
 
-The first is a local fake Octopus server, the second the Channel API as JSON over HTTP.
+The first runs a local fake Octopus server, the second the Channel API as JSON over HTTP.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PORT = 8765
 GATEWAY_PORT = 8766
-_KEEP_CALLS = 500  # of a service that runs for days; a call on 500 SKUs is 35 KB
+_KEEP_CALLS = 500  # the server may run for days, and a call with 500 SKUs has 35 KB
 _KEEP_BYTES = 16_000_000
 _LEAST_TOKEN = 16
 
@@ -43,13 +43,13 @@ def serve(
     allow_host: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME", help="A name besides localhost that callers reach this machine by. May be repeated."
+            metavar="NAME", help="A name of this machine, next to localhost, that callers use. Can be repeated."
         ),
     ] = None,
     strict: Annotated[
         bool,
         typer.Option(
-            "--strict", help="Value types cannot be null, and are 0 where they are left out: as plain .NET members."
+            "--strict", help="Value types cannot be null, and are 0 if they are left out, as plain .NET members are."
         ),
     ] = False,
     fault: Annotated[
@@ -60,7 +60,7 @@ def serve(
         ),
     ] = None,
     latency: Annotated[
-        str, typer.Option(metavar="TIME", help="Answer every call later by this time, such as 300ms or 2s.")
+        str, typer.Option(metavar="TIME", help="Delay every answer by this time, such as 300ms or 2s.")
     ] = "0s",
     seed: Annotated[
         int,
@@ -78,15 +78,15 @@ def serve(
             "--token",
             metavar="TEXT",
             envvar="OCTOPUS_CONSOLE_TOKEN",
-            help="What the web console asks for, 16 characters or more. Without it the console answers to localhost "
+            help="The token of the web console, 16 characters or more. Without it the console answers to localhost "
             "only. Other users can see command-line arguments; prefer the variable.",
         ),
     ] = None,
 ) -> None:
-    """Run a local fake Octopus server until Ctrl-C. It speaks real SOAP and needs no account.
+    """Run a local fake Octopus server until Ctrl-C.
 
-    Its invented credentials are printed as variables to paste into another terminal. In a browser its root shows
-    every call while it comes, what the server holds, and switches for faults.
+    It speaks real SOAP and needs no account. Its invented credentials are printed as variables to paste into another
+    terminal. In a browser, its root shows every call live, the data of the server, and switches for faults.
     """
     from octopus_soap.emulator import Emulator, Profile  # noqa: PLC0415 - heavy: only inside a command
 
@@ -112,10 +112,10 @@ def serve(
         seed = _prepare(emulator, seed, fault or (), late)
         _announce(emulator, seed, console=console)
         if open_it and console:
-            import webbrowser  # noqa: PLC0415 - seldom asked for
+            import webbrowser  # noqa: PLC0415 - rarely needed
 
             webbrowser.open(_root(emulator))
-        while not stop.wait(1):  # on Windows, signals are not handled during a wait without limit
+        while not stop.wait(1):  # on Windows, an endless wait blocks signals
             pass
     typer.echo("stopped", err=True)
 
@@ -130,10 +130,10 @@ def _check_token(token: str | None) -> None:
 
 
 def _prepare(emulator: Emulator, seed: int, faults: Iterable[str], late: float) -> int:
-    """Invent items and orders if there are none, and put the faults into force; return how many items were invented."""
+    """Invent items and orders if there are none, and set faults; return the items."""
     from octopus_soap.emulator import Latency  # noqa: PLC0415 - heavy: only inside a command
 
-    if seed and emulator.store.items():  # from a kept state
+    if seed and emulator.store.items():  # from the state file
         seed = 0
     elif seed:
         emulator.store.seed(items=seed, orders=-(-seed // 10))
@@ -148,8 +148,8 @@ def _prepare(emulator: Emulator, seed: int, faults: Iterable[str], late: float) 
 
 
 def _console(emulator: Emulator, token: str | None) -> ASGIApp:
-    """Return the web console; it is made when a browser first asks for it."""
-    from octopus_soap.console import emulator_console  # noqa: PLC0415 - loaded only if a browser asks
+    """Return the web console, which is made when a browser first requests it."""
+    from octopus_soap.console import emulator_console  # noqa: PLC0415 - only if a browser requests it
 
     return emulator_console(emulator, token=token)
 
@@ -159,7 +159,7 @@ def _root(emulator: Emulator) -> str:
 
 
 def _announce(emulator: Emulator, seed: int, *, console: bool) -> None:
-    # The lines can be pasted and eval'ed: every line that is not an assignment is a comment.
+    # The lines can be pasted or eval'ed, so every line is an assignment or a comment.
     form = '$env:{}="{}"' if os.name == "nt" else "export {}={}"
     typer.echo(f"# octopus-soap: serving {emulator.url} (its contract: ?wsdl). Ctrl-C stops it.")
     typer.echo("# The credentials are invented. Paste into another terminal:")
@@ -173,7 +173,7 @@ def _announce(emulator: Emulator, seed: int, *, console: bool) -> None:
         typer.echo("# The web console needs jinja2: pip install 'octopus-soap[console]'")
     elif console:
         typer.echo(f"# In a browser, its calls while they come: {_root(emulator)}")
-    sys.stdout.flush()  # into a file or pipe too: the process that started it waits for these lines
+    sys.stdout.flush()  # also into a file or pipe, because the process that started it waits for these lines
 
 
 # -- the gateway -------------------------------------------------------------------------------------------------------
@@ -195,14 +195,14 @@ def gateway(
         ),
     ] = None,
     lookup_ttl: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="How long the answer of a look-up is kept.")
+        float, typer.Option(min=0, metavar="SECONDS", help="How long the answer of a look-up is cached.")
     ] = 5.0,
     profile: Annotated[str | None, typer.Option(metavar="NAME", help="Table of the profile file.")] = None,
 ) -> None:
-    """Serve the 20 operations as JSON over HTTP until Ctrl-C. The page /docs lists them.
+    """Serve the 20 operations as JSON over HTTP until Ctrl-C.
 
-    Settings and credentials come from OCTOPUS_* variables, .env and the profile file. Without an API key only this
-    machine may call.
+    The page /docs lists them. Settings and credentials come from OCTOPUS_* variables, .env and the profile file.
+    Without an API key only this machine may call.
     """
     import uvicorn  # noqa: PLC0415 - heavy: only inside a command
 

@@ -1,8 +1,8 @@
-"""The input of a command: arguments, a file, or standard input, as text, CSV or JSON.
+"""The input of commands: arguments, files and standard input; text, CSV or JSON.
 
-The first character of the text names the format: `[` is a JSON array, `{` one JSON object (or one per line), anything
-else CSV, whose rules are in `csv_rows`. JSON numbers are read as exact decimals. Every problem of a file is reported at
-once, with its row.
+The first character of the text decides the format: `[` is a JSON array, `{` one JSON object (or one per line), anything
+else CSV, whose rules are in `csv_rows`. JSON numbers are read as exact decimals. All problems of a file are reported
+together, with their rows.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ M = TypeVar("M", bound="WireModel")
 STDIN = "-"
 _STDIN_NAME = Path("standard input")
 _BYTE_ORDER_MARK = "\ufeff"
-_POSITION = re.compile(r"\[(\d+)\]")  # how the client names another input in a message
+_POSITION = re.compile(r"\[(\d+)\]")  # how a message of the client refers to another input
 
 Skus = Annotated[
     list[str] | None,
@@ -63,7 +63,7 @@ class CsvItems(Generic[M]):
     rows: list[int]
 
     def located(self, error: InvalidInputError) -> CsvError:
-        """Return the same problems with the file's rows instead of positions."""
+        """Return the error with rows of the file instead of positions."""
         from octopus_soap.tables.from_csv import CsvError  # noqa: PLC0415 - heavy: only inside a command
 
         return CsvError(self.path, [self._located(problem) for problem in error.problems], remedy=error.remedy)
@@ -76,7 +76,7 @@ class CsvItems(Generic[M]):
 
 
 def read_source(source: str) -> tuple[str, Path]:
-    """Return the text of a file, or of standard input for `-`, and its name for errors.
+    """Return the text of a file, or of standard input for `-`, and its name.
 
     Raises:
         CsvError: the file is not UTF-8, or was changed while it was read.
@@ -97,10 +97,10 @@ def read_source(source: str) -> tuple[str, Path]:
 
 
 def check_readable(file: Path) -> None:
-    """Make sure that a file can be read, before anything is made for it.
+    """Refuse a file that cannot be read, before any other work.
 
     Raises:
-        OSError: it cannot.
+        OSError: it cannot be read.
     """
     readable = os.access(file, os.R_OK)
     if not readable or file.is_dir():
@@ -117,7 +117,7 @@ ThousandsOption = Annotated[
 
 
 def numbers_of(decimal: str | None, thousands: str | None) -> Numbers | None:
-    """Return how a file writes numbers; None if the command line does not have it.
+    """Return how a file writes numbers; None if neither option was given.
 
     Raises:
         BadParameter: the two cannot be separators.
@@ -135,7 +135,7 @@ def numbers_of(decimal: str | None, thousands: str | None) -> Numbers | None:
 
 
 def skus_of(words: Sequence[str] | None, file: Path | None) -> list[str]:
-    """Return the SKUs of the command line, of a pipe, and of a file, in this order; never stripped.
+    """Return the SKUs of the arguments, of a pipe, and of a file; never stripped.
 
     Raises:
         BadParameter: no SKU was given.
@@ -164,7 +164,7 @@ def sku_lines(source: str) -> list[str]:
 
 
 def lines_of(text: str) -> list[str]:
-    """Return the lines that are not empty, with their spaces."""
+    """Return the lines that are not empty, unstripped."""
     lines = text.removeprefix(_BYTE_ORDER_MARK).replace("\r\n", "\n").split("\n")
     return [line for line in lines if line]
 
@@ -173,7 +173,7 @@ def read_models(source: str, model: type[M], numbers: Numbers | None = None) -> 
     """Read a file, or standard input for `-`, as items.
 
     Raises:
-        CsvError: some of it is not accepted; every problem is listed.
+        CsvError: a part of it is not accepted; the error has every problem.
         OSError: the file cannot be read.
     """
     text, path = read_source(source)
@@ -184,7 +184,7 @@ def parse_models(text: str, path: Path, model: type[M], numbers: Numbers | None 
     """Read *text* (JSON array, JSON lines or CSV) as items.
 
     Raises:
-        CsvError: some of it is not accepted, and every problem is listed; or it has no rows.
+        CsvError: it has no rows, or a part of it is not accepted; the error has every problem.
     """
     from octopus_soap.errors import Problem  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.tables.from_csv import CsvError  # noqa: PLC0415 - heavy: only inside a command
@@ -218,13 +218,10 @@ def _parse_json(text: str, path: Path, model: type[M]) -> CsvItems[M]:
 def parse_items(
     text: str, path: Path, model: type[M], *, others_ignored: bool = False, numbers: Numbers | None = None
 ) -> CsvItems[M]:
-    """Read CSV *text* as items; by default numbers are read as the wire writes them.
-
-    If it begins with a byte order mark, cells such as `="00123"` are read as the value that Excel shows for them. With
-    *others_ignored* the column of the key is read only.
+    """Read CSV *text* as items, with the arguments of `from_text`.
 
     Raises:
-        CsvError: a column or cell is not accepted; every one is listed.
+        CsvError: a column or cell is not accepted; the error has every problem.
     """
     from octopus_soap.tables.from_csv import CsvError, CsvRow, from_text  # noqa: PLC0415 - heavy: only inside a command
 
@@ -251,7 +248,7 @@ def _made(data: Any, model: type[M]) -> M:
 
 
 def _json_rows(text: str, path: Path) -> Iterator[tuple[int, Any]]:
-    """Yield each record with its place: the line, or the position in an array, from 1."""
+    """Yield each record with its line, or its position in an array, from 1."""
     from octopus_soap.errors import Problem  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.tables.from_csv import CsvError  # noqa: PLC0415 - heavy: only inside a command
 

@@ -1,4 +1,4 @@
-"""`octopus-soap stock`: look up and set stock and prices; `octopus-soap push`: send only the differences to a file."""
+"""`octopus-soap stock`: look up and set values; `octopus-soap push`: sync a file."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ app = Application()
 @connected
 @selecting("QuantityInfoResponse")
 def get(connection: Connection, *, skus: Skus = None, file: SkuFile = None, selection: Selection) -> None:
-    """Show quantities. Exit code 1: the service does not know some of the SKUs."""
+    """Show quantities. Exit code 1: some SKUs are unknown to the service."""
     wanted = skus_of(skus, file)
     with connection.client() as client:
         reading = partial(client.get_item_quantity_list, wanted)
@@ -97,7 +97,7 @@ def set_(
     dry_run: DryRunOption = False,
     selection: Selection,
 ) -> None:
-    """Set stock, price or cost of one item; the others stay as they are. Exit code 1: rejected."""
+    """Set stock, price or cost of an item; the others stay. Exit code 1: rejected."""
     from octopus_soap.models import ItemQuantityAndPrice  # noqa: PLC0415 - heavy: only inside a command
 
     given: dict[str, Any] = {"stock": stock, "price": price, "cost": cost}
@@ -125,7 +125,7 @@ def push_all(
 
     CSV: the first row names the columns: sku and any of stock, price, cost,
     lock_stock, lock_price, lock_cost (or the wire names). An empty cell leaves
-    the value as it is. JSON or JSON lines: objects with the same names.
+    the value unchanged. JSON or JSON lines: objects with the same names.
     Nothing is sent unless every row is accepted.
     """
     from octopus_soap.errors import InvalidInputError, Problem  # noqa: PLC0415 - heavy: only inside a command
@@ -155,7 +155,7 @@ _SHOWN_CHANGES = 50
 
 
 class Absent(StrEnum):
-    """SKUs that the file does not have: what a push does with them."""
+    """What a push does with SKUs that the file does not have."""
 
     KEEP = "keep"
     ZERO = "zero"
@@ -193,7 +193,7 @@ def push(
     max_price_fall: Annotated[
         str,
         typer.Option(
-            "--max-price-fall", metavar="SHARE", help="Refuse if a price falls by so much; 100% is a price of 0."
+            "--max-price-fall", metavar="SHARE", help="Refuse if a price falls by this much; 100% is a price of 0."
         ),
     ] = "100%",
     absent: Annotated[
@@ -222,17 +222,18 @@ def push(
     place: LedgerOption = LEDGER,
     channel: ChannelOption = "main",
 ) -> None:
-    """Bring stock and prices of the service to the values of a file; send only differences.
+    """Update stock and prices at the service from a file; send only differences.
 
     The first row names the columns: sku and any of stock, price, cost,
     lock_stock, lock_price, lock_cost, and observed_at, the time of the values.
-    An empty cell leaves the value as it is. The ledger records what the service
+    An empty cell leaves the value unchanged. The ledger records what the service
     acknowledged: if a push is interrupted, the next one continues.
 
-    Exit code 0: all is done. 1: some rows or SKUs are not done: rejected, stale,
-    invalid, or like another SKU but for its case; they are named. 2: it failed, or the push was refused because too
-    much would change. 3: another push is running. 130, 143: a signal came before
-    the file was read; nothing of it was taken over.
+    Exit code 0: all is done. 1: some rows or SKUs are not done; they are named:
+    rejected, stale, invalid, or different from another SKU only by case. 2: it
+    failed, or the push was refused because too much would change. 3: another push
+    is running. 130, 143: a signal came before the file was read; nothing of it was
+    accepted.
     """
     if (file is not None) + pending + reconcile != 1:
         raise typer.BadParameter("give a file, --pending or --reconcile, one of them")
@@ -240,7 +241,7 @@ def push(
         raise typer.BadParameter("--dry-run and --force need a file: --pending sends what was accepted before")
     if restore and not reconcile:
         raise typer.BadParameter("--restore needs --reconcile")
-    if file is not None and every is None:  # in a loop it may come later
+    if file is not None and every is None:  # in a loop, the file may appear later
         check_readable(file)
     from octopus_soap.jobs import Ledger, StockPush  # noqa: PLC0415 - heavy: only inside a command
 

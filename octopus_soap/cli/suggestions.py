@@ -1,7 +1,7 @@
-"""Values that the Tab key offers for options and arguments. A leaf: a shell waits for them, so it loads nothing heavy.
+"""Values that the Tab key offers for options and arguments.
 
-Each is what `autocompletion=` of an option takes. `completion` offers them; the table of commands that it reads has a
-function of this module by its name, and words as they are.
+A shell waits for them, so this module loads nothing heavy. Options take them as `autocompletion=`. The table of
+commands that `completion` reads has the name of a function here, or the words themselves.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from contextlib import closing
 from typing import NamedTuple
 
 LEDGER = "octopus-ledger.db"
-"""The ledger of jobs in this folder, unless another one is named."""
-_OFFERED = 50  # completions of a SKU
+"""The default ledger of jobs, in the current folder."""
+_OFFERED = 50  # completions at most
 
 
 class Words(NamedTuple):
@@ -21,8 +21,8 @@ class Words(NamedTuple):
     Attributes:
         words: the values.
         listed: the value is a list such as `sku,price`, whose last name is completed.
-        folded: small letters find a word in any case, and get it in small letters, because a shell drops what does not
-            begin as typed.
+        folded: a text in lower case matches words in any case, and the words are returned in lower case, because a
+            shell drops words that do not start with the typed text.
     """
 
     words: tuple[str, ...]
@@ -30,7 +30,7 @@ class Words(NamedTuple):
     folded: bool = False
 
     def like(self, incomplete: str) -> list[str]:
-        """Return the values that begin as typed."""
+        """Return the values that start with the typed text."""
         before, comma, begun = incomplete.rpartition(",") if self.listed else ("", "", incomplete)
         small = self.folded and begun != "" and begun.islower()
         spelt = (word.lower() if small else word for word in self.words)
@@ -38,22 +38,22 @@ class Words(NamedTuple):
 
 
 def skus(incomplete: str) -> list[str]:
-    """Return SKUs of the ledger in this folder that begin as typed; none if there is no ledger."""
+    """Return SKUs of the ledger in this folder that start with the typed text."""
     return _in_ledger("SELECT DISTINCT sku AS name FROM stock_item", incomplete)
 
 
 def channels(incomplete: str) -> list[str]:
-    """Return channels of the ledger in this folder that begin as typed."""
+    """Return channels of the ledger in this folder that start with the typed text."""
     return _in_ledger("SELECT channel AS name FROM channel", incomplete)
 
 
 def _in_ledger(names: str, incomplete: str) -> list[str]:
-    """Ask the SQLite file itself: SQLAlchemy takes longer to load than a Tab key may take."""
-    import sqlite3  # noqa: PLC0415 - only for these values
+    """Return names from the SQLite file; none if there is no ledger."""
+    import sqlite3  # noqa: PLC0415 - only for these values; SQLAlchemy takes too long to load
     from pathlib import Path  # noqa: PLC0415 - as above
 
     place = Path(os.environ.get("OCTOPUS_LEDGER") or LEDGER)
-    query = f"SELECT name FROM ({names}) WHERE substr(name, 1, ?) = ? ORDER BY name LIMIT ?"  # noqa: S608 - of this file
+    query = f"SELECT name FROM ({names}) WHERE substr(name, 1, ?) = ? ORDER BY name LIMIT ?"  # noqa: S608 - the text is from this file
     try:
         with closing(sqlite3.connect(f"{place.absolute().as_uri()}?mode=ro", uri=True, timeout=0.2)) as connection:
             return [row[0] for row in connection.execute(query, (len(incomplete), incomplete, _OFFERED))]
@@ -62,7 +62,7 @@ def _in_ledger(names: str, incomplete: str) -> list[str]:
 
 
 def profiles(incomplete: str) -> list[str]:
-    """Return the profiles of the profile file that begin as typed; none if it cannot be read."""
+    """Return the profiles that start with the typed text; none without a file."""
     import tomllib  # noqa: PLC0415 - only for these values
 
     from octopus_soap.profile_file import profiles_file  # noqa: PLC0415 - only for these values

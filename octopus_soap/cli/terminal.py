@@ -1,6 +1,6 @@
-"""Print for people: tables that fit the terminal, and a pager for what is longer than the screen.
+"""Output for people: tables that fit the terminal, and a pager.
 
-Marks before a column's name decide how it gives way in a narrow terminal:
+Marks before a column's name decide what happens to it in a narrow terminal:
 
 * the first column is the key of a row and stays whole, and so does a column of numbers (`#Price`); `%Where` is a first
   column of words, which wraps;
@@ -8,11 +8,10 @@ Marks before a column's name decide how it gives way in a narrow terminal:
 * `?Category` is left out, the last such column first, and also if it is empty in every row;
 * any other column wraps.
 
-A pipe or file has no width to fit, unless COLUMNS gives one.
+A pipe or a file has no width to fit, unless COLUMNS is set.
 
-The pager is `$PAGER`, or `less` if it is there; a pipe or a file gets everything at once. `--no-pager`, `PAGER=cat` and
-`TERM=dumb` turn it off. The output of a `paged` block is collected first: it is in memory anyway, and only
-then is its length known.
+The pager is `$PAGER`, or `less` if it is installed; a pipe or a file gets everything at once. `--no-pager`, `PAGER=cat`
+and `TERM=dumb` turn it off. The output of a `paged` block is collected first, because its length decides.
 """
 
 from __future__ import annotations
@@ -47,11 +46,11 @@ _NAMED = 5  # columns named in a notice
 _CENTS = Decimal("0.01")
 STYLES = {"ok": "green", "rejected": "red", "missing": "yellow", "failed": "bold red", "unknown": "bold yellow",
           "not_sent": "dim"}  # fmt: skip
-"""The style of each status of an outcome."""
+"""The style of each outcome status."""
 
 
 def terminal(*, errors: bool = False) -> Console:
-    """Return a console that prints texts unchanged: a description such as `[red]` is not a colour."""
+    """Return a console that prints texts unchanged, also `[red]`."""
     from rich.console import Console  # noqa: PLC0415 - rich is loaded only to print: help and completion do not need it
 
     console = Console(stderr=errors, markup=False, highlight=False, emoji=False)
@@ -72,7 +71,7 @@ class _Column:
 
     @property
     def least(self) -> int:
-        """The characters it needs at least."""
+        """The least characters that it needs."""
         if self.key or self.number:
             return self.width
         return min(self.width, _SHORT if self.short else _WRAPPED)
@@ -82,9 +81,9 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[objec
     """Print a table, and name the columns that did not fit on stderr.
 
     Args:
-        title: the line above it; none if empty.
-        columns: their names, with the marks that the module describes.
-        rows: a cell per column; missing ones are empty. A status is coloured in a terminal. Control characters of a
+        title: the line above the table; none if empty.
+        columns: names, with the marks that the module describes.
+        rows: a cell per column; missing cells are empty. A status is coloured in a terminal. Control characters of a
             text are shown as escapes; only a `Text` can have several lines.
     """
     from rich import box  # noqa: PLC0415 - see `terminal`
@@ -128,12 +127,12 @@ def _cell(cell: object) -> Text:
 
 
 def shown(cell: object) -> str:
-    """Return a value as people read it, on one line."""
+    """Return a value as readable text on one line."""
     return "" if cell is None else _amount(cell) if isinstance(cell, Decimal) else one_line(str(cell))
 
 
 def _amount(number: Decimal) -> str:
-    """Return an amount for people: the service writes 64.1100. Only trailing zeros are left out."""
+    """Return an amount without trailing zeros beyond two places: 64.1100 is 64.11."""
     text = format(number, "f")
     return format(number.quantize(_CENTS), "f") if number == round(number, 2) else text.rstrip("0")
 
@@ -162,7 +161,7 @@ def _fitting(columns: list[_Column], width: int) -> list[int]:
 
 
 def _widths(columns: list[_Column], room: int) -> list[int]:
-    """Return the width of each column: what it needs, then its part of the room left, the smallest wishes first."""
+    """Return the column widths; the room left goes to the smallest needs first."""
     widths = [column.least for column in columns]
     spare = room - sum(widths)
     for position in sorted(range(len(columns)), key=lambda position: columns[position].width - widths[position]):
@@ -185,13 +184,13 @@ def _add(table: Table, column: _Column, width: int) -> None:
 
 
 _LESS = {"LESS": "FRX", "LESSCHARSET": "utf-8"}
-"""End at once if all fits after all, show colours, and leave the text on the screen; `$LESS` goes before."""
+"""End at once if all fits, show colours, and leave the text on the screen; `$LESS` overrides it."""
 pager_enabled = True
 """False after `--no-pager`."""
 
 
 class _Collected(io.TextIOWrapper):
-    """Standard output that is collected, of a terminal for everyone who asks."""
+    """Collects standard output, and reports that it is a terminal."""
 
     def __init__(self) -> None:
         self.content = io.BytesIO()
@@ -203,7 +202,7 @@ class _Collected(io.TextIOWrapper):
 
 @contextmanager
 def paged() -> Generator[None]:
-    """Show what the block prints in a pager, if it is longer than the screen of a terminal."""
+    """Show the output of the block in a pager, if it is longer than the screen."""
     command = _pager()
     if not command:
         yield
@@ -221,12 +220,12 @@ def paged() -> Generator[None]:
 
 
 def _pager() -> list[str]:
-    """Return the pager's command line; nothing if there is to be none."""
+    """Return the pager's command line; empty if no pager is wanted."""
     if not (sys.stdout.isatty() and sys.stdin.isatty()) or isinstance(sys.stdout, _Collected):
         return []
     if not pager_enabled or os.environ.get("TERM", "") in {"", "dumb"}:
         return []
-    with suppress(ValueError):  # a quotation mark that is not closed
+    with suppress(ValueError):  # $PAGER has an open quote
         words = shlex.split(os.environ.get("PAGER", "less"))
         if words and words[0] != "cat" and shutil.which(words[0]):
             return words
@@ -234,25 +233,25 @@ def _pager() -> list[str]:
 
 
 def _is_longer(text: str) -> bool:
-    """Return whether *text* has more lines than the screen, long lines counted as often as they wrap."""
+    """True if *text*, with its long lines wrapped, has more lines than the screen."""
     from rich.text import Text  # noqa: PLC0415 - rich is loaded only to print
 
     width, height = shutil.get_terminal_size()
     lines = text.count("\n")
     if lines < height and len(text) > width:
         lines = sum(max(1, -(-Text.from_ansi(line).cell_len // width)) for line in text.split("\n")[:-1])
-    return lines >= height  # the prompt needs a line too
+    return lines >= height  # the prompt takes a line too
 
 
 def _run(command: list[str], content: bytes) -> bool:
-    """Run the pager; return False if it cannot be started."""
+    """Run the pager; return False if it cannot start."""
     try:
-        pager = subprocess.Popen(command, stdin=subprocess.PIPE, env=_LESS | dict(os.environ))  # noqa: S603 - the user's own
+        pager = subprocess.Popen(command, stdin=subprocess.PIPE, env=_LESS | dict(os.environ))  # noqa: S603 - the user chose it
     except OSError:
         return False
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the pager's
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the pager
     try:
-        with suppress(BrokenPipeError):  # left before the end
+        with suppress(BrokenPipeError):  # the user left before the end
             pager.communicate(content)
         pager.wait()
     finally:

@@ -1,4 +1,4 @@
-"""`octopus-soap wsdl`: pin the live contract, compare contracts."""
+"""`octopus-soap wsdl`: pin the live contract, and compare contracts."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def pin(
         Path | None, typer.Option(metavar="FOLDER", help="Folder to store it in. Default: one per host.")
     ] = None,
 ) -> None:
-    """Fetch the contract that the service publishes, store it, and compare it with the bundled one.
+    """Fetch and store the service's contract, and compare it with the bundled one.
 
     It is not fetched again. To use it, set OCTOPUS_WSDL to the stored file.
     """
@@ -96,7 +96,7 @@ def diff(
     ] = None,
     selection: Selection,
 ) -> None:
-    """Compare a live or local contract with the bundled one and the models, or with a pinned one.
+    """Compare a live or local contract with the bundled or a pinned one.
 
     Exit code 0: the same, 1: different, 2: cannot be compared.
     """
@@ -134,7 +134,7 @@ def diff(
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Settings to fetch with, whether the credentials go along, and why not."""
+    """Settings to fetch with; *anonymous* if credentials are not sent, with a note."""
 
     settings: OctopusSettings
     anonymous: bool = False
@@ -142,10 +142,12 @@ class _Source:
 
     @classmethod
     def of(cls, connection: Connection, url: str) -> _Source:
-        """Return the source of *url*, or of the configured endpoint; credentials go to the endpoint's origin only.
+        """Return the source of *url*, or of the configured endpoint if it is empty.
+
+        Credentials are sent to the endpoint's origin only.
 
         Raises:
-            ConfigError: settings are not accepted, or are missing without a *url*.
+            ConfigError: settings are not accepted, or are missing and there is no *url*.
         """
         from octopus_soap.errors import ConfigError  # noqa: PLC0415 - heavy: only inside a command
 
@@ -175,7 +177,7 @@ class _Source:
             return cls(anonymous.settings(), anonymous=True, notes=(note,))
 
     def fetch(self, url: str) -> FetchedContract:
-        """Fetch the contract; raises `OctopusError` if that fails."""
+        """Fetch the contract; raise `OctopusError` if that fails."""
         from octopus_soap.transport.probes import ContractFetcher  # noqa: PLC0415 - heavy: only inside a command
 
         return ContractFetcher(self.settings, anonymous=self.anonymous).fetch(url)
@@ -190,7 +192,7 @@ def _origin(url: str) -> tuple[str, str]:
 
 
 def _advise(contract: Contract) -> None:
-    """Show in advance what writes may not leave out under *contract*, and what to choose."""
+    """Show what writes may not leave out under *contract*, and a recommendation."""
     from octopus_soap.contracts.diff import COST, omissions, recommended  # noqa: PLC0415 - heavy: only inside a command
 
     if found := omissions(contract):
@@ -234,14 +236,14 @@ def _show(found: Iterable[Difference]) -> None:
 
 
 def _rows(found: list[Difference]) -> list[tuple[str, Text, str]]:
-    """Return one row for equal differences: first the members of one type, then types with the same members."""
+    """Return rows, each for equal differences of members of a type, then of types."""
     from rich.text import Text  # noqa: PLC0415 - heavy: only to print
 
     from octopus_soap.contracts.diff import Kind  # noqa: PLC0415 - heavy: only inside a command
 
     by_type: dict[tuple[str, ...], list[Difference]] = {}
     for difference in found:
-        # Where order differs, it is shown of one type only: what follows is the same for all.
+        # A different order is shown for one type only, because the types that follow are alike.
         seen = ("", "") if difference.kind is Kind.ORDER else (difference.ours, difference.theirs)
         label = difference.where.partition(".")[0]
         by_type.setdefault((label, difference.kind, *seen, difference.meaning), []).append(difference)

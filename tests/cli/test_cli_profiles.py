@@ -150,7 +150,7 @@ def test_a_line_for_cron_runs_the_job_in_this_folder(shell, tmp_path, every, tim
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["cron", "--every", "7m", "--", "push", "x.csv"], "init systemd does any"),
+        (["cron", "--every", "7m", "--", "push", "x.csv"], "init systemd takes any"),
         (["cron", "--", "items", "get", "A"], "is not a job: push, orders pull, changes follow"),
         (["cron", "--", "push", "x.csv", "--every", "5m"], "give --every to init"),
         (["systemd", "--name", "a/b", "--", "push", "x.csv"], "cannot be the name of a unit"),
