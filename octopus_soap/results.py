@@ -527,7 +527,7 @@ class Removal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a list call is; passed to its `progress` callback after each batch.
+    """The progress of a list call, passed to its `progress` after each batch.
 
     Attributes:
         done: inputs that have an outcome by now.
@@ -622,7 +622,7 @@ def _tqdm() -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[T]):
-    """A value with the facts of the call that brought it."""
+    """A value with the facts of the call that returned it."""
 
     value: T
     info: CallInfo

@@ -386,7 +386,7 @@ class OctopusSettings(display.Shown, BaseModel):
         return f"octopus-soap/{__version__} {self.user_agent}".strip()
 
     def credentials(self) -> dict[str, str]:
-        """Return the HTTP headers that authorize a request. They are secret."""
+        """Return the secret HTTP headers that authorize a request."""
         return {
             "authtoken": self.authtoken.get_secret_value(),
             "merchantname": self.merchantname,

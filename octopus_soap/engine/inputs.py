@@ -116,7 +116,7 @@ def sku_problems(value: Any, name: str = "") -> list[Problem]:
 
 
 def length_problems(value: Any, path: str = "") -> list[Problem]:
-    """Return a problem for each text in a model that the vendor's page calls too long."""
+    """Return a problem for each text in a model that is longer than documented."""
     if isinstance(value, list):
         return [each for index, inner in enumerate(value) for each in length_problems(inner, f"{path}[{index}]")]
     if not isinstance(value, WireModel):

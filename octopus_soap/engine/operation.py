@@ -181,7 +181,7 @@ class BlockingCall(_Bound[P, BlockingSurface, Flow[Answer[T]]], Generic[P, T]):
     """A single-request operation on a blocking client."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call it."""
+        """Make the call, and return its value."""
         if kwargs:
             _veil(kwargs)
         return self._client._run(self._begin(self._client, self._client._context, *args, **kwargs)).value
@@ -197,7 +197,7 @@ class AsyncCall(_Bound[P, AsyncSurface, Flow[Answer[T]]], Generic[P, T]):
     """A single-request operation on an asynchronous client."""
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call it."""
+        """Make the call, and return its value."""
         if kwargs:
             _veil(kwargs)
         return (await self.with_info(*args, **kwargs)).value
@@ -253,7 +253,7 @@ class BlockingList(_Streamed[P, BlockingSurface, BatchCall[T, R], BatchCall[T, R
     """A list operation on a blocking client."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call it with any number of inputs."""
+        """Make the call with any number of inputs."""
         if kwargs:
             _veil(kwargs)
         return self._client._run_batches(self._begin(self._client, self._client._context, *args, **kwargs))
@@ -274,7 +274,7 @@ class AsyncList(_Streamed[P, AsyncSurface, BatchCall[T, R], BatchCall[T, R]], Ge
     """A list operation on an asynchronous client."""
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call it with any number of inputs."""
+        """Make the call with any number of inputs."""
         if kwargs:
             _veil(kwargs)
         return await self._client._run_batches(self._begin(self._client, self._client._context, *args, **kwargs))

@@ -355,7 +355,7 @@ def perform(request: Request, config: CallConfig) -> Flow[RequestEnd]: ...
 @overload
 def perform(request: Request, config: CallConfig, conclude: Callable[[RequestEnd], T]) -> Flow[T]: ...
 def perform(request: Request, config: CallConfig, conclude: Callable[[RequestEnd], Any] | None = None) -> Flow[Any]:
-    """Run *request*, and return its end or the result of *conclude* for its end.
+    """Run *request*, and return its end, or what *conclude* returns for it.
 
     An envelope that is a refusal counts as a failed request, except for a write that answers its items one by one.
     *conclude* is called while the request is under way for the observer: its exception is reported as the request's

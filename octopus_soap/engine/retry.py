@@ -85,7 +85,7 @@ _CLIENT_FAULTS = frozenset(
 
 
 def classify(error: OctopusError) -> FailureKind:
-    """Return the kind of failure that *error*, read from a reply, is."""
+    """Return the failure kind of an *error* that was read from a reply."""
     if isinstance(error, HttpStatusError):
         return _classify_status(error.status, empty=not error.body_excerpt)
     if isinstance(error, FaultError):
@@ -298,7 +298,7 @@ class Passage:
 
 
 def sign_of(answer: Reply | SendFailure, kind: FailureKind) -> Sign:
-    """Return the sign of the service's state that a failed attempt is.
+    """Return what a failed attempt shows of the service's state.
 
     A refusal, a rejected item and 429 are answers. The client's own limits, a stop, the deadline of a call and an idle
     connection that was closed show nothing.

@@ -66,7 +66,7 @@ def _filter(codes: type[OpenEnum]) -> BeforeValidator:
 
 
 class OrderCriteria(WireModel):
-    """Which orders to retrieve; nothing set means no filter.
+    """A filter for orders; unset members filter nothing.
 
     A creation window may be open at one side if the contract in force lets the other time be left out. Otherwise the
     server would read it as year 1, which matches no order, and the call is refused.
@@ -298,7 +298,7 @@ def _read(model: type[M], row: dict[str, Any]) -> M:
 
 
 class OrderDownloadSubmitRequest(WireModel):
-    """Which order was downloaded, for a confirmation."""
+    """A downloaded order, as a confirmation names it."""
 
     key_field: ClassVar[str] = "order_id"
 

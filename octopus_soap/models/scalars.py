@@ -82,13 +82,13 @@ def python_value(value: Any) -> Any:
 
 
 def is_int32(text: str) -> bool:
-    """True if *text* is an xs:int of 0 or more, as that number is written."""
+    """True if *text* is an xs:int of 0 or more without leading zeros."""
     short = text.isascii() and text.isdigit() and len(text) <= len(str(INT32_MAX))  # int() refuses very long texts
     return short and str(int(text)) == text and int(text) <= INT32_MAX
 
 
 def from_iso(text: str) -> datetime:
-    """Return an ISO date and time of a person or a file; naive if it names no zone.
+    """Parse an ISO date and time; naive if it names no zone.
 
     Raises:
         ValueError: it is not valid. Hour 24 is not, on every Python; 3.14 would read it as the next midnight.
