@@ -1,14 +1,16 @@
-"""The jobs of many merchants: a registry, a schedule, and workers that run what is due. Extra `fleet`.
+"""The jobs of many merchants: a registry, a schedule, and workers.
+
+Extra `fleet`.
 
     fleet = Fleet("postgresql://jobs@db.example.com/shops", stock=my_source, orders=my_handler)
     fleet.registry.add("berlin", endpoint=..., merchantname=..., authtoken="env:BERLIN_TOKEN", accessid="env:BERLIN_ID")
     fleet.registry.schedule("berlin", "orders", every=60)
     fleet.run(stop=threading.Event())  # in this process; `octopus-soap fleet worker` runs it on Celery
 
-Purpose. One merchant's jobs run well from cron. Hundreds to thousands of them need a table of who is due, and workers
-that no slow or broken merchant holds up. Registry, schedule and fairness are here. Delivery to processes is an
-engine's: threads of one process, or Celery. The jobs themselves are those of `octopus_soap.jobs`, and the ledger's
-run lock is the fence: a run that is delivered twice ends as `busy`.
+Purpose. Cron is enough for one merchant's jobs. Hundreds or thousands of merchants need a table of the due runs, and
+workers that a slow or broken merchant does not hold up. Registry, schedule and fairness are here. An engine delivers
+runs: to threads of one process, or by Celery. The jobs themselves are those of `octopus_soap.jobs`. Because of the
+ledger's run lock, a run that is delivered twice ends as `busy`.
 """
 
 from __future__ import annotations

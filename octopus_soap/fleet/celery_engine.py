@@ -1,13 +1,13 @@
-"""Celery as the engine: workers on any number of machines, over RabbitMQ (or Redis, with its caveats).
+"""The Celery engine: workers on any number of machines.
 
-Used of Celery: delivery, slots, redelivery when a worker dies, signals, graceful stop. Not used: its retries,
-results, schedule and priorities. A message holds the merchant's name and the job, and nothing else.
+Of Celery we use delivery, slots, redelivery when a worker dies, signals and graceful stop, and not its retries,
+results, schedule and priorities. A message has only the merchant's name and the job.
 
-RabbitMQ redelivers a run as soon as the dead worker's connection closes. Redis does after its visibility timeout, and
-may lose what waits when it restarts; both are covered by the schedule, which hands lost runs over again after
+RabbitMQ redelivers a run as soon as the dead worker's connection closes. Redis redelivers it after its visibility
+timeout, and may lose waiting runs when it restarts. The schedule covers both: it hands lost runs over again after
 `lost_seconds`.
 
-A fleet has a name, and its queues begin with it (`octopus.push`): two fleets on one broker need two names.
+The names of a fleet's queues begin with the fleet's name (`octopus.push`): two fleets on one broker need two names.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _VISIBILITY_SECONDS = 300
 _REACH_SECONDS = 4
 _HEARTBEAT_SECONDS = 10
-"""A broker that falls silent is noticed after about twice that."""
+"""A broker that falls silent is noticed after about twice this time."""
 _PAUSES = {"interval_start": 1.0, "interval_step": 1.0, "interval_max": 3.0}
-"""Seconds between two tries to reach a broker that is away; Celery's own grow to 30."""
+"""Seconds between two attempts to reach an unavailable broker; Celery's own pauses grow to 30."""
 
 
 def task_name(name: str) -> str:
@@ -47,10 +47,10 @@ def task_name(name: str) -> str:
 
 
 def queue_name(name: str, queue: str) -> str:
-    """Return the name at the broker of a fleet's queue.
+    """Return the name of a fleet's queue at the broker.
 
     Raises:
-        ConfigError: the fleet's name cannot be part of one.
+        ConfigError: the fleet's name cannot be part of a queue's name.
     """
     if not _NAME.fullmatch(name):
         raise ConfigError(
@@ -81,7 +81,7 @@ def register(app: Any, run: Callable[[str, str, threading.Event], object], *, na
     def octopus_fleet_run(merchant: str, job: str) -> None:
         try:
             run(merchant, job, stop)
-        except LedgerError as error:  # the worker stops, and the database is away: another worker's
+        except LedgerError as error:  # the database is away and this worker stops: another worker may run it
             raise Reject(error.message, requeue=error.retryable) from None
 
     options = {"acks_late": True, "reject_on_worker_lost": True, "ignore_result": True, "max_retries": 0}
@@ -111,7 +111,7 @@ def make_app(broker: str, *, name: str = FLEET_NAME) -> Any:
         from kombu.entity import Exchange, Queue  # noqa: PLC0415 - as above
     except ModuleNotFoundError:
         raise ConfigError("the Celery engine needs the extra `fleet`: pip install 'octopus-soap[fleet]'") from None
-    make_queue: Any = Queue  # they have no types
+    make_queue: Any = Queue  # kombu has no types
     make_exchange: Any = Exchange
     exchange = make_exchange(name, type="direct", durable=True)
     app = Celery(f"{name}-fleet", broker=broker, set_as_current=False)
@@ -141,7 +141,7 @@ def make_app(broker: str, *, name: str = FLEET_NAME) -> Any:
 
 
 def _patient(connection: Any) -> Any:
-    """Return a class of connections that look for a broker that is away every few seconds."""
+    """Return a connection class that tries an unavailable broker every few seconds."""
 
     class Patient(connection):  # type: ignore[misc] # it has no types
         def ensure_connection(self, *given: Any, **options: Any) -> Any:
@@ -151,16 +151,20 @@ def _patient(connection: Any) -> Any:
 
 
 def reach(app: Any) -> str:
-    """Connect to an application's broker once, and return why it cannot be reached; empty if it can.
+    """Connect to an application's broker once, and return why that failed.
+
+    Returns:
+        The reason; empty if the broker was reached.
 
     Raises:
-        ConfigError: the broker refused the user, the password or the virtual host, or no library speaks its protocol.
+        ConfigError: the broker refused the user, the password or the virtual host, or no installed library speaks its
+            protocol.
     """
     with _shown_errors(app), app.connection_for_write(connect_timeout=_REACH_SECONDS) as connection:
         try:
             connection.connect()
         except (OSError, *connection.recoverable_connection_errors) as error:
-            if type(error).__name__ == "AuthenticationError":  # of Redis' client, a kind of ConnectionError there
+            if type(error).__name__ == "AuthenticationError":  # in Redis' client it is a kind of ConnectionError
                 raise
             return f"{connection.as_uri()}: {getattr(error, 'strerror', None) or error}"
     return ""
@@ -168,10 +172,10 @@ def reach(app: Any) -> str:
 
 @contextmanager
 def _shown_errors(app: Any) -> Generator[None]:
-    """Turn what a broker's client raises into a ConfigError; each client has classes of its own."""
+    """Turn errors of a broker's client into a ConfigError."""
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - see above
+    except Exception as error:  # noqa: BLE001 - each broker's client has its own exception classes
         raise ConfigError(f"the broker {_shown(app)} cannot be used: {_reason(error)}") from None
 
 
@@ -189,9 +193,9 @@ def _reason(error: Exception) -> str:
 
 
 def delete_queues(broker: str, *, name: str = FLEET_NAME) -> int:
-    """Delete a fleet's queues at the broker, and return how many there were; a tick finds the runs that waited there.
+    """Delete a fleet's queues at the broker, and return how many there were.
 
-    With Redis all keys of the fleet are deleted, and counted.
+    A later tick finds the runs that waited there. On Redis all keys of the fleet are deleted and counted.
 
     Args:
         broker: URL of the broker.
@@ -205,9 +209,8 @@ def delete_queues(broker: str, *, name: str = FLEET_NAME) -> int:
         raise ConfigError(f"the broker {why}")
     with _shown_errors(app), app.connection_for_write() as connection:
         if _is_redis(broker):
-            client = (
-                connection.default_channel.client
-            )  # puts the prefix in front of what it deletes, not of what it looks for
+            # This client adds the prefix to the keys that it deletes, but not to the pattern that it scans for.
+            client = connection.default_channel.client
             keys = [key.decode() for key in client.scan_iter(match=f"{name}.*")]
             deleted: int = sum(client.delete(key.removeprefix(f"{name}.")) for key in keys)
         else:
@@ -218,8 +221,8 @@ def delete_queues(broker: str, *, name: str = FLEET_NAME) -> int:
 
 
 def _deleted(connection: Any, queue: Any) -> bool:
-    """Delete a queue, and return whether there was one."""
-    channel = connection.channel()  # a queue that is not there ends the channel
+    """Delete a queue; True if there was one."""
+    channel = connection.channel()  # of its own, because a missing queue closes the channel
     try:
         queue(channel).queue_declare(passive=True)
         queue(channel).delete()
@@ -239,7 +242,7 @@ class CeleryEngine:
         broker: URL of the broker.
         workers: how many workers there are, each with `slots`.
         slots: of each queue and worker.
-        name: the fleet's name, with which its queues begin.
+        name: the fleet's name.
 
     Raises:
         ConfigError: Celery is not installed, or the name cannot be used.
@@ -263,11 +266,8 @@ class CeleryEngine:
             task_name(self.name),
             (due.name, due.job),
             queue=queue_name(self.name, due.queue),
-            retry=False,
-            expires=None,
-            delivery_mode=2,
-            # A broker that is away must not hold up the ticker.
-            connection=None,
+            retry=False,  # an unavailable broker must not hold up the ticker
+            delivery_mode=2,  # persistent
         )
 
     def stop(self, seconds: float) -> None:
@@ -284,18 +284,20 @@ def work(
     slots: int = 32,
     name: str = FLEET_NAME,
 ) -> None:
-    """Run a Celery worker in this process until it is stopped: SIGTERM finishes the runs under way.
+    """Run a Celery worker in this process until it is stopped.
+
+    On SIGTERM it finishes the runs under way.
 
     Args:
         broker: URL of the broker.
         run: `Fleet.deliver`.
         queues: such as `["orders", "push"]`; all by default.
-        slots: threads.
+        slots: the number of threads.
         name: the fleet's name.
 
     Raises:
         ConfigError: a queue does not exist, or the broker refuses the user, the password or the virtual host.
-        OctopusError: the worker ended, and no signal asked for it.
+        OctopusError: the worker ended without a signal.
     """
     wanted = list(queues or QUEUES)
     if unknown := sorted(set(wanted) - set(QUEUES)):
@@ -303,14 +305,14 @@ def work(
     app = make_app(broker, name=name)
     register(app, run, name=name)
     if why := reach(app):
-        log.warning("the broker is away, and waited for: %s", why)
+        log.warning("the broker is unavailable, waiting for it: %s", why)
     asked = threading.Event()
     _when_worker_stops(asked)
     with suppress(SystemExit):
         app.worker_main(
             [
                 "worker",
-                # Two workers of one name on one host lock each other out of the broker.
+                # Two workers with the same name on one host lock each other out of the broker.
                 f"--hostname={name}-{os.getpid()}-{secrets.token_hex(3)}@%h",
                 "--pool=threads",
                 f"--concurrency={slots}",
@@ -324,5 +326,5 @@ def work(
     if not asked.is_set():
         raise OctopusError(
             "the worker ended by itself, as Celery's does if Redis goes away at the wrong moment; let the service "
-            "manager start it again (systemd: Restart=always)"
+            "manager restart it (systemd: Restart=always)"
         )

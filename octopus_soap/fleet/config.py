@@ -1,4 +1,4 @@
-"""`fleet.toml`: what the processes of a fleet have in common, in one file.
+"""`fleet.toml`: the settings that the processes of a fleet share.
 
 ```toml
 name = "octopus"                       # the queues at the broker begin with it
@@ -16,8 +16,8 @@ changes = 6
 slow = 4
 ```
 
-A command-line option and a variable such as `OCTOPUS_FLEET` come first. A key that is not known is refused, so that a
-typing error is not taken for a default.
+A command-line option or a variable such as `OCTOPUS_FLEET` takes precedence. An unknown key is refused, because it is
+probably a typing error.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ _MOST = 10_000
 
 @dataclass(frozen=True, slots=True)
 class FleetConfig:
-    """The contents of a `fleet.toml`; None for what it does not give.
+    """The contents of a `fleet.toml`; None for a key that it does not have.
 
     Attributes:
-        name: the fleet's name, with which its queues begin.
-        ledger: the fleet's database; a relative path is relative to the file.
+        name: the fleet's name; the names of its queues begin with it.
+        ledger: the fleet's database; a relative path is relative to the file's folder.
         module: the module with the user's functions.
         broker: URL of Celery's broker.
         workers: how many workers there are.
@@ -69,11 +69,8 @@ class FleetConfig:
 def read_config(path: str | PathLike[str]) -> FleetConfig:
     """Return the settings of a `fleet.toml`.
 
-    Args:
-        path: the file.
-
     Raises:
-        ConfigError: it cannot be read, or holds a key or a value that cannot be used; the message has the line's key.
+        ConfigError: the file cannot be read, or has an unknown key or a wrong value; the message names the key.
     """
     file = Path(path)
     try:
@@ -90,12 +87,12 @@ def read_config(path: str | PathLike[str]) -> FleetConfig:
     slots = {name: _count(f"{file}: slots.{name}", given.get(name, most)) for name, most in SLOTS.items()}
     folder = file.resolve().parent
     if "ledger" in values:
-        values["ledger"] = _beside(folder, values["ledger"])
+        values["ledger"] = _absolute(folder, values["ledger"])
     return FleetConfig(**values, slots=slots, folder=folder)
 
 
-def _beside(folder: Path, place: str) -> str:
-    """Return a ledger's place as it is from any working directory."""
+def _absolute(folder: Path, place: str) -> str:
+    """Return a ledger's place in a form that does not depend on the working directory."""
     return place if "://" in place else str(folder / Path(place).expanduser())
 
 
@@ -115,7 +112,7 @@ def _text(where: str, value: object) -> str:
 
 
 def _secret_text(where: str, value: object) -> str:
-    """Return a text that may hold a password: a message does not repeat it."""
+    # The value may contain a password, so the message does not show it.
     if not isinstance(value, str) or not value.strip():
         raise ConfigError(f"{where} must be a text in quotation marks, such as a file or a URL")
     return value

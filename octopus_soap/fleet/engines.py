@@ -1,8 +1,7 @@
-"""What delivers runs to slots: the seam, and the engine of one process.
+"""Engines, which deliver runs to slots: their protocol, and one for one process.
 
-An engine has three functions: `start`, `submit` and `stop`, and reports how many slots each queue has. It need not be
-exact: a run that it loses is found by the next tick, and one that it delivers twice ends as `busy`. Another engine is
-one small module.
+An engine has `start`, `submit` and `stop`, and reports how many slots each queue has. It need not be exact: the next
+tick finds a run that it lost, and a run that it delivers twice ends as `busy`.
 """
 
 from __future__ import annotations
@@ -22,35 +21,38 @@ if TYPE_CHECKING:
 log = logging.getLogger("octopus_soap.fleet")
 
 FLEET_NAME = "octopus"
-"""The name of a fleet that was given none: its queues at a broker begin with it."""
+"""The default name of a fleet; the names of its queues at a broker begin with it."""
 
 SLOTS: Mapping[str, int] = {"orders": 10, "push": 12, "changes": 6, "slow": 4}
-"""How many runs of each queue one worker runs at once. They mostly wait for the service, so slots are cheap."""
+"""How many runs of each queue a worker runs at once. Runs mostly wait for the service, so slots are cheap."""
 
 
 class Engine(Protocol):
     """Delivers runs."""
 
     own: bool
-    """True if runs wait in this process, and are lost with it."""
+    """True if waiting runs are in this process's memory, and are lost with it."""
 
     @property
     def slots(self) -> Mapping[str, int]:
-        """Slots of each queue, all workers together."""
+        """The slots of each queue, over all workers."""
         ...
 
     def start(self, run: Callable[[str, str, threading.Event], object]) -> None:
-        """Begin to deliver; *run* is called with a merchant, a job and the stop of the worker."""
+        """Begin to deliver runs.
+
+        *run* is called with a merchant's name, a job, and the event that stops the worker.
+        """
 
     def submit(self, due: Due) -> None:
-        """Deliver a run to a slot of its queue; raises what the engine raises if it cannot."""
+        """Deliver a run to a slot of its queue; any exception means that it was not taken."""
 
     def stop(self, seconds: float) -> None:
-        """Deliver nothing more, and wait for the runs under way, at most *seconds*."""
+        """Deliver nothing more, and wait for running jobs, at most *seconds*."""
 
 
 class LocalEngine:
-    """Threads of this process: no broker, and each queue has slots of its own.
+    """Delivers runs to threads of this process, without a broker.
 
     Args:
         slots: threads for each queue.
@@ -65,7 +67,7 @@ class LocalEngine:
         self._run: Callable[[str, str, threading.Event], object] | None = None
 
     def start(self, run: Callable[[str, str, threading.Event], object]) -> None:
-        """Begin to deliver."""
+        """Begin to deliver runs."""
         self._run = run
         self._stop.clear()
         self._pools = {name: ThreadPoolExecutor(most, f"fleet-{name}") for name, most in self.slots.items()}
@@ -76,16 +78,16 @@ class LocalEngine:
 
     def _deliver(self, due: Due) -> None:
         if self._stop.is_set() or self._run is None:
-            return  # left in the table: it is due again when this process has ended
+            return  # its row stays in the table, and is due again when this process has ended
         try:
             self._run(due.name, due.job, self._stop)
         except LedgerError as error:
-            log.warning("%s %s: %s; it is found again by a later tick", due.name, due.job, error.message)
+            log.warning("%s %s: %s; a later tick finds the run again", due.name, due.job, error.message)
         except Exception:
             log.exception("%s %s: the run could not be recorded", due.name, due.job)
 
     def stop(self, seconds: float) -> None:
-        """Deliver nothing more, and wait for the runs under way, at most *seconds*."""
+        """Deliver nothing more, and wait for running jobs, at most *seconds*."""
         self._stop.set()
         closing = [
             threading.Thread(target=pool.shutdown, kwargs={"wait": True, "cancel_futures": True}, daemon=True)

@@ -1,7 +1,7 @@
 """`Fleet`: registry, schedule, runner and an engine, put together.
 
-A worker is this object with the user's functions. In one process it ticks and runs (`run`). On Celery the tickers
-tick (`tick`) and the workers deliver (`deliver`).
+A worker is this object with the user's functions. In one process it ticks and runs jobs (`run`). On Celery, tickers
+call `tick`, and workers call `deliver`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ log = logging.getLogger("octopus_soap.fleet")
 
 TICK_SECONDS = 2.0
 RUN_SECONDS = 30.0
-"""How long the lock of a run outlives a worker on another machine that died, in seconds."""
+"""How long the lock of a run outlives a dead worker on another machine, in seconds."""
 _SPARE_CONNECTIONS = 10
 _PURGE_EVERY = 3_600.0
 
@@ -45,17 +45,17 @@ class Fleet:
     """The jobs of many merchants on one database.
 
     Args:
-        place: an SQLite file or a PostgreSQL URL, as of a `Ledger`.
-        stock: returns a merchant's desired stock and prices: a path, a DataFrame, rows; None if there is nothing new.
+        place: an SQLite file or a PostgreSQL URL, as for a `Ledger`.
+        stock: returns a merchant's desired stock and prices: a path, a DataFrame or rows; None if there is nothing new.
         orders: called as `orders(merchant, order, delivery)`; see `OrderInbox`.
         changes: called as `changes(merchant, change)`; see `ChangeFeed`.
         engine: delivers runs; threads of this process by default.
-        vault: reads secrets; one with the keys of `OCTOPUS_FLEET_KEYS` by default.
+        vault: reads secrets; by default with the keys of `OCTOPUS_FLEET_KEYS`.
         budget: seconds after which a run begins no further request.
         tick_seconds: how often to look for due runs.
         on_event: called as `on_event(merchant_name, event)` with the events of all clients, from many threads.
-        ledger: a ledger to use instead of opening one.
-        connections: the most connections to the database; 10 more than there are slots by default.
+        ledger: an open ledger to use, in place of *place*.
+        connections: the maximum number of connections to the database; by default 10 more than there are slots.
 
     Raises:
         LedgerError: the database cannot be used.
@@ -105,22 +105,22 @@ class Fleet:
     def push(
         self, name: str, *, dry_run: bool = False, force: bool = False, stop: threading.Event | None = None
     ) -> PushReport:
-        """Push a merchant's stock and prices now, in this process, such as a push that the guard refused.
+        """Push a merchant's stock and prices now, in this process.
 
-        The end is recorded as that of the merchant's last push, so that a back-off is over. Of a dry run, and of a push
-        that raises, nothing is recorded.
+        Use it for a push that the guard refused, for example. The result is recorded as that of the merchant's last
+        push, which ends a back-off. Nothing is recorded for a dry run or a push that raises.
 
         Args:
             name: the merchant.
             dry_run: send nothing and change nothing; the report has the plan, and the guard's refusal in `error`.
-            force: let a push pass that the guard would refuse.
+            force: push even if the guard would refuse it.
             stop: once set, the request under way is finished and recorded, and the report is `interrupted`.
 
         Raises:
             ConfigError: there is no such merchant, it is not active, or the fleet has no stock source.
-            PushRefusedError: the guard: too much would change or become 0.
+            PushRefusedError: the guard refused it: too much would change or become 0.
             JobRunningError: another push of the merchant is under way.
-            OctopusError: as of `StockPush.run`, or the stock source raised.
+            OctopusError: as `StockPush.run`, or the stock source raised.
         """
         return self._runner.push(name, dry_run=dry_run, force=force, stop=stop or threading.Event())
 
@@ -128,7 +128,7 @@ class Fleet:
         """Hand the due runs to the engine, and return how many.
 
         Raises:
-            LedgerError: the database is away.
+            LedgerError: the database is unavailable.
         """
         handed = 0
         due = self.schedule.take_due(self.engine.slots)
@@ -146,13 +146,13 @@ class Fleet:
         return handed
 
     def run(self, *, stop: threading.Event, once: bool = False, grace_seconds: float = 30.0) -> None:
-        """Tick until *stop* is set, and deliver if the engine is of this process.
+        """Tick until *stop* is set, and run jobs if the engine is of this process.
 
-        A database or a broker that is away is waited for. After *stop* runs under way finish the request they are at.
+        It waits for a database or a broker that is unavailable. After *stop*, runs finish their current request.
 
         Args:
             stop: ends it.
-            once: end when nothing is due any more, too.
+            once: also end when nothing is due any more.
             grace_seconds: how long runs under way may take to end.
         """
         self.engine.start(self.deliver)
@@ -167,13 +167,13 @@ class Fleet:
                         self.schedule.purge()
                         purged = time.monotonic()
                 except LedgerError as error:
-                    log.warning("the tick failed, and is tried again: %s", error.message)
+                    log.warning("the tick failed, trying again: %s", error.message)
                 stop.wait(min(0.05, self._tick_seconds) if once else self._tick_seconds)
         finally:
             self.engine.stop(grace_seconds)
 
     def status(self) -> FleetStatus:
-        """Return how the fleet is, worst first."""
+        """Return the state of the fleet, worst job first."""
         return status(self.ledger)
 
     def close(self) -> None:
@@ -189,7 +189,7 @@ class Fleet:
 
 
 def load_functions(module: str) -> dict[str, Any]:
-    """Return the functions `stock`, `orders` and `changes` of a module, those that it has.
+    """Return which of the functions `stock`, `orders` and `changes` a module has.
 
     Args:
         module: its dotted name, such as `shops.fleet`.

@@ -1,4 +1,4 @@
-"""`/metrics` and `/healthz` of a fleet, by the server of prometheus_client's own kind: Python's."""
+"""The pages `/metrics` and `/healthz` of a fleet, served by Python's wsgiref."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 class _Quiet(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name in Python's class
-        """Write no line for each request."""
+        """Log no requests."""
 
 
 def pages(ledger: Ledger) -> Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]:
@@ -48,7 +48,7 @@ def pages(ledger: Ledger) -> Callable[[dict[str, Any], Callable[..., Any]], Iter
 
 
 def health(ledger: Ledger) -> dict[str, Any]:
-    """Return what `/healthz` shows: whether nothing needs a person, and the first alarms."""
+    """Return what `/healthz` shows: health, merchants by state, the first 20 alarms."""
     now = status(ledger)
     return {"healthy": now.healthy, "merchants": now.merchants, "alarms": now.alarms[:20]}
 

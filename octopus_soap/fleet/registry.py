@@ -1,8 +1,9 @@
-"""The merchants of a fleet: added, changed, paused, resumed and removed, while workers run.
+"""The merchants of a fleet.
 
-A change is one transaction and takes effect at the next tick, within seconds: a run reads its merchant's row when it
-begins. Merchants are `active`, `paused` (by an operator) or `refused` (the service did not accept the credentials
-three times in a row; nothing is sent until `resume`).
+They can be added, changed, paused, resumed and removed while workers run. Each change is one transaction and takes
+effect at the next tick, within seconds, because a run reads its merchant's row when it begins. A merchant is `active`,
+`paused` (by an operator) or `refused` (the service rejected the credentials three times in a row; nothing is sent until
+`resume`).
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _ALL_SECRETS = (*SECRETS, "account_id")
 _LONGEST_NAME = 60
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ONE = select(MERCHANT).where(MERCHANT.c.name == bindparam("whose"))
-"""Read by every run, so it is built once."""
+"""Every run reads it, so the statement is built once."""
 _OWN = frozenset({"endpoint", "merchantname", "authtoken", "accessid", "account_id", "profile"})
 
 
@@ -74,7 +75,7 @@ class Registry:
 
     Args:
         ledger: any ledger on the database.
-        vault: reads and encrypts secrets; one with the keys of `OCTOPUS_FLEET_KEYS` by default.
+        vault: reads and encrypts secrets; by default with the keys of `OCTOPUS_FLEET_KEYS`.
 
     Raises:
         LedgerError: the database cannot be used.
@@ -104,10 +105,10 @@ class Registry:
             endpoint: URL of the service.
             merchantname: the header `merchantname`.
             authtoken: the header `authtoken`: the secret, or a reference such as `env:BERLIN_TOKEN`.
-            accessid: the header `accessid`, likewise.
-            account_id: sent as accountID, likewise; the access id by default.
+            accessid: the header `accessid`: the secret or a reference.
+            account_id: sent as accountID: the secret or a reference; the access id by default.
             settings: settings that differ from the defaults, such as `{"wsdl": "/etc/octopus/OctopusService.wsdl"}`.
-            labels: your own words.
+            labels: an operator's own words.
             every: seconds between the runs of each job, such as `{"push": 300, "orders": 60}`.
 
         Raises:
@@ -154,7 +155,9 @@ class Registry:
         settings: Mapping[str, Any] | None = None,
         labels: Mapping[str, str] | None = None,
     ) -> Merchant:
-        """Change a merchant; what is None stays as it is. Settings and labels are replaced as a whole.
+        """Change a merchant; an argument that is None changes nothing.
+
+        Settings and labels are replaced as a whole.
 
         Raises:
             ConfigError: there is no such merchant, or a value cannot be used.
@@ -183,7 +186,7 @@ class Registry:
         Args:
             name: the merchant.
             job: `push`, `orders` or `changes`.
-            every: seconds between the beginnings of two runs, 1 or more; None takes the job off the schedule.
+            every: seconds between the starts of two runs, from 1 second to 7 days; None ends the schedule.
 
         Raises:
             ConfigError: there is no such merchant or job.
@@ -206,21 +209,23 @@ class Registry:
             connection.execute(insert(SCHEDULE).values(name=name, job=job, every=every, next_at=first))
 
     def pause(self, name: str, reason: str = "") -> None:
-        """Run no job of a merchant until `resume`; a run under way goes on to its end."""
+        """Run no job of a merchant until `resume`; a run under way continues to its end."""
         self._set_state(name, PAUSED, reason or "paused by an operator")
 
     def resume(self, name: str) -> None:
-        """Run a merchant's jobs again, those that are due at once."""
+        """Run a merchant's jobs again; those that are due run at the next tick."""
         self._set_state(name, ACTIVE, "")
         with self._ledger.transaction() as connection:
             connection.execute(update(SCHEDULE).where(SCHEDULE.c.name == name).values(refusals=0, failures=0))
 
     def run_now(self, name: str, job: str | None = None) -> int:
-        """Make a merchant's jobs due at once, and return how many; one that waits or is under way is left as it is.
+        """Make a merchant's jobs due at once, and return how many.
+
+        A job that waits for a worker or is running is left as it is.
 
         Args:
             name: the merchant.
-            job: only this one.
+            job: only this job.
 
         Raises:
             ConfigError: there is no such merchant, it is not active, or it has no such job.
@@ -248,8 +253,8 @@ class Registry:
 
         Args:
             name: the merchant.
-            purge: delete its rows in the ledger too: orders, stock and changes. If the merchant is added anew, orders
-                that were not confirmed are listed again, and handed over again.
+            purge: also delete its rows in the ledger: orders, stock and changes. If the merchant is added again, orders
+                that were not confirmed are listed and handed over again.
 
         Raises:
             ConfigError: there is no such merchant.
@@ -266,9 +271,9 @@ class Registry:
                 connection.execute(delete(CHANNEL).where(CHANNEL.c.channel == name))
 
     def rotate_keys(self) -> int:
-        """Encrypt every stored secret anew with the first key, and return how many merchants were changed.
+        """Encrypt all secrets with the first key, and return how many merchants changed.
 
-        Workers that run need both keys until it is done.
+        Running workers need both keys until it is done.
         """
         changed = 0
         for merchant in self.all():
@@ -285,13 +290,13 @@ class Registry:
         return changed
 
     def import_csv(self, path: str | PathLike[str]) -> int:
-        """Add or change the merchants of a CSV file, all or none, and return how many there are.
+        """Add or change the merchants of a CSV file, and return how many there are.
 
-        Columns: `name`, `endpoint`, `merchantname`, `authtoken`, `accessid`; and, where wanted, `push_every`,
-        `orders_every`, `changes_every` in seconds, `label:...` and `setting:...`.
+        Columns: `name`, `endpoint`, `merchantname`, `authtoken`, `accessid`. Optional columns: `account_id`,
+        `push_every`, `orders_every` and `changes_every` in seconds, `label:...` and `setting:...`.
 
         Raises:
-            InvalidInputError: rows are refused (all of them listed); nothing was changed.
+            InvalidInputError: some rows are refused; the error lists all of them, and nothing was changed.
             OSError: the file cannot be read.
         """
         with open(path, newline="", encoding="utf-8-sig") as file:  # noqa: PTH123 - csv reads the open file
@@ -357,7 +362,7 @@ class Registry:
             return [merchant_of(row) for row in connection.execute(select(MERCHANT).order_by(MERCHANT.c.name))]
 
     def settings_of(self, name: str) -> tuple[Merchant, OctopusSettings]:
-        """Return a merchant, and the settings of its client with its secrets read.
+        """Return a merchant, and the settings of its client including the secrets.
 
         Raises:
             ConfigError: there is no such merchant, or a secret cannot be read.
@@ -383,29 +388,30 @@ class Registry:
 
 
 def not_active(name: str, state: str, reason: str) -> str:
-    """Return why nothing runs for a merchant that is paused or refused, and what to do."""
+    """Return the message that a merchant is paused or refused, and what to do."""
     return f"{name} is {state}: {reason}; first: octopus-soap fleet resume {quote(name)}"
 
 
 def next_time(name: str, job: str, every: float, after: datetime) -> datetime:
-    """Return the first moment after *after* that is a merchant's turn.
+    """Return the next time after *after* at which a job is due.
 
-    Turns are spread over the period by the merchant's name, so that thousands of merchants do not start together.
+    A hash of the merchant's name spreads these times over the period, so that thousands of merchants do not start
+    together.
     """
-    period = round(every * 1e6)  # whole microseconds: a turn must not come twice for a rounding
+    period = round(every * 1e6)  # whole microseconds, so that rounding cannot make a job due twice
     phase = crc32(f"{name}/{job}".encode()) * period >> 32
     now = (after - _EPOCH) // timedelta(microseconds=1)
     return _EPOCH + timedelta(microseconds=((now - phase) // period + 1) * period + phase)
 
 
 def _check(name: str, endpoint: str, merchantname: str, settings: Mapping[str, Any]) -> None:
-    """Refuse settings that no client could be made of, before they are stored."""
+    """Refuse settings that no client accepts, before they are stored."""
     from octopus_soap.settings import IsolatedSettings  # noqa: PLC0415 - see `settings_of`
 
     if "@" in str(settings.get("rate_limit_store", "")):
         raise ConfigError(f"{name}: rate_limit_store has a password, which would be stored in clear: use one without")
     if own := sorted(_OWN & set(settings)):
-        raise ConfigError(f"{name}: {', '.join(own)} is not part of the settings; set it for itself")
+        raise ConfigError(f"{name}: {', '.join(own)} is not part of the settings; set it separately")
     placeholder = dict.fromkeys(SECRETS, "not-the-secret")
     try:
         IsolatedSettings.load(endpoint=endpoint, merchantname=merchantname, **placeholder, **settings)
@@ -448,7 +454,7 @@ def _prefixed(cells: Mapping[str, str], prefix: str) -> Iterable[tuple[str, str]
 
 
 def setting_value(text: str) -> Any:
-    """Return a setting's value: JSON where the text is JSON, such as 2 or true, and the text otherwise."""
+    """Return a setting's value: the text as JSON if it is JSON, or the text itself."""
     try:
         return json.loads(text)
     except ValueError:

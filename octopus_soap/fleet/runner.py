@@ -1,11 +1,11 @@
-"""One run of one merchant's job: client made, job run within its budget, end recorded.
+"""The runner: runs one merchant's job within its budget, and records the result.
 
-* Every end is recorded, also that of a handler that raises anything. Only the death of the process leaves a row
-  without an end, and the next tick finds it.
-* A run has a budget: after it no new request begins, and what is left waits for the next run.
-* A database that is away is waited for, with the run in its slot: no other run could do more. What it cut off is no
-  failure of the merchant, and goes on soon.
-* If the merchant's settings bound its requests per second, its jobs run one after another on all machines, since two
+* Every result is recorded, whatever a handler raises. Only if the process dies does a row have no result, and the next
+  tick finds it.
+* A run has a budget. When it is used up, no new request begins, and the rest waits for the next run.
+* A run waits in its slot for a database that is unavailable: no other run could do more. A run that the outage ended
+  does not count as a failure of the merchant, and continues soon.
+* If the merchant's settings limit its requests per second, its jobs run one after another on all machines, because two
   clients do not share that limit.
 """
 
@@ -67,7 +67,7 @@ _RATE_LOCK = "fleet-rate"
 
 
 class StopToken(threading.Event):
-    """A stop that comes by itself when a run's budget is used up, or with the worker's own stop.
+    """An event that is set when a run's budget is used up, or *parent* is set.
 
     Args:
         parent: the worker's stop.
@@ -84,11 +84,11 @@ class StopToken(threading.Event):
         return time.monotonic() >= self._until
 
     def is_set(self) -> bool:
-        """Return whether to stop."""
+        """True if the run must stop."""
         return super().is_set() or self._parent.is_set() or self.over
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the stop, at most *timeout* seconds."""
+        """Wait until the run must stop, at most *timeout* seconds."""
         left = max(0.0, self._until - time.monotonic())
         self._parent.wait(left if timeout is None else min(timeout, left))
         return self.is_set()
@@ -100,7 +100,7 @@ class Runner:
     Args:
         ledger: any ledger on the database.
         registry: the merchants.
-        schedule: where ends are recorded.
+        schedule: records how runs end.
         stock: returns a merchant's desired stock and prices, as `StockPush.run` takes them; None if nothing is new.
         orders: called with the merchant, the order and its delivery, as a handler of `OrderInbox` is.
         changes: called with the merchant and the change, as a handler of `ChangeFeed` is.
@@ -125,10 +125,12 @@ class Runner:
         self._budget, self._on_event = budget, on_event
 
     def run(self, name: str, job: str, stop: threading.Event) -> Ended:
-        """Run a job of a merchant that an engine delivered, and return how it ended; it raises nothing of the job's.
+        """Run a job that an engine delivered, and return how it ended.
+
+        Errors of the job are part of the result.
 
         Raises:
-            LedgerError: the database is away, and the worker stops. The run is delivered or found again.
+            LedgerError: the database is unavailable, and the worker stops. The run is delivered or found again.
         """
         started = self._patiently(lambda: self._schedule.start(name, job), stop)
         if started is None:
@@ -145,12 +147,12 @@ class Runner:
         return ended
 
     def _recorded(self, name: str, job: str, started: datetime, ended: Ended) -> None:
-        # First what an outage kept the run from releasing: another worker may have the merchant's next run.
+        # Release first what the run could not release in an outage: the merchant's next run may be another worker's.
         self._ledger.for_channel(name).release_given_up()
         self._schedule.end(name, job, started, ended)
 
     def _patiently(self, step: Callable[[], T], stop: threading.Event) -> T:
-        """Do *step*; while the database is away, try again until the worker stops."""
+        """Do *step*; while the database is unavailable, try again until the worker stops."""
         waited = False
         while True:
             last = stop.is_set()
@@ -174,7 +176,7 @@ class Runner:
             return Ended("failed", _refused(name, error))
         except OctopusError as error:
             return _after_error(error)
-        except Exception as error:  # noqa: BLE001 - a user's source may raise anything: it is this merchant's failure alone
+        except Exception as error:  # noqa: BLE001 - a user's source may raise anything, and only this merchant fails
             return Ended("failed", f"{type(error).__name__} in the {job} source or handler")
         return Ended("ok") if report is None else _ended(report, stop)
 
@@ -189,7 +191,7 @@ class Runner:
             yield merchant, client.with_options(stop=stop), ledger
 
     def push(self, name: str, *, dry_run: bool, force: bool, stop: threading.Event) -> PushReport:
-        """Push a merchant's stock and prices now, as a person asked for it; see `Fleet.push`."""
+        """Push a merchant's stock and prices now. See `Fleet.push`."""
         if self._stock is None:
             raise ConfigError("the fleet has no stock source: give it a function stock")
         token, began = StopToken(stop, _NO_BUDGET), time.monotonic()
@@ -241,7 +243,7 @@ def _ended(report: Report, stop: StopToken) -> Ended:
 
 
 def _refused(name: str, error: PushRefusedError) -> str:
-    # What to do comes first: the message may be cut, and the numbers are long.
+    # The command comes first, because a long message is cut.
     push = f"octopus-soap fleet push {shlex.quote(name)}"
     return (
         f"refused, and nothing was sent. See the plan: {push} --dry-run. If it is meant: {push} --force. {error.reason}"

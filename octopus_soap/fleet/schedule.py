@@ -2,20 +2,20 @@
 
 Invariants:
 
-* Any number of tickers may look at once: each due run is handed to an engine by one of them (`FOR UPDATE SKIP LOCKED`
-  on PostgreSQL, one writer at a time on SQLite).
-* The backlog stays in the table. At most four times as many runs as there are slots wait in the engine, so that a
-  change of the registry takes effect at once, and a merchant that is due most long is served first.
-* After an outage one run of a job is due, not all those that were missed.
-* A run that was handed over and never ended is due again: at once if its process on this machine exited, when the run
-  lock ran out if it was on another, and after `lost_seconds` if the engine lost it before it started.
-* A run that a ticker took and did not hand over before it died is due again: at once if it was on this machine, and
-  after `lost_seconds` if it was on another.
+* Any number of tickers may run: only one of them hands a due run to an engine (`FOR UPDATE SKIP LOCKED` on PostgreSQL,
+  one writer at a time on SQLite).
+* The backlog stays in the table. At most four times as many runs as there are slots wait in the engine. So a change of
+  the registry takes effect at once, and the run that is overdue longest comes first.
+* After an outage, one run of a job is due, and not each one that was missed.
+* A run that was handed over and never ended is due again: at once if its process was on this machine and exited; when
+  its run lock expires if it was on another machine; after `lost_seconds` if the engine lost it before it started.
+* A run that a ticker took but did not hand over before it died is due again: at once if the ticker was on this machine,
+  and otherwise after `lost_seconds`.
 * A job that fails waits `every` x 2^failures, at most an hour, and never less than the service asked for.
-* Credentials that are refused three times in a row, over all jobs of the merchant, end its runs until `resume`. After
+* If the credentials are refused three times in a row, over all jobs of the merchant, nothing runs until `resume`. After
   the first refusal its jobs run one at a time, so that there is no fourth.
-* A merchant whose run timed out runs in the queue `slow`, with slots of its own, until a run is quick again. No more of
-  them are handed to the engine than `slow` has slots: a worker's threads are not divided among the queues.
+* If a run times out, the merchant's jobs go to the queue `slow`, with slots of its own, until a run is quick again. The
+  engine gets no more of them than `slow` has slots, because a worker's threads are not divided among the queues.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ QUEUES = ("orders", "push", "changes", SLOW)
 WAITING_PER_SLOT = 4
 """How many runs may wait in the engine for each of its slots."""
 REFUSALS = 3
-"""After so many refusals of the credentials in a row nothing more is sent."""
+"""After this many refusals of the credentials in a row, nothing more is sent."""
 LONGEST_PAUSE = timedelta(hours=1)
 HISTORY, HISTORY_OF_GOOD = timedelta(days=7), timedelta(days=1)
-"""How long the history keeps runs, and those that ended well: at 100 runs a second a day of them is 9 million rows."""
+"""How long the history has runs, and successful ones: at 100 runs a second, one day has 9 million rows."""
 _ONE_AT_A_TIME_SECONDS = 5
 _MESSAGE = 400
 _DONE = frozenset({"ok", "held"})
@@ -58,7 +58,7 @@ _DONE = frozenset({"ok", "held"})
 # Statements of every run, built once.
 _MINE = and_(SCHEDULE.c.name == bindparam("whose"), SCHEDULE.c.job == bindparam("which"))
 _CHANGED = update(SCHEDULE).where(_MINE)
-"""Writes the columns that are given with `whose` and `which`."""
+"""Sets the columns that are given next to `whose` and `which`."""
 _LOCK = and_(
     RUN_LOCK.c.channel == SCHEDULE.c.name,
     RUN_LOCK.c.job == SCHEDULE.c.job,
@@ -120,16 +120,16 @@ class Schedule:
 
     Args:
         ledger: any ledger on the database.
-        lost_seconds: after how long a run that the engine has not started is handed over again.
+        lost_seconds: seconds after which a run that the engine has not started is handed over again.
     """
 
     def __init__(self, ledger: Ledger, *, lost_seconds: float = 120.0) -> None:
         self._ledger, self._lost = ledger, timedelta(seconds=lost_seconds)
 
     def take_due(self, slots: Mapping[str, int]) -> list[Due]:
-        """Mark the runs that are due as this process's to hand over, and return them, longest due first.
+        """Take the due runs for this process to hand over; the longest overdue come first.
 
-        They are due again if the process ends before `note_handed_over`.
+        If the process ends before `note_handed_over`, they are due again.
 
         Args:
             slots: how many runs of each queue the engine can run at once.
@@ -149,7 +149,7 @@ class Schedule:
         return due
 
     def note_handed_over(self, due: Sequence[Due]) -> None:
-        """Note that runs wait outside of this process, and are not lost with it."""
+        """Record that runs wait outside this process, and are not lost with it."""
         if not due:
             return
         with self._ledger.transaction() as connection:
@@ -180,7 +180,7 @@ class Schedule:
         }
 
     def _free_lost(self, connection: Connection, now: datetime) -> None:
-        """Let runs that were handed over and lost be due again."""
+        """Make runs due again that were handed over and lost."""
         lock = and_(RUN_LOCK.c.channel == SCHEDULE.c.name, RUN_LOCK.c.job == SCHEDULE.c.job)
         rows = (
             select(
@@ -195,7 +195,7 @@ class Schedule:
             .select_from(SCHEDULE.outerjoin(RUN_LOCK, lock))
             .where(SCHEDULE.c.enqueued_at.is_not(None))
         )
-        exited = cache(self._ledger.is_gone)  # asks the system once for each worker
+        exited = cache(self._ledger.is_gone)  # one system call per worker
         for row in connection.execute(rows).all():
             worker: str = row.enqueued_by or ""
             dead = bool(worker) and exited(worker)
@@ -204,7 +204,7 @@ class Schedule:
             else:
                 holder: str = row.leased_by or ""
                 held = bool(holder) and row.leased_until > now and not exited(holder)
-                # Just started, or just ended: its own record comes in a moment.
+                # A run that has just started or ended has no lock, but records itself in a moment.
                 lost = not held and (dead or row.started_at < now - timedelta(seconds=self._ledger.run_seconds))
             if lost:
                 mine = and_(SCHEDULE.c.name == row.name, SCHEDULE.c.job == row.job)
@@ -228,16 +228,17 @@ class Schedule:
         connection.execute(delete(TICKER).where(TICKER.c.at < now - timedelta(days=1)))
 
     def give_back(self, due: Due) -> None:
-        """Make a run due again that the engine did not take."""
+        """Make a run that the engine did not take due again."""
         with self._ledger.transaction() as connection:
             mine = and_(SCHEDULE.c.name == due.name, SCHEDULE.c.job == due.job, SCHEDULE.c.started_at.is_(None))
             connection.execute(update(SCHEDULE).where(mine).values(enqueued_at=None, enqueued_by=None))
 
     def start(self, name: str, job: str) -> datetime | None:
-        """Note that a run begins, and return when.
+        """Record that a run begins, and return when.
 
-        None if there is nothing to run: the merchant is not active, the run was recorded, or it is under way (a broker
-        that lost the connection of a worker delivers its runs again, although they go on).
+        Returns:
+            The time; None if there is nothing to run, because the merchant is not active, the run has ended, or it is
+            under way. (A broker that lost a worker's connection delivers its runs again, although they continue.)
         """
         with self._ledger.transaction() as connection:
             now = self._ledger.now(connection)
@@ -273,7 +274,7 @@ class Schedule:
 
     @staticmethod
     def _refused_elsewhere(connection: Connection, name: str, job: str, now: datetime) -> bool:
-        """Return True if the merchant's credentials were refused, and another of its jobs is trying them."""
+        """True if the credentials were refused, and another job is trying them now."""
         rows = connection.execute(_JOBS, {"whose": name}).all()
         if not any(row.refusals for row in rows):
             return False
@@ -287,7 +288,7 @@ class Schedule:
             row = connection.execute(_ENDING, this).one_or_none()
             if row is None:  # removed meanwhile
                 return
-            if ended.outcome == "busy":  # a second delivery: the first one's record decides
+            if ended.outcome == "busy":  # a second delivery: the first one records the result
                 if row.started_at == started:
                     again = now + timedelta(seconds=5)
                     connection.execute(_CHANGED, {**this, "outcome": "busy", **_free(again)})
@@ -295,7 +296,7 @@ class Schedule:
             if ended.seconds is None:
                 ended = replace(ended, seconds=(now - started).total_seconds())
             values = _after(row, ended, now)
-            if row.started_at is not None and row.started_at != started:  # it was taken for lost, and runs once more
+            if row.started_at is not None and row.started_at != started:  # it was considered lost, and runs again
                 values = {key: value for key, value in values.items() if key not in _free(now)}
             connection.execute(_CHANGED, {**this, **values})
             noted = {
@@ -321,14 +322,14 @@ class Schedule:
                 )
 
     def purge(self) -> int:
-        """Delete runs older than 7 days, and those that ended well after one day; return how many there were."""
+        """Delete runs after 7 days, and successful ones after one; return how many."""
         with self._ledger.transaction() as connection:
             now = self._ledger.now(connection)
             good = and_(RUN.c.outcome == "ok", RUN.c.started_at < now - HISTORY_OF_GOOD)
             return connection.execute(delete(RUN).where(or_(good, RUN.c.started_at < now - HISTORY))).rowcount
 
     def idle(self) -> bool:
-        """Return True if no run is due, waiting or under way."""
+        """True if no run is due, waiting or under way."""
         with self._ledger.reading() as connection:
             now = self._ledger.now(connection)
             due = and_(SCHEDULE.c.next_at <= now, MERCHANT.c.state == ACTIVE)
@@ -352,7 +353,7 @@ def _after(row: Any, ended: Ended, now: datetime) -> dict[str, Any]:
     next_at = next_time(row.name, row.job, row.every, now)
     if failures:
         next_at = max(next_at, now + min(LONGEST_PAUSE, timedelta(seconds=row.every) * 2 ** min(failures, 20)))
-    elif ended.outcome == "interrupted":  # there is more to do: go on soon
+    elif ended.outcome == "interrupted":  # there is more to do: continue soon
         next_at = min(next_at, now + timedelta(seconds=min(row.every, 5.0)))
     if ended.retry_after is not None:
         next_at = max(next_at, now + timedelta(seconds=ended.retry_after))

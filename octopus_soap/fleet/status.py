@@ -1,7 +1,7 @@
-"""How the fleet is: its merchants and their jobs, worst first; totals, alarms, and metrics in aggregate.
+"""The state of a fleet: merchants and jobs, worst first, with totals and alarms.
 
-Everything is read from the schedule's rows, but for what is held, which is in the ledger. Metrics have no series per
-merchant: thousands of them would cost more than the jobs. The worst ones are in the status.
+All of it is read from the schedule's rows, except for the held keys, which are in the ledger. Metrics have no series
+per merchant: thousands of them would cost more than the jobs. The status has the worst ones.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 TICK_ALARM = timedelta(seconds=30)
 _PERIODS = 3
 _WORST = 10
-_NAMED_AT_ONCE = 500  # far under what a database takes in one statement
+_NAMED_AT_ONCE = 500  # far below a database's limit for one statement
 _RANKED = select(
     SCHEDULE.c.name,
     SCHEDULE.c.every,
@@ -48,7 +48,7 @@ class JobStatus:
     """One job of one merchant.
 
     Attributes:
-        name, job: whose and which.
+        name, job: the merchant and the job.
         state: the merchant's: `active`, `paused` or `refused`.
         every: seconds between runs.
         late: seconds by which it is overdue; 0 if it is not.
@@ -88,7 +88,7 @@ class MerchantStatus:
     """One merchant with its jobs.
 
     Attributes:
-        merchant: who it is, without its secrets.
+        merchant: the merchant, without its secrets.
         jobs: its jobs, worst first.
         alarm: why it needs a person; empty if it does not.
     """
@@ -104,7 +104,7 @@ class MerchantStatus:
 
     @property
     def failures(self) -> int:
-        """Runs that failed since one last ended well, of the job that fails most."""
+        """Failed runs since the last success, of the job that failed most."""
         return max((job.failures for job in self.jobs), default=0)
 
     @property
@@ -114,12 +114,12 @@ class MerchantStatus:
 
     @property
     def held(self) -> int:
-        """Keys rejected or quarantined, at the end of the last runs."""
+        """Keys that were rejected or quarantined at the end of the last runs."""
         return sum(job.held for job in self.jobs)
 
     @property
     def last_success_at(self) -> datetime | None:
-        """When a run of any job last ended well."""
+        """When a run of any job last succeeded."""
         return max((job.last_success_at for job in self.jobs if job.last_success_at is not None), default=None)
 
 
@@ -131,7 +131,7 @@ class HeldKey:
         job: such as `push`.
         key: SKU or order id.
         state: such as `rejected` or `quarantined`.
-        message: why: the service's or the handler's message.
+        message: the service's or the handler's message.
         attempts: how often it was tried.
     """
 
@@ -151,7 +151,7 @@ class FleetStatus:
         jobs: worst first.
         merchants: how many, by state.
         last_tick_at: when a ticker last looked.
-        alarms: what needs a person, a line each.
+        alarms: what needs a person, one line each.
     """
 
     at: datetime
@@ -166,7 +166,7 @@ class FleetStatus:
         return not self.alarms
 
     def as_dict(self, most: int | None = None) -> dict[str, Any]:
-        """Return JSON-ready values, with the *most* worst jobs."""
+        """Return JSON-ready values, with the worst *most* jobs."""
 
         def plain(values: dict[str, Any]) -> dict[str, Any]:
             return {key: value.isoformat() if hasattr(value, "isoformat") else value for key, value in values.items()}
@@ -184,11 +184,11 @@ class FleetStatus:
 
 
 def status(ledger: Ledger, names: Iterable[str] | None = None) -> FleetStatus:
-    """Return how the fleet is.
+    """Return the state of the fleet.
 
     Args:
         ledger: any ledger on the database.
-        names: merchants to look at; all by default.
+        names: only these merchants; all by default.
     """
     wanted = None if names is None else set(names)
     with ledger.reading() as connection:
@@ -209,7 +209,7 @@ def status(ledger: Ledger, names: Iterable[str] | None = None) -> FleetStatus:
 
 
 def tick_alarm(ledger: Ledger) -> str:
-    """Return the alarm that no ticker looks for due runs; empty if one does, or if no job is scheduled."""
+    """Return the alarm that no ticker runs; empty if one does or no job is scheduled."""
     with ledger.reading() as connection:
         if connection.execute(select(SCHEDULE.c.name).limit(1)).first() is None:
             return ""
@@ -231,15 +231,15 @@ def _worst_first(job: JobStatus) -> tuple[Any, ...]:
 def merchants(
     ledger: Ledger, *, find: str = "", state: str = "", only: str = "", most: int | None = None, start: int = 0
 ) -> tuple[list[MerchantStatus], int]:
-    """Return merchants with their jobs, worst first, and how many there are in all.
+    """Return merchants with their jobs, worst first, and the number of all that match.
 
     Args:
         ledger: any ledger on the database.
         find: only those with this text in the name, in a label or in the header `merchantname`, in any case.
         state: only those in this state.
-        only: only those with a job that is `late` by more than its period, `failing`, or that has something `held`.
+        only: only those with a job that is `late` by more than its period, `failing`, or has `held` keys.
         most: how many to return; all by default.
-        start: how many to leave out before.
+        start: how many to skip first.
     """
     wanted = find.casefold()
     with ledger.reading() as connection:
@@ -247,7 +247,7 @@ def merchants(
         query = select(MERCHANT).where(MERCHANT.c.state == state) if state else select(MERCHANT)
         known = [row for row in connection.execute(query) if not wanted or wanted in _searched(merchant_of(row))]
         ranks = {row.name: _Rank(row.state) for row in known}
-        for row in connection.execute(_RANKED):  # whole rows of thousands of merchants would take a second
+        for row in connection.execute(_RANKED):  # few columns: whole rows of thousands of merchants take a second
             if row.name in ranks:
                 ranks[row.name].count(row, now)
         found = sorted(
@@ -288,12 +288,12 @@ class _Rank:
         self.overdue = max(self.overdue, late)
 
     def place(self, name: str) -> tuple[Any, ...]:
-        """Return what sorts the worst first."""
+        """Return a sort key that puts the worst first."""
         return (not self.alarm, -self.failing, -self.overdue, -self.held, name)
 
 
 def counts(ledger: Ledger) -> dict[str, int]:
-    """Return how many merchants are in each state, and how many are `late`, `failing`, and have something `held`."""
+    """Return the number of merchants by state, and of those `late`, `failing`, `held`."""
     jobs = SCHEDULE.c
     with ledger.reading() as connection:
         now = ledger.now(connection)
@@ -334,9 +334,9 @@ def merchant(ledger: Ledger, name: str) -> MerchantStatus:
 
 
 def held(ledger: Ledger, name: str, *, most: int = 200) -> list[HeldKey]:
-    """Return the keys of a merchant that wait for a fix, with the reasons, as they are in the ledger now.
+    """Return the keys of a merchant that wait for a fix, with the reasons.
 
-    `octopus-soap ledger retry --channel NAME` lets them be tried again.
+    `octopus-soap ledger retry --channel NAME` tries them again.
 
     Args:
         ledger: any ledger on the database.
@@ -413,7 +413,7 @@ def history(ledger: Ledger, name: str, *, most: int = 50) -> list[dict[str, Any]
 
 
 def totals(now: FleetStatus) -> dict[str, float]:
-    """Return the numbers of a fleet that metrics report."""
+    """Return the fleet-wide numbers for metrics."""
     return {
         "late": max((job.late for job in now.jobs), default=0.0),
         "late_jobs": sum(job.late > job.every for job in now.jobs),
@@ -428,7 +428,7 @@ def totals(now: FleetStatus) -> dict[str, float]:
 
 
 class FleetMetrics:
-    """The fleet in Prometheus' form, read when it is asked for.
+    """A Prometheus collector of the fleet, which reads the database at each scrape.
 
     Args:
         ledger: any ledger on the database.

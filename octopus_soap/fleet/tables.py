@@ -1,13 +1,13 @@
 """The fleet's tables, in the same database as the ledger's.
 
-* `fleet_merchant`: who, with which settings, and whether its jobs run. Its `name` is the merchant's channel in the
-  ledger.
-* `fleet_schedule`: one row for each job of a merchant: when it is next due, and how its last run ended. All that an
-  operator asks is in this row, so that no report has to count the ledger's rows.
+* `fleet_merchant`: the merchants, their settings, and whether their jobs run. The `name` is the merchant's channel in
+  the ledger.
+* `fleet_schedule`: one row per job of a merchant: when it is next due, and how its last run ended. All that a status
+  shows is in this row, so that it need not count the ledger's rows.
 * `fleet_run`: a short history.
-* `fleet_ticker`: when each ticker last looked, and with how many slots behind it.
+* `fleet_ticker`: when each ticker last looked for due runs, and for how many slots.
 
-They have a version of their own: `fleet_version`.
+Their version is in a table of their own: `fleet_version`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 METADATA = MetaData()
 VERSION = 1
-_LOCK = 0x0C70_F1EE  # any number, as long as it is always the same one
+_LOCK = 0x0C70_F1EE  # any number, but never changed
 
 MERCHANT = Table(
     "fleet_merchant",
@@ -104,7 +104,7 @@ def prepare(ledger: Ledger) -> None:
         there = inspect(connection).has_table("fleet_version")
         found = connection.execute(text("SELECT MAX(version) FROM fleet_version")).scalar_one() if there else 0
     if (found or 0) > VERSION:
-        raise LedgerError(f"the fleet's tables have version {found}, and this octopus-soap knows {VERSION}: upgrade it")
+        raise LedgerError(f"the fleet's tables have version {found}, and this octopus-soap has {VERSION}: upgrade it")
     if found == VERSION:
         return
     with ledger.transaction() as connection:

@@ -1,4 +1,4 @@
-"""The fleet as OpenTelemetry metrics, read from the schedule when they are collected. Extra `otel`.
+"""The fleet as OpenTelemetry metrics, read when they are collected. Extra `otel`.
 
 ```python
 from octopus_soap.fleet.telemetry import observe_fleet
@@ -6,8 +6,8 @@ from octopus_soap.fleet.telemetry import observe_fleet
 observe_fleet(fleet.ledger)
 ```
 
-They are totals, so that their number does not grow with the merchants: no attribute is a merchant's name. The worst
-jobs are there by rank; `octopus-soap fleet status` names them.
+They are totals: no attribute is a merchant's name, so their number does not grow with the merchants. The worst jobs are
+reported by rank; `octopus-soap fleet status` names them.
 
 | gauge | unit | attribute |
 |---|---|---|
@@ -19,7 +19,7 @@ jobs are there by rank; `octopus-soap fleet status` names them.
 | `octopus_fleet.tick_age`: since the last tick; -1 before the first | s | |
 | `octopus_fleet.worst_late`: the most overdue jobs | s | `octopus_fleet.rank`, from 1 |
 
-One process of a fleet should report them: each reads the whole schedule.
+Report them from one process of a fleet, because each reading reads the whole schedule.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class _Reading:
         self._at = 0.0
 
     def now(self) -> FleetStatus | None:
-        """Return the status; None while the database is away: then the gauges have no value."""
+        """Return the status; None if the database is unavailable."""
         if self._status is None or time.monotonic() - self._at > _FRESH_SECONDS:
             try:
                 self._status = status(self._ledger)
@@ -62,7 +62,7 @@ class _Reading:
 
 
 def observe_fleet(ledger: Ledger, meter_provider: metrics.MeterProvider | None = None, *, worst: int = 10) -> None:
-    """Report a fleet's metrics from now on.
+    """Report a fleet's metrics to OpenTelemetry.
 
     Args:
         ledger: any ledger on the fleet's database; it must stay open.

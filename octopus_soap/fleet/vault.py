@@ -1,13 +1,13 @@
-"""Secrets of merchants: a reference to where a secret is, or a ciphertext. A plain secret is never stored.
+"""Secrets of merchants, stored as a reference or a ciphertext, never in clear.
 
-* `env:NAME`: the environment variable of the worker.
+* `env:NAME`: an environment variable of the worker.
 * `file:/run/secrets/berlin`: the first line of a file.
-* another scheme: a function of the entry point group `octopus_soap.fleet.secrets`, called with what follows the
+* another scheme: a function of the entry point group `octopus_soap.fleet.secrets`, called with the text after the
   colon.
 * `fernet:...`: encrypted with a key of `OCTOPUS_FLEET_KEYS` (comma-separated; the first encrypts, all decrypt). The
-  merchant's name is inside the ciphertext and compared: a ciphertext copied to another merchant's row is refused.
+  ciphertext includes the merchant's name: one that is copied to another merchant's row is refused.
 
-Messages name the scheme and the name, never the secret nor the ciphertext.
+Messages have the scheme and the name, never the secret or the ciphertext.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _GROUP = "octopus_soap.fleet.secrets"
 
 
 class Vault:
-    """Reads references, and encrypts and decrypts what is stored.
+    """Reads, encrypts and decrypts secrets.
 
     Args:
         keys: Fernet keys, comma-separated; the variable `OCTOPUS_FLEET_KEYS` by default.
@@ -60,10 +60,10 @@ class Vault:
             raise ConfigError(f"{KEYS_VARIABLE}: not a Fernet key; make one with octopus-soap fleet new-key") from None
 
     def store(self, merchant: str, field: str, value: str) -> str:
-        """Return what is stored of a secret: a reference as it is, anything else encrypted.
+        """Return the stored form of a secret: a reference unchanged, or a ciphertext.
 
         Args:
-            merchant: whose secret it is.
+            merchant: the merchant's name.
             field: such as `authtoken`.
             value: a reference such as `env:BERLIN_TOKEN`, or the secret.
 
@@ -84,7 +84,7 @@ class Vault:
         """Return a secret.
 
         Raises:
-            ConfigError: it cannot be read: no such variable or file, a key that is missing, or another merchant's.
+            ConfigError: it cannot be read: the variable, file or key is missing, or it is another merchant's secret.
         """
         scheme, _, rest = stored.partition(":")
         where = f"{merchant}: {field}"
@@ -110,7 +110,7 @@ class Vault:
             raise ConfigError(f"{where}: no way to read a secret of the scheme {scheme[:20]!r} is installed")
         try:
             return read(rest)
-        except Exception as error:  # noqa: BLE001 - somebody else's code; its words may hold the secret
+        except Exception as error:  # noqa: BLE001 - a user's code may raise anything; its message may have the secret
             raise ConfigError(f"{where}: the scheme {scheme!r} raised {type(error).__name__}") from None
 
     def _decrypted(self, merchant: str, field: str, token: str) -> str:
@@ -141,7 +141,7 @@ def new_key() -> str:
 
 
 def describe(stored: str) -> str:
-    """Return what may be shown of a stored secret: a reference, or that it is encrypted."""
+    """Return what may be shown of a stored secret: a reference, or `encrypted`."""
     return "encrypted" if stored.startswith(f"{FERNET}:") else stored
 
 

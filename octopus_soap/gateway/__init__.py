@@ -1,7 +1,7 @@
-"""The Channel API as JSON over HTTP, so that a service in any language may call it. Extra `gateway`.
+"""The Channel API as JSON over HTTP, for services in any language.
 
-`create_app` makes a FastAPI application of the 20 operations of the catalogue, with look-ups that share requests,
-health, readiness and metrics. `make_router` makes only the routes, to include in your own application.
+`create_app` makes a FastAPI application of the catalogue's 20 operations, with look-ups that share requests, health,
+readiness and metrics. `make_router` makes only the routes, to include in your own application. Extra `gateway`.
 """
 
 from octopus_soap.gateway.app import create_app

@@ -1,7 +1,7 @@
 """The gateway as an application: routes, who may call, limits, health and metrics.
 
-* Without an API key only this machine may call, and only under a loopback name: a page in a browser that reaches the
-  port through a name of its own (DNS rebinding) is refused. With a key every request but the health checks needs it.
+* Without an API key only this machine may call, and only under a loopback name: a web page that reaches the port
+  through a host name of its own (DNS rebinding) is refused. With a key every request but the health checks needs it.
 * A body larger than `max_body_bytes` is refused while it arrives.
 * `/health/live` answers without asking the service. `/health/ready` reports a ping that is at most 10 seconds old.
 * `/metrics` has the client's counters and those of the look-ups, in Prometheus' text form; no SKU, account or secret.
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
     from octopus_soap.observe.health import Health
 
 _OPEN = ("/health/live", "/health/ready")
-"""Paths that need no key: load balancers ask them."""
+"""Paths that need no key, because load balancers call them."""
 _PING_SECONDS = 10.0
 _SHORTEST_KEY = 16
 
 
 class _Guard:
-    """Check who calls and how much comes, before anything is read."""
+    """Checks the caller and the body's size before the application reads anything."""
 
     def __init__(self, app: ASGIApp, api_key: str | None, max_body_bytes: int) -> None:
         self._app, self._most = app, max_body_bytes
@@ -193,7 +193,7 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         own = AsyncOctopusClient() if client is None else None
         app.state.client = used = client or own
-        assert used is not None  # noqa: S101 - one of the two is
+        assert used is not None  # noqa: S101 - for the type checker: one of the two is a client
         app.state.lookup, app.state.pulse = AsyncLookup(used, ttl=lookup_ttl), _Pulse(used)
         metrics = _Metrics(app)
         registry.register(metrics)
@@ -244,7 +244,7 @@ def create_app(
 
 
 def _describe(app: FastAPI, api_key: str | None) -> None:
-    """Complete the OpenAPI document: the schema of problems, and the key if one is needed."""
+    """Add the schema of problems and the API key to the OpenAPI document."""
     make = app.openapi
 
     def openapi() -> dict[str, Any]:

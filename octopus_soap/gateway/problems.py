@@ -1,7 +1,7 @@
-"""Errors as problem documents (RFC 9457): one table from exception class to status, title and what the caller may do.
+"""Errors as problem documents (RFC 9457).
 
-A problem's text is the service's or this library's own message, in which secrets are masked. Its `request_id` is the
-one that was sent to the service.
+One table maps each exception class to a status, a title, and whether to retry. A problem's text is the service's or
+this library's own message, in which secrets are masked. Its `request_id` is the one that was sent to the service.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _SERVER_ERROR = 500
 
 
 class Kind(NamedTuple):
-    """The problem that a class of error becomes."""
+    """How an exception class is shown as a problem."""
 
     status: int
     name: str
@@ -75,7 +75,7 @@ KINDS: dict[type[OctopusError], Kind] = {
     TransportError: Kind(502, "transport", "There was no complete answer", retry=True),
     OctopusError: Kind(502, "failed", "The call failed"),
 }
-"""The first class that fits wins, so a general class comes after its special ones."""
+"""The first class that fits wins, so subclasses come before their base class."""
 
 
 class Problem(BaseModel):
@@ -115,7 +115,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 
 def cause_of(error: OctopusError) -> OctopusError:
-    """Return what broke a list call: `BatchError` reports all its batches together."""
+    """Return the error that made a list call fail, if *error* is its `BatchError`."""
     if not isinstance(error, BatchError):
         return error
     found = [*error.causes]

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from octopus_soap.transport.lookup import AsyncLookup
 
 _LEFT_OUT = frozenset({"progress"})
-"""Arguments that mean nothing over HTTP."""
+"""Arguments that have no meaning over HTTP."""
 _MOST_INPUTS = 100_000
 
 _SKU = Annotated[str, Field(min_length=1, max_length=50, description="A SKU, 1 to 50 characters.")]
@@ -65,7 +65,7 @@ class Outcome(BaseModel):
 
 
 class Outcomes(BaseModel):
-    """The answer to an operation on a list: one outcome for every input, in input order."""
+    """The answer to an operation on a list: one outcome per input, in input order."""
 
     counts: dict[str, int]
     outcomes: list[Outcome]
@@ -87,9 +87,10 @@ class Exists(BaseModel):
 
 
 def as_json(value: Any) -> Any:
-    """Return JSON of what a call gave: models by attribute, unset and secret members left out, amounts as text.
+    """Return the JSON of a call's result.
 
-    Cards are masked in members that the models do not know, and in free text.
+    Models are objects by attribute, without unset and secret members. Amounts are text. Card numbers are masked in
+    members that the models do not know, and in free text.
     """
     return mask_cards(_plain(value))
 
@@ -140,7 +141,7 @@ def _argument(annotation: Any) -> Any:
 
 
 def arguments_of(row: Any) -> type[BaseModel]:
-    """Return the model of an operation's request body, made from the signature of its row of the catalogue."""
+    """Return the model of an operation's request body, made from its row's signature."""
     hints = get_type_hints(row.body, {**vars(models), **vars(operations)})
     fields: dict[str, Any] = {}
     for name, parameter in row.signature.parameters.items():
@@ -178,7 +179,10 @@ def _operation(row: Any, client: Callable[[], AsyncOctopusClient]) -> Callable[.
 
 
 def make_router(client: Callable[[], AsyncOctopusClient], lookup: Callable[[], AsyncLookup]) -> APIRouter:
-    """Return the routes of all operations and of the look-ups; *client* and *lookup* are asked at each request."""
+    """Return the routes of all operations and of the look-ups.
+
+    *client* and *lookup* are called at each request.
+    """
     router = APIRouter()
     for row in OPERATIONS.values():
         returns = str(row.body.__annotations__.get("return", ""))
@@ -216,7 +220,7 @@ def make_router(client: Callable[[], AsyncOctopusClient], lookup: Callable[[], A
         except OctopusError as error:
             return of_error("/items", error)
 
-    # A SKU may hold a slash: `path` takes the rest of the address, so the more special addresses come first.
+    # A SKU may contain a slash, and `path` matches the rest of the address: so the more special addresses come first.
     for address, function, answer, summary in (
         ("/items/{sku:path}/quantity", quantity, models.QuantityInfoResponse, "Return the quantities of an item."),
         ("/items/{sku:path}/exists", exists, Exists, "Return whether a SKU exists."),
