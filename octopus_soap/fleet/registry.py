@@ -119,28 +119,22 @@ class Registry:
                 f"merchant {name[:80]!r}: give a name of 1 to 60 printable characters without outer blanks"
             )
         plain = {"authtoken": authtoken, "accessid": accessid, "account_id": account_id}
-        stored = {key: self._vault.store(name, key, value) for key, value in plain.items() if value is not None}
-        _check(name, endpoint, merchantname, dict(settings or {}))
+        made: dict[str, Any] = {
+            "name": name,
+            "endpoint": endpoint,
+            "merchantname": merchantname,
+            **{key: None if value is None else self._vault.store(name, key, value) for key, value in plain.items()},
+            "settings": dict(settings or {}),
+            "labels": dict(labels or {}),
+            "every": every or {},
+        }
+        _check(name, endpoint, merchantname, made["settings"])
         with self._ledger.transaction() as connection:
             if self._row(connection, name) is not None:
                 raise ConfigError(
                     f"there is a merchant {name!r} already; change it: octopus-soap fleet set {quote(name)}"
                 )
-            now = self._ledger.now(connection)
-            connection.execute(
-                insert(MERCHANT).values(
-                    name=name,
-                    endpoint=endpoint,
-                    merchantname=merchantname,
-                    secrets=json.dumps(stored),
-                    settings=json.dumps(dict(settings or {})),
-                    labels=json.dumps(dict(labels or {})),
-                    state=ACTIVE,
-                    changed_at=now,
-                )
-            )
-            for job, seconds in (every or {}).items():
-                self._schedule(connection, name, job, seconds, now)
+            self._write(connection, made, self._ledger.now(connection))
         return self.get(name)
 
     def set(
