@@ -53,10 +53,10 @@ from octopus_soap.errors import (
     OctopusError,
     Problem,
 )
-from octopus_soap.jobs.handlers import FREE, HandlerRunner
-from octopus_soap.jobs.leases import lock_in_order
+from octopus_soap.jobs.handlers import HandlerRunner
+from octopus_soap.jobs.leases import FREE, lock_in_order
 from octopus_soap.jobs.reports import Backoff, Report, reason_of, report_held
-from octopus_soap.jobs.tables import CHANGES, DONE, LISTED, QUARANTINED, TAKEN
+from octopus_soap.jobs.tables import CHANGES, DONE, LISTED, QUARANTINED, TAKEN, chunks
 from octopus_soap.results import BatchResult, OutcomeStatus, Removal
 from octopus_soap.wire.redact import Redactor
 
@@ -71,8 +71,24 @@ if TYPE_CHECKING:
     from octopus_soap.jobs.ledger import Ledger
     from octopus_soap.models import InventoryItem
     from octopus_soap.results import ItemOutcome
+__all__ = ["Change", "ChangeFeed", "ChangeHandler"]
+
+JOB = "changes"
+STEPS = (
+    "changes.listed", "changes.stored", "changes.taking", "changes.taken_off", "changes.fetched", "changes.handled",
+    "changes.done",
+)  # fmt: skip # read as a list of names
+"""The names of all steps, as `Ledger(reach=...)` is called with."""
+
 
 _FETCHED = 100
+_TAKEN = 500
+"""Items taken off the list under one lease; each is a request of its own."""
+_NOTED = 50
+"""Items whose removal is recorded in one transaction. After a crash they are taken off again, which does no harm."""
+_MOST_REFUSALS = 3
+"""Requests in a row without an answer, after which the service is considered down."""
+_NOT_SENT = OctopusError("it was not sent")
 """Items fetched together, as many as GetItemList takes."""
 _DELETED = "deleted"
 
@@ -213,24 +229,6 @@ def _content(item: InventoryItem) -> str:
     return hashlib.sha256(item.model_dump_json(exclude_unset=True).encode()).hexdigest()[:32]
 
 
-__all__ = ["Change", "ChangeFeed", "ChangeHandler"]
-
-JOB = "changes"
-STEPS = (
-    "changes.listed", "changes.stored", "changes.taking", "changes.taken_off", "changes.fetched", "changes.handled",
-    "changes.done",
-)  # fmt: skip # read as a list of names
-"""The names of all steps, as `Ledger(reach=...)` is called with."""
-
-_TAKEN = 500
-"""Items taken off the list under one lease; each is a request of its own."""
-_NOTED = 50
-"""Items whose removal is recorded in one transaction. A crash has them taken off once more, which does no harm."""
-_MOST_REFUSALS = 3
-"""Requests without an answer, one after the other, before the service is taken to be down."""
-_NOT_SENT = OctopusError("it was not sent")
-
-
 class ChangeFeed:
     """Brings every changed item to a handler. See the module for what survives a crash.
 
@@ -288,7 +286,7 @@ class ChangeFeed:
         """
         stop = stop or Event()
         self._ledger.bind(self._client)
-        self._client.delete_tbl_item.dry_run("1")  # refuses now what would be refused with items stored
+        self._client.delete_tbl_item.dry_run("1")  # raises now what it would raise later, after items are stored
         report = Report(JOB, self._ledger.now())
         handlers = HandlerRunner(
             self._ledger, CHANGES, self._transactional, self._seconds, self._backoff, self._redactor, stop
@@ -374,9 +372,8 @@ class _Run:
     def _store_skus(self, connection: Connection, named: Counter[str], now: datetime) -> int:
         """Store the SKUs; return how many of them could not be taken off before, and wait for their next try."""
         channel, known, waiting = self._ledger.channel, set[str](), set[str]()
-        skus = list(named)
-        for start in range(0, len(skus), 500):  # far under what a database takes in one statement
-            mine = (CHANGES.c.channel == channel, CHANGES.c.key.in_(skus[start : start + 500]))
+        for some in chunks(list(named)):
+            mine = (CHANGES.c.channel == channel, CHANGES.c.key.in_(some))
             rows = connection.execute(select(CHANGES.c.key, CHANGES.c.state, CHANGES.c.due_at).where(*mine)).all()
             known |= {row.key for row in rows}
             waiting |= {row.key for row in rows if row.state == LISTED and row.due_at > now}

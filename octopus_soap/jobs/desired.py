@@ -122,8 +122,7 @@ def _of_row(index: int, row: Any) -> Desired | KeyProblem:
             observed = _moment(given.pop(OBSERVED, None))
             return _of_model(ItemQuantityAndPrice(**given), observed, index)
     except InvalidInputError as error:
-        sku = next((problem.key for problem in error.problems if problem.key), None)
-        return KeyProblem(sku or f"row {index}", "invalid", _worded(error))
+        return _problem_of(error, index)
     kind = type(row).__name__
     return KeyProblem(f"row {index}", "invalid", f"expected an ItemQuantityAndPrice or a mapping, not {kind}")
 
@@ -132,6 +131,11 @@ def _of_model(item: ItemQuantityAndPrice, observed_at: datetime | None, row: int
     if not item.sku:
         raise InvalidInputError([Problem("every item needs a SKU", field="sku")])
     return Desired(item.sku, values_of(item), observed_at, row)
+
+
+def _problem_of(error: InvalidInputError, row: int) -> KeyProblem:
+    sku = next((problem.key for problem in error.problems if problem.key), None)
+    return KeyProblem(sku or f"row {row}", "invalid", _worded(error))
 
 
 def _worded(error: InvalidInputError) -> str:
@@ -202,8 +206,7 @@ def _of_frame_row(piece: Any, row: int, money_digits: int | None) -> Iterator[De
     try:
         yield from _of_piece(piece, money_digits, row)
     except InvalidInputError as error:
-        sku = next((problem.key for problem in error.problems if problem.key), None)
-        yield KeyProblem(sku or f"row {row}", "invalid", _worded(error))
+        yield _problem_of(error, row)
 
 
 def _of_piece(piece: Any, money_digits: int | None, start: int) -> list[Desired]:
@@ -233,7 +236,7 @@ def values_of(item: ItemQuantityAndPrice | StoreStockInfo) -> Values:
         InvalidInputError: two of its stores have one id.
     """
     values: Values = {}
-    held = item.__dict__  # as getattr, which a million items would spend seconds in
+    held = item.__dict__  # getattr would take seconds for a million items
     for name in item.model_fields_set:
         if name in _NOT_STATE:
             continue

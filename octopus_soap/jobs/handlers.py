@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sqlalchemy import bindparam, update
 
 from octopus_soap.errors import LedgerError, OctopusError
+from octopus_soap.jobs.leases import FREE
 from octopus_soap.jobs.reports import Backoff, reason_of
 from octopus_soap.jobs.tables import QUARANTINED, Moment
 
@@ -40,9 +41,6 @@ if TYPE_CHECKING:
     from octopus_soap.wire.redact import Redactor
 
     Finish = Callable[[Connection, object], bool]
-
-FREE: dict[str, Any] = {"leased_by": None, "leased_until": None}
-"""The columns of a row that no worker holds."""
 
 
 class HandlerFailedError(Exception):

@@ -19,6 +19,7 @@ from octopus_soap.jobs.tables import (
     ORDERS,
     RUN_LOCK,
     STOCK_ITEM,
+    chunks,
 )
 
 if TYPE_CHECKING:
@@ -161,10 +162,10 @@ def forget(ledger: Ledger, skus: Collection[str]) -> int:
 
     One that is not rejected is left alone.
     """
-    names, count = list(skus), 0
+    count = 0
     with ledger.transaction() as connection:
-        for start in range(0, len(names), 500):  # far under what a database takes in one statement
-            mine = and_(is_held(STOCK_ITEM, ledger.channel), STOCK_ITEM.c.sku.in_(names[start : start + 500]))
+        for some in chunks(list(skus)):
+            mine = and_(is_held(STOCK_ITEM, ledger.channel), STOCK_ITEM.c.sku.in_(some))
             lock_in_order(connection, STOCK_ITEM, mine)
             nothing_known = and_(mine, STOCK_ITEM.c.acknowledged.is_(None))
             count += connection.execute(delete(STOCK_ITEM).where(nothing_known)).rowcount

@@ -51,6 +51,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Column, ColumnElement, Connection, Row, Select, Table
 
+FREE: dict[str, Any] = {"leased_by": None, "leased_until": None}
+"""The columns of a row that no worker holds."""
+
 RUN_SECONDS = 120.0
 """How long a run lock outlives its process, in seconds, if the ledger is given no other time."""
 _DAY = timedelta(days=1)
@@ -104,7 +107,7 @@ def has_exited(token: str) -> bool:
         process = psutil.Process(int(pid))
         if process.status() in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}:
             return True
-        return abs(_started(process) - float(start)) > _SAME_START  # numbers of processes are used again
+        return abs(_started(process) - float(start)) > _SAME_START  # process numbers are reused
     except psutil.NoSuchProcess:
         return not _hidden(int(pid))
     except (psutil.Error, ValueError):
@@ -288,30 +291,28 @@ class Leases(ABC):
             The lease; false if there was nothing to take.
         """
         now = self.now(connection)
-        keys = _keys(table)
         chosen = _free_rows(table, tuple(where), tuple(order_by))
         given = {"now": now, "longest": now + _longest(seconds), "whose": self.channel, "most": limit, **parameters}
         rows = connection.execute(chosen, given).all()
         lease = Lease(table, self.channel, new_token(self.worker), now + timedelta(seconds=seconds), rows)
         if rows:
             values = {"leased_by": lease.token, "leased_until": lease.until}
-            connection.execute(update(table).where(_these(lease, keys)).values(values))
+            connection.execute(update(table).where(_these(lease)).values(values))
         return lease
 
     def renew(self, connection: Connection, lease: Lease, seconds: float) -> int:
-        """Keep the lease's rows for *seconds* from now; return how many it still holds."""
-        condition = and_(_these(lease, _keys(lease.table)), lease.holds) if lease.rows else lease.holds
+        """Extend the lease to *seconds* from now; return how many rows it still holds."""
+        condition = _still_held(lease)
         if len(lease.rows) != 1:
             lock_in_order(connection, lease.table, condition)
         until = self.now(connection) + timedelta(seconds=seconds)
         return connection.execute(update(lease.table).where(condition).values(leased_until=until)).rowcount
 
     def release(self, connection: Connection, lease: Lease) -> int:
-        """Give back what the lease still holds, unchanged; return how many rows that were."""
-        condition = and_(_these(lease, _keys(lease.table)), lease.holds) if lease.rows else lease.holds
+        """Release the rows that the lease still holds, and return how many."""
+        condition = _still_held(lease)
         lock_in_order(connection, lease.table, condition)
-        changed = {"leased_by": None, "leased_until": None}
-        return connection.execute(update(lease.table).where(condition).values(changed)).rowcount
+        return connection.execute(update(lease.table).where(condition).values(FREE)).rowcount
 
     @contextmanager
     def heartbeat(self, lease: Lease, seconds: float) -> Generator[None]:
@@ -365,7 +366,7 @@ class Leases(ABC):
         """
         lock = RunLock(self, job, self.run_seconds if seconds is None else seconds)
         try:
-            lock.acquire()  # inside: Ctrl-C right after it must not leave a lock that its own thread renews
+            lock.acquire()  # inside the block: Ctrl-C right after it must not leave a lock that its thread renews
             yield lock
         finally:
             lock.release()
@@ -475,7 +476,12 @@ def _keys(table: Table) -> list[Column[Any]]:
     return [column for column in table.primary_key.columns if column.name != "channel"]
 
 
-def _these(lease: Lease, keys: list[Column[Any]]) -> ColumnElement[bool]:
+def _still_held(lease: Lease) -> ColumnElement[bool]:
+    return and_(_these(lease), lease.holds) if lease.rows else lease.holds
+
+
+def _these(lease: Lease) -> ColumnElement[bool]:
+    keys = _keys(lease.table)
     values = [tuple(getattr(row, key.name) for key in keys) for row in lease.rows]
     channel = lease.table.c.channel == lease.channel
     if len(keys) == 1:

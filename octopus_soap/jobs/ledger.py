@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from octopus_soap.client import OctopusClient
     from octopus_soap.jobs.reports import Report
 
-_BUSY_SECONDS = 60.0  # how long a transaction waits for another one on the same file
+_BUSY_SECONDS = 60.0  # how long a transaction waits for another transaction on the same file
 _DURABLE = "FULL"
 _CONNECTIONS = 15
 _CLOCK_SECONDS = 5.0
@@ -187,7 +187,7 @@ class Ledger(Leases):
         try:
             with self.reading() as connection:
                 found = version_of(connection)
-            if found != len(STEPS):  # only then: to open a ledger must not wait for a process that writes to it
+            if found != len(STEPS):  # only then, so that opening does not wait for a process that writes to it
                 with self.transaction() as connection:
                     migrate(connection)
         except BaseException:
@@ -335,7 +335,7 @@ class Ledger(Leases):
                             )
                         )
                 except IntegrityError:
-                    pass  # another process was first; its entry is examined like any other
+                    pass  # another process was first; its row is checked like any other
                 else:
                     return
                 row = connection.execute(select(CHANNEL).where(CHANNEL.c.channel == self.channel)).one()
@@ -380,7 +380,7 @@ class Ledger(Leases):
         report.not_before = until
         report.error = (
             f"the service asked to be left alone until {until:%Y-%m-%d %H:%M:%S} UTC, and nothing was sent; the next "
-            "run after that goes on"
+            "run after that continues"
         )
         return True
 
@@ -488,7 +488,7 @@ def _engine(url: URL, connections: int) -> Engine:
 def _make_private(path: str) -> None:
     """Create the file of a new ledger for its owner alone; SQLite gives its journals the same mode."""
     if path and path != ":memory:" and not path.startswith("file:"):
-        with suppress(OSError):  # it is there, or SQLite's error names the reason better
+        with suppress(OSError):  # it exists, or SQLite's error has a better reason
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
@@ -526,7 +526,7 @@ def _heard_from(connection: Any) -> bool:
 
 def _prepare_sqlite(connection: Any, record: Any) -> None:
     del record
-    connection.isolation_level = None  # transactions begin in `_begin_sqlite`, not where sqlite3 guesses
+    connection.isolation_level = None  # `_begin_sqlite` begins transactions, and not sqlite3
     cursor = connection.cursor()
     for pragma in (f"busy_timeout = {int(_BUSY_SECONDS * 1000)}", "journal_mode = WAL", f"synchronous = {_DURABLE}"):
         cursor.execute(f"PRAGMA {pragma}")

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from octopus_soap.client import OctopusClient
 
 _MOST_ROUNDS = 12
-"""Confirmations of one order in a run: its stores, and some to spare."""
-STILL_LISTED = "it was confirmed, and the service lists it all the same"
+"""The maximum number of confirmations of one order in a run: more than it has stores."""
+STILL_LISTED = "it was confirmed, and the service still lists it"
 
 
 @dataclass(slots=True, eq=False)
@@ -131,7 +131,7 @@ class OrderConfirmer:
             except (AuthenticationError, ConfigError, InvalidInputError):
                 raise
             except OctopusError:
-                asked = {}  # not known: the confirmation's own answer counts, and the next download corrects it
+                asked = {}  # not known: the confirmation's own answer counts, and the next download corrects that
         for one in orders:
             one.done = one.row.order_id not in listed and (one.row.order_id in asked or one not in unsettled)
             one.error = None if one.done else one.error

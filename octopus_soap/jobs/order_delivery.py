@@ -10,8 +10,7 @@ from sqlalchemy import and_, func, update
 
 from octopus_soap._http import clip
 from octopus_soap.errors import OctopusError
-from octopus_soap.jobs.handlers import FREE, HandlerRunner
-from octopus_soap.jobs.leases import lock_in_order
+from octopus_soap.jobs.leases import FREE, lock_in_order
 from octopus_soap.jobs.order_download import CHANGED_AFTERWARDS
 from octopus_soap.jobs.order_listing import OrderRecord, list_orders, order_of, record_of
 from octopus_soap.jobs.reports import reason_of
@@ -116,7 +115,7 @@ class OrderDeliverer:
         try:
             order = order_of(row.typed)
             delivery.notice = CANCELLED if is_cancelled(order) else row.notice or ""
-        except ValueError as error:  # stored by a version that read orders otherwise: the next try asks for it again
+        except ValueError as error:  # another version stored it in another form: the next try lists it again
             reason = f"as stored {NOT_READABLE}: {type(error).__name__}"
             self._handlers.quarantine(lease, row, reason, typed=None)
             report.add("failed")
@@ -165,7 +164,7 @@ class OrderDeliverer:
         self._ledger.reach("orders.handled")
         if not isinstance(returned, str):
             return None
-        plain = "".join(letter for letter in returned if letter.isprintable())  # what a message could not carry
+        plain = "".join(letter for letter in returned if letter.isprintable())  # XML does not allow some others
         return clip(plain, _MOST_REFERENCE) or None
 
     def _finish(

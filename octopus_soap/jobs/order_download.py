@@ -50,6 +50,7 @@ from octopus_soap.jobs.tables import (
     QUARANTINED,
     UNREAD,
     WAITING,
+    chunks,
 )
 from octopus_soap.models import OrderCriteria
 
@@ -270,8 +271,6 @@ class Download:
         while (window := windows.current) is not None and not self._stopped():
             try:
                 found = self._read_window(window, report)
-            except LedgerError:
-                raise
             except OctopusError as error:
                 if not self._fault_of_window(error):
                     raise
@@ -315,8 +314,8 @@ class Download:
             self._keep(listing, report, looked_for=order_ids)
 
     def _fault_of_window(self, error: OctopusError) -> bool:
-        """Return True if a smaller window may do better; ask the service something small to find out."""
-        if isinstance(error, ConfigError | ConnectFailedError | InvalidInputError | RateLimitedError):
+        """True if a smaller window may succeed; sends a small request to find out."""
+        if isinstance(error, ConfigError | ConnectFailedError | InvalidInputError | LedgerError | RateLimitedError):
             return False
         if isinstance(error, AuthenticationError) and error.certain:
             return False
@@ -373,8 +372,6 @@ class Download:
             window = Window(gap.begins, gap.ends)
             try:
                 self._read_window(window, report)
-            except LedgerError:
-                raise
             except OctopusError as error:
                 if not self._fault_of_window(error):
                     raise
@@ -434,9 +431,9 @@ class Download:
             if looked_for and not listing.short:
                 gone = [row.key for row in known if row.key not in set(listed) and _never_handled(row)]
                 self._note_listed(connection, gone, {"listed_at": now, "notice": NOT_LISTED})
-            for key in unwanted:  # no longer as asked for: it stays on the service, which lists it when it is
+            for key in unwanted:  # its status is no longer the wanted one: the service lists it again when it is
                 connection.execute(delete(ORDERS).where(*self._this(key), ORDERS.c.leased_by.is_(None)))
-            if not looked_for and not listing.short:  # an order that was left out may be of any time
+            if not looked_for and not listing.short:  # an order that was left out may have any time
                 self._move_watermark(connection, listing.orders, now)
             self._ledger.reach("orders.storing")
         self._ledger.reach("orders.stored")
@@ -448,9 +445,9 @@ class Download:
         return ORDERS.c.channel == self._ledger.channel, ORDERS.c.key == key
 
     def _note_listed(self, connection: Connection, keys: Sequence[str], values: dict[str, Any]) -> None:
-        for start in range(0, len(keys), _AT_ONCE):
-            some = ORDERS.c.key.in_(keys[start : start + _AT_ONCE])
-            connection.execute(update(ORDERS).where(ORDERS.c.channel == self._ledger.channel, some).values(values))
+        for some in chunks(keys):
+            mine = (ORDERS.c.channel == self._ledger.channel, ORDERS.c.key.in_(some))
+            connection.execute(update(ORDERS).where(*mine).values(values))
 
     def _row(self, listing: Listing, order: OrderRecord, now: datetime, due: datetime) -> dict[str, Any]:
         raw, typed = listing.texts(order)
@@ -527,11 +524,10 @@ def _known(
     found: list[Row[Any]] = []
     if len(ids) > _MOST_LOCKED:  # more than a statement takes
         lock_in_order(connection, ORDERS, mine)
-    elif ids or nameless:  # all at once, as databases order keys otherwise than Python does
+    elif ids or nameless:  # in one statement, because databases do not order keys as Python does
         named = or_(ORDERS.c.order_id.in_(ids), ORDERS.c.key.in_(nameless)) if nameless else ORDERS.c.order_id.in_(ids)
         lock_in_order(connection, ORDERS, and_(mine, named))
     for column, names in ((ORDERS.c.order_id, ids), (ORDERS.c.key, nameless)):
-        for start in range(0, len(names), _AT_ONCE):
-            some = names[start : start + _AT_ONCE]
+        for some in chunks(names):
             found += connection.execute(select(*_KNOWN).where(mine, column.in_(some)).order_by(ORDERS.c.key)).all()
     return found

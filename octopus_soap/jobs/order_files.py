@@ -41,7 +41,7 @@ from sqlalchemy import insert, select, update
 from octopus_soap._http import private_opener
 from octopus_soap.errors import ConfigError
 from octopus_soap.jobs.handlers import DestinationError
-from octopus_soap.jobs.tables import CHANGED, CHANNEL, CONFIRMED, HANDLED, KEPT, ORDER_FOLDERS, ORDERS, WAITING
+from octopus_soap.jobs.tables import CHANGED, CHANNEL, CONFIRMED, HANDLED, KEPT, ORDER_FOLDERS, ORDERS, WAITING, chunks
 from octopus_soap.models import OrderResponseItem
 from octopus_soap.tables.cells import as_json, csv_text
 
@@ -170,7 +170,7 @@ class OrderFiles:
             state = states.get(_key(path))
             if state in {HANDLED, CONFIRMED, KEPT, CHANGED}:
                 named += _named(path)
-            elif state is not None:  # a file of another channel's order is left alone
+            elif state is not None:  # otherwise it is another channel's
                 path.unlink()
         return named
 
@@ -297,8 +297,8 @@ def _finish(ledger: Ledger, key: str, *, again: bool) -> None:
 def _states(ledger: Ledger, keys: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     with ledger.reading() as connection:
-        for start in range(0, len(keys), 500):  # far under what a database takes in one statement
-            mine = (ORDERS.c.channel == ledger.channel, ORDERS.c.key.in_(keys[start : start + 500]))
+        for some in chunks(keys):
+            mine = (ORDERS.c.channel == ledger.channel, ORDERS.c.key.in_(some))
             rows = connection.execute(select(ORDERS.c.key, ORDERS.c.state).where(*mine))
             found |= {row.key: row.state for row in rows}
     return found
@@ -314,7 +314,7 @@ def _folder(folder: Path) -> Generator[Callable[[], None]]:
 
     handle = os.open(folder, os.O_RDONLY)
     try:
-        with suppress(OSError):  # a network share may not have it
+        with suppress(OSError):  # a network share may have no locks
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield lambda: os.fsync(handle)
     finally:

@@ -46,8 +46,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from sqlalchemy import and_, bindparam, exists, func, literal_column, or_, select, update
 
 from octopus_soap.errors import AuthenticationError, ConfigError, LedgerError, OctopusError, TransportError
-from octopus_soap.jobs.handlers import FREE, DestinationError, HandlerRunner
-from octopus_soap.jobs.leases import has_exited, lock_in_order
+from octopus_soap.jobs.handlers import DestinationError, HandlerRunner
+from octopus_soap.jobs.leases import FREE, has_exited, lock_in_order
 from octopus_soap.jobs.order_confirm import STILL_LISTED, Confirmation, OrderConfirmer
 from octopus_soap.jobs.order_delivery import OrderDeliverer, OrderDelivery, OrderHandler
 from octopus_soap.jobs.order_download import Download
@@ -96,8 +96,8 @@ is `handled` in a transactional inbox."""
 _AT_ONCE = 100
 """Orders confirmed together; so many are handled before the next are confirmed."""
 _NO_SUCH_STORE = (
-    "the service has never listed an order of it, and does not say whether there is such a store: check the id. This "
-    "ends with its first order"
+    "the service has never listed an order of this store, and cannot be asked whether it exists: check the id. This "
+    "problem ends with the store's first order"
 )
 _CONFIRM_SECONDS = 300.0
 _IDLE_SECONDS = 0.2
@@ -119,7 +119,7 @@ _CONFIRMABLE = (
 )
 
 _MINE = ORDERS.c.channel == bindparam("whose")
-_IS_KEPT = ORDERS.c.state == literal_column(f"'{KEPT}'")  # so that its index serves it
+_IS_KEPT = ORDERS.c.state == literal_column(f"'{KEPT}'")  # a literal, so that the index is used
 _ANY_KEPT = select(ORDERS.c.key).where(_MINE, _IS_KEPT).limit(1)
 _CURSORS = select(ORDER_CURSORS.c.store).where(ORDER_CURSORS.c.channel == bindparam("whose")).limit(1)
 _ANY_WHOLE, _ANY_STORE = _CURSORS.where(ORDER_CURSORS.c.store == ""), _CURSORS.where(ORDER_CURSORS.c.store != "")
@@ -486,7 +486,7 @@ class _Run:
                     self.report.add("confirmed", connection.execute(still.values(**values)).rowcount)
                     continue
                 if one.error is not None and self.stop.is_set():
-                    continue  # it was the stop that kept it; the next run confirms it
+                    continue  # the stop ended the request; the next run confirms the order
                 if one.error is not None:
                     limited = one.error
                 tries = one.row.attempts + 1

@@ -46,10 +46,10 @@ from octopus_soap.jobs.reports import KeyProblem, Report
 from octopus_soap.jobs.tables import STOCK_ITEM, STOCK_PLAN, STOCK_READING, Moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
     from octopus_soap.jobs.leases import RunLock
     from octopus_soap.jobs.ledger import Ledger
@@ -309,7 +309,7 @@ class Plan:
                 first_seen.append(wish.sku)
             if contradicts:
                 found.pop(wish.sku, None)
-                found[wish.sku] = wish  # so that what an earlier chunk staged is dropped
+                found[wish.sku] = wish  # so that `stage` drops what an earlier chunk staged
                 continue
             if (before := found.get(wish.sku)) is not None:
                 self._texts.pop(wish.sku, None)
@@ -381,7 +381,7 @@ class Plan:
         newer = _moment(floor)
         return (
             f"row {wish.row} was true at {self._time(wish):%Y-%m-%dT%H:%M:%SZ}, and a newer state of "
-            f"{newer:%Y-%m-%dT%H:%M:%SZ} is known; it was passed over"
+            f"{newer:%Y-%m-%dT%H:%M:%SZ} is known; it was skipped"
         )
 
     def _number_of(self, wish: Desired) -> int:
@@ -427,17 +427,8 @@ class Plan:
             self._keep(rows, [])
 
     def stage_absent(self, report: Report) -> None:
-        """Stage a stock of 0 for what the service has acknowledged and the input does not have."""
-        last = ""
-        item = STOCK_ITEM.c
-        while True:
-            with self._ledger.reading() as connection:
-                mine = (item.channel == self._ledger.channel, item.acknowledged.is_not(None), item.sku > last)
-                page = select(item.sku, item.acknowledged, item.wanted).where(*mine).order_by(item.sku).limit(CHUNK)
-                rows = connection.execute(page).all()
-            if not rows:
-                return
-            last = rows[-1].sku
+        """Stage a stock of 0 for acknowledged SKUs that are not in the input."""
+        for rows in acknowledged_pages(self._ledger, CHUNK):
             found: list[_Staged] = []
             for row in rows:
                 known = merged(from_text(row.acknowledged), from_text(row.wanted) or {})
@@ -523,6 +514,22 @@ def guard(extent: Extent, share: float, cheaper: Sequence[str] = ()) -> None:
 
     Args:
         extent: how much it touches.
+def acknowledged_pages(ledger: Ledger, size: int, *, idle: bool = False) -> Iterator[Sequence[Row[Any]]]:
+    """Yield the acknowledged SKUs in pages, sorted; with *idle* those not under way."""
+    item, last = STOCK_ITEM.c, ""
+    columns: list[ColumnElement[Any]] = [item.sku, item.acknowledged, item.wanted]
+    while True:
+        with ledger.reading() as connection:
+            mine = [item.channel == ledger.channel, item.acknowledged.is_not(None), item.sku > last]
+            if idle:
+                mine.append(or_(item.leased_by.is_(None), item.leased_until <= ledger.now(connection)))
+            rows = connection.execute(select(*columns).where(*mine).order_by(item.sku).limit(size)).all()
+        if not rows:
+            return
+        yield rows
+        last = rows[-1].sku
+
+
         share: of the catalogue that may change, and that may become 0, at once; from 0 to 1. In a first push all is
             new and nothing changes, but what is 0 counts: a table that was read wrongly is often all zeros.
         cheaper: some of the SKUs whose price falls by more than it may. Not one passes.
@@ -547,7 +554,7 @@ def guard(extent: Extent, share: float, cheaper: Sequence[str] = ()) -> None:
         more = " and others" if extent.cheaper > len(cheaper) else ""
         reasons.append(
             f"the price of {extent.cheaper} {'SKU' if extent.cheaper == 1 else 'SKUs'} would become 0, or fall by more "
-            f"than it may ({', '.join(map(repr, cheaper))}{more})"
+            f"than is allowed ({', '.join(map(repr, cheaper))}{more})"
         )
     reason = "; ".join(reasons)
     raise PushRefusedError(

@@ -40,7 +40,7 @@ from itertools import islice
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import and_, bindparam, func, or_, select
+from sqlalchemy import and_, bindparam, func, select
 
 from octopus_soap.errors import ConfigError, LedgerError, OctopusError, PushRefusedError
 from octopus_soap.jobs.desired import (
@@ -54,7 +54,7 @@ from octopus_soap.jobs.desired import (
     rows_in,
 )
 from octopus_soap.jobs.inspection import forget
-from octopus_soap.jobs.plan import CHUNK, Drift, Plan, PlanOptions, PushReport, guard
+from octopus_soap.jobs.plan import CHUNK, Drift, Plan, PlanOptions, PushReport, acknowledged_pages, guard
 from octopus_soap.jobs.reading import NAMED
 from octopus_soap.jobs.reports import KeyProblem, is_held
 from octopus_soap.jobs.sending import OPERATION, Sender
@@ -62,11 +62,11 @@ from octopus_soap.jobs.tables import STOCK_ITEM
 from octopus_soap.results import OutcomeStatus, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator
     from datetime import datetime
     from threading import Event
 
-    from sqlalchemy import ColumnElement, Row
+    from sqlalchemy import Row
 
     from octopus_soap.client import OctopusClient
     from octopus_soap.jobs.desired import Values
@@ -86,7 +86,6 @@ STEPS = (
 
 _PAGE = 1_000
 _ITEM = STOCK_ITEM.c
-_READ: list[ColumnElement[Any]] = [_ITEM.sku, _ITEM.acknowledged, _ITEM.wanted]
 _REJECTED = select(_ITEM.sku, _ITEM.observed_at).where(is_held(STOCK_ITEM, bindparam("whose")))
 _BATCH = 500
 _LEASE_SECONDS = 120.0
@@ -142,7 +141,7 @@ class StockPush:
             raise ConfigError(f"max_price_fall: {max_price_fall} is no share above 0 and up to 1, such as 0.5")
         if not 1 <= size <= 1000:  # noqa: PLR2004 - the page's limit
             raise ConfigError(f"batch_size: {size} is not from 1 to 1000")
-        if lease_seconds < 10:  # noqa: PLR2004 - less would not outlast one slow request
+        if lease_seconds < 10:  # noqa: PLR2004 - less is shorter than one slow request
             raise ConfigError(f"lease_seconds: {lease_seconds} is less than 10")
         ledger.bind(client)
         self._client, self._ledger = client, ledger
@@ -284,7 +283,7 @@ class StockPush:
             try:
                 yield plan, report
             except LedgerError:
-                raise  # it cannot be cleared; the next run begins anew, or goes on
+                raise  # the plan cannot be discarded; the next run discards it, or continues with it
             except Exception:
                 plan.discard()
                 raise
@@ -390,7 +389,7 @@ class ReadBack:
             BatchError: an item could not be read.
             OctopusError: as any read.
         """
-        for pages, page in enumerate(_pages(self._ledger), 1):
+        for pages, page in enumerate(acknowledged_pages(self._ledger, _PAGE, idle=True), 1):
             if self._stop is not None and self._stop.is_set():
                 report.interrupted = True
                 return
@@ -410,7 +409,7 @@ class ReadBack:
         if outcome.status is OutcomeStatus.MISSING:
             return Drift(row.sku, wanted, None)
         if not outcome.ok or outcome.value is None:
-            return None  # it was rejected: nothing is known
+            return None  # the item was rejected, so its state is not known
         known = from_text(row.acknowledged) or {}
         found = actual_values(outcome.value)
         changes = difference(known, found)
@@ -441,23 +440,3 @@ def _worded_stock(values: Values) -> str:
         return f"stock {values['stock']}"
     stores = values.get("stores") or {}
     return ", ".join(f"stock {store.get('store_stock')} in store {name}" for name, store in stores.items())
-
-
-def _pages(ledger: Ledger) -> Iterator[Sequence[Row[Any]]]:
-    """Yield the acknowledged SKUs that no worker is sending right now, by SKU."""
-    last = ""
-    while True:
-        with ledger.reading() as connection:
-            now = ledger.now(connection)
-            free = or_(_ITEM.leased_by.is_(None), _ITEM.leased_until <= now)
-            wanted = (
-                select(*_READ)
-                .where(_ITEM.channel == ledger.channel, _ITEM.acknowledged.is_not(None), free, _ITEM.sku > last)
-                .order_by(_ITEM.sku)
-                .limit(_PAGE)
-            )
-            rows = connection.execute(wanted).all()
-        if not rows:
-            return
-        yield rows
-        last = rows[-1].sku

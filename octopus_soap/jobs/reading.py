@@ -176,7 +176,7 @@ class Reading:
         counts, so they do not contradict each other.
         """
         timed = wish.observed_at is not None
-        if not timed and not self.any_timed and "stores" not in wish.values:  # as a million rows are
+        if not timed and not self.any_timed and "stores" not in wish.values:  # most rows, so it is quick
             digest = digest_of(text)
             new, _, same = self.seen.add(wish.sku, wish.row, digest)
             if new:
@@ -206,7 +206,7 @@ class Reading:
         """
         seen, capital = self.seen, wish.sku.upper()
         other: tuple[int, int] | None = None
-        if capital == wish.sku:  # as most SKUs are, so this costs little
+        if capital == wish.sku:  # most SKUs, so it is quick
             other = seen.find(_in_capitals(capital)) if self.any_small else None
         else:
             self.any_small = True

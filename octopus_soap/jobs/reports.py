@@ -222,7 +222,6 @@ def asked_wait(error: BaseException) -> float | None:
     return None
 
 
-_MOST_NAMED = 200
 _REASON = 400  # characters
 
 
@@ -261,12 +260,12 @@ def reason_of(error: BaseException, redactor: Redactor) -> str:
     return clip(redactor.text(mask_card_numbers(plain)), _REASON)
 
 
-def report_held(connection: Connection, table: Table, channel: str, report: Report) -> None:
-    """Add the rows of *table* that are held to the report, those of earlier runs included."""
-    first, number = _held_rows(table)
+def report_held(connection: Connection, table: Table, channel: str, report: Report, *, most: int = 200) -> None:
+    """Add the held rows of *table* to the report; name *most* of them."""
+    first, number = _held_rows(table, most)
     rows = connection.execute(first, {"whose": channel}).all()
     count = len(rows)
-    if count == _MOST_NAMED:
+    if count == most:
         count = connection.execute(number, {"whose": channel}).scalar_one()
     report.problem_count += count
     for row in rows:
@@ -274,11 +273,11 @@ def report_held(connection: Connection, table: Table, channel: str, report: Repo
 
 
 @cache
-def _held_rows(table: Table) -> tuple[Executable, Executable]:
-    """Return the statements for the first rows that are held, and for their number; every run asks for them."""
-    mine = is_held(table, bindparam("whose"))
-    first = select(table.c.key, table.c.state, table.c.message, table.c.attempts).where(mine).order_by(table.c.key)
-    return first.limit(_MOST_NAMED), select(func.count()).select_from(table).where(mine)
+def _held_rows(table: Table, most: int) -> tuple[Executable, Executable]:
+    """Return the statements for the first *most* held rows and for the number of all."""
+    mine, key = is_held(table, bindparam("whose")), table.c[table.info["key"]]
+    first = select(key.label("key"), table.c.state, table.c.message, table.c.attempts).where(mine).order_by(key)
+    return first.limit(most), select(func.count()).select_from(table).where(mine)
 
 
 def is_held(table: Table, channel: str | BindParameter[str]) -> ColumnElement[bool]:

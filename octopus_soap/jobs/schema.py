@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-_LOCK = 0x0C70_9005  # any number, as long as it is always the same one
+_LOCK = 0x0C70_9005  # any number, but never changed
 _POSTGRESQL = "postgresql: "
 """Begins a statement that SQLite leaves out."""
 

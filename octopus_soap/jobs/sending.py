@@ -18,8 +18,9 @@ from sqlalchemy import BindParameter, bindparam, case, func, null, select, updat
 from octopus_soap._http import clip
 from octopus_soap.errors import BatchError, InvalidInputError, LedgerError
 from octopus_soap.jobs.desired import as_item, as_text, from_text, merged
-from octopus_soap.jobs.handlers import FREE
-from octopus_soap.jobs.reports import Backoff, KeyProblem, is_held
+from octopus_soap.jobs.leases import FREE
+from octopus_soap.jobs.reading import NAMED
+from octopus_soap.jobs.reports import Backoff, report_held
 from octopus_soap.jobs.tables import STOCK_ITEM, Moment
 from octopus_soap.results import BatchResult, ItemOutcome, OutcomeStatus, Progress
 
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
 OPERATION = "UpdateItemQuantityAndPriceList"
 _BACKOFF = Backoff(longest=timedelta(hours=1))
-_NAMED_PROBLEMS = 1_000
 _MOST_WORDS = 400
 _MOMENT = timedelta(microseconds=1)
 _ITEM = STOCK_ITEM.c
@@ -52,12 +52,7 @@ _OLDEST_FIRST = (_ITEM.due_at,)
 _LEFT_OVER = (
     select(func.count()).select_from(STOCK_ITEM).where(_MINE, _ITEM.due_at.is_not(None), _ITEM.state == "pending")
 )
-_HELD_ROWS = (
-    select(_ITEM.sku, _ITEM.message, _ITEM.attempts)
-    .where(is_held(STOCK_ITEM, bindparam("whose")))
-    .order_by(_ITEM.sku)
-    .limit(_NAMED_PROBLEMS)
-)
+
 _SAME = _ITEM.wanted == bindparam("sent")
 _DONE: dict[str, Any] = {
     "acknowledged": bindparam("new_acknowledged"),
@@ -155,7 +150,7 @@ class Sender:
                 outcomes = self._called(lease.rows, refused, report)
             self._ledger.reach("push.sent")
         except BaseException as error:
-            with suppress(LedgerError):  # what ended the call matters more
+            with suppress(LedgerError):  # the error of the call matters more
                 self._keep(lease, _outcomes(getattr(error, "result", None)), refused, started, report)
             raise
         self._keep(lease, outcomes, refused, started, report)
@@ -170,7 +165,7 @@ class Sender:
         try:
             self._record(lease, outcomes, refused, started, report)
         except LedgerError:
-            self._ledger.give_up(lease.token)
+            self._ledger.give_up(lease.token)  # the next run sends them again, as after a crash
             raise
 
     def _called(self, rows: Sequence[Row[Any]], refused: dict[str, str], report: PushReport) -> Outcomes:
@@ -236,17 +231,10 @@ class Sender:
             self._progress(Progress(done, max(total, done), 0, report.counts.get("rejected", 0), batches))
 
     def _conclude(self, report: PushReport) -> None:
-        mine = {"whose": self._ledger.channel}
         with self._ledger.reading() as connection:
-            left = connection.execute(_LEFT_OVER, mine).scalar_one()
-            rows = connection.execute(_HELD_ROWS, mine).all()
-            count = len(rows)
-            if count == _NAMED_PROBLEMS:
-                held = is_held(STOCK_ITEM, self._ledger.channel)
-                count = connection.execute(select(func.count()).select_from(STOCK_ITEM).where(held)).scalar_one()
+            left = connection.execute(_LEFT_OVER, {"whose": self._ledger.channel}).scalar_one()
+            report_held(connection, STOCK_ITEM, self._ledger.channel, report, most=NAMED)
         report.counts["left"] = left
-        report.problems += [KeyProblem(row.sku, "rejected", row.message, row.attempts) for row in rows]
-        report.problem_count += count
         report.interrupted = self._stopped() and left > 0
         if left and report.error:
             report.error = f"{left} SKUs are still to be sent: {report.error}"

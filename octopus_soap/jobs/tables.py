@@ -20,6 +20,8 @@ from sqlalchemy import BigInteger, Column, Dialect, Index, Integer, MetaData, Ta
 from sqlalchemy.types import TypeDecorator
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from sqlalchemy.schema import SchemaItem
 
 METADATA = MetaData()
@@ -41,6 +43,11 @@ class Moment(TypeDecorator[datetime]):
     def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's interface
         """Turn a number into a datetime in UTC."""
         return None if value is None else _EPOCH + int(value) * _MICROSECOND
+
+
+def chunks(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield *keys* 500 at a time, far below a database's limit for one statement."""
+    return (keys[start : start + 500] for start in range(0, len(keys), 500))
 
 
 def work_columns() -> list[Column[Any]]:
