@@ -1,4 +1,4 @@
-"""Jobs that survive crashes: what was done and what is left is recorded in a database.
+"""Jobs that survive crashes, because a database records their progress.
 
     with OctopusClient() as client, Ledger("shop.db") as ledger:
         report = StockPush(client, ledger).run("stock.csv")

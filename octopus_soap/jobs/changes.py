@@ -1,32 +1,31 @@
-"""The change feed: every item that the service lists as changed reaches its handler as it is now.
+"""The change feed: hands every changed item to a handler, as it is now.
 
     with OctopusClient() as client, Ledger("shop.db") as ledger:
         report = ChangeFeed(client, ledger).run(lambda change: update_shop(change.sku, change.item))
 
-Purpose. `GetItemTblList` lists what has changed until `DeleteTblItem` takes it off. The two know items, not changes:
-taking an item off also takes off a change that came a moment before. So the order of the steps is all that matters:
+Purpose. `GetItemTblList` lists changed items until `DeleteTblItem` takes them off. Both operate on items, not changes:
+taking an item off also takes off a change that came a moment before. So the order of the steps matters:
 
-1. *listed*: the list is read, for its SKUs alone.
-2. *stored*: the SKUs are in the ledger, so that nothing is lost once the service has forgotten them.
+1. *listed*: the SKUs of the list are read.
+2. *stored*: the SKUs are in the ledger, so that nothing is lost when the service no longer lists them.
 3. *taken*: each is taken off the list, several at a time.
 4. *fetched*: the item is read as it is now, after it was taken off.
 5. *handed over*, and 6. *done*, in the ledger.
 
 Invariants:
 
-* Whenever the item changes, the change arrives: before 3, the item fetched in 4 has it; after 3, the service lists the
-  item again, and everything begins anew. A run repeats until the list is empty.
-* An item that is as it was handed over last is not handed over again.
-* It does not matter whether the service lists an item once or once per change: all its rows are taken off before it is
-  fetched.
-* An item that the service no longer has is an event of its own (`deleted`). An answer without the item is no proof:
-  the service is asked whether it exists.
+* Every change arrives. If it came before 3, the item fetched in 4 has it. If it came after 3, the service lists the
+  item again, and all steps are repeated. A run repeats them until the list is empty.
+* An item that has not changed since it was last handed over is not handed over again.
+* The service may list an item once or once per change: all its rows are taken off before it is fetched.
+* A deleted item is handed over as such (`deleted`). An answer without the item is no proof: the service is asked
+  whether the item exists.
 
 On failure:
 
-* After a crash the ledger has the step of each SKU, and to repeat a step does no harm: an item that is taken off twice
-  is not on the list, and 4 reads it as it is then. The next delivery to a handler that was interrupted has
-  `redelivered`; with `transactional=True` what it wrote is undone with its transaction.
+* After a crash the ledger has the step of each SKU, and repeating a step does no harm: an item that is taken off twice
+  is not on the list, and 4 reads it as it is then. If a handler was interrupted, the next delivery has `redelivered`;
+  with `transactional=True` the handler's writes are rolled back with its transaction.
 * An item that cannot be read, or whose handler raises, goes into quarantine: it is tried again after pauses that
   double, and stays in every report. No other item waits for it.
 """
@@ -71,6 +70,7 @@ if TYPE_CHECKING:
     from octopus_soap.jobs.ledger import Ledger
     from octopus_soap.models import InventoryItem
     from octopus_soap.results import ItemOutcome
+
 __all__ = ["Change", "ChangeFeed", "ChangeHandler"]
 
 JOB = "changes"
@@ -80,8 +80,8 @@ STEPS = (
 )  # fmt: skip # read as a list of names
 """The names of all steps, as `Ledger(reach=...)` is called with."""
 
-
 _FETCHED = 100
+"""Items fetched together, as many as GetItemList takes."""
 _TAKEN = 500
 """Items taken off the list under one lease; each is a request of its own."""
 _NOTED = 50
@@ -89,7 +89,6 @@ _NOTED = 50
 _MOST_REFUSALS = 3
 """Requests in a row without an answer, after which the service is considered down."""
 _NOT_SENT = OctopusError("it was not sent")
-"""Items fetched together, as many as GetItemList takes."""
 _DELETED = "deleted"
 
 
@@ -100,9 +99,9 @@ class Change:
     Attributes:
         sku: its SKU.
         item: the item; None if the service no longer has it.
-        attempt: how often this SKU was handed over, this time included.
-        redelivered: an earlier handler was interrupted by a crash, so its work may be there already.
-        connection: of a transactional feed, the ledger's open transaction; None otherwise.
+        attempt: how often this SKU was handed over, including this time.
+        redelivered: an earlier handler was interrupted by a crash, so its work may be done already.
+        connection: the ledger's open transaction if the feed is transactional; None otherwise.
     """
 
     sku: str
@@ -121,7 +120,7 @@ ChangeHandler: TypeAlias = Callable[[Change], object]
 
 
 class ChangeDeliverer:
-    """Fetches what was taken off the list, and hands it over item by item."""
+    """Fetches items that were taken off the list, and hands them over one by one."""
 
     def __init__(self, client: OctopusClient, handlers: HandlerRunner, handler: ChangeHandler, report: Report) -> None:
         self._client, self._handlers, self._handler, self.report = client, handlers, handler, report
@@ -129,7 +128,7 @@ class ChangeDeliverer:
 
     @property
     def handed_over(self) -> int:
-        """How many changes came to the handler in this run, and to quarantine."""
+        """How many changes of this run were handed over or put into quarantine."""
         return sum(self.report.counts.get(name, 0) for name in ("handled", "deleted", "failed", "lease_lost"))
 
     def run(self) -> None:
@@ -149,7 +148,7 @@ class ChangeDeliverer:
                     raise down
 
     def _fetched(self, skus: Iterable[str]) -> tuple[dict[str, ItemOutcome[InventoryItem]], OctopusError | None]:
-        """Return the items, and why others got no answer if that is the service's fault and not theirs."""
+        """Return the items, and the error if the service failed for the others."""
         try:
             result = self._client.get_item_list(skus)
         except BatchError as error:
@@ -163,7 +162,7 @@ class ChangeDeliverer:
     def _without_doubts(
         self, found: dict[str, ItemOutcome[InventoryItem]]
     ) -> tuple[dict[str, ItemOutcome[InventoryItem]], OctopusError | None]:
-        """Ask whether items that did not come are gone: an answer that left them out is no deletion."""
+        """Ask whether missing items exist, because an incomplete answer is no deletion."""
         missing = [key for key, outcome in found.items() if outcome.status is OutcomeStatus.MISSING]
         if not missing:
             return found, None
@@ -180,7 +179,7 @@ class ChangeDeliverer:
         return found, None
 
     def _fault_of_items(self, result: BatchResult[InventoryItem]) -> bool:
-        """Return True if the items without an answer were asked for, and the service is well otherwise."""
+        """True if the unanswered items were asked for and the service otherwise works."""
         asked = all(outcome.status is not OutcomeStatus.NOT_SENT for outcome in result.unfinished)
         return asked and not self._handlers.stop.is_set() and self._client.ping().ok
 
@@ -218,7 +217,7 @@ class ChangeDeliverer:
         known = {"handled_content": content, "handled_at": self._ledger.now(connection), "delivering": 0, "raw": None}
         if not connection.execute(this.values(**known)).rowcount:
             return False
-        # If it was listed again meanwhile, that generation is still to be done.
+        # If it was listed again meanwhile, the new generation is still to be done.
         settled = this.where(CHANGES.c.generation == row.generation)
         connection.execute(settled.values(state=DONE, due_at=None, attempts=0, message=""))
         connection.execute(this.values(**FREE))
@@ -230,17 +229,17 @@ def _content(item: InventoryItem) -> str:
 
 
 class ChangeFeed:
-    """Brings every changed item to a handler. See the module for what survives a crash.
+    """Hands every changed item to a handler. See the module for what survives a crash.
 
     Args:
-        client: of the account the ledger's channel belongs to.
-        ledger: where SKUs are stored.
-        transactional: the handler gets the ledger's open transaction as `change.connection`: what it writes there is
-            committed together with the mark that the change is done, or not at all. The transaction is the ledger's
-            to end: the handler neither commits nor rolls back.
+        client: the client of the channel's account.
+        ledger: stores the SKUs.
+        transactional: the handler gets the ledger's open transaction as `change.connection`: its writes there are
+            committed together with the mark that the change is done, or not at all. The handler must neither commit
+            nor roll back.
         handler_seconds: how long the handler may take.
         backoff: pauses between tries of what failed.
-        most_rounds: how often a run reads a list that has no further SKU; items that keep changing are left to the next
+        most_rounds: how often a run reads a list that has no new SKU. Items that keep changing are left to the next
             run.
 
     Raises:
@@ -326,9 +325,9 @@ class _Run:
         self._down: OctopusError | None = None
 
     def rounds(self, most: int) -> None:
-        """Go round until the list is empty, or nothing on it is new; what earlier runs left is done first.
+        """Do what earlier runs left, then all steps until the list has nothing new.
 
-        A round whose list has a SKU for the first time is not counted: a service may list a part of what has changed.
+        A round whose list has a new SKU is not counted, because a service may list only a part of the changed items.
         """
         rounds, at = 0, 0
         while rounds < most:
@@ -348,8 +347,8 @@ class _Run:
     def _read_list(self) -> int:
         """Read the list and store its SKUs; return how many are to be taken off it.
 
-        The list has no limit, so its rows are read while they arrive, and only the SKUs are kept. A reply that is cut
-        short raises at its end: then nothing of it is stored, and the next run reads it again.
+        The list has no limit, so its rows are read while they arrive, and only the SKUs are kept. A truncated reply
+        raises at its end: then nothing of it is stored, and the next run reads it again.
         """
         named: Counter[str] = Counter()
         nameless: list[ItemOutcome[InventoryItem]] = []
@@ -370,7 +369,7 @@ class _Run:
         return len(named) - waiting
 
     def _store_skus(self, connection: Connection, named: Counter[str], now: datetime) -> int:
-        """Store the SKUs; return how many of them could not be taken off before, and wait for their next try."""
+        """Store the SKUs; return how many wait for their next try to be taken off."""
         channel, known, waiting = self._ledger.channel, set[str](), set[str]()
         for some in chunks(list(named)):
             mine = (CHANGES.c.channel == channel, CHANGES.c.key.in_(some))
@@ -393,9 +392,9 @@ class _Run:
         return len(waiting)
 
     def _store_nameless(self, connection: Connection, rows: list[ItemOutcome[InventoryItem]], now: datetime) -> None:
-        """Store rows without a readable SKU: they cannot be taken off, and stay in the reports while listed."""
+        """Store rows without a readable SKU, which cannot be taken off, for the reports."""
         channel = self._ledger.channel
-        # A SKU may begin with a question mark too, but is always due at some time until it is done.
+        # A SKU may begin with a question mark too, but its row has a due time until it is done.
         these = (CHANGES.c.key.startswith("?"), CHANGES.c.state == QUARANTINED, CHANGES.c.due_at.is_(None))
         connection.execute(delete(CHANGES).where(CHANGES.c.channel == channel, *these))
         kept: dict[str, dict[str, Any]] = {}
@@ -412,11 +411,11 @@ class _Run:
     # -- taking off --------------------------------------------------------------------------------------------
 
     def _take_off(self) -> None:
-        """Take what is listed off the list, side by side over the client's connections: the order does not matter.
+        """Take the listed SKUs off the list, in any order, over all connections.
 
         Raises:
-            OctopusError: the service is down: three requests in a row had no answer. None is begun after the third, and
-                those under way on other connections end.
+            OctopusError: the service is down: three requests in a row had no answer. No request is begun after the
+                third, and those under way on other connections end.
         """
         seconds = self._handlers.seconds
         with ThreadPoolExecutor(self._client.settings.max_connections, "octopus-changes") as pool:
@@ -454,7 +453,7 @@ class _Run:
             self._note_taken(lease, noted)
 
     def _taken_off(self, row: Row[Any]) -> OctopusError | None:
-        """Take one item off the list; return what kept it."""
+        """Take one item off the list; return the error if that failed."""
         if self._stop.is_set() or self._down is not None:
             return _NOT_SENT
         error: OctopusError | None = None
@@ -475,7 +474,7 @@ class _Run:
         return error
 
     def _note_taken(self, lease: Lease, rows: Sequence[tuple[Row[Any], OctopusError | None]]) -> None:
-        """Record what became of some rows, in one transaction."""
+        """Record in one transaction whether rows were taken off."""
         done = [(row.key, row.generation) for row, error in rows if error is None]
         failed = [] if self._stop.is_set() else [(row, error) for row, error in rows if error is not None]
         if not done and not failed:

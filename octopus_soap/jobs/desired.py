@@ -1,8 +1,8 @@
-"""Desired states: the stock and prices a shop has, read from a file, a frame or Python values, and made comparable.
+"""Desired states: stock and prices from a file, a frame or Python values.
 
-A state is stored as plain values: numbers without trailing zeros, stores by their id, so that `19.9` and `19.90`, or
-the same stores in another order, are one state. A state may be partial: what is unset stays as it is. `None` is an
-`xsi:nil` if the caller wrote it.
+A state is stored as plain values, numbers without trailing zeros and stores by their id. So `19.9` and `19.90`, or the
+same stores in another order, are the same state. A state may be partial: unset values stay as they are. `None` is sent
+as `xsi:nil` if the caller wrote it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Values = dict[str, Any]
 """A state as plain values, by attribute; `stores` by store id."""
 
 OBSERVED = "observed_at"
-"""The key or column with the time when a row was true."""
+"""The key or column with the time at which a row was true."""
 
 _STORES = "store_stock_info_list"
 _NOT_STATE = frozenset({"sku", "error_message"})
@@ -45,7 +45,7 @@ class Desired(NamedTuple):
         sku: the SKU.
         values: its state.
         observed_at: when that was true; None if the source has no time.
-        row: its row in a file as an editor counts, or its position in other sources, from 0.
+        row: its row in a file as an editor counts; in other sources its position, from 0.
     """
 
     sku: str
@@ -72,14 +72,14 @@ class SourceFormat:
 def read_desired(
     source: Any, form: SourceFormat | None = None, passed: Callable[[str], int] | None = None
 ) -> Iterator[Desired | KeyProblem]:
-    """Read desired states one after another; a row that cannot be one comes as a problem of its own.
+    """Read desired states one by one; yield a problem for each row that is not valid.
 
     Args:
         source: a CSV file's path, a pandas or polars DataFrame, or any iterable of `ItemQuantityAndPrice` and of
             mappings with its names. Mappings, frames and files may have a time for each row (`observed_at`).
         form: how the source writes states.
         passed: called before the first row with a digest of the file's content, or an empty text for any other source;
-            returns how many rows of a file were read before and are left out.
+            returns how many rows of a file were read before and are skipped.
 
     Raises:
         InvalidInputError: the source as a whole cannot be used.
@@ -103,7 +103,7 @@ def read_desired(
 
 
 def rows_in(source: Any) -> int | None:
-    """Return about how many rows a source has; None if that takes reading it."""
+    """Return about how many rows a source has; None if it would have to be read."""
     if isinstance(source, (str, PathLike)):
         path = Path(fspath(source))
         if not path.is_file():  # a pipe can be read once
@@ -178,7 +178,7 @@ def _of_file(path: Path, form: SourceFormat, passed: Callable[[str], int] | None
 
 
 def _of_store(wish: Desired, store: str | None, column: str) -> Desired:
-    """Return the state of one store: the row's stock is that store's."""
+    """Return a state with the row's stock as the stock of *store*."""
     if not store:
         raise InvalidInputError([Problem("the row names no store", field=column)])
     values = dict(wish.values)
@@ -188,7 +188,7 @@ def _of_store(wish: Desired, store: str | None, column: str) -> Desired:
 
 
 def _of_frame(frame: Any, money_digits: int | None) -> Iterator[Desired | KeyProblem]:
-    # A row per store means that rows belong together: such a frame is read in one piece.
+    # With a row per store, several rows belong together: such a frame is read as a whole.
     whole = any("store" in str(name).casefold() for name in frame.columns)
     step = max(1, len(frame)) if whole else _FRAME_ROWS
     for start in range(0, len(frame), step):
@@ -230,7 +230,7 @@ def _of_piece(piece: Any, money_digits: int | None, start: int) -> list[Desired]
 
 
 def values_of(item: ItemQuantityAndPrice | StoreStockInfo) -> Values:
-    """Return the state of a model: what is set in it, made comparable.
+    """Return the state of a model: its set values, in comparable form.
 
     Raises:
         InvalidInputError: two of its stores have one id.
@@ -268,12 +268,12 @@ def _stores(stores: list[StoreStockInfo]) -> Values:
 
 
 def as_text(values: Values) -> str:
-    """Return a state as the ledger stores it; equal states have equal texts."""
+    """Return a state as the ledger stores it; equal states are equal texts."""
     return _ENCODED(values)
 
 
 def from_text(text: str | None) -> Values | None:
-    """Return what `as_text` was given."""
+    """Return the state of a text of `as_text`."""
     return None if text is None else json.loads(text)
 
 
@@ -287,7 +287,7 @@ def as_item(sku: str, values: Values) -> ItemQuantityAndPrice:
 
 
 def actual_values(item: InventoryItem) -> Values:
-    """Return an item's stock and prices as the service has them, without what it left out."""
+    """Return the stock and prices that the service sent for an item."""
     locks = item.field_locks
     found = {
         "stock": _whole(item.stock),
@@ -311,7 +311,7 @@ def actual_values(item: InventoryItem) -> Values:
 
 
 def _whole(stock: str | None) -> int | None:
-    # InventoryItem.Stock is text on the page, ItemQuantityAndPrice.Stock an Int.
+    # InventoryItem.Stock is text on the vendor's page, and ItemQuantityAndPrice.Stock an Int.
     try:
         number = Decimal((stock or "").strip())
     except ArithmeticError:
@@ -320,7 +320,7 @@ def _whole(stock: str | None) -> int | None:
 
 
 def merged(older: Values | None, newer: Values) -> Values:
-    """Return *older* with the values of *newer* over it, store by store."""
+    """Return *older* updated with the values of *newer*, store by store."""
     result = dict(older or {})
     for name, value in newer.items():
         known = result.get(name)
@@ -329,7 +329,7 @@ def merged(older: Values | None, newer: Values) -> Values:
 
 
 def covers(known: Values | None, wanted: Values) -> bool:
-    """Return True if *known* has all values of *wanted* already."""
+    """True if *known* already has all values of *wanted*."""
     if known is None:
         return False
     for name, value in wanted.items():
@@ -342,7 +342,7 @@ def covers(known: Values | None, wanted: Values) -> bool:
 
 
 def difference(known: Values, found: Values) -> Values:
-    """Return the values of *found* that differ from *known*, of those that *known* has."""
+    """Return the values of *found* that *known* has too, but with another value."""
     changes: Values = {}
     for name, mine in known.items():
         if name not in found or found[name] == mine:
@@ -357,7 +357,7 @@ def difference(known: Values, found: Values) -> Values:
 
 
 def lower_stock(known: Values, changes: Values) -> Values:
-    """Return the part of *changes* that is a stock lower than the one of *known*."""
+    """Return the stocks of *changes* that are lower than those of *known*."""
     lower: Values = {}
     if isinstance(changes.get("stock"), int) and changes["stock"] < (known.get("stock") or 0):
         lower["stock"] = changes["stock"]
@@ -370,12 +370,12 @@ def lower_stock(known: Values, changes: Values) -> Values:
 
 
 def zeroes(before: Values | None, after: Values) -> bool:
-    """Return True if *after* leaves nothing of a stock that *before* had, or may have had."""
+    """True if the stock of *after* is 0, and that of *before* is not known to be 0."""
     return _is_empty(after) and not (before is not None and _is_empty(before))
 
 
 def cheapens(before: Values | None, after: Values, share: float) -> bool:
-    """Return True if the price of *after* is 0, or lower than that of *before* by *share* or more."""
+    """True if the price of *after* is 0, or at least *share* below that of *before*."""
     price, known = after.get("price"), None if before is None else before.get("price")
     if price is None or price == known:
         return False
@@ -388,7 +388,7 @@ def cheapens(before: Values | None, after: Values, share: float) -> bool:
 
 
 def without_stock(known: Values) -> Values | None:
-    """Return *known* with no stock; None if it has none already, or nothing is known of it."""
+    """Return *known* with a stock of 0; None if it has no stock, or none is known."""
     values = dict(known)
     if values.get("stock") is not None:
         values["stock"] = 0

@@ -1,19 +1,19 @@
-"""Handlers: stored work comes to the user's code, and the result into the ledger. Orders and changes share it.
+"""Handlers: the user's code, called with stored orders and changes.
 
 Purpose. A job claims rows, calls a handler with each, and finishes the row.
 
 Invariants:
 
-* The ledger notes that a handler begins (`delivering`) before the handler is called. A row that still has the mark when
-  it is claimed was interrupted by a crash, and its next delivery has `redelivered`.
+* The ledger records that a handler begins (`delivering`) before the handler is called. A row that has this mark when it
+  is claimed was interrupted by a crash, and its next delivery has `redelivered`.
 * With `transactional=True` the handler's statements and the mark that the row is done are one transaction.
 * A worker that lost its lease finishes nothing.
 
 On failure:
 
-* A handler that raises, or ends the ledger's transaction, puts its row into quarantine: it is tried again after a pause
+* If a handler raises, or ends the ledger's transaction, its row goes into quarantine: it is tried again after a pause
   that doubles each time, and no other row waits for it.
-* Rows that were claimed and not finished are released, so that the next run need not wait for the lease to run out.
+* Rows that were claimed and not finished are released, so that the next run need not wait for the lease to expire.
 """
 
 from __future__ import annotations
@@ -44,11 +44,7 @@ if TYPE_CHECKING:
 
 
 class HandlerFailedError(Exception):
-    """Ends the transaction of a handler that failed.
-
-    Attributes:
-        error: what it raised.
-    """
+    """Ends the transaction of a handler that raised *error*."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__()
@@ -56,10 +52,10 @@ class HandlerFailedError(Exception):
 
 
 class DestinationError(OctopusError):
-    """The place where a handler stores its work cannot take it, such as a full disk. Raise it in a handler.
+    """A handler cannot store its work, such as on a full disk.
 
-    It ends the run. The order or item is not at fault, so it is not put into quarantine, and the next run hands it over
-    again.
+    Raise it in a handler. It ends the run. The order or item does not go into quarantine, because it is not the cause,
+    and the next run hands it over again.
     """
 
 
@@ -71,7 +67,7 @@ class Deliverable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HandlerRunner:
-    """Claims the rows of one work table, calls a handler with them, and records the result.
+    """Claims rows of a work table, calls a handler with each, and records the result.
 
     Attributes:
         ledger: has the rows.
@@ -80,7 +76,7 @@ class HandlerRunner:
         seconds: how long a handler may take.
         backoff: pauses between tries of what failed.
         redactor: masks secrets in reasons.
-        stop: once set, rows that are claimed and not begun are released.
+        stop: once set, claimed rows that are not begun are released.
     """
 
     ledger: Ledger
@@ -101,14 +97,14 @@ class HandlerRunner:
         where: Sequence[ColumnElement[bool]] = (),
         begins: ColumnElement[bool] | None = None,
     ) -> Generator[Lease]:
-        """Claim due rows in one of *states* while the block runs; release them if it raises, or was stopped.
+        """Claim due rows for the block; release them if it raises or is stopped.
 
         Args:
-            states: such as `waiting`.
-            limit: rows at most.
-            seconds: how long the work may take; as long as a handler by default.
+            states: the states of the rows to claim, such as `waiting`.
+            limit: the maximum number of rows.
+            seconds: how long the work may take; by default as long as a handler.
             where: further conditions.
-            begins: the condition for rows whose handler is called at once, and which get the mark for it.
+            begins: rows that fulfil this condition get the mark `delivering`: their handler is called at once.
         """
         table, ledger = self.table, self.ledger
         with ledger.transaction() as connection:
@@ -130,7 +126,7 @@ class HandlerRunner:
                     ledger.give_up(lease.token)
 
     def begin(self, lease: Lease, row: Row[Any]) -> bool:
-        """Note that the handler of *row* begins, and renew the whole lease; False if the row was lost."""
+        """Record that the handler of *row* begins, and renew the lease; False if lost."""
         with self.ledger.transaction() as connection:
             self.ledger.renew(connection, lease, self.seconds)
             return connection.execute(self.change(lease, row).values(self._begun())).rowcount > 0
@@ -144,15 +140,15 @@ class HandlerRunner:
             lease: holds the row.
             row: as it was claimed.
             item: gets the open transaction of a transactional job.
-            call: the handler, with its arguments.
-            finish: marks the row as done inside a transaction, given what the handler returned; False if the lease was
-                lost.
+            call: calls the handler.
+            finish: called in a transaction with what the handler returned; marks the row as done, and returns False if
+                the lease was lost.
 
         Returns:
-            `done`, `failed`, or `lease_lost`: another worker took the row over.
+            `done`, `failed`, or `lease_lost` if another worker took the row over.
 
         Raises:
-            DestinationError: from the handler.
+            DestinationError: the handler raised it.
         """
         try:
             done = self._in_one(lease, row, item, call, finish) if self.transactional else self._apart(call, finish)
@@ -163,7 +159,7 @@ class HandlerRunner:
             self.quarantine(lease, row, reason_of(failed.error, self.redactor))
             return "failed"
         except LedgerError as error:
-            # If the ledger answers otherwise, it refuses what this handler did in the transaction.
+            # If the ledger still accepts a write, it was this handler's work in the transaction that it refused.
             if item.connection is None or not self.quarantine(lease, row, error.message):
                 raise
             return "failed"
@@ -172,10 +168,9 @@ class HandlerRunner:
         return "done" if done else "lease_lost"
 
     def quarantine(self, lease: Lease, row: Row[Any], reason: str, *same: ColumnElement[bool], **also: Any) -> bool:
-        """Note why a row is not done; False if the lease was lost, or the row was done after all.
+        """Put a row into quarantine; False if the lease no longer holds it.
 
-        *same* are conditions under which the *reason*, for people, still concerns the row; *also* further columns to
-        write.
+        If the row does not fulfil the conditions *same*, it is only released. *also* are further columns to write.
         """
         tries = row.attempts + 1
         with self.ledger.transaction() as connection:
@@ -186,7 +181,7 @@ class HandlerRunner:
             return connection.execute(this.values(delivering=0, **FREE)).rowcount > 0
 
     def change(self, lease: Lease, row: Row[Any]) -> Any:
-        """Return an update of *row* that changes nothing if the lease was lost."""
+        """Return an UPDATE of *row* that changes nothing if the lease was lost."""
         return update(self.table).where(lease.holds, self.table.c.key == row.key)
 
     def _give_back(self, lease: Lease, row: Row[Any]) -> None:
@@ -203,7 +198,7 @@ class HandlerRunner:
     ) -> bool:
         """Run the handler and mark the row as done in one transaction."""
         with self.ledger.transaction() as connection:
-            # Locks the row: from here to the commit no other worker can take it over.
+            # This locks the row: until the commit no other worker can take it over.
             if not connection.execute(self.change(lease, row).values(delivering=1)).rowcount:
                 return False
             item.connection = connection
@@ -224,7 +219,8 @@ class HandlerRunner:
 def _due(
     table: Table, states: tuple[str, ...], where: tuple[ColumnElement[bool], ...]
 ) -> tuple[tuple[ColumnElement[bool], ...], tuple[ColumnElement[Any], ...]]:
-    """Return the conditions of due rows and their order, the same ones each time, so that their statement is kept."""
+    """Return the conditions of due rows and their order."""
+    # Cached, so that SQLAlchemy's statement for them is built once.
     now = bindparam("now", type_=Moment)
     return (table.c.state.in_(states), table.c.due_at <= now, *where), (table.c.due_at, table.c.key)
 

@@ -1,4 +1,4 @@
-"""A look into a ledger, for people: the state of each job, one key's rows, what is held; and releasing it."""
+"""Reads and changes of a ledger by people: the commands of `octopus-soap ledger`."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ _HIDDEN = frozenset({"channel", "leased_by"})
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """How one table of work is doing.
+    """The state of one work table.
 
     Attributes:
         states: how many rows are in each state.
-        due: rows there is something to do for now.
+        due: rows that are due now.
         leased: rows that a worker holds.
         held: rows that wait for a fix: rejected, quarantined, changed, refused at a later step.
     """
@@ -55,7 +55,7 @@ class JobStatus:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A run of a job that is under way: its process, and when it began, by the ledger's clock."""
+    """A run that is under way: its process, and when it began by the ledger's clock."""
 
     job: str
     holder: str
@@ -63,7 +63,7 @@ class Running:
 
 
 def status(ledger: Ledger) -> list[JobStatus]:
-    """Return the state of each work table of the channel; tables without rows are left out."""
+    """Return the state of each work table in which the channel has rows."""
     found: list[JobStatus] = []
     with ledger.reading() as connection:
         now = ledger.now(connection)
@@ -93,7 +93,7 @@ def running(ledger: Ledger) -> list[Running]:
 
 
 def show(ledger: Ledger, key: str) -> list[dict[str, Any]]:
-    """Return every row of the channel about *key* (a SKU or an order id), with its job."""
+    """Return all rows of the channel about *key*, a SKU or an order id, with the job."""
     found: list[dict[str, Any]] = []
     with ledger.reading() as connection:
         for table in _work_tables():
@@ -107,7 +107,7 @@ def show(ledger: Ledger, key: str) -> list[dict[str, Any]]:
 
 
 def held(ledger: Ledger, *, job: str | None = None) -> Iterator[tuple[str, KeyProblem]]:
-    """Yield what is rejected or quarantined in the channel, or by one job: the job, and the key with the reason."""
+    """Yield the channel's rejected and quarantined keys, each with its job."""
     with ledger.reading() as connection:
         for table in _work_tables(job):
             key = table.c[table.info["key"]]
@@ -118,21 +118,21 @@ def held(ledger: Ledger, *, job: str | None = None) -> Iterator[tuple[str, KeyPr
 
 
 def retry(ledger: Ledger, keys: Collection[str] | None = None, *, job: str | None = None) -> int:
-    """Let what is rejected or quarantined be tried by the next run, and not only after its pause; return how many rows.
+    """Make rejected and quarantined rows due now, and return how many.
 
-    *keys* are SKUs or order ids, everything by default; with *job*, only this one's.
+    *keys* are SKUs or order ids, all by default; with *job*, only rows of this job.
     """
     count = 0
     with ledger.transaction() as connection:
         now = ledger.now(connection)
         for table in _work_tables(job):
-            # A row without a due time has nothing to try, such as a row of a list without a SKU.
+            # A row without a due time cannot be tried, such as a row of a list without a SKU.
             at_once = table.c.state.in_(table.info.get("retry_at_once", ()))
             condition = and_(is_held(table, ledger.channel), or_(table.c.due_at.is_not(None), at_once))
             if keys is not None:
                 condition = and_(condition, _about(table, keys))
             lock_in_order(connection, table, condition)
-            # A row that is stuck at a later step goes on from there.
+            # A row that failed at a later step continues from there.
             starts_again: ColumnElement[bool] = table.c.state.in_(table.info["held"])
             if "unfinished" in table.c:
                 starts_again = or_(starts_again, table.c.unfinished.is_not(None))
@@ -143,9 +143,9 @@ def retry(ledger: Ledger, keys: Collection[str] | None = None, *, job: str | Non
 
 
 def acknowledge(ledger: Ledger, keys: Collection[str] | None = None) -> int:
-    """Keep the version of changed orders that was handled, and return how many; the next run confirms them.
+    """Keep the handled version of changed orders, and return how many.
 
-    *keys* are order ids or keys; all that were changed by default.
+    The next run confirms them. *keys* are order ids or keys; by default all changed orders.
     """
     condition = and_(ORDERS.c.channel == ledger.channel, ORDERS.c.state == CHANGED)
     if keys is not None:
@@ -158,9 +158,9 @@ def acknowledge(ledger: Ledger, keys: Collection[str] | None = None) -> int:
 
 
 def forget(ledger: Ledger, skus: Collection[str]) -> int:
-    """Withdraw what was rejected of *skus*: it is neither tried again nor reported. Return how many SKUs that was.
+    """Withdraw the rejected ones of *skus*, and return how many.
 
-    One that is not rejected is left alone.
+    They are neither tried again nor reported.
     """
     count = 0
     with ledger.transaction() as connection:
@@ -175,9 +175,9 @@ def forget(ledger: Ledger, skus: Collection[str]) -> int:
 
 
 def purge(ledger: Ledger, before: datetime) -> int:
-    """Empty the XML and the decoded form of orders that were confirmed, and handled *before* (aware); return how many.
+    """Delete the content of orders confirmed and handled *before*; return how many.
 
-    The key and the digest remain: a purged order that is listed again is known all the same.
+    *before* is aware. Key and digest remain, so an order that is listed again is recognised.
     """
     old = and_(ORDERS.c.channel == ledger.channel, ORDERS.c.state == CONFIRMED, ORDERS.c.handled_at < before)
     kept = or_(ORDERS.c.raw != "", ORDERS.c.typed.is_not(None))
@@ -194,14 +194,14 @@ def channels(ledger: Ledger) -> list[str]:
 
 
 def pushed_skus(ledger: Ledger) -> list[str]:
-    """Return the SKUs that pushes have recorded in the channel, in their order."""
+    """Return the SKUs that pushes have recorded in the channel, sorted."""
     wanted = select(STOCK_ITEM.c.sku).where(STOCK_ITEM.c.channel == ledger.channel).order_by(STOCK_ITEM.c.sku)
     with ledger.reading() as connection:
         return list(connection.execute(wanted).scalars())
 
 
 def _about(table: Table, keys: Collection[str]) -> ColumnElement[bool]:
-    """Rows that one of *keys* names: by their key, or by the order's id, a part of the key where stores are read."""
+    """Return the condition for rows with one of *keys* as their key or order id."""
     names = [name for name in (table.info["key"], "order_id") if name in table.c]
     return or_(*(table.c[name].in_(list(keys)) for name in names))
 

@@ -1,4 +1,4 @@
-"""Leases: how several workers share rows, and how several runs share a job.
+"""Leases, with which several workers share rows, and several runs share a job.
 
 Purpose. A worker claims rows in one short transaction: they get its token and a time until which no other worker may
 claim them. Then it works without a transaction, and writes the result under the condition that the rows still have its
@@ -6,21 +6,21 @@ token (`Lease.holds`).
 
 Invariants:
 
-* Only free rows are claimed: on PostgreSQL with `FOR UPDATE SKIP LOCKED`, so that workers pass each other; on SQLite in
-  the one transaction that may write.
-* A worker whose lease ran out and was taken over changes nothing: the condition `Lease.holds` is false.
+* Only free rows are claimed. On PostgreSQL `FOR UPDATE SKIP LOCKED` keeps workers from waiting for each other; on
+  SQLite only one transaction may write.
+* A worker whose lease expired and was taken over changes nothing: the condition `Lease.holds` is false.
 * A run lock is a lease on a job. A thread renews it while the block runs (`Heartbeat`).
 * Transactions that change several rows lock them first, in the order of their keys (`lock_in_order`): on PostgreSQL two
   transactions that lock the same rows in different orders deadlock, and one of them fails.
 
 On failure:
 
-* A process that was killed holds its rows until the lease runs out. If it ran on this machine, its end can be seen
-  (`has_exited`), and its rows are free at once. On other machines the lease runs out.
-* A process that lives on and could not release its rows, because the database was away, gave them up
-  (`Leases.give_up`): they count as those of a process that exited. Only that process knows so, until it releases them
-  (`Leases.release_given_up`).
-* A lease that ends later than any lease does was made by a clock that ran ahead and was set back. It counts as ended.
+* A process that was killed holds its rows until the lease expires. On the machine that it ran on, other processes
+  detect its exit (`has_exited`), and its rows are free at once.
+* A process that could not release its rows, because the database was unavailable, gives them up (`Leases.give_up`): it
+  treats them as those of a process that exited. Others wait until it released them (`Leases.release_given_up`), or the
+  lease expires.
+* A lease that ends later than any lease can was made while a clock was ahead. It counts as expired.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ FREE: dict[str, Any] = {"leased_by": None, "leased_until": None}
 """The columns of a row that no worker holds."""
 
 RUN_SECONDS = 120.0
-"""How long a run lock outlives its process, in seconds, if the ledger is given no other time."""
+"""How long a run lock outlives its process by default, in seconds."""
 _DAY = timedelta(days=1)
 _WORK_TABLES = [table for table in METADATA.sorted_tables if "due_at" in table.c]
 _TAKE = text(
@@ -69,11 +69,11 @@ _RUN_ROW = and_(RUN_LOCK.c.channel == bindparam("whose"), RUN_LOCK.c.job == bind
 _RUN_HELD = select(RUN_LOCK).where(_RUN_ROW).with_for_update()
 _RUN_TAKEN = update(RUN_LOCK).where(_RUN_ROW)
 _RUN_OWN = update(RUN_LOCK).where(_RUN_ROW, RUN_LOCK.c.leased_by == bindparam("token"))
-"""Change a run lock: any one, and one that is held. The columns that are given are written."""
+"""Set the columns that are given: of a run lock, and of a run lock that has this token."""
 _PARTS = 4
 """Parts of a worker's name (`this_worker`)."""
 _SAME_START = 2.0
-"""Seconds that two readings of one process's start may differ by: the time of the boot is known to a second."""
+"""Maximum difference of two readings of a process's start, in seconds: the boot time is exact to a second."""
 
 
 # -- workers -------------------------------------------------------------------------------------------------------
@@ -85,18 +85,18 @@ def this_worker(name: str | None = None) -> str:
 
 
 def new_token(worker: str) -> str:
-    """Return a new name for one claim of *worker*."""
+    """Return a new, unique token for one claim of *worker*."""
     return f"{worker}#{uuid.uuid4().hex[:12]}"
 
 
 def describe_worker(token: str) -> str:
-    """Return a worker or token as a person reads it."""
+    """Return a worker or token in readable form."""
     parts = token.partition("#")[0].split("/")
     return f"{parts[0]} on {parts[1]} (process {parts[3].partition('.')[0]})" if len(parts) == _PARTS else token
 
 
 def has_exited(token: str) -> bool:
-    """Return True if the process of a worker or token is known to have exited, and False if that is not known."""
+    """True if the process of a worker or token is known to have exited."""
     parts = token.partition("#")[0].split("/")
     if len(parts) != _PARTS or parts[2] != _machine():
         return False
@@ -120,10 +120,10 @@ def _plain(text: str) -> str:
 
 @lru_cache(maxsize=1)
 def _machine() -> str:
-    """Return a name for the processes that can see each other.
+    """Return a name for the set of processes that can see each other.
 
-    On Linux: this boot of this machine, and the container's processes. Elsewhere the machine's network address; if
-    there is none, the number is random, and no process is ever taken for dead.
+    On Linux it is this boot of the machine and the container's process namespace. Elsewhere it is the network address;
+    without one it is random, and no process is ever considered dead.
     """
     if not sys.platform.startswith("linux"):
         return f"{uuid.getnode():x}"
@@ -140,12 +140,12 @@ def _process(process: psutil.Process) -> str:
 
 
 def _started(process: psutil.Process) -> float:
-    """Return when a process began, in seconds since the boot: a clock that is set moves both times alike."""
-    return process.create_time() - psutil.boot_time()
+    """Return when a process began, in seconds since the boot."""
+    return process.create_time() - psutil.boot_time()  # setting the clock does not change the difference
 
 
 def _hidden(pid: int) -> bool:
-    """Return True if the process exists: `/proc` may be mounted so that it hides those of other users."""
+    """True if a process exists although `/proc` hides it, as other users' may be."""
     if os.name != "posix":
         return False
     try:
@@ -168,8 +168,8 @@ class Lease:
         table: the work table.
         channel: the shop.
         token: the rows' `leased_by`.
-        until: when it runs out, by the ledger's clock.
-        rows: the rows as they were before. A `leased_by` there is of a worker that never finished.
+        until: when it expires, by the ledger's clock.
+        rows: the rows as they were before. If `leased_by` is set there, that worker never finished.
     """
 
     table: Table
@@ -183,14 +183,14 @@ class Lease:
 
     @property
     def holds(self) -> ColumnElement[bool]:
-        """The condition every finishing write needs: the rows are still this lease's."""
+        """The condition of every write that finishes a row: this lease still holds it."""
         return and_(self.table.c.channel == self.channel, self.table.c.leased_by == self.token)
 
 
 class Heartbeat:
-    """A thread that repeats a short transaction until the block ends, four times in *seconds*.
+    """A thread that repeats a short transaction, four times in *seconds*.
 
-    After so many others may take over what the heartbeat keeps.
+    After *seconds* without one, other workers may take over what the heartbeat renews.
     """
 
     def __init__(self, ledger: Leases, beat: Callable[[Connection], object], seconds: float, name: str) -> None:
@@ -203,14 +203,14 @@ class Heartbeat:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread; does nothing if it never started."""
+        """End the thread, if it was started."""
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join()
 
     def _run(self) -> None:
         while not self._ended.wait(self._pause):
-            # If the database is away for a moment, the next beat tries again, until the time runs out.
+            # If the database is unavailable for a moment, the next beat tries again, until the lease expires.
             with suppress(LedgerError), self._ledger.transaction() as connection:
                 self._beat(connection)
 
@@ -221,17 +221,16 @@ class Leases(ABC):
     channel: str
     run_seconds: float
     given_up: dict[str, str]
-    """Tokens of this process that it no longer works under, and could not take off their rows; with their channels."""
+    """Tokens that this process no longer works under and could not remove from their rows, with their channels."""
 
     def give_up(self, token: str) -> None:
-        """Note that a lease or lock of this process could not be released; the next one of this process takes over."""
+        """Note that a lease or lock could not be released; this process may take it over."""
         self.given_up[token] = self.channel
 
     def release_given_up(self) -> None:
-        """Release what this process gave up in the channel, now that the ledger answers again.
+        """Release what this process gave up in the channel.
 
-        Until then other processes take it for held, until it runs out. Rows keep the token, as those of a process that
-        exited do.
+        Rows keep the token, as those of a process that exited do.
         """
         mine = [token for token, channel in list(self.given_up.items()) if channel == self.channel]
         if not mine:
@@ -248,7 +247,7 @@ class Leases(ABC):
             self.given_up.pop(token, None)
 
     def is_gone(self, token: str) -> bool:
-        """Return True if nothing works under a token any more, as far as this process can know."""
+        """True if, as far as is known here, no process works under a token any more."""
         return token in self.given_up or has_exited(token)
 
     @property
@@ -275,20 +274,20 @@ class Leases(ABC):
         seconds: float,
         **parameters: Any,
     ) -> Lease:
-        """Take up to *limit* free rows of the channel for *seconds*, inside the running write transaction.
+        """Claim free rows of the channel in the running write transaction.
 
         Args:
             connection: of `Ledger.transaction`.
             table: a work table.
             where: further conditions, such as `table.c.due_at <= bindparam("now", type_=Moment)`. The statement is
-                built once for each sequence of conditions, so keep them.
-            order_by: which first; by key by default.
-            limit: rows at most, 1 to 10,000.
+                built once for each sequence of conditions, so pass the same objects each time.
+            order_by: the order in which rows are claimed; by default by key.
+            limit: the maximum number of rows, 1 to 10,000.
             seconds: how long the work may take.
-            parameters: of the conditions; `now` is there already.
+            parameters: values for the conditions; `now` is provided.
 
         Returns:
-            The lease; false if there was nothing to take.
+            The lease; it is false if no row was free.
         """
         now = self.now(connection)
         chosen = _free_rows(table, tuple(where), tuple(order_by))
@@ -326,9 +325,9 @@ class Leases(ABC):
             heartbeat.stop()
 
     def reclaim_dead_leases(self, connection: Connection, table: Table) -> int:
-        """Release leases of processes of this machine that have exited, and given up ones; return how many rows.
+        """Release rows whose process exited or gave them up; return how many.
 
-        The rows keep the token of the process: it shows the next claim that a row was interrupted.
+        They keep the process's token: it shows the next claim that a row was interrupted.
         """
         held = connection.execute(_held_tokens(table), {"whose": self.channel}).scalars()
         gone = [token for token in held if self.is_gone(token)]
@@ -340,9 +339,9 @@ class Leases(ABC):
         return connection.execute(ended).rowcount
 
     def reset_future_due(self, connection: Connection, table: Table, longest: timedelta) -> int:
-        """Make rows due that are due later than any pause reaches, the *longest* of their job; return how many.
+        """Make rows due that are due later than any pause allows; return how many.
 
-        Such a time is of a clock that ran ahead and was set back.
+        Such a time was made while a clock was ahead. *longest* is the longest pause of the job.
         """
         now = self.now(connection)
         latest = now + max(_DAY, 2 * longest)
@@ -354,12 +353,12 @@ class Leases(ABC):
 
     @contextmanager
     def run_lock(self, job: str, *, seconds: float | None = None) -> Generator[RunLock]:
-        """Make sure that no other run of *job* is under way in this channel while the block runs.
+        """Hold the lock of *job* in this channel, so that no other run is under way.
 
         Args:
             job: such as `push`.
-            seconds: how long the lock outlives a process that no longer renews it; the ledger's `run_seconds` by
-                default.
+            seconds: how long the lock outlives a process that no longer renews it; by default the ledger's
+                `run_seconds`.
 
         Raises:
             JobRunningError: another run is under way. The error has its process and its start.
@@ -397,10 +396,10 @@ class RunLock:
         self._heartbeat.start()
 
     def check(self, connection: Connection) -> None:
-        """Make sure inside the running transaction that the lock is still held, as after a machine slept for long.
+        """Make sure, in the running transaction, that the lock is still held.
 
         Raises:
-            LedgerError: another run took it over, because this run did not renew it for too long.
+            LedgerError: another run took it over, because it was not renewed in time: the machine slept, for example.
         """
         found: str | None = connection.execute(_RUN_HELD, self._row).one().leased_by
         if found != self._token:
@@ -410,9 +409,9 @@ class RunLock:
             )
 
     def release(self) -> None:
-        """Release the lock; does nothing if it was never held, or lost.
+        """Release the lock, if it is held.
 
-        If the ledger is away, the lock is given up: what the run did, or what ended it, matters more.
+        If the ledger is unavailable, the lock is given up: the run's own result or error matters more.
         """
         self._heartbeat.stop()
         try:
@@ -428,9 +427,9 @@ class RunLock:
 
 
 def lock_in_order(connection: Connection, table: Table, where: ColumnElement[bool]) -> None:
-    """Lock the rows the transaction is about to change, by key.
+    """Lock the rows that the transaction is about to change, ordered by key.
 
-    Does nothing on SQLite, where only one transaction may write.
+    On SQLite it does nothing, because only one transaction may write.
     """
     if connection.dialect.name == "postgresql":
         keys = list(table.primary_key.columns)
@@ -468,7 +467,7 @@ def _any_due_after(table: Table) -> Select[Any]:
 
 
 def _longest(seconds: float) -> timedelta:
-    """Return how far ahead a lease may end; one that ends later was made by a clock that ran ahead."""
+    """Return how far ahead a lease of *seconds* may end."""
     return max(_DAY, 2 * timedelta(seconds=seconds))
 
 

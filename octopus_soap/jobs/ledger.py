@@ -1,23 +1,23 @@
-"""The ledger: what the jobs know, in SQLite or PostgreSQL.
+"""The ledger: the jobs' progress, in SQLite or PostgreSQL.
 
-Purpose. A job that keeps its progress in memory loses it with its process. A job that calls the service first and
-records it afterwards does not know, after a crash, what it sent. So every step of a job is a transition of a row, made
-in one transaction, and the rows alone decide what is done next.
+Purpose. A job that keeps its progress in memory loses it with its process. If a job calls the service first and records
+it afterwards, a crash in between leaves open what it sent. So every step of a job is a transition of a row, made in one
+transaction, and the rows alone decide what is done next.
 
 Invariants:
 
-* Killed at any moment, also by SIGKILL: every transition that was committed remains, the one under way never happened.
-  A request between two transitions is sent again: so only requests that may be repeated are sent.
-* Power lost: SQLite runs with `synchronous=FULL` and PostgreSQL with its own default, so a committed transition is on
-  the disk. (With a write-ahead log and `NORMAL`, SQLite could lose the last ones.)
-* Two processes, or two machines on one PostgreSQL: one of them works on a row, under a lease (`leases.py`). A worker
-  that lost its lease changes nothing.
-* Each *channel* belongs to one account at one endpoint. The first job that uses it settles that; under another account
-  later jobs are refused. One database serves many shops, each under a channel of its own, over one pool of connections
+* Killed at any moment, also by SIGKILL: every committed transition remains, and the one under way never happened. A
+  request between two transitions is sent again, so only requests that may be repeated are sent.
+* Power failure: SQLite runs with `synchronous=FULL` and PostgreSQL with its own default, so a committed transition is
+  on the disk. (With a write-ahead log and `NORMAL`, SQLite could lose the last ones.)
+* Two processes, or two machines on one PostgreSQL: only one of them works on a row, under a lease (`leases.py`). A
+  worker that lost its lease changes nothing.
+* Each *channel* belongs to one account at one endpoint: that of the first job that uses it. Later jobs with another
+  account are refused. One database serves many shops, each with its own channel, over one pool of connections
   (`Ledger.for_channel`).
 
-Times are the ledger's: the PostgreSQL server's clock, or this machine's for SQLite, so that machines whose clocks
-differ agree on when a lease ends.
+Times are the ledger's: the PostgreSQL server's clock, or this machine's for SQLite. So machines whose clocks differ
+agree on when a lease ends.
 """
 
 from __future__ import annotations
@@ -67,18 +67,18 @@ _DURABLE = "FULL"
 _CONNECTIONS = 15
 _CLOCK_SECONDS = 5.0
 _LONGEST_WAIT = timedelta(days=1)
-"""The longest pause that is kept, whatever the service asks for."""
+"""The longest pause that is observed, whatever the service asks for."""
 _SQLITE_CANNOT = ("unable to open database file", "readonly database", "disk I/O error", "disk is full")
 _OLDEST_SQLITE = (3, 33)  # the first with UPDATE ... FROM
 _MISTYPED = re.compile(r"(?:postgres(?:ql)?|psql|sqlite)(?:\+\w+)?:|[^@]*[^@/]:[^@/]*@")
-"""A URL without its `://`, or a password in what would be the name of a file."""
+"""A URL without its `://`, or a file name that contains a password."""
 _PATIENCE = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "tcp_user_timeout": 60_000}
-"""So that a server that falls silent is noticed; seconds, the last one milliseconds. A URL may override them."""
+"""Limits that detect a silent server: in seconds, the last one in milliseconds. A URL may override them."""
 _TRUSTED_SECONDS = 5.0
-"""A connection idle for longer is asked whether it works. Asking each time would be a third of all round trips."""
+"""A connection that was idle for longer is tested. Testing each time would be a third of all round trips."""
 _READING: dict[str, dict[str, Any]] = {
     "sqlite": {"octopus_reading": True},
-    # Under READ COMMITTED each statement sees what is committed when it begins, in a transaction or not.
+    # Under READ COMMITTED each statement sees what is committed when it begins, also outside a transaction.
     "postgresql": {"isolation_level": "AUTOCOMMIT"},
 }
 _NOTICES_DEATH = (
@@ -89,7 +89,7 @@ _NOTICES_DEATH = (
 
 _CLOCK = text("SELECT clock_timestamp()")
 _PAUSED = select(CHANNEL.c.paused_until).where(CHANNEL.c.channel == bindparam("channel"))
-# Statements of every run are built once, here and in other modules: to build them anew was a fifth of a run.
+# Statements of every run are built once, here and in other modules: building them each time was a fifth of a run.
 
 
 def utc_now() -> datetime:
@@ -98,14 +98,14 @@ def utc_now() -> datetime:
 
 
 class _Database:
-    """The engine of one database, which the ledgers of its channels share. A forked process opens one of its own."""
+    """The engine of one database, which the ledgers of all its channels share."""
 
     def __init__(self, url: URL, connections: int, worker: str | None) -> None:
         self.url, self.worker, self.closed = url, "", False
         self.bound: set[tuple[str, str]] = set()
-        """Channels and the accounts they were found to belong to, hashed: to look again would cost a slow hash."""
+        """Channels and their accounts, hashed, that `bind` has checked: to check again would cost a slow hash."""
         self.clock: tuple[datetime, float] | None = None
-        """PostgreSQL's time, and what `time.monotonic` was then."""
+        """PostgreSQL's time, and `time.monotonic` at that moment."""
         self._connections, self._name = connections, worker
         self._lock = threading.Lock()
         self._inherited: list[Engine] = []
@@ -118,7 +118,7 @@ class _Database:
         self.worker = this_worker(self._name)
 
     def engine(self) -> Engine:
-        """Return the engine of this process.
+        """Return the engine of this process; a forked process gets a new one.
 
         Raises:
             LedgerError: the ledger was closed.
@@ -128,36 +128,38 @@ class _Database:
         if self._process != os.getpid():
             with self._lock:
                 if self._process != os.getpid():
-                    # Neither used nor closed here: the connections are the parent's, and closing them would end them.
+                    # Keep a reference: the connections are the parent's, and closing them here would end them there.
                     self._inherited.append(self._engine)
                     self._open()
         return self._engine
 
     def fingerprint(self, account: str) -> str:
-        """Return a hash of an account that means nothing outside this object."""
+        """Return a hash of an account, with the salt of this object."""
         return hashlib.blake2b(account.encode(), key=self._salt, digest_size=16).hexdigest()
 
     def close(self) -> None:
-        """Close the connections; calling it again does nothing."""
+        """Close the connections; does nothing if they are closed."""
         self.closed = True
         if self._process == os.getpid():
             self._engine.dispose()
 
 
 class Ledger(Leases):
-    """A database in which jobs record what they did. Threads may share it; a forked process opens its own connections.
+    """A database in which jobs record their progress.
+
+    Threads may share it. A forked process opens its own connections.
 
         with Ledger("shop.db") as ledger: ...
         Ledger("postgresql://jobs@db.example.com/shops", channel="berlin")
 
     Args:
-        place: path of an SQLite file, made if there is none, or a URL: `sqlite:///shop.db`,
+        place: path of an SQLite file, created if there is none, or a URL: `sqlite:///shop.db`,
             `postgresql://user:password@host/database` (extra `postgres`).
         channel: the shop's name in it; 1 to 60 characters.
         clock: returns the time, in place of the database's own clock.
         worker: a name for this process in messages.
-        reach: called with the name of each step a job reaches; for tests that interrupt a job there.
-        run_seconds: how long the lock of a run outlives a process on another machine that died, in seconds, 1 or more.
+        reach: called with the name of each step that a job reaches; for tests that interrupt a job there.
+        run_seconds: how long the lock of a run outlives a dead process on another machine, in seconds, 1 or more.
         connections: how many threads may use it at once.
 
     Raises:
@@ -195,15 +197,15 @@ class Ledger(Leases):
             raise
 
     def for_channel(self, channel: str) -> Ledger:
-        """Return the ledger of another shop in the same database, over the same connections.
+        """Return the ledger of another shop in this database, over the same connections.
 
-        It costs nothing to make and nothing to close: the connections are closed with the ledger they belong to.
+        It need not be closed: the connections are closed with the ledger that opened them.
 
         Args:
             channel: the shop's name; 1 to 60 characters.
 
         Raises:
-            LedgerError: the name cannot be one.
+            LedgerError: the name is too long, empty or not printable.
         """
         _check_channel(channel)
         other = object.__new__(Ledger)
@@ -239,9 +241,10 @@ class Ledger(Leases):
 
     @contextmanager
     def transaction(self) -> Generator[Connection]:
-        """Open a transaction that may write; it is committed if the block ends, and undone if it raises.
+        """Open a transaction that may write.
 
-        On SQLite it is the only one that may write from its first statement on.
+        It is committed when the block ends, and rolled back if the block raises. On SQLite no other transaction may
+        write from its first statement on.
 
         Raises:
             LedgerError: the database cannot be reached, or refused a statement.
@@ -251,7 +254,7 @@ class Ledger(Leases):
 
     @contextmanager
     def reading(self) -> Generator[Connection]:
-        """Open a transaction that only reads, and that no other one waits for. See `transaction`."""
+        """Open a transaction that only reads, and blocks no other. See `transaction`."""
         with self._connected() as connection:
             reading = connection.execution_options(**_READING[connection.dialect.name])
             with reading.begin():
@@ -263,9 +266,9 @@ class Ledger(Leases):
             with self.engine.connect() as connection:
                 yield connection
         except DBAPIError as error:
-            # The driver's own message only: SQLAlchemy's message quotes the values of the statement.
+            # Only the driver's own message: SQLAlchemy's message quotes the values of the statement.
             reason = _reason(self.url, error.orig)
-            # The first two are a server or a file that is away, locked or full; other errors come again.
+            # These are a server or a file that is unavailable, locked or full; a retry does not help with other errors.
             passing = error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
             raise LedgerError(f"{self.shown}: {reason}", retryable=passing) from None
         except PoolTimeout:
@@ -275,13 +278,14 @@ class Ledger(Leases):
             ) from None
 
     def now(self, connection: Connection | None = None) -> datetime:
-        """Return the ledger's time, in UTC: the injected clock's, PostgreSQL's, or this machine's.
+        """Return the ledger's time, in UTC.
 
-        PostgreSQL is asked every few seconds, and this machine counts in between. If it slept, the time is behind for
-        that long: then leases hold longer, and are never taken over too early.
+        It is that of the injected clock, of PostgreSQL, or of this machine. PostgreSQL is asked every few seconds, and
+        this machine counts in between. If the machine slept, the time is behind by that long: then leases last longer,
+        and are never taken over too early.
 
         Args:
-            connection: asks within this transaction; otherwise in one of its own.
+            connection: asks PostgreSQL in this transaction, and otherwise in a new one.
         """
         if self._clock is not None:
             return self._clock()
@@ -298,14 +302,14 @@ class Ledger(Leases):
         return self._database.clock[0]
 
     def reach(self, step: str) -> None:
-        """Call the `reach` the ledger was given: a job has come to *step*."""
+        """Call the ledger's `reach` with *step*."""
         if self._reach is not None:
             self._reach(step)
 
     # -- whose it is -------------------------------------------------------------------------------------------
 
     def bind(self, client: OctopusClient) -> None:
-        """Make sure that the channel belongs to *client*'s account; the first use settles it.
+        """Make sure that the channel is of *client*'s account, or give it to the account.
 
         Raises:
             LedgerError: it belongs to another account or endpoint.
@@ -351,7 +355,7 @@ class Ledger(Leases):
     # -- pauses the service asked for --------------------------------------------------------------------------
 
     def note_wait(self, error: BaseException, report: Report) -> None:
-        """Record the pause that the service asked for with *error*, if it did, for the runs of all processes."""
+        """Record the pause that the service asked for with *error*, for all processes."""
         seconds = asked_wait(error)
         if seconds is None or seconds <= 0:
             return
@@ -363,15 +367,15 @@ class Ledger(Leases):
         report.not_before = max(until, report.not_before or until)
 
     def paused_until(self, connection: Connection) -> datetime | None:
-        """Return until when the service asked to be left alone; None if it may be asked now."""
+        """Return the end of the pause that the service asked for; None if it is over."""
         row = connection.execute(_PAUSED, {"channel": self.channel}).one_or_none()
         if row is None or row.paused_until is None:
             return None
-        # A time further ahead is of a clock that ran ahead and was set back.
+        # A time further ahead was made while a clock was ahead.
         return row.paused_until if timedelta(0) < row.paused_until - self.now(connection) <= _LONGEST_WAIT else None
 
     def keeps_pause(self, report: Report) -> bool:
-        """Return True if the service asked for a pause that is not over, and note it in *report*."""
+        """True if the service asked for a pause that is not over; notes it in *report*."""
         with self.reading() as connection:
             until = self.paused_until(connection)
             if until is None:
@@ -385,7 +389,7 @@ class Ledger(Leases):
         return True
 
     def close(self) -> None:
-        """Close the connections; calling it again does nothing."""
+        """Close the connections; does nothing if they are closed."""
         if self._owner:
             self._database.close()
 
@@ -397,7 +401,7 @@ class Ledger(Leases):
 
 
 def _hashed(account: str, salt: str) -> str:
-    # Slow on purpose: an account id may be a short number, which a plain hash would give away.
+    # Slow on purpose: an account id may be a short number, which could be guessed from a fast hash.
     digest = hashlib.scrypt(account.encode(), salt=salt.encode(), n=2**12, r=8, p=1, dklen=16)
     return f"{salt}${digest.hex()}"
 
@@ -408,7 +412,7 @@ def _check_channel(channel: str) -> None:
 
 
 def _reason(url: URL, error: BaseException | None) -> str:
-    """Return what a driver's error means; SQLite's own words hide whether it is the folder, the file or the disk."""
+    """Return a driver's error; for SQLite, if the folder, file or disk is the cause."""
     first = (str(error).splitlines() or [""])[0]
     words = f"{type(error).__name__}: {first}"
     if url.drivername != "sqlite" or not any(sign in first for sign in _SQLITE_CANNOT):
@@ -486,14 +490,14 @@ def _engine(url: URL, connections: int) -> Engine:
 
 
 def _make_private(path: str) -> None:
-    """Create the file of a new ledger for its owner alone; SQLite gives its journals the same mode."""
+    """Create the file of a new ledger for its owner alone; SQLite copies the mode."""
     if path and path != ":memory:" and not path.startswith("file:"):
         with suppress(OSError):  # it exists, or SQLite's error has a better reason
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _prepare_postgresql(connection: Any, record: Any) -> None:
-    """Let the server notice within a minute that this machine is gone, and release the rows it had locked."""
+    """Let the server detect a lost client within a minute, and release its row locks."""
     connection.execute(_NOTICES_DEATH)
     connection.commit()
     _note_use(connection, record)
@@ -505,7 +509,7 @@ def _note_use(connection: Any, record: Any) -> None:
 
 
 def _ask_first(dialect: Any, connection: Any, record: Any, proxy: Any) -> None:
-    """Find out whether a connection still works; if not, all idle ones are opened anew."""
+    """Test a connection that was idle; if it fails, all idle ones are opened again."""
     del proxy
     if time.monotonic() - record.info["used"] < _TRUSTED_SECONDS and not _heard_from(connection):
         return
@@ -516,7 +520,7 @@ def _ask_first(dialect: Any, connection: Any, record: Any, proxy: Any) -> None:
 
 
 def _heard_from(connection: Any) -> bool:
-    """Return True if an idle connection has something to read, such as its end, or if that cannot be found out."""
+    """True if an idle connection has data, such as its end, or if that is unknown."""
     if not hasattr(select_module, "poll"):  # Windows
         return True
     found = select_module.poll()
@@ -534,6 +538,6 @@ def _prepare_sqlite(connection: Any, record: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # IMMEDIATE: two transactions that read first and then write would otherwise fail at the write, not wait.
+    # IMMEDIATE: otherwise two transactions that read and then write would fail at the write, instead of waiting.
     reading = connection.get_execution_options().get("octopus_reading", False)
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

@@ -1,16 +1,16 @@
-"""Confirming: report an order as downloaded, and check that the service no longer lists it.
+"""Confirms orders, and checks that the service no longer lists them.
 
-Purpose. The confirmations answer nothing, and the service ignores an id that it does not take. So an order that was
-confirmed is listed once more by its id, and counts as confirmed only if it is no longer listed. That also settles a
-confirmation whose answer was lost; to repeat one does no harm.
+Purpose. A confirmation has no result, and the service ignores an id that it does not accept. So a confirmed order is
+listed again by its id, and counts as confirmed only if it is no longer listed. That also covers a confirmation whose
+answer was lost. Repeating a confirmation does no harm.
 
-Which confirmation an order needs is not part of it: `SetDownloadOrderConfirm`, or `SetDownloadSplitOrderConfirm` for an
-order that was split over several stores, each of which downloads its part.
+There are two: `SetDownloadOrderConfirm`, and `SetDownloadSplitOrderConfirm` for an order that was split over several
+stores, each of which downloads its part. An order does not show which one it needs:
 
-* Reading the whole account, the plain confirmation is sent. An order that is listed all the same, or that came with two
-  store ids, is split: it is confirmed for each store it is listed with.
-* Reading store by store, the split confirmation is sent with the store's id, as the plain one might take the order from
-  the other stores, too. The plain one follows if the order is listed all the same: then it was not split.
+* If the whole account is read, the plain confirmation is sent. If the order is still listed, or came with two store
+  ids, it is split: it is confirmed for each store that it is listed with.
+* If single stores are read, the split confirmation is sent with the store's id, because the plain one might also take
+  the order from the other stores. If the order is still listed, it was not split, and the plain one follows.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ STILL_LISTED = "it was confirmed, and the service still lists it"
 
 @dataclass(slots=True, eq=False)
 class Confirmation:
-    """One order on its way to being confirmed.
+    """One order that is being confirmed.
 
     Attributes:
-        row: the ledger's.
-        stores: the store ids it is listed with.
-        sent: what was sent already: `""` for the plain confirmation, a store id for a split one.
+        row: the ledger's row.
+        stores: the store ids that the order is listed with.
+        sent: the confirmations that were sent: `""` for the plain one, a store id for a split one.
         done: it is no longer listed.
         error: why it is not done.
     """
@@ -55,13 +55,13 @@ class Confirmation:
     error: OctopusError | None = None
 
     def following(self) -> str | None:
-        """Return the confirmation to send next; None if nothing is left to try."""
+        """Return the confirmation to send next; None if none is left to try."""
         own = self.row.store
         steps = [own, ""] if own else [*(self.stores if len(self.stores) > 1 else []), "", *self.stores]
         return next((step for step in steps if step not in self.sent), None)
 
     def request(self, step: str) -> OrderDownloadSubmitRequest:
-        """The row of the confirmation *step*."""
+        """Return the order's row in the request of the confirmation *step*."""
         row: dict[str, str] = {"order_id": self.row.order_id}
         store = step or self.row.store or (self.stores[0] if self.stores else "")
         if store:
@@ -72,13 +72,13 @@ class Confirmation:
 
 
 class OrderConfirmer:
-    """Confirms orders of one store, or of the whole account (empty), and looks for each whether it is listed still."""
+    """Confirms orders of one store, or of the whole account if *store* is empty."""
 
     def __init__(self, client: OctopusClient, store: str, reach: Callable[[str], None]) -> None:
         self._client, self._store, self._reach = client, store, reach
 
     def run(self, rows: Sequence[Row[Any]]) -> list[Confirmation]:
-        """Confirm *rows* and return what became of each.
+        """Confirm *rows*, and return the result of each.
 
         Raises:
             AuthenticationError: the credentials are refused.
@@ -97,7 +97,7 @@ class OrderConfirmer:
         return everything
 
     def _send(self, orders: list[Confirmation]) -> None:
-        """Send the next confirmation of each."""
+        """Send the next confirmation of each order."""
         steps: dict[str, list[Confirmation]] = {}
         for one in orders:
             steps.setdefault(one.following() or "", []).append(one)
@@ -120,8 +120,8 @@ class OrderConfirmer:
             one.error = failed.get(index)
 
     def _still_listed(self, orders: list[Confirmation]) -> list[Confirmation]:
-        """Those of *orders* that are listed; the others are done, whatever was answered."""
-        # OrderIDList holds ints.
+        """Return the orders that are still listed; the others are done."""
+        # OrderIDList has only ints.
         asked = {one.row.order_id: one for one in orders if is_int32(one.row.order_id)}
         listed: set[str] = set()
         unsettled = [one for one in orders if one.error is not None]

@@ -1,4 +1,4 @@
-"""Delivering: one stored order to the handler, and what came of it into the ledger."""
+"""Delivers stored orders to the handler, and records the results."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ _READABLE = and_(ORDERS.c.typed.is_not(None), ORDERS.c.order_id != "")
 
 @dataclass(slots=True)
 class OrderDelivery:
-    """How an order comes to its handler.
+    """The circumstances of a delivery, which a handler gets with its order.
 
     Attributes:
-        key: the order's name in the channel: its id, with `@store` where the inbox reads store by
-            store. The same in every delivery.
-        attempt: how often it was handed over, this time included.
-        redelivered: an earlier handler was interrupted by a crash, so its work may be done already. Never with a
-            transactional inbox whose handler works on `connection` alone: then that work was undone.
+        key: the order's key in the channel: its id, with `@store` if the inbox reads store by store. The same in every
+            delivery.
+        attempt: how often it was handed over, including this time.
+        redelivered: an earlier handler was interrupted by a crash, so its work may be done already. If the inbox is
+            transactional, what it wrote with `connection` was rolled back.
         revision: 1; more if the order was changed on the service after it was handled (`on_change="deliver"`).
         raw: its XML, with card numbers masked.
-        notice: `cancelled`, or `not listed`: the service stopped listing it while it waited, so it was confirmed
+        notice: `cancelled`, or `not listed`: the service stopped listing it while it waited, because it was confirmed
             elsewhere or is gone. Empty for any other order.
-        connection: of a transactional inbox, the ledger's open transaction; None otherwise.
+        connection: the ledger's open transaction if the inbox is transactional; None otherwise.
     """
 
     key: str
@@ -62,29 +62,29 @@ class OrderDelivery:
     _unfinished: str | None = field(default=None, repr=False)
 
     def after_commit(self, call: Callable[[], object]) -> None:
-        """Have *call* made once the ledger has committed that the order is handled, and before it is confirmed.
+        """Run *call* after the ledger's commit and before the order is confirmed.
 
-        A crash in between loses the call: it should only finish what can be finished later as well, such as giving a
-        file its final name. If it raises, the order stays in every report, and is not confirmed, until
-        `octopus-soap ledger retry` hands it over again or `remember` made it possible to finish.
+        A crash in between loses the call, so it should only do what can also be done later, such as giving a file its
+        final name. If it raises, the order stays in every report, and is not confirmed, until `octopus-soap ledger
+        retry` hands it over again, or a later run finishes it with the text of `remember`.
         """
         self._afterwards.append(call)
 
     def remember(self, text: str) -> None:
-        """Have the ledger store *text* with the order until every call of `after_commit` has returned.
+        """Store *text* with the order until all calls of `after_commit` have returned.
 
-        It holds what a later run needs to finish them after a crash; the order is not confirmed before.
+        It is what a later run needs to finish them after a crash. The order is not confirmed before.
         """
         self._unfinished = text
 
 
 OrderHandler: TypeAlias = Callable[[OrderResponseItem, OrderDelivery], object]
-"""The function called with each order. A text it returns is its own number for the order. It goes into the
-confirmation as `ThirdPartyOrderNumber`, without what does not print."""
+"""The function that is called with each order. If it returns a text, its number for the order, the confirmation has
+that as `ThirdPartyOrderNumber`, without unprintable characters."""
 
 
 class OrderDeliverer:
-    """Hands over what is due, one order at a time, under a lease."""
+    """Hands over due orders, one at a time, under a lease."""
 
     def __init__(
         self, client: OctopusClient, handlers: HandlerRunner, handler: OrderHandler, options: InboxOptions
@@ -95,7 +95,7 @@ class OrderDeliverer:
         self._finished: list[str] = []
 
     def deliver_one(self, report: Report) -> bool:
-        """Hand over the next order that is due; False if there is none."""
+        """Hand over the next due order; False if there is none."""
         with self._handlers.claimed((WAITING, QUARANTINED), 1, begins=_READABLE) as lease:
             if not lease:
                 return False
@@ -145,7 +145,7 @@ class OrderDeliverer:
                 self._finished.append(row.key)
 
     def note_finished(self) -> None:
-        """Record the orders of which nothing is left to do, so that they can be confirmed."""
+        """Record that orders are finished, so that they can be confirmed."""
         keys, self._finished = self._finished, []
         if keys:
             with self._ledger.transaction() as connection:
@@ -187,8 +187,8 @@ class OrderDeliverer:
         }
         if not connection.execute(self._handlers.change(lease, row).values(values)).rowcount:
             return False
-        # A download may have brought another version while the handler had this one. In the same transaction, or a
-        # crash would leave it confirmed and never handed over.
+        # A download may have stored another version while the handler ran. This is in the same transaction: otherwise
+        # after a crash that version would be confirmed and never handed over.
         again: dict[str, Any] = {"state": WAITING, "due_at": now}
         if not self._options.deliver_changes:
             again = {"state": CHANGED, "due_at": None, "attempts": 1, "message": CHANGED_AFTERWARDS}
@@ -201,7 +201,7 @@ class OrderDeliverer:
     # -- orders that cannot be read ----------------------------------------------------------------------------
 
     def _read_again(self, lease: Lease, row: Row[Any], report: Report) -> None:
-        """Ask for the order once more; one that can be read now waits for the handler like any other."""
+        """List an unreadable order again; if it can be read now, it waits for the handler."""
         found: OrderRecord | None = None
         reason = row.message or NOT_READABLE
         if is_int32(row.order_id):
@@ -231,5 +231,5 @@ class OrderDeliverer:
 
 
 def is_cancelled(order: OrderResponseItem) -> bool:
-    """Return True if the order was cancelled on the service."""
+    """True if the order was cancelled on the service."""
     return order.date_cancelled_gmt is not None or (order.order_state or "").casefold() in _CANCELLED_STATES

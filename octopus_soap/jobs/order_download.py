@@ -1,21 +1,21 @@
-"""Downloading: from the service's list into the ledger, window by window, before anybody sees an order.
+"""Downloads orders into the ledger, window by window, before any is handed over.
 
-Windows. `GetOrderList` has no paging, only a creation time from and to. So a span of time is read window by window,
-oldest first. Windows share their borders, as whether the service counts a border in is not documented, and the orders'
-ids show doubles. A window that fails for what is in it (too many orders for one reply, one order the service cannot
-write) is cut to a part, down to one second; the parts that work are kept. A second that cannot be listed is a gap:
-written down, read around, tried again later. After a cut, windows grow again while replies stay small. A window is cut
-only if the service answers another question: if it does not, the service is down, and no window would do. No clock is
-needed: the open end is a date after every order.
+Windows. `GetOrderList` has no paging, only a first and a last creation time. So a span of time is read window by
+window, oldest first. Windows share their borders, because it is not documented whether the service includes them; the
+orders' ids show duplicates. If a window fails because of its content (too many orders for one reply, or an order that
+the service cannot write), it is cut into parts, down to one second; the parts that succeed are stored. A second that
+cannot be listed is a gap: it is recorded, read around, and tried again later. After a cut, windows grow again while
+replies stay small. A window is cut only if the service answers another request; if it does not, the service is down,
+and no window would succeed. No clock is needed: the open end is a date after every order.
 
-The watermark is the newest creation time seen in an order of the service's, and is written in the transaction that
-stores the orders up to it. Each run reads from an overlap before it to the open end, so neither this machine's
-clock nor a wrong time zone of up to the overlap hides an order. A *sweep* reads what is before that too, now and
-then: orders with an older time than some that came earlier. Both are cheap, as the service lists only what is not
-confirmed.
+The watermark is the newest creation time of all orders that the service has listed. It is written in the transaction
+that stores the orders up to it. Each run reads from an overlap before it to the open end. So neither this machine's
+clock nor a time zone that is wrong by less than the overlap hides an order. From time to time, a *sweep* also reads
+what is before that, for orders that appear late with an older time. Both are cheap, because the service lists only
+orders that are not confirmed.
 
-A service may list fewer orders than it counts. Then the watermark stays where it is, so that the next listing, when
-these are confirmed, has the others.
+A service may list fewer orders than it counts. Then the watermark is not moved, so that the next listing, after these
+are confirmed, has the others.
 """
 
 from __future__ import annotations
@@ -70,17 +70,18 @@ CHANGED_AFTERWARDS = (
     "octopus-soap ledger acknowledge keeps the one that was handled"
 )
 NOT_LISTED = "not listed"
-"""The notice of an order that the service no longer lists: it was confirmed elsewhere, or is gone."""
+"""The notice of an order that the service no longer lists: it was confirmed elsewhere, or deleted."""
 
 _PROBE_SECONDS = 1.0
 _AHEAD = timedelta(days=1)
 _MICROSECOND = timedelta(microseconds=1)
 _AT_ONCE = 500
-"""Keys in one statement, far under what a database takes."""
+"""Rows in one INSERT."""
 _MOST_LOCKED = 10_000
+"""Ids in one statement that locks them together."""
 _SERVER_ERROR = 500
 _KNOWN = [column for column in ORDERS.c if column.name not in {"raw", "typed"}]
-"""The columns that are read of orders that a listing shows again: nearly all orders of a long listing."""
+"""The columns that are read of orders that are listed again: nearly all orders of a long listing."""
 _CURSOR = select(ORDER_CURSORS).where(
     ORDER_CURSORS.c.channel == bindparam("whose"), ORDER_CURSORS.c.store == bindparam("which")
 )
@@ -90,16 +91,16 @@ _GAPS = select(ORDER_GAPS.c.begins, ORDER_GAPS.c.ends).where(
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 """Before every order."""
 LATEST = datetime(2079, 1, 1, tzinfo=UTC)
-"""After every order, and a date that even SQL Server's smalldatetime holds: the open end of a window."""
+"""After every order: the open end of a window. Even SQL Server's smalldatetime includes it."""
 SHORTEST = timedelta(seconds=1)
 
 _LONG = timedelta(days=28)
 _PARTS_OF_LONG, _PARTS = 8, 4
-"""The number of parts a window is cut to: a reply that is too big costs more than some that are small."""
+"""Parts that a window is cut into. A long window has more, because a reply that is too big costs most."""
 _SMALL = 50
-"""Orders in a reply that is small whatever the limits are."""
+"""A reply with no more than this many orders always counts as small."""
 _PATIENCE = 16
-"""Windows in a row that went through before a longer one is tried against the evidence."""
+"""After this many successful windows in a row, a longer one is tried although replies are not small."""
 
 
 # -- windows ----------------------------------------------------------------------------------------------------------
@@ -126,13 +127,13 @@ class Window(NamedTuple):
 
 
 class Windows:
-    """The windows that cover a span of time, one after the other: take `current`, read it, and call `read` or `failed`.
+    """The windows of a span of time: list `current`, and then call `read` or `failed`.
 
     Args:
-        begin: where the span begins; an inclusive time of the service's.
-        end: where it ends; `LATEST` for no end.
-        width: length of a window that is known to fit; None to try the whole span first.
-        skip: windows that are read elsewhere; the span is read around them, their borders included.
+        begin: the first creation time, inclusive.
+        end: the last creation time; `LATEST` for no end.
+        width: length of a window that is known to succeed; None to try the whole span first.
+        skip: windows that are read elsewhere; the span is read around them, including their borders.
     """
 
     def __init__(
@@ -156,7 +157,7 @@ class Windows:
         return self._left[-1]
 
     def read(self, orders: int) -> None:
-        """The current window was read and had *orders* orders."""
+        """Continue after the current window, which had *orders* orders."""
         self._left.pop()
         if self.width is None:
             return
@@ -168,10 +169,10 @@ class Windows:
                 self.width = None
 
     def failed(self) -> Window | None:
-        """The current window failed for what is in it: it is cut; one that is too short for that is left out.
+        """Cut the current window, which failed because of its content.
 
         Returns:
-            The window left out; None if it was cut.
+            The window, if it is too short to be cut and is left out; None if it was cut.
         """
         window = self._left[-1]
         self._most, self._streak = 0, 0
@@ -196,14 +197,14 @@ def _around(span: Window, skip: Iterable[Window]) -> list[Window]:
 
 
 _EMPTY_WINDOW = Window(datetime(1999, 12, 31, tzinfo=UTC), datetime(1999, 12, 31, 0, 0, 1, tzinfo=UTC))
-"""A window without any order: asked to see whether the service answers at all."""
+"""A window without any order, which tests whether the service answers at all."""
 
 
 # -- one run ----------------------------------------------------------------------------------------------------------
 
 
 class Download:
-    """One run's download for one store, or for the whole account (an empty *store*), until *stopped*."""
+    """A run's download for one store, or for the whole account if *store* is empty."""
 
     def __init__(
         self, client: OctopusClient, ledger: Ledger, store: str, options: InboxOptions, stopped: Callable[[], bool]
@@ -214,9 +215,9 @@ class Download:
         self._nameless: set[str] = set()
         self._new_gaps = False
         self.short: tuple[int, int] | None = None
-        """How many orders a listing of this run had, and how many match, if the service left some out."""
+        """How many orders a listing had, and how many match, if the service left some out."""
         self.never_listed = False
-        """No order of it was ever listed, in this run and before."""
+        """True if no order of the store was ever listed."""
         self._mine = (ORDER_CURSORS.c.channel == ledger.channel, ORDER_CURSORS.c.store == store)
         self._filters: dict[str, Any] = {}
         if options.payment is not None:
@@ -225,10 +226,10 @@ class Download:
             self._filters["shipping_status_filter"] = options.shipping
 
     def run(self, report: Report) -> None:
-        """Read what is new, what is late if that is due, and the gaps that are due.
+        """Read new orders, and if they are due, the sweep and the gaps.
 
         Raises:
-            OctopusError: the service does not answer, or not to us; what was read until then is stored.
+            OctopusError: the service does not answer, or refuses; what was read before is stored.
         """
         self.short = None
         cursor, gaps = self._opened()
@@ -240,7 +241,7 @@ class Download:
         self._read(Windows(begin, LATEST, width, gaps), report)
         now = self._ledger.now()
         pause = self._options.sweep
-        # A last sweep in the future was recorded by a clock that was set back since.
+        # A last sweep in the future was recorded while a clock was ahead.
         late = watermark is not None and pause is not None and not now - pause < cursor.swept_at <= now
         if late and begin > self._since and not self._stopped():
             self._read(Windows(self._since, begin, width, gaps), report)
@@ -285,7 +286,7 @@ class Download:
             self._note_width(windows.width)
 
     def _read_window(self, window: Window, report: Report) -> int:
-        """List a window and store what is in it; return how many orders that was."""
+        """List a window, store its orders, and return how many there were."""
         with self._listing(self._client, self._criteria(window)) as listing:
             self._ledger.reach("orders.listed")
             self._keep(listing, report)
@@ -304,7 +305,7 @@ class Download:
         return listing_of(list_orders(client, self._store, criteria), self._store, self._options.redactor)
 
     def look_again(self, order_ids: Sequence[str], report: Report) -> None:
-        """List orders by their ids (of 32 bits, as the service takes no others), and note which are no longer listed.
+        """List orders by their ids, of 32 bits, and record which are no longer listed.
 
         Raises:
             OctopusError: the service does not answer.
@@ -323,7 +324,7 @@ class Download:
             return False
         if self._stopped():
             return False
-        # A service that hangs has held the run for one read limit already; an empty window is answered soon or never.
+        # A service that hangs has already held up the run for one read timeout; an empty window needs little time.
         seconds = max(_PROBE_SECONDS, self._client.settings.read_timeout / 20)
         quick = self._client.with_options(read_timeout=seconds, total_timeout=2 * seconds, max_attempts=1)
         try:
@@ -387,7 +388,7 @@ class Download:
     # -- orders ------------------------------------------------------------------------------------------------
 
     def _forget_nameless(self) -> None:
-        """After a sweep: drop orders without an id that are no longer listed: they came under their id."""
+        """Delete orders without an id that a sweep no longer listed: they now have one."""
         mine = (ORDERS.c.channel == self._ledger.channel, ORDERS.c.store == self._store)
         gaps = (ORDER_GAPS.c.channel == self._ledger.channel, ORDER_GAPS.c.store == self._store)
         with self._ledger.transaction() as connection:
@@ -398,7 +399,7 @@ class Download:
                     connection.execute(delete(ORDERS).where(*mine, ORDERS.c.key == key))
 
     def _keep(self, listing: Listing, report: Report, looked_for: Sequence[str] = ()) -> None:
-        """Store what a window brought, and the watermark with it, in one transaction."""
+        """Store the orders of a listing and the watermark in one transaction."""
         orders = merge_equal(listing.orders)
         self.never_listed = self.never_listed and not orders
         self._nameless.update(order.key for order in orders if not order.order_id)
@@ -414,7 +415,7 @@ class Download:
             others -= len(fresh)
             fresh.sort(key=lambda order: order.placed or EARLIEST)
             for start in range(0, len(fresh), _AT_ONCE):
-                # Due one microsecond after the other, so that what is due first is the oldest order.
+                # Due one microsecond after another, so that the oldest order is due first.
                 due = now - (len(fresh) - start) * _MICROSECOND
                 some = enumerate(fresh[start : start + _AT_ONCE])
                 rows = [self._row(listing, order, now, due + at * _MICROSECOND) for at, order in some]
@@ -473,13 +474,13 @@ class Download:
         seen = [order.placed for order in found if order.placed is not None]
         if not seen:
             return
-        # One order with a date years ahead must not hide the ones after it. This clock only ever holds the mark back.
+        # An order with a date years ahead must not hide the orders after it. The clock can only lower the watermark.
         mark = min(max(seen), now + _AHEAD)
         behind = (ORDER_CURSORS.c.watermark.is_(None)) | (ORDER_CURSORS.c.watermark < mark)
         connection.execute(update(ORDER_CURSORS).where(*self._mine, behind).values(watermark=mark))
 
     def _seen_again(self, row: Row[Any], order: OrderRecord, listing: Listing, now: datetime) -> dict[str, Any]:
-        """Return the values of a row whose order a listing has again."""
+        """Return the new values of a row whose order was listed again."""
         stores = json.loads(row.stores)
         values: dict[str, Any] = {}
         if new := [store for store in order.stores if store not in stores]:
@@ -495,12 +496,12 @@ class Download:
             elif row.state != CHANGED or order.content != row.content:
                 values |= {"state": CHANGED, "due_at": None, "attempts": 1, "message": CHANGED_AFTERWARDS}
         elif row.state in {CONFIRMED, CHANGED} or (row.state == KEPT and self._options.confirm):
-            # It is listed, so it is not confirmed, whatever was answered; or it is again as it was handled.
+            # It is listed, so it is not confirmed, whatever the answer was; or it is again as it was handled.
             values |= {"state": HANDLED, "due_at": now, "attempts": 0, "message": ""}
         return values
 
     def _fixed(self, row: Row[Any], order: OrderRecord, now: datetime) -> dict[str, Any]:
-        """Return the values that give a new version of an order that waits another chance at once."""
+        """Return the values that make the new version of a waiting order due at once."""
         if order.problem:
             tries = max(1, row.attempts)
             return {
@@ -519,7 +520,7 @@ def _never_handled(row: Row[Any]) -> bool:
 def _known(
     connection: Connection, channel: str, store: str, ids: Sequence[str], nameless: Sequence[str]
 ) -> list[Row[Any]]:
-    """Return the stored rows with these ids, and those with these keys; they are locked on PostgreSQL."""
+    """Return the stored rows with these ids or keys, which are locked on PostgreSQL."""
     mine = and_(ORDERS.c.channel == channel, ORDERS.c.store == store)
     found: list[Row[Any]] = []
     if len(ids) > _MOST_LOCKED:  # more than a statement takes

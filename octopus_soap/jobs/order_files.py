@@ -1,26 +1,26 @@
-"""Orders as files: one file per order, complete or not there, and there once.
+"""Writes each order to a file, which appears once and complete.
 
-Purpose. A line appended to one growing file is lost or doubled by a crash, as no rename and no transaction covers it.
-So every order is a file of its own, and `cat orders/*.jsonl` is the growing file.
+Purpose. A crash loses or duplicates a line that is appended to a growing file, because no rename and no transaction
+covers it. So every order is a file of its own, and `cat orders/*.jsonl` is the growing file.
 
 Invariants:
 
-* An order is written under a hidden name and forced to the disk. Then the ledger commits that it is handled, and where
-  the hidden file is. Then the file gets its name, and the ledger forgets the hidden one. Then the order is confirmed.
+* An order is written under a hidden name and forced to the disk. Then the ledger commits that it is handled, and the
+  path of the hidden file. Then the file is renamed, and the ledger deletes that path. Then the order is confirmed.
 * A reader may take a file away as soon as it sees it, and no crash brings it back.
 * A file's name matches `*.jsonl`, whatever the order's id is.
-* No other file is overwritten, as of another shop that writes to the same folder and has an order of that id. The order
-  stays in every report, and is not confirmed, until that file was taken away. Hidden names differ by channel.
+* No other file is overwritten, such as that of another shop with the same folder and order id. The order stays in every
+  report, and is not confirmed, until that file was taken away. Hidden names differ by channel.
 * A folder that orders were written to has a mark, an empty hidden folder, and the ledger has its path. If the mark is
-  gone, such as from a mount point whose share is not mounted, nothing is written and nothing is confirmed. (It is a
-  folder, as programs that move files away leave folders where they are.)
+  missing, such as at a mount point whose share is not mounted, nothing is written or confirmed. (The mark is a folder,
+  because programs that move files away leave folders.)
 
 On failure:
 
-* Killed before the commit: the order is handed over again, and its file is written anew.
-* Killed between the commit and the name: the next run names the hidden file in the folder it is in, also if that run
-  writes to another one. If that folder is gone, or has no mark, the order is written again.
-* A disk that is full or read-only ends the run (`DestinationError`); no order is put into quarantine for it.
+* Killed before the commit: the order is handed over again, and its file is written again.
+* Killed between the commit and the rename: the next run renames the hidden file, even if that run writes to another
+  folder. If the folder is gone, or has no mark, the order is written again.
+* A disk that is full or read-only ends the run (`DestinationError`); no order goes into quarantine because of it.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ Kind = Literal["jsonl", "json", "csv", "excel"]
 KINDS: tuple[Kind, ...] = ("jsonl", "json", "csv", "excel")
 
 MARK = ".octopus-orders"
-"""The empty folder that marks a folder as one that orders were written to."""
+"""The empty folder that marks a folder to which orders were written."""
 _PART = ".part"
 _TAG = re.compile(r"\.[0-9a-f]{8}$")
 _LONGEST = 150
-"""Characters of a key in a file's name; what most file systems take with room to spare."""
+"""Characters of a key in a file's name, well below the limit of most file systems."""
 _NOT_THE_ORDERS_FAULT = frozenset(
     getattr(errno, name)
     for name in (
@@ -69,7 +69,7 @@ _NOT_THE_ORDERS_FAULT = frozenset(
     )
     if hasattr(errno, name)
 )
-"""Errors of the disk or the process, and not of one file."""
+"""Errors of the disk or the process, not of one file."""
 _RUN_BY_A_SPREADSHEET = re.compile(r"[=@\t\r]|[+-](?![\d\s()./-]*$)")
 _ADDRESS = (
     *("first_name", "last_name", "address1", "address2", "city", "state", "zip", "country", "phone", "email"),
@@ -93,27 +93,27 @@ COLUMNS = (
     *_OTHERS,
     *("others", "notice"),
 )
-"""The columns of a CSV file, the same in every one; a row per line of the order. `others` is JSON of what the service
-sent and this version does not know; `notice` is that of `OrderDelivery`."""
+"""The columns of every CSV file, which has a row per line of the order. `others` is JSON of members that this version
+does not know; `notice` is that of `OrderDelivery`."""
 
 
 class OrderFiles:
     """A handler that writes each order into a file of its own, such as `100001.jsonl`.
 
         files = OrderFiles("orders", "jsonl")
-        files.recover(ledger)  # what a crash left of the last run
+        files.recover(ledger)  # finish what a crash left
         OrderInbox(client, ledger).run(files)
 
     Args:
-        folder: made if it does not exist.
-        kind: `jsonl`: one line of JSON with what the service sent; `json`: the same on many lines; `csv`: a row per
-            line of the order, and first the names; `excel`: a CSV file that Excel shows without changing it.
+        folder: created if it does not exist.
+        kind: `jsonl`: one line of JSON with what the service sent; `json`: the same on many lines; `csv`: column names
+            and a row per line of the order; `excel`: a CSV file that Excel shows without changing it.
 
-    A version of an order that was changed after it was handled is a file of its own: `100001.r2.jsonl`. In `csv`, a
-    text that a spreadsheet would run as a formula begins with an apostrophe.
+    If an order was changed after it was handled, the new version is a file of its own: `100001.r2.jsonl`. In `csv`, an
+    apostrophe is put before a text that a spreadsheet would run as a formula.
 
     Raises:
-        ConfigError: another kind.
+        ConfigError: *kind* is not one of these.
         OSError: the folder cannot be made.
     """
 
@@ -125,7 +125,7 @@ class OrderFiles:
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def __call__(self, order: OrderResponseItem, delivery: OrderDelivery) -> None:
-        """Write the order; it gets its name after the commit."""
+        """Write the order to a hidden file, which is renamed after the commit."""
         hidden = self._hidden(delivery)
         if self._marked:
             self._check_mark()
@@ -144,15 +144,15 @@ class OrderFiles:
         delivery.after_commit(lambda: _publish(hidden))
 
     def recover(self, ledger: Ledger) -> int:
-        """Finish what a crash left: name the files of orders that are handled, remove the hidden files of others.
+        """Rename the hidden files of handled orders, and delete those of others.
 
-        Call it before a run, and never while one is under way.
+        They are left by a crash. Call it before a run, and never while one is under way.
 
         Returns:
-            How many files were named.
+            How many files were renamed.
 
         Raises:
-            DestinationError: orders were written to the folder before, and its mark is gone: a share is not mounted.
+            DestinationError: orders were written to the folder before, but its mark is missing: a share is not mounted.
         """
         self._tag = self._begin(ledger)
         named = 0
@@ -175,9 +175,9 @@ class OrderFiles:
         return named
 
     def _begin(self, ledger: Ledger) -> str:
-        """Make sure that it is the folder it was before; return the end of the channel's hidden names.
+        """Check or mark the folder, and return the tag of the channel's hidden names.
 
-        The tag distinguishes its own hidden files from those of other channels.
+        The tag distinguishes them from those of other channels.
         """
         folder, channel = str(self.folder.resolve()), ledger.channel
         written = (ORDER_FOLDERS.c.channel == channel, ORDER_FOLDERS.c.folder == folder)
@@ -220,7 +220,7 @@ class OrderFiles:
 
 
 def _stem(key: str) -> str:
-    """Return a file name for a key: it stays in the folder, is not hidden, and is no option to a command."""
+    """Return a file name for a key, which is in the folder, not hidden, and no option."""
     stem = quote(key, safe="@")
     if stem[:1] in {".", "-"}:
         stem = f"%{ord(stem[0]):02X}{stem[1:]}"
@@ -230,10 +230,10 @@ def _stem(key: str) -> str:
 
 
 def _publish(hidden: Path) -> None:
-    """Give a file its name.
+    """Rename a hidden file to its final name.
 
     Raises:
-        FileExistsError: another file has it.
+        FileExistsError: another file has this name.
     """
     final = hidden.with_name(_without_tag(hidden))
     with _folder(hidden.parent) as to_disk:
@@ -245,7 +245,7 @@ def _publish(hidden: Path) -> None:
 
 
 def _named(hidden: Path) -> bool:
-    """Give a file its name if no other file has it."""
+    """Rename a hidden file; False if another file has its final name."""
     try:
         _publish(hidden)
     except FileExistsError:  # the order stays in the reports with the reason
@@ -272,7 +272,7 @@ def _key(hidden: Path) -> str:
 
 
 def _unfinished(ledger: Ledger) -> list[tuple[str, Path, bool]]:
-    """Return the orders whose hidden file may have no name yet, with that file, and whether its folder has a mark."""
+    """Return key, hidden file, and whether its folder is marked, of unfinished orders."""
     mine = (ORDERS.c.channel == ledger.channel, ORDERS.c.unfinished.is_not(None), ORDERS.c.unfinished != "")
     with ledger.reading() as connection:
         rows = connection.execute(select(ORDERS.c.key, ORDERS.c.unfinished).where(*mine)).all()
@@ -285,7 +285,7 @@ def _unfinished(ledger: Ledger) -> list[tuple[str, Path, bool]]:
 
 
 def _finish(ledger: Ledger, key: str, *, again: bool) -> None:
-    """Record that nothing is left to do for an order, or that it is to be handed over once more."""
+    """Record that an order is finished, or with *again*, hand it over once more."""
     values: dict[str, Any] = {"unfinished": None, "attempts": 0, "message": ""}
     with ledger.transaction() as connection:
         if again:
@@ -306,7 +306,7 @@ def _states(ledger: Ledger, keys: list[str]) -> dict[str, str]:
 
 @contextmanager
 def _folder(folder: Path) -> Generator[Callable[[], None]]:
-    """Keep others from naming files in a folder; yield what forces its names to the disk, if the system can."""
+    """Lock a folder against other renames; yield what forces its names to the disk."""
     if os.name != "posix":
         yield lambda: None
         return
@@ -334,5 +334,6 @@ def _table(order: OrderResponseItem, notice: str, *, excel: bool) -> str:
 
 
 def _inert(cell: Any) -> Any:
-    """Return a cell that a spreadsheet shows and does not run: customers write some of these texts."""
+    """Return a cell that a spreadsheet shows and does not run as a formula."""
+    # Customers write some of these texts.
     return f"'{cell}" if isinstance(cell, str) and _RUN_BY_A_SPREADSHEET.match(cell) else cell

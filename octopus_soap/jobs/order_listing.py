@@ -1,17 +1,17 @@
-"""Listing orders: what the service lists, read while it arrives, and what is kept of each order.
+"""Listings of orders, read while they arrive.
 
-`GetOrderList` has no paging and no limit. So memory holds only what distinguishes one order from another. The order's
-XML and its decoded form are in a file that has no name. A listing of any length needs about 1 kB for an order.
+`GetOrderList` has no paging and no limit. So memory has only what distinguishes one order from another, about 1 kB for
+an order. The order's XML and its decoded form are in a file without a name.
 
 Invariants:
 
-* A listing that is cut short, or ends with Failure, raises there: nothing of it is used.
-* The file holds what the ledger will hold: without card numbers and secrets, as a ledger is no place for either. So the
-  handler sees none; one that needs it asks the service for the order by its id.
-* Two listings of one order are the same version if they differ in nothing but what a listing itself changes: the number
-  of matches, the time of the last update, and the store it was listed for. An order without an id is known by the hash
-  of its version.
-* An id alone does not name an order (see `pair`).
+* A listing that is truncated, or ends with Failure, raises there: nothing of it is used.
+* The file has what the ledger will have: no card numbers or secrets, which must not be in a ledger. So the handler does
+  not get them; if it needs them, it asks the service for the order by its id.
+* Two listings of one order are the same version if they differ only in what a listing itself changes: the number of
+  matches, the time of the last update, and the store it was listed for. An order without an id is identified by the
+  hash of its version.
+* An id alone does not identify an order (see `pair`).
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboxOptions:
-    """The options of `OrderInbox`, which documents them, and what masks secrets.
+    """The options of `OrderInbox`, which documents them, and the redactor.
 
     Raises:
-        InvalidInputError: one is not accepted.
+        InvalidInputError: an option is not accepted.
     """
 
     stores: tuple[str, ...]
@@ -65,7 +65,7 @@ class InboxOptions:
     redactor: Redactor = field(repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse what makes no sense, before anything is sent."""
+        """Refuse wrong options before anything is sent."""
         problems: list[Problem] = []
         if not all(self.stores):
             problems.append(
@@ -84,16 +84,16 @@ class InboxOptions:
 
     @property
     def deliver_changes(self) -> bool:
-        """True if versions other than the handled one are handed over, too."""
+        """True if an order that was changed after it was handled is handed over again."""
         return self.on_change == "deliver"
 
     @property
     def filtered(self) -> bool:
-        """True if only orders with some status are handed over."""
+        """True if only orders with a certain status are handed over."""
         return self.payment is not None or self.shipping is not None
 
     def wants(self, order: OrderRecord) -> bool:
-        """Return True unless the order has another status than the one asked for, in whatever case it is written."""
+        """True unless the order has another status than the wanted one; case is ignored."""
         asked = ((order.payment, self.payment), (order.shipping, self.shipping))
         return all(wanted is None or _plain(status) in {"", _plain(wanted)} for status, wanted in asked)
 
@@ -107,17 +107,17 @@ def _plain(status: str) -> str:
 _VOLATILE = frozenset({"number_of_matches", "last_update_date", "store_id"})
 _VOLATILE_XML = re.compile(r"(<(?:[\w.-]+:)?(?:NumberOfMatches|LastUpdateDate|StoreId)>)[^<]*")
 NAMELESS = "?"
-"""The beginning of the keys of orders without an id; no id begins so."""
+"""The keys of orders without an id begin with it; no id does."""
 
 
 @dataclass(frozen=True, slots=True)
 class OrderRecord:
-    """One order as a listing showed it.
+    """One order of a listing.
 
     Attributes:
-        key: in the ledger, unless another order has it (see `pair`).
+        key: its key in the ledger, unless another order has it (see `pair`).
         order_id: the service's id; empty if it sent none.
-        placed: when, by the service.
+        placed: when it was placed, by the service's clock.
         raw: its XML.
         typed: its decoded form; None if it cannot be read.
         content: the hash of its version.
@@ -125,7 +125,7 @@ class OrderRecord:
         problem: why it cannot be delivered; empty if it can.
         payment: its payment status; empty if the service sent none.
         shipping: its shipping status; empty if the service sent none.
-        place: of an order in a `Listing`, where that keeps `raw` and `typed`, which are empty here.
+        place: the place of `raw` and `typed` in the file of a `Listing`; there they are empty here.
     """
 
     key: str
@@ -142,7 +142,7 @@ class OrderRecord:
 
 
 def record_of(outcome: ItemOutcome[OrderResponseItem], store: str, redactor: Redactor) -> OrderRecord:
-    """The part of one row of a listing that is kept."""
+    """Return the record of one row of a listing."""
     order, raw = outcome.value, redactor.body(outcome.raw or b"")
     order_id = outcome.key
     if order is None:
@@ -167,7 +167,7 @@ def record_of(outcome: ItemOutcome[OrderResponseItem], store: str, redactor: Red
 
 
 def order_of(typed: str) -> OrderResponseItem:
-    """The order as it was decoded."""
+    """Return the order of the decoded form that is stored."""
     return OrderResponseItem.model_validate_json(typed, strict=True)
 
 
@@ -194,13 +194,13 @@ def _masked(value: Any, redactor: Redactor, name: str = "") -> Any:
 # -- one listing ------------------------------------------------------------------------------------------------------
 
 _IN_MEMORY = 4 << 20
-"""Bytes of text that need no file."""
+"""Bytes of text up to which no file is used."""
 
 
 def list_orders(
     client: OctopusClient, store: str, criteria: OrderCriteria, *, keep_raw: bool = True
 ) -> Iterator[ItemOutcome[OrderResponseItem]]:
-    """List the whole account's orders, or a store's; rows that cannot be read are failed outcomes, not an error.
+    """List the orders of a store, or of the whole account if *store* is empty.
 
     Raises:
         OctopusError: the service does not answer, or its answer is not complete.
@@ -218,8 +218,8 @@ class Listing:
 
     Attributes:
         orders: the orders, without their texts.
-        matches: how many orders match, by the service's own count; 0 if it sends none. More than were listed if the
-            service left some out.
+        matches: how many orders match, by the service's own count; 0 if it sends none. If it is more than there are in
+            `orders`, the service left some out.
     """
 
     def __init__(self) -> None:
@@ -233,10 +233,10 @@ class Listing:
         return self.matches > len(self.orders)
 
     def add(self, order: OrderRecord) -> None:
-        """Note an order, and put its texts into the file.
+        """Add an order, and write its texts into the file.
 
         Raises:
-            LedgerError: there is no room for them.
+            LedgerError: they cannot be written.
         """
         raw = order.raw.encode("utf-8", "surrogatepass")
         typed = None if order.typed is None else order.typed.encode("utf-8", "surrogatepass")
@@ -268,11 +268,11 @@ class Listing:
 def listing_of(
     outcomes: Iterable[ItemOutcome[OrderResponseItem]], store: str, redactor: Redactor
 ) -> Generator[Listing]:
-    """Read a listing, of a store or the whole account, to its end; what it holds can be used inside the block.
+    """Read a listing to its end; its texts can be used inside the block.
 
     Raises:
-        LedgerError: there is no room for its texts.
-        OctopusError: it does not come to its end.
+        LedgerError: its texts cannot be written.
+        OctopusError: the listing failed before its end.
     """
     listing = Listing()
     try:
@@ -292,7 +292,7 @@ ANOTHER = "~"
 
 
 def merge_equal(found: Sequence[OrderRecord]) -> list[OrderRecord]:
-    """Return the orders of a listing, those that are listed twice once, with the stores of both."""
+    """Return a listing's orders without duplicates, each with the stores of all."""
     merged: dict[tuple[str, str], OrderRecord] = {}
     for order in found:
         same = merged.get((order.key, order.content))
@@ -306,12 +306,12 @@ def pair(
 ) -> tuple[list[OrderRecord], list[tuple[Row[Any], OrderRecord]]]:
     """Separate new orders from those that are stored.
 
-    An id alone does not name an order: shops use numbers again, and the parts of a split order share one. So a row is
+    An id alone does not identify an order: shops reuse numbers, and the parts of a split order share one. So a row is
     the same order if it has the same content, or else the same id, creation time and store. Any other order with a
-    stored id is another one, and gets a key of its own: `id~2`.
+    stored id is a new order, and gets a key of its own: `id~2`.
 
     Returns:
-        The new orders, and the stored rows with what is listed of each.
+        The new orders, and the stored rows, each with its listed order.
     """
     by_id: dict[str, list[Row[Any]]] = {}
     for row in known:

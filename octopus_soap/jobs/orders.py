@@ -1,14 +1,14 @@
-"""The order inbox: every order of the service reaches its handler, and is confirmed only when that is certain.
+"""The order inbox: hands every order to a handler, and then confirms it.
 
     with OctopusClient() as client, Ledger("shop.db") as ledger:
         report = OrderInbox(client, ledger).run(lambda order, delivery: book(order))
 
-Purpose. A confirmed order is never listed again, so a confirmation is the destruction of the service's copy. It is the
-last thing that happens to an order, and each step before it is recorded before the next one begins:
+Purpose. A confirmed order is never listed again, so a confirmation destroys the service's copy. It is the last step of
+an order, and each step is recorded before the next begins:
 
 1. *listed*: a window of creation times is read (`order_download.py`).
-2. *stored*: each order of it, as XML and decoded, with the watermark, in one transaction. State `waiting`.
-3. *claimed*: one worker takes the order under a lease, and notes in the same transaction that its handler begins.
+2. *stored*: its orders, as XML and decoded, and the watermark are stored in one transaction. State `waiting`.
+3. *claimed*: one worker takes the order under a lease, and records in the same transaction that its handler begins.
 4. *handled*: the handler has returned.
 5. *committed*: the ledger has recorded that. State `handled`.
 6. *confirmed*: the service got the confirmation, and no longer lists the order (`order_confirm.py`). State `confirmed`.
@@ -18,22 +18,22 @@ Invariants:
 * An order that is changed on the service before it was handled is handed over as it is now. An order that is changed
   afterwards is held and not confirmed (state `changed`), unless `on_change="deliver"`.
 * Two orders with one id are two rows, and the id is confirmed when both are handled.
-* An order that waited is asked for again before it is handed over.
+* An order that waited is listed again before it is handed over.
 * Several processes may share the work: one calls `run`, the others `work`; all hand over and confirm, under leases.
 
-On failure, if the power goes:
+On failure, if the process is killed or the power fails:
 
-* before 2: nothing is known of the order, nothing was confirmed; the next run lists it again.
+* before 2: the ledger does not have the order, and nothing was confirmed. The next run lists it again.
 * between 2 and 3: it waits in the ledger, whatever the service lists.
-* between 3 and 5: how far the handler came is not known. The order is handed over once more, and the delivery has
-  `redelivered`. With `transactional=True` the handler's own statements are in the transaction of 5: they are undone
-  with it, so its effect happens once, not at least once.
-* between 5 and 6: it is not handed over again. It is confirmed (again, perhaps, which does no harm).
-* after 6: it is done. If it were listed all the same, it would be known by its key and confirmed again.
+* between 3 and 5: how far the handler came is not known. The order is handed over again, and the delivery has
+  `redelivered`. With `transactional=True` the handler's own statements are part of the transaction of 5 and are rolled
+  back with it, so they take effect exactly once.
+* between 5 and 6: it is not handed over again. It is confirmed, perhaps twice, which does no harm.
+* after 6: it is done. If it is listed all the same, its key is found and it is confirmed again.
 
 An order whose handler raises, or that cannot be read, goes into quarantine: it is tried again after pauses that double,
-stays in every report, and is never confirmed. No other order waits for it. A service that does not answer is asked once
-in a run, not for each step.
+stays in every report, and is never confirmed. No other order waits for it. If the service does not answer, the rest of
+the run asks it nothing more.
 """
 
 from __future__ import annotations
@@ -90,25 +90,23 @@ STEPS = (
     "orders.listed", "orders.storing", "orders.stored", "orders.claimed", "orders.handled", "orders.committed",
     "orders.confirming", "orders.confirm_sent", "orders.confirmed",
 )  # fmt: skip # read as a list of names
-"""The names of all steps, as `Ledger(reach=...)` is called with; `storing` is inside its transaction, and so
-is `handled` in a transactional inbox."""
+"""The names of all steps, as `Ledger(reach=...)` is called with. `storing` is inside its transaction, and so is
+`handled` in a transactional inbox."""
 
 _AT_ONCE = 100
-"""Orders confirmed together; so many are handled before the next are confirmed."""
+"""Orders that are handled, and then confirmed together."""
 _NO_SUCH_STORE = (
     "the service has never listed an order of this store, and cannot be asked whether it exists: check the id. This "
     "problem ends with the store's first order"
 )
 _CONFIRM_SECONDS = 300.0
 _IDLE_SECONDS = 0.2
-
-
 _LISTED_LATELY = timedelta(minutes=15)
-"""An order that was listed longer ago is asked for again before it is handed over."""
+"""An order that was listed longer ago is listed again before it is handed over."""
 _TWIN = ORDERS.alias("twin")
 _CONFIRMABLE = (
     ORDERS.c.unfinished.is_(None),
-    # A confirmation names the id, and would take away another order that has it, too.
+    # A confirmation has only the id, so it would also confirm another order with that id.
     ~exists().where(
         _TWIN.c.channel == ORDERS.c.channel,
         _TWIN.c.order_id == ORDERS.c.order_id,
@@ -139,28 +137,27 @@ _WAITED = (
 
 
 class OrderInbox:
-    """Brings every order to a handler once, and confirms it afterwards. See the module for what survives a crash.
+    """Hands every order to a handler, and then confirms it. The module has the steps.
 
     Args:
-        client: of the account the ledger's channel belongs to.
-        ledger: where orders are stored.
+        client: the client of the channel's account.
+        ledger: stores the orders.
         stores: store ids, to download each store's part of the orders by `GetOrderListStore`; by default the whole
-            account's orders. A channel of a ledger keeps to what it began with.
-        since: no order created before is downloaded; aware. By default every order that is not confirmed.
-        overlap: how far before the newest order known each run begins; more than clocks and time zones may be wrong by.
+            account's orders. A channel of a ledger cannot change from one to the other.
+        since: orders created before are not downloaded; aware. By default every order that is not confirmed is.
+        overlap: how far before the newest known order each run begins. It must exceed the error of clocks and time
+            zones.
         sweep: how often everything from *since* on is listed too, for orders that appear later than others with a later
             time; None for never.
-        transactional: the handler gets the ledger's open transaction as `delivery.connection`: what it writes there is
+        transactional: the handler gets the ledger's open transaction as `delivery.connection`: its writes there are
             committed together with the mark that the order is handled, or not at all. On SQLite no other process can
-            write meanwhile. The transaction is the ledger's
-            to end: the handler neither commits nor rolls back.
-        confirm: False to confirm nothing; the service then lists the same orders again, and they are known by their
-            key.
+            write meanwhile. The handler must neither commit nor roll back.
+        confirm: False to confirm nothing; the service then lists the same orders again, and their keys are recognised.
         on_change: what to do if an order was changed after it was handled. `hold`: it stays in every report, and is
             not confirmed, until the change is acknowledged (`octopus-soap ledger acknowledge`) or handed over
             (`octopus-soap ledger retry`). `deliver`: hand the new version over, with `delivery.revision` 2.
-        payment: hand over only orders with this payment status, such as `Cleared`. The others stay on the service, and
-            are handed over when they have it.
+        payment: hand over only orders with this payment status, such as `Cleared`. Other orders stay on the service,
+            and are handed over when they have this status.
         shipping: the same for the shipping status, such as `Unshipped`.
         handler_seconds: how long the handler may take before another process takes the order over.
         backoff: pauses between tries of what failed.
@@ -210,11 +207,11 @@ class OrderInbox:
     def run(
         self, handler: OrderHandler, *, stop: Event | None = None, progress: Callable[[Progress], object] | None = None
     ) -> Report:
-        """Download, hand over, confirm: once, until nothing is left that is due.
+        """Download, hand over and confirm orders until nothing is due.
 
         Args:
             handler: called as `handler(order, delivery)`. Returning means done; raising means try again later. A text
-                it returns goes into the confirmation as the order's `ThirdPartyOrderNumber`.
+                that it returns is sent in the confirmation as the order's `ThirdPartyOrderNumber`.
             stop: once set, the request and the handler under way end, nothing new is begun, and the report is
                 `interrupted`.
             progress: called after each order that was handed over.
@@ -238,10 +235,10 @@ class OrderInbox:
     def work(
         self, handler: OrderHandler, *, stop: Event | None = None, progress: Callable[[Progress], object] | None = None
     ) -> Report:
-        """Hand over and confirm what is stored, next to any number of workers that do the same on this ledger.
+        """Hand over and confirm stored orders; any number of workers may do so.
 
-        It downloads nothing, and returns when no run is under way and nothing is left that is due. Orders that a
-        dead worker had under way are taken over: at once if it ran on this machine, otherwise when its lease ends.
+        It downloads nothing, and returns when no run is under way and nothing is due. Orders that a dead worker had
+        claimed are taken over: at once if it ran on this machine, otherwise when its lease expires.
 
         Args:
             handler: as in `run`.
@@ -262,7 +259,7 @@ class OrderInbox:
     # -- beginning and end -------------------------------------------------------------------------------------
 
     def _check_beforehand(self) -> None:
-        """Refuse what could only fail later, with orders handled that cannot be confirmed."""
+        """Raise now what would otherwise be raised after orders were handled."""
         self._ledger.bind(self._client)
         if self._options.confirm:
             self._client.set_download_order_confirm.dry_run([OrderDownloadSubmitRequest(order_id="1")])
@@ -325,7 +322,7 @@ class _Run:
         self._deliverer = OrderDeliverer(self._client, handlers, handler, options)
 
     def work(self, *, alone: bool) -> None:
-        """Hand over and confirm by turns until nothing is due; not *alone*, wait for the others, too."""
+        """Hand over and confirm until nothing is due; not *alone*: also elsewhere."""
         while not self.stop.is_set():
             if self._hand_over() + self._confirm_due():
                 continue
@@ -336,7 +333,7 @@ class _Run:
     # -- downloading -------------------------------------------------------------------------------------------
 
     def all_of_it(self) -> None:
-        """Download, hand over and confirm; again if the service left orders out that it lists once these are gone."""
+        """Download, hand over and confirm; repeat while the service leaves orders out."""
         confirmed = -1
         while self.report.counts.get("confirmed", 0) > confirmed:
             confirmed = self.report.counts.get("confirmed", 0)
@@ -346,7 +343,7 @@ class _Run:
             if self.stop.is_set():
                 return
             if not any(download.short for download in self._downloads.values()):
-                break
+                break  # otherwise the service may list the others, now that these are confirmed
         for store, download in self._downloads.items():
             if download.short is not None:
                 message = f"the service listed {download.short[0]} orders and counts {download.short[1]} that match"
@@ -360,7 +357,7 @@ class _Run:
         self.report.problem_count += 1
 
     def download(self) -> None:
-        """Download for the whole account, or for each store."""
+        """Download the whole account's orders, or those of each store."""
         for store in self._options.stores or ("",):
             if not self.stop.is_set() and not self._silent:
                 self._download_store(store)
@@ -371,15 +368,15 @@ class _Run:
         except (AuthenticationError, ConfigError, LedgerError):
             raise
         except OctopusError as error:
-            # Orders that are in the ledger already are handed over all the same. A service that does not answer is not
-            # asked for anything else in this run: each question would wait for another read limit.
+            # Orders that are in the ledger are still handed over. If the service does not answer, this run asks it
+            # nothing else, because each request would wait for the read timeout.
             self._unanswered = True
             self._silent = isinstance(error, TransportError)
             self._ledger.note_wait(error, self.report)
             self.report.error = f"downloading: {reason_of(error, self._options.redactor)}"
 
     def _others_work(self) -> bool:
-        """Whether another process still works on something; what dead ones held is free again afterwards."""
+        """True if another process has work, or work is due; releases dead workers' rows."""
         with self._ledger.transaction() as connection:
             self._ledger.reclaim_dead_leases(connection, ORDERS)
             now = self._ledger.now(connection)
@@ -414,7 +411,7 @@ class _Run:
                 done += 1
                 self._show_progress()
         except DestinationError as error:
-            # Orders that are handled already are confirmed all the same.
+            # Orders that were handled are still confirmed.
             self._blocked = True
             self.report.error = f"handing over: {reason_of(error, self._options.redactor)}"
         finally:
@@ -422,7 +419,7 @@ class _Run:
         return done
 
     def _look_again(self) -> None:
-        """Ask the service again for orders that waited: they may have been cancelled, or confirmed elsewhere."""
+        """List orders that waited again: they may be cancelled, or confirmed elsewhere."""
         with self._ledger.reading() as connection:
             now = self._ledger.now(connection)
             before = max(self.report.started, now - _LISTED_LATELY)
@@ -438,7 +435,7 @@ class _Run:
             except OctopusError as error:
                 self._unanswered, self._silent = True, isinstance(error, TransportError)
                 self._ledger.note_wait(error, self.report)
-                # As after a download that failed: what is in the ledger is handed over all the same.
+                # As after a download that failed, orders in the ledger are still handed over.
                 self.report.error = self.report.error or (
                     f"asking again for orders that waited: {reason_of(error, self._options.redactor)}"
                 )

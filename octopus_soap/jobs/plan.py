@@ -1,21 +1,20 @@
-"""Plan a push: desired states compared with what the service last acknowledged, and the guard over the whole.
+"""The plan of a push: the differences to what the service last acknowledged.
 
-Purpose. Desired states come in chunks and are compared chunk by chunk, so that a catalogue of any size needs the memory
-of one, and 16 bytes for each SKU. Differences are stored in a table of their own, with how far the input was read
-(`reading.py`). Only when all of them are known, and the guard has let them pass, does one transaction turn them into
-work.
+Purpose. Desired states are compared in chunks, so that a catalogue of any size needs the memory of one chunk and 16
+bytes for each SKU. Differences are stored in a table of their own, with how far the input was read (`reading.py`). When
+all of them are known, and the guard has let them pass, one transaction turns them into work.
 
 Invariants:
 
 * A push that is refused, fails at its last row, or is killed while it reads has changed nothing.
 * Only the run that holds the lock writes to the plan.
-* The newest observation of a SKU wins, within one input and across runs. Values an older one gives and the newer one
-  leaves unset are kept, if both are of one input. An older one that differs from what is known is a problem.
-* A state without a time is newer than all that is known of its SKU, whatever its clock. Two states of one SKU in one
-  input that differ are a problem if one of them has no time: they are often the stock of two locations.
+* The newest observation of a SKU wins, within one input and across runs. If both are in one input, values that only the
+  older one sets are kept. An older observation that differs from what is known is a problem.
+* A state without a time is newer than all that is known of its SKU, whatever the clocks were. Two states of one SKU in
+  one input that differ are a problem if one of them has no time: they are often the stock of two locations.
 * A row without a value changes nothing, and is not sent.
-* A time ahead of the ledger's clock is refused, as everything later would be older than it. One that is stored already
-  counts for nothing.
+* A time ahead of the ledger's clock is refused, because everything later would count as older. If such a time is stored
+  already, it is ignored.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ CHUNK = 5_000
 MOST_AHEAD = timedelta(minutes=15)
 """How far ahead of the ledger's clock a time may be."""
 _CHUNKS_OF_PART = 10
-"""Chunks without a difference after which a part of the reading is stored."""
+"""After this many chunks without a difference, a part of the reading is stored."""
 _SHOWN_CHANGES = 10_000
 _NAMED = 5
 
@@ -86,7 +85,7 @@ _BEFORE = select(
     .where(STOCK_READING.c.channel == bindparam("whose"), STOCK_READING.c.part == 0)
     .scalar_subquery(),
 )
-"""Whether anything is staged, and what was read of which source."""
+"""Any SKU that is staged, and the source of which a part was read."""
 _ACKNOWLEDGED = (
     select(func.count())
     .select_from(STOCK_ITEM)
@@ -94,7 +93,7 @@ _ACKNOWLEDGED = (
 )
 _EXTENT = (
     select(_PLAN.kind, func.count(), func.sum(_PLAN.zeroed), func.sum(_PLAN.cheaper))
-    # A SKU that a reconciliation only lists has nothing to send.
+    # For a SKU that a reconciliation only lists, nothing is sent.
     .where(_PLAN.channel == bindparam("whose"), _PLAN.kind != "seen", or_(_PLAN.kind != "drift", _PLAN.wanted != ""))
     .group_by(_PLAN.kind)
 )
@@ -102,12 +101,12 @@ _EXTENT = (
 
 _KNOWN = "SELECT sku, acknowledged, wanted, observed_at AS observed FROM stock_item WHERE channel = {} AND sku IN ({})"
 _STAGED = "SELECT sku, wanted, kind, observed_at AS observed FROM stock_plan WHERE channel = {} AND sku IN ({})"
-# Written out, with the times as they are kept: a million rows are read and compared, and none is shown.
+# Written out, with the times as stored: a million rows are read and compared, and none is shown.
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedChange:
-    """One SKU a push would change.
+    """One SKU that a push would change.
 
     Attributes:
         sku: the SKU.
@@ -122,13 +121,13 @@ class PlannedChange:
 
 @dataclass(slots=True)
 class PushReport(Report):
-    """The report of a push that was made, or would be.
+    """The report of a push or of its dry run.
 
-    `counts` has `read`, `resumed` (of those, read by a run that was killed), `empty` (rows without a value),
-    `unchanged`, `stale` (older than what is known, and different), `invalid`, `alike` (SKUs that differ from another
-    one only in case, and in their values), `new`, `changed`, `zeroed`, `cheaper`, `absent` (acknowledged, and not in
-    the input), `acknowledged`, `rejected`, `forgotten`, `left` (still to be sent), `calls`, `drifted`, `listed`
-    (drifted, and not sent) and `lease_lost` (taken over by another worker).
+    `counts` has `read`, `resumed` (those of them that a killed run read), `empty` (rows without a value), `unchanged`,
+    `stale` (older than what is known, and different), `invalid`, `alike` (SKUs that differ from another SKU only in
+    case, with other values), `new`, `changed`, `zeroed`, `cheaper`, `absent` (acknowledged, but not in the input),
+    `acknowledged`, `rejected`, `forgotten`, `left` (still to be sent), `calls`, `drifted`, `listed` (drifted, but not
+    sent) and `lease_lost` (taken over by another worker).
 
     Attributes:
         plan: the changes of a dry run, 10,000 at most; `counts` has them all.
@@ -139,14 +138,14 @@ class PushReport(Report):
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How much a plan touches.
+    """How much a plan changes.
 
     Attributes:
-        catalogue: SKUs the service has acknowledged something of.
-        new: SKUs it has not.
+        catalogue: SKUs of which the service has acknowledged something.
+        new: SKUs of which it has not.
         changed: known SKUs that would change.
-        zeroed: SKUs whose stock would become 0: known ones, and in a first push all.
-        cheaper: SKUs whose price would become 0, or fall by more than it may.
+        zeroed: SKUs whose stock would become 0: only known ones, except in a first push.
+        cheaper: SKUs whose price would become 0, or fall by more than is allowed.
     """
 
     catalogue: int
@@ -162,8 +161,8 @@ class PlanOptions:
 
     Attributes:
         last_row_wins: of two rows of one SKU without times, the later one counts.
-        max_price_fall: share of its price that one push may take off a SKU; 1 lets all pass but a price of 0, None
-            lets everything pass.
+        max_price_fall: share of its price that one push may take off a SKU; 1 allows every price but 0, and None allows
+            all.
     """
 
     last_row_wins: bool = False
@@ -171,12 +170,12 @@ class PlanOptions:
 
 
 class Drift(NamedTuple):
-    """A SKU that the service holds otherwise than the ledger.
+    """A SKU whose state on the service is not the one in the ledger.
 
     Attributes:
         sku: the SKU.
-        wanted: what to send again; empty to take what the service has.
-        actual: what the service has; None if it does not know the SKU.
+        wanted: what to send again; empty to accept what the service has.
+        actual: what the service has; None if it does not have the SKU.
     """
 
     sku: str
@@ -185,11 +184,11 @@ class Drift(NamedTuple):
 
 
 class Plan:
-    """The differences of one run, which holds *lock*, in the ledger.
+    """The differences that one run, which holds *lock*, has stored in the ledger.
 
     Args:
         started: when the run began, by the ledger's clock.
-        observed_at: when the desired states were true, if the caller gave that; a row's own time counts first.
+        observed_at: when the desired states were true, if the caller gave that; a row's own time takes precedence.
     """
 
     def __init__(
@@ -199,21 +198,21 @@ class Plan:
         self._options = options
         self._mine = STOCK_PLAN.c.channel == ledger.channel
         self._source = ""
-        """A digest of the input and of how it is judged; empty if another run could not go on with it."""
+        """A digest of the input and of how it is judged; empty if another run cannot continue with it."""
         self.reading = Reading()
         self.staged = False
         self._observed_at = observed_at or started
         self._now, self._latest = _number(self._observed_at), started + MOST_AHEAD
         self._newest_believed = _number(self._latest)
         self._texts: dict[str, str] = {}
-        """The states of the chunk that is staged, as the ledger stores them."""
+        """The states of the current chunk, as the ledger stores them."""
         self._unsaved = 0
-        """How many chunks were read since the last part was stored."""
+        """Chunks read since the last part was stored."""
         if observed_at is not None and observed_at > self._latest:
             raise InvalidInputError([Problem(self._ahead(observed_at), field="observed_at")])
 
     def begin(self, source: str) -> None:
-        """Begin with an input, or go on with it if the run before did not come to its end; the rest is forgotten.
+        """Begin with an input, or continue where the last run stopped reading it.
 
         Args:
             source: a digest of the input and of how it is read; empty if it cannot be read a second time.
@@ -230,17 +229,17 @@ class Plan:
                 self.staged = left[0] is not None
                 return
         if left[0] is not None or left[1] is not None:
-            self.clear()
+            self.clear()  # a run with another input left it
 
     def clear(self) -> None:
-        """Forget what is staged, and how far the input was read."""
+        """Discard what is staged, and how far the input was read."""
         with self._ledger.transaction() as connection:
             self._lock.check(connection)
             self._clear(connection)
         self.staged = False
 
     def discard(self) -> None:
-        """Forget what is staged, if anything is."""
+        """Discard what is staged, if anything is."""
         if self.staged or self.reading.saved:
             self.clear()
 
@@ -251,11 +250,11 @@ class Plan:
     # -- staging -----------------------------------------------------------------------------------------------
 
     def stage(self, chunk: Sequence[Desired | KeyProblem], *, last: bool = False) -> None:
-        """Compare a chunk of rows with the ledger, and keep the differences, what was counted, and what is wrong.
+        """Compare a chunk of rows with the ledger, and store the differences.
 
         Args:
             chunk: rows of the input, in its order.
-            last: no row follows, so it is not worth noting how far the input was read.
+            last: no row follows, so how far the input was read need not be stored.
         """
         reading = self.reading
         wishes = [row for row in chunk if isinstance(row, Desired)]
@@ -295,7 +294,7 @@ class Plan:
         return {row[0]: row for row in connection.exec_driver_sql(statement, (self._ledger.channel, *skus))}
 
     def _newest(self, chunk: Iterable[Desired], problems: list[KeyProblem]) -> tuple[dict[str, Desired], list[str]]:
-        """Return the newest state of each SKU of a chunk, and the SKUs that no earlier chunk had."""
+        """Return a chunk's newest state of each SKU, and the SKUs new in this chunk."""
         found: dict[str, Desired] = {}
         first_seen: list[str] = []
         self._texts = {}
@@ -318,7 +317,8 @@ class Plan:
         return found, first_seen
 
     def _over(self, before: Desired, wish: Desired) -> Desired:
-        """Both observations of one SKU, the newer one over the older; of equals, and without a time, the later one."""
+        """Merge two observations of a SKU: the newer one over the older one."""
+        # If the times are equal or missing, the later row is the newer one.
         timed = self._given or wish.observed_at is not None
         if timed and self._time(wish) < self._time(before):
             return wish._replace(values=merged(wish.values, before.values), observed_at=before.observed_at)
@@ -337,7 +337,7 @@ class Plan:
     def _compared(
         self, wish: Desired, known: Row[Any] | None, staged: Row[Any] | None, problems: list[KeyProblem]
     ) -> _Staged | None:
-        """Return the row to stage; None if the SKU needs nothing."""
+        """Return the row to stage; None if nothing is to be sent for the SKU."""
         acknowledged, waiting = (None, None) if known is None else (known.acknowledged, known.wanted)
         if staged is not None and staged.kind != "seen":
             before = wish._replace(values=from_text(staged.wanted) or {}, observed_at=_moment(staged.observed))
@@ -370,7 +370,7 @@ class Plan:
         return self._row(wish, text, "change", before_it, merged(before_it, wanted))
 
     def _latest_known(self, known: Row[Any] | None, staged: Row[Any] | None) -> int | None:
-        """Return the newest time known of a SKU, as the ledger stores times; one ahead of the clock is not believed."""
+        """Return the newest time known of a SKU; one ahead of the clock is ignored."""
         first = None if known is None else known.observed
         if first is not None and first > self._newest_believed:
             first = None
@@ -396,7 +396,7 @@ class Plan:
         return self._ledger.channel, wish.sku, wanted, self._number_of(wish), kind, zeroed, actual, cheaper
 
     def _keep(self, rows: list[_Staged], unchanged: list[str], *, last: bool = False) -> None:
-        """Store differences, and how far the input was read."""
+        """Store differences and how far the input was read."""
         with self._ledger.transaction() as connection:
             self._lock.check(connection)
             if unchanged:
@@ -411,7 +411,7 @@ class Plan:
         self._ledger.reach("push.staged")
 
     def stage_drift(self, drifted: Sequence[Drift]) -> None:
-        """Keep what the service was found to hold otherwise."""
+        """Stage SKUs whose state on the service is not the one in the ledger."""
         rows = [
             self._row(
                 Desired(drift.sku, drift.wanted),
@@ -443,7 +443,7 @@ class Plan:
     # -- judging -----------------------------------------------------------------------------------------------
 
     def extent(self) -> Extent:
-        """Return how much the plan touches."""
+        """Return how much the plan changes."""
         mine = {"whose": self._ledger.channel}
         with self._ledger.reading() as connection:
             catalogue = connection.execute(_ACKNOWLEDGED, mine).scalar_one()
@@ -451,18 +451,18 @@ class Plan:
         new, empty, cheaper_new = kinds.get("new", (0, 0, 0))
         changed, zeroed, cheaper = kinds.get("change", (0, 0, 0))
         drifted, dropped, cheaper_drift = kinds.get("drift", (0, 0, 0))
-        # An item that comes to a known catalogue without stock takes nothing away.
+        # A new item without stock takes nothing away from a known catalogue.
         emptied = int(zeroed + dropped + (0 if catalogue else empty))
         return Extent(catalogue, new, changed + drifted, emptied, int(cheaper_new + cheaper + cheaper_drift))
 
     def cheaper(self) -> list[str]:
-        """Return some of the SKUs whose price would become 0, or fall by more than it may."""
+        """Return some SKUs whose price would become 0, or fall by more than is allowed."""
         wanted = select(STOCK_PLAN.c.sku).where(self._mine, STOCK_PLAN.c.cheaper > 0).order_by(STOCK_PLAN.c.sku)
         with self._ledger.reading() as connection:
             return list(connection.execute(wanted.limit(_NAMED)).scalars())
 
     def changes(self, limit: int = _SHOWN_CHANGES) -> list[PlannedChange]:
-        """The changes, by SKU."""
+        """Return the changes, sorted by SKU."""
         item, plan = STOCK_ITEM.c, STOCK_PLAN.c
         joined = STOCK_PLAN.outerjoin(STOCK_ITEM, and_(item.channel == plan.channel, item.sku == plan.sku))
         wanted = (
@@ -495,12 +495,12 @@ class Plan:
             connection.execute(_ACCEPT, {"channel": channel, "now": _number(now)})
             seen = update(STOCK_ITEM).where(*mine, plan.kind == "seen")
             connection.execute(seen.values(observed_at=plan.observed_at))
-            # A state acknowledged, or under way, since the service was asked is newer than its answer.
+            # A state that was acknowledged, or is under way, since the service was asked is newer than its answer.
             untouched = (item.leased_by.is_(None), item.acknowledged_at <= plan.observed_at)
             drifted = update(STOCK_ITEM).where(*mine, plan.kind == "drift", *untouched)
             again = {"wanted": plan.wanted, "state": "pending", "due_at": now, "attempts": 0, "message": ""}
             connection.execute(drifted.where(plan.wanted != "").values(acknowledged=plan.actual, **again))
-            # The service's own fact, which only a newer state may replace.
+            # The service's own value, which only a newer state may replace.
             fact = {"acknowledged": plan.actual, "acknowledged_at": now, "observed_at": plan.observed_at}
             connection.execute(drifted.where(plan.wanted == "").values(**fact))
             self._clear(connection)
@@ -509,11 +509,6 @@ class Plan:
         self._ledger.reach("push.accepted")
 
 
-def guard(extent: Extent, share: float, cheaper: Sequence[str] = ()) -> None:
-    """Let a plan pass, or refuse it.
-
-    Args:
-        extent: how much it touches.
 def acknowledged_pages(ledger: Ledger, size: int, *, idle: bool = False) -> Iterator[Sequence[Row[Any]]]:
     """Yield the acknowledged SKUs in pages, sorted; with *idle* those not under way."""
     item, last = STOCK_ITEM.c, ""
@@ -530,12 +525,17 @@ def acknowledged_pages(ledger: Ledger, size: int, *, idle: bool = False) -> Iter
         last = rows[-1].sku
 
 
-        share: of the catalogue that may change, and that may become 0, at once; from 0 to 1. In a first push all is
-            new and nothing changes, but what is 0 counts: a table that was read wrongly is often all zeros.
-        cheaper: some of the SKUs whose price falls by more than it may. Not one passes.
+def guard(extent: Extent, share: float, cheaper: Sequence[str] = ()) -> None:
+    """Refuse a plan that changes too much.
+
+    Args:
+        extent: how much it changes.
+        share: share of the catalogue that may change, and that may become 0, from 0 to 1. In a first push all SKUs are
+            new and none changes, but zeros count: a table that was read wrongly is often all zeros.
+        cheaper: some SKUs whose price falls by more than is allowed. Not even one may.
 
     Raises:
-        PushRefusedError: it touches more.
+        PushRefusedError: it changes more.
     """
     whole = extent.catalogue or extent.new
     most = share * whole
@@ -569,12 +569,12 @@ def acknowledged_pages(ledger: Ledger, size: int, *, idle: bool = False) -> Iter
 
 
 def _mark(connection: Connection) -> str:
-    """Return the mark of a parameter in a statement that goes to the driver as it is."""
+    """Return the parameter mark for a statement that goes unchanged to the driver."""
     return "?" if connection.dialect.paramstyle == "qmark" else "%s"
 
 
 def _number(moment: datetime) -> int:
-    # Statements written out as text know no column types.
+    # Statements written out as text have no column types.
     return _MOMENT.process_bind_param(moment, None) or 0  # type: ignore[arg-type] # the dialect does not matter to it
 
 

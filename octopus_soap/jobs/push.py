@@ -1,15 +1,15 @@
-"""`StockPush`: bring the service's stock and prices to what the shop has, sending differences only.
+"""`StockPush`: bring the service's stock and prices to those of the shop.
 
 Purpose. The ledger has, for each SKU, what the service last acknowledged. A run
 
 1. compares the desired states with that and plans the differences (`plan.py`),
-2. lets the guard look at the whole plan,
+2. lets the guard check the whole plan,
 3. accepts it: one transaction makes the differences pending,
 4. sends what is pending in batches, and records each batch in one transaction (`sending.py`).
 
 On failure:
 
-* Killed in 1: nothing has happened, and the next run with the same file goes on where this one stopped (`reading.py`).
+* Killed in 1: nothing has happened. The next run with the same file continues where this one stopped (`reading.py`).
 * Killed in 2 or 3: nothing has happened.
 * Killed in 4: what was recorded is not sent again. While we don't know whether the batch under way arrived, the next
   run sends it again, with or without new desired states. An update sets values, so sending it twice does no harm. A SKU
@@ -19,16 +19,16 @@ On failure:
   changes, and otherwise after a minute, two, four, up to an hour. It is forgotten when the shop no longer sends it.
 * A SKU that could not be sent stays pending.
 
-A SKU that no longer comes with the desired states keeps its stock, and is counted as absent, unless a run is asked to
-set it to 0. Nothing is ever deleted on the service.
+A SKU that is no longer in the desired states keeps its stock and counts as absent, unless a run is asked to set it to
+0. Nothing is ever deleted on the service.
 
-Reconciliation. Others write to the service too, and it may be restored from a backup. A reconciliation reads every SKU
-that the service acknowledged and compares it with the ledger:
+Reconciliation. Other programs write to the service too, and it may be restored from a backup. A reconciliation reads
+every acknowledged SKU from the service and compares it with the ledger:
 
-* The ledger takes over what the service has, and what the shop last wanted is sent again. A stock that is lower than
-  what was acknowledged is not: a web shop may have sold it, and an old observation must not raise it again.
+* The ledger accepts what the service has, and what the shop last wanted is sent again. The exception is a stock that is
+  lower than acknowledged: a web shop may have sold it, and an old observation must not raise it again.
 * A member that the service leaves out, or sends as nil, counts as unchanged: it may never send it.
-* A SKU that the service no longer has is sent again too, so that its rejection is reported until the item is back.
+* A SKU that the service no longer has is also sent again, so that its rejection is reported until the item is back.
 * Nothing is written before the last page was read: a read that fails half-way has changed nothing.
 """
 
@@ -82,7 +82,7 @@ STEPS = (
     "push.locked", "push.staged", "push.planned", "push.accepting", "push.accepted", "push.claiming",
     "push.claimed", "push.sent", "push.recording", "push.recorded", "reconcile.read",
 )  # fmt: skip # read as a list of names
-"""The names of all steps, as `Ledger(reach=...)` is called with; the ones in -ing are inside a transaction."""
+"""The names of all steps, as `Ledger(reach=...)` is called with. Those in -ing are inside a transaction."""
 
 _PAGE = 1_000
 _ITEM = STOCK_ITEM.c
@@ -98,21 +98,22 @@ class StockPush:
             print(StockPush(client, ledger).run("stock.csv"))
 
     Args:
-        client: where to send. It is not closed here.
+        client: where to send. It is not closed.
         ledger: records progress. Its channel belongs to the client's account from now on.
-        max_change_share: share of the catalogue one push may change, and may set to 0, from 0 to 1; 1 lets all pass.
-        max_price_fall: share of its price that a push may take off a SKU, from 0 to 1. With 1 every price may fall, but
-            not to 0. Not one SKU may pass it, in a first push neither. None turns this guard off.
-        batch_size: SKUs per request, 1 to 1000; the settings' `batch_sizes`, or 500, by default.
-        lease_seconds: how long a batch of a machine that fell silent is kept from others, at least 10.
+        max_change_share: share of the catalogue that one push may change, and may set to 0, from 0 to 1; 1 allows all.
+        max_price_fall: share of its price that a push may take off a SKU, above 0 and up to 1. With 1 every price may
+            fall, but not to 0. If a single SKU falls more, the push is refused, also a first one. None turns this
+            guard off.
+        batch_size: SKUs per request, 1 to 1000; by default the settings' `batch_sizes`, or 500.
+        lease_seconds: how long other machines leave a batch to a machine that fell silent, in seconds, at least 10.
         money_digits: decimal places to round the floats of a DataFrame to; without it a float must be exact.
         last_row_wins: of two rows of one SKU with different values and no time, send the later one; by default both are
             a problem.
-        numbers: how a CSV file writes numbers; by default as the wire does, and a file with decimal commas whose other
+        numbers: how a CSV file writes numbers. By default as the wire does; a file with decimal commas whose other
             numbers could be read in two ways is refused.
         store_column: the column of a CSV file with a store's id, if each of its rows has the stock of one store.
-        forget_after: how long a rejected SKU that the shop no longer sends stays in the reports. A file that has at
-            least half of what the service acknowledged ends it at once.
+        forget_after: how long a rejected SKU that the shop no longer sends stays in the reports. It is forgotten at
+            once by a file that has at least half of the acknowledged SKUs.
 
     Raises:
         ConfigError: a value is out of range.
@@ -162,28 +163,30 @@ class StockPush:
         progress: Callable[[Progress], object] | None = None,
         reading: Callable[[Progress], object] | None = None,
     ) -> PushReport:
-        """Compare *desired* with what the service acknowledged, and send the differences and what is still pending.
+        """Send the differences between *desired* and what the service acknowledged.
+
+        Differences of earlier runs that are still pending are sent too.
 
         Args:
             desired: the path of a CSV file, a pandas or polars DataFrame, or any iterable of `ItemQuantityAndPrice` or
-                mappings with its names. It is read once, in the memory of a chunk. A value that a row leaves out
-                stays as it is. A row that is not right is a problem of the report, and the others are sent.
-            observed_at: when the states were true; a row's own `observed_at` counts first. A state older than what is
-                known of its SKU, and differs from it, is passed over and reported as `stale`; one more than 15 minutes
-                ahead of the ledger's clock is refused. Without any time, a run is newer than all runs before it.
+                mappings with its names. It is read once, in chunks. A value that a row leaves out stays as it is. A
+                row that is not valid is a problem in the report, and the others are sent.
+            observed_at: when the states were true; a row's own `observed_at` takes precedence. A state that is older
+                than what is known of its SKU, and differs from it, is skipped and reported as `stale`; one more than 15
+                minutes ahead of the ledger's clock is refused. Without any time, a run is newer than all runs before.
             dry_run: send nothing and change nothing; the report has the plan, and the guard's refusal in `error`.
-            force: let a push pass that the guard would refuse.
-            absent: `zero`: set the stock of what the service acknowledged and *desired* does not have to 0, for shops
-                whose feed leaves out what is sold out. The guard counts them.
+            force: push even if the guard would refuse it.
+            absent: `zero`: set the stock of acknowledged SKUs that are not in *desired* to 0, for shops whose feed
+                leaves out what is sold out. The guard counts them.
             stop: once set, the request under way is finished and recorded, and the report is `interrupted`.
             progress: called after each batch that was sent.
             reading: called while *desired* is read.
 
         Returns:
-            The report. Work that the service did not let through is in `error`, and waits for the next run.
+            The report. If work was not sent, `error` has the reason, and the next run sends it.
 
         Raises:
-            PushRefusedError: the guard: too much would change or become 0.
+            PushRefusedError: the guard refused it: too much would change or become 0.
             JobRunningError: another push of this channel is under way.
             InvalidInputError: *desired* as a whole cannot be used.
             AuthenticationError: the credentials were refused.
@@ -213,15 +216,15 @@ class StockPush:
         stop: Event | None = None,
         progress: Callable[[Progress], object] | None = None,
     ) -> PushReport:
-        """Read every acknowledged SKU back, correct the ledger, and send again what the service lost.
+        """Read every acknowledged SKU back, correct the ledger, and send what was lost.
 
-        A stock that the service has less of is not sent again, as the difference was often sold since: such a SKU is a
-        problem of this report, and the next push with a file of now sends what is in it.
+        If the service has less stock than acknowledged, the stock is not sent again, because the difference may have
+        been sold since. Such a SKU is a problem in this report, and the next push of a current file sends its stock.
 
         Args:
             dry_run: change nothing; the report has what differs.
-            restore: send a stock again that the service has less of, such as after it was restored from a backup.
-            force: let corrections pass that the guard would refuse.
+            force: send corrections even if the guard would refuse them.
+            restore: send the stock again also if the service has less, such as after it was restored from a backup.
             stop: as in `run`.
             progress: called after each page that was read, and each batch that was sent.
 
@@ -229,7 +232,7 @@ class StockPush:
             The report; `counts` has `read`, `drifted` and `listed`.
 
         Raises:
-            PushRefusedError: as in `run`, counted over the corrections.
+            PushRefusedError: as in `run`, for the corrections.
             BatchError: items could not be read; nothing was changed.
             JobRunningError: another push of this channel is under way.
             AuthenticationError: the credentials were refused.
@@ -253,11 +256,10 @@ class StockPush:
         return report
 
     def work(self, *, stop: Event | None = None, progress: Callable[[Progress], object] | None = None) -> PushReport:
-        """Send what is pending, next to any number of workers that do the same on this ledger.
+        """Send what is pending; any number of workers may do so on one ledger.
 
-        `run` plans alone and then sends alike; processes and machines that only `work` take batches off it. SKUs that
-        a dead worker had claimed are taken over: at once if it ran on this machine, otherwise when its lease has
-        run out.
+        Use it on other processes and machines to share the sending of a `run`. SKUs that a dead worker had claimed are
+        taken over: at once if it ran on this machine, otherwise when its lease expires.
 
         Args:
             stop: as in `run`.
@@ -292,7 +294,7 @@ class StockPush:
             report.finished = self._ledger.now()
 
     def _staged(self, plan: Plan, desired: Any, report: PushReport, stop: Event | None, reading: Watch) -> None:
-        """Stage all of *desired*."""
+        """Stage all of *desired*, until *stop* is set."""
         rows = read_desired(desired, self._form, lambda source: self._begun(plan, source))
         total = rows_in(desired) if reading is not None else None
         while chunk := list(islice(rows, CHUNK)):
@@ -305,12 +307,12 @@ class StockPush:
         report.counts |= plan.reading.counts
 
     def _begun(self, plan: Plan, source: str) -> int:
-        """Begin with an input; return how many rows of it were read before."""
+        """Begin to plan an input; return how many of its rows were read before."""
         plan.begin(source and f"{source} {self._form}")
         return plan.reading.rows
 
     def _forget(self, plan: Plan, report: PushReport) -> None:
-        """Withdraw what was rejected and the shop no longer sends."""
+        """Withdraw rejected SKUs that the shop no longer sends."""
         with self._ledger.reading() as connection:
             rejected = connection.execute(_REJECTED, {"whose": self._ledger.channel}).all()
             missing = [row for row in rejected if not plan.reading.had(row.sku)]
@@ -357,7 +359,7 @@ class StockPush:
 
 
 def _nothing_in(desired: Any, report: PushReport) -> str:
-    """Return why an input is no success although nothing of it failed; empty if it is one."""
+    """Return an error if the input had nothing to compare; empty if it had."""
     name = fspath(desired) if isinstance(desired, (str, PathLike)) else "the input"
     read = report.counts.get("read", 0)
     if not read:
@@ -371,10 +373,7 @@ def _nothing_in(desired: Any, report: PushReport) -> str:
 
 
 class ReadBack:
-    """Compares every acknowledged SKU with the service's items.
-
-    With *restore* a stock that the service has less of is sent again.
-    """
+    """Compares every acknowledged SKU with the service's items."""
 
     def __init__(
         self, client: OctopusClient, ledger: Ledger, *, restore: bool, stop: Event | None, progress: Watch
@@ -383,11 +382,11 @@ class ReadBack:
         self._ledger, self._restore, self._stop, self._progress = ledger, restore, stop, progress
 
     def run(self, plan: Plan, report: PushReport) -> None:
-        """Stage what differs in *plan*.
+        """Stage the differences in *plan*.
 
         Raises:
             BatchError: an item could not be read.
-            OctopusError: as any read.
+            OctopusError: the service does not answer.
         """
         for pages, page in enumerate(acknowledged_pages(self._ledger, _PAGE, idle=True), 1):
             if self._stop is not None and self._stop.is_set():
@@ -404,7 +403,7 @@ class ReadBack:
                 self._progress(Progress(report.counts["read"], None, batches=pages))
 
     def _drift(self, row: Row[Any], outcome: ItemOutcome[InventoryItem], report: PushReport) -> Drift | None:
-        """Return what the SKU should hold and what it does hold; None if that is equal, or not known."""
+        """Return what to send and what the service has; None if equal or not known."""
         wanted = merged(from_text(row.acknowledged), from_text(row.wanted) or {})
         if outcome.status is OutcomeStatus.MISSING:
             return Drift(row.sku, wanted, None)
@@ -423,7 +422,7 @@ class ReadBack:
         if len(report.problems) < NAMED:
             report.problems.append(KeyProblem(row.sku, "differs", _less(known, less)))
         report.problem_count += 1
-        # The rest of what differs, such as a price, is sent again with the stock as the service has it.
+        # Other differences, such as a price, are sent again, with the stock that the service has.
         return Drift(row.sku, {} if changes == less else merged(wanted, less), actual)
 
 

@@ -1,17 +1,17 @@
-"""The rows of a push's input: which were read, whether two contradict each other, and how far a killed run came.
+"""The rows of a push's input that were read: their keys, problems and counts.
 
 Purpose. To read and compare 300,000 rows takes longer than some schedulers let a process live. A run that always began
-at the first row would never come to its end.
+at the first row would never come to its end. So the progress of reading is stored in parts.
 
 Invariants:
 
 * A part is written in the transaction that stores the differences of its rows. So the plan in the ledger is always the
   plan of whole parts, and the next run begins after the last of them.
-* Only the same input goes on: the same content, read and judged by the same options and version. Any other input, and
-  any other run that plans, begins anew.
-* A run takes the input for whole only if it has itself come to the end of it. Rows that were read before are passed
-  over one by one, so a file in which a digit cannot be understood is refused as ever.
-* An input that needs no second chunk of rows, or that is no file, leaves nothing here.
+* A run continues only with the same input: the same content, read and judged with the same options and version.
+  Otherwise it begins from the first row.
+* A run considers the input complete only if it came to the end itself. It skips rows that were read before one by one,
+  so a file with an ambiguous number is refused as always.
+* An input of one chunk, or that is not a file, stores nothing here.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from octopus_soap.jobs.desired import Desired
 
 NAMED = 1_000
-"""Rows that are not right, named in a report at most."""
+"""The maximum number of problems that a report of a push names."""
 _ALIKE = (
     "rows {} and {} have SKUs that differ only in upper and lower case, and other values. Both were taken as they are; "
     "the vendor does not document whether the service takes them for one item. Use other SKUs if it does"
@@ -51,9 +51,10 @@ _from_bytes = int.from_bytes
 
 
 class SeenRows:
-    """The keys of one input, with the row and a digest of the first row that has each: 16 bytes for a key.
+    """The keys of one input, each with the number and a digest of its first row.
 
-    A key is known by its hash of 64 bits, which is the same in every process. *pairs* are what `saved` returned.
+    A key takes 16 bytes. It is identified by a hash of 64 bits, which is the same in every process. *pairs* are what
+    `saved` returned.
     """
 
     def __init__(self, pairs: bytes = b"") -> None:
@@ -73,14 +74,14 @@ class SeenRows:
         return self._count
 
     def find(self, key: str) -> tuple[int, int] | None:
-        """Return the first row that has a key, and its digest; None if none has it."""
+        """Return the first row with a key, and its digest; None if there is none."""
         slot = self._slot(_hash(key))
         found = self._rows[slot]
         return (found >> 32, found & _HALF) if self._keys[slot] else None
 
     def add(self, key: str, row: int, digest: int) -> tuple[bool, int, bool]:
-        """Note a row; return whether its key is new, and else the first row that has it, and whether they are equal."""
-        # As `_hash` and `_slot`, written out: a million rows come here.
+        """Add a row; return if its key is new, the key's first row, and if both are equal."""
+        # `_hash` and `_slot` are written out, because it is called for a million rows.
         hashed = _from_bytes(blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little") or 1
         keys, mask = self._keys, self._size - 1
         slot = hashed & mask
@@ -124,13 +125,13 @@ class SeenRows:
 
 
 def _hash(key: str) -> int:
-    # Not `hash`: its values differ from process to process.
+    # Not `hash`, whose values differ from process to process.
     found = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return _from_bytes(found, "little") or 1  # 0 is an empty slot
 
 
 def digest_of(text: str) -> int:
-    """Return a digest of 32 bits of a state's text. Two that differ in few letters never have the same one."""
+    """Return a digest of 32 bits, which differs if two texts differ in few letters."""
     return crc32(text.encode("utf-8", "surrogatepass"))
 
 
@@ -140,12 +141,12 @@ class Reading:
 
     Attributes:
         rows: how many there are.
-        counts: what was counted of them, for the report.
-        problems: the first ones that are not right.
+        counts: the report's counters for them.
+        problems: the first problems.
         contradicted: SKUs that have different values in two rows.
         any_timed: a row has a time of its own.
-        any_small: a SKU has a small letter.
-        known: how many SKUs of the input the service has acknowledged something of.
+        any_small: a SKU has a lower-case letter.
+        known: how many of the SKUs the service has acknowledged.
         seen: the keys of the rows.
     """
 
@@ -166,13 +167,13 @@ class Reading:
         self.counts[name] = self.counts.get(name, 0) + count
 
     def had(self, sku: str) -> bool:
-        """Return True if the input has *sku*."""
+        """True if the input has *sku*."""
         return sku in self.seen or _timed(sku) in self.seen
 
     def note(self, wish: Desired, text: str, problems: list[KeyProblem], *, last_row_wins: bool) -> tuple[bool, bool]:
-        """Note a row; return whether its SKU is new, and whether an earlier row contradicts it.
+        """Add a row; return whether its SKU is new, and whether rows contradict it.
 
-        *text* is its values, as the ledger stores them. With *last_row_wins* the later one of two rows without times
+        *text* is its values, as the ledger stores them. With *last_row_wins* the later of two rows without times
         counts, so they do not contradict each other.
         """
         timed = wish.observed_at is not None
@@ -200,9 +201,9 @@ class Reading:
         return new, wish.sku in self.contradicted
 
     def _look_at_case(self, wish: Desired, digest: int, problems: list[KeyProblem]) -> None:
-        """Name a new SKU that differs from an earlier one in case alone, and in its values.
+        """Add a problem if a SKU differs only in case from one with other values.
 
-        Whether the service takes the two for one item is unknown: then the later one would win.
+        Whether the service takes the two for one item is unknown. If it does, the later one wins.
         """
         seen, capital = self.seen, wish.sku.upper()
         other: tuple[int, int] | None = None
@@ -216,7 +217,7 @@ class Reading:
             problems.append(KeyProblem(wish.sku, "alike", _ALIKE.format(other[0], wish.row)))
 
     def _other_row(self, key: str, wish: Desired, digest: int) -> tuple[int, str] | None:
-        """Note a part of a row; return an earlier row that contradicts it, and why no time shows which is true."""
+        """Add a part of a row; return an earlier row that contradicts it, and the reason."""
         timed = wish.observed_at is not None
         # Rows with different times do not contradict each other, so the time is part of the key.
         _, row, same = self.seen.add(f"{key}\0{wish.observed_at}" if timed else key, wish.row, digest)
@@ -229,11 +230,11 @@ class Reading:
 
     @property
     def saved(self) -> bool:
-        """True if a part of it is in the ledger."""
+        """True if the ledger has a part of it."""
         return self._parts > 0
 
     def save(self, connection: Connection, channel: str, source: str) -> None:
-        """Write the rows since the last part as the next one, inside the running transaction."""
+        """Write the rows since the last part as the next part, in the running transaction."""
         facts = {
             "rows": self.rows,
             "counts": self.counts,
@@ -250,7 +251,7 @@ class Reading:
 
 
 def stored_reading(connection: Connection, channel: str) -> Reading:
-    """Return what an earlier run stored of its input, which is the same one."""
+    """Return what an earlier run stored of the same input."""
     mine = select(STOCK_READING.c.facts, STOCK_READING.c.seen).where(STOCK_READING.c.channel == channel)
     parts = connection.execute(mine.order_by(STOCK_READING.c.part)).all()
     reading = Reading(seen=SeenRows(b"".join(b64decode(part.seen) for part in parts)), _parts=len(parts))
@@ -266,9 +267,9 @@ def stored_reading(connection: Connection, channel: str) -> Reading:
 
 
 def _parts(wish: Desired) -> list[tuple[str, int]]:
-    """Return the keys that only one row of an input may have, with a digest of the values.
+    """Return the keys that a row occupies in its input, with digests of their values.
 
-    The stores of an item may be in rows of their own.
+    The stores of an item may be in separate rows, so each has a key.
     """
     stores = wish.values.get("stores")
     if not isinstance(stores, dict):

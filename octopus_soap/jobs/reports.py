@@ -1,13 +1,13 @@
-"""Reports: what a run did, its exit code, and what is held; and the loop that runs a job again and again.
+"""Reports of runs, and the loop that runs a job again and again.
 
 Invariants:
 
 * A row that failed stays in its table with the reason and the number of tries, and is due again after a pause that
   doubles each time. It stays in every report until it is fixed.
-* The reason is the error's type and message, and where it was raised; never a whole traceback, whose lines may hold
-  anything, nor a statement and the values that a database quotes.
-* No signal is handled here. The owner of the process sets the stop token; then the job finishes the request under way,
-  records it, and reports `interrupted`.
+* The reason is the error's type and message, and the place where it was raised. It is never a whole traceback, whose
+  lines may contain anything, nor a statement with the values that a database quotes.
+* No signal is handled here. The owner of the process sets the stop token. Then the job finishes and records the request
+  under way, and reports `interrupted`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 ALL_DONE, SOME_HELD, FAILED, BUSY, INCOMPLETE = 0, 1, 2, 3, 130
 """Exit codes: everything is done; some keys are rejected or quarantined; the run could not do its work; another run is
-under way; a signal came before the input was read (130 as for Ctrl-C, and 143 of a command that SIGTERM ended)."""
+under way; a signal came before all of the input was read (130 after Ctrl-C; a command that SIGTERM ended has 143)."""
 
 _SHOWN_PROBLEMS = 20
 _NOTHING_TAKEN = " before all of the input was read: nothing of it was taken over"
@@ -56,7 +56,7 @@ class KeyProblem:
     Attributes:
         key: SKU or order id.
         state: such as `rejected` or `quarantined`.
-        message: why: the service's or the handler's message.
+        message: the service's or the handler's message.
         attempts: how often it was tried.
     """
 
@@ -74,15 +74,15 @@ class Report:
         job: such as `push`.
         started: when, by the ledger's clock.
         finished: when it ended; None while it runs.
-        counts: what it counted, in the order it is shown.
-        problems: keys that are rejected or quarantined, those of earlier runs included, until they are fixed.
-        problem_count: how many there are; `problems` has the first ones if there are very many.
+        counts: the counters, in the order they are shown.
+        problems: keys that are rejected or quarantined, in this run or earlier ones, until they are fixed.
+        problem_count: how many there are; `problems` has only the first ones if there are very many.
         interrupted: the stop token was set before all was done.
-        incomplete: the stop token was set before all of the input was read. Of a push nothing was taken over then;
-            orders and changes that were stored wait for the next run.
-        error: why work that was due is not done; empty if nothing kept it.
+        incomplete: the stop token was set before all of the input was read. A push has then accepted nothing; orders
+            and changes that were stored wait for the next run.
+        error: why work that was due is not done; empty if all of it is.
         dry_run: nothing was sent or changed.
-        not_before: when the service may be asked again, by the ledger's clock; None if it asked for no pause.
+        not_before: when the service may be called again, by the ledger's clock; None if it asked for no pause.
     """
 
     job: str
@@ -154,7 +154,7 @@ class Report:
 
 
 def shown_key(key: str) -> str:
-    """Return a key as a person sees it: quoted if it has blanks at its ends, or what does not show; a long one cut."""
+    """Return a key for display: shortened if long, quoted if blanks would not show."""
     key = clip(key, _SHOWN_KEY)
     return key if key == key.strip() and key.isprintable() and key else repr(key)
 
@@ -170,19 +170,19 @@ def every(
     on_report: Callable[[R], None] | None = None,
     on_error: Callable[[OctopusError | OSError], None] | None = None,
 ) -> int:
-    """Run *job* again and again, a run beginning every so many seconds, until *stop* is set.
+    """Run *job* again and again, at an interval, until *stop* is set.
 
-    A run that takes longer than *seconds* is followed by the next at once; runs never overlap and none is made up for.
-    If the service asked for a longer pause (`Retry-After`), the next run waits for that. An error that passes, such as
-    a service that is down or a file that is being replaced, does not end the loop; wrong settings and refused
-    credentials do, as no later run would fare better.
+    Runs never overlap: if one takes longer than *seconds*, the next begins at once, and missed runs are skipped. If the
+    service asked for a longer pause (`Retry-After`), the next run waits for that. A temporary error, such as a service
+    that is down or a file that is being replaced, does not end the loop. Wrong settings and refused credentials end it,
+    because no later run would succeed.
 
     Args:
-        seconds: from the beginning of one run to that of the next, at least 0.
+        seconds: from the start of one run to the start of the next, at least 0.
         job: runs once and returns its report; the caller passes *stop* to it.
         stop: ends the loop, also between two runs.
         on_report: called with each report.
-        on_error: called with each error that is passed over.
+        on_error: called with each temporary error.
 
     Returns:
         How many runs were begun.
@@ -213,7 +213,7 @@ def every(
 
 
 def asked_wait(error: BaseException) -> float | None:
-    """Return how many seconds the service asked to be left alone for; None if it did not ask."""
+    """Return the pause that the service asked for, in seconds; None if it did not."""
     if isinstance(error, RateLimitedError):
         return error.retry_after
     if isinstance(error, BatchError):
@@ -230,32 +230,32 @@ class Backoff:
     """How long work that failed waits for its next try.
 
     Attributes:
-        first: after the first failure.
-        longest: the most; in between it doubles each time.
+        first: the pause after the first failure; it doubles each time.
+        longest: the longest pause.
     """
 
     first: timedelta = timedelta(minutes=1)
     longest: timedelta = timedelta(hours=6)
 
     def after(self, attempts: int) -> timedelta:
-        """The pause after *attempts* failures, 1 or more."""
+        """Return the pause after *attempts* failures, 1 or more."""
         doubled: timedelta = self.first * 2 ** min(max(attempts, 1) - 1, 40)
         return min(self.longest, doubled)
 
 
 def reason_of(error: BaseException, redactor: Redactor) -> str:
-    """Return what failed, in one line without secrets."""
+    """Return why something failed, in one line without secrets."""
     if isinstance(error, OctopusError):
         words = error.message
     else:
         cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-        # Only the first line of a database's message: the others quote whole rows, and so customers.
+        # Only the first line of a database's message: the others quote whole rows, and so customers' data.
         text = (str(cause).splitlines() or [""])[0] if cause is not error else str(error)
         words = f"{type(cause).__name__}: {text}" if text else type(cause).__name__
         frames = traceback.extract_tb(error.__traceback__)
         if frames:
             words += f" ({Path(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name})"
-    # A handler's words may be anything, such as half a surrogate pair, which no database takes.
+    # A handler's message may contain anything, such as half a surrogate pair, which no database accepts.
     plain = "".join(letter if letter.isprintable() else "?" for letter in " ".join(words.split()))
     return clip(redactor.text(mask_card_numbers(plain)), _REASON)
 
@@ -283,15 +283,15 @@ def _held_rows(table: Table, most: int) -> tuple[Executable, Executable]:
 def is_held(table: Table, channel: str | BindParameter[str]) -> ColumnElement[bool]:
     """Return the condition for rows of *channel* that failed and wait for a fix.
 
-    A table's `info` has the states that mean so (`held`), and those that do if a row was tried in vain, with a word for
-    people (`stuck`).
+    A table's `info` has the states of held rows (`held`), and those in which a row that failed is held, with the word
+    that reports show (`stuck`).
     """
     states = (*table.info["held"], *table.info.get("stuck", {}))
-    # The number is part of the statement, or the index of rows that failed could not serve it.
+    # The number is part of the statement: with a parameter the index of failed rows could not be used.
     return and_(table.c.channel == channel, table.c.attempts > literal_column("0"), table.c.state.in_(states))
 
 
 def held_as(table: Table, state: str) -> str:
-    """Return the word for people for a row that is held in *state*."""
+    """Return the word that reports show for a row held in *state*."""
     words: dict[str, str] = table.info.get("stuck", {})
     return words.get(state, state)

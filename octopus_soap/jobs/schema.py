@@ -1,10 +1,10 @@
-"""The ledger's schema, made and changed step by step.
+"""The ledger's schema, created and changed step by step.
 
-Each step is frozen once released: what it once did to a file it does for ever, so its statements are written out and do
-not follow `tables.py`. They use what SQLite and PostgreSQL have in common. All steps that are missing run in one
-transaction, under a lock that keeps other processes waiting: a crash leaves the schema as it was.
+A released step never changes, so its statements are written out and do not follow `tables.py`. They use what SQLite and
+PostgreSQL have in common. All missing steps run in one transaction, under a lock that makes other processes wait: a
+crash leaves the schema as it was.
 
-To change the schema: change the tables, add a step at the end of `STEPS`. A test compares both.
+To change the schema, change `tables.py`, and add a step at the end of `STEPS`. A test compares both.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ _HELD = (
     "ALTER TABLE channel ADD COLUMN paused_until BIGINT",
     "ALTER TABLE channel ADD COLUMN pause_reason TEXT",
     "ALTER TABLE stock_plan ADD COLUMN cheaper INTEGER NOT NULL DEFAULT 0",
-    # Rows change state often and few rows at a time: with PostgreSQL's default a fifth of a big table would be dead
-    # before it is cleaned, and every claim would read past the dead rows.
+    # Rows change state often, a few at a time. With PostgreSQL's default, a fifth of a big table would be dead rows
+    # before they are removed, and every claim would read past them.
     *(f"{_POSTGRESQL}ALTER TABLE {table} SET (autovacuum_vacuum_scale_factor = 0.01)" for table in _WORK_TABLES),
 )
 
@@ -109,11 +109,11 @@ _IN_ORDER = tuple(
 )
 
 STEPS: tuple[Sequence[str], ...] = (_PUSH, _ORDERS, _CHANGES, _HELD, _READING, _FOLDERS, _IN_ORDER)
-"""The statements that lead from each version to the next; the version of a ledger is how many of them it has seen."""
+"""The statements from each version to the next. A ledger's version is the number of steps that it has had."""
 
 
 def migrate(connection: Connection, *, steps: Sequence[Sequence[str]] = STEPS) -> int:
-    """Bring the schema up to date inside the running write transaction, and return the version it had.
+    """Update the schema in the running write transaction, and return the old version.
 
     Raises:
         LedgerError: the ledger was written by a newer version of this library.
@@ -138,7 +138,7 @@ def migrate(connection: Connection, *, steps: Sequence[Sequence[str]] = STEPS) -
 
 
 def version_of(connection: Connection) -> int:
-    """Return the schema's version; 0 if there is none yet."""
+    """Return the schema's version; 0 if there is no schema yet."""
     if not inspect(connection).has_table("schema_version"):
         return 0
     version: int = connection.execute(text("SELECT COALESCE(MAX(version), 0) FROM schema_version")).scalar_one()

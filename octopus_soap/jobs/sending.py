@@ -1,10 +1,10 @@
-"""Sending what is pending: claim, send, record, batch by batch.
+"""The sender of pending stock and prices: it claims, sends and records batches.
 
-Between claim and record a batch is under a lease. A process that dies in between leaves its rows pending: what became
-of its request is not known, so they are sent again, which does no harm, as an update sets values and adds nothing. A
-row that got a newer wish meanwhile stays pending with it: what is acknowledged is what was sent. And it is not claimed
-before the request under way has ended or its lease has run out, so that two updates of one SKU do not overtake each
-other.
+Between claim and record a batch is under a lease. If the process dies in between, its rows stay pending. Whether its
+request arrived is not known, so they are sent again, which does no harm: an update sets values and adds nothing. A row
+that gets a newer state meanwhile stays pending with that state, because only what was sent is acknowledged. It is not
+claimed before the request under way has ended or its lease has expired, so that two updates of one SKU do not overtake
+each other.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _MOST_WORDS = 400
 _MOMENT = timedelta(microseconds=1)
 _ITEM = STOCK_ITEM.c
 
-# The values each kind of outcome writes; `sent` is the state wanted when the row was claimed, which may have changed.
+# The values that each kind of outcome writes. `sent` is the state that was wanted at the claim, and may have changed.
 _KEY: BindParameter[str] = bindparam("key")
 _MINE = _ITEM.channel == bindparam("whose")
 _DUE = (_ITEM.due_at <= bindparam("started", type_=Moment),)
@@ -80,9 +80,9 @@ _LEFT: dict[str, Any] = {
 
 
 class Sender:
-    """Sends the pending rows of a channel, until none is due, the service is out, or the stop token is set.
+    """Sends pending rows until none is due, nothing is accepted, or *stop* is set.
 
-    A lease holds for *seconds* after its process was last heard of.
+    A lease expires *seconds* after its last renewal.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Sender:
         self._mine = _ITEM.channel == ledger.channel
 
     def run(self, report: PushReport) -> None:
-        """Send until nothing is due, and count in *report* what was done."""
+        """Send until nothing is due, and count the results in *report*."""
         with self._ledger.transaction() as connection:
             self._ledger.reset_future_due(connection, STOCK_ITEM, _BACKOFF.longest)
             started = self._ledger.now(connection)
@@ -142,7 +142,7 @@ class Sender:
     # -- one batch ---------------------------------------------------------------------------------------------
 
     def _send(self, lease: Lease, started: datetime, report: PushReport) -> bool:
-        """Send one batch and record it; False if the service is out."""
+        """Send one batch and record it; False if the service took nothing."""
         outcomes: Outcomes = {}
         refused: dict[str, str] = {}
         try:
@@ -161,7 +161,7 @@ class Sender:
     def _keep(
         self, lease: Lease, outcomes: Outcomes, refused: dict[str, str], started: datetime, report: PushReport
     ) -> None:
-        """Record a batch; if the ledger is away, give the rows up: the next run sends them again, as after a crash."""
+        """Record a batch, or give its rows up if the ledger is unavailable."""
         try:
             self._record(lease, outcomes, refused, started, report)
         except LedgerError:
@@ -169,7 +169,7 @@ class Sender:
             raise
 
     def _called(self, rows: Sequence[Row[Any]], refused: dict[str, str], report: PushReport) -> Outcomes:
-        """Return the outcomes by SKU. SKUs that the client refuses go to *refused*, and the rest is sent."""
+        """Send rows, and return the outcomes; what the client refuses goes to *refused*."""
         items = [as_item(row.sku, from_text(row.wanted) or {}) for row in rows]
         while items:
             try:
@@ -191,7 +191,7 @@ class Sender:
     def _record(
         self, lease: Lease, outcomes: Outcomes, refused: dict[str, str], started: datetime, report: PushReport
     ) -> None:
-        """Write down what came of a batch, in one transaction; rows the lease has lost are left alone."""
+        """Record a batch in one transaction, except for rows that the lease has lost."""
         with self._ledger.transaction() as connection:
             now = self._ledger.now(connection)
             mine = select(_ITEM.sku).where(lease.holds).order_by(_ITEM.sku).with_for_update()  # see lock_in_order
@@ -262,6 +262,6 @@ def _rejected_row(row: Row[Any], message: str, now: datetime) -> dict[str, Any]:
 
 def _left(row: Row[Any], outcome: ItemOutcome[Any] | None, now: datetime) -> dict[str, Any]:
     failed = outcome is not None and outcome.status is OutcomeStatus.FAILED
-    # Due a moment after the run began, so that this run does not try it again and the next one does.
+    # Due a moment after the run began, so that the next run tries it again, and not this run.
     due = now + _MOMENT
     return {"key": row.sku, "new_message": _why(outcome), "new_attempts": row.attempts + failed, "due": due}

@@ -1,14 +1,14 @@
-"""The ledger's tables as they are today. The steps in `schema.py` make them; a test compares both.
+"""The ledger's tables, as the steps in `schema.py` create them.
 
-A *work table* has a row for each thing to do, with these columns next to its own (`work_columns`):
+A *work table* has a row for each thing to do. It has these columns (`work_columns`) and some of its own:
 
 * `channel`: the shop. One database serves several shops, so every statement names the channel.
-* `state`: a word of the job's own.
+* `state`: one of the job's states.
 * `due_at`: when there is something to do; NULL if there is nothing. Only due rows are claimed.
-* `leased_by`, `leased_until`: which worker holds it, and until when no other worker may (see `leases.py`).
+* `leased_by`, `leased_until`: the worker that holds the row, and when that lease ends (see `leases.py`).
 * `attempts`, `message`: how often it failed, and the last reason.
 
-Moments are stored as whole microseconds since 1970, which both databases compare and index alike.
+Moments are whole microseconds since 1970, which both databases compare and index in the same way.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class Moment(TypeDecorator[datetime]):
-    """An aware datetime, kept as microseconds since 1970."""
+    """An aware datetime, stored as microseconds since 1970."""
 
     impl = BigInteger
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002 - SQLAlchemy's interface
-        """Turn a datetime into a number."""
+        """Return a datetime as a number."""
         return None if value is None else (value - _EPOCH) // _MICROSECOND
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's interface
-        """Turn a number into a datetime in UTC."""
+        """Return a number as a datetime in UTC."""
         return None if value is None else _EPOCH + int(value) * _MICROSECOND
 
 
@@ -51,7 +51,7 @@ def chunks(keys: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def work_columns() -> list[Column[Any]]:
-    """The columns every work table has next to its key and its own; `channel` is made by the table, before its key."""
+    """Return the columns that every work table has after its key and its own columns."""
     return [
         Column("state", Text, nullable=False),
         Column("due_at", Moment),
@@ -63,10 +63,10 @@ def work_columns() -> list[Column[Any]]:
 
 
 def work_indexes(name: str, *then: str) -> list[Index]:
-    """Return the indexes that keep claims and reports fast however many rows are done: all of them leave those out.
+    """Return the indexes for claims and reports, which leave out rows that are done.
 
-    The columns *then* order rows due at the same moment. Rows that came together are due together, and a claim of one
-    would otherwise sort all of them.
+    The columns *then* order rows that are due at the same moment. Rows that came together are due together, and a claim
+    of one row would otherwise sort all of them.
     """
     return [
         Index(f"{name}_due", "channel", "due_at", *then, **_where("due_at IS NOT NULL")),
@@ -96,7 +96,7 @@ CHANNEL = _table(
     Column("paused_until", Moment),
     Column("pause_reason", Text),
 )
-"""Which account each channel belongs to (see `Ledger.bind`), and until when its service asked to be left alone."""
+"""The account that each channel belongs to (see `Ledger.bind`), and the pause that its service asked for."""
 
 RUN_LOCK = _table(
     "run_lock",
@@ -105,7 +105,7 @@ RUN_LOCK = _table(
     Column("leased_until", Moment),
     Column("since", Moment),
 )
-"""Which run of a job is under way."""
+"""The run of each job that is under way."""
 
 STOCK_ITEM = _work_table(
     "stock_item",
@@ -128,7 +128,7 @@ STOCK_PLAN = _table(
     Column("actual", Text),
     Column("cheaper", Integer, nullable=False, server_default="0"),
 )
-"""The differences a run has found so far; they become work only once the guard has seen all of them."""
+"""The differences that a run has found so far. They become work when the guard has let all of them pass."""
 
 STOCK_READING = _table(
     "stock_reading",
@@ -137,22 +137,22 @@ STOCK_READING = _table(
     Column("facts", Text, nullable=False),
     Column("seen", Text, nullable=False),
 )
-"""How far the input of a push was read, in parts; each is written in one transaction with the differences up to it.
+"""How far the input of a push was read, in parts. Each part is written in one transaction with its differences.
 
-* `source`: a digest of the input and of how it is read. Only a run with the same one goes on.
+* `source`: a digest of the input and of how it is read. Only a run with the same digest continues.
 * `facts`: what was counted up to the end of the part, and the problems of its rows, as JSON.
 * `seen`: the keys of its rows, as `SeenRows` stores them, in base64.
 """
 
 # -- orders ---------------------------------------------------------------------------------------------------------
 WAITING = "waiting"
-"""Stored, and to be handled when due."""
+"""Stored, and handed to the handler when due."""
 QUARANTINED = "quarantined"
-"""It cannot be read, or its handler failed: tried again when due, reported until then, never confirmed."""
+"""It cannot be read, or its handler failed. It is tried again when due, reported until then, and never confirmed."""
 HANDLED = "handled"
-"""The handler's work is committed; to be confirmed when due."""
+"""The handler's work is committed; the order is confirmed when due."""
 CONFIRMED = "confirmed"
-"""The service lists it no longer."""
+"""The service no longer lists it."""
 CHANGED = "changed"
 """Changed on the service after it was handled: held, and not confirmed, until the change is acknowledged or handed
 over."""
@@ -195,20 +195,20 @@ ORDERS = _work_table(
 )
 """One order, or one store's part of it.
 
-* `key`: the order's id, with `@store` where the inbox reads store by store.
+* `key`: the order's id, with `@store` if the inbox reads store by store.
 * `raw`, `typed`: its XML and its decoded form, both without card numbers; `typed` is NULL if it cannot be read.
-* `content`: a hash of what matters in it; `handled_content`: the same of the version that was handled last.
+* `content`: a hash of its version; `handled_content`: the same for the version that was handled last.
 * `stores`: the store ids it was listed with, as JSON.
-* `reference`: the number its handler gave, for the confirmation.
-* `delivering`: 1 while its handler runs, and so after a crash in it. `deliveries`: how often it was called.
+* `reference`: the number that its handler returned, for the confirmation.
+* `delivering`: 1 while its handler runs, and so after a crash of the handler. `deliveries`: how often it was called.
 * `revision`: how many versions were handled.
 * `listed_at`: when the service last listed it.
-* `unfinished`: what is left to do after the commit, such as a file that has not got its name; NULL if nothing is. The
-  order is not confirmed before.
-* `notice`: what the handler should know of it, such as that the service no longer lists it.
+* `unfinished`: what is left to do after the commit, such as a file to rename; NULL if nothing is. The order is not
+  confirmed before that is done.
+* `notice`: a remark for the handler, such as that the service no longer lists the order.
 
-Two orders that the service lists with one id have two rows: the second one's key is `id~2`. Neither is confirmed before
-both are handled, as a confirmation names the id.
+If the service lists two orders with one id, there are two rows: the second one's key is `id~2`. Neither is confirmed
+before both are handled, because a confirmation names only the id.
 """
 
 ORDER_GAPS = _work_table(
@@ -219,7 +219,7 @@ ORDER_GAPS = _work_table(
     Column("ends", Moment, nullable=False),
     info={"job": "orders", "key": "key", "held": (UNREAD,), "retry_state": UNREAD},
 )
-"""Spans of a second whose orders the service cannot list."""
+"""Spans of a second, whose orders the service cannot list."""
 
 ORDER_CURSORS = _table(
     "order_cursors",
@@ -228,16 +228,16 @@ ORDER_CURSORS = _table(
     Column("width", BigInteger),
     Column("swept_at", Moment),
 )
-"""How far each store's orders were read (`store` is empty for the whole account), in windows of how many seconds."""
+"""How far each store's orders were read, and the window's width in seconds. `store` is empty for the whole account."""
 
 ORDER_FOLDERS = _table("order_folders", Column("folder", Text, primary_key=True))
 """Folders that orders were written to, as absolute paths."""
 
 # -- changes of items -----------------------------------------------------------------------------------------------
 LISTED = "listed"
-"""On the service's list of changes, and to be taken off it when due."""
+"""On the service's list of changes; it is taken off when due."""
 TAKEN = "taken"
-"""Off the list; the item as it is now is to be fetched and handed over when due."""
+"""Off the list; the item as it is now is fetched and handed over when due."""
 DONE = "done"
 """Handed over."""
 
@@ -263,9 +263,9 @@ CHANGES = _work_table(
 )
 """One item that was ever on the list of changes.
 
-* `key`: its SKU; a row without a readable one is kept under `?` and a hash of its XML.
-* `generation`: how often it was found on the list: what is done for one generation does not settle the next.
-* `listed_rows`: how many rows of the list named it, if a service lists every change and not every item.
+* `key`: its SKU; a row without a readable SKU has `?` and a hash of its XML.
+* `generation`: how often it was found on the list. What is done for one generation does not complete the next.
+* `listed_rows`: how many rows of the list named it: a service may list every change, and not every item.
 * `raw`: the XML that cannot be read.
-* `handled_content`: a hash of the item as it was handed over last.
+* `handled_content`: a hash of the item as it was last handed over.
 """
