@@ -617,8 +617,8 @@ FAULTS = [
     ),
     Fault(
         "wire/codec.py",
-        "if rare in said and echo in said:",
-        "if not said:",
+        "if rare in words and echo in words:",
+        "if not words:",
         ("faults/test_secrets.py",),
         "a service that echoes the credentials puts them into errors and logs",
     ),

@@ -1,18 +1,18 @@
-"""Rows of a reply that is still arriving, in bounded memory.
+"""Read the rows of a reply that is still arriving, in bounded memory.
 
-How it works. The text before the first row is kept. Rows are read from the text that follows, as many as are complete,
-and forgotten. The text after the last row is kept again. At the end both are one document, with a mark where the rows
-were, and it is decoded like the rest of a page (see `fast_rows`).
+How it works. The text before the first row is kept. From the text that follows, complete rows are read and then
+forgotten. The text after the last row is kept again. At the end both are one document, with a mark in place of the
+rows, and it is decoded like the rest of a page (see `fast_rows`).
 
 Invariants:
 
-* A reply that was cut short, or goes wrong at its last byte, raises at its end, however many rows were read before:
-  what is kept must be a complete, well-formed document, and each row was well-formed by itself.
+* A reply that is cut short, or is wrong at its last byte, raises at its end, however many rows were read before: the
+  kept text must be a complete, well-formed document, and each row was well-formed by itself.
 * The rows are the result of the reply: at the end the mark must be in the list that the decoder finds, and that list
   must bind the namespaces in which the rows were read.
-* A row that another row may refer to (WCF's `z:Id`, SOAP's `id`), or that refers to one, is not read before the end,
-  nor is what follows it: then the list is limited by what may be kept.
-* The text that is kept may not be longer than the limit given, nor may a row be longer than a page.
+* A row that refers to another row, or to which another row may refer (WCF's `z:Id`, SOAP's `id`), is kept to the end
+  with all that follows. Then the list is limited by the size of what may be kept.
+* The kept text may not be longer than the given limit, nor may a row be longer than a page.
 
 On failure: `feed` and `end` raise; `take` still returns the rows read before.
 """
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from octopus_soap.wire.row_text import Context, Contexts
 
 _HEAD = 1_000_000
-"""Bytes in which the first row must begin; a longer reply without one is kept as a whole, up to the limit."""
+"""Bytes in which the first row must begin; a longer reply without a row is kept as a whole, up to the limit."""
 _DEPTHS = (4, 5)
 """Elements open where rows are: Envelope, Body, the response, the result and perhaps its ResultData."""
 
@@ -49,8 +49,8 @@ class ArrivingRows:
     """Reads one reply part by part.
 
     Args:
-        contexts: what is known of the decoder's pages.
-        reader: how the rows are read.
+        contexts: the contexts of the decoder's pages.
+        reader: the reader of the rows' model.
         response_name: local name of the element in the SOAP body.
         most: bytes that may be kept.
         raw: every row keeps its XML.
@@ -78,9 +78,9 @@ class ArrivingRows:
         self._most, self._raw = most, raw
         self._decode_whole, self._decode_rest = decode_whole, decode_rest
         self._decoded = Decoded()
-        """Takes the rows, and what is noticed in them."""
+        """Gets the rows, and what is noticed in them."""
         self._first: list[bytes] = []
-        """The reply so far, as long as no row was found."""
+        """The reply until its first row is found."""
         self._whole = whole
         """The reply does not look like a list of rows, and is kept to its end."""
         self._size = 0
@@ -95,7 +95,7 @@ class ArrivingRows:
         self.count = 0
 
     def take(self) -> list[Row]:
-        """Return the rows read since it was last asked."""
+        """Return the rows read since the last call."""
         rows = self._decoded.rows
         self.count += len(rows)
         self._decoded.rows = []
@@ -105,7 +105,7 @@ class ArrivingRows:
         """Read the next part of the reply.
 
         Raises:
-            ProtocolError: the text is none of its encoding, or more than the limit would have to be kept.
+            ProtocolError: the text is not in its encoding, or more than the limit would have to be kept.
         """
         if self._rows is not None:
             self._add(self._decoded_part(part))
@@ -116,10 +116,10 @@ class ArrivingRows:
             self._begin(b"".join(self._first).lstrip(BEFORE))
 
     def end(self) -> Decoded:
-        """Return the reply without its rows; `take` has the last of them.
+        """Return the reply without its rows; `take` returns the last of them.
 
         Raises:
-            OctopusError: the reply is cut short, is not well-formed, is a fault, or is none of this operation.
+            OctopusError: the reply is cut short, is not well-formed, is a fault, or answers another operation.
         """
         if self._rows is None:
             decoded = self._decode_whole(b"".join(self._first))
@@ -150,7 +150,7 @@ class ArrivingRows:
     # -- the beginning -----------------------------------------------------------------------------------------
 
     def _begin(self, body: bytes) -> None:
-        """Look for the first row, and for the list it is in."""
+        """Look for the first row and its list."""
         text = self._readable(body)
         name = None if text is None else first_row(text, self._reader)
         self._whole = text is None or "<!DOCTYPE" in text or MARK in text or self._is_tied(body, body)
@@ -174,11 +174,11 @@ class ArrivingRows:
 
     @staticmethod
     def _is_tied(part: bytes, head: bytes) -> bool:
-        """True if *part* may refer to other parts of the reply, or they to it: then all from here on is kept."""
+        """True if *part* may refer to other parts of the reply, or they to it."""
         return has_references(part) or has_identifiers(part, head)
 
     def _readable(self, body: bytes) -> str | None:
-        """The text of *body*; None if it is more than it seems."""
+        """Return *body* as text that a parser would read as it is, or None."""
         utf_16 = body[:2] in BYTE_ORDER_MARKS
         self._encoding = "utf-16" if utf_16 else "utf-8"
         decoder = codecs.getincrementaldecoder(self._encoding)("strict")
@@ -193,7 +193,7 @@ class ArrivingRows:
         return text if (declared[1] or self._encoding).lower() == self._encoding else None
 
     def _list_after(self, head: str) -> Element | None:
-        """The list that is open after *head*, as far as a parser knows; None if there is none."""
+        """Return the list that is open after *head*, if a parser finds one."""
         opened = f"{head[getattr(DECLARATION.match(head), 'end', int)() :]}<{MARK}/>"
         root = etree.fromstring(opened.encode(), strict_parser(recover=True))
         mark = None if root is None else next((e for e in root.iter("{*}*") if local_name(e.tag) == MARK), None)
@@ -233,7 +233,7 @@ class ArrivingRows:
             )
 
     def _add(self, text: str) -> None:
-        """Read what is complete of the text at hand and *text*."""
+        """Read the complete rows of the text at hand and *text*."""
         if self._ended:
             self._tail.append(text)
             self._keep(len(text))
@@ -242,7 +242,7 @@ class ArrivingRows:
         self._text += text
         last = self._text.rfind(self._closing, max(0, before - len(self._closing)))
         end = 0 if last < 0 else last + len(self._closing)
-        # A parser names a forbidden character. An element that refers to another part needs that part to be read.
+        # A parser names a forbidden character. An element that refers to another part is read after that part.
         if end >= PAGE or "\ufffe" in text or "\uffff" in text or self._is_tied(text.encode(), self._head.encode()):
             self._end_rows(0)
             return

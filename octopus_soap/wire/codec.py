@@ -1,4 +1,4 @@
-"""`Codec`: one contract's encoders and the decoder, with this client's secrets masked in what they report."""
+"""Encode and decode for one contract, with this client's secrets masked."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from octopus_soap.wire.fast_rows import FastRows
 from octopus_soap.wire.readers import scalar_readers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import tzinfo
 
     from octopus_soap.contracts.compiled import Shape
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _OK = 200
 _DECLARED = (b"?", b"\0", b"")
-"""The byte after the first `<` of a reply whose charset has to be looked at."""
+"""The byte after the first `<` of a reply whose charset has to be found."""
 _CHARSET = r"charset=.*[a-z]"
 
 
@@ -49,8 +49,8 @@ class Codec:
     Args:
         contract: the contract in force.
         redactor: masks secrets in errors.
-        server_zone: zone of a reply's times that name none.
-        utc_suffix: what follows a UTC time in a request: `Z`, or nothing.
+        server_zone: zone of a reply's times that have none.
+        utc_suffix: the text after a UTC time in a request: `Z`, or nothing.
     """
 
     def __init__(self, contract: Contract, redactor: Redactor, server_zone: tzinfo, utc_suffix: str = "Z") -> None:
@@ -59,13 +59,13 @@ class Codec:
         self._utc_suffix = utc_suffix
         self._operation = cache(contract.operation)
         self.requests = cache(self._make_encoder)
-        """Returns what encodes the requests of an operation."""
+        """Returns the encoder of an operation's requests."""
         self._decoder = Decoder(scalar_readers(server_zone))
         self._fast_rows = FastRows()
 
     @property
     def bundled(self) -> bool:
-        """True where the contract in force is the shipped reconstruction."""
+        """True if the contract in force is the shipped reconstruction."""
         return self.contract.bundled
 
     def shown(self, body: bytes) -> str:
@@ -79,9 +79,9 @@ class Codec:
         """Decode a reply.
 
         Raises:
-            OctopusError: a fault, an HTTP error, a reply that is none, or an envelope that refuses the credentials.
-                The error of another envelope that is not Success is returned as `refusal`: whether it is raised is
-                the operation's matter.
+            OctopusError: a fault, an HTTP error, an answer that is no reply, or an envelope that refuses the
+                credentials. The error of another envelope that is not Success is returned as `refusal`; the operation
+                decides if it is raised.
         """
         body = reply.body
         if body[:1] != b"<" or body[1:2] in _DECLARED or reply.headers.get("content-type", "") not in PLAIN_TYPES:
@@ -107,16 +107,16 @@ class Codec:
         *,
         rows_came: bool = False,
     ) -> Decoded:
-        """Decode *body*, a reply whose rows *read_list* reads; *rows_came*: it had rows that were taken already."""
-        said = reply.body if "error_message" in reads.model.model_fields else body
-        return self._decoded(operation, reply._replace(body=body), reads, said, read_list, rows_came=rows_came)
+        """Decode *body*, whose rows *read_list* reads, or were taken if *rows_came*."""
+        words = reply.body if "error_message" in reads.model.model_fields else body
+        return self._decoded(operation, reply._replace(body=body), reads, words, read_list, rows_came=rows_came)
 
     def _decoded(
         self,
         operation: str,
         reply: Reply,
         reads: Reads,
-        said: bytes,
+        words: bytes,
         read_list: ReadList | None = None,
         *,
         rows_came: bool = False,
@@ -128,7 +128,7 @@ class Codec:
         decoded = self._decoder.response(element, name, reads, read_list)
         decoded.replaced = decoded.replaced or replaced
         for rare, echo in self._redactor.encoded:
-            if rare in said and echo in said:  # the service's own words may hold it
+            if rare in words and echo in words:  # the service's own words may have it
                 self._mask(decoded)
                 break
         if decoded.replaced:
@@ -137,7 +137,7 @@ class Codec:
         return decoded
 
     def arriving(self, operation: str, reply: Reply, reads: RowsOf, most: int) -> ArrivingReply:
-        """Return the reader of the rest of *reply*, of which the first part has come, while it arrives.
+        """Return the reader of *reply*, of which only the first part has come.
 
         Args:
             operation: wire name.
@@ -145,14 +145,10 @@ class Codec:
             reads: the rows it lists.
             most: bytes that may be kept.
         """
-        return ArrivingReply(self, operation, reply, reads, most)
-
-    def arriving_rows(self, operation: str, reply: Reply, reads: RowsOf, most: int) -> ArrivingRows:
-        """Return the reader of the parts of a reply, before anything is masked."""
         from octopus_soap.wire.arriving_rows import ArrivingRows  # noqa: PLC0415 - only a stream needs it
 
         kind = reply.headers.get("content-type", "")
-        return ArrivingRows(
+        rows = ArrivingRows(
             self._fast_rows.contexts,
             self._decoder.readers[reads.model],
             self._operation(operation).response_name,
@@ -162,21 +158,21 @@ class Codec:
             decode_whole=lambda body: self.decode(operation, reply._replace(body=body), reads),
             decode_rest=partial(self._rest, operation, reply, reads, rows_came=True),
         )
+        rows.feed(reply.body)
+        return ArrivingReply(rows, self._masked_rows)
 
-    def masked_rows(self, rows: list[Row]) -> list[Row]:
-        """*rows* with this client's secrets masked in the service's own words."""
-        return [self._masked_row(row) if row.problems or self._says(row.value) else row for row in rows]
+    def _masked_rows(self, rows: list[Row]) -> list[Row]:
+        """Return *rows* with this client's secrets masked in the service's words."""
+        return [
+            self._masked_row(row) if row.problems or getattr(row.value, "error_message", None) else row for row in rows
+        ]
 
     def _masked_row(self, row: Row) -> Row:
         problems = tuple(replace(p, value=self._redactor.text(p.value)) for p in row.problems)
         return row._replace(value=self._masked(row.value), problems=problems)
 
-    @staticmethod
-    def _says(value: Any) -> bool:
-        return bool(getattr(value, "error_message", None))
-
     def _mask(self, decoded: Decoded) -> None:
-        """Mask this client's secrets in the service's own words, which end up in errors and outcomes."""
+        """Mask this client's secrets in the service's words, which errors show."""
         text = self._redactor.text
         decoded.message = text(decoded.message)
         decoded.status = None if decoded.status is None else text(decoded.status)
@@ -189,12 +185,12 @@ class Codec:
         decoded.rows = list(map(self._masked_row, decoded.rows))
 
     def _masked(self, value: Any) -> Any:
-        said = getattr(value, "error_message", None)
-        return value.model_copy(update={"error_message": self._redactor.text(said)}) if said else value
+        message = getattr(value, "error_message", None)
+        return value.model_copy(update={"error_message": self._redactor.text(message)}) if message else value
 
     @staticmethod
     def _check_status(decoded: Decoded, reads: Reads, *, rows_came: bool) -> None:
-        """Raise for an envelope that is no answer; note the error of one that is not Success."""
+        """Raise for an envelope that is no answer, and note another refusal."""
         if not decoded.enveloped:
             return
         status = (decoded.status or "").strip().casefold()
@@ -203,7 +199,7 @@ class Codec:
                 raise ProtocolError("the APIResult has neither Status nor ResultData")
             decoded.warnings.append("the APIResult has no Status; its ResultData was read")
         elif status not in {"success", "true"} and not rows_came and refuses_credentials(decoded.message):
-            # Rows prove that the credentials were accepted: then words like "not permitted" are about the items.
+            # Rows prove that the credentials were accepted, so words like "not permitted" are about the items.
             raise AuthenticationError(f"the service refused the credentials: {decoded.message[:300]}")
         elif status in {"success", "true"} and isinstance(reads, OneOf | ScalarOf) and not decoded.present:
             raise ProtocolError("the APIResult is Success and has no ResultData")
@@ -211,23 +207,24 @@ class Codec:
             decoded.refusal = _refusal(decoded)
 
     def omitted_value_members(self, operation: str, parameter: str, value: WireModel) -> list[str]:
-        """Members unset in *value* that a WCF server would read as 0, false or year 1: value types, not nillable."""
+        """Return the unset members that a WCF server would read as 0, false or year 1.
+
+        These are value types that are not nillable.
+        """
         member = self.contract.operation(operation).parameter(parameter)
         shape = member.shape.items.shape if member.shape.items is not None else member.shape
         return list(_omitted(shape, value, ""))
 
 
 class ArrivingReply:
-    """A reply whose rows are read while it arrives, with this client's secrets masked in what they say."""
+    """A reply whose rows are read, and masked, while it arrives."""
 
-    def __init__(self, codec: Codec, operation: str, reply: Reply, reads: RowsOf, most: int) -> None:
-        self._codec = codec
-        self._rows = codec.arriving_rows(operation, reply, reads, most)
+    def __init__(self, rows: ArrivingRows, masked: Callable[[list[Row]], list[Row]]) -> None:
+        self._rows, self._masked = rows, masked
         self.begun = Decoded()
-        """Takes the place of the reply as long as it has not ended."""
+        """Stands in for the reply until it has ended."""
         self.decoded: Decoded | None = None
         """The reply without its rows; None before its end."""
-        self._rows.feed(reply.body)
 
     @property
     def count(self) -> int:
@@ -235,10 +232,10 @@ class ArrivingReply:
         return self._rows.count
 
     def feed(self, part: bytes) -> None:
-        """Read the next part of the body; an empty one is its end.
+        """Read the next part of the body; an empty part is its end.
 
         Raises:
-            OctopusError: the reply is cut short, is not well-formed, is a fault, or is none of this operation.
+            OctopusError: the reply is cut short, is not well-formed, is a fault, or answers another operation.
         """
         if part:
             self._rows.feed(part)
@@ -246,8 +243,8 @@ class ArrivingReply:
             self.decoded = self._rows.end()
 
     def take(self) -> list[Row]:
-        """Return the rows read since it was last asked."""
-        return self._codec.masked_rows(self._rows.take())
+        """Return the rows read since the last call."""
+        return self._masked(self._rows.take())
 
 
 def _refusal(decoded: Decoded) -> ApiStatusError:
@@ -275,5 +272,5 @@ def _omitted(shape: Shape, value: WireModel, path: str) -> Iterator[str]:
             nested = member.shape.items.shape if member.shape.items is not None else member.shape
             for index, part in enumerate(inner if isinstance(inner, list) else [inner]):
                 if isinstance(part, WireModel):
-                    where = f"{member.name}[{index}]" if isinstance(inner, list) else member.name
-                    yield from _omitted(nested, part, f"{path}{where}.")
+                    place = f"{member.name}[{index}]" if isinstance(inner, list) else member.name
+                    yield from _omitted(nested, part, f"{path}{place}.")
