@@ -194,7 +194,8 @@ class ArrivingRows:
 
     def _list_after(self, head: str) -> Element | None:
         """Return the list that is open after *head*, if a parser finds one."""
-        opened = f"{head[getattr(DECLARATION.match(head), 'end', int)() :]}<{MARK}/>"
+        declared = DECLARATION.match(head)
+        opened = f"{head[declared.end() :] if declared else head}<{MARK}/>"
         root = etree.fromstring(opened.encode(), strict_parser(recover=True))
         mark = None if root is None else next((e for e in root.iter("{*}*") if local_name(e.tag) == MARK), None)
         container: Element = None if mark is None else mark.getparent()

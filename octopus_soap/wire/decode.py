@@ -80,7 +80,6 @@ if TYPE_CHECKING:
     ReadList = Callable[[Element, "Decoded"], None]
     """Reads the rows of a list, the children of an element, into what was decoded."""
 
-
 # -- what an HTTP answer means -----------------------------------------------------------------------------------------
 
 _EXCERPT = 500
@@ -138,8 +137,6 @@ class Reply(NamedTuple):
 
 PLAIN_TYPES = frozenset({"text/xml; charset=utf-8", "text/xml;charset=utf-8"})
 """How nearly every service spells the type of a UTF-8 body. The body is not looked at if it begins as markup does."""
-
-
 ANSWERED = range(200, 300)
 """Statuses of a request that was carried out, whatever its answer."""
 
@@ -538,9 +535,7 @@ def refuse_too_many_tags(body: bytes, reads: RowsOf) -> None:
     """
     most = _MOST_ELEMENTS if reads.asked is None else 20_000 + 4_000 * reads.asked
     if len(body) > _SHORTEST_TAG * most and (elements := body.count(b"<")) > most:
-        raise ProtocolError(
-            f"the reply has {elements} tags, far more than what was asked for can need; it was not read"
-        )
+        raise ProtocolError(f"the reply has {elements} tags, far more than the request can need; it was not read")
 
 
 def refuse_too_many_rows(body: bytes, reads: RowsOf) -> None:

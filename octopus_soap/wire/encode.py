@@ -1,11 +1,11 @@
 """Encode requests exactly as the contract in force defines them.
 
-A WCF server ignores members that are out of order or in another namespace, without a word; in a price update that is
-money. So member order, names, namespaces and types come from the contract alone, and a value the contract has no place
-for is an error, never dropped.
+A WCF server silently ignores members that are out of order or in another namespace; in a price update that is money.
+So member order, names, namespaces and types come from the contract alone, and a value that the contract has no place
+for is an error. It is never dropped.
 
-Plans are compiled once per (contract type, model) and hold ready-made tags. Namespaces are declared once, at the top.
-Three states of a member: unset is left out, None is `xsi:nil`, empty is an empty element.
+Encoders are compiled once per contract type and model, with their tags. Namespaces are declared once, at the top. A
+member has three states: unset is left out, None is `xsi:nil`, empty is an empty element.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _INTEGERS = frozenset(
 
 
 def escape(text: str) -> str:
-    """Escape *text* for an element; raises `ValueError` for a character XML cannot carry."""
+    """Escape *text* for an element, or raise `ValueError` if XML forbids a character."""
     return _SPECIAL.sub(_replacement, text)
 
 
@@ -63,7 +63,7 @@ class EnvelopeParts(NamedTuple):
     head: bytes
     tail: bytes
 
-    def __repr__(self) -> str:  # the head holds the account id
+    def __repr__(self) -> str:  # without the head, which has the account id
         return f"EnvelopeParts({len(self.head)} bytes, {len(self.tail)} bytes)"
 
 
@@ -87,7 +87,7 @@ class RequestEncoder:
         self._close = f"</{tag}></s:Body></s:Envelope>"
 
     def envelope(self, arguments: Mapping[str, Any]) -> bytes:
-        """Return the envelope of a call with *arguments* (wire parameter to value; absent ones are left out)."""
+        """Return the envelope of a call with *arguments*, by wire parameter."""
         out = [self._open]
         for name, write in self._steps(tuple(arguments)):
             write(arguments[name], out)
@@ -95,7 +95,7 @@ class RequestEncoder:
         return "".join(out).encode()
 
     def frame(self, arguments: Mapping[str, Any], listed: str) -> EnvelopeParts:
-        """Return what encloses the rows of the list parameter *listed*, in a call that also has *arguments*."""
+        """Return the envelope around the rows of *listed*, with other *arguments*."""
         out = [self._open]
         for name, write in self._steps((*arguments, listed), listed):
             write(arguments.get(name), out)
@@ -104,7 +104,7 @@ class RequestEncoder:
         return EnvelopeParts(head.encode(), tail.encode())
 
     def _row_writer(self, listed: str) -> Callable[[Any], bytes]:
-        """Return what encodes one row of the list parameter *listed*; kept as `row_writer`."""
+        """Return the function that encodes one row of the list parameter *listed*."""
         write = self._writer(self._repeated(listed), one=True)
 
         def row(value: Any) -> bytes:
@@ -115,9 +115,9 @@ class RequestEncoder:
         return row
 
     def _text_rows(self, listed: str) -> Callable[[list[str]], list[bytes] | None]:
-        """Return what encodes many texts at once as rows of *listed*, each as `row_writer` would; kept as `text_rows`.
+        """Return the function that encodes many texts at once, as `row_writer` does one.
 
-        It returns None for texts that must be looked at one by one.
+        It returns None for texts that must be encoded one by one.
         """
         repeated = self._repeated(listed)
         if not repeated.shape.scalar or self._formats.get(repeated.shape.scalar, _text) is not _text:
@@ -143,7 +143,7 @@ class RequestEncoder:
         return repeated
 
     def _argument_steps(self, names: tuple[str, ...], listed: str = "") -> list[tuple[str, Write]]:
-        """Return the writers of the arguments *names*, in the contract's order; kept as `_steps`."""
+        """Return the writers of the arguments *names*, in the contract's order."""
         given = {self._operation.parameter(name).name: name for name in names}
         members = [member for member in self._operation.request.shape.members if member.name in given]
         return [
@@ -152,7 +152,7 @@ class RequestEncoder:
         ]
 
     def _mark(self, member: Member) -> Write:
-        """Return what writes the place of a list's rows, whatever the value."""
+        """Return the function that writes the place of a list's rows."""
         tag = self._tag(member)
         place = _ROWS if member.many else f"<{tag}>{_ROWS}</{tag}>"
         return lambda _, out: out.append(place)
@@ -248,13 +248,13 @@ class RequestEncoder:
 
 
 class ModelEncoder:
-    """How one model is written as one contract type: its members in the contract's order, each with its writer."""
+    """Writes one model as one contract type, with its members in the contract's order."""
 
     def __init__(self, shape: Shape, model: type[WireModel], writer: Callable[[Member], Write]) -> None:
         names = model.wire_names()
         folded = {name.casefold(): attribute for name, attribute in names.items()}
         self._shape, self._called = shape, model.__name__
-        # (name in model_fields_set, held in model_extra, writer): pydantic lists extra members in model_fields_set too
+        # (name in model_fields_set, is in model_extra, writer): pydantic lists extra members in model_fields_set too
         self._steps: list[tuple[str, bool, Write]] = []
         for member in shape.members:
             attribute = names.get(member.name) or folded.get(member.name.casefold())
@@ -277,7 +277,7 @@ class ModelEncoder:
         out.append(f"</{tag}>")
 
     def _located(self, error: InvalidInputError, name: str) -> InvalidInputError:
-        """Return *error* of the member *name* with Python's name of it; one that is deeper has its own."""
+        """Return *error* with Python's name of the member; a deeper one has its name."""
         own = f"{self._called}.{name}"
         return InvalidInputError([p if "." in p.field else replace(p, field=own) for p in error.problems])
 
@@ -296,7 +296,7 @@ def _refused(member: Member, message: str, value: Any = None) -> InvalidInputErr
 
 
 def _prefixes(request: Member) -> dict[str, str]:
-    """Every namespace of the request's shape with its prefix; the one with the most members goes without."""
+    """Return each namespace with its prefix; the most used one goes without."""
     members: Counter[str] = Counter()
     seen: set[int] = set()
     waiting = [request]
@@ -306,7 +306,7 @@ def _prefixes(request: Member) -> dict[str, str]:
         if id(member.shape) not in seen:
             seen.add(id(member.shape))
             waiting += member.shape.members
-    # An element of no namespace must not fall into a default one.
+    # An element of no namespace must not get a default namespace.
     default = "" if members[""] else members.most_common(1)[0][0]
     named = [uri for uri in members if uri and uri != default]
     prefixes = [*_PREFIXES, *(f"n{number}" for number in range(len(named)))]
@@ -314,7 +314,7 @@ def _prefixes(request: Member) -> dict[str, str]:
 
 
 def scalar_formats(utc_suffix: str) -> dict[str, Callable[[Any], str]]:
-    """How a value is written, by XSD type; a type that is not here is written as text.
+    """Return the writers of values by XSD type; another type is written as text.
 
     *utc_suffix* is added to a UTC time: `Z`, or nothing for a service that expects none.
     """
@@ -334,8 +334,7 @@ def _text(value: Any) -> str:
     if isinstance(value, str):
         return value if _SPECIAL.search(value) is None else escape(value)
     if isinstance(value, SecretStr):  # wrapped up to here, so that no traceback shows it
-        value = value.get_secret_value()
-        return value if _SPECIAL.search(value) is None else escape(value)
+        return _text(value.get_secret_value())
     return _flag(value) if isinstance(value, bool) else escape(str(value))
 
 

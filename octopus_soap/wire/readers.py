@@ -1,16 +1,16 @@
-"""Read a reply's values: scalars from their texts, and records from their elements.
+"""Read a reply's values: scalars from texts, and records from elements.
 
 Scalars. A reader takes an element's text and returns the Python value, or raises `ValueError` with what is wrong. It
 accepts more than the models do, and never makes a silent None of a bad value.
 
-Records. A record reader is made once per model. It maps tags to field readers: where a member goes, and how it is read.
-A member is found by its exact local name, then ignoring case, then without .NET's `<Name>k__BackingField` wrapping;
-what a tag led to is remembered. The values of a record go to pydantic as a dict, in strict mode: they have their types
-already, and pydantic-core checks just that.
+Records. A record reader is made once per model. It maps tags to field readers, which have a member's field and how its
+value is read. A member is found by its exact local name, then ignoring case, then without .NET's
+`<Name>k__BackingField` wrapping. What was found for a tag is remembered. The values of a record go to pydantic as a
+dict, in strict mode: they have their types already, and pydantic-core checks only that.
 
-Yield points: between rows, a thread that decodes lets others have the interpreter. Python takes the interpreter's lock
-from a busy thread only after 5 ms, and a thread that waits for sockets has to ask for it anew after every read. Next to
-a thread that never pauses, an event loop with a few sockets comes late by some 30 ms, and so does the next request of a
+Yield points. Between rows, a thread that decodes lets others have the interpreter. Python takes the interpreter's lock
+from a busy thread only after 5 ms, and a thread that waits for sockets has to ask for it again after every read. Next
+to a thread that never pauses, an event loop with a few sockets is late by some 30 ms, and so is the next request of a
 connection.
 """
 
@@ -34,19 +34,16 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Mapping
 
-
 # -- yield points ------------------------------------------------------------------------------------------------------
 
 ROWS = 8
 """Rows between two yield points: about half a millisecond."""
-
-
 yield_hook: ContextVar[Callable[[], object] | None] = ContextVar("octopus_soap_yield", default=None)
-"""Called at a yield point. Drivers set it: to let other threads run, and to break off what takes too long."""
+"""Called at a yield point. Drivers set it, to let other threads run and to end what takes too long."""
 
 
 def yield_point() -> None:
-    """Let other threads run, if that was asked for, and end here what took too long."""
+    """Call the driver's hook, which lets other threads run, or raises."""
     hook = yield_hook.get()
     if hook is not None:
         hook()
@@ -60,14 +57,14 @@ _DECIMAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII
 _INTEGER = re.compile(r"[+-]?\d+(?:\.0*)?", re.ASCII)
 _JSON_DATE = re.compile(r"/Date\((-?\d+)(?:[+-]\d{4})?\)/", re.ASCII)
 _PLAIN = re.compile(r"\d{4}-\d\d-\d\dT(?!24)\d\d:\d\d:\d\d(?:\.\d{3}|\.\d{6})?Z?", re.ASCII)
-"""The form that .NET writes for most times, which Python reads by itself. (Hour 24 it reads from 3.14 on only.)"""
+"""The form that .NET writes for most times, which Python can read. (It reads hour 24 from 3.14 on only.)"""
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False, "True": True, "False": False}
 _NO_DATE = frozenset({(1, 1, 1), (1753, 1, 1), (1900, 1, 1), (9999, 12, 31)})
 """Dates that .NET and SQL Server write for "no date": DateTime.MinValue, the two SQL epochs, DateTime.MaxValue."""
 
 
 def read_decimal(text: str) -> Decimal | None:
-    """`44.9200` and `1E+2` are numbers, `1,99` is not; empty text is None."""
+    """Read `44.9200` or `1E+2`, but not `1,99`; empty text is None."""
     if _DECIMAL.fullmatch(text):
         return Decimal(text)
     if not (stripped := text.strip()):
@@ -78,7 +75,7 @@ def read_decimal(text: str) -> Decimal | None:
 
 
 def read_int(text: str) -> int | None:
-    """`12` and `12.0000` are integers; empty text is None."""
+    """Read `12` or `12.0000` as an integer; empty text is None."""
     if text.isascii() and text.isdecimal():  # int() alone would also take "1_000"
         return int(text)
     if not (stripped := text.strip()):
@@ -89,20 +86,16 @@ def read_int(text: str) -> int | None:
 
 
 def read_bool(text: str) -> bool | None:
-    """`true`, `false`, `1`, `0`, `True`, `False`; empty text is None."""
-    value = _BOOLEANS.get(text)
-    if value is not None:
-        return value
+    """Read `true`, `false`, `1`, `0`, `True` or `False`; empty text is None."""
     if not (stripped := text.strip()):
         return None
-    value = _BOOLEANS.get(stripped)
-    if value is None:
+    if stripped not in _BOOLEANS:
         raise ValueError("not a boolean")
-    return value
+    return _BOOLEANS[stripped]
 
 
 def read_float(text: str) -> float | None:
-    """A finite number; empty text is None."""
+    """Read a finite number; empty text is None."""
     number = read_decimal(text)
     if number is None:
         return None
@@ -113,12 +106,15 @@ def read_float(text: str) -> float | None:
 
 
 def read_text(text: str) -> str:
-    """Text as it is; nothing is stripped."""
+    """Return text as it is; nothing is stripped."""
     return text
 
 
 def moment_reader(server_zone: tzinfo = UTC) -> Callable[[str], datetime | None]:
-    """A reader of dates and times; one without a zone is in *server_zone*. "No date" values are None."""
+    """Return a reader of dates and times, which reads "no date" values as None.
+
+    A time without a zone is in *server_zone*.
+    """
 
     def read_moment(text: str) -> datetime | None:
         if server_zone is UTC and _PLAIN.fullmatch(text):
@@ -146,11 +142,11 @@ def moment_reader(server_zone: tzinfo = UTC) -> Callable[[str], datetime | None]
         except OverflowError:
             raise ValueError("a moment that does not exist in UTC") from None
 
-    return lru_cache(maxsize=1024)(read_moment)  # a page names few different moments
+    return lru_cache(maxsize=1024)(read_moment)  # a page has few different moments
 
 
 def scalar_readers(server_zone: tzinfo = UTC) -> dict[Any, Callable[[str], Any]]:
-    """Readers by the Python type of a model's field."""
+    """Return the readers by the Python type of a model's field."""
     return {
         str: read_text,
         Decimal: read_decimal,
@@ -172,7 +168,7 @@ _REMEMBERED_TAGS = 1000  # a hostile reply cannot grow the memory
 
 
 def local_name(tag: str) -> str:
-    """A tag without its namespace."""
+    """Return a tag without its namespace."""
     return tag[tag.rfind("}") + 1 :]
 
 
@@ -182,7 +178,7 @@ def is_nil(element: Element) -> bool:
 
 
 def generic(element: Element, depth: int = 0) -> Any:
-    """An unknown member as plain Python: text, None for nil, or a dict by local name (repeats become a list)."""
+    """Return an unknown member as text, None for nil, or a dict by local name."""
     if (broken := element.get(BROKEN)) is not None:
         return f"({_NOT_THERE}: {broken})"
     if is_nil(element):
@@ -214,7 +210,7 @@ class Findings(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One record of a reply: its value, or what is wrong with it and its XML."""
+    """One record of a reply: its value, or its problems and its XML."""
 
     key: str
     value: Any
@@ -223,14 +219,14 @@ class Row(NamedTuple):
 
 
 class FieldReader(NamedTuple):
-    """Where a member goes, and how it is read.
+    """A member's field, and how its value is read.
 
     Attributes:
-        attribute: of the model.
-        reader: of a scalar's text.
-        nested: plan of a member that is one model.
-        rows: plan of a member that is a list of models.
-        values: reader of a member that is a list of scalars.
+        attribute: the field of the model.
+        reader: reads a scalar's text.
+        nested: reads a member that is one model.
+        rows: reads each model of a member that is a list of models.
+        values: reads each text of a member that is a list of scalars.
     """
 
     attribute: str
@@ -256,23 +252,19 @@ class RecordReaders(dict["type[WireModel]", "RecordReader"]):
         return made
 
     def slot(self, attribute: str, annotation: Any) -> FieldReader:
-        """How a field of type *annotation* is read."""
+        """Return the reader of a field of type *annotation*."""
         bare = inner_type(annotation)
         if get_origin(bare) is list:
             inner = inner_type(get_args(bare)[0])
-            return (
-                FieldReader(attribute, rows=self[inner])
-                if is_model(inner)
-                else FieldReader(attribute, values=self.reader(inner))
-            )
-        return (
-            FieldReader(attribute, nested=self[bare])
-            if is_model(bare)
-            else FieldReader(attribute, reader=self.reader(bare))
-        )
+            if is_model(inner):
+                return FieldReader(attribute, rows=self[inner])
+            return FieldReader(attribute, values=self.reader(inner))
+        if is_model(bare):
+            return FieldReader(attribute, nested=self[bare])
+        return FieldReader(attribute, reader=self.reader(bare))
 
     def reader(self, kind: Any) -> Reader:
-        """The reader of scalars of type *kind*; an enumeration reads its own texts."""
+        """Return the reader of scalars of type *kind*; an enumeration reads its texts."""
         if issubclass(kind, Enum):
             return lambda text: kind(text) if text.strip() else None
         found: Reader = self.scalars[kind]
@@ -280,9 +272,9 @@ class RecordReaders(dict["type[WireModel]", "RecordReader"]):
 
 
 class RecordReader:
-    """How one model is read from an element."""
+    """Reads records of one model."""
 
-    def __init__(self, plans: RecordReaders, model: type[WireModel]) -> None:
+    def __init__(self, readers: RecordReaders, model: type[WireModel]) -> None:
         self.model = model
         self.name = model.__name__
         if not model.__pydantic_fields_complete__:
@@ -290,30 +282,30 @@ class RecordReader:
         self._key = model.key_field
         self._by_name: dict[str, FieldReader] = {}
         for wire_name, attribute in {**model.wire_names(), **model.read_aliases}.items():
-            self._by_name[wire_name] = plans.slot(attribute, model.model_fields[attribute].annotation)
-        # The first of several names that differ in case only wins, as the models order them.
+            self._by_name[wire_name] = readers.slot(attribute, model.model_fields[attribute].annotation)
+        # Of several names that differ in case only, the model's first name wins.
         self._by_folded = {name.casefold(): slot for name, slot in reversed(self._by_name.items())}
         self._by_tag: dict[str, FieldReader | None] = {}
 
     def key(self, data: Mapping[str, Any]) -> str:
-        """Return the key of a record; empty if the model has no key, or the record none."""
+        """Return the key of a record; empty if the model or the record has none."""
         return str(data.get(self._key) or "") if self._key else ""
 
     def record(self, data: dict[str, Any]) -> Row:
-        """Let pydantic validate what was read; raises its `ValidationError`."""
+        """Let pydantic validate what was read, or raise its `ValidationError`."""
         key = data.get(self._key)
         return Row(key if type(key) is str else self.key(data), self._validate(data))
 
     @cached_property
     def _validate(self) -> Callable[[Any], Any]:
-        """Pydantic's validator, which it builds when it is asked for: fast rows build most models without it."""
+        """Pydantic's validator, which is built only if it is needed."""
         if not self.model.__pydantic_complete__:
             self.model.model_rebuild()
         validator = self.model.__pydantic_validator__
         return partial(validator.validate_python, strict=True, by_name=True, by_alias=False)
 
     def find(self, tag: str) -> FieldReader | None:
-        """The slot of *tag*; None for a member the model does not know."""
+        """Return the field reader of *tag*; None for a member the model does not know."""
         try:
             return self._by_tag[tag]
         except KeyError:
@@ -327,7 +319,7 @@ class RecordReader:
         return slot
 
     def read(self, element: Element, findings: Findings, depth: int = 0) -> dict[str, Any]:
-        """Read *element*'s members into a dict of attributes; what cannot be read is added to the findings."""
+        """Read *element*'s members into a dict of fields, and add to the findings."""
         data: dict[str, Any] = {}
         find = self.find
         if (broken := element.get(BROKEN)) is not None:
@@ -356,12 +348,12 @@ class RecordReader:
         return data
 
     def read_nested(self, element: Element, findings: Findings, depth: int) -> dict[str, Any]:
-        """Read a record inside another one, of which there may be as many as fit into a reply."""
-        yield_point()
+        """Read a record of a list inside a record."""
+        yield_point()  # there may be as many as fit into a reply
         return self.read(element, findings, depth)
 
     def _again(self, child: Element, slot: FieldReader, known: Any, findings: Findings) -> None:
-        """Note a member that comes a second time. The first one counts, unless the second contradicts it."""
+        """Note a member that comes again; the first counts if both are the same."""
         findings.drift[f"{self.name}.{local_name(child.tag)} repeated"] += 1
         text = child.text or ""
         if slot.reader is None or known is None or not text.strip():
@@ -374,7 +366,7 @@ class RecordReader:
             self._problem(findings, slot.attribute, f"comes twice, with different values: {known!r:.60}, and", text)
 
     def _other(self, child: Element, slot: FieldReader, findings: Findings, depth: int) -> Any:
-        """A member that is empty, nested or a list."""
+        """Read a member that is empty, nested or a list."""
         if depth > _DEPTH:
             raise ProtocolError("the reply is nested too deeply")
         if slot.nested is not None:
@@ -393,7 +385,7 @@ class RecordReader:
         return [self._value(row, slot, findings) for row in rows]
 
     def _value(self, row: Element, slot: FieldReader, findings: Findings) -> Any:
-        assert slot.values is not None  # noqa: S101 - a slot has one way to be read
+        assert slot.values is not None  # noqa: S101 - a member is read in one way
         text = row.text or ""
         if (broken := row.get(BROKEN)) is not None:
             self._problem(findings, slot.attribute, _NOT_THERE, broken)

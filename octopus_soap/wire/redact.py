@@ -1,15 +1,16 @@
-"""Redaction: the one place that decides what may appear in a log line, a repr, an exception or a dry run.
+"""Decide what may be shown: in logs, reprs, exceptions, dry runs and recordings.
 
-Masks whole messages, for files that leave the house: a recording attached to a bug report.
+`Redactor` masks this client's secrets. `Masker` masks whole messages, for files that others get, such as a recording
+attached to a bug report.
 
-Theory. A list of all secrets is impossible: a service may send unknown members. So text is shown only where
-its element is known and harmless (items, quantities, order numbers, statuses); everything else is masked, and
-everything inside an address or a customer, whatever it is called. The tags stay: they are what a decoder trips over.
+How a whole message is masked. A list of all secrets is impossible: a service may send unknown members. So text is shown
+only if its element is known and harmless (items, quantities, order numbers, statuses). Everything else is masked, and
+everything inside an address or a customer, whatever its name. The tags stay, because they are what a decoder fails on.
 Free text, such as an error message, is shown without the secrets, without the values masked elsewhere, and without what
 looks like an e-mail address, a telephone or a card number.
 
-A message may be cut short, an HTML page, or no markup at all, so it is read tag by tag and not by an XML parser. Text
-that a cut ended is masked: it may be the beginning of a secret. Comments, processing instructions and the values of
+A message may be cut short, an HTML page, or no markup at all, so it is read tag by tag and not by an XML parser. A text
+that was cut off is masked: it may be the beginning of a secret. Comments, processing instructions and the values of
 attributes are left out.
 """
 
@@ -26,7 +27,6 @@ from octopus_soap.errors import register_mask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
 
 MASK = "***"
 
@@ -73,17 +73,17 @@ def is_card_member(name: str) -> bool:
 
 
 def is_secret_member(name: str) -> bool:
-    """True if the value of a member of this name is never shown: a credential, or a payment card."""
+    """True if a member of this name holds a credential or a payment card."""
     return name.replace("_", "").lower() in _SECRET_NAMES or is_card_member(name)
 
 
 def mask_card_numbers(text: str) -> str:
-    """Return free text with every run of 13 to 19 digits masked that is valid as a card number (Luhn)."""
+    """Mask every run of 13 to 19 digits that is valid as a card number (Luhn)."""
     return re.sub(_CARD_NUMBER, lambda found: MASK if _passes_luhn(found[0]) else found[0], text)
 
 
 def mask_cards(value: Any, name: str = "") -> Any:
-    """Return a value of JSON, of the member *name*, with payment cards masked: by names of members, and by digits."""
+    """Mask payment cards in a JSON value of the member *name*, by names and by digits."""
     if isinstance(value, dict):
         return {
             key: MASK if inner and is_card_member(str(key)) else mask_cards(inner, str(key))
@@ -106,41 +106,41 @@ def _escaped(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """*text* as `html.escape` writes it, whose module takes longer to load than a first call may."""
+    """Escape *text* as `html.escape` does; that module takes too long to load."""
     return _escaped(text).replace('"', "&quot;").replace("'", "&#x27;")
 
 
 def _unescaped(text: str) -> str:
-    from html import unescape  # noqa: PLC0415 - see above
+    from html import unescape  # noqa: PLC0415 - as above
 
     return unescape(text)
 
 
 _ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be")
-"""The encodings a reply may have: its XML declares which, and lxml follows."""
+"""The encodings that a reply may have."""
 _RARE = (b"\0", b"&", b"!")
 _SECRET_NAMES = frozenset(name.lower() for name in SECRET_MEMBERS)
 _LEAST_PART = 12
-"""Characters of a secret's beginning that are masked where its end was cut off."""
+"""Least number of characters that are masked of a secret whose end was cut off."""
 
 
 class Redactor:
-    """Masks this client's secrets wherever their text turns up: in any case, escaped, quoted for a URL, or cut off.
+    """Masks this client's secrets in any case, escaped, quoted for a URL, or cut off.
 
-    As long as it lives, it also masks the text of every `OctopusError` that is made.
+    While it exists, it also masks the text of every `OctopusError` that is made.
 
     Args:
-        secrets: the values; anything shorter than four characters would mask ordinary words and is left to the
-            member names.
+        secrets: the values. A value of less than four characters would mask ordinary words; it is masked by the names
+            of members only.
 
     Attributes:
-        encoded: what a reply may echo a secret with, each after a byte of it that few replies have, and which is found
-            at once. A reply without any of it needs no masking.
+        encoded: the bytes with which a reply may echo a secret, each after a byte of it that few replies have, and that
+            is found at once. A reply without any of them needs no masking.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
         plain = {secret for secret in secrets if len(secret) >= 4}  # noqa: PLR2004 - see Args
-        # A service that echoes one may write it as XML, HTML or a URL does.
+        # A service that echoes a secret may write it as XML, HTML or a URL does.
         forms = {
             form
             for secret in plain
@@ -175,7 +175,7 @@ class Redactor:
         return value
 
     def body(self, value: bytes, limit: int | None = None) -> str:
-        """Return a message body as text with secret members, cards and values masked, cut to *limit* characters."""
+        """Return a body as text of at most *limit* characters, with secrets masked."""
         if value[:2] in {b"\xff\xfe", b"\xfe\xff"}:
             value = value.decode("utf-16", "replace").encode()
         text = (value if limit is None else value[: limit * 4]).decode("utf-8", "replace")
@@ -184,7 +184,7 @@ class Redactor:
 
 
 def _without_beginnings(value: str, secret: str, start: str) -> str:
-    """Return *value* with every piece masked that begins like *secret*, with at least *start* of it."""
+    """Mask every piece of *value* that begins like *secret*, with at least *start*."""
     lowered = value.lower()
     if len(lowered) != len(value):  # a letter whose small form is two
         lowered = "".join(low if len(low := letter.lower()) == 1 else letter for letter in value)
@@ -199,9 +199,9 @@ def _without_beginnings(value: str, secret: str, start: str) -> str:
 
 
 def _without_secret_members(text: str) -> Iterator[str]:
-    """The pieces of a message without the content of secret members and of cards, in one pass.
+    """Yield the pieces of a message without secret members and cards, in one pass.
 
-    A member that is hidden loses everything up to its end tag, attributes included; one that is cut off, all the rest.
+    A secret member loses everything up to its end tag, attributes included. If that is cut off, it loses all the rest.
     """
     at, hidden, depth, name = 0, "", 0, ""
     for found in re.finditer(_MARKUP, text):
@@ -238,7 +238,7 @@ def _without_secret_members(text: str) -> Iterator[str]:
 
 
 FREE_TEXT = frozenset({"message", "errormessage", "faultstring", "text", "data", "resultdata"})
-"""Elements a service puts words of its own into."""
+"""Elements with a service's own words."""
 
 _CALL_MEMBERS = [
     "faultcode", "faultactor", "Code", "Subcode", "Status", "MessageCode", "Result", "IDOrder", "LineItemType",
@@ -248,7 +248,7 @@ _CALL_MEMBERS = [
 """Harmless elements that are members of no model: envelopes, parameters, items of arrays."""
 
 _AMBIGUOUS = {"name": ("attributeinfo",), "value": ("attributeinfo", "customfieldmapping", "code", "subcode")}
-"""Elements that are harmless below these parents only."""
+"""Elements that are harmless only below these parents."""
 
 _NAME = r"<\s*+(/?)\s*+([^\s/>]*)"
 _ATTRIBUTE = r"(?<![^\s\"'])([^\s=\"'<>/]++)\s*+=\s*+(\"[^\"]*\"|'[^']*')"
@@ -288,11 +288,11 @@ class Masker:
         self._lock = threading.Lock()
 
     def body(self, body: bytes) -> str:
-        """Return a message as text with what must not be shown masked, one element per line."""
+        """Return a message as masked text, one element per line."""
         return "".join(_Masking(self, _decoded(body)).pieces())
 
     def text(self, text: str) -> str:
-        """Return free text without secrets, values masked elsewhere, and what looks personal."""
+        """Mask secrets, values masked elsewhere, and what looks personal in free text."""
         text = self.value(text)
         with self._lock:
             patterns = [pattern for value, pattern in self._values.items() if value in text]
@@ -301,18 +301,19 @@ class Masker:
         return re.sub(_CARD, MASK, text)
 
     def value(self, text: str) -> str:
-        """Return the text of a member without secrets, e-mail addresses and telephone numbers; an EAN is no card."""
+        """Mask secrets, e-mail addresses and telephone numbers in a member's text."""
+        # Not what looks like a card number, which may be an EAN.
         return re.sub(_EMAIL_OR_PHONE, MASK, self.secret(text))
 
     def secret(self, text: str) -> str:
-        """Return *text* without the client's secrets."""
+        """Mask the client's secrets in *text*."""
         return self._redactor.text(text)
 
     def remember(self, value: str) -> None:
-        """Mask *value* in free text from now on; a short number or a truth value would mask ordinary words."""
+        """Mask *value* in free text from now on, unless that would mask ordinary words."""
         value = value.strip()
-        plain = value.lower() in {"true", "false"} or (len(value) < 5 and value.isdigit())  # noqa: PLR2004 - see above
-        if plain or not 3 <= len(value) <= 500:  # noqa: PLR2004 - see above
+        plain = value.lower() in {"true", "false"} or (len(value) < 5 and value.isdigit())  # noqa: PLR2004 - as above
+        if plain or not 3 <= len(value) <= 500:  # noqa: PLR2004 - as above
             return
         with self._lock:
             if len(self._values) < _MOST_VALUES:
@@ -329,7 +330,7 @@ def _decoded(body: bytes) -> str:
 
 
 class _Token(NamedTuple):
-    """A piece of a message: its kind, and its text (of CDATA, what is in it)."""
+    """A piece of a message: its kind, and its text (of CDATA, the text inside)."""
 
     kind: str
     raw: str
@@ -340,7 +341,7 @@ _BRACKETS = (("<!--", "-->", "comment"), ("<![CDATA[", "]]>", "cdata"), ("<?", "
 
 
 def _tokens(text: str) -> Iterator[_Token]:
-    """Read *text* piece by piece in linear time: what is opened and never closed is looked for once.
+    """Yield the pieces of *text*, in linear time.
 
     A comment, CDATA or an instruction without an end hides the rest of the message, as it does from a parser.
     """
@@ -375,7 +376,7 @@ def _tokens(text: str) -> Iterator[_Token]:
 
 
 def _end_of_tag(text: str, at: int, missing: set[str]) -> int:
-    """Where the tag at *at* ends; 0 if it does not. *missing* keeps the quotes that do not come again."""
+    """Return the end of the tag at *at*, or 0; *missing* has quotes that do not recur."""
     place = at + 1
     while (found := _QUOTED_OR_END.search(text, place)) is not None:
         mark = found[0]
@@ -392,7 +393,7 @@ def _end_of_tag(text: str, at: int, missing: set[str]) -> int:
 
 
 def _end_of_doctype(text: str, at: int) -> int:
-    """Where the DOCTYPE at *at* ends, its internal subset included; negative if it does not."""
+    """Return the end of the DOCTYPE at *at* with its internal subset, or -1."""
     end = text.find(">", at)
     subset = text.find("[", at, max(at, end))
     if subset >= 0:
@@ -402,7 +403,7 @@ def _end_of_doctype(text: str, at: int) -> int:
 
 
 class _Masking:
-    """One message under way: the open elements, and whether they hide what is in them."""
+    """Masks one message, by the elements that are open."""
 
     def __init__(self, masker: Masker, text: str) -> None:
         self._masker = masker
@@ -415,14 +416,14 @@ class _Masking:
         self._shown = shown_members()
 
     def pieces(self) -> Iterator[str]:
-        """The masked message, piece by piece."""
+        """Yield the masked message piece by piece."""
         before = ""
         last = len(self._tokens) - 1
         for place, token in enumerate(self._tokens):
             if token.kind == "tag":
                 piece = self._tag(token.raw)
                 closes = piece.startswith("</")
-                # Between two tags, but never inside an empty element: there it would be its text.
+                # Between two tags, but never inside an empty element: there white space would be its text.
                 between = before == "close" or (before == "open" and not closes)
                 if self._message and between:
                     depth = len(self._open) - (0 if closes or piece.endswith("/>") else 1)
