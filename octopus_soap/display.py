@@ -113,7 +113,7 @@ def view_of_model(model: WireModel) -> View:
             rows.append([name, text(_member(model, name), _LONG)])
     view.grids.insert(0, Grid("", ("member", "value"), rows))
     if extra := list(model.model_extra or {}):
-        view.quiet.append(f"members the model does not know: {', '.join(extra[:MOST_ROWS])}")
+        view.quiet.append(f"members that the model does not have: {', '.join(extra[:MOST_ROWS])}")
     return view
 
 
@@ -221,16 +221,14 @@ def _listed(model: Any, name: str) -> Any:
 
 _COUNTS = frozenset({"stock", "applicable_stock", "form_quantity"})
 """Members that the vendor's page types as text although they are numbers of pieces."""
+_COUNT_DIGITS = 7
 
 
 def _number_or_short(name: str, value: Any) -> Any:
-    if name in _COUNTS and isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < MOST_COLUMNS:
-        return int(value)
-    return _short(value)
-
-
-def _short(value: Any) -> Any:
-    return text(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    whole = name in _COUNTS and value.isascii() and value.isdigit() and len(value) <= _COUNT_DIGITS
+    return int(value) if whole else text(value)
 
 
 def _member(model: Any, name: str) -> Any:
@@ -255,7 +253,7 @@ def _why(outcome: ItemOutcome[Any]) -> str:
         return outcome.message
     if outcome.error is not None:
         return outcome.error.message
-    return {"missing": "the service does not know it", "not_sent": "it was not sent"}.get(outcome.status.value, "")
+    return {"missing": "unknown to the service", "not_sent": "it was not sent"}.get(outcome.status.value, "")
 
 
 # -- how it is written -------------------------------------------------------------------------------------------------

@@ -51,7 +51,7 @@ def stock_by_store(items: BatchResult[Any] | Iterable[Any], *, most: int = 5, ax
     Args:
         items: items with store stock, or a frame of them with the stores as rows.
         most: how many items have a named segment, those with the most stock, up to 5; the others are drawn together.
-        ax: where to draw; a figure of its own by default.
+        ax: the axes to draw on; a new figure by default.
 
     Raises:
         InvalidInputError: no item has store stock.
@@ -108,7 +108,7 @@ def price_against_cost_and_msrp(
     Args:
         items: items with prices, or a frame of them.
         currency: the unit of the amounts, such as `EUR`; the service does not send it.
-        ax: where to draw; a figure of its own by default.
+        ax: the axes to draw on; a new figure by default.
 
     Raises:
         InvalidInputError: no item has a price.
@@ -172,7 +172,7 @@ def orders_and_revenue_per_day(
     Args:
         orders: downloaded orders, or a frame of them; those without a date are counted in the title.
         currency: the unit of the totals, such as `EUR`; the service does not send it.
-        ax: where to draw; a figure of its own by default.
+        ax: the axes to draw on; a new figure by default.
 
     Raises:
         InvalidInputError: no order has a date.
@@ -181,7 +181,7 @@ def orders_and_revenue_per_day(
     # One row per order: each row of its lines has the order's total.
     rows = {row.get("order_id") or (position,): row for position, row in enumerate(_rows(orders, stores="json"))}
     placed = [(row.get("order_date") or row.get("order_time_gmt"), row.get("total")) for row in rows.values()]
-    dated = [(_day(moment), total or 0.0) for moment, total in placed if moment is not None]
+    dated = [(moment.date(), total or 0.0) for moment, total in placed if moment is not None]  # in UTC
     if not dated:
         raise _nothing("no order has a date")
     counts = Counter(day for day, _ in dated)
@@ -220,7 +220,7 @@ def change_feed_activity(
     Args:
         changes: the moment each change was seen, in UTC; or how many were seen at each moment.
         minutes: length of a stretch, 1 to 1440.
-        ax: where to draw; a figure of its own by default.
+        ax: the axes to draw on; a new figure by default.
 
     Raises:
         InvalidInputError: there is no change, or *minutes* is out of range.
@@ -257,7 +257,7 @@ def outcome_breakdown(result: BatchResult[Any], *, ax: Axes | None = None) -> Ax
 
     Args:
         result: the result of a list call; a `BatchError` has one as `.result`.
-        ax: where to draw; a figure of its own by default.
+        ax: the axes to draw on; a new figure by default.
 
     Raises:
         InvalidInputError: it has no outcomes.
@@ -315,10 +315,6 @@ def _share(count: int, total: int) -> str:
     """Return a percentage: 0% only for none, 100% only for all."""
     shown = f"{count / total:.0%}"
     return {"0%": "<1%", "100%": ">99%"}.get(shown, shown) if 0 < count < total else shown
-
-
-def _day(moment: datetime) -> date:
-    return moment.date()  # models and frames hold UTC
 
 
 # -- how it is drawn ---------------------------------------------------------------------------------------------------

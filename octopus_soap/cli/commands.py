@@ -47,7 +47,7 @@ class SubCommand:
         return f"octopus_soap.cli.{self.module}"
 
     def load(self) -> Any:
-        """Import it."""
+        """Import the command."""
         return getattr(import_module(self.path), self.attribute)
 
 

@@ -617,10 +617,7 @@ def metrics(
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
     place: PlaceOption = PLACE,
 ) -> None:
-    """Serve /metrics for Prometheus and /healthz until Ctrl-C.
-
-    /healthz answers 503 if something needs a person.
-    """
+    """Serve /metrics for Prometheus and /healthz (503 with alarms) until Ctrl-C."""
     from octopus_soap.fleet.pages import serve  # noqa: PLC0415 - heavy: only inside a command
 
     ledger, _ = _registry(place)

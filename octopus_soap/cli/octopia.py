@@ -154,10 +154,7 @@ _STEPS: tuple[tuple[str, Callable[[OctopiaClient], tuple[bool, str]]], ...] = (
 @app.command()
 @selecting()
 def sellers(*, selection: Selection) -> None:
-    """Make the first call: print the seller's profile.
-
-    It reads OCTOPIA_CLIENT_ID, OCTOPIA_CLIENT_SECRET and OCTOPIA_SELLER_ID.
-    """
+    """Make the first call: print the profile of the seller in OCTOPIA_* variables."""
     with _reported(), OctopiaClient.from_env() as client:
         profile = client.seller()
     rows = list(profile.model_dump(exclude_none=True).items())

@@ -136,9 +136,8 @@ def _parameter(name: str, kind: Any, option: Any, default: Any = None) -> inspec
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def _option(*spellings: str, **look: Any) -> Any:
-    # In a panel of their own, so that long names do not narrow the other options.
-    return typer.Option(*spellings, rich_help_panel="Arguments of the call", **look)
+# A separate panel, so that long names do not narrow the other options.
+_option: Any = partial(typer.Option, rich_help_panel="Arguments of the call")
 
 
 def _dashed(name: str) -> str:

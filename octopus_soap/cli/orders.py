@@ -1,7 +1,4 @@
-"""`octopus-soap orders`: list, pull, show, confirm and submit orders.
-
-An order stays listed until it is confirmed.
-"""
+"""`octopus-soap orders`: list, pull, show, confirm and submit orders."""
 
 from __future__ import annotations
 

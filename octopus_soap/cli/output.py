@@ -107,7 +107,10 @@ def show_records(records: Records, output: Output, table: Callable[[], object]) 
 
     Raises:
         ConfigError: the format needs pyarrow or openpyxl, which is not installed.
+        InvalidInputError: the records do not fit a sheet of a workbook.
     """
+    from octopus_soap.tables.cells import as_json  # noqa: PLC0415 - heavy: only to print
+
     match output:
         case Output.TABLE:
             with paged():
@@ -116,7 +119,7 @@ def show_records(records: Records, output: Output, table: Callable[[], object]) 
             show_json(records.rows)
         case Output.JSONL:
             with paged():
-                _write(as_json_lines(records))
+                _write("".join(f"{as_json(row, indent=None)}\n" for row in records.rows))
         case Output.CSV | Output.EXCEL:
             with paged():
                 _write(as_csv(records, excel=output is Output.EXCEL))
@@ -244,13 +247,6 @@ def kinds_of(model: type[WireModel]) -> dict[str, Kind]:
     return kinds if shape.spread is None else {**kinds, shape.spread.attribute: Kind.JSON}
 
 
-def as_json_lines(records: Records) -> str:
-    """Return one JSON object per line."""
-    from octopus_soap.tables.cells import as_json  # noqa: PLC0415 - heavy: only to print
-
-    return "".join(f"{as_json(row, indent=None)}\n" for row in records.rows)
-
-
 def as_csv(records: Records, *, excel: bool = False) -> str:
     """Return CSV with a row of names; empty columns are left out."""
     from octopus_soap.tables.cells import csv_text  # noqa: PLC0415 - heavy: only to print
@@ -261,23 +257,14 @@ def as_csv(records: Records, *, excel: bool = False) -> str:
 
 
 def as_parquet(records: Records) -> bytes:
-    """Return a Parquet file with all columns of the model.
-
-    Raises:
-        ConfigError: pyarrow is not installed.
-    """
+    """Return a Parquet file with all columns of the model."""
     from octopus_soap.tables.export import parquet_file  # noqa: PLC0415 - only for this format
 
     return parquet_file(_table(records, all_of_model=True), "--output parquet")
 
 
 def as_xlsx(records: Records) -> bytes:
-    """Return an Excel workbook; empty columns are left out.
-
-    Raises:
-        ConfigError: openpyxl is not installed.
-        InvalidInputError: the records do not fit a sheet.
-    """
+    """Return an Excel workbook; empty columns are left out."""
     from octopus_soap.tables.export import excel_file  # noqa: PLC0415 - only for this format
 
     with TemporaryDirectory() as folder:

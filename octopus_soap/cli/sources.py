@@ -8,6 +8,7 @@ together, with their rows.
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import re
@@ -218,17 +219,18 @@ def _parse_json(text: str, path: Path, model: type[M]) -> CsvItems[M]:
 def parse_items(
     text: str, path: Path, model: type[M], *, others_ignored: bool = False, numbers: Numbers | None = None
 ) -> CsvItems[M]:
-    """Read CSV *text* as items, with the arguments of `from_text`.
+    """Read CSV *text* as items, with the options of `rows_of`.
 
     Raises:
         CsvError: a column or cell is not accepted; the error has every problem.
     """
-    from octopus_soap.tables.from_csv import CsvError, CsvRow, from_text  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.tables.from_csv import CsvError, CsvRow, rows_of  # noqa: PLC0415 - heavy: only inside a command
 
     items: list[M] = []
     rows: list[int] = []
     problems: list[Problem] = []
-    for row in from_text(text, path, model, others_ignored=others_ignored, numbers=numbers):
+    file = io.StringIO(text, newline="")
+    for row in rows_of(file, path, model, others_ignored=others_ignored, numbers=numbers):
         if isinstance(row, CsvRow):
             items.append(row.item)
             rows.append(row.number)

@@ -1,7 +1,4 @@
-"""A call of the emulator as the console shows it.
-
-Its messages are masked and indented, and members that WCF would ignore are marked.
-"""
+"""A call of the emulator as pages show it: masked, indented, with notes."""
 
 from __future__ import annotations
 
@@ -212,10 +209,7 @@ class CallView:
         return Message(lines_of(text, notes), size, kept=bool(body) or not size, cut=len(body) > MOST_SHOWN)
 
     def curl(self, call: CallRecord, url: str) -> str:
-        """Return a curl command that repeats the call.
-
-        It reads the secrets from the variables that `serve` prints.
-        """
+        """Return a curl command that repeats the call with the variables of `serve`."""
         if len(call.request) > _MOST_CURL:
             return ""
         body = self.masked(call.request)

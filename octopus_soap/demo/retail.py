@@ -74,7 +74,7 @@ class Line:
         item: stock code, quantity, price and description, as in an order.
         placed: when, in UTC.
         customer: the customer's number; empty for guests.
-        country: where the goods go.
+        country: the destination.
     """
 
     number: int

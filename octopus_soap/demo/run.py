@@ -46,7 +46,7 @@ class Step:
     Attributes:
         name: what was done.
         operation: the operation; empty for the comparison at the end.
-        items: how many things were sent or asked for.
+        items: how many things were sent or requested.
         calls: requests that the service received.
         batches: requests that a list was cut into, or windows; 0 for operations on one thing.
         rejected: the items that the service rejected.

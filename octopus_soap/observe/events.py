@@ -72,7 +72,7 @@ class RetryScheduled:
         operation: wire name.
         request_id: our id of the request.
         attempt: the attempt that failed, counted from 1.
-        failure: what the failure says about the request, such as `ambiguous` or `throttled`.
+        failure: the kind of failure, such as `ambiguous` or `throttled`.
         pause: seconds until the next attempt.
         elapsed: seconds spent on the request so far.
         client_label: the label of the client; empty if it has none.

@@ -42,7 +42,7 @@ class HealthStage(StrEnum):
     """The first layer that failed; `OK` if none did."""
 
     CLIENT = "client"
-    """The client is busy: because of its own limits, nothing was sent, and nothing is known."""
+    """The client is busy: because of its limits, nothing was sent."""
     NETWORK = "network"
     """No complete HTTP answer: DNS, TCP, TLS, a proxy, a time limit."""
     CONTRACT = "contract"
@@ -62,7 +62,7 @@ _ADVICE = {
     HealthStage.SERVICE: "wait and ping again; if it lasts, give the request id to the service's support",
     HealthStage.OK: "",
 }
-_UNPROVEN = "look up a SKU you know is there: octopus-soap items exists SKU"
+_UNPROVEN = "look up a SKU that exists: octopus-soap items exists SKU"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,9 +25,9 @@ account ids or texts of the service; those of metrics have few values.
 | `octopus_soap.breaker_opened`: openings of a circuit breaker | {opening} | |
 | `octopus_soap.rate_store_lost`: losses of the store of a shared rate, without `rpc.method` | {loss} | |
 
-The span's parent is the one that is current where the call is made: in the caller's thread, in the threads of a call of
-several batches, in a task. While the request runs, its span is the current one: spans of an HTTP instrumentation
-become its children, and log records written then belong to it.
+The span's parent is the current span of the caller, also in the threads of a call of several batches, and in a task.
+While the request runs, its span is the current one: spans of an HTTP instrumentation become its children, and log
+records written then belong to it.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class OpenTelemetryEvents:
         self._lock = threading.Lock()
 
     def __call__(self, event: Event) -> None:
-        """Take one event."""
+        """Turn *event* into spans and metrics."""
         method = f"OctopusService/{event.operation}"
         match event:
             case RequestStarted():

@@ -230,9 +230,7 @@ def compare(
 
 
 def planned_changes(current: BatchResult[Any] | Iterable[Any], planned: Sequence[WireModel]) -> Comparison:
-    """Compare items with what a write would send of them.
-
-    Members that are not sent are not compared.
+    """Compare items with those members that a write would send.
 
     Raises:
         InvalidInputError: a side has no items.

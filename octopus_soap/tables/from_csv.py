@@ -293,14 +293,6 @@ def not_utf8(path: Path, error: UnicodeDecodeError) -> CsvError:
     return CsvError(path, [Problem(f"not UTF-8 at byte {error.start}; save it as 'CSV UTF-8'")])
 
 
-def from_text(
-    text: str, path: Path, model: type[M], *, others_ignored: bool = False, numbers: Numbers | None = None
-) -> Iterator[CsvRow[M] | list[Problem]]:
-    """Yield the rows of CSV *text*, as `rows_of` does."""
-    file = io.StringIO(text, newline="")
-    return rows_of(file, path, model, others_ignored=others_ignored, numbers=numbers)
-
-
 def _cells(reader: Iterator[list[str]], *, excel: bool) -> Iterator[tuple[int, list[str]]]:
     before = 0
     for cells in reader:

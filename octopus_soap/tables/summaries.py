@@ -187,7 +187,7 @@ def _parts(order: OrderResponseItem, *, split: bool) -> list[tuple[str, int, Dec
 
 
 def _money(amount: Decimal | None) -> Decimal | None:
-    """Return the amount with two places, if no more are used: 19.9000 is 19.90."""
+    """Return the amount with two places, if that is exact: 19.9000 is 19.90."""
     if amount is None or amount != (short := amount.quantize(_CENT)):
         return amount
     return short

@@ -1,6 +1,6 @@
 """Results and lists of models as one table of named columns.
 
-A scalar member is a column of its own name. A nested record gives one column per member, with a dot (`ship.city`).
+A scalar member is a column with its name. A nested record gives one column per member, with a dot (`ship.city`).
 A list inside a record is JSON text, except the list that a table may be spread over: the store stock of an item, the
 lines of an order. Secret members are left out unless the caller asks for them.
 """

@@ -146,7 +146,7 @@ class Recording:
         """Read a saved recording.
 
         Args:
-            folder: where it was saved.
+            folder: the folder of `save`.
 
         Raises:
             FileNotFoundError: there is none, or one of its files is missing.
