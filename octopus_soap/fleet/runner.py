@@ -234,12 +234,12 @@ def _ended(report: Report, stop: StopToken) -> Ended:
     backlog = sum(report.counts.get(name, 0) for name in ("left", "waiting"))
     held = max(report.problem_count, len(report.problems))
     if report.interrupted and stop.is_set():
-        return Ended(
-            "interrupted", "the budget of the run is used up" if stop.over else "stopped", None, False, backlog, held
-        )
+        why = "the budget of the run is used up" if stop.over else "stopped"
+        return Ended("interrupted", why, backlog=backlog, held=held)
     if report.exit_code == FAILED:
-        return Ended("failed", report.error, None, "limit" in report.error and "passed" in report.error, backlog, held)
-    return Ended("ok" if report.exit_code == ALL_DONE else "held", "", None, False, backlog, held)
+        late = "limit" in report.error and "passed" in report.error
+        return Ended("failed", report.error, timed_out=late, backlog=backlog, held=held)
+    return Ended("ok" if report.exit_code == ALL_DONE else "held", backlog=backlog, held=held)
 
 
 def _refused(name: str, error: PushRefusedError) -> str:

@@ -50,7 +50,7 @@ REFUSALS = 3
 """After this many refusals of the credentials in a row, nothing more is sent."""
 LONGEST_PAUSE = timedelta(hours=1)
 HISTORY, HISTORY_OF_GOOD = timedelta(days=7), timedelta(days=1)
-"""How long the history has runs, and successful ones: at 100 runs a second, one day has 9 million rows."""
+"""How long runs stay in the history, and successful ones: at 100 runs a second, a day has 9 million rows."""
 _ONE_AT_A_TIME_SECONDS = 5
 _MESSAGE = 400
 _DONE = frozenset({"ok", "held"})

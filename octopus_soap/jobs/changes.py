@@ -304,14 +304,11 @@ class ChangeFeed:
             except OctopusError as error:
                 self._ledger.note_wait(error, report)
                 report.error = reason_of(error, self._redactor)
-            self._end(report)
+            with self._ledger.reading() as connection:
+                report_held(connection, CHANGES, self._ledger.channel, report)
+                report.finished = self._ledger.now(connection)
         report.interrupted = stop.is_set()
         return report
-
-    def _end(self, report: Report) -> None:
-        with self._ledger.reading() as connection:
-            report_held(connection, CHANGES, self._ledger.channel, report)
-            report.finished = self._ledger.now(connection)
 
 
 class _Run:

@@ -11,14 +11,13 @@ from octopus_soap.jobs.leases import describe_worker, has_exited, lock_in_order
 from octopus_soap.jobs.reports import KeyProblem, held_as, is_held
 from octopus_soap.jobs.tables import (
     CHANGED,
-    CHANGES,
     CHANNEL,
     CONFIRMED,
     HANDLED,
-    ORDER_GAPS,
     ORDERS,
     RUN_LOCK,
     STOCK_ITEM,
+    WORK_TABLES,
     chunks,
 )
 
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
     from octopus_soap.jobs.ledger import Ledger
 
-_WORK = (STOCK_ITEM, ORDERS, ORDER_GAPS, CHANGES)
+
 _HIDDEN = frozenset({"channel", "leased_by"})
 
 
@@ -207,4 +206,4 @@ def _about(table: Table, keys: Collection[str]) -> ColumnElement[bool]:
 
 
 def _work_tables(job: str | None = None) -> list[Table]:
-    return [table for table in _WORK if job in {None, table.info["job"]}]
+    return [table for table in WORK_TABLES if job in {None, table.info["job"]}]

@@ -42,7 +42,7 @@ import psutil
 from sqlalchemy import Integer, and_, bindparam, func, or_, select, text, tuple_, update
 
 from octopus_soap.errors import JobRunningError, LedgerError
-from octopus_soap.jobs.tables import METADATA, RUN_LOCK, Moment
+from octopus_soap.jobs.tables import RUN_LOCK, WORK_TABLES, Moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -57,7 +57,7 @@ FREE: dict[str, Any] = {"leased_by": None, "leased_until": None}
 RUN_SECONDS = 120.0
 """How long a run lock outlives its process by default, in seconds."""
 _DAY = timedelta(days=1)
-_WORK_TABLES = [table for table in METADATA.sorted_tables if "due_at" in table.c]
+
 _TAKE = text(
     "INSERT INTO run_lock (channel, job, leased_by, leased_until, since) "
     "VALUES (:channel, :job, :leased_by, :leased_until, :since) ON CONFLICT (channel, job) DO UPDATE SET "
@@ -237,7 +237,7 @@ class Leases(ABC):
             return
         with self.transaction() as connection:
             ended = {"leased_until": self.now(connection)}
-            for table in _WORK_TABLES:
+            for table in WORK_TABLES:
                 theirs = and_(table.c.channel == self.channel, table.c.leased_by.in_(mine))
                 lock_in_order(connection, table, theirs)
                 connection.execute(update(table).where(theirs).values(ended))

@@ -306,7 +306,7 @@ class Ledger(Leases):
         if self._reach is not None:
             self._reach(step)
 
-    # -- whose it is -------------------------------------------------------------------------------------------
+    # -- the account -------------------------------------------------------------------------------------------
 
     def bind(self, client: OctopusClient) -> None:
         """Make sure that the channel is of *client*'s account, or give it to the account.
@@ -479,7 +479,7 @@ def _engine(url: URL, connections: int) -> Engine:
             hide_parameters=True,
             pool_size=kept,
             max_overflow=max(0, connections - kept),
-            isolation_level="READ COMMITTED",  # whatever the server's default: who waited for a row sees it as it is
+            isolation_level="READ COMMITTED",  # whatever the server's default: see a row as it is after waiting for it
         )
         event.listen(engine, "connect", _prepare_postgresql)
         event.listen(engine, "checkout", partial(_ask_first, engine.dialect))

@@ -461,8 +461,8 @@ class Plan:
         with self._ledger.reading() as connection:
             return list(connection.execute(wanted.limit(_NAMED)).scalars())
 
-    def changes(self, limit: int = _SHOWN_CHANGES) -> list[PlannedChange]:
-        """Return the changes, sorted by SKU."""
+    def changes(self) -> list[PlannedChange]:
+        """Return the first 10,000 changes, sorted by SKU."""
         item, plan = STOCK_ITEM.c, STOCK_PLAN.c
         joined = STOCK_PLAN.outerjoin(STOCK_ITEM, and_(item.channel == plan.channel, item.sku == plan.sku))
         wanted = (
@@ -470,7 +470,7 @@ class Plan:
             .select_from(joined)
             .where(self._mine, plan.kind != "seen", plan.wanted != "")
             .order_by(plan.sku)
-            .limit(limit)
+            .limit(_SHOWN_CHANGES)
         )
         with self._ledger.reading() as connection:
             rows = connection.execute(wanted).all()

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -147,9 +147,7 @@ class Report:
             "not_before": self.not_before,
             "counts": dict(self.counts),
             "problem_count": max(self.problem_count, len(self.problems)),
-            "problems": [
-                {"key": p.key, "state": p.state, "message": p.message, "attempts": p.attempts} for p in self.problems
-            ],
+            "problems": [asdict(problem) for problem in self.problems],
         }
 
 

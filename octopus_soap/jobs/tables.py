@@ -219,7 +219,7 @@ ORDER_GAPS = _work_table(
     Column("ends", Moment, nullable=False),
     info={"job": "orders", "key": "key", "held": (UNREAD,), "retry_state": UNREAD},
 )
-"""Spans of a second, whose orders the service cannot list."""
+"""Spans of a second whose orders the service cannot list."""
 
 ORDER_CURSORS = _table(
     "order_cursors",
@@ -269,3 +269,5 @@ CHANGES = _work_table(
 * `raw`: the XML that cannot be read.
 * `handled_content`: a hash of the item as it was last handed over.
 """
+
+WORK_TABLES = (STOCK_ITEM, ORDERS, ORDER_GAPS, CHANGES)
