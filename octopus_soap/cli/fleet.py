@@ -299,7 +299,7 @@ def list_merchants(
 
 @app.command("show")
 def show_merchant(name: NameArgument, *, place: PlaceOption = PLACE) -> None:
-    """Show a merchant, its jobs and its last runs as JSON, without secrets."""
+    """Show a merchant, its jobs and last runs as JSON; secrets only by name."""
     from octopus_soap.fleet.status import history, status  # noqa: PLC0415 - heavy: only inside a command
 
     ledger, registry = _registry(place)

@@ -114,7 +114,7 @@ class _EmulatorConsole:
     def _call(self, request: Request) -> Response:
         call = self._emulator.call(request.path_params["number"])
         if call is None:
-            return self._site.refusal(404, "This call is not kept any longer, or was never made.")
+            return self._site.refusal(404, "This call is no longer stored, or was never made.")
         shown: dict[str, Any] = {
             "call": call,
             "outcome": outcome_of(call),
@@ -132,7 +132,7 @@ class _EmulatorConsole:
         call = self._emulator.call(request.path_params["number"])
         part = request.path_params["part"]
         if call is None or part not in {"request", "reply"}:
-            return self._site.refusal(404, "This call is not kept any longer, or was never made.")
+            return self._site.refusal(404, "This call is no longer stored, or was never made.")
         body = self._view.masked(call.request if part == "request" else call.reply)
         name = f"{call.sequence:04d}-{call.operation or 'unknown'}.{part}.xml"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}

@@ -405,7 +405,7 @@ class EventObserver:
         self._hook(RequestStarted(info.operation, info.request_id, info.sent_bytes, *self._server, self._label))
 
     def retrying(self, info: CallInfo, kind: FailureKind, pause: float, /) -> None:
-        """Report a repeat that was decided on."""
+        """Report that a request will be repeated."""
         self._tally.retrying(info, kind, pause)
         facts = (info.operation, info.request_id, info.attempts, kind.value, pause, info.elapsed)
         self._hook(RetryScheduled(*facts, self._label))

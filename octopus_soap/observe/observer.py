@@ -43,7 +43,7 @@ class Counters(display.Shown):
         requests: requests that ended.
         under_way: requests begun that have not ended.
         attempts: attempts of the requests that ended, the first ones included, and those that could not connect too.
-        retries: repeats that were decided on.
+        retries: repeats that were scheduled.
         failures: requests that failed, by kind, as in `RequestFinished.failure`.
         batches: batches of list calls that ended.
         items: inputs of those batches by outcome, such as `{"ok": 98, "rejected": 2}`.
@@ -97,7 +97,7 @@ class Tally:
             self._begun += 1
 
     def retrying(self, _info: CallInfo, _kind: FailureKind, _pause: float, /) -> None:
-        """Count a repeat that was decided on."""
+        """Count a request that will be repeated."""
         with self._lock:
             self._retries += 1
 

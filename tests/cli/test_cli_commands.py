@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from octopus_soap import __version__
-from octopus_soap.cli import commands, main
+from octopus_soap import __version__, console
+from octopus_soap.cli import commands, completion, main
+from octopus_soap.cli.failures import HINTS
 from octopus_soap.emulator import Html, Status
 from tests.every import every
 
@@ -54,6 +58,17 @@ def test_each_sub_command_has_help(shell, name):
     ran = shell(name, "--help")
     assert (ran.code, ran.err) == (0, "")
     assert f"octopus-soap {name}" in ran.out
+
+
+def test_the_commands_that_hints_and_console_pages_name_exist():
+    pages = Path(console.__file__).parent.joinpath("templates").glob("*.html")
+    text = " ".join([*HINTS.values(), *(page.read_text(encoding="utf-8") for page in pages)])
+    known = json.loads(Path(completion.TABLE).read_text(encoding="utf-8"))["commands"]
+    named = re.findall(r"octopus-soap ([a-z]+)(?: ([a-z-]+))?", text)
+    assert ("doctor", "checks") in named, "the first word after a command may be a sentence's"
+    assert {group for group, _ in named} <= set(known)
+    below = [(group, name) for group, name in named if "commands" in known[group]]
+    assert [pair for pair in below if pair[1] not in known[pair[0]]["commands"]] == []
 
 
 def test_version(shell):
