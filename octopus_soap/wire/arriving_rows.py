@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _HEAD = 1_000_000
 """Bytes in which the first row must begin; a longer reply without a row is kept as a whole, up to the limit."""
 _DEPTHS = (4, 5)
-"""Elements open where rows are: Envelope, Body, the response, the result and perhaps its ResultData."""
+"""Elements that are open around rows: Envelope, Body, the response, the result and perhaps its ResultData."""
 
 
 class ArrivingRows:

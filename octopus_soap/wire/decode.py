@@ -378,7 +378,7 @@ def body_of(root: Element) -> Element | None:
     answers = [part for part in parts if part.get("id") is None] if len(parts) > 1 else parts
     if len(answers) > 1:
         names = " and ".join(f"<{local_name(part.tag)[:40]}>" for part in answers[:2])
-        raise ProtocolError(f"the SOAP body has {len(answers)} answers, such as {names}: which one counts is open")
+        raise ProtocolError(f"the SOAP body has {len(answers)} answers, such as {names}; it is unclear which counts")
     return (answers or parts or [None])[0]
 
 
@@ -599,14 +599,14 @@ def _result_of(response: Element) -> Element | None:
 def _refuse_another(first: Element, child: Element) -> None:
     """Refuse a member that comes twice, unless both are the same single value."""
     if len(first) or len(child) or first.text != child.text:
-        raise ProtocolError(f"<{local_name(child.tag)[:60]}> comes twice in the reply: which one counts is open")
+        raise ProtocolError(f"<{local_name(child.tag)[:60]}> comes twice in the reply; it is unclear which counts")
 
 
 def _whole(element: Element) -> None:
     """Refuse an element that refers to a value which is not in the reply."""
     if element.get(BROKEN) is not None:
         raise ProtocolError(
-            f"<{local_name(element.tag)[:60]}> refers to {element.get(BROKEN)!r}, which the reply does not hold"
+            f"<{local_name(element.tag)[:60]}> refers to {element.get(BROKEN)!r}, which is not in the reply"
         )
 
 

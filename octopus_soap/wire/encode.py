@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 ENVELOPE = "http://schemas.xmlsoap.org/soap/envelope/"
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
-_ROWS = "\0"  # marks the place of a list's rows; no text on the wire can hold it
+_ROWS = "\0"  # marks the place of a list's rows; no text on the wire can have it
 _PREFIXES = "abcdefghjklmnopqrtuvwxyz"  # s and i are taken
 _SPECIAL = re.compile("[&<>\r]|" + FORBIDDEN.pattern)
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}  # a raw CR would be read back as LF
@@ -218,7 +218,7 @@ class RequestEncoder:
                 out.append(nil())
             elif isinstance(value, WireModel):
                 self._plan(shape, type(value)).write(value, tag, out)
-            elif isinstance(value, dict):  # a member only a pinned contract knows, as it was read from a reply
+            elif isinstance(value, dict):  # a member of a pinned contract only, as it was read from a reply
                 self._mapping(shape, value, tag, out)
             elif items is not None and isinstance(value, (list, tuple)):
                 out.append(f"<{tag}>")
@@ -282,8 +282,7 @@ class ModelEncoder:
         return InvalidInputError([p if "." in p.field else replace(p, field=own) for p in error.problems])
 
     def _refuse_unplaced(self, value: WireModel) -> None:
-        # A member that came with a reply and that this contract does not know cannot be sent back and is left out; one
-        # the caller set is refused.
+        # A member that this contract does not have is left out if it came with a reply, refused if the caller set it.
         received = {name for name in value.model_extra or {} if not isinstance(name, GivenName)}
         unplaced = sorted(value.model_fields_set - self._covered - received)
         if unplaced:

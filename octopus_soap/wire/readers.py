@@ -162,7 +162,7 @@ def scalar_readers(server_zone: tzinfo = UTC) -> dict[Any, Callable[[str], Any]]
 Element: TypeAlias = Any
 
 _BACKING_FIELD = re.compile(r"(?:<|_x003C_)(\w+?)(?:>|_x003E_)k__BackingField")
-_NOT_THERE = "refers to a value that the reply does not hold"
+_NOT_THERE = "refers to a value that is not in the reply"
 _DEPTH = 64  # libxml2 itself stops at 256; a reply of this service is five deep
 _REMEMBERED_TAGS = 1000  # a hostile reply cannot grow the memory
 

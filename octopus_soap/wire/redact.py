@@ -186,7 +186,7 @@ class Redactor:
 def _without_beginnings(value: str, secret: str, start: str) -> str:
     """Mask every piece of *value* that begins like *secret*, with at least *start*."""
     lowered = value.lower()
-    if len(lowered) != len(value):  # a letter whose small form is two
+    if len(lowered) != len(value):  # a letter whose lower case has two
         lowered = "".join(low if len(low := letter.lower()) == 1 else letter for letter in value)
     pieces, at = list[str](), 0
     while (place := lowered.find(start, at)) >= 0:

@@ -331,7 +331,7 @@ class Form(NamedTuple):
 # -- the compiler ------------------------------------------------------------------------------------------------------
 
 _GROUP = "\0"
-"""An opening parenthesis that captures; it becomes another one if the expression is repeated inside another."""
+"""A capturing `(` in an expression; it becomes `(?:` in an expression that is repeated inside another one."""
 
 
 def real(text: str) -> float:

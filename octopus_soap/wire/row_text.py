@@ -100,7 +100,7 @@ class SharedNames(set[str]):
     __slots__ = ()
 
     def _refuse(self, *_: Any) -> NoReturn:
-        raise TypeError("model_fields_set is shared by records alike; make a changed copy: replace, without")
+        raise TypeError("model_fields_set is shared by many records; make a changed copy with replace() or without()")
 
     add = discard = remove = update = difference_update = intersection_update = symmetric_difference_update = _refuse
     clear = pop = __ior__ = __iand__ = __isub__ = __ixor__ = _refuse

@@ -176,7 +176,7 @@ def test_a_reference_that_leads_nowhere_fails_its_record_alone(name: str) -> Non
         "<OrderResponseItem><OrderID>2</OrderID></OrderResponseItem>"
     )
     assert found[0].value is None
-    assert "refers to a value that the reply does not hold" in str(found[0].problems[0])
+    assert "refers to a value that is not in the reply" in str(found[0].problems[0])
     assert found[1].value.order_id == "2"
 
 
