@@ -81,11 +81,11 @@ _NAMES = {
     "ext-soap": "with PHP",
     "node-soap": "with node-soap",
     "zeep": "with zeep",
-    NO_HTTPX: "with zeep where httpx is not installed",
+    NO_HTTPX: "with zeep if httpx is not installed",
 }
 _DOINGS = {
-    "exist-500": "To ask whether 500 SKUs exist",
-    "encode-1000": "To write 1000 updates",
+    "exist-500": "Checking whether 500 SKUs exist",
+    "encode-1000": "Encoding 1000 updates",
     "cold-first-call": "A whole process that makes one call",
 }
 _NOT_FASTER = {
