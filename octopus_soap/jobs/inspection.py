@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from octopus_soap.jobs.ledger import Ledger
 
-
 _HIDDEN = frozenset({"channel", "leased_by"})
 
 

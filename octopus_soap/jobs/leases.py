@@ -57,7 +57,6 @@ FREE: dict[str, Any] = {"leased_by": None, "leased_until": None}
 RUN_SECONDS = 120.0
 """How long a run lock outlives its process by default, in seconds."""
 _DAY = timedelta(days=1)
-
 _TAKE = text(
     "INSERT INTO run_lock (channel, job, leased_by, leased_until, since) "
     "VALUES (:channel, :job, :leased_by, :leased_until, :since) ON CONFLICT (channel, job) DO UPDATE SET "

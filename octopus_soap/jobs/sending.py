@@ -52,7 +52,6 @@ _OLDEST_FIRST = (_ITEM.due_at,)
 _LEFT_OVER = (
     select(func.count()).select_from(STOCK_ITEM).where(_MINE, _ITEM.due_at.is_not(None), _ITEM.state == "pending")
 )
-
 _SAME = _ITEM.wanted == bindparam("sent")
 _DONE: dict[str, Any] = {
     "acknowledged": bindparam("new_acknowledged"),
