@@ -1,6 +1,6 @@
-"""The asynchronous client behind the blocking one's face, so that one test holds for both.
+"""The asynchronous client with the blocking interface: a test runs on both.
 
-Each call runs in an event loop of a thread of its own; arguments, results and exceptions pass through unchanged.
+Each call runs in the event loop of another thread. Arguments, results and exceptions pass through unchanged.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class _Call:
     def stream(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
         parts = self._bound.stream(
             *args, **kwargs
-        )  # checks that come before the first batch raise here, as they do blocking
+        )  # checks before the first batch raise here, as in the blocking client
         return self._pull(parts)
 
     def _pull(self, parts: Any) -> Iterator[Any]:

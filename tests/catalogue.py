@@ -1,8 +1,8 @@
-"""The catalogue as the tests know it: one row per operation, written from the vendor's page and not from the code.
+"""One row per operation, written from the vendor's page and not from the code.
 
-Everything the suite knows of one operation is in its row: parameters and limit of the page, safety class, what it
-returns, a call that succeeds in the shop of `seed`, and one exchange written by hand as a WCF service writes it. Tests
-of every operation run through `ROWS`; an operation that is added needs a row here, and nothing else below `tests/`.
+A row has the page's parameters and limit, the safety class, the result, a call that succeeds in the shop of `seed`, and
+one exchange written by hand as a WCF service writes it. Tests of every operation run through `ROWS`; a new operation
+needs a row here, and nothing else below `tests/`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ ORDERS_FROM = 100001
 
 @dataclass(frozen=True)
 class Row:
-    """What is known of one operation.
+    """The facts of one operation.
 
     Attributes:
         operation: wire name.
@@ -91,7 +91,7 @@ class Row:
         return self.method(client)(*self.arguments)
 
     def method(self, client: Any) -> Callable[..., Any]:
-        """The operation on *client*."""
+        """Return the operation of *client*."""
         found: Callable[..., Any] = getattr(client, self.name)
         return found
 
@@ -102,7 +102,7 @@ class Row:
 
     @property
     def is_list(self) -> bool:
-        """It takes a list, which is cut into batches."""
+        """True if it takes a list, which is split into batches."""
         return self.entry is not None
 
     @property
@@ -114,7 +114,7 @@ class Row:
 
     @property
     def confirms(self) -> bool:
-        """Its inputs are orders."""
+        """True if its inputs are orders."""
         return "Confirm" in self.operation
 
     @property
@@ -134,12 +134,12 @@ class Row:
 
     @property
     def required(self) -> set[str]:
-        """Those that the page marks as required."""
+        """Names of the parameters that the page marks as required."""
         return {word.rstrip("*!") for word in self.page.split() if "*" in word}
 
     @property
     def enveloped(self) -> bool:
-        """The result comes in an APIResult."""
+        """True if the result comes in an APIResult."""
         return self.answers.startswith("APIResult")
 
     @property
@@ -170,7 +170,7 @@ def soap(body: str) -> str:
 
 
 def bare(operation: str, content: str) -> str:
-    """A result that is no APIResult."""
+    """A result that is not an APIResult."""
     return soap(
         f'<{operation}Response xmlns="{TEMPURI}"><{operation}Result xmlns:a="{DATA}" xmlns:i="{XSI}">'
         f"{content}</{operation}Result></{operation}Response>"
@@ -178,7 +178,10 @@ def bare(operation: str, content: str) -> str:
 
 
 def api(operation: str, data: str, status: str = "Success", *, code: int = 0, message: str = "") -> str:
-    """An APIResult as WCF writes it: ordinal order, explicit nils; *data* is the inside of ResultData."""
+    """An APIResult as WCF writes it: ordinal order, explicit nils.
+
+    *data* is the content of ResultData.
+    """
     said = f"<a:Message>{message}</a:Message>" if message else '<a:Message i:nil="true"/>'
     return bare(
         operation,
@@ -188,7 +191,7 @@ def api(operation: str, data: str, status: str = "Success", *, code: int = 0, me
 
 
 def failure(operation: str, message: str, *, code: int = 1) -> str:
-    """An APIResult that says Failure and has no data."""
+    """An APIResult with the status Failure and no data."""
     return bare(
         operation,
         f"<a:Data>subject</a:Data><a:Message>{message}</a:Message><a:MessageCode>{code}</a:MessageCode>"
@@ -449,8 +452,8 @@ ROWS = [
 BY_NAME = {row.operation: row for row in ROWS}
 LISTS = [row for row in ROWS if row.entry is not None]
 
-# The engine knows six kinds of operation: one item or a list, in three classes of safety. What holds for a kind is shown
-# on one of it; the first is the most telling one.
+# The engine has six kinds of operation: one item or a list, in three classes of safety. What holds for a kind is tested
+# on its first operation here.
 KINDS = [
     BY_NAME[name]
     for name in (

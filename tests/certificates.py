@@ -1,4 +1,4 @@
-"""Certificates for servers of the tests."""
+"""Certificates for the tests' servers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def write_certificate(folder: Path) -> tuple[Path, Path]:
-    """Write a certificate for 127.0.0.1 that is its own authority, and its key; return both paths."""
+    """Write a self-signed certificate for 127.0.0.1 and its key; return both paths."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"the authority of {folder.name}")])
     now, day = datetime.now(UTC), timedelta(days=1)

@@ -1,4 +1,4 @@
-"""Fixtures every test may use, and the canary that watches every test for leaked credentials."""
+"""Shared fixtures, and the check of every test for leaked credentials."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ SECRETS = (SHOP.authtoken, SHOP.accessid)
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
-    """Begin with the files that start processes, then those of many tests: the workers end together.
+    """Run files with long tests first, so that the workers end together.
 
-    A long file that began last would keep one worker busy alone, mostly with waiting. Which these are is seen before
-    `-m "not long"` takes the long tests out; their other tests are slower than most, too.
+    A long file that began last would keep one worker busy alone, mostly with waiting. Long files are found before
+    `-m "not long"` removes their long tests: their other tests are slower than most, too.
     """
     long = {item.path for item in items if item.get_closest_marker("long")}
     yield
@@ -39,12 +39,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
     items.sort(key=lambda item: (item.path not in long, -tests[item.path], item.path))
 
 
-gc.disable()  # until the tests are collected: what is imported until then stays
+gc.disable()  # until the tests are collected: imported objects stay in memory anyway
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
-    """Let no collection of garbage walk what the collected tests keep, and let the others be rarer.
+    """Exclude what collection made from garbage collection, and run it less often.
 
     The tests make and drop trees of many small objects, most of them free of cycles. With Python's own threshold of 700
     new objects, a fifth of all processor time goes into looking for cycles. A test that counts what is left collects
@@ -58,9 +58,9 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    """After each file, free what is in cycles, and let no later collection walk what is left.
+    """Free cycles after each file, and exclude what is left from later collections.
 
-    A socket or a file that nothing closed is noticed here at the latest, and counts against a test of its own file.
+    A socket or a file that was not closed warns here at the latest, so the warning belongs to a test of its own file.
     """
     if nextitem is None or nextitem.path != item.path:
         gc.collect()
@@ -68,10 +68,10 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A shell starts what is to run in the background so, and the tests of Ctrl-C would wait in vain.
+    # A shell starts background commands like this, and the tests of Ctrl-C would wait in vain.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# The same examples everywhere and every time; HYPOTHESIS_PROFILE=explore looks for new ones.
+# The same examples in every run; HYPOTHESIS_PROFILE=explore looks for new ones.
 hypothesis_settings.register_profile("suite", max_examples=20, deadline=None, derandomize=True, database=None)
 hypothesis_settings.register_profile("explore", max_examples=2000, deadline=None, print_blob=True)
 hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
@@ -82,7 +82,7 @@ hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 @pytest.fixture(scope="session")
 def running_service() -> Iterator[Emulator]:
-    """One emulator per test process; use `service`, which is the same one emptied for each test."""
+    """One emulator per test process; tests use `service`, which empties it."""
     with Emulator(merchants=[SHOP]) as emulator:
         yield emulator
 
@@ -90,16 +90,16 @@ def running_service() -> Iterator[Emulator]:
 @pytest.fixture
 def service(running_service: Emulator) -> Emulator:
     """An empty emulated service: no items, no orders, no calls, no lint, no faults."""
-    running_service.start()  # does nothing where it runs already
+    running_service.start()  # does nothing if it already runs
     running_service.reset()
     return running_service
 
 
 @pytest.fixture
 def make_client(service: Emulator) -> Iterator[Callable[..., OctopusClient]]:
-    """Make clients of `service` with settings of their own; they are closed after the test.
+    """Make clients of `service` with given settings, and close them after the test.
 
-    Pauses between attempts are off unless a test asks for them.
+    Pauses between attempts are off unless a test sets them.
     """
     made: list[OctopusClient] = []
 
@@ -125,7 +125,7 @@ def client(make_client: Callable[..., OctopusClient]) -> OctopusClient:
 
 @pytest.fixture(autouse=True)
 def no_settings_from_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests see no OCTOPUS_ variable and no profile file of whoever runs them."""
+    """Hide OCTOPUS_ variables and profile files of this machine from the tests."""
     for name in [name for name in os.environ if name.upper().startswith("OCTOPUS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("OCTOPUS_PROFILES_FILE", os.devnull)
@@ -133,7 +133,7 @@ def no_settings_from_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def signals_as_they_were() -> Iterator[None]:
-    """No command that runs in this process leaves handlers of its own behind: the next Ctrl-C would do nothing."""
+    """Check that the test left no signal handlers: the next Ctrl-C would do nothing."""
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.getsignal(number) for number in numbers]
     yield
@@ -154,7 +154,7 @@ def _watch(text: str, where: str) -> None:
 
 
 def _watching_records(make: Callable[..., logging.LogRecord]) -> Callable[..., logging.LogRecord]:
-    """Look at every log record at its making, whatever logger, handler or propagation it has."""
+    """Check every log record when it is made, for all loggers and handlers."""
 
     def factory(*args: Any, **kwargs: Any) -> logging.LogRecord:
         record = make(*args, **kwargs)
@@ -172,14 +172,17 @@ def _watching_records(make: Callable[..., logging.LogRecord]) -> Callable[..., l
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 that is its own authority, as (certificate, key) files."""
+    """A self-signed certificate for 127.0.0.1, as (certificate, key) files."""
     from tests.certificates import write_certificate
 
     return write_certificate(tmp_path_factory.mktemp("tls"))
 
 
 class _WatchedWarning(warnings.WarningMessage):
-    """What the warnings module makes of every warning that is shown or recorded (raised ones fail their test)."""
+    """A warning that is checked when it is shown or recorded.
+
+    A warning that is raised fails its test anyway.
+    """
 
     def __init__(self, message: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(message, *args, **kwargs)
@@ -188,10 +191,10 @@ class _WatchedWarning(warnings.WarningMessage):
 
 @pytest.fixture(autouse=True)
 def no_secret_leaks() -> Iterator[None]:
-    """The credentials of the tests' account appear in no log record at DEBUG, and in no warning.
+    """Check that credentials appear in no log record at DEBUG, and in no warning.
 
-    Each record is looked at when it is made; pytest itself formats and shows those from WARNING on. Standard output and
-    error are watched by `pytest_runtest_makereport` below.
+    Each record is checked when it is made; pytest itself shows only those from WARNING on. Standard output and error
+    are checked by `pytest_runtest_makereport` below.
     """
     _leaks.clear()
     root, made, warned = logging.getLogger(), logging.getLogRecordFactory(), warnings.WarningMessage
@@ -210,7 +213,7 @@ def no_secret_leaks() -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Iterator[Any]:
-    """Fail a test whose standard output, standard error or captured log holds a secret of the tests' account."""
+    """Fail a test whose standard output, standard error or log has credentials."""
     report = yield
     leaked = [name for name, text in report.sections if any(secret in text for secret in SECRETS)]
     if leaked and report.passed:

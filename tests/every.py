@@ -1,4 +1,4 @@
-"""`every`: one test over a table, for what needs no service of its own."""
+"""`every`: runs a test over a table, if it needs no service for each row."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def every(names: str | tuple[str, ...], values: Iterable[Any], ids: Any = repr) -> Callable[..., Any]:
-    """Run the test for each value, as one case; every value that fails is named.
+    """Run the test for each value, as one case, and name every value that fails.
 
-    `pytest.mark.parametrize` makes a case of each value, with fixtures and a report of its own: worth it if a case does
-    much, and most of its time if it does little.
+    `pytest.mark.parametrize` makes a case of each value, with its own fixtures and report: worth it if a case does
+    much, and most of the test's time if it does little.
 
     Args:
         names: of the test's arguments, as for `parametrize`.

@@ -1,6 +1,6 @@
-"""The one place of the tests that reaches inside: each function says what has no public name, and why a test needs it.
+"""The only access of the tests to private members, with the reason for each.
 
-Ruff's rule against private members (SLF001) holds in all other test modules.
+Ruff's rule against private members (SLF001) holds in all other test modules, but for a few folders.
 """
 
 from __future__ import annotations
@@ -25,33 +25,36 @@ HOME_OF = octopus_soap._HOME_OF
 
 
 def codec_of(client: OctopusClient | AsyncOctopusClient) -> Codec:
-    """The codec: to ask what a contract makes of a value, without a request."""
+    """Return the codec, to see how a contract encodes a value without a request."""
     return client._codec
 
 
 def context_of(client: OctopusClient) -> Context:
-    """What the engine is given: it must show no secret."""
+    """Return the engine's context, which must show no secret."""
     return client._context
 
 
 def connections_of(client: Any) -> Any:
-    """The connections that a client and its views share."""
+    """Return the connections that a client and its views share."""
     return client._driver._connections
 
 
 def limiter_of(client: Any) -> Any:
-    """Who may send next: to see that nobody waits for ever, or holds a turn. Of an async client, in its running loop."""
+    """Return the limiter, to see that nothing waits for ever or keeps a turn.
+
+    For an asynchronous client, call it in the client's running loop.
+    """
     connections = connections_of(client)
     return connections.here().turns if hasattr(connections, "here") else connections.turns
 
 
 def ask_store_again(client: Any) -> None:
-    """Let the pause be over after which a rate's store that was away is asked again."""
+    """End the pause after which a shared rate's store is asked again."""
     limiter_of(client).line.pace._ask_at = 0.0
 
 
 def pace_by(client: Any, limiter: Callable[..., Any], clock: Any, pause: Any) -> None:
-    """Let the client's limiter run on a clock moved by hand."""
+    """Run the client's limiter on a clock that the test moves."""
     connections = connections_of(client)
     if hasattr(connections, "here"):
         connections.here().turns = limiter(client.settings, connections._pace, connections._lock, clock, pause)
@@ -65,28 +68,28 @@ def wait_for_real(limiter: Any, pause: Callable[..., Any]) -> None:
 
 
 def secrets_are_in(client: Any) -> list[Any]:
-    """The objects that hold the credentials: none may show them."""
+    """Return the objects that hold the credentials: none may show them."""
     return [client._driver, client._driver._auth, client._codec._redactor]
 
 
 def exchange_of(client: Any) -> Callable[..., Any]:
-    """What makes one HTTP exchange."""
+    """Return the method that makes one HTTP exchange."""
     made: Callable[..., Any] = client._driver.exchange
     return made
 
 
 def exchange_by(client: Any, exchange: Callable[..., Any]) -> None:
-    """Answer the client's exchanges in its stead: no server can be made to answer so."""
+    """Replace the client's exchanges, for answers that no server can give."""
     client._driver.exchange = exchange
 
 
 def prove_credentials(client: Any) -> None:
-    """Let the client believe that its credentials were accepted once."""
+    """Mark the client's credentials as accepted."""
     client._credentials.proven = True
 
 
 def forget_batch_sizes(client: Any) -> None:
-    """Let a client that serves many tests forget the batch sizes it learned."""
+    """Forget the learned batch sizes of a client that serves many tests."""
     client._memory._learned.clear()
 
 
@@ -94,16 +97,16 @@ def forget_batch_sizes(client: Any) -> None:
 
 
 def execute(service: Emulator, statement: str, values: Iterable[Any]) -> None:
-    """Change the service's state behind its back, as its owner does."""
+    """Change the service's state directly, as its owner can."""
     with service._state.transaction():
         service._state._db.execute(statement, tuple(values))
 
 
 def state_of(service: Emulator) -> Any:
-    """The state, to let it behave as another service may."""
+    """Return the state, to make it behave like another service."""
     return service._state
 
 
 def repeat_first_call(service: Emulator) -> None:
-    """Let the journal hold a call twice that was made once."""
+    """Repeat a call in the journal that was made once."""
     service._journal.calls.append(service.calls[0])

@@ -1,7 +1,6 @@
-"""What only the asynchronous client has to keep: cancellation, event loops, many tasks at once.
+"""The asynchronous client: cancellation, event loops, many tasks at once.
 
-That it answers, batches, fails and retries like the blocking client is held by the tests of operations and faults, which
-run for both.
+What it shares with the blocking client is tested in `tests/operations` and `tests/faults`, which run for both.
 """
 
 from __future__ import annotations
@@ -194,7 +193,7 @@ print([asyncio.run(client.get_item_quantity(f"0000{number}")) for number in rang
 
 @pytest.mark.long
 def test_one_client_serves_several_event_loops_one_after_the_other(service: Emulator) -> None:
-    """In a process of its own: asyncio.run leaves the ended loop's sockets to the garbage collector, which warns."""
+    """It runs in a process: the collector warns of sockets that asyncio.run leaves."""
     stock(service, 3)
     words = [sys.executable, "-c", SEVERAL_LOOPS, json.dumps(service.settings())]
     assert subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout.strip() == "[0, 1, 2]"
@@ -207,7 +206,7 @@ def test_without_an_event_loop_of_asyncio_the_error_names_what_runs_instead(serv
 
     with pytest.raises(ConfigError, match=r"no asyncio event loop is running here.*asyncio\.run"):
         begin()
-    token = current_async_library_cvar.set("trio")  # as trio says of its own tasks
+    token = current_async_library_cvar.set("trio")  # trio's tasks set this
     try:
         with pytest.raises(ConfigError, match=r"needs asyncio, and trio runs here.*trio\.to_thread\.run_sync"):
             begin()
@@ -256,9 +255,9 @@ def test_the_next_requests_leave_before_an_answer_is_decoded(
 
     def held(*given: Any, **named: Any) -> Any:
         delivered = next(number for number in range(batches + 1) if number not in ended)
-        # Two connections are busy; no more than four batches are begun that the caller has not got.
+        # Two connections are busy, and at most four batches begin before the caller takes one.
         wanted = min(len(ended) + 3, delivered + 4, batches) if delivered else 2
-        service.wait_for_calls(wanted)  # the event loop is held: a request that did not leave before does not come
+        service.wait_for_calls(wanted)  # the event loop is blocked: only requests that were already sent arrive
         ended.append(next(number for number in range(batches) if b">S%02d<" % (5 * number) in given[2].body))
         return decode(*given, **named)
 
@@ -346,7 +345,7 @@ def test_users_may_mock_it_with_respx(service: Emulator) -> None:
 
 @pytest.mark.parametrize("failure", [httpx.ReadTimeout, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError])
 def test_a_failure_nobody_traced_is_never_taken_for_not_sent(service: Emulator, failure: type[Exception]) -> None:
-    """A mock or another transport tells nothing of its progress: an order must not be sent twice for that."""
+    """A mock does not report whether it sent: an order must not be sent twice."""
 
     async def work() -> int:
         async with AsyncOctopusClient(settings=settings(service)) as client:

@@ -1,4 +1,4 @@
-"""The asynchronous client where services put it: cancelled, in many loops, in forked workers, behind idle connections."""
+"""The asynchronous client in services: cancellation, loops, forks, connections."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def stock(service: Emulator, count: int) -> list[str]:
 
 
 async def until(true: Callable[[], bool]) -> None:
-    """Let the others run until *true*; the test's own limit ends it otherwise."""
+    """Let other tasks run until *true*; the test's time limit ends it otherwise."""
     while not true():  # noqa: ASYNC110 - it has no event
         await asyncio.sleep(0)
 
@@ -80,7 +80,7 @@ def test_a_thousand_calls_leave_no_warning_and_nothing_open(service: Emulator) -
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         assert run(work()) == list(range(1000))
-        gc.collect()  # an unclosed socket or transport would be told here
+        gc.collect()  # an unclosed socket or transport warns here
     assert [str(warning.message) for warning in told] == []
     assert len({call.connection for call in service.calls}) <= 10
 
@@ -120,7 +120,7 @@ PART = {"A0": UNKNOWN, "A1": OK, "A2": OK, "A3": UNKNOWN}
 
 
 async def _half_done(service: Emulator, client: AsyncOctopusClient, call: asyncio.Task[Any]) -> BatchResult[Any]:
-    """Cancel *call* when it stands as `PART` says, and return what its exception carries."""
+    """Cancel *call* in the state of `PART`, and return the result of its exception."""
     turns, tasks = limiter_of(client), asyncio.all_tasks()
     await until(lambda: len(service.calls) == 4 and turns.line.under_way == 2)
     call.cancel()
@@ -191,7 +191,7 @@ def test_a_stream_cancelled_between_batches_repeats_nothing_its_caller_has(shop:
 
 
 def test_a_blocking_stream_keeps_them_too(shop: Emulator, client: OctopusClient) -> None:
-    """A callback's exception comes while the batch it was told of is not handed over yet."""
+    """The callback raises before its batch is handed over."""
 
     def progress(_: Any) -> None:
         raise RuntimeError("no more")
@@ -206,7 +206,7 @@ def test_a_blocking_stream_keeps_them_too(shop: Emulator, client: OctopusClient)
 
 
 def test_one_dead_connection_takes_the_other_idle_ones_with_it(service: Emulator) -> None:
-    """As in the blocking driver: what closed one was a restart, or a middlebox, and concerns all."""
+    """A restart or a middlebox closed it, so the other idle connections are dead too."""
     skus = stock(service, 4)
     service.script.on("IsSkuExist", nth=[1, 2, 3, 4]).do(CloseIdle())
 

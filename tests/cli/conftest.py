@@ -1,4 +1,4 @@
-"""The command line, run in this process against the emptied service, with what it printed."""
+"""Run the command line in this process, against the emptied service."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Ran:
 def shell(
     service: Emulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Callable[..., Ran]:
-    """Run `octopus-soap WORDS...` with the service's variables set, in an empty folder."""
+    """Run `octopus-soap WORDS...` with the service's variables, in an empty folder."""
     for name, value in service.settings().items():
         monkeypatch.setenv(f"OCTOPUS_{name.upper()}", value)
     monkeypatch.setenv("OCTOPUS_BACKOFF_BASE", "0")

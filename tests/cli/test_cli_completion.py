@@ -1,4 +1,4 @@
-"""The Tab key: the table it reads is the commands', and it offers what typer's own completion of the commands offers.
+"""Tab completion: its table fits the commands, and it offers what typer offers.
 
 The table is renewed together with the snapshots: SNAPSHOTS=renew pytest -n 0 tests/cli/test_cli_completion.py
 """
@@ -54,7 +54,7 @@ def described(command: Any, about: str) -> dict[str, Any]:
 
 
 def suggestions_of(command: Any) -> dict[str, Any]:
-    """By the name of a parameter: what its `autocompletion=` is."""
+    """Return the `autocompletion=` of each parameter, by its name."""
     found = {}
     callback = command.callback
     for parameter in inspect.signature(callback, eval_str=True).parameters.values() if callback else ():
@@ -69,7 +69,7 @@ def value_of(parameter: Any, context: Any, offered: dict[str, Any]) -> dict[str,
     function = offered.get(parameter.name)
     if function is None:
         items = [item.value for item in parameter.shell_complete(context, "") if item.type == "plain"]
-        kind = getattr(parameter, "type_descriptor", None) or parameter.type  # as typer and click name it
+        kind = getattr(parameter, "type_descriptor", None) or parameter.type  # typer and click name it differently
         folded = getattr(kind, "case_sensitive", True) is False
         return {"words": items} | ({"folded": True} if folded else {}) if items else {}
     words = getattr(function, "__self__", None)
@@ -98,7 +98,10 @@ def table() -> dict[str, Any]:
 
 
 def as_text(command: dict[str, Any]) -> str:
-    """The command as JSON with a line for each option and command, so that changes made apart can be merged."""
+    """Return the command as JSON, with a line for each option and command.
+
+    One line each, so that git can merge separate changes.
+    """
     parts = {name: json.dumps(part, ensure_ascii=False) for name, part in command.items()}
     parts["options"] = ",\n".join(json.dumps(option, ensure_ascii=False) for option in command["options"])
     parts["options"] = f"[\n{parts['options']}\n]"
@@ -121,13 +124,13 @@ def test_the_table_that_the_tab_key_reads_is_that_of_the_commands() -> None:
 
 
 def lines() -> Iterator[str]:
-    """For each command: its name, its arguments, its options, also after one was given, and the values of each."""
+    """Yield lines to complete: each command's name, arguments, options and values."""
     waiting = [((), table())]
     while waiting:
         words, command = waiting.pop()
         yield " ".join(["octopus-soap", *words])
         begun = " ".join(["octopus-soap", *words, ""])
-        if "spellings" not in command:  # of which typer knows nothing
+        if "spellings" not in command:  # typer cannot complete other spellings
             yield begun
         yield f"{begun}-"
         for option in command["options"]:
@@ -169,7 +172,7 @@ def asked(shell: str, line: str) -> dict[str, str]:
 
 @pytest.mark.long
 def test_every_line_is_completed_as_typer_completes_it(by_typer: Any, tmp_path: Any, monkeypatch: Any) -> None:
-    monkeypatch.chdir(tmp_path)  # in which there is no ledger
+    monkeypatch.chdir(tmp_path)  # a folder without a ledger
     tried = [line for line in lines() if line != "octopus-soap"]
     assert len(tried) > 300
     asking = {line: asked("bash", line) for line in tried}
@@ -179,7 +182,7 @@ def test_every_line_is_completed_as_typer_completes_it(by_typer: Any, tmp_path: 
 
 @every("shell", ["zsh", "fish", "powershell", "pwsh"])
 def test_every_shell_gets_the_form_that_its_script_expects(shell: str, by_typer: Any, monkeypatch: Any) -> None:
-    monkeypatch.setenv("COLUMNS", "1000")  # typer breaks a help text into lines of the terminal's width
+    monkeypatch.setenv("COLUMNS", "1000")  # typer wraps a help text at the terminal's width
     for line in ("octopus-soap items get -", "octopus-soap doctor --o", "octopus-soap items get --output js"):
         variables = asked(shell, line)
         assert completion.answer(f"complete_{shell}", variables)[0] == by_typer(variables, line)

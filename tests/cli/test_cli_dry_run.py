@@ -1,4 +1,4 @@
-"""`--dry-run`: what is shown is what would be sent, byte for byte apart from secrets, and nothing is sent."""
+"""`--dry-run` shows the bytes of the request, except secrets, and sends nothing."""
 
 from __future__ import annotations
 

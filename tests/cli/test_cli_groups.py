@@ -1,4 +1,4 @@
-"""The friendly groups: what a person at a terminal does with items, stock and orders."""
+"""The groups `items`, `stock` and `orders`, as a person types them."""
 
 from __future__ import annotations
 

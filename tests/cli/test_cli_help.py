@@ -25,7 +25,7 @@ HOOK = Path(__file__).resolve().parents[2] / "docs" / "hooks" / "commands.py"
 
 @pytest.fixture(scope="module")
 def hook() -> Any:
-    """What writes the reference's page of commands; each help is made once for all tests."""
+    """The script of the reference's page of commands; it makes each help once."""
     spec = importlib.util.spec_from_file_location("commands_page", HOOK)
     assert spec is not None
     assert spec.loader is not None

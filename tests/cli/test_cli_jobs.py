@@ -1,4 +1,4 @@
-"""`orders pull` and `changes follow`: what they write, what they say, and how they end."""
+"""`orders pull` and `changes follow`: their files, their output, and how they end."""
 
 from __future__ import annotations
 

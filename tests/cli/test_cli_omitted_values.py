@@ -1,4 +1,4 @@
-"""`--omitted-values` of the commands that write, against a service whose amounts are never null."""
+"""`--omitted-values`, against a service whose amounts are never null."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_flag_goes_before_the_settings(shell, strict, monkeypatch):
 
 def test_members_that_may_be_left_out_are_named(shell, strict):
     words = ("stock", "set", "A", "--stock", "9", "--omitted-values")
-    assert shell(*words, "price").code == 2  # the cost is left out too
+    assert shell(*words, "price").code == 2  # the cost is left out, too
     assert strict.store.item("A")["Price"] == Decimal(5)
     ran = shell(*words, "price,Cost,lock_stock,lock_price,lock_cost")
     assert ran.code == 0, ran.err

@@ -1,4 +1,4 @@
-"""The formats a result is printed in: nothing lost, ids as texts, amounts exact, and CSV that Excel leaves as it is."""
+"""Output formats: nothing lost, ids as text, amounts exact, CSV safe for Excel."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_csv_keeps_texts_and_amounts_as_they_are(shell):
         {"store_id": "0001", "store_stock": 2.5, "store_price": "4.1000"}
     ]
     assert rows[1]["upc"] == "012345678905"
-    assert "custom1" not in rows[0]  # no row has it
+    assert "custom1" not in rows[0]  # no row has a value for it
 
 
 @pytest.mark.usefixtures("shop")

@@ -31,7 +31,7 @@ ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 @pytest.fixture
 def variables(service, tmp_path):
-    """The environment of a shell that talks to the service, without colours forced by whoever runs the tests."""
+    """The environment of a shell with the service's settings and no forced colours."""
     kept = {name: value for name, value in os.environ.items() if name in {"PATH", "SYSTEMROOT", "HOME", "LANG"}}
     ours = {f"OCTOPUS_{name.upper()}": value for name, value in service.settings().items()}
     return {**kept, **ours, "OCTOPUS_PROFILES_FILE": os.devnull, "TERM": "xterm-256color", "PYTHONWARNINGS": "error"}
@@ -113,7 +113,10 @@ def test_exit_codes(process, service, words, code):
 
 @pytest.fixture
 def in_terminal(variables, tmp_path):
-    """Run commands, given with their variables, whose output is a terminal of a given width; returns what appeared there."""
+    """Run commands in a terminal of a given width, and return their output.
+
+    Each command is given with its variables.
+    """
     pty = pytest.importorskip("pty")
     import fcntl
     import struct
@@ -130,7 +133,7 @@ def in_terminal(variables, tmp_path):
             while True:
                 try:
                     chunk = os.read(ours, 4096)
-                except OSError:  # how Linux says that the other side is closed
+                except OSError:  # on Linux this means that the other side is closed
                     break
                 if not chunk:
                     break
@@ -226,7 +229,7 @@ shell_only = pytest.mark.skipif(sys.platform == "win32", reason="a shell closes 
 
 @pytest.fixture
 def pushed(shell, service, tmp_path):
-    """A shop that pushed its file, in a folder with its ledger."""
+    """A folder with a ledger, in which a file was pushed."""
     service.store.add_item("A", Stock=1)
     (tmp_path / "stock.csv").write_text("sku,stock\nA,5\n")
     assert shell("push", "stock.csv").code == 0

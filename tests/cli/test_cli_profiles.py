@@ -1,4 +1,4 @@
-"""`login`, `profiles` and `init`: what is stored, who can read it, and what stays as it was."""
+"""`login`, `profiles` and `init`: what they store, for whom, and what they keep."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_profiles_are_listed_shown_and_removed_without_secrets(shell, file):
     shown = shell("profiles", "show", "shop")
     assert ("https://shop.example/x.svc" in shown.out, "other-secret" in shown.out) == (True, False)
     assert shell("profiles", "show", "nope").code == 1
-    assert shell("profiles", "remove", "shop").code == 2, "nobody was asked"
+    assert shell("profiles", "remove", "shop").code == 2, "there is no terminal to ask"
     assert shell("profiles", "remove", "shop", "--yes").code == 0
     assert file.read_text() == "# my shops\n[third]\nmax_attempts = 2\n"
 

@@ -1,4 +1,4 @@
-"""`octopus-soap push` and `octopus-soap ledger`: differences over a ledger, its exit codes, and a look into it."""
+"""`octopus-soap push` and `octopus-soap ledger`: differences and exit codes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HEAD = "sku,stock,price"
 
 @pytest.fixture
 def stock(service: Emulator, csv_file: Callable[..., Path]) -> Path:
-    """Ten SKUs the service has, and one it has not."""
+    """Ten SKUs that the service has, and one that it does not have."""
     service.store.add_items({"Sku": f"S{i}", "Stock": "0", "Price": Decimal(1)} for i in range(10))
     return csv_file(HEAD, *(f"S{i},{i + 1},9.90" for i in range(10)))
 

@@ -1,4 +1,4 @@
-"""`--where`, `--fields`, `--no-nulls`, times such as `7d`, completion of values, and `version`."""
+"""`--where`, `--fields`, `--no-nulls`, times such as `7d`, completion, `version`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`octopus-soap serve` as a process of its own."""
+"""`octopus-soap serve` in its own process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the main commands print, at both widths, against the texts in `snapshots/`.
+"""The output of the main commands, at both widths, compared with `snapshots/`.
 
 Renew them, and look at the difference, with: SNAPSHOTS=renew pytest -n 0 tests/cli/test_cli_snapshots.py
 """
@@ -58,7 +58,7 @@ def shop(service):
 
 
 def shown(ran, service):
-    """What was printed, without what changes from run to run."""
+    """Return the output without what changes from run to run."""
     text = f"exit code {ran.code}\n--- stdout\n{ran.out}--- stderr\n{ran.err}"
     text = text.replace(service.url, "http://127.0.0.1:8765/OctopusService.svc")
     return re.sub(r"[ \t\r]+$", "", text, flags=re.MULTILINE)

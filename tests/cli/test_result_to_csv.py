@@ -1,4 +1,4 @@
-"""`result.to_csv(path)`: the file a person in a notebook hands on, to programs or to Excel."""
+"""`result.to_csv(path)`: a file for other programs or for Excel."""
 
 from __future__ import annotations
 

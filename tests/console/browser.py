@@ -1,7 +1,7 @@
-"""A real browser for the console's tests: Debian's Chromium, driven by Playwright. Without one the tests are skipped.
+"""Debian's Chromium, driven by Playwright; without it the tests are skipped.
 
-Contexts note what must not happen on any page: a request to another origin, a dialog, an error in the browser's console
-(a breach of the Content-Security-Policy is one).
+Contexts record what must not happen on any page: a request to another origin, a dialog, an error in the browser's
+console (a breach of the Content-Security-Policy is one).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ AXE = Path(__file__).resolve().parents[2] / "build/axe/node_modules/axe-core/axe
 
 @contextmanager
 def chromium() -> Iterator[Any]:
-    """Start Chromium, or skip the test and say why."""
+    """Start Chromium, or skip the test with the reason."""
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("no Chromium is installed: .ci/chromium installs Debian's")
@@ -51,7 +51,7 @@ def chromium() -> Iterator[Any]:
 
 @contextmanager
 def pages_of(browser: Any, base: str, **options: Any) -> Iterator[Any]:
-    """Open a page of a new context; at the end, check that nothing happened that must not."""
+    """Open a page in a new context; at the end, check that nothing forbidden happened."""
     strays: list[str] = []
     context = browser.new_context(base_url=base, **options)
     context.set_default_timeout(PATIENCE)
@@ -103,7 +103,10 @@ BLEMISHES = """() => {
 
 
 def blemishes(page: Any, *, axe: bool = True) -> list[str]:
-    """Return what is wrong with a page for people who see badly or use no mouse; by axe too, where it is installed."""
+    """Return the accessibility problems of a page, also those that axe finds.
+
+    axe is used if it is installed.
+    """
     found: list[str] = page.evaluate(BLEMISHES)
     if axe and AXE.exists():
         page.evaluate(AXE.read_text(encoding="utf-8") + "\n;0")

@@ -1,4 +1,4 @@
-"""Who may see a console and change something by it; shown at the wire."""
+"""Access to a console and its actions, tested at the wire."""
 
 import re
 

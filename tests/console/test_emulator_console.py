@@ -1,4 +1,4 @@
-"""The emulator's pages, as a browser without JavaScript gets them."""
+"""The emulator's pages, in a browser without JavaScript."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""The fleet's pages, as a browser without JavaScript gets them."""
+"""The fleet's pages, in a browser without JavaScript."""
 
 import asyncio
 import re
@@ -17,7 +17,7 @@ EVIL = "<script>alert(1)</script>"
 
 
 class Desired(Book):
-    """Wants a SKU that the service does not know, too."""
+    """A source that also wants a SKU that the service does not have."""
 
     def desired(self, merchant):
         return [*super().desired(merchant), {"sku": EVIL, "stock": 1}]
@@ -71,7 +71,7 @@ class Browser:
 def fleet(tmp_path):
     with shops(4) as service, fleet_of(tmp_path / "fleet.db", Desired()) as made:
         enrol(made, service, every={"push": 300.0, "orders": 60.0})
-        with made.ledger.transaction() as connection:  # as a tick does that hands the run to an engine
+        with made.ledger.transaction() as connection:  # like a tick that hands the run to an engine
             one = (SCHEDULE.c.name == "shop-000") & (SCHEDULE.c.job == "push")
             connection.execute(update(SCHEDULE).where(one).values(enqueued_at=made.ledger.now(connection)))
         assert made.deliver("shop-000", "push", threading.Event()).outcome == "held"

@@ -19,7 +19,7 @@ from tests.fleet.fleet_stage import Book, enrol, fleet_of, shops
 
 pytestmark = pytest.mark.long
 
-EVIL = '"><img src=x onerror=alert(1)><script>x()</script>'  # 50 characters, as a SKU may have
+EVIL = '"><img src=x onerror=alert(1)><script>x()</script>'  # 50 characters, the limit of a SKU
 PAGES = ("/", "/items", "/items?sku=DEMO-0001", "/orders", "/merchants", "/faults", "/profile", "/connect")
 
 

@@ -1,4 +1,4 @@
-"""The PHP and Node programs of the console's page do what the page says the console shows."""
+"""The PHP and Node programs of the console's page do what the page says."""
 
 import os
 import re

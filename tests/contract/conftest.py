@@ -1,4 +1,4 @@
-"""What the tests of pinning, comparing and the doctor share: the command line, and a site that serves what it is told."""
+"""Fixtures for pinning, comparing and the doctor: the command line and a web site."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Said(NamedTuple):
 
 @pytest.fixture
 def configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
-    """Set OCTOPUS_ variables, with a configuration folder of the test's own and 80 columns."""
+    """Set OCTOPUS_ variables, an empty configuration folder, and 80 columns."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.chdir(tmp_path)
@@ -47,7 +47,7 @@ def configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[...,
 
 @pytest.fixture
 def octopus_soap(configured: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
-    """Run `octopus-soap` with some words."""
+    """Run `octopus-soap` with the given words."""
 
     def command(*words: str) -> Said:
         capsys.readouterr()
@@ -59,7 +59,7 @@ def octopus_soap(configured: Callable[..., None], capsys: pytest.CaptureFixture[
 
 
 class Site:
-    """A web server with fixed pages by path and query; remembers who asked for what."""
+    """A web server with fixed pages by path and query, which records its requests."""
 
     def __init__(self, server: ThreadingHTTPServer, scheme: str) -> None:
         self.pages: dict[str, tuple[int, dict[str, str], bytes]] = {}

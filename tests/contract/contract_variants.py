@@ -1,4 +1,4 @@
-"""Other contracts of the same service: the bundled WSDL, transformed as other WCF classes or settings would publish it."""
+"""The bundled WSDL, changed as other WCF classes or settings would publish it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ OTHER_SERVICE, OTHER_DATA = "http://services.example.org/octopus/v2", "http://ex
 
 
 def sequences(root: Any, *, lists: bool = False) -> list[tuple[str, Any]]:
-    """Name and sequence of each named complex type; without the ArrayOf types unless asked for."""
+    """Return the name and sequence of each named complex type.
+
+    ArrayOf types are left out unless *lists* is set.
+    """
     found = []
     for named in root.findall(f"{XS}complexType"):
         sequence = named.find(f"{XS}sequence")
@@ -33,7 +36,7 @@ def sequences(root: Any, *, lists: bool = False) -> list[tuple[str, Any]]:
 
 
 def requests_of(root: Any) -> list[tuple[str, Any]]:
-    """Name and sequence of each request wrapper."""
+    """Return the name and sequence of each request wrapper."""
     return [
         (element.get("name"), element.find(f"{XS}complexType/{XS}sequence"))
         for element in root.findall(f"{XS}element")
@@ -63,7 +66,7 @@ def parameters_reversed(documents: Schemas) -> None:
 
 
 def members_added(documents: Schemas) -> None:
-    """More members at the front, in the middle and at the end of every type, and in every request."""
+    """Add members at three places of every type, and to every request."""
     for _, sequence in sequences(documents[DATA]):
         sequence.insert(0, element("AaaExtra"))
         sequence.insert(len(sequence) // 2, element("MidExtra", "decimal"))
@@ -81,12 +84,12 @@ def values_not_nillable(documents: Schemas) -> None:
 
 
 def inlined(documents: Schemas) -> None:
-    """Everything in one document, as ?singleWsdl gives it."""
+    """Put everything into one document, as ?singleWsdl does."""
     schemas = [documents.pop(name) for name in list(documents) if name != MAIN]
     for schema in schemas:
         for reference in schema.findall(f"{XS}import"):
             reference.attrib.pop("schemaLocation", None)
-    # As text: moving nodes, libxml2 would drop the prefixes that only types in attributes use.
+    # As text: if nodes are moved, libxml2 drops the prefixes that only types in attributes use.
     whole = etree.tostring(documents[MAIN], encoding="unicode")
     head, _, rest = whole.partition("<wsdl:types>")
     tail = rest.partition("</wsdl:types>")[2]
@@ -104,7 +107,10 @@ def moved(documents: Schemas, name: str, before: str, *members: str) -> None:
 
 
 def renamed(text: str) -> str:
-    """Other namespaces for the service and its data; the digest in the generic names follows, as WCF's would."""
+    """Change the namespaces of the service and its data.
+
+    WCF's digest in the names of generic types changes with them.
+    """
     text = text.replace("http://tempuri.org/", f"{OTHER_SERVICE}/").replace("CdKGXJBo", "xYz1q2w3")
     return text.replace("http://schemas.datacontract.org/2004/07/OctopusService", OTHER_DATA)
 

@@ -1,4 +1,4 @@
-"""Comparing contracts: each kind of difference is found, named, and graded by what it means."""
+"""Each kind of difference between contracts is found, named and graded."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_the_guarded_parameters_are_those_the_catalogue_guards(client: OctopusCl
     codec.omitted_value_members = ask  # type: ignore[method-assign] # a spy
     for row in ROWS:
         if row.safety is not Safety.READ:
-            with contextlib.suppress(Exception):  # only what was asked before it was sent is looked at
+            with contextlib.suppress(Exception):  # only the request is checked here
                 row(client)
     assert dict(asked) == GUARDED
 

@@ -1,4 +1,4 @@
-"""The compiled form of a contract: equal to the WSDL, used only if it fits, and rebuilt if it does not."""
+"""The compiled contract: equal to the WSDL, used only if it fits, else rebuilt."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ REFRESH = "run `make contract`"
 
 
 def fresh(path: Path) -> bytes:
-    """The form of the contract at *path*, made anew; files that were read before need no zeep."""
+    """Compile the contract at *path* again; zeep reads each set of files only once."""
     return _fresh(path, *(file.read_bytes() for file in sorted(path.parent.iterdir()) if file.suffix != ".json"))
 
 
@@ -36,7 +36,7 @@ def _fresh(path: Path, *_: bytes) -> bytes:
 
 @pytest.fixture
 def pinned(tmp_path: Path) -> Path:
-    """A contract of the user's own, with its compiled form."""
+    """A user's contract, with its compiled form."""
     shutil.copytree(contract_path().parent, tmp_path / "own")
     path = tmp_path / "own" / contract_path().name
     compiled_path(path).unlink(missing_ok=True)
@@ -87,7 +87,7 @@ def of_another_version(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def signed(path: Path, change: Callable[[dict[str, object]], object]) -> None:
-    """Write a changed form whose own digest is right."""
+    """Write a changed form with a valid digest."""
     content = json.loads(path.read_bytes())["contract"]
     change(content)
     body = json.dumps(content).encode()

@@ -1,4 +1,4 @@
-"""Contracts that are not shaped like the bundled one: no action, several ports, enumerations, stray imports."""
+"""Contracts of other shapes: no action, several ports, enumerations, odd imports."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ USES = """
 
 
 def with_standard_schemas(folder: Path) -> Path:
-    """A copy of the bundled contract that imports and uses the schemas of other organisations."""
+    """Copy the bundled contract, with imports of other organisations' schemas."""
     shutil.copytree(contract_path().parent, folder / "wsdl")
     schema = folder / "wsdl" / "DataContracts.xsd"
     text = re.sub(r"(<xs:schema [^>]*>)", lambda found: found[1] + IMPORTS, schema.read_text("utf-8"), count=1)
@@ -115,7 +115,7 @@ def test_standard_schemas_are_shipped_and_never_fetched(tmp_path: Path, monkeypa
     wsdl = with_standard_schemas(tmp_path)
     documents: dict[str, ContractDocument] = {}
     waiting = ["http://shop.example/x.svc?singleWsdl"]
-    while waiting:  # as the fetcher does
+    while waiting:  # like the fetcher
         url = waiting.pop()
         name = url.rpartition("/")[2]
         path = wsdl if name == "x.svc?singleWsdl" else wsdl.parent / name

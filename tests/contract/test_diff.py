@@ -85,7 +85,7 @@ def test_the_table_fits_80_columns_and_groups_what_differs_alike(
 ) -> None:
     wsdl = variant(tmp_path / "v", values_not_nillable, members_added)
     said = octopus_soap("wsdl", "diff", "--file", str(wsdl))
-    _, _, tables = said.out.partition("\n")  # the first line names the file, in full
+    _, _, tables = said.out.partition("\n")  # the first line has the file's full name
     assert max(len(line) for line in tables.splitlines()) <= 80
     assert "Needs care" in said.out
     assert "Locks: LockCategory" in said.out

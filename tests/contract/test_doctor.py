@@ -1,4 +1,4 @@
-"""`octopus-soap doctor`: one finding per check, what to do about it, and an exit code that tells good from bad."""
+"""`octopus-soap doctor`: one finding per check, with advice, and its exit code."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CHECKS = ["settings", "dns", "tcp", "tls", "contract", "published", "credentials
 
 @pytest.fixture
 def doctor(octopus_soap: Callable[..., Any]) -> Callable[..., Any]:
-    """Run it, and give the findings by check."""
+    """Run `doctor`, and return its findings by check."""
 
     def run(*words: str) -> Any:
         said = octopus_soap("doctor", "--output", "json", *words)
@@ -44,7 +44,7 @@ def statuses(found: dict[str, Any]) -> dict[str, str]:
     return {check: finding["status"] for check, finding in found.items()}
 
 
-# -- a service that is well ------------------------------------------------------------------------------------------
+# -- a healthy service -----------------------------------------------------------------------------------------------
 
 
 def test_all_is_well_against_the_embedded_service(
@@ -109,7 +109,7 @@ def test_a_pinned_contract_is_named_and_compared_with_what_is_published(
     assert str(wsdl) in found["contract"]["text"]
 
 
-# -- what is not well --------------------------------------------------------------------------------------------------
+# -- problems --------------------------------------------------------------------------------------------------------
 
 
 def test_settings_that_are_missing_are_named_and_end_it(doctor: Callable[..., Any], configured: Any) -> None:
@@ -263,7 +263,7 @@ def test_it_ends_within_its_limits_whatever_hangs(
 def test_the_clock_is_compared_with_the_date_header(
     seconds: int, status: str, code: int, doctor: Callable[..., Any], configured: Any, open_site: Callable[..., Any]
 ) -> None:
-    site = open_site()  # it serves nothing but 404, which has a Date all the same
+    site = open_site()  # every answer is a 404, which still has a Date
     site.date = format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
     configured(endpoint=f"{site.url}/x.svc", **CREDENTIALS)
     ended, found = doctor()
@@ -287,7 +287,7 @@ def test_a_date_that_is_none_is_a_warning(
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Callable[[int], Path]:
-    """Make a self-signed certificate for 127.0.0.1 that is valid for some more days."""
+    """Make a self-signed certificate for 127.0.0.1, valid for the given days."""
 
     def make(days: int) -> Path:
         key = ec.generate_private_key(ec.SECP256R1())

@@ -1,4 +1,4 @@
-"""Contracts that would have something fetched or sent that should not be, and environments no transport can use."""
+"""Contracts that ask for forbidden fetches, and proxies that cannot be used."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ IMPORT = 'schemaLocation="Arrays.xsd"'
 
 
 def changed(folder: Path, old: str, new: str, *, count: int = 1) -> Path:
-    """A copy of the bundled contract with *old* replaced in its main file."""
+    """Copy the bundled contract with *old* replaced in its main file."""
     shutil.copytree(contract_path().parent, folder / "wsdl")
     main = folder / "wsdl" / contract_path().name
     text = main.read_text(encoding="utf-8")
@@ -58,7 +58,7 @@ def test_a_local_wsdl_is_never_fetched_from(location: str, tmp_path: Path) -> No
             (main.parent / "link.xsd").symlink_to(tmp_path / "outside.xsd")
         with pytest.raises(ContractError, match=r"Nothing is fetched|cannot load the contract"):
             load_contract(main)
-        with pytest.raises(BlockingIOError):  # nobody has called
+        with pytest.raises(BlockingIOError):  # no connection was made
             listener.accept()
 
 
@@ -89,7 +89,7 @@ def test_a_soap_action_in_latin_1_is_sent_alike_by_both_clients(service: Any, tm
     with pytest.raises(FaultError) as asynchronous:
         asyncio.run(ask())
     assert blocking.value.message == asynchronous.value.message
-    assert f"{ACTION}-käse" in blocking.value.message  # as it arrived
+    assert f"{ACTION}-käse" in blocking.value.message  # the header's bytes are unchanged
 
 
 WITH_IMPORT = (
@@ -116,7 +116,7 @@ def test_relative_namespace_names_can_be_pinned() -> None:
 
 
 def without_pysocks(*_: Any, **__: Any) -> None:
-    """What requests has in place of its manager if PySocks is not installed."""
+    """The replacement that requests uses if PySocks is not installed."""
     raise requests.exceptions.InvalidSchema("Missing dependencies for SOCKS support.")
 
 
@@ -147,7 +147,7 @@ def test_a_proxy_no_client_can_use_is_an_error_of_ours_that_names_it(
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    if "ALL_PROXY" in environment:  # as where the libraries are not installed
+    if "ALL_PROXY" in environment:  # in these cases the libraries count as not installed
         monkeypatch.setitem(sys.modules, "socksio", None)
         monkeypatch.setattr(requests.adapters, "SOCKSProxyManager", without_pysocks)
     arguments = ("A",) if method == "is_sku_exist" else ()
@@ -162,7 +162,7 @@ def test_a_proxy_no_client_can_use_is_an_error_of_ours_that_names_it(
 
     for call in (ask_blocking, lambda: asyncio.run(ask())):
         try:
-            said = str(call().message)  # a ping reports what it met
+            said = str(call().message)  # ping returns errors
         except (ConfigError, ConnectFailedError) as error:
             said = str(error)
         assert "pa55word" not in said

@@ -1,6 +1,6 @@
-"""What an update leaves out, against a service that reads an omitted value type as 0: no default setting zeroes anything.
+"""No default setting zeroes what an update leaves out, on the strictest service.
 
-The service declares its value types not nillable and behaves as plain .NET value types do. "send" shows that it does.
+Its value types are not nillable, and an omitted one reads as 0, like plain .NET value types. "send" shows that it does.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ AMOUNTS = ("weight", "price", "cost", "price_a", "price_b", "price_c", "msrp", "
 DATES = ("sale_start_date", "sale_end_date")
 ITEM_VALUES = (*AMOUNTS, *DATES)
 UPDATE_VALUES = ("stock", "price", "cost", "lock_stock", "lock_price", "lock_cost")
-KNOWN = Decimal("7.25")  # what every amount is before
-OPEN = ("lock_price", "lock_stock")  # the other locks are set, so that an omitted one shows as well
+KNOWN = Decimal("7.25")  # every amount before the update
+OPEN = ("lock_price", "lock_stock")  # the other locks are set, so that an omitted one is noticed
 
 
 class Shop:
-    """The service with one whole item, a client per choice, and what the four operations do to that item."""
+    """The service with one whole item, and a client per choice."""
 
     def __init__(self, service: Emulator, wsdl: Any) -> None:
         self.service = service
@@ -59,7 +59,7 @@ class Shop:
         }
 
     def stocked(self) -> dict[str, Any]:
-        """An item with a value in every value type; return it flat."""
+        """Store an item with a value in every value type, and return its state."""
         self.service.reset()
         names = InventoryItem.wire_names()
         wire = {attribute: name for name, attribute in names.items()}
@@ -79,7 +79,7 @@ class Shop:
         return self.state()
 
     def state(self) -> dict[str, Any]:
-        """Every value of the item by its path."""
+        """Return every value of the item, by its path."""
         found: dict[str, Any] = {}
 
         def flatten(value: Any, path: str) -> None:
@@ -117,7 +117,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, running_service: Emulator) ->
 
 
 def subset(names: tuple[str, ...]) -> st.SearchStrategy[frozenset[str]]:
-    """Any of *names*; all of them, and all but one, often enough."""
+    """Any of *names*; often all of them, or all but one."""
     everything = frozenset(names)
     one_less = st.sampled_from(names).map(lambda name: everything - {name})
     return st.just(everything) | one_less | st.frozensets(st.sampled_from(names))
@@ -127,7 +127,7 @@ def new(name: str) -> Any:
     if name in DATES:
         return LATER
     if name.startswith("lock_"):
-        return name in OPEN  # the opposite of what is there
+        return name in OPEN  # the opposite of the stored value
     return 3 if name in {"stock", "store_stock"} else Decimal("1.50")
 
 
@@ -144,7 +144,7 @@ def made_stores(rows: list[tuple[str, frozenset[str]]]) -> list[StoreStockInfo]:
 
 @st.composite
 def updates(draw: st.DrawFn) -> ItemQuantityAndPrice:
-    # The locks stay open where they are set, so that a lock does not hide what becomes of a price.
+    # Locks are only ever opened here: a closed one would hide what happens to a price.
     values = {name: False if name.startswith("lock_") else new(name) for name in draw(subset(UPDATE_VALUES))}
     rows = draw(stores_left)
     more = {} if rows is None else {"store_stock_info_list": made_stores(rows)}
@@ -164,7 +164,7 @@ def uploads(draw: st.DrawFn) -> InventoryItem:
 
 
 def touched(update: WireModel) -> set[str]:
-    """Paths of the stored item that *update* sets, in the words of `Shop.state`."""
+    """Return the paths of the stored item that *update* sets, as in `Shop.state`."""
     said = update.model_dump(by_alias=True, exclude_unset=True)
     paths = {
         name for name, value in said.items() if not isinstance(value, (dict, list)) and not name.startswith("Lock")
@@ -196,7 +196,10 @@ LEFT_OUT = ItemQuantityAndPrice(sku="A", stock=3)
 
 
 def left_out(shop: Shop, operation: str, update: WireModel) -> list[str]:
-    """What the guard counts: sale dates are excused, since without one the service has year 1 already."""
+    """Return what the guard counts, without the dates.
+
+    Without a sale date the service already has year 1.
+    """
     members = codec_of(shop.clients[None]).omitted_value_members(*GUARDED[operation], update)
     return [name for name in members if name not in ("SaleStartDate", "SaleEndDate")]
 
@@ -235,7 +238,7 @@ def preserved(shop: Shop, operation: str, update: WireModel) -> None:
     sent = shop.send("read_first", operation, update)
     assert_only_what_was_set_changed(before, shop.state(), update)
     missing = left_out(shop, operation, update)
-    reads = bool(missing) or operation in UPLOADS  # an upload may replace the row: it is completed whole
+    reads = bool(missing) or operation in UPLOADS  # an upload may replace the row, so the whole item is completed
     calls = [call.operation for call in shop.service.calls]
     assert calls == (["GetItemList"] if reads else []) + [GUARDED[operation][0]]
     if operation.endswith("list"):
@@ -259,7 +262,7 @@ def test_read_first_preserves_what_an_upload_leaves_out(shop: Shop, operation: s
     preserved(shop, operation, update)
 
 
-# -- that these tests can fail -----------------------------------------------------------------------------------------
+# -- proof that these tests can fail -------------------------------------------------------------------------------------
 
 STORE_ONLY = [StoreStockInfo(store_id="S1", store_stock=1.0)]
 ZEROED = [
@@ -306,7 +309,7 @@ def test_the_same_updates_are_refused_by_default_naming_every_member(
     assert shop.service.calls == []
 
 
-# -- the corners -------------------------------------------------------------------------------------------------------
+# -- special cases ---------------------------------------------------------------------------------------------------
 
 
 def test_one_refused_item_of_a_list_stops_the_whole_list_before_anything_is_sent(shop: Shop) -> None:
@@ -394,7 +397,7 @@ def test_only_what_was_left_out_is_linted(shop: Shop) -> None:
         assert {note.what for note in shop.service.lint} == noted
 
 
-# -- a contract that has more of them, and spells them otherwise ---------------------------------------------------
+# -- a contract with more value types and other spellings -----------------------------------------------------------
 
 
 def test_value_types_the_models_do_not_know_are_guarded_too_and_pass_with_an_item_that_was_read(
@@ -452,7 +455,7 @@ def test_read_first_reads_from_the_account_the_update_goes_to(tmp_path: Path, ma
 
 
 def test_an_item_without_locks_has_none_set(shop: Shop) -> None:
-    """FieldLocks is nil where an item was uploaded without: read_first takes that as three open locks."""
+    """FieldLocks of such an item is nil: read_first reads that as three open locks."""
     shop.service.reset()
     shop.service.store.add_item("A", Price=Decimal(1), Cost=Decimal(2), Stock="3")
     assert shop.send("read_first", "update_item_quantity_and_price", ItemQuantityAndPrice(sku="A", stock=9)) is True

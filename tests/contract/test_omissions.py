@@ -1,4 +1,4 @@
-"""What writes may not leave out is said in advance: by `wsdl pin` and by `doctor`."""
+"""`wsdl pin` and `doctor` list in advance what writes must not leave out."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A client on a contract that is not the bundled one: all 20 operations, against a service that reads by that contract.
+"""All 20 operations under other contracts, with a service that follows each.
 
-The service's lint log is what shows that a request was not merely accepted: WCF passes over wrong members in silence.
+WCF ignores wrong members silently, so the service's lint log shows whether a request was right and not only accepted.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ MONEY = Decimal("3.50")
 
 @dataclass(frozen=True)
 class Stage:
-    """A service and its client, both on one contract."""
+    """A service and its client, both with one contract."""
 
     service: Emulator
     client: OctopusClient
@@ -90,7 +90,10 @@ def stage(opened: Stage) -> Iterator[Stage]:
 
 
 def whole_item(sku: str) -> InventoryItem:
-    """An item with every value type set, nested ones too, so that it passes where they are not nillable."""
+    """Return an item with every value type set, nested ones too.
+
+    Not even a contract with no nillable value type refuses it.
+    """
     prices = [
         name for name in InventoryItem.model_fields if name.endswith(("price", "cost", "msrp")) or "price_" in name
     ]
@@ -181,7 +184,7 @@ def update_item_quantity_and_price_list(client: OctopusClient, service: Emulator
 
 
 def assert_whole(item: InventoryItem, stored: dict[str, Any] | None) -> None:
-    """The stored item has what *item* says, by the wire's names."""
+    """Check that the stored item has the values of *item*, by wire name."""
     assert stored is not None
     said = item.model_dump(by_alias=True, exclude_unset=True)
     assert {name: stored[name] for name in said} == said
@@ -347,7 +350,7 @@ def test_every_operation_works_on_a_contract_with_every_change_at_once(everythin
     assert service.lint == []
 
 
-# -- members the models do not know --------------------------------------------------------------------------------
+# -- members that the models do not have -------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -382,7 +385,7 @@ def test_members_the_models_do_not_know_survive_reading_changing_and_writing_bac
 
 
 class OurItem(InventoryItem):
-    """An item with members that only a contract of ours has."""
+    """An item with members that only the extended contract has."""
 
     aaa_extra: str | None = member("AaaExtra")
     mid_extra: Decimal | None = member("MidExtra")
@@ -421,11 +424,11 @@ def test_the_zeep_client_of_another_contract_speaks_it(extended: Stage) -> None:
     assert extended.client.zeep.service.IsSkuExist(tenant="t", accountID=account, sku="A", culture="en") is True
 
 
-# -- the bundled contract where another one is in force ------------------------------------------------------------
+# -- the bundled contract while another one is in force --------------------------------------------------------------
 
 
 def ignored(service: Emulator) -> list[tuple[str, str]]:
-    """What the service passed over in silence, beside what a validator says of it."""
+    """Return what the service ignored silently, without its schema errors."""
     return [(note.what, note.path.rpartition("/")[2]) for note in service.lint if note.what != "schema"]
 
 
@@ -495,13 +498,13 @@ def test_the_pinned_contract_is_what_makes_the_difference(
         assert service.lint == []
 
 
-# -- a contract as it may also be: other rows, and a Status that is text -------------------------------------------
+# -- a contract that differs where the page is ambiguous: other rows, Status as text ----------------------------------
 
 
 def test_rows_of_an_update_are_read_under_either_name_and_status_as_text_too(
     tmp_path: Path, running_service: Emulator
 ) -> None:
-    """The page names two types for the rows of an update; ChannelAdvisor has an enumeration for Status."""
+    """The page has two types for these rows; ChannelAdvisor types Status as an enum."""
 
     def changed(text: str) -> str:
         return text.replace("UpdateInventoryItemResponse", "UpdateItemRow").replace("tns:ResultStatus", "xs:string")

@@ -1,4 +1,4 @@
-"""`octopus-soap wsdl pin`: the live contract on disk, whole or not at all, and no credentials where they do not belong."""
+"""`octopus-soap wsdl pin` stores a whole contract or nothing, and no credentials."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ def settings_for(endpoint: str, **more: Any) -> OctopusSettings:
 
 
 def published(site: Any, folder: Path = FOLDER, host: str = "") -> str:
-    """Put a contract on *site* as WCF does, its imports naming *host*; return the service's address."""
+    """Publish a contract on *site* as WCF does, and return the service's address.
+
+    Its imports name *host*.
+    """
     base = f"{host or site.url}/OctopusService.svc"
     names = {
         "OctopusService.xsd": "xsd0",
@@ -149,7 +152,7 @@ def test_an_import_of_the_built_in_types_is_dropped(open_site: Callable[..., Any
 
 
 def test_a_wsdl_in_two_parts_is_fetched_whole(open_site: Callable[..., Any], tmp_path: Path) -> None:
-    # Where binding and contract have namespaces of their own, WCF puts the port type into ?wsdl=wsdl0.
+    # If binding and contract have different namespaces, WCF puts the port type into ?wsdl=wsdl0.
     site = open_site()
     endpoint = published(site)
     whole = site.pages["/OctopusService.svc?wsdl"][2].decode()
@@ -260,7 +263,7 @@ def test_neither_secret_is_printed_or_stored(
     assert not [name for name in ("authtoken", "accessid") if service.settings()[name] in shown]
 
 
-# -- what is refused, with nothing on disk -----------------------------------------------------------------------------
+# -- what is refused, with nothing stored ----------------------------------------------------------------------------
 
 BOMB = b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><definitions xmlns="http://schemas.xmlsoap.org/wsdl/">&b;</definitions>'
 BAD_PAGES = {

@@ -1,4 +1,4 @@
-"""`read_first` against the strictest service: plain value types, and uploads and store lists that replace the whole row."""
+"""`read_first` on a service that replaces whole rows and has plain value types."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def client_of(service: Emulator, wsdl: Path, **given: Any) -> OctopusClient:
 
 
 def lost(before: Any, after: Any) -> list[str]:
-    """The paths of values that were there before, and are not, or are others, after."""
+    """Return the paths of values that are gone or changed."""
     if isinstance(before, dict):
         inner = {name: lost(value, (after or {}).get(name)) for name, value in before.items() if value}
         return [f"{name}{'.' if path else ''}{path}" for name, paths in inner.items() for path in paths]
@@ -91,7 +91,7 @@ def test_an_upload_with_one_text_loses_nothing(stocked: Emulator, wsdl: Path, ma
 
 
 def test_sent_as_it_is_the_same_upload_loses_them(stocked: Emulator, wsdl: Path) -> None:
-    """That the service here is one that the test above can fail on."""
+    """Shows that the test above can fail on this service."""
     before = item(stocked)
     with client_of(stocked, wsdl, omitted_values="send") as client:
         client.upload_item(InventoryItem(sku="A", description="new"))

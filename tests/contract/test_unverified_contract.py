@@ -1,4 +1,4 @@
-"""Writes with the bundled, reconstructed contract against a real endpoint: refused before anything is sent."""
+"""Writes with the bundled contract to a real endpoint are refused before sending."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def call(client: OctopusClient, operation: str) -> Any:
 
 @pytest.fixture
 def internet() -> Iterator[responses.RequestsMock]:
-    """A network that answers nothing and counts what is sent."""
+    """A network that never answers and counts what is sent."""
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
         yield mock
 
 
 @pytest.fixture
 def live(internet: responses.RequestsMock) -> Callable[[Emulator], None]:
-    """Put an emulator where the live service would be."""
+    """Put an emulator at the address of the live service."""
 
     def put(service: Emulator) -> None:
         internet.add_passthru("http://127.0.0.1")
@@ -122,7 +122,7 @@ def test_every_read_works_with_the_bundled_contract(
 
 
 def write_everything(client: OctopusClient, service: Emulator) -> None:
-    """Every write of the catalogue, on things that are there."""
+    """Make every write of the catalogue, on items and orders that exist."""
     for operation in WRITES:
         service.reset()
         seed(service)
@@ -173,5 +173,5 @@ def test_the_async_client_refuses_every_write_too(operation: str, running_servic
         async with AsyncOctopusClient(settings=settings) as client:
             await getattr(client, OPERATIONS[operation].name)(*BY_NAME[operation].arguments)
 
-    with pytest.raises(UnverifiedContractError):  # anything sent would end as ConnectFailed
+    with pytest.raises(UnverifiedContractError):  # a request that was sent would end as ConnectFailed
         asyncio.run(attempt())

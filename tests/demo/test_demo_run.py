@@ -1,4 +1,4 @@
-"""The demo's steps, and that it sees what differs."""
+"""The demo's steps, and the differences that it finds."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def test_the_small_shop_goes_in_and_comes_out_as_it_was(shop):
 
 
 def test_the_small_shop_comes_out_as_it_was_from_a_strict_service_too(shop):
-    """Value types that cannot be null, and are 0 where they are left out."""
+    """Its value types cannot be null, and are 0 if left out."""
     outcome = run_demo(shop, strict=True)
     assert [str(difference) for difference in outcome.differences] == []
-    assert {step.name: step for step in outcome.steps}["push stock and prices"].calls > 1  # each update is read first
+    assert {step.name: step for step in outcome.steps}["push stock and prices"].calls > 1  # it reads before each update
 
 
 def test_a_shop_without_sales_takes_no_call_it_needs_not():
@@ -72,7 +72,7 @@ def test_the_demo_ignores_the_machines_settings(shop, monkeypatch):
 
 
 class _Tampered(Emulator):
-    """A service that somebody meddles with."""
+    """A service whose data is changed during the demo."""
 
     latest: Emulator
 
@@ -269,7 +269,10 @@ def test_every_line_of_the_real_file_is_sorted():
 @pytest.mark.long
 @needs_retail
 def test_the_real_file_ends_with_no_differences(capsys, tmp_path):
-    """Its first 2,000 lines; all of them where OCTOPUS_SOAP_FULL_DEMO is set, as `.ci/run` demonstrates anyway."""
+    """The first 2,000 lines of it; all of them if OCTOPUS_SOAP_FULL_DEMO is set.
+
+    `.ci/run` runs the demo on the whole file anyway.
+    """
     path = RETAIL
     if not FULL:
         path = tmp_path / "slice.csv"
@@ -279,4 +282,4 @@ def test_the_real_file_ends_with_no_differences(capsys, tmp_path):
     assert capsys.readouterr().out.endswith("no differences\n")
 
 
-FULL = bool(os.environ.get("OCTOPUS_SOAP_FULL_DEMO"))  # read before the suite clears OCTOPUS_ variables
+FULL = bool(os.environ.get("OCTOPUS_SOAP_FULL_DEMO"))  # read before the fixtures clear OCTOPUS_ variables

@@ -1,4 +1,4 @@
-"""The snippets of a document, and how they are run.
+"""Find a document's snippets, and run them.
 
 A page's `python` blocks run from top to bottom in one namespace, as a reader would type them. The page may say more in
 comments that the site does not show:
@@ -81,14 +81,14 @@ def blocks_of(text: str) -> list[Block]:
 
 
 def matches(shown: str, real: str) -> bool:
-    """Whether *real* is what is *shown*, where `…` stands for any text."""
+    """True if *real* is what is *shown*, in which `…` stands for any text."""
     lines = [" ".join(line.split()) for line in shown.strip().splitlines()]
     got = "\n".join(" ".join(line.split()) for line in real.strip().splitlines())
     return re.fullmatch(".*?".join(map(re.escape, "\n".join(lines).split("…"))), got, re.DOTALL) is not None
 
 
 class _Watched(ast.NodeTransformer):
-    """Turns each bare expression into a note of its value."""
+    """Records the value of each bare expression."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.Expr:
         noted: Any = ast.parse(f"__seen__({node.end_lineno}, 0)", mode="eval").body
@@ -116,7 +116,7 @@ class Page:
         self._command = command
 
     def run(self, blocks: list[Block]) -> None:
-        """Run all of them; an AssertionError says which block, and what differed."""
+        """Run all blocks; an AssertionError names the block and the difference."""
         with asyncio.Runner() as runner:
             for block in blocks:
                 if block.language == "python" and not block.reason:
@@ -149,7 +149,7 @@ class Page:
         lines = block.source.splitlines()
         for line, value in values:
             if not block.line <= line < block.line + len(lines):
-                continue  # a function of an earlier block, called by this one
+                continue  # called by this block, and defined in an earlier one
             comment = lines[line - block.line].partition("  # ")[2].strip()
             if _VALUE.match(comment):
                 assert matches(comment, value), f"{where}: shows {comment}, is {value}"

@@ -1,4 +1,4 @@
-"""The architecture page is the code's: its layout names every module, and its picture is drawn from the imports."""
+"""The architecture page names every module, and its picture shows the imports."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WHOLE = {"emulator", "octopia", "demo", "cli", "testing", "models", "tables"}
 
 
 def rows() -> list[tuple[str, str]]:
-    """Each row of the layout as the folder it lies in and its text, continuation lines joined."""
+    """Return each row of the layout as its folder and text, continuation lines joined."""
     found: list[tuple[str, str]] = []
     folder = ""
     for line in LAYOUT.splitlines():
@@ -39,7 +39,7 @@ def rows() -> list[tuple[str, str]]:
 
 
 def named() -> dict[str, set[str]]:
-    """The module files each folder's rows name; the package's own under the empty name."""
+    """Return the modules named in each folder's rows; the package's own under ""."""
     modules: dict[str, set[str]] = {}
     for folder, text in rows():
         modules.setdefault(folder, set()).update(re.findall(r"\b(\w+\.py)\b", text))
@@ -57,7 +57,6 @@ def test_the_layout_is_read_as_intended() -> None:
 
 @every("folder", sorted({"", *(p.name for p in PACKAGE.iterdir() if (p / "__init__.py").exists())}))
 def test_the_layout_names_what_there_is(folder: str) -> None:
-    """A module without a row says: add it to the layout in docs/architecture.md, with what it decides."""
     assert folder in named(), f"docs/architecture.md: the layout has no row for {folder}/"
     there = {name for name in named()[folder] if "/" not in name} - {"__init__.py"}
     assert there - real(folder) == set(), "docs/architecture.md names modules that do not exist"
@@ -67,7 +66,7 @@ def test_the_layout_names_what_there_is(folder: str) -> None:
 
 @pytest.fixture(scope="module")
 def diagram() -> Any:
-    """The script that draws the picture; it reads the package, and draws it, once for all tests."""
+    """The script that draws the picture; it reads the package and draws once."""
     spec = importlib.util.spec_from_file_location("diagram", ROOT / "docs" / "hooks" / "diagram.py")
     assert spec is not None
     assert spec.loader is not None

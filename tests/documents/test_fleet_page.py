@@ -1,4 +1,4 @@
-"""What the fleet's pages tell an operator to install: units and a compose file whose commands exist."""
+"""The fleet's pages: systemd units and a compose file whose commands exist."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ def blocks(language: str) -> list[str]:
 
 
 def check_command(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make sure that the program knows the command and its options; the help is shown after they were parsed."""
+    """Check that the program has the command and its options.
+
+    The help is shown after they are parsed.
+    """
     program, *words = shlex.split(line)
     assert Path(program).name == "octopus-soap"
     words.append("--help")
@@ -41,7 +44,7 @@ def test_the_units_and_the_compose_file_can_be_read_and_their_commands_exist(
     units = []
     for text in blocks("ini"):
         unit = ConfigParser(interpolation=None)
-        unit.optionxform = str  # type: ignore[assignment,method-assign] # systemd's names have capitals
+        unit.optionxform = str  # systemd's names have capitals
         unit.read_string(text)
         assert unit["Service"]["Restart"] == "always"
         units.append(unit["Service"]["ExecStart"])

@@ -1,4 +1,4 @@
-"""The files and names that documents and samples mention exist: a module that moved is found in them by this test."""
+"""The files and names that documents and samples mention exist."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ _DOTTED = re.compile(r"(?<![\w.\"/])octopus_soap(?:\.\w+)+")
 
 
 def missing_files(text: str, folder: Path) -> list[str]:
-    """Return the files named in *text* that are neither in the project, in the package, nor next to the document."""
+    """Return the files named in *text* that do not exist.
+
+    They are looked up in the project, in the package, and next to the document.
+    """
     places = (ROOT, PACKAGE, folder)
     return sorted({name for name in _FILE.findall(text) if not any((place / name).exists() for place in places)})
 

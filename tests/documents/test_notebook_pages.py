@@ -1,4 +1,7 @@
-"""An executed notebook as a page of the site. What the notebooks themselves do is tested in `tests/notebook`."""
+"""An executed notebook as a page of the site.
+
+The notebooks themselves are tested in `tests/notebook`.
+"""
 
 from __future__ import annotations
 

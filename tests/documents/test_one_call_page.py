@@ -1,4 +1,4 @@
-"""The page about one call is the code's: a real call passes through its steps, in their order, and through few others."""
+"""A real call passes through the steps of the page about one call, in their order."""
 
 from __future__ import annotations
 
@@ -33,14 +33,17 @@ def client() -> Iterator[OctopusClient]:
     with Emulator() as service, OctopusClient(**service.settings()) as made:
         for sku in SKUS:
             service.store.add_item(sku, Stock="1")
-        for _ in range(3):  # lazy imports and learned shapes are not on a reader's way
+        for _ in range(3):  # lazy imports and learned forms are not part of the page
             made.get_item_list(SKUS)
             made.is_sku_exist("S-1")
         yield made
 
 
 def passed_through(call: Callable[[], object]) -> list[tuple[str, str, int]]:
-    """Return the functions of the library a call enters, as file, name and line, in the order of their first call."""
+    """Return the library's functions that a call enters, in order.
+
+    Each as file, name and line, at its first call.
+    """
     seen: dict[tuple[str, str, int], None] = {}
 
     def profile(frame: Any, event: str, _: object) -> None:

@@ -1,4 +1,4 @@
-"""The moving picture of the README can be recorded anew, and shows what it is said to show."""
+"""The moving picture of the README can be recorded again, and shows a real push."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def hook() -> Any:
 
 
 def shown(text: str) -> list[str]:
-    """Return the texts of each screen of a picture, checked for what a reader needs."""
+    """Return the texts of each screen of a picture, and check its properties."""
     picture = ET.fromstring(text)
     lines = {found.get("id"): "".join(found.itertext()) for found in picture.iter(f"{SVG}g") if found.get("id")}
     assert len(text) < 200_000

@@ -1,4 +1,4 @@
-"""The generated reference says all there is to say, and grades it."""
+"""The generated reference is complete and has the grade of each fact."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ reference = hook("reference")
 
 
 def section(page: str, title: str) -> str:
-    """The text under one heading of the second level."""
+    """Return the text below a second-level heading."""
     return re.split(rf"^## {re.escape(title)}\b.*$", page, maxsplit=1, flags=re.MULTILINE)[1].partition("\n## ")[0]
 
 

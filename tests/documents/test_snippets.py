@@ -1,4 +1,4 @@
-"""What the documents show is what happens: every snippet of the README and of every page is run."""
+"""Every snippet of the README and of every page runs, and shows its real result."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RUN = {name: blocks for name, blocks in PAGES.items() if any(b.language == "pyth
 
 @pytest.fixture
 def command_line(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Runs `octopus-soap` in this process, as its entry point would."""
+    """Run `octopus-soap` in this process, as its entry point would."""
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("NO_COLOR", "1")
     from octopus_soap.cli.commands import run
@@ -42,7 +42,6 @@ def test_what_a_document_shows_is_what_happens(
     request: pytest.FixtureRequest,
     command_line: Any,
 ) -> None:
-    """Its settings are the emulated service's, as a reader's environment would hold those of an account."""
     for key, value in {**service.settings(), "backoff_base": "0"}.items():
         monkeypatch.setenv(f"OCTOPUS_{key.upper()}", value)
     for folder in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):

@@ -1,4 +1,4 @@
-"""A hand-written SOAP caller: these tests must not use the project's own client or codec."""
+"""A hand-written SOAP caller: these tests must not use our client or codec."""
 
 import contextlib
 import socket
@@ -22,7 +22,10 @@ def local(element):
 
 
 def read(element):
-    """Turn a reply element into plain values by local name: dict, list of (name, value), text or None for nil."""
+    """Turn a reply element into plain values by local name.
+
+    A value is a dict, a list of (name, value), a text, or None for nil.
+    """
     if element.get(f"{{{XSI}}}nil") == "true":
         return None
     if len(element):
@@ -113,7 +116,7 @@ class Shop:
         return f"<{name}>" + "".join(f"<r:string>{sku}</r:string>" for sku in skus) + f"</{name}>"
 
     def raw(self, operation, body):
-        """Open a socket of one's own and send a request on it."""
+        """Open a socket, and send a request on it."""
         host, port = self.service.url.split("/")[2].split(":")
         sock = socket.create_connection((host, int(port)), timeout=10)
         headers = {
@@ -133,7 +136,7 @@ class Shop:
 
 @pytest.fixture
 def emulate():
-    """Start emulators, with whatever settings, and stop them after the test."""
+    """Start emulators with the given settings, and stop them after the test."""
     shops = []
 
     def start(**settings):

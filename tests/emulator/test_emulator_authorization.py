@@ -1,4 +1,4 @@
-"""Credentials: three headers, six ways to refuse, several merchants, and no secret ever shown."""
+"""Credentials: three headers, six refusals, several merchants, no secret shown."""
 
 import logging
 

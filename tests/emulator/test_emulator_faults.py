@@ -1,4 +1,4 @@
-"""Every injected fault, as it looks at the wire, and whether the operation was carried out."""
+"""Each injected fault: its bytes, and whether the operation was carried out."""
 
 import contextlib
 import gzip
@@ -37,7 +37,7 @@ def done(shop):
 
 
 def raw_reply(shop):
-    """Send an upload on a socket of its own; return the bytes received and the error that ended it."""
+    """Send an upload on a new socket; return the received bytes and the final error."""
     with shop.raw("UploadItem", shop.body("UploadItem", UPLOAD)) as sock:
         received = b""
         try:
@@ -158,7 +158,7 @@ def test_close_idle_now_can_be_noticed_by_the_pool(shop):
     shop.service.script.on("IsSkuExist").do(CloseIdle(when="now"))
     for _ in range(3):
         assert shop.call("IsSkuExist", "<sku>A-1</sku>").result == "true"
-        idle.wait(0.02)  # for the closing to arrive
+        idle.wait(0.02)  # lets the close arrive
     assert [call.connection for call in shop.service.calls] == [1, 2, 3]
 
 

@@ -1,4 +1,4 @@
-"""The fourteen item operations, spoken to in hand-written XML."""
+"""The fourteen item operations, called with hand-written XML."""
 
 from decimal import Decimal
 

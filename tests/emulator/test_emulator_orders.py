@@ -1,4 +1,4 @@
-"""Orders: submitting, listing by criteria, confirming; and the custom field mapping."""
+"""Orders: submitting, listing by criteria, confirming; custom field mapping."""
 
 from datetime import UTC, datetime
 

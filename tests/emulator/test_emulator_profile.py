@@ -1,4 +1,4 @@
-"""Every guess is a switch: each test shows both answers of one of them."""
+"""Every guess is a switch: each test shows both answers of a switch."""
 
 import pytest
 
@@ -12,7 +12,7 @@ STORES = (
 
 @pytest.fixture
 def other(emulate):
-    """Start an emulator with the switches given, and one item."""
+    """Start an emulator with the given switches and an item."""
 
     def start(**switches):
         shop = emulate(profile=Profile(**switches))

@@ -1,4 +1,4 @@
-"""What .NET refuses in a request, what it reads, and who may send one."""
+"""Requests that .NET refuses, what it reads, and whose requests are accepted."""
 
 import os
 import stat

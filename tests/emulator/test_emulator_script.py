@@ -1,4 +1,4 @@
-"""Which calls a script strikes."""
+"""The calls that a script's rules apply to."""
 
 from octopus_soap.emulator import Status
 

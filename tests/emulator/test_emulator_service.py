@@ -1,4 +1,4 @@
-"""The emulator as an object: its life, its store, its records, its independence."""
+"""The emulator as an object: start and stop, store, records, independence."""
 
 import ast
 import pathlib

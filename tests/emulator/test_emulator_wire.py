@@ -1,4 +1,4 @@
-"""The dialect: what replies look like byte for byte, what faults, and what is passed over in silence but noted."""
+"""The dialect: the bytes of replies, the faults, and the notes on ignored members."""
 
 import pytest
 
@@ -183,7 +183,7 @@ def test_what_wcf_ignores_is_ignored_and_noted(shop, members, changed, notes):
     assert noted(shop) == notes
     assert any(note.what == "schema" for note in shop.service.lint)
     if ("out-of-order", "Sku") in notes:
-        assert answer.rows == "false"  # the Sku was ignored, too
+        assert answer.rows == "false"  # the Sku was ignored as well
         return
     assert answer.rows == "true"
     assert shop.service.store.item("A-1") == before | changed
@@ -194,7 +194,7 @@ def test_parameters_and_list_items_follow_the_same_rule(shop):
         b"</sku>", f"</sku><accountID>{shop.account}</accountID>".encode()
     )
     response = shop.post("IsSkuExist", body)
-    assert "<IsSkuExistResult>false" in response.text  # no account arrived
+    assert "<IsSkuExistResult>false" in response.text  # the accountID was ignored
     answer = shop.call(
         "IsSkuExistList", "<skuList><string>A-1</string><r:String>A</r:String><r:string>A-2</r:string></skuList>"
     )

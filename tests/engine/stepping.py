@@ -1,4 +1,4 @@
-"""Stepping flows by hand: a list (or a function) of answers stands for the service, a list of pauses for the clock."""
+"""Step flows by hand: answers from a list or function, pauses into a list."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _SKU = re.compile(rb"<(?:\w+:)?(?:string|Sku|OrderId|Text)>([^<]*)<")
 
 @dataclass
 class Steps:
-    """What a flow did: its exchanges and pauses, and how it ended."""
+    """The exchanges and pauses of a flow, and how it ended."""
 
     sends: list[Attempt] = field(default_factory=list)
     limits: list[float] = field(default_factory=list)
@@ -80,7 +80,7 @@ def step(flow: Any, answers: Iterable[Any] | Callable[[Attempt], Any]) -> Steps:
 
 
 def config(*, chance: float = 1.0, stopped: Callable[[], bool] = lambda: False, **policy: Any) -> CallConfig:
-    """A configuration without randomness; the pauses are the longest the jitter may draw."""
+    """Make a configuration without randomness, with the longest pauses of the jitter."""
     numbers = itertools.count(1)
     return CallConfig(
         RetryPolicy(**policy),
@@ -97,7 +97,7 @@ def codec(wsdl: Path | None = None) -> Codec:
 
 
 def context(*, wsdl: Path | None = None, **given: Any) -> Context:
-    """What the calls of one client share."""
+    """Make the shared context of a client's calls."""
     policy = {name: given.pop(name) for name in list(given) if name in RetryPolicy._fields}
     stopped = given.pop("stopped", lambda: False)
     shared: dict[str, Any] = {
@@ -110,7 +110,7 @@ def context(*, wsdl: Path | None = None, **given: Any) -> Context:
 
 
 def request(safety: Safety, decode: Callable[[Any], Any] | None = None) -> Request:
-    """A request whose decoder is the real one of IsSkuExist, or *decode*."""
+    """Make a request whose decoder is the real one of IsSkuExist, or *decode*."""
     from octopus_soap.models.declarations import ScalarOf
 
     real = codec()
@@ -125,14 +125,14 @@ def request(safety: Safety, decode: Callable[[Any], Any] | None = None) -> Reque
 
 
 def sending(asked_for: Request, under: CallConfig) -> Any:
-    """The flow of one request."""
+    """Return the flow of a request."""
     return perform(asked_for, under)
 
 
 def run_list(
     operation: str, inputs: Iterable[Any], answers: Any, given: Context | None = None, **arguments: Any
 ) -> tuple[BatchResult[Any], list[Steps]]:
-    """Run a list call batch after batch, as a driver with one thread does."""
+    """Run a list call batch after batch, like a driver with one thread."""
     row = OPERATIONS[operation]
     call = row.call(None, given or context(), inputs, **arguments)
     all_steps, parts = [], []
@@ -182,12 +182,12 @@ def reset(elapsed: float = 0.01) -> SendFailure:
 
 
 def asked(exchange: Attempt) -> list[str]:
-    """The keys a request names."""
+    """Return the keys in a request."""
     return [found.decode() for found in _SKU.findall(exchange.body)]
 
 
 def rows_reply(operation: str, rows: Iterable[str], status_text: str = "Success", message: str = "") -> Reply:
-    """An APIResult with *rows* (XML) in its ResultData."""
+    """Make an APIResult with *rows* (XML) in its ResultData."""
     return ok(
         f'<{operation}Response xmlns="{TEMPURI}"><{operation}Result xmlns:a="{DATA}">'
         f"<a:Message>{message}</a:Message><a:ResultData>{''.join(rows)}</a:ResultData><a:Status>{status_text}</a:Status>"

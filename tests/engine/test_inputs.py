@@ -1,4 +1,4 @@
-"""Lists of SKUs are checked and encoded all at once; what comes of it is what one by one gives."""
+"""A list of SKUs is checked and encoded at once, as it would be one by one."""
 
 from __future__ import annotations
 
@@ -23,12 +23,15 @@ SKUS = st.one_of(
 
 
 def taken(skus: list[Any], most: int, *, alone: bool) -> object:
-    """The batches of a call, or why it is refused; *alone*: each SKU is looked at alone."""
+    """Return the batches of a call, or its refusal.
+
+    With *alone* each SKU is checked alone.
+    """
     row = OPERATIONS["IsSkuExistList"]
     asked = row.body(None, skus, batch_size=3)
     assert row.rule is not None
     if alone:
-        asked = asked._replace(check=partial(inputs.sku))  # another function, which does the same
+        asked = asked._replace(check=partial(inputs.sku))  # another function with the same result
     try:
         made = BatchInputs(
             "IsSkuExistList", row.rule, asked, SecretStr("a"), context(max_request_bytes=most), guard=None, reading=True,

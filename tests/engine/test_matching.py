@@ -1,4 +1,4 @@
-"""Matching by key: whatever rows come back, each input has one outcome and never another input's value."""
+"""Matching by key: each input has one outcome and never another input's value."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KEYS = st.text(st.sampled_from("aAbB1 "), min_size=1, max_size=4).filter(str.str
 
 @st.composite
 def lying_replies(draw):
-    """Inputs, and an honest reply permuted, thinned, doubled and mixed with rows nobody asked for."""
+    """Inputs, and a right reply permuted, thinned, doubled and mixed with other rows."""
     keys = draw(st.lists(KEYS, min_size=1, max_size=8, unique=True))
     rows = [Row(key, f"value of {key!r}") for key in keys if draw(st.integers(0, 4))]
     rows += [row for row in rows if not draw(st.integers(0, 4))]

@@ -1,4 +1,4 @@
-"""The omission guard: what an update leaves out never becomes 0 behind the caller's back."""
+"""The omission guard: what an update leaves out never becomes 0 unnoticed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _VALUES = re.compile(r' nillable="true"( type="xs:(?:decimal|boolean|int|long|fl
 
 @pytest.fixture(scope="module")
 def strict_contract(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundled contract as a service with plain value types would publish it: none of them nillable."""
+    """The bundled contract without nillable value types, as a strict service has it."""
     folder = tmp_path_factory.mktemp("contract")
     bundled = contract_path()
     for path in bundled.parent.glob("*.xsd"):
@@ -63,7 +63,7 @@ def whole(sku: str = "A", **changes) -> ItemQuantityAndPrice:
 
 
 def current(sku: str = "A", **members: str) -> str:
-    """The row of an item as the service has it."""
+    """The row of an item in the service."""
     inner = "".join(f"<a:{name}>{value}</a:{name}>" for name, value in members.items())
     return f"<a:InventoryItem>{inner}<a:Sku>{sku}</a:Sku></a:InventoryItem>"
 
@@ -209,7 +209,7 @@ def test_read_first_fills_nested_stores_by_their_id(strict):
 
 
 def test_read_first_of_an_upload_completes_all_of_it(strict):
-    """A service that saves the object it was given would lose texts and lists as well."""
+    """A service that saves the given object would lose texts and lists as well."""
     codec = strict().codec
     needed = codec.omitted_value_members(UPLOAD, "inventoryItems", InventoryItem(sku="A"))
     values = {name: "2026-01-01T00:00:00" if "Date" in name else "5" for name in needed}

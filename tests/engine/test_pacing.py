@@ -1,4 +1,4 @@
-"""The line in which requests wait, stepped by hand: no threads, no clock."""
+"""The queue of waiting requests, stepped by hand: no threads, no clock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from octopus_soap.transport.limiter import FairQueue, RateLimiter, Waiter
 
 
 class Waiting:
-    """Requests in a line, by name; `woken` has those told to ask again."""
+    """Requests in a queue, by name; `woken` has those called to ask again."""
 
     def __init__(self, most: int = 100, per_second: float | None = None) -> None:
         self.line = FairQueue(most, RateLimiter(per_second))

@@ -42,7 +42,7 @@ def oversized() -> SendFailure:
     return SendFailure(FailureKind.OVERSIZED, ProtocolError("too large"), 0.1)
 
 
-# Attempts of 3 made when the same failure comes every time, and what the caller gets: by safety class.
+# Attempts of 3 made if every attempt fails alike, and the error that the caller gets, by safety class.
 TABLE: list[tuple[str, Any, dict[Safety, tuple[int, type[Exception]]]]] = [
     (
         "connect refused",
@@ -315,7 +315,7 @@ def test_the_facts_are_those_of_the_last_attempt():
 
 
 def test_only_a_400_with_nothing_in_it_is_taken_for_one_that_is_too_large():
-    """An older WCF says so to a request over its size; a page or a fault says what is wrong, and halving would hide it."""
+    """An older WCF answers so to a request over its size; others give a reason."""
     kinds = [classify(HttpStatusError("no", status=400, body_excerpt=body)) for body in ("", "<html>no</html>")]
     assert kinds == [FailureKind.TOO_LARGE, FailureKind.REFUSED]
 

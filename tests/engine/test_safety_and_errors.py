@@ -1,4 +1,4 @@
-"""Safety classes are declared per operation and overridden per client; errors survive every journey."""
+"""Safety classes are declared and overridden; errors survive pickling and threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches that fail as a whole: halved where that helps, bounded where it cannot, and never a lost or invented outcome."""
+"""Batches that fail: halved if that helps, within limits, every outcome kept."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def updates(count: int) -> list[ItemQuantityAndPrice]:
 
 
 def poisoned(bad, answer):
-    """Fails whenever a bad key is in the request."""
+    """Fail if the request has a bad key."""
     return lambda exchange: answer if bad & set(asked(exchange)) else honest(exchange)
 
 
@@ -240,7 +240,7 @@ def test_when_it_comes_back_the_rest_is_done():
     assert statuses(result)[20:] == ["ok"] * 20
 
 
-# -- doubt is kept -------------------------------------------------------------------------------------------------
+# -- an unknown outcome stays unknown --------------------------------------------------------------------------------
 
 
 def test_halves_of_a_request_whose_answer_was_lost_stay_in_doubt():
@@ -295,7 +295,7 @@ def test_a_stop_ends_the_halving():
     assert statuses(result) == ["ok", "ok"] + ["not_sent"] * 6
 
 
-# -- lying envelopes -----------------------------------------------------------------------------------------------
+# -- wrong envelopes -------------------------------------------------------------------------------------------------
 
 
 @every("said", ["Failure", "Pending", "false"])
@@ -329,7 +329,7 @@ def honest_mapping(text: str):
     return ok(f'<CustomFieldMappingResponse xmlns="{TEMPURI}">{inner}</CustomFieldMappingResponse>')
 
 
-# -- whatever happens ----------------------------------------------------------------------------------------------
+# -- any sequence of answers -----------------------------------------------------------------------------------------
 
 ANSWERS = st.sampled_from(
     ["honest", reset(), status(413), status(503), status(500), fault("a:DeserializationFailed"), refused(), status(200)]

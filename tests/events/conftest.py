@@ -1,4 +1,4 @@
-"""Fixtures of the tests of events: clients that are watched, of both kinds."""
+"""Clients of both kinds with an event hook."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def shop(service: Emulator) -> Emulator:
 
 @pytest.fixture(params=["blocking", "asyncio"])
 def watched(service: Emulator, request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
-    """Make clients of `service` with a hook, of both kinds in turn; they are closed after the test."""
+    """Make clients of both kinds with a hook, and close them after the test."""
     made: list[Any] = []
 
     def make(on_event: Any = None, **settings: Any) -> Any:

@@ -1,4 +1,4 @@
-"""`client.counters` and `last_success_at`: what they say is what the service saw."""
+"""`client.counters` and `last_success_at` agree with the calls of the service."""
 
 from __future__ import annotations
 

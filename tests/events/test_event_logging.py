@@ -1,4 +1,4 @@
-"""`log_events`: one record per event, with a message that stays the same and facts as fields."""
+"""`log_events`: a record per event, with a constant message and facts as fields."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_many_unknown_members_make_no_endless_record(caplog) -> None:
 
 
 class _Json(logging.Formatter):
-    """As JSON formatters do: whatever is not of the record itself is a field."""
+    """A JSON formatter: what is not a standard attribute of the record is a field."""
 
     def format(self, record: logging.LogRecord) -> str:
         own = vars(logging.makeLogRecord({}))

@@ -1,4 +1,4 @@
-"""What flows tell, in which order: stepped by hand, with a list for the service."""
+"""The events of flows in their order, stepped by hand with a list of answers."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 
 class Told:
-    """A watch, and what its hook was told."""
+    """An observer, and the events that its hook received."""
 
     def __init__(self, redact: Any = str) -> None:
         self.events: list[Any] = []

@@ -1,4 +1,4 @@
-"""Events of real calls, of both clients: hooks that raise, views, threads, cancelled tasks, dry runs."""
+"""Events of real calls, of both clients: hooks, views, threads, tasks, dry runs."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_batches_in_threads_tell_from_there_and_see_the_callers_context(shop: Em
 
 
 def test_a_stream_closed_under_way_tells_the_end_of_each_request_it_began(shop: Emulator, client_of) -> None:
-    """A worker thread ends its request after the caller left: it is told then."""
+    """A worker thread ends its request after the caller left, and reports it then."""
     events: list[Any] = []
     both = threading.Condition()
 
@@ -226,7 +226,7 @@ def test_ctrl_c_under_way_tells_that_the_request_was_abandoned(shop: Emulator, c
     exchange_by(client, interrupted)
     with pytest.raises(KeyboardInterrupt) as caught:
         client.is_sku_exist("A")
-    # The traceback still holds the frames: the end was told without the garbage collector.
+    # The traceback still holds the frames: the end was reported without garbage collection.
     assert caught.tb is not None
     assert events[-1].failure == "abandoned"
 

@@ -1,4 +1,4 @@
-"""Spans and metrics of real calls, as OpenTelemetry's own SDK gets them."""
+"""Spans and metrics of real calls, collected by OpenTelemetry's own SDK."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 class Collected:
-    """Providers of its own, and what they got."""
+    """Its own providers, and the data they collected."""
 
     def __init__(self) -> None:
         self.exporter, self.reader = InMemorySpanExporter(), InMemoryMetricReader()
@@ -99,7 +99,7 @@ def test_a_request_is_a_client_span_named_by_the_conventions(shop: Emulator, ote
             "server.port": port,
         },
     )
-    # In seconds, whatever the machine does meanwhile: the request is within it, and it is within the span.
+    # In seconds, however slow the machine is: the span includes the duration, which includes the request.
     assert call.elapsed * 0.9 <= point.sum <= (span.end_time - span.start_time) / 1e9 + 0.05
     assert otel.sums("octopus_soap.items", "octopus_soap.outcome") == {"ok": 2}
 
@@ -206,7 +206,7 @@ def test_tasks_keep_their_own_parents(shop: Emulator, otel: Collected) -> None:
 
 
 def test_while_a_request_runs_its_span_is_the_current_one(shop: Emulator, otel: Collected, make_client) -> None:
-    """So that spans of an HTTP instrumentation become its children."""
+    """So spans of an HTTP instrumentation become its children."""
     client = make_client().with_options(on_event=otel.hook)
     seen: list[Any] = []
     exchange = exchange_of(client)
@@ -271,7 +271,7 @@ def test_no_attribute_holds_a_secret_or_a_sku(fault: Any, shop: Emulator, otel: 
 
 
 def test_metrics_have_few_values(shop: Emulator, otel: Collected, watched) -> None:
-    """One series per operation and outcome: request ids and items make no series of their own."""
+    """One series per operation and outcome; request ids and items make no series."""
     client = watched(otel.hook)
     for number in range(30):
         client.get_item_quantity_list([f"S{number}"])

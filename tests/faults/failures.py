@@ -1,4 +1,4 @@
-"""The table of failures, and what must hold of a call under each: attempts, outcomes, classes, facts."""
+"""The table of failures, with attempts, outcomes, classes and facts of each."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ READ, IDEMPOTENT, UNSAFE = Safety.READ, Safety.IDEMPOTENT, Safety.UNSAFE
 
 @dataclass(frozen=True)
 class Failure:
-    """One failure, always the same one, and what comes of it.
+    """A failure that occurs on every attempt, and its consequences.
 
     Attributes:
         name: for the test's id.
-        faults: what the script injects; `None` for a service that is not there.
+        faults: what the script injects; `None` if there is no service at the address.
         attempts: exchanges of one request, by safety class (read, idempotent write, unsafe write).
         errors: class of the error of a single call, and of each item's outcome, by safety class.
         written: status of a list write's items, by whether it may be repeated (idempotent, unsafe).
@@ -173,7 +173,7 @@ def catch(call: Row, client: Any) -> OctopusError:
 
 
 def check_error(error: OctopusError, call: Row, failure: Failure, attempts: int) -> None:
-    """The facts, the size, and that nothing of another library is in it."""
+    """Check an error's facts and size, and that it holds no object of another library."""
     info = error.info
     assert info is not None
     assert (info.operation, info.attempts) == (call.operation, attempts)
@@ -197,9 +197,9 @@ def check_hygiene(error: BaseException | None) -> None:
 
 
 def check_failure(call: Row, failure: Failure, shop: Emulator, make_client: Callable[..., Any]) -> None:
-    """Make the call under the failure, and hold everything about it against the table.
+    """Make the call under the failure, and compare everything with the table.
 
-    The shop is filled anew, since one test makes the calls of several rows.
+    The shop is filled again, because some tests make the calls of several rows.
     """
     shop.reset()
     seed(shop)

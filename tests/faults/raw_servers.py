@@ -1,4 +1,4 @@
-"""Raw servers, for what no emulator should do."""
+"""Raw servers, for behaviour that the emulator does not have."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# -- raw servers ---------------------------------------------------------------------------------------------------
-
 
 class RawServer:
-    """A TCP server on loopback whose every connection is handled by one function in a thread of its own."""
+    """A TCP server on loopback that handles each connection in a thread."""
 
     def __init__(self, handle: Callable[[socket.socket], None], receive_buffer: int | None = None) -> None:
         self._handle = handle
@@ -77,10 +75,10 @@ def raw_server(handle: Callable[[socket.socket], None], receive_buffer: int | No
 
 
 def bomb_of(megabytes: int, wbits: int = 31) -> bytes:
-    """So many megabytes of blanks as gzip, or with *wbits* 15 as deflate, about a kilobyte each.
+    """Make so many megabytes of blanks as gzip, or with *wbits* 15 as deflate.
 
-    One megabyte is compressed, and repeated: after a full flush, what follows refers to nothing before it. The sum at the
-    end is wrong, which is too late for a reader that unpacks everything.
+    Each is about a kilobyte. One megabyte is compressed, and repeated: after a full flush, what follows refers to
+    nothing before it. The checksum at the end is wrong, which is too late for a reader that unpacks everything.
     """
     packer, blanks = zlib.compressobj(9, zlib.DEFLATED, wbits), b" " * 1_000_000
     first, again = (packer.compress(blanks) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
@@ -88,7 +86,7 @@ def bomb_of(megabytes: int, wbits: int = 31) -> bytes:
 
 
 def read_request(connection: socket.socket) -> bytes:
-    """Read one HTTP request; empty when the client closed the connection."""
+    """Read one HTTP request; return nothing if the client closed the connection."""
     data = b""
     while b"\r\n\r\n" not in data:
         part = connection.recv(65536)

@@ -1,4 +1,4 @@
-"""List calls under fire: finished work is kept, whatever ends the call, and every input has one true outcome."""
+"""List calls under faults: finished work is kept, every input has a right outcome."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_a_service_whose_reply_is_too_large_for_itself_is_asked_for_less():
             assert client.learned_batch_sizes["GetItemList"][0] < 40
 
 
-# -- the call is broken off ----------------------------------------------------------------------------------------
+# -- the call is aborted ---------------------------------------------------------------------------------------------
 
 
 def test_a_raising_progress_callback_loses_no_finished_batch(stocked, client):
@@ -199,7 +199,7 @@ def test_a_stop_event_cuts_a_pause_short(stocked, make_client):
     client = make_client(backoff_base=60.0, backoff_cap=60.0).with_options(stop=stop)
     stocked.script.on("IsSkuExist").do(Status(503, retry_after=20))
     threading.Thread(target=lambda: (stocked.wait_for_calls(), stop.set())).start()
-    with pytest.raises(Exception, match="503"):  # a pause that nothing cuts short lasts 20 s: longer than this test may
+    with pytest.raises(Exception, match="503"):  # the full pause is 20 s, longer than this test may take
         client.is_sku_exist("A")
     assert len(stocked.calls) == 1, "what the pause was to wait for has not come"
 
@@ -238,7 +238,7 @@ def test_an_abandoned_stream_sends_no_further_batch(stocked, make_client):
     stream = client.get_item_list.stream(iter(skus(60)), batch_size=5)
     next(stream)
     stream.close()
-    for thread in threading.enumerate():  # what was under way ends, and nothing follows it
+    for thread in threading.enumerate():  # requests under way end, and none follows
         if thread.name.startswith("octopus-soap"):
             thread.join(30)
     assert len(stocked.calls) <= 5
@@ -278,7 +278,7 @@ def test_refused_credentials_let_no_batch_leave_that_was_to_be_begun_ahead(stock
     assert statuses(caught.value.result) == [FAILED] * (2 * sent) + [NOT_SENT] * (60 - 2 * sent)  # type: ignore[attr-defined] # documented
 
 
-# -- replies that lie ----------------------------------------------------------------------------------------------
+# -- wrong replies ---------------------------------------------------------------------------------------------------
 
 
 def test_rows_missing_doubled_reordered_and_unasked_are_noticed(shop, client):

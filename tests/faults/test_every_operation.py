@@ -1,4 +1,4 @@
-"""Every operation under every failure, over a real socket: attempts the server saw, outcomes, classes, facts."""
+"""Every operation under every failure over a real socket, compared with the table."""
 
 from __future__ import annotations
 
@@ -121,11 +121,11 @@ def test_a_stale_socket_is_retried_once_where_a_repeat_does_no_harm(call: Row, s
 
 
 def test_one_stale_socket_takes_the_other_idle_ones_with_it(shop: Emulator, proven, monkeypatch):
-    """What closed one was a restart, or a middlebox, and concerns all: a repeat must not find the next of them."""
+    """What closed one affects all: a repeat must not run into the next dead one."""
     client, read, all_answered = proven(), blocking.read_body, threading.Barrier(4)
 
     def held(*given: Any) -> bytes:
-        all_answered.wait(30)  # so that each of four calls has a connection of its own
+        all_answered.wait(30)  # so each of the four calls has its own connection
         return read(*given)
 
     def four_calls() -> None:
@@ -146,7 +146,7 @@ def test_one_stale_socket_takes_the_other_idle_ones_with_it(shop: Emulator, prov
 
 
 def test_an_order_that_tls_cuts_off_while_it_is_sent_is_unknown(shop: Emulator, proven, monkeypatch):
-    """Such an error looks like a failed handshake, after which nothing was sent: only the connection knows better."""
+    """The error looks like a failed handshake, but the order may have been sent."""
     client, sent = proven(), list[bytes]()
 
     def cut_off(connection: HTTPConnection, data: bytes) -> None:
@@ -193,7 +193,7 @@ def test_a_failure_envelope(call: Row, shop: Emulator, proven):
 
 @pytest.mark.parametrize("call", [BY_NAME[name] for name in BARE], ids=str)
 def test_a_failure_envelope_where_none_is_expected_is_understood_too(call: Row, proven, monkeypatch):
-    """The page leaves open which operations answer with an envelope; a void one may say Failure in it as well."""
+    """The page leaves open which operations have an envelope, even without a result."""
     from octopus_soap.wire.decode import Reply
 
     body = (
@@ -233,7 +233,7 @@ def test_lies_end_in_a_right_answer_or_one_of_our_errors(call: Row, kind, shop: 
         assert honest is None or answer == honest
     elif call.operation == "SubmitOrder":
         assert isinstance(error, (OutcomeUnknownError, ApiStatusError))
-    elif (call.operation, kind) != ("CustomFieldMapping", "bad-scalar"):  # there, any text but "true" is a refusal
+    elif (call.operation, kind) != ("CustomFieldMapping", "bad-scalar"):  # for it any text but "true" is a refusal
         assert not isinstance(error, RejectedError)
 
 

@@ -1,4 +1,4 @@
-"""The same table for the asynchronous client, and what only it can do wrong: tasks, cancelling, loops."""
+"""The same table for the asynchronous client, and tasks, cancellation, loops."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Awaited:
-    """An asynchronous client whose methods are called without `await`, so that one table serves both."""
+    """An asynchronous client whose methods are called without `await`."""
 
     def __init__(self, runner: asyncio.Runner, client: AsyncOctopusClient) -> None:
         self.runner, self.client = runner, client
@@ -54,7 +54,7 @@ def runner() -> Iterator[asyncio.Runner]:
 
 @pytest.fixture(scope="module")
 def kept(runner: asyncio.Runner) -> Iterator[dict[str, AsyncOctopusClient]]:
-    """One client per settings: httpx loads the system's certificates for each, which takes longer than a test."""
+    """One client per settings: httpx takes long to load the system's certificates."""
     clients: dict[str, AsyncOctopusClient] = {}
     yield clients
     for client in clients.values():
@@ -63,7 +63,7 @@ def kept(runner: asyncio.Runner) -> Iterator[dict[str, AsyncOctopusClient]]:
 
 @pytest.fixture
 def awaited(shop: Emulator, runner: asyncio.Runner, kept: dict[str, AsyncOctopusClient]) -> Callable[..., Awaited]:
-    """Clients whose credentials the service has accepted, and that have learned nothing."""
+    """Clients whose credentials were accepted, and that have learned no batch sizes."""
 
     def make(**settings: Any) -> Awaited:
         given = {**shop.settings(), "backoff_base": 0.0, **settings}
@@ -94,7 +94,7 @@ def test_a_read_an_order_and_a_list_under_every_failure(call: Row, failure: Fail
 @every("call", KINDS, ids=str)
 def test_every_method_ends_within_its_limit(call: Row, fault, shop: Emulator, awaited):
     shop.script.clear()
-    limit = 0.5 if call.safety is Safety.UNSAFE else 0.15  # its request must be on its way, on a busy machine too
+    limit = 0.5 if call.safety is Safety.UNSAFE else 0.15  # its request must be sent by then, even on a busy machine
     client = awaited(total_timeout=limit, max_attempts=1)
     shop.script.on(call.operation).do(fault)
     with pytest.raises(OctopusError) as caught:

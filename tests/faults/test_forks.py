@@ -1,4 +1,4 @@
-"""Forked children of a client that was in use: each gets the answers to its own questions."""
+"""Forked children of a client in use: each gets the answers to its own questions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ def stocked() -> Iterator[Emulator]:
 
 
 def answers_in_children(ask: Callable[[int], bool]) -> list[int]:
-    """Fork children that ask at the same time, and return their exit codes: 0 if every answer was their own."""
+    """Fork children that ask at the same time, and return their exit codes.
+
+    A code is 0 if every answer was the child's own.
+    """
     ready, go = os.pipe()
     children = []
     for number in range(1, CHILDREN + 1):
@@ -40,7 +43,7 @@ def answers_in_children(ask: Callable[[int], bool]) -> list[int]:
             code = 1
             try:
                 os.close(go)
-                os.read(ready, 1)  # ends for all of them when the parent closes its end
+                os.read(ready, 1)  # returns in all of them when the parent closes its end
                 code = 0 if ask(number) else 2
             finally:
                 os._exit(code)

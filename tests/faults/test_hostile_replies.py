@@ -1,4 +1,4 @@
-"""Hostile XML and bodies without end: refused fast, with bounded memory, as one of our errors."""
+"""Hostile XML and endless bodies: refused fast, in bounded memory, as our errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ENDPOINT = "https://service.example/OctopusService.svc"
-# What must be refused fast takes milliseconds, or else hours: a limit of the run tells them apart.
+# A fast refusal takes milliseconds, a slow one hours: pytest's time limit distinguishes them.
 pytestmark = pytest.mark.timeout(20)
 
 
@@ -143,7 +143,7 @@ def _peak_kilobytes() -> int:
 
 
 def test_a_hundred_megabytes_are_not_held():
-    """One real reply of 100 MB, sent as it is read; the default cap is 64 MiB, here it is 8."""
+    """A real reply of 100 MB, sent as it is read; the limit here is 8 MiB, not 64."""
     chunk = b"<x>" + b"y" * 1_000_000 + b"</x>"
     sent = 0
 
@@ -204,7 +204,7 @@ def test_clients_zeep_reads_no_more_than_the_cap(mocked):
         client.zeep.service.IsSkuExist(accountID="x", sku="A")
 
 
-# -- HTTP that is none ---------------------------------------------------------------------------------------------
+# -- invalid HTTP ----------------------------------------------------------------------------------------------------
 
 NO_HTTP = {
     "garbage": b"\x16\x03\x01 this is no HTTP\r\n\r\n",

@@ -32,7 +32,7 @@ TOKENS = [
 
 @functools.cache
 def replies() -> dict[str, bytes]:
-    """A valid reply of each operation, as the emulator gives it."""
+    """Return the emulator's valid reply of each operation."""
     with Emulator() as service, OctopusClient(**service.settings()) as client:
         seed(service)
         service.store.add_item(
@@ -67,7 +67,7 @@ def client() -> OctopusClient:
 
 
 def answered_with(call: Row, body: bytes) -> Any:
-    """What the call makes of *body*: its result, or its error."""
+    """Return the result or the error of a call that is answered with *body*."""
     view = client().with_options()
     exchange_by(view, lambda *_, **__: Reply(200, {"content-type": "text/xml"}, body, 0.0))
     try:
@@ -127,7 +127,7 @@ def test_any_mutation_ends_in_a_result_or_one_of_our_errors(call, data):
 
 @every("call", READ_AS, ids=str)
 def test_swapped_values_and_tags_end_in_a_result_or_one_of_our_errors(call):
-    """The text of every fourth element becomes every odd token once."""
+    """The text of every fourth element is replaced once by each odd token."""
     import re
 
     body = replies()[call.operation]

@@ -1,4 +1,4 @@
-"""What a call raises and returns is freed when it is dropped: no reference cycle waits for the garbage collector."""
+"""What a call raises and returns is freed when it is dropped: no reference cycles."""
 
 from __future__ import annotations
 

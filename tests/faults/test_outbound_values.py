@@ -1,4 +1,4 @@
-"""Values that cannot be sent are refused before the first byte, every one of them named at once."""
+"""Values that cannot be sent are refused before the first byte, all at once."""
 
 from __future__ import annotations
 

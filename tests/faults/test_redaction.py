@@ -1,4 +1,4 @@
-"""One door for what a service sent, masked cards, and masking that takes no longer than the text is long."""
+"""All texts of the service are masked, cards too, in time linear in their length."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def masked_in_all_ways(text: str) -> None:
 
 
 def lines_run(work: Callable[[], object]) -> int:
-    """How many lines of Python *work* runs: a measure of its steps that knows no clock and no other process."""
+    """Count the lines of Python that *work* runs: a measure without a clock."""
     count, before = 0, sys.gettrace()
 
     def trace(_: Any, event: str, __: Any) -> Any:
@@ -186,7 +186,7 @@ def lines_run(work: Callable[[], object]) -> int:
 
 
 def test_masking_takes_steps_in_proportion_to_the_text() -> None:
-    masked_in_all_ways("<a/>")  # what is made once
+    masked_in_all_ways("<a/>")  # fills caches first
     for units in [*((unit,) for unit in HOSTILE), *LAYERS]:
         short, long = ("".join(unit * (size // len(unit)) for unit in units) for size in (200, 1_600))
         grown = lines_run(partial(masked_in_all_ways, long)) / lines_run(partial(masked_in_all_ways, short))
@@ -194,7 +194,7 @@ def test_masking_takes_steps_in_proportion_to_the_text() -> None:
 
 
 @pytest.mark.parametrize("unit", HOSTILE)
-@pytest.mark.timeout(15)  # steps inside an expression are not counted: what grows with the square takes minutes here
+@pytest.mark.timeout(15)  # steps inside an expression are not counted: quadratic time would be minutes here
 def test_no_expression_of_masking_grows_with_the_square_of_the_text(unit: str) -> None:
     masked_in_all_ways(unit * (60_000 // len(unit)))
 
@@ -226,7 +226,7 @@ def test_files_that_may_hold_orders_are_their_owners_whatever_the_umask(tmp_path
 def test_an_error_that_is_made_while_clients_come_and_go_is_masked_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The collector may end a client, or another thread make one, while the masks are gone through."""
+    """The collector may end a client while the masks are iterated."""
     from octopus_soap import errors
 
     class Mask:

@@ -1,4 +1,4 @@
-"""Canary values turn up nowhere: not in a log at DEBUG, a repr, an error, a traceback, a pickle of one, a warning."""
+"""Canary values appear in no log, repr, error, traceback, pickle or warning."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def clean(text: str) -> bool:
 
 
 def all_there_is(error: BaseException) -> str:
-    """Every text an error may end up as."""
+    """Return every text that an error may be shown as."""
     parts = [str(error), repr(error), repr(vars(error)), "".join(traceback.format_exception(error))]
     if isinstance(error, OctopusError):
         parts.append(pickle.dumps(error).decode("latin-1"))
@@ -55,7 +55,7 @@ def all_there_is(error: BaseException) -> str:
 
 @pytest.fixture(autouse=True)
 def every_log(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Loggers of this and of every library below at DEBUG."""
+    """Set the loggers of this and of every library below to DEBUG."""
     names = [
         "",
         "octopus_soap",
@@ -111,7 +111,7 @@ PACKAGE = str(Path(octopus_soap.__file__).parent)
 
 
 def ours(error: BaseException) -> str:
-    """The variables of every function of the package that *error* came through."""
+    """Return the variables of every function of the package in *error*'s traceback."""
     shown: list[str] = []
     waiting: list[BaseException | None] = [error]
     while waiting:
@@ -126,7 +126,7 @@ def ours(error: BaseException) -> str:
 @pytest.mark.parametrize("call", KINDS, ids=str)
 @pytest.mark.parametrize("way", ["a failure", "refused input"])
 def test_an_account_given_to_a_call_is_in_no_variable_of_ours(call, way, canaries):
-    """What a debugger or a traceback with variables shows. The caller's own variables are the caller's."""
+    """Debuggers show these variables. The caller's own variables are not ours."""
     canaries.script.on("*").do(Status(503))
     with client_of(canaries.url, account_id=None, max_attempts=1) as client:
         account = {"account_id": ACCOUNT if way == "a failure" else f"{ACCOUNT}\0"}
@@ -160,7 +160,7 @@ def test_errors_of_every_kind_of_operation_show_none(call, fault, canaries):
 
 
 def echo(make: Callable[[bytes, dict[str, str]], bytes]) -> Callable[[socket.socket], None]:
-    """A service that puts what it was sent into its answer."""
+    """A service that echoes its request."""
 
     def answer(connection: socket.socket) -> None:
         while request := read_request(connection):
@@ -358,7 +358,7 @@ def test_another_port_scheme_or_host_is_another_origin(other, mocked):
     assert clean(repr(auth))
 
 
-# -- a session of the caller's -------------------------------------------------------------------------------------
+# -- the caller's session --------------------------------------------------------------------------------------------
 
 
 def _look(session: requests.Session) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One client in many threads, two accounts side by side, forked children, and nothing left open."""
+"""One client in many threads, two accounts at once, forks, and nothing left open."""
 
 from __future__ import annotations
 
@@ -134,12 +134,12 @@ def test_the_next_request_does_not_wait_until_an_answer_is_decoded(service, make
         if first_ended.is_set():
             assert more.wait(30), "no request came while answers were not decoded"
         answer = decode(*given, **named)
-        if b">S0<" in given[1].body:  # no more is begun before: it may end the call
+        if b">S0<" in given[1].body:  # no more batches begin before: the first may end the call
             first_ended.set()
         return answer
 
     def watch() -> None:
-        # Without the room that answered ones make, four at most: two that ended, two that are held.
+        # Without the places that answered batches free, four at most: two that ended, two that are held.
         while len(service.calls) < 5 and not more.wait(0.01):
             pass
         more.set()
@@ -286,7 +286,7 @@ def test_clients_nobody_closed_leave_no_descriptor_either(service):
 
 
 def wait_for(before: int) -> None:
-    """The service's ends of the connections close a moment after ours."""
+    """Wait until the service has closed its ends, a moment after the client."""
     moment = threading.Event()
     for _ in range(200):
         gc.collect()

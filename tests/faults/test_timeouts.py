@@ -1,4 +1,4 @@
-"""Limits that hold: whatever the service does or does not do, a call ends within them."""
+"""A call ends within its limits, whatever the service does."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.faults.raw_servers import CREDENTIALS, EXISTS, http, raw_server, read
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# A loaded machine is slow; hanging is for ever. The limit of the run tells them apart, not a clock in the test.
+# A loaded machine is slow, a hang is endless: pytest's time limit distinguishes them.
 pytestmark = pytest.mark.timeout(30)
 
 
@@ -55,7 +55,7 @@ def check_timed_out(error: OctopusError, safety: Safety) -> None:
 
 
 def hasty_clock() -> Any:
-    """Stand for the connections' clock: each look at it finds it a second later."""
+    """Make a clock for the connections that is a second later at each look."""
     seconds, clock = count(), connections.time.monotonic
     return SimpleNamespace(monotonic=lambda: clock() + next(seconds))
 
@@ -72,7 +72,7 @@ def hasty_clock() -> Any:
     ids=["silent-read", "silent-total", "drip-headers", "drip-body"],
 )
 def test_every_method_ends_within_its_limit(call: Row, fault, limits, shop, make_client):
-    if call.safety is Safety.UNSAFE:  # its request must be on its way, on a busy machine too
+    if call.safety is Safety.UNSAFE:  # its request must be sent by then, even on a busy machine
         limits = dict.fromkeys(limits, 0.5)
     client = make_client(max_attempts=1, **limits)
     shop.script.on(call.operation).do(fault)
@@ -125,7 +125,7 @@ def test_the_total_limit_holds_between_the_chunks_that_a_session_of_the_caller_r
 
 
 def test_a_slow_line_may_take_longer_than_the_connect_limit_to_take_a_big_request():
-    idle = threading.Event()  # nobody sets it: a server that takes its time
+    idle = threading.Event()  # never set: it only makes the server slow
 
     def late(connection: socket.socket) -> None:
         while True:
@@ -173,7 +173,7 @@ def test_a_host_that_does_not_answer_ends_in_timed_out():
         full.bind(("127.0.0.1", 0))
         full.listen(0)
         fillers = []
-        for _ in range(4):  # the queue of connections nobody accepts is full after one or two
+        for _ in range(4):  # the queue of connections that are not accepted is full after one or two
             filler = socket.socket()
             filler.setblocking(False)
             filler.connect_ex(full.getsockname())
@@ -270,11 +270,11 @@ def test_clients_zeep_is_bounded_too(shop, make_client):
         client.zeep.service.IsSkuExist(accountID="x", sku="A")
 
 
-# -- an exception the caller is handling ---------------------------------------------------------------------------
+# -- an exception that the caller handles ----------------------------------------------------------------------------
 
 
 def test_what_the_caller_is_handling_does_not_pass_for_our_failure(shop, make_client):
-    """A "connection refused" being handled must not make a lost answer look as if nothing had been sent."""
+    """Its "connection refused" must not make a lost answer look like nothing was sent."""
     from octopus_soap.emulator import Reset
 
     client = make_client()

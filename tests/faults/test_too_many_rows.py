@@ -1,4 +1,4 @@
-"""A reply with far more rows than were asked for is refused before a record is built; decoding ends at its limit."""
+"""A reply with far too many rows is refused early; decoding ends at its limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fleets on Celery for tests: a broker where one answers, a name of their own there, and workers whose words are kept."""
+"""Fleets on Celery: a broker, a name for each fleet, and workers with kept output."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LINES = 40
 
 @cache
 def why_no_broker(broker: str = BROKER) -> str:
-    """Why there is no broker to test on; empty where there is."""
+    """Return why there is no broker to test on; empty if there is one."""
     try:
         return reach(make_app(broker))
     except ConfigError as error:
@@ -35,7 +35,10 @@ def why_no_broker(broker: str = BROKER) -> str:
 
 
 class Crew:
-    """Processes of one fleet. What they write is kept, and shown if a wait fails or a process ends by itself."""
+    """Processes of one fleet, whose output is kept.
+
+    The output is shown if a wait fails or a process ends by itself.
+    """
 
     def __init__(self, folder: Path, variables: dict[str, str], *, broker: str = BROKER) -> None:
         self.name = f"test-{secrets.token_hex(6)}"
@@ -52,7 +55,7 @@ class Crew:
         return self.start_python("-m", "octopus_soap", "fleet", *words)
 
     def keep(self, *words: str) -> None:
-        """Start `octopus-soap fleet WORDS...`, and start it again if it fails, as a service manager does."""
+        """Start `octopus-soap fleet WORDS...`, and restart it whenever it fails."""
         self._kept[self.start(*words)] = words
 
     def start_python(self, *words: str) -> subprocess.Popen[bytes]:
@@ -71,7 +74,7 @@ class Crew:
         del self._processes[process]
 
     def wait_until(self, done: Callable[[], bool], seconds: float = 180) -> None:
-        """Wait for *done*; a process that ends by itself fails the test at once."""
+        """Wait for *done*; a process that ends by itself fails the test."""
         pause = threading.Event()
         for _ in range(int(seconds * 10)):
             if done():
@@ -83,7 +86,7 @@ class Crew:
         raise AssertionError(f"not done\n{self.written()}")
 
     def revive(self) -> None:
-        """Start what `keep` started and failed since again."""
+        """Restart the processes of `keep` that have failed."""
         for process in [process for process in self._kept if process.poll()]:
             del self._processes[process]
             self.keep(*self._kept.pop(process))

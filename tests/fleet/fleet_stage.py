@@ -39,7 +39,7 @@ def names(number: int) -> list[str]:
 
 @contextmanager
 def shops(number: int, *, items: int = 3, orders: int = 2) -> Iterator[Emulator]:
-    """A service with that many merchants, each with items and orders of its own."""
+    """Start a service with that many merchants, each with its own items and orders."""
     merchants = [Merchant(name, f"{CANARY}{name}", f"canary-id-{name}") for name in names(number)]
     with Emulator(merchants=merchants, keep_bodies=False) as service:
         for merchant in merchants:
@@ -51,7 +51,7 @@ def shops(number: int, *, items: int = 3, orders: int = 2) -> Iterator[Emulator]
 
 
 class Book:
-    """What the handlers of a fleet got."""
+    """What the handlers of a fleet received."""
 
     def __init__(self) -> None:
         self.orders: Counter[tuple[str, str]] = Counter()
@@ -113,7 +113,7 @@ def finished(service: Emulator) -> bool:
 
 
 def handed_over(folder: Path) -> tuple[set[tuple[str, str]], list[tuple[str, str]]]:
-    """Return the orders in the journal, and those handed over more than once without a word that it may be so."""
+    """Return the orders in the journal, and those handed over twice as if new."""
     lines = [line.split() for line in (folder / "journal").read_text().splitlines()]
     fresh = Counter((name, key) for name, key, redelivered in lines if redelivered == "False")
     return {(name, key) for name, key, _ in lines}, [order for order, times in fresh.items() if times > 1]

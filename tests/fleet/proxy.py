@@ -1,4 +1,4 @@
-"""A TCP proxy between a fleet and its database or broker, so that a test can cut one off and leave the server alone."""
+"""A TCP proxy to a database or broker, so that a test can cut the connection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from urllib.parse import urlsplit
 
 
 class Proxy:
-    """Forwards connections to a server, until it is cut: then they end, and new ones are closed at once."""
+    """Forwards connections to a server.
+
+    When it is cut, they end, and new ones are closed at once.
+    """
 
     def __init__(self, url: str, default_port: int) -> None:
         self._parts = urlsplit(url)
@@ -22,7 +25,7 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        """The server's URL, by way of this proxy."""
+        """The server's URL through this proxy."""
         user, at, _ = self._parts.netloc.rpartition("@")
         return self._parts._replace(netloc=f"{user}{at}127.0.0.1:{self.port}").geturl()
 
@@ -54,7 +57,7 @@ class Proxy:
         try:
             pumps = [asyncio.ensure_future(self._pump(*pair)) for pair in ((reader, far_writer), (far_reader, writer))]
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-            for pump in pumps:  # neither server nor client keeps half a connection
+            for pump in pumps:  # a half-open connection is of no use to either end
                 pump.cancel()
         finally:
             self._open -= both

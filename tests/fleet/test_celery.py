@@ -1,4 +1,4 @@
-"""Fleets on Celery, at a real broker: fleets keep apart, a killed worker's runs are done, and no queue is left behind."""
+"""Fleets on Celery with a real broker: separation, killed workers, no queue left."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def broker() -> None:
 
 
 def waiting(name: str) -> dict[str, int]:
-    """How many messages wait in each of a fleet's queues that exist."""
+    """Return the number of waiting messages in each existing queue of a fleet."""
     app, found = make_app(BROKER, name=name), {}
     with app.connection_for_write() as connection:
         for queue in QUEUES:
@@ -106,7 +106,10 @@ def staffed(
     through: str | None = None,
     every: float = 1,
 ) -> Iterator[Crew]:
-    """A crew for a fleet of the service's merchants; its database is reached *through* another URL if one is given."""
+    """Make a crew for a fleet of the service's merchants.
+
+    It uses the database *through* another URL if one is given.
+    """
     keys, where = new_key(), place or str(folder / "octopus-fleet.db")
     (folder / "fleet_functions.py").write_text(FUNCTIONS)
     (folder / "journal").touch()
@@ -169,7 +172,7 @@ def process_of(token: str) -> int:
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_kills_and_outages_of_broker_and_database_lose_and_double_nothing(tmp_path: Path) -> None:
-    """Thirty merchants, six kills of workers and tickers, the broker away, the database away; new orders in between."""
+    """New orders arrive between six kills, while the broker or the database is away."""
     if why := why_no_postgres():
         pytest.skip(why)
     count = 30
@@ -213,8 +216,8 @@ def test_kills_and_outages_of_broker_and_database_lose_and_double_nothing(tmp_pa
         with Ledger(place) as ledger, ledger.reading() as connection:
             runs = connection.execute(select(RUN).order_by(RUN.c.name, RUN.c.job, RUN.c.started_at)).all()
             taken = connection.execute(text("SELECT former, later FROM lock_taken")).all()
-        # A run's end is its beginning and what its own process measured until the job was over, so one that waits with
-        # its record for the database has not become longer by that.
+        # A run's end is its beginning plus the time that its process measured until the job was over: a run that waits
+        # for the database to record it is not longer for that.
         skew = timedelta(seconds=0.25)  # two workers read the database's clock at different moments
         overlapping = [
             (one.name, one.job, one.outcome)
@@ -222,6 +225,6 @@ def test_kills_and_outages_of_broker_and_database_lose_and_double_nothing(tmp_pa
             if (one.name, one.job) == (later.name, later.job) and later.started_at < one.ended_at - skew
         ]
         assert overlapping == []
-        # What no clock can hide: a lock was only ever taken from a process that was killed, or by one that gave it up.
+        # Independent of clocks: a lock was only ever taken from a killed process, or by the process that released it.
         assert [row for row in taken if process_of(row.former) not in {*killed, process_of(row.later)}] == []
         assert CANARY not in crew.written()

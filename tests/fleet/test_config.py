@@ -1,4 +1,4 @@
-"""fleet.toml: what it gives, and that a mistake in it is named and not passed over."""
+"""fleet.toml: its values, and an error that names each mistake."""
 
 from __future__ import annotations
 

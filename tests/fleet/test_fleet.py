@@ -1,4 +1,4 @@
-"""Whole fleets against the emulator: every merchant served, nothing lost or doubled, and nobody held up by a bad neighbour."""
+"""Whole fleets on the emulator: every merchant is served, no work lost or doubled."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ with Fleet(place, stock=desired, orders=order, engine=LocalEngine({"orders": 4, 
 
 @pytest.mark.long
 def test_killed_again_and_again_nothing_is_lost_and_a_handed_over_order_is_known(place: str, tmp_path: Path) -> None:
-    """Four kills of the only worker, at moments of their own; the fifth is left to finish."""
+    """Four kills of the only worker at different moments; the fifth may finish."""
     keys, journal = new_key(), tmp_path / "journal"
     journal.touch()
     with shops(6, orders=3) as service:
@@ -241,8 +241,8 @@ def test_killed_again_and_again_nothing_is_lost_and_a_handed_over_order_is_known
         assert open_orders(service) == 0
         assert all(stock_of(service, name) == {"7"} for name in names(6))
         handed = [line.split() for line in journal.read_text().splitlines()]
-        # A kill between the note that an order is handed over and the handler leaves an order whose first hand-over
-        # already says that there may have been one before.
+        # A kill between the note that an order is handed over and the handler leaves an order whose first hand-over is
+        # already marked as possibly repeated.
         assert len({(name, key) for name, key, _ in handed}) == 18
         fresh = [(name, key) for name, key, redelivered in handed if redelivered == "False"]
         assert len(fresh) == len(set(fresh)), "a second time says that it is one"

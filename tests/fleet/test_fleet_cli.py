@@ -1,4 +1,4 @@
-"""The fleet from the shell: enrol, schedule, run, look, rotate."""
+"""The fleet's commands: enrol, schedule, run, look, rotate."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., str]:
-    """Run `octopus-soap fleet WORDS...` in this process, in a folder of its own, and return what it printed."""
+    """Run `octopus-soap fleet WORDS...` in an empty folder, and return its output."""
     monkeypatch.chdir(tmp_path)
 
     def ran(*words: str, code: int | None = 0, **variables: str) -> str:
@@ -111,7 +111,7 @@ def stock(merchant):
 
 @pytest.fixture
 def shop(tmp_path: Path, shell: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
-    """A fleet of one merchant, "the shop", whose source is the file stock, and which has pushed 7."""
+    """A fleet of one merchant, whose stock comes from a file, and which has pushed 7."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.delitem(sys.modules, "shrinking", raising=False)
     monkeypatch.setenv("OCTOPUS_FLEET_KEYS", new_key())

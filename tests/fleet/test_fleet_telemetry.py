@@ -1,4 +1,7 @@
-"""The fleet's OpenTelemetry metrics: totals and ranks, no merchant's name, and silence while the database is away."""
+"""The fleet's OpenTelemetry metrics: totals and ranks, no merchant's name.
+
+No metrics are reported while the database is away.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The registry: changes are whole, take effect at once, and no secret is stored or shown."""
+"""The registry: changes are whole, take effect at once, and show no secret."""
 
 from __future__ import annotations
 

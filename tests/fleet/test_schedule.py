@@ -1,4 +1,4 @@
-"""The schedule, with a clock of the test: what is due, who waits, and when the next run is."""
+"""The schedule, with the test's clock: due jobs, waiting jobs, the next run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 class Desk:
-    """A ledger whose clock the test sets, with merchants in it."""
+    """A ledger with merchants, and a clock that the test sets."""
 
     def __init__(self, place: str) -> None:
         self.now = START
@@ -205,7 +205,7 @@ def test_what_a_ticker_took_and_had_not_handed_over_when_it_died_is_due_at_once(
     desk.schedule.note_handed_over([due for due in taken if due.name == "b"])
     others, _, process = desk.ledger.worker.rpartition("/")
     number, _, began = process.partition(".")
-    dead = f"{others}/{number}.{int(began) - 100}"  # the number was of another process before
+    dead = f"{others}/{number}.{int(began) - 100}"  # the process id belonged to an earlier process
     with desk.ledger.transaction() as connection:
         gone = text("UPDATE fleet_schedule SET enqueued_by = :dead WHERE name = 'a'")
         connection.execute(gone, {"dead": dead})
@@ -221,7 +221,7 @@ def test_a_run_whose_process_died_is_due_again_when_its_lock_is_free(desk: Desk)
     desk.later(61)
     (due,) = desk.take()
     assert desk.schedule.start(due.name, due.job) is not None
-    with desk.ledger.transaction() as connection:  # another machine holds the lock, and falls silent
+    with desk.ledger.transaction() as connection:  # a process on another machine holds the lock, and stops
         until = int((desk.now + timedelta(seconds=60)).timestamp() * 1e6)
         connection.execute(
             text(
@@ -244,7 +244,7 @@ def test_a_second_delivery_is_skipped_while_the_first_runs_and_a_run_elsewhere_e
     assert first is not None
     assert desk.schedule.start("a", "push") is None, "its process is there, and began it a second ago"
     desk.later(30)
-    second = desk.schedule.start("a", "push")  # as if it was on a machine that is gone
+    second = desk.schedule.start("a", "push")  # as if the first process were on a machine that is gone
     assert second is not None
     desk.schedule.end("a", "push", second, Ended("busy"))
     desk.schedule.end("a", "push", first, Ended("ok"))

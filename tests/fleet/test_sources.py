@@ -1,4 +1,4 @@
-"""The three sources of `samples/fleet_sources.py`, each pushed to the emulator for two merchants."""
+"""Each source of `samples/fleet_sources.py` is pushed to the emulator."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def sources(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def erp() -> Iterator[ThreadingHTTPServer]:
-    """A service that answers with the rows of a shop, and 304 to who has them."""
+    """A service that answers with a shop's rows, or 304 if they have not changed."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -49,7 +49,7 @@ def erp() -> Iterator[ThreadingHTTPServer]:
                 self.wfile.write(body)
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name in Python's class
-            """Write no line for each request."""
+            """Log no requests."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -90,7 +90,7 @@ def test_each_source_is_pushed_and_says_when_there_is_nothing_new(
             for name in names(2):
                 stock = [item["Stock"] for item in service.store.items(merchant=name).values()]
                 assert stock == ["40", "41", "42"], source.__name__
-    sources._engine(database).dispose()  # the sample keeps it as long as its process
+    sources._engine(database).dispose()  # the sample keeps it for the life of the process
     known = Merchant("shop-000", "", "")
     assert sources.from_http(known) is None, "not modified"
     monkeypatch.setenv("SHOPS", str(folder))

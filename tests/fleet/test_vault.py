@@ -1,4 +1,7 @@
-"""Secrets: a reference or a ciphertext is stored, never the secret; a ciphertext is good for its merchant and field alone."""
+"""A reference or a ciphertext is stored, never the secret.
+
+A ciphertext is valid for its merchant and field only.
+"""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
-"""Fuzz the decoder: whatever bytes a service answers, a call ends in a result or in one of our errors.
+"""Fuzz the decoder: any bytes of a service end in a result or one of our errors.
 
 Run it with `make fuzz`, or by hand:
 
     python tests/fuzz/fuzz_decode.py -max_total_time=60       # any libFuzzer option
     python tests/fuzz/fuzz_decode.py build/fuzz/crash-...     # one input again
 
-The corpus is made by the emulator into build/fuzz/corpus: the reply of each operation, honest, lied about and failed. The
-first byte of an input chooses the operation, the second the HTTP status; the rest is the body. Without atheris (no wheel
-for this Python) a plain random mutator runs instead, which finds less.
+The emulator makes the corpus in build/fuzz/corpus: the right, mutated and failed reply of each operation. The first
+byte of an input chooses the operation, the second the HTTP status; the rest is the body. Without atheris (no wheel for
+this Python) a plain random mutator runs instead, which finds less.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SLOW = 2.0  # seconds for one reply of a few kilobytes
 
 
 def make_corpus(folder: Path) -> Path:
-    """Write one file per operation and condition, made by the emulator."""
+    """Write a file per operation and condition, made by the emulator."""
     from octopus_soap.emulator import ApiFailure, Emulator, Fault, Html, Lie
 
     conditions: list[tuple[Any, ...]] = [
@@ -87,7 +87,7 @@ def _settings(**given: Any) -> OctopusSettings:
 
 
 class Target:
-    """Answers a call with the fuzzer's bytes and looks at what becomes of them."""
+    """Answers a call with the fuzzer's bytes, and checks the result or error."""
 
     def __init__(self) -> None:
         endpoint = "http://127.0.0.1:9/OctopusService.svc"
@@ -96,7 +96,7 @@ class Target:
         )
         prove_credentials(self._client)
         self._reply = Reply(200, {})
-        exchange_by(self._client, lambda *_, **__: self._reply)  # the network is the fuzzer's
+        exchange_by(self._client, lambda *_, **__: self._reply)  # the fuzzer is the network
 
     def __call__(self, data: bytes) -> None:
         if len(data) < 2:

@@ -1,8 +1,9 @@
-"""Broken pages of rows in every handwriting: whatever is read from the text must be as the tree reads it.
+"""Fuzz pages of rows: what is read from the text must be what the tree reads.
 
     python tests/fuzz/fuzz_rows.py [PAGES] [SEED]
 
-A page that differs is written to `build/fuzz/rows-PAGE.xml`, and the run stops.
+The pages are broken, and in the forms of several writers. A page that differs is written to `build/fuzz/rows-PAGE.xml`,
+and the run stops.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def main(pages: int = PAGES, seed: int = 0) -> None:
 
 
 def counted(owner: type[FastRows]) -> list[bool]:
-    """Whether each page was read fast, for every page read."""
+    """Return for every page whether it was read fast."""
     found: list[bool] = []
     decode = owner.decode
 

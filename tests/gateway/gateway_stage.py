@@ -1,4 +1,4 @@
-"""A gateway on a free port, in a thread of the test."""
+"""A gateway on a free port, in a thread of the test process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def running(service: Emulator, options: dict[str, float] | None = None, **wanted: Any) -> Iterator[str]:
-    """Yield the address of a gateway that calls *service*."""
+    """Yield the address of a gateway to *service*."""
     client = AsyncOctopusClient(**service.settings())
     if options:
         client = client.with_options(**options)

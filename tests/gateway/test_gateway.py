@@ -1,4 +1,4 @@
-"""The gateway over a real socket: every operation, errors as problems, who may call, and its OpenAPI held to by a fuzzer."""
+"""The gateway over a real socket: operations, errors as problems, access, OpenAPI."""
 
 from __future__ import annotations
 
@@ -273,7 +273,9 @@ def test_a_short_key_is_refused() -> None:
 
 def test_no_answer_holds_a_secret(service: Emulator, http: requests.Session, gateway: str) -> None:
     secrets = [value for name, value in service.settings().items() if name in {"authtoken", "accessid"}]
-    post(http, gateway, "is_sku_exist", sku="S-1")  # from now on a fault is not taken for wrong credentials
+    post(
+        http, gateway, "is_sku_exist", sku="S-1"
+    )  # proves the credentials: later faults do not count as wrong credentials
     service.script.on("*").do(Fault(text=f"no entry for {' and '.join(secrets)}"))
     answers = [post(http, gateway, "is_sku_exist", sku="S-1"), http.get(f"{gateway}/health/ready", timeout=30)]
     assert "no entry for" in answers[0].text
@@ -282,7 +284,7 @@ def test_no_answer_holds_a_secret(service: Emulator, http: requests.Session, gat
 
 @pytest.mark.long
 def test_a_fuzzer_finds_no_answer_that_the_openapi_document_does_not_describe(service: Emulator, gateway: str) -> None:
-    """Schemathesis makes requests from the document and holds every answer to it: status, type, schema, no crash."""
+    """Schemathesis makes requests, and checks status, type and schema of each answer."""
     import schemathesis
     from schemathesis.checks import not_a_server_error
     from schemathesis.specs.openapi.checks import positive_data_acceptance
@@ -300,8 +302,8 @@ def test_a_fuzzer_finds_no_answer_that_the_openapi_document_does_not_describe(se
         def hold(case: Any) -> None:
             nonlocal tried
             tried += 1
-            # The client refuses more than a schema can say, such as characters that XML forbids; and 502 is an answer,
-            # here to accounts that the emulator does not have.
+            # The client refuses more than a schema can express, such as characters that XML forbids. 502 is a valid
+            # answer to accounts that the emulator does not have.
             excluded = [positive_data_acceptance, not_a_server_error]
             assert case.call_and_validate(timeout=30, excluded_checks=excluded).status_code != 500
 

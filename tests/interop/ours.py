@@ -1,4 +1,4 @@
-"""Our two clients against a service that another toolkit made from the WSDL: what they return, for all 20 operations."""
+"""Our two clients against another toolkit's service: results of all operations."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _all(model: Any, rows: list[Any]) -> list[Any]:
     return [model.model_validate(row) for row in rows]
 
 
-# One line per operation: how our client is asked for what the scenario asks for.
+# One line per operation: how our client makes the scenario's call.
 CALLS: dict[str, Callable[[Any, dict[str, Any]], Any]] = {
     "IsSkuExist": lambda c, p: c.is_sku_exist(p["sku"]),
     "IsSkuExistList": lambda c, p: c.is_sku_exist_list(p["skuList"]),
@@ -66,7 +66,10 @@ CALLS: dict[str, Callable[[Any, dict[str, Any]], Any]] = {
 
 
 def settings(url: str, wsdl: Path) -> OctopusSettings:
-    """Return settings for a service at ``url``. Every value type is given, so what is left out is sent as it is."""
+    """Return settings for a service at ``url``.
+
+    Every value type is given, so what is left out is sent as it is.
+    """
     return OctopusSettings.load(
         endpoint=url,
         wsdl=str(wsdl),
@@ -80,7 +83,10 @@ def settings(url: str, wsdl: Path) -> OctopusSettings:
 
 
 def answers_of_both(url: str, wsdl: Path) -> dict[str, dict[str, Any]]:
-    """Make the scenario's calls with both clients and return their answers, or errors, by client and operation."""
+    """Make the scenario's calls with both clients.
+
+    Returns their answers, or errors, by client and operation.
+    """
     asked = scenario.requests(PLAIN, SPLIT)
     blocking: dict[str, Any] = {}
     with OctopusClient(settings=settings(url, wsdl)) as client:
@@ -104,7 +110,7 @@ def answers_of_both(url: str, wsdl: Path) -> dict[str, dict[str, Any]]:
 
 
 def check(answers: dict[str, Any]) -> list[str]:
-    """Return what differs between a client's answers and what the server was told to answer."""
+    """Return the differences between a client's answers and the server's script."""
     found: list[str] = []
     for operation, value in answers.items():
         wanted = scenario.expected(scenario.answer(scenario.server_answers().get(operation), operation))
@@ -122,7 +128,7 @@ def _plain(value: Any) -> Any:
 
 
 def _outcome(outcome: Any) -> Any:
-    """Return a row as the wire has it; what was rejected has no value but a message."""
+    """Return a row as on the wire; a rejected row has no value but a message."""
     value = outcome.value
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json", by_alias=True)

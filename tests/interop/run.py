@@ -1,4 +1,4 @@
-"""Run the toolkits against the embedded service, and our clients against services made with them.
+"""Run the toolkits against the emulator, and our clients against their services.
 
     python -m tests.interop.run [--require] [--folder FOLDER] [NAME ...]
 
@@ -61,7 +61,7 @@ def profile_of(name: str) -> Profile:
 
 
 def script(service: Emulator, url: str, *, plain: int, split: int) -> dict[str, Any]:
-    """Return what a client's program is told."""
+    """Return the input of a client's program."""
     given = service.settings()
     return {
         "wsdl": f"{url}?wsdl",
@@ -228,7 +228,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def show(results: Mapping[Toolkit, Mapping[tuple[str, str], Cell]], *, require: bool) -> bool:
-    """Print the table, then what was skipped or went wrong; return whether that is a failure."""
+    """Print the table, then the skipped and failed runs; return True on a failure."""
     say(f"{'toolkit':<15} {'direction':<27} " + " ".join(f"{profile:>9}" for profile in PROFILES))
     for toolkit, cells in results.items():
         for direction in dict.fromkeys(direction for direction, _ in cells):

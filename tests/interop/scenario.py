@@ -1,4 +1,4 @@
-"""What every toolkit is asked to do, and what must come of it: all 20 operations, once in each direction.
+"""All 20 operations, once in each direction, and the values they must have.
 
 *Clients*: a toolkit's program reads the WSDL that the emulator serves, makes the calls of :func:`requests` in their
 order, and prints what it got as JSON by operation. :func:`check_answers` compares the values, :func:`check_state` the
@@ -6,8 +6,8 @@ emulator's state afterwards.
 
 *Servers*: a toolkit's program serves the WSDL by the rules in ``README.md``; ``ours.py`` calls it with our two clients.
 
-Toolkits shape lists, envelopes and nulls in their own ways. :func:`answer` reads all of them, and refuses nothing but
-wrong values and wrong types: ``"7"`` for 7 is a failure.
+Toolkits shape lists, envelopes and nulls in different ways. :func:`answer` reads all of them, and refuses only wrong
+values and wrong types: ``"7"`` for 7 is a failure.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ STORE_PRICES = [
 
 
 def store_row(store: str, stock: float) -> dict[str, Any]:
-    """Return a store row with every value type given, so that a service with plain ones loses nothing."""
+    """Return a store row with every value type set, so that any service keeps it."""
     return {"StoreID": store, "StoreStock": stock, **dict.fromkeys(STORE_PRICES, "1.25")}
 
 
@@ -150,7 +150,7 @@ def seed(service: Emulator) -> tuple[int, int]:
 
 
 def requests(plain: int, split: int) -> list[tuple[str, dict[str, Any]]]:
-    """Return the calls a client makes, in order: operation, and parameters without the account."""
+    """Return a client's calls in order: operation, parameters without the account."""
     gone = {"SellerID": 0, "ProductID": 7, "status": 1}
     confirm = {"OrderId": str(plain), "StoreId": "", "ThirdPartyOrderNumber": "T-1"}
     return [
@@ -187,7 +187,7 @@ def requests(plain: int, split: int) -> list[tuple[str, dict[str, Any]]]:
 
 
 def answer(value: Any, operation: str) -> Any:
-    """Return the result inside whatever a toolkit put around it: the wrapper, the envelope, the list's only member."""
+    """Return the result without the wrapper, envelope or list around it."""
     if isinstance(value, dict) and set(value) == {f"{operation}Result"}:
         value = value[f"{operation}Result"]
     if isinstance(value, dict) and "ResultData" in value:
@@ -207,7 +207,10 @@ def rows(value: Any) -> list[Any]:
 
 
 def differences(found: Any, wanted: Any, where: str) -> list[str]:
-    """Compare by the wanted members. Decimals and dates may be texts or numbers; whole numbers and booleans may not."""
+    """Compare the wanted members.
+
+    Decimals and dates may be texts or numbers; whole numbers and booleans must have their type.
+    """
     if isinstance(wanted, dict):
         if not isinstance(found, dict):
             return [f"{where}: {found!r} is no record"]
@@ -231,7 +234,7 @@ def _quantity(sku: str, stock: int, applicable: str, formed: int) -> dict[str, A
 
 
 def check_answers(answers: dict[str, Any], plain: int, split: int) -> list[str]:
-    """Return what differs between a client's answers and what the emulator must have answered."""
+    """Return the differences between a client's answers and the emulator's."""
     listed = {
         "OrderID": str(plain),
         "Total": Decimal("19.98"),
@@ -306,7 +309,7 @@ def check_answers(answers: dict[str, Any], plain: int, split: int) -> list[str]:
 
 
 def check_state(service: Emulator, plain: int, split: int) -> list[str]:
-    """Return what differs between the emulator's state and what the calls must have left there."""
+    """Return the differences between the emulator's state and the calls' effects."""
     item_of = service.store.item
     found: list[str] = []
     changed = {"Price": Decimal("4.25"), "Cost": Decimal(2), "Stock": "7"}
@@ -357,13 +360,13 @@ def check_state(service: Emulator, plain: int, split: int) -> list[str]:
 
 
 def check_lint(service: Emulator) -> list[str]:
-    """Return what a WCF server would have passed over in silence: a client made from the WSDL must not cause any."""
+    """Return what a WCF server would ignore silently: a right client has none."""
     return [f"lint: {note.path}: {note.what}: {note.detail}" for note in service.lint[:5]]
 
 
 # -- servers ---------------------------------------------------------------------------------------------------------
 
-# The element that names the items of a list, by the list's own name.
+# The element name of a list's items, by the list's name.
 ITEMS = {
     "skuList": "string",
     "OrderIDList": "int",
@@ -400,7 +403,7 @@ def _listed_order(number: int) -> dict[str, Any]:
 
 
 def server_answers() -> dict[str, Any]:
-    """Return what a server answers, by operation; the two confirmations answer nothing."""
+    """Return a server's answers by operation; the two confirmations have none."""
     quantity = {"Applicablestock": "8.5", "FormQuantity": 4, "Stock": 10}
     unknown = {"Sku": "X-9", "Result": False, "ErrorMessage": "no such item"}
     return {
@@ -426,7 +429,7 @@ def server_answers() -> dict[str, Any]:
 
 
 def check_received(lines: list[dict[str, Any]], plain: int, split: int) -> list[str]:
-    """Return what differs between the parameters a server read and those our client sent."""
+    """Return the differences between received parameters and our client's."""
     received = {line["operation"]: line["parameters"] for line in lines}
     found: list[str] = []
     for operation, parameters in requests(plain, split):
@@ -438,7 +441,10 @@ def check_received(lines: list[dict[str, Any]], plain: int, split: int) -> list[
 
 
 def expected(value: Any, name: str = "") -> Any:
-    """Return a request's values as a server must have read them: money as Decimal, dates as their UTC text or epoch."""
+    """Return a request's values as a server must read them.
+
+    Money is a Decimal; dates are their UTC text or epoch.
+    """
     if isinstance(value, dict):
         return {key: expected(inner, key) for key, inner in value.items()}
     if isinstance(value, list):
@@ -473,12 +479,12 @@ DECIMALS = frozenset(
 
 
 class Moment(str):
-    """A time that may come with or without fraction, offset or milliseconds."""
+    """A time that may have a fraction, an offset or milliseconds."""
 
     __slots__ = ()
 
     def matches(self, found: object) -> bool:
-        """Return whether a toolkit's text is the same moment; a text without an offset is UTC."""
+        """True if a toolkit's text is the same moment; a text without an offset is UTC."""
         if not isinstance(found, str):
             return False
         moment = datetime.fromisoformat(found)

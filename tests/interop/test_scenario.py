@@ -1,4 +1,4 @@
-"""The interoperability run judges rightly; one toolkit, which is always installed, is run with every test run."""
+"""The interoperability run judges rightly; the installed toolkit zeep always runs."""
 
 import sys
 from decimal import Decimal

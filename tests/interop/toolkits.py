@@ -1,6 +1,6 @@
-"""The toolkits: what each needs, how its programs are built once, and how they are started.
+"""The toolkits: their requirements, their build, and how they start.
 
-A toolkit that is not installed is skipped with its reason; where ``--require`` is given, that is a failure.
+A toolkit that is not installed is skipped with its reason; with ``--require`` that is a failure.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Published:
 
 
 class ToolkitError(Exception):
-    """A toolkit's build failed; the message is what the tool wrote."""
+    """A toolkit's build failed; the message is the tool's output."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,10 @@ class Toolkit:
 
 
 def run(*command: str | Path, folder: Path, **environment: str) -> str:
-    """Run a command and return what it wrote.
+    """Run a command and return its output.
 
     Raises:
-        ToolkitError: It failed.
+        ToolkitError: the command failed.
     """
     done = subprocess.run(
         [str(part) for part in command],
@@ -146,7 +146,10 @@ def _class_path(*more: Path) -> str:
 
 
 def _java_build(folder: Path, contracts: Mapping[str, Published]) -> None:
-    """Generate and compile for each profile: wsimport gives nillable values and plain ones other types."""
+    """Generate and compile for each profile.
+
+    wsimport gives nillable and plain values different types.
+    """
     for profile, contract in contracts.items():
         sources, classes = folder / profile / "sources", folder / profile / "classes"
         shutil.rmtree(folder / profile, ignore_errors=True)
@@ -176,12 +179,12 @@ def _gsoap_missing() -> str:
 
 
 def _gsoap_build(folder: Path, contracts: Mapping[str, Published]) -> None:
-    """Generate and compile once: gSOAP makes the same code for nillable values and plain ones."""
+    """Generate and compile once: for gSOAP nillable and plain values are the same."""
     source, name = HERE / "gsoap", "soapBasicHttpBinding_USCOREIOctopusService"
     contract = contracts["nillable"]
     run(sys.executable, source / "generate.py", contract.file, ".", folder=folder)
     run("wsdl2h", "-P", "-t", source / "typemap.dat", "-o", "octopus.h", contract.url, folder=folder)
-    # -1: WCF's WSDL declares the namespace of SOAP 1.2 too, and soapcpp2 then takes that for the service's version.
+    # -1: WCF's WSDL also declares the namespace of SOAP 1.2, and soapcpp2 would then use that version.
     run("soapcpp2", "-1", "-j", "-L", "-x", "-I/usr/share/gsoap/import", "octopus.h", folder=folder)
     compiling = [
         subprocess.Popen(

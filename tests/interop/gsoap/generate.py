@@ -1,6 +1,6 @@
-"""Write the C++ that depends on the contract: how JSON becomes each generated class, and one call per operation.
+"""Write the C++ of a contract: JSON into each generated class, and the calls.
 
-Usage: python generate.py WSDL FOLDER. The WSDL is a ``?singleWsdl``. C++ has no reflection, so this stands in for it.
+Usage: python generate.py WSDL FOLDER. The WSDL is a ``?singleWsdl``. C++ has no reflection, so this replaces it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ SERVICE = "BasicHttpBinding_USCOREIOctopusServiceService"
 
 
 def functions(name: str, members: list[Any]) -> list[str]:
-    """Return the two functions of one class. A list has one member, whose name its JSON does not have."""
+    """Return the two functions of a class.
+
+    A list has one member, whose name is not in its JSON.
+    """
     fill, write = [], []
     is_list = len(members) == 1 and members[0].get("maxOccurs") == "unbounded"
     for number, member in enumerate(members):
