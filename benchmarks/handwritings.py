@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Content: TypeAlias = "str | list[tuple[str, Any]] | None"
 """What a member holds: text, nil, or members of its own."""
 
+SERIALIZATION = "http://schemas.microsoft.com/2003/10/Serialization/"
 XSD = "http://www.w3.org/2001/XMLSchema"
 _NIL = f"{{{XSI}}}nil"
 
@@ -40,6 +41,7 @@ class Hand:
         text: writes a member's text.
         attributes: of a member, by its name, its text and a running number.
         row_attributes: of a row, by its running number.
+        inner_attributes: of what has members inside a row, by a running number.
         declares: where the data namespace is declared: `result`, `rows` or `members`.
         inside_row: what stands after a row's opening tag.
         row_name: of a row; empty for the model's name.
@@ -62,6 +64,7 @@ class Hand:
     text: Callable[[str, str], str] = field(default=lambda _, text: escaped(text))
     attributes: Callable[[str, str | None, int], str] = field(default=lambda *_: "")
     row_attributes: Callable[[int], str] = field(default=lambda _: "")
+    inner_attributes: Callable[[int], str] = field(default=lambda _: "")
     declares: str = "result"
     inside_row: str = ""
     row_name: str = ""
@@ -98,6 +101,11 @@ def _typed(prefix: str) -> Callable[[str, str | None, int], str]:
         return f' {prefix}:type="xsd:{kind}"'
 
     return write
+
+
+def _identified(letter: str) -> Callable[[int], str]:
+    """The identifiers that .NET writes of objects whose types are marked `IsReference`."""
+    return lambda number: f' z:Id="{letter}{number}" xmlns:z="{SERIALIZATION}"'
 
 
 def _indent(newline: str, unit: str) -> Callable[[int], str]:
@@ -143,6 +151,7 @@ HANDS: dict[str, Hand] = {
     "unknown-members": Hand(unknown=20),
     "row-ids": Hand(row_attributes=lambda number: f' id="r{number}"'),
     "member-ids": Hand(attributes=lambda _, __, number: f' id="m{number}"'),
+    "wcf-object-ids": Hand(row_attributes=_identified("r"), inner_attributes=_identified("i")),
     "space-in-tags": Hand(attributes=lambda *_: " "),
     "other-row-names": Hand(row_name="item"),
     "bare-list": Hand(bare=True),
@@ -231,7 +240,9 @@ class _Writer:
         inner = "".join(self._member(member, content, depth + 1) for member, content in held)
         if not inner:
             return self._tag(name, "", depth)
-        return f"{hand.line(depth)}<{self._name(name)}{self._bound()}>{inner}{hand.line(depth)}</{self._name(name)}>"
+        self._number += 1
+        tag = f"{self._name(name)}{self._bound()}{hand.inner_attributes(self._number)}"
+        return f"{hand.line(depth)}<{tag}>{inner}{hand.line(depth)}</{self._name(name)}>"
 
     def _tag(self, name: str, text: str | None, depth: int) -> str:
         """One member without members of its own."""

@@ -25,9 +25,10 @@ Invariants. A page that is read here is read as the tree's reader would read it.
   A leaf's text has no `<` and no `]]>`, and each `&` in it begins a reference XML has, to a character it allows.
 * The page has no character that XML forbids, is not as long as the longest text libxml2 accepts, and line ends are
   normalized as XML prescribes. CDATA and comments are replaced by plain text, and only outside tags.
-* An attribute with another value in each tag is read without its value if its name has no prefix: such an attribute
-  declares nothing, and is not read from the tree either. Members that the model does not know may be cut out of a row,
-  each as a whole element between two members. The rest is read as if they were not there.
+* An attribute with another value in each tag, such as WCF's `z:Id`, is read without its value if its name shows that
+  it declares nothing, refers to nothing and is not nil. Its prefix stays, so lxml still looks for the declaration.
+* Members that the model does not know may be cut out of a row, each as a whole element between two members. The rest
+  is read as if they were not there.
 * If an element refers to another one (`wire.plain`), the page is read from the tree.
 * A member that comes twice, an unknown member with a structure, text in a wrong place, and a value that its type
   refuses are never decided here: such a row goes to lxml.
@@ -246,8 +247,12 @@ _QUESTIONS = 400
 _MANY = _QUESTIONS // 2
 """A page that has asked about so many has tags that differ in an attribute's value."""
 _SPACES = re.compile(f"[{SPACE}]*+")
-_ATTRIBUTE = re.compile('<[^\\s<>/"\'=]++ (?!xmlns|href|ref)([A-Za-z_][\\w.-]*+)="[^"<>&]*+"[^<>]*+>', re.ASCII)
-"""A tag whose first attribute has no prefix: it declares nothing, and its value is never read."""
+_ATTRIBUTE = re.compile(
+    r"""<[^\s<>/"'=]++(?:\ xmlns[:\w.-]*+="[^"<>]*+")*+
+    \ (?!xml|href=|ref=)((?:[A-Za-z_][\w.-]*+:)?(?!nil=|type=|href=|ref=|Ref=)[A-Za-z_][\w.-]*+)="[^"<>&]*+"[^<>]*+>""",
+    re.ASCII | re.VERBOSE,
+)
+"""A tag whose first attribute, but for declarations, refers to nothing and is not nil: its value is never read."""
 
 
 class _Hints(NamedTuple):
