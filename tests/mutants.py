@@ -1,4 +1,4 @@
-"""Faults, and whether the suite notices them: `make mutants`.
+"""Make one-line faults, and list those that no test notices: `make mutants`.
 
 Each entry of `FAULTS` changes one line of the package into one that would lose, double, zero, hang, leak or mislabel
 something. The runner makes the change in a copy of the checkout, never in the checkout itself, and runs the tests that
@@ -7,11 +7,11 @@ should fail. If they pass, it runs the folders around them. A fault that nothing
 * Code is found by its text. If it is not in the module named, the whole package is searched, so that code can move;
   it must be found exactly once. A fault whose text is gone is reported as stale and fails the run.
 * A test that fails, or runs into its time limit, has noticed the fault. A module that can no longer be imported has
-  not: such a fault says nothing about the tests, and is reported as broken.
+  not: such a fault proves nothing about the tests, and is reported as broken.
 
     .venv/bin/python -m tests.mutants               # all of them, in about half an hour
     .venv/bin/python -m tests.mutants retry leases  # those whose module or harm contains one of the words
-    .venv/bin/python -m tests.mutants --list        # only say what they are
+    .venv/bin/python -m tests.mutants --list        # only list them
 """
 
 from __future__ import annotations
@@ -250,7 +250,7 @@ FAULTS = [
         "if same.value == value:",
         "if same.key == key:",
         _BOUNDARIES,
-        "of two prices for one SKU the second is dropped without a word",
+        "of two prices for one SKU the second is silently dropped",
     ),
     Fault(
         "engine/inputs.py",
@@ -464,7 +464,7 @@ FAULTS = [
         "if context.unverified and declared is not Safety.READ:",
         "if context.unverified and declared is Safety.UNSAFE:",
         ("contract/test_unverified_contract.py",),
-        "prices are written with a contract nobody verified",
+        "prices are written with a contract that was never verified",
     ),
     Fault(
         "engine/operation.py",
@@ -514,7 +514,7 @@ FAULTS = [
         "        if unplaced:\n            raise ContractError",
         "        if not unplaced:\n            raise ContractError",
         ("contract/test_other_contracts.py", *_ENCODED),
-        "a value that the pinned contract has no place for is dropped without a word",
+        "a value that the pinned contract has no place for is silently dropped",
     ),
     Fault(
         "wire/encode.py",
@@ -571,7 +571,7 @@ FAULTS = [
         "            except ValueError as error:\n                self._problem(findings, attribute, str(error), text)",
         "            except ValueError:\n                data[attribute] = None",
         _DECODED,
-        "a price that cannot be read is None, without a word",
+        "a price that cannot be read is silently None",
     ),
     Fault(
         "wire/readers.py",
@@ -775,7 +775,7 @@ FAULTS = [
         "            self._closed = True",
         "            self._closed = False",
         ("operations", "test_client.py", "service"),
-        "a closed client opens connections that nobody closes",
+        "a closed client opens connections that stay open",
     ),
     Fault(
         "transport/connections.py",
@@ -1166,7 +1166,7 @@ class Copy:
             cwd=ROOT, capture_output=True, text=True, check=False,
         )  # fmt: skip
         names = [name for name in listed.stdout.split("\0") if name]
-        if not names:  # no checkout of git's, such as an unpacked sdist
+        if not names:  # not a git checkout, for example an unpacked sdist
             shutil.copytree(
                 ROOT, self.root, ignore=shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "site")
             )
@@ -1175,15 +1175,15 @@ class Copy:
             if source.is_file():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, target)
-        # Compiled files that are checked by the hash of their source: a fault changes it within a second, and by no byte
-        # of its length, and the other modules need not be compiled again for each fault.
+        # Compiled files are checked by the hash of their source, because a fault may change neither its length nor the second
+        # of its time. Unchanged modules are then not compiled again for each fault.
         hashed = py_compile.PycInvalidationMode.CHECKED_HASH
         compileall.compile_dir(self.root / PACKAGE, quiet=1, invalidation_mode=hashed)
         self._environment = {**os.environ, "PYTHONPATH": str(self.root)}
         self._environment.pop("PYTHONDONTWRITEBYTECODE", None)
 
     def place(self, fault: Fault) -> Path | None:
-        """The module that has the fault's text, once; None if none has, or several have."""
+        """Return the module with the fault's text; None unless it is there exactly once."""
         package = self.root / PACKAGE
         first = package / fault.where
         if first.exists() and first.read_text(encoding="utf-8").count(fault.old) == 1:
@@ -1193,7 +1193,10 @@ class Copy:
         return found[0] if single else None
 
     def notices(self, tests: list[str]) -> str:
-        """How the tests notice what was changed: `failed`, `hung`, `broken` (not even imported), or nothing."""
+        """Run tests on the fault, and return how they notice it.
+
+        `failed`, `hung`, `broken` (not even imported), or nothing if they pass.
+        """
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", "-p", "no:randomly"]
         command += [f"--timeout={_SECONDS}", "--no-header", "--tb=line", *tests]
         try:
@@ -1210,7 +1213,7 @@ class Copy:
         return "broken"
 
     def imports(self, module: Path) -> bool:
-        """Whether the changed module can be imported."""
+        """True if the changed module can be imported."""
         name = ".".join(module.relative_to(self.root).with_suffix("").parts).removesuffix(".__init__")
         done = subprocess.run(
             [sys.executable, "-c", f"import {name}"], cwd=self.root, env=self._environment, capture_output=True, check=False
@@ -1219,7 +1222,10 @@ class Copy:
 
 
 def tried(fault: Fault, copy: Copy) -> str:
-    """What became of one fault: `killed`, `killed by the folder`, `survived`, `stale` or `broken`."""
+    """Try one fault, and return its fate.
+
+    `killed`, `killed by the folder`, `survived`, `stale` or `broken`.
+    """
     module = copy.place(fault)
     if module is None:
         return "stale"
@@ -1239,10 +1245,10 @@ def tried(fault: Fault, copy: Copy) -> str:
 
 
 def main() -> int:
-    """Try the faults; 1 if any survived, is stale or is broken."""
+    """Try the faults; return 1 if any survived, is stale or is broken."""
     parser = argparse.ArgumentParser(description="Make faults in a copy of the package; see which the tests notice.")
     parser.add_argument("words", nargs="*", help="only faults whose module or harm contains one of these words")
-    parser.add_argument("--list", action="store_true", help="only say what the faults are")
+    parser.add_argument("--list", action="store_true", help="only list the faults")
     given = parser.parse_args()
     signal.signal(
         signal.SIGINT, signal.default_int_handler

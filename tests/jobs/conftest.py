@@ -1,4 +1,4 @@
-"""Fixtures of the jobs' tests: every test that asks for a ledger runs on SQLite and on PostgreSQL."""
+"""Fixtures of the jobs' tests: ledgers on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(params=KINDS)
 def database(request: pytest.FixtureRequest) -> str:
-    """The kind of the ledger: `sqlite` or `postgresql`; skipped with the reason where no server answers."""
+    """The kind of the ledger: `sqlite` or `postgresql`; skipped if no server answers."""
     if request.param == "postgresql" and (why := why_no_postgres()):
         pytest.skip(why)
     return request.param
@@ -24,26 +24,26 @@ def database(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(autouse=True)
 def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ledgers compare accounts by a quick hash; the tests of the ledger itself, and other folders, by the real one."""
+    """Hash accounts quickly, except in the tests of the ledger and other folders."""
     monkeypatch.setattr("octopus_soap.jobs.ledger._hashed", quick_hash)
 
 
 @pytest.fixture
 def new_ledger() -> bytes:
-    """What the file of an empty ledger holds; the tests of the ledger itself let it make its tables."""
+    """The file of an empty ledger; the tests of the ledger itself create its tables."""
     return new_sqlite_ledger()
 
 
 @pytest.fixture
 def place(database: str, tmp_path: Path, new_ledger: bytes) -> Iterator[str]:
-    """Where an empty ledger can be opened."""
+    """The place of an empty ledger."""
     with fresh(database, tmp_path, new_ledger) as found:
         yield found
 
 
 @pytest.fixture
 def make_ledger(place: str) -> Iterator[Callable[..., Ledger]]:
-    """Open ledgers at `place`; they are closed after the test."""
+    """Open ledgers at `place`, and close them after the test."""
     made: list[Ledger] = []
 
     def make(**given: object) -> Ledger:

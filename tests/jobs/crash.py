@@ -1,7 +1,7 @@
-"""Killing a job: at every named step and at random moments, and looking whether anything was lost.
+"""Kill a job at every named step and at random moments, and check the result.
 
 A job to be killed is described by a `Subject`. `survive` runs it undisturbed once, then again and again with a crash in
-the middle, each time from the same beginning, and compares the ends.
+the middle, each time from the same start, and compares the ends.
 
     python -m tests.jobs.crash --moments 200 --database sqlite postgresql
 """
@@ -47,10 +47,10 @@ class Subject(Protocol):
     """A job, with the state it starts from and the state it should end in.
 
     Attributes:
-        job: `module:function` of what runs it once in the child: `(client, ledger) -> exit code`.
-        steps: the names of all its steps, as the ledger's `reach` is told them.
-        unreached: steps an undisturbed run need not come to.
-        done: exit codes of a run after which nothing is left to do.
+        job: `module:function` that runs it once in the child: `(client, ledger) -> exit code`.
+        steps: the names of all its steps, as the ledger's `reach` receives them.
+        unreached: steps that an undisturbed run need not reach.
+        done: exit codes of a run after which no work is left.
     """
 
     job: str
@@ -59,21 +59,21 @@ class Subject(Protocol):
     done: frozenset[int]
 
     def prepare(self, service: Emulator, ledger: str) -> None:
-        """Bring service and ledger to the beginning; the service has been reset, the ledger is empty."""
+        """Prepare service and ledger; the service was reset, the ledger is empty."""
 
     def state(self, service: Emulator, ledger: str) -> Any:
-        """What must be equal at the end, crash or none."""
+        """Return what must be equal at the end, with or without a crash."""
 
     def after_crash(self, service: Emulator, ledger: str) -> Any:
-        """Whatever `check` needs to know of the moment after the crash."""
+        """Return what `check` needs of the moment after the crash."""
 
     def check(self, service: Emulator, ledger: str, before: Any) -> None:
-        """Assert what must hold of the way from the crash to the end."""
+        """Assert what must hold between the crash and the end."""
 
 
 @dataclass
 class Told:
-    """What the host said of one run."""
+    """The host's report on a run."""
 
     killed: bool
     code: int | None
@@ -84,7 +84,7 @@ class Told:
 
 @dataclass
 class Tally:
-    """What was tried."""
+    """The number of crashes."""
 
     at_steps: int = 0
     at_moments: int = 0
@@ -100,7 +100,7 @@ class Tally:
 
 
 class CrashHost:
-    """The warm process; see `crash_host.py`."""
+    """The warm process of `crash_host.py`."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -112,7 +112,10 @@ class CrashHost:
         )
 
     def run(self, subject: Subject, service: Emulator, ledger: str, **crash: Any) -> Told:
-        """Run the job once; *crash* is nothing, `step` (and `nth`), `after` seconds, or `warm`: in the host itself."""
+        """Run the job once, with a *crash* or without.
+
+        *crash* is nothing, `step` (and `nth`), `after` seconds, or `warm`: in the host itself.
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         order = {"job": subject.job, "settings": service.settings(), "ledger": ledger, **crash}
@@ -120,13 +123,13 @@ class CrashHost:
         return Told(**json.loads(self._process.stdout.readline()))
 
     def close(self) -> None:
-        """End it."""
+        """End the process."""
         self._process.communicate("")
 
 
 @contextmanager
 def crash_host() -> Iterator[CrashHost]:
-    """A host while the block runs."""
+    """Run a host while the block runs."""
     host = CrashHost()
     try:
         yield host
@@ -146,7 +149,10 @@ def survive(
     seed: int = 1,
     steps: Collection[str] = (),
 ) -> Tally:
-    """Kill the job at every step (or at some), the first of up to *visits* times it comes there, and at random moments."""
+    """Kill the job at its steps and at random moments, and compare the ends.
+
+    At each step it is killed the first *visits* times that it gets there. *steps* are all steps by default.
+    """
     began, tally = time.monotonic(), Tally()
     with _beginning(subject, service, database, folder) as ledger:
         assert host.run(subject, service, ledger, warm=True).code in subject.done
@@ -200,14 +206,14 @@ def _crash(
 
 
 def subject_of(name: str) -> Subject:
-    """The subject called `module:attribute`."""
+    """Return the subject named `module:attribute`."""
     module, _, attribute = name.partition(":")
     found: Subject = getattr(import_module(module), attribute)
     return found
 
 
 def main() -> None:
-    """Kill every subject on every database asked for."""
+    """Kill every given subject on every given database."""
     from octopus_soap.emulator import Emulator
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -216,10 +222,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--subject", nargs="+", default=SUBJECTS, metavar="MODULE:NAME")
     given = parser.parse_args()
-    ledger._hashed = quick_hash  # as in the host, and in the tests
+    ledger._hashed = quick_hash  # as in the host and in the tests
     if "postgresql" in given.database and (why := why_no_postgres()):
         parser.error(why)
-    # A killed process loses nothing that it gave to the system, so a disk in memory tells as much, and sooner.
+    # A killed process loses nothing that it gave to the system, so a disk in memory proves as much, and is faster.
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
     with crash_host() as host, Emulator() as service, tempfile.TemporaryDirectory(dir=memory) as folder:
         for name in given.subject:

@@ -1,7 +1,7 @@
-"""A warm process that runs a job in a fork of itself and kills it: one crash costs a fork, not a start of Python.
+"""A warm process that runs a job in a fork and kills it: Python starts only once.
 
-It reads one JSON object per line and answers each with one. It is single-threaded, as a process that forks should be,
-and lives apart from the tests, which host the emulator and its threads.
+It reads a JSON object per line and answers each with another. It is single-threaded, as a process that forks should be,
+and separate from the tests, which host the emulator and its threads.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.jobs.databases import quick_hash
 
 
 def main() -> None:
-    """Serve orders from standard input until it ends."""
+    """Obey orders from standard input until it ends."""
     _warm()
     for line in sys.stdin:
         order = json.loads(line)
@@ -31,8 +31,8 @@ def main() -> None:
 
 
 def _warm() -> None:
-    ledger_module._hashed = quick_hash  # as in the tests, and in what `crash` prepares and looks at
-    # What a client and a ledger load lazily is loaded here, once for all forks.
+    ledger_module._hashed = quick_hash  # as in the tests and in `crash`
+    # Load lazy modules of a client and a ledger here, once for all forks.
     for job in ("push", "orders", "order_files", "changes"):
         import_module(f"octopus_soap.jobs.{job}")
     settings = {"endpoint": "http://127.0.0.1:9/", "authtoken": "a", "merchantname": "m", "accessid": "i"}
@@ -40,7 +40,7 @@ def _warm() -> None:
 
 
 def _obey(order: dict[str, Any]) -> dict[str, Any]:
-    if order.get("warm"):  # what a job loads when it is first needed is loaded here, and not by each fork
+    if order.get("warm"):  # loads the job's lazy modules here, and not in each fork
         with Path(os.devnull).open("wb") as nobody:
             return {"killed": False, "code": _run(order, nobody.fileno()), "seconds": 0.0, "steps": [], "error": ""}
     reading, writing = os.pipe()
@@ -51,7 +51,7 @@ def _obey(order: dict[str, Any]) -> dict[str, Any]:
         try:
             os.close(reading)
             code = _run(order, writing)
-        except BaseException as error:  # noqa: BLE001 - told to whoever ordered it
+        except BaseException as error:  # noqa: BLE001 - reported to the tests
             os.write(writing, f"!{type(error).__name__}: {error}\n".encode()[:4000])
         finally:
             os._exit(code)
@@ -79,7 +79,7 @@ def _kill_after(child: int, seconds: float) -> None:
 
 
 def _run(order: dict[str, Any], told: int) -> int:
-    """Run the job in this forked process; kill it at the step it should not survive."""
+    """Run the job in this forked process, and kill it at the ordered step."""
     left = order.get("nth", 1)
 
     def reach(step: str) -> None:

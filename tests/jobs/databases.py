@@ -1,4 +1,4 @@
-"""Ledgers for tests: a file of its own, or a schema of its own on a local PostgreSQL."""
+"""Ledgers for tests: a new file, or a new schema on a local PostgreSQL."""
 
 from __future__ import annotations
 
@@ -18,21 +18,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SERVER = os.environ.get("OCTOPUS_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
-"""A database to make schemas in, by a user that may. Read before the tests hide such variables from each other."""
+"""A database and a user that may create schemas in it.
+
+It is read before fixtures hide such variables.
+"""
 
 KINDS = ("sqlite", "postgresql")
 
 LONG_ON_POSTGRES = ("sqlite", pytest.param("postgresql", marks=pytest.mark.long))
 
 both = pytest.mark.parametrize("database", LONG_ON_POSTGRES, indirect=True)
-"""Run on PostgreSQL too, in a file that takes `one_database`: for what the two databases do differently."""
+"""Run on PostgreSQL too, in a file with `one_database`: here the databases differ."""
 both_at_once = pytest.mark.parametrize("database", KINDS, indirect=True)
-"""The same, with the quick tests: for the test of a job that would notice most."""
+"""The same, among the quick tests: for the most sensitive test of a job."""
 
 
 @cache
 def why_no_postgres() -> str:
-    """Why there is no PostgreSQL to test on; empty where there is."""
+    """Return why there is no PostgreSQL to test on; empty if there is one."""
     try:
         import psycopg
     except ImportError as error:
@@ -46,7 +49,7 @@ def why_no_postgres() -> str:
 
 @pytest.fixture(name="database")
 def one_database(request: pytest.FixtureRequest) -> str:
-    """The `database` of files that import this fixture: SQLite, unless the test is for `both`, or names another."""
+    """SQLite, unless the test is marked `both`, or names another database."""
     kind: str = getattr(request, "param", "sqlite")
     if kind == "postgresql" and (why := why_no_postgres()):
         pytest.skip(why)
@@ -55,22 +58,22 @@ def one_database(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(name="database", params=LONG_ON_POSTGRES)
 def each_database(request: pytest.FixtureRequest) -> str:
-    """The `database` of files that import this fixture: both, PostgreSQL with the long tests only."""
+    """Both databases, PostgreSQL with the long tests only."""
     if request.param == "postgresql" and (why := why_no_postgres()):
         pytest.skip(why)
     return request.param
 
 
 def quick_hash(account: str, salt: str) -> str:
-    """What a ledger stores of an account, in a thousandth of the time that a real one takes on purpose."""
+    """Hash an account in a thousandth of the time of a ledger's slow hash."""
     return f"{salt}${hashlib.sha256(f'{salt}{account}'.encode()).hexdigest()[:32]}"
 
 
 @contextmanager
 def fresh_postgres() -> Iterator[str]:
-    """The URL of an empty schema, which is dropped at the end.
+    """Make an empty schema, give its URL, and drop it at the end.
 
-    Commits do not wait for the disk: nobody pulls the plug of the server here, and its clients' deaths do not matter.
+    Commits do not wait for the disk: the server here does not crash, and crashed clients lose nothing by it.
     """
     import psycopg
 
@@ -87,7 +90,7 @@ def fresh_postgres() -> Iterator[str]:
 
 @cache
 def new_sqlite_ledger() -> bytes:
-    """The file of a ledger that was opened once: to copy it is quicker than to make its tables anew."""
+    """Return the file of a new ledger: a copy is quicker than creating its tables."""
     from octopus_soap.jobs import Ledger
 
     with TemporaryDirectory() as folder:
@@ -97,7 +100,7 @@ def new_sqlite_ledger() -> bytes:
 
 @contextmanager
 def fresh(kind: str, folder: Path, file: bytes = b"") -> Iterator[str]:
-    """Where an empty ledger of *kind* can be opened; on SQLite with what *file* holds."""
+    """Yield the place of an empty ledger of *kind*; on SQLite a copy of *file*."""
     if kind == "postgresql":
         with fresh_postgres() as url:
             yield url

@@ -1,4 +1,6 @@
-"""Several processes on one ledger: one runs an order inbox, the others work beside it, and some are killed.
+"""Several processes share the orders of one ledger, and some are killed.
+
+One runs an order inbox, the others only work.
 
 python -m tests.jobs.order_crowd --orders 5000
 """
@@ -29,12 +31,12 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass
 class Crowd:
-    """What the processes did.
+    """The orders and the time of the processes.
 
     Attributes:
-        handled: orders handed over, by process; those of a killed one that were undone with it included.
+        handled: orders handed over, by process, also those of a killed process that were rolled back.
         killed: the processes killed.
-        seconds: how long it took.
+        seconds: duration of the run.
     """
 
     handled: dict[int, int] = field(default_factory=dict)
@@ -43,14 +45,14 @@ class Crowd:
 
 
 def share(service: Emulator, place: str, *, orders: int, processes: int, kill_after: dict[int, int]) -> Crowd:
-    """Let *processes* share *orders*; kill process N once so many orders of all were handed over, and look at the end.
+    """Let *processes* share *orders*, kill some of them, and check the end.
 
     Args:
         service: empty.
         place: of an empty ledger.
         orders: how many.
         processes: how many; number 0 downloads.
-        kill_after: orders handed over, by process to be killed then.
+        kill_after: by process, the number of orders handed over by all after which it is killed.
     """
     sold = [sell(service, number) for number in range(orders)]
     crowd, told, began = Crowd(dict.fromkeys(range(processes), 0)), Queue[tuple[int, str]](), time.monotonic()
@@ -60,7 +62,7 @@ def share(service: Emulator, place: str, *, orders: int, processes: int, kill_af
     readers: list[Thread] = []
     ended = 0
     while ended < max(1, len(running)):
-        # The others come once the first has begun: workers that find no run under way have nothing to wait for.
+        # The others start when the first has begun: workers that find no running job end at once.
         while len(running) < (processes if any(crowd.handled.values()) else 1):
             running.append(_started(len(running), service, place))
             readers.append(Thread(target=_listen, args=(len(running) - 1, running[-1], told)))
@@ -123,7 +125,7 @@ def _work() -> int:
 
 
 def main() -> int:
-    """Be a worker, or watch a crowd of them."""
+    """Be a worker, or run a crowd of them."""
     from octopus_soap.emulator import Emulator
     from tests.jobs.databases import fresh_postgres
 

@@ -1,4 +1,4 @@
-"""What the crash tests kill: an order inbox whose handler books in the ledger's own database, and a change feed."""
+"""What the crash tests kill: an order inbox with a transactional handler, a feed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def changes(client: OctopusClient, ledger: Ledger) -> int:
 
 
 def keep(change: Change) -> None:
-    """A transactional handler: the shop's own copy of an item, and a line in its log."""
+    """Copy an item into the shop's tables, with a line in its log."""
     assert change.connection is not None
     stock = "gone" if change.item is None else change.item.stock
     values = {"sku": change.sku, "stock": stock}
@@ -54,7 +54,7 @@ def keep(change: Change) -> None:
 
 
 class Before(NamedTuple):
-    """Where orders stood when the job died."""
+    """The orders' state when the job died."""
 
     confirmed: set[str]
     handled: set[str]
@@ -73,7 +73,7 @@ class _Orders:
             sell(service, number, at=PLACED + timedelta(days=10 * number), stores=stores)
         with Ledger(place) as ledger:
             open_books(ledger)
-            # As after a reply that was too big: several windows, before the first order is handed over.
+            # As if a reply had been too big: several windows, before the first order is handed over.
             learned = {"channel": ledger.channel, "store": "", "width": 40 * 86_400, "swept_at": ledger.now()}
             with ledger.transaction() as connection:
                 connection.execute(ORDER_CURSORS.insert().values(**learned))
@@ -123,7 +123,7 @@ class _Changes:
         return rows, copies, log, service.store.change_queue()
 
     def after_crash(self, service: Emulator, place: str) -> None:
-        """The state at the end says it all: the log has a line per effect."""
+        """Return nothing: the log at the end has a line per effect."""
 
     def check(self, service: Emulator, place: str, before: None) -> None:
         rows, copies, log, queue = self.state(service, place)
@@ -134,7 +134,7 @@ class _Changes:
 
 
 class _Files(_Orders):
-    """Orders as files, which somebody takes away as soon as they see them."""
+    """Orders as files, which a consumer takes away as soon as they appear."""
 
     job = "tests.jobs.order_subject:files"
 

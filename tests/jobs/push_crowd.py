@@ -1,4 +1,6 @@
-"""Several processes on one PostgreSQL ledger send what one of them planned, and some are killed.
+"""Several processes send what another process planned, and some are killed.
+
+They share a ledger on PostgreSQL.
 
 python -m tests.jobs.push_crowd --skus 20000
 """
@@ -33,7 +35,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def plan(service: Emulator, place: str, skus: int) -> None:
-    """A push of so many SKUs that was accepted, and of which nothing was sent."""
+    """Plan a push of so many SKUs, which is accepted and not sent."""
     service.store.add_items({"Sku": f"S{i:05}", "Stock": "0", "Price": Decimal(1)} for i in range(skus))
     stop = threading.Event()
     settings = OctopusSettings.load(**service.settings())
@@ -47,7 +49,7 @@ def plan(service: Emulator, place: str, skus: int) -> None:
 
 
 def work(service: Emulator, place: str, *, batch: int, die_at: list[int]) -> list[tuple[int, str]]:
-    """Let as many processes work at once; return the exit code and words of each.
+    """Run several workers at once; return the exit code and output of each.
 
     Args:
         service: has the SKUs.
@@ -77,22 +79,22 @@ def work(service: Emulator, place: str, *, batch: int, die_at: list[int]) -> lis
 
 
 def sent(service: Emulator) -> Counter[str]:
-    """How often each SKU was sent."""
+    """Return how often each SKU was sent."""
     return Counter(key for call in service.calls for key in call.keys)
 
 
 def check_done(place: str, skus: int) -> None:
-    """All is acknowledged."""
+    """Check that all SKUs are acknowledged."""
     with Ledger(place) as ledger, ledger.reading() as connection:
         rows = connection.execute(select(STOCK_ITEM.c.state, STOCK_ITEM.c.acknowledged)).all()
     assert Counter((row.state, row.acknowledged) for row in rows) == {("done", '{"stock":7}'): skus}
 
 
 def share(service: Emulator, place: str, *, skus: int, batch: int, processes: int = 4) -> None:
-    """Several processes send each SKU exactly once, in whole batches until the last of each process.
+    """Check that several processes send each SKU exactly once, mostly in full batches.
 
-    Two claims at the same moment lock rows by turns. When fewer are left than both want, they share them, so each
-    process may end with one batch that is not full.
+    Two claims at the same moment lock rows in turn. When fewer rows are left than both want, they share them, so each
+    process may end with a batch that is not full.
     """
     plan(service, place, skus)
     ended = work(service, place, batch=batch, die_at=[0] * processes)
@@ -108,13 +110,13 @@ def share(service: Emulator, place: str, *, skus: int, batch: int, processes: in
 def share_and_die(
     service: Emulator, place: str, *, skus: int, batch: int, die_at: Sequence[int] = (1, 2, 0, 0)
 ) -> None:
-    """Some processes die; all is done, and only what they had under way is sent again."""
+    """Kill some processes, and check that only their last batches are sent again."""
     plan(service, place, skus)
     ended = work(service, place, batch=batch, die_at=list(die_at))
     assert [code for code, _ in ended] == [-9 if at else 0 for at in die_at]
     settings = OctopusSettings.load(**service.settings())
     with OctopusClient(settings=settings) as client, Ledger(place) as ledger:
-        StockPush(client, ledger).work()  # in case both died after the others had found nothing left to claim
+        StockPush(client, ledger).work()  # if both died after the others had found nothing left to claim
     times = sent(service)
     assert len(times) == skus
     assert sum(times.values()) <= skus + sum(at > 0 for at in die_at) * batch
@@ -122,7 +124,7 @@ def share_and_die(
 
 
 def _be_a_worker() -> None:
-    """Work until nothing is due; die at the batch that was ordered, after it was sent and before it is recorded."""
+    """Work until nothing is due; die between a batch's request and its record."""
     order = json.loads(sys.stdin.readline())
     batches = 0
 
@@ -137,13 +139,13 @@ def _be_a_worker() -> None:
         push = StockPush(client, ledger, batch_size=order["batch"])
         sys.stdout.write("ready\n")
         sys.stdout.flush()
-        sys.stdin.readline()  # all begin at once
+        sys.stdin.readline()  # all start together
         report = push.work()
         sys.stdout.write(json.dumps(report.counts))
 
 
 def main() -> None:
-    """Be a worker, or let some work."""
+    """Be a worker, or run several."""
     from octopus_soap.emulator import Emulator
     from tests.jobs.databases import fresh_postgres
 

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from octopus_soap import OctopusClient
     from octopus_soap.emulator import Emulator
 
-KNOWN, COUNT, BATCH = 45, 50, 16  # five SKUs the service does not know, and several batches
+KNOWN, COUNT, BATCH = 45, 50, 16  # five SKUs that the service does not have, and several batches
 _LOCKS = {"lock_stock": False, "lock_price": False, "lock_cost": False}
 
 
 def wishes(round_: int) -> list[dict[str, Any]]:
-    """What the shop wants in each round; some SKUs change from one to the next."""
+    """Return the wanted state in a round; some SKUs change from one round to the next."""
     return [
         {"sku": f"S{i:02}", "stock": i + (round_ if i % 3 else 0), "price": f"{i}.50", "cost": "1", **_LOCKS}
         for i in range(COUNT)
@@ -39,7 +39,10 @@ def reconcile(client: OctopusClient, ledger: Ledger) -> int:
 
 
 def push_file(client: OctopusClient, ledger: Ledger) -> int:
-    """Push a file that is read in many chunks: one that has no name, and leaves nothing behind if it is killed."""
+    """Push a file that is read in many chunks.
+
+    The file has no name, so nothing is left if the process is killed.
+    """
     from octopus_soap.jobs import push as module
 
     module.CHUNK = 7
@@ -57,7 +60,7 @@ def push_file(client: OctopusClient, ledger: Ledger) -> int:
 
 
 class Before(NamedTuple):
-    """What was acknowledged when the job died, and how many calls the service had seen."""
+    """The acknowledged SKUs, and the service's number of calls, when the job died."""
 
     acknowledged: dict[str, str]
     calls: int
@@ -106,7 +109,7 @@ class _Reconcile(_Subject):
             service.store.add_items([{**item, "Stock": "999"}])
 
     def check(self, service: Emulator, place: str, before: Before) -> None:
-        assert service.lint == []  # what a restore broke was acknowledged once, and is sent again
+        assert service.lint == []  # what a restore undid was acknowledged before, and is sent again
 
 
 PUSH = _Subject("push", {"reconcile.read"})

@@ -1,4 +1,4 @@
-"""What the jobs' tests of orders and changes share: a clock to move, a shop's database, and orders to sell."""
+"""Shared parts of the tests of orders and changes: a clock, a shop, orders."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ START = datetime(2024, 3, 1, 9, 0, tzinfo=UTC)
 
 
 class Clock:
-    """A ledger's clock, moved by hand."""
+    """A ledger's clock, moved by the test."""
 
     def __init__(self, now: datetime = START + timedelta(days=1)) -> None:
         self.now = now
@@ -37,7 +37,7 @@ class Clock:
 
 
 def sell(service: Emulator, number: int, *, at: datetime | None = None, **given: Any) -> str:
-    """Put an order into the service as a marketplace would; return the service's id."""
+    """Put an order into the service as a marketplace would; return its id."""
     lines = [{"sku": f"SKU-{number % 7}", "Quantity": 1 + number % 3, "UnitPrice": Decimal("2.50")}]
     members = {"OrderID": f"WEB-{number}", "orderItems": lines, "Total": Decimal("2.50"), **given}
     placed = at if at is not None else START + timedelta(minutes=number)
@@ -45,24 +45,27 @@ def sell(service: Emulator, number: int, *, at: datetime | None = None, **given:
 
 
 def confirmed(service: Emulator) -> set[str]:
-    """Ids of the orders that every store has confirmed."""
+    """Return the ids of the orders that every store has confirmed."""
     return {str(number) for number, order in service.store.orders().items() if order.confirmed}
 
 
 def states(ledger: Ledger) -> dict[str, str]:
-    """The state of every order in the ledger."""
+    """Return the state of every order in the ledger."""
     with ledger.reading() as connection:
         return {row.key: row.state for row in connection.execute(select(ORDERS.c.key, ORDERS.c.state))}
 
 
 def open_books(ledger: Ledger) -> None:
-    """Make the shop's own table in the ledger's database: no key, so that a second booking of an order shows."""
+    """Create the shop's table in the ledger's database.
+
+    It has no key, so that a second booking of an order shows.
+    """
     with ledger.transaction() as connection:
         connection.execute(text("CREATE TABLE IF NOT EXISTS bookings (order_id TEXT NOT NULL, total TEXT)"))
 
 
 def book(order: OrderResponseItem, delivery: OrderDelivery) -> str:
-    """A transactional handler: books the order in the ledger's own transaction."""
+    """Book the order in the ledger's transaction, as a transactional handler."""
     assert delivery.connection is not None
     insert = text("INSERT INTO bookings VALUES (:order_id, :total)")
     delivery.connection.execute(insert, {"order_id": order.id, "total": str(order.total)})
@@ -70,7 +73,7 @@ def book(order: OrderResponseItem, delivery: OrderDelivery) -> str:
 
 
 def bookings(ledger: Ledger) -> list[str]:
-    """Ids of the orders in the shop's table, as often as they are in it."""
+    """Return the ids of the booked orders, as often as they were booked."""
     with ledger.reading() as connection:
         return sorted(_booked(connection))
 
@@ -89,7 +92,7 @@ class Garbled(InjectedFault):
     text: bytes = b"not a number"
 
     def apply(self, exchange: Any, reply: Any, plan: Any) -> Any:
-        """Change the row that names the key."""
+        """Change the row with the key."""
         del exchange, plan
         rows = reply.body.split(self.row)
         member, changed = re.compile(rb"(<\w+:%s>)[^<]*<" % self.member), rb"\g<1>%b<" % self.text
@@ -99,12 +102,12 @@ class Garbled(InjectedFault):
 
 @dataclass(frozen=True)
 class BreaksOff(InjectedFault):
-    """Sends no more than so many bytes of a reply."""
+    """Sends at most so many bytes of a reply."""
 
     most: int = 0
 
     def apply(self, exchange: Any, reply: Any, plan: Any) -> Any:
-        """Cut what is longer."""
+        """Cut a longer reply."""
         del exchange
         plan.announced = len(reply.body)
         return replace(reply, body=reply.body[: self.most])
@@ -112,13 +115,13 @@ class BreaksOff(InjectedFault):
 
 @dataclass(frozen=True)
 class LeavesOut(InjectedFault):
-    """Lists no more than so many orders, or items."""
+    """Lists at most so many orders, or items."""
 
     most: int = 0
     row: bytes = b"OrderResponseItem"
 
     def apply(self, exchange: Any, reply: Any, plan: Any) -> Any:
-        """Take the others out of the reply."""
+        """Remove the others from the reply."""
         del exchange, plan
         rows = re.findall(rb"<a:%s>.*?</a:%s>" % (self.row, self.row), reply.body, re.DOTALL)
         body = reply.body

@@ -1,4 +1,4 @@
-"""The change feed against the emulator: whenever an item changes, the shop ends with the item as it is."""
+"""The change feed: after any change, the shop has the item's current state."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Copies:
-    """A handler: a shop's copies of the items."""
+    """A handler that keeps a shop's copies of the items."""
 
     def __init__(self) -> None:
         self.stock: dict[str, str | None] = {}
@@ -79,7 +79,7 @@ def test_an_item_that_changes_between_any_two_steps_ends_as_it_is(
     feed = ChangeFeed(client, make_ledger(reach=change_now))
     report = feed.run(copies)
     assert reached.count(step) >= nth
-    if copies.stock["A"] == "1":  # it changed after the run had looked for the last time
+    if copies.stock["A"] == "1":  # it changed after the last read of this run
         report = feed.run(copies)
     assert copies.stock == {"A": "100", "B": "200"}
     assert service.store.change_queue() == []
@@ -136,7 +136,7 @@ def test_an_item_listed_again_as_it_was_is_not_handed_over_again(
 def test_an_item_whose_handler_was_interrupted_is_handed_over_again_also_as_it_was_before(
     service: Emulator, client: OctopusClient, ledger: Ledger
 ) -> None:
-    """The handler may have stored a part of what the item was in between."""
+    """The handler may have stored a part of the state in between."""
     copies = Copies()
     feed = ChangeFeed(client, ledger)
     stock_up(service, A=1)
@@ -171,7 +171,9 @@ def test_a_failed_item_is_tried_again_after_a_pause_and_keeps_nobody_waiting(
     clock.forward(seconds=59)
     assert feed.run(copies).exit_code == 1
     assert len(copies.changes) == 3
-    service.store.add_item("B", Stock="22", Price=Decimal(1))  # changed without a word: it is fetched anew all the same
+    service.store.add_item(
+        "B", Stock="22", Price=Decimal(1)
+    )  # changed without a mark in the change list: it is still fetched again
     copies.failing.clear()
     clock.forward(seconds=2)
     assert feed.run(copies).exit_code == 0
@@ -248,7 +250,7 @@ def test_items_are_taken_off_side_by_side(
     taken: list[str] = []
 
     class Meeting:
-        """Takes an item off once three are being taken off at a time."""
+        """Removes an item only when three removals run at a time."""
 
         def __get__(self, instance: Any, owner: Any) -> Any:
             call = delete.__get__(instance, owner)

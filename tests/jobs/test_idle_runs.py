@@ -1,4 +1,4 @@
-"""A run with nothing to do asks the ledger little: a fleet makes hundreds of them a minute."""
+"""An idle run makes few statements: a fleet makes hundreds of such runs a minute."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BEFORE = {"push": 57, "orders": 66}
 
 @contextmanager
 def statements() -> Iterator[list[str]]:
-    """Note every statement that SQLAlchemy sends while the block runs."""
+    """Record every statement that SQLAlchemy sends while the block runs."""
     found: list[str] = []
 
     def note(*given: Any) -> None:

@@ -1,4 +1,4 @@
-"""The ledger: transactions, leases, run locks, whose it is, and its schema's way from version 1 to today's."""
+"""The ledger: transactions, leases, run locks, its account, and schema migrations."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from octopus_soap import OctopusClient
 
 for _tables in Path(jobs.__file__).parent.glob("*_tables.py"):
-    import_module(f"octopus_soap.jobs.{_tables.stem}")  # other jobs' tables belong to the schema too
+    import_module(f"octopus_soap.jobs.{_tables.stem}")  # other jobs' tables are part of the schema
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 
 
 class Clock:
-    """A clock that stands until it is moved."""
+    """A clock that moves only when the test moves it."""
 
     def __init__(self) -> None:
         self.now = NOON
@@ -52,12 +52,12 @@ class Clock:
 
 @pytest.fixture
 def quick_hashes() -> None:
-    """None here: accounts are compared as in a shop."""
+    """Change nothing: accounts are hashed as in a shop."""
 
 
 @pytest.fixture
 def new_ledger() -> bytes:
-    """Nothing here: a ledger makes its tables as in a shop."""
+    """Return nothing: a ledger creates its tables as in a shop."""
     return b""
 
 
@@ -150,7 +150,7 @@ def test_a_closed_ledger_says_so_and_is_not_pickled(ledger: Ledger) -> None:
         pass
 
 
-# -- where it is ---------------------------------------------------------------------------------------------------
+# -- its place ----------------------------------------------------------------------------------------------------
 
 
 def test_a_password_is_never_shown() -> None:
@@ -195,7 +195,7 @@ def test_a_missing_driver_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> No
         Ledger("postgresql://host/db")
 
 
-# -- whose it is ---------------------------------------------------------------------------------------------------
+# -- its account --------------------------------------------------------------------------------------------------
 
 
 def test_a_channel_belongs_to_the_first_account_and_refuses_others(
@@ -399,7 +399,7 @@ def test_a_lock_is_released_where_its_block_raises(ledger: Ledger) -> None:
 
 
 def test_the_ledgers_time_is_the_databases(ledger: Ledger, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Machines whose clocks differ agree on when a lease ends, where they share a server."""
+    """Hosts whose clocks differ agree on the end of a lease if they share a server."""
     monkeypatch.setattr("octopus_soap.jobs.ledger.utc_now", lambda: NOON)
     found = ledger.now()
     assert (found == NOON) is (database == "sqlite")
@@ -429,7 +429,7 @@ def test_the_steps_make_the_tables_the_code_uses(ledger: Ledger) -> None:
 
 
 def test_a_ledger_of_version_1_is_migrated_with_what_is_in_it(ledger: Ledger, place: str) -> None:
-    """The first version is made anew in place of today's, with a row, and opened."""
+    """The first version is created instead of today's, with a row, and opened."""
     with ledger.transaction() as connection:
         for name in [*METADATA.tables, "schema_version"]:
             connection.execute(text(f"DROP TABLE {name}"))

@@ -1,4 +1,4 @@
-"""Clocks that were wrong, connections that die, addresses that are mistyped: what a ledger goes through in a shop."""
+"""Wrong clocks, dead connections, mistyped addresses: mishaps of a ledger."""
 
 from __future__ import annotations
 
@@ -155,11 +155,13 @@ def test_rows_are_locked_by_their_keys_so_that_nobody_waits_in_a_ring(
     make_ledger: Callable[..., Ledger], place: str, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     other = make_ledger()
-    as_stored = "options=-cenable_indexscan%3Doff%20-cenable_bitmapscan%3Doff%20"  # rows come as they lie on the disk
+    as_stored = (
+        "options=-cenable_indexscan%3Doff%20-cenable_bitmapscan%3Doff%20"  # rows come in their order on the disk
+    )
     ledger = Ledger(place.replace("options=", as_stored))
     now = ledger.now()
     with ledger.transaction() as connection:
-        for sku in "CBA":  # on the disk the other way round
+        for sku in "CBA":  # the opposite order on the disk
             values = {"channel": "main", "sku": sku, "state": "rejected", "due_at": now, "attempts": 1}
             connection.execute(insert(STOCK_ITEM).values(values))
         lease = ledger.claim(connection, STOCK_ITEM, order_by=[STOCK_ITEM.c.sku.desc()], limit=3, seconds=60)
@@ -284,7 +286,7 @@ def test_a_lock_that_cannot_be_given_back_hides_neither_the_work_nor_its_error(
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells whether a process is still the same")
 def test_a_process_the_system_hides_is_not_taken_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As `hidepid` hides those of other users."""
+    """`hidepid` hides other users' processes like this."""
     worker = this_worker()
 
     def hidden(process: psutil.Process) -> str:
@@ -393,7 +395,7 @@ def test_a_worker_that_confirms_nothing_does_not_wait_for_confirmations(
     assert not stop.is_set(), "it ended by itself"
 
 
-# -- what is told --------------------------------------------------------------------------------------------------
+# -- what is reported ---------------------------------------------------------------------------------------------
 
 
 def test_an_order_that_stays_unconfirmed_is_held_and_can_be_tried_again(

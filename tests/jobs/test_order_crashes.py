@@ -1,6 +1,7 @@
-"""Orders and changes survive SIGKILL: quickly tried where the database matters, at every step among the long tests.
+"""Orders and changes survive SIGKILL.
 
-`python -m tests.jobs.crash` kills both at every step, and at 200 random moments.
+Quick tests try the steps at which the database matters, the long ones every step. `python -m tests.jobs.crash` kills
+both jobs at every step, and at 200 random moments.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Orders as files: complete, once, and under names that cannot leave the folder."""
+"""Orders as files: complete, once, and under names that stay in the folder."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_a_file_without_its_name_is_named_in_its_own_folder_before_its_order_is_
         OrderInbox(client, ledger).run(OrderFiles(yesterday))
     monkeypatch.undo()
     assert names(yesterday) == [f".{sold}.jsonl.part"]
-    OrderInbox(client, ledger).run(lambda *_: None)  # a run of another handler knows nothing of files
+    OrderInbox(client, ledger).run(lambda *_: None)  # a run of another handler does not use files
     assert not service.store.orders()[int(sold)].confirmed
     files = OrderFiles(today)
     assert files.recover(ledger) == 1
@@ -195,7 +195,7 @@ def test_every_scalar_the_service_sends_has_a_column(tmp_path: Path) -> None:
             "CreditCard": "4111",
         }
     )
-    object.__setattr__(order, "__pydantic_extra__", {"Gift": "yes"})  # as the decoder keeps what it does not know
+    object.__setattr__(order, "__pydantic_extra__", {"Gift": "yes"})  # as the decoder keeps unknown members
     (row,) = rows_of(order, tmp_path, "csv")
     assert (row["shipping"], row["order_state"], row["date_cancelled_gmt"]) == (
         "DHL",

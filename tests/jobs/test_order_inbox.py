@@ -1,4 +1,4 @@
-"""The order inbox against the emulator: once to the handler, confirmed only afterwards, nothing lost on the way."""
+"""The order inbox: each order handed over once, then confirmed, and none lost."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Handled:
-    """A handler that notes what came, and fails where it is told to."""
+    """A handler that records the orders, and fails if it should."""
 
     def __init__(self, **failing: Exception) -> None:
         self.orders: list[OrderResponseItem] = []
@@ -188,7 +188,7 @@ def test_this_machines_clock_hides_no_order(
     handled = Handled()
     placed = START
     for number in range(6):
-        placed += timedelta(seconds=number % 2)  # every other one in the same second as the one before
+        placed += timedelta(seconds=number % 2)  # every second order has the same second as the one before
         sold = sell(service, number, at=placed)
         assert inbox.run(handled).exit_code == 0
         assert handled.ids[-1] == sold
@@ -359,7 +359,7 @@ def test_a_confirmation_whose_answer_is_lost_is_settled_without_a_second_deliver
     sold = [sell(service, number) for number in range(5)]
     service.script.on("SetDownloadOrderConfirm").times(1).do(faults.Reset(when=when))
     report = inbox.run(handled)
-    if when == "after":  # it was carried out, and the list says so
+    if when == "after":  # it was carried out, and the list shows it
         assert report.exit_code == 0
     else:
         assert [problem.state for problem in report.problems] == ["unconfirmed"] * 5
@@ -376,7 +376,7 @@ def test_a_confirmation_that_failed_is_not_taken_for_done_because_its_order_came
     inbox = OrderInbox(make_client(max_attempts=1), make_ledger(clock=clock))
     sold = sell(service, 1, stores=("S1",))
     service.script.on("SetDownload*").do(faults.Reset(when="before"))
-    service.script.on("GetOrderList", after=1).do(faults.Status(404))  # nor can anybody look whether it is listed
+    service.script.on("GetOrderList", after=1).do(faults.Status(404))  # and the list cannot be read to check
     report = inbox.run(handled)
     assert [(problem.key, problem.state) for problem in report.problems] == [(sold, "unconfirmed")]
     assert report.counts.get("confirmed", 0) == 0
@@ -393,7 +393,7 @@ def test_another_version_that_comes_while_the_handler_runs_survives_a_crash_righ
 
     def changed_meanwhile(order: OrderResponseItem, delivery: OrderDelivery) -> None:
         if delivery.revision == 1:
-            with ledger.transaction() as connection:  # what another process's download does
+            with ledger.transaction() as connection:  # like another process's download
                 connection.execute(update(ORDERS).values(content="another"))
 
     def crash(step: str) -> None:
@@ -412,7 +412,7 @@ def test_an_order_that_is_listed_after_it_was_confirmed_is_confirmed_again_and_n
 ) -> None:
     sold, handled = sell(service, 1), Handled()
     service.script.on("SetDownloadOrderConfirm").times(1).do(faults.Status(202, body="empty", execute=False))
-    # Neither confirmed nor listed by id: all that is left is to see it listed again.
+    # It is neither confirmed nor listed by id, so it must be listed again.
     service.script.on("GetOrderList", nth=2).do(faults.Status(500))
     service.script.on("GetOrderList", nth=3).do(faults.Status(500))
     assert OrderInbox(client, ledger).run(handled).exit_code == 0

@@ -1,4 +1,7 @@
-"""Several processes share the orders of one ledger, and a service that fails every fifth call changes nothing."""
+"""Several processes share the orders of one ledger.
+
+A service that fails every fifth call changes nothing about it.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,7 @@ def test_with_every_fifth_call_failing_orders_end_as_if_undisturbed(
     ledger = make_ledger(clock=clock)
     open_books(ledger)
     sold = [sell(service, number, stores=("S1", "S2") if number % 9 == 0 else ()) for number in range(40)]
-    client.get_order_list()  # credentials are proven: a fault is not taken for a refusal
+    client.get_order_list()  # proves the credentials, so that a fault does not count as a refusal
     fail_every_fifth(service)
     inbox = OrderInbox(client, ledger, transactional=True)
     for _ in range(6):

@@ -1,4 +1,4 @@
-"""Windows: what covers a span of time, whatever fits into a reply and whatever in it cannot be read."""
+"""Windows cover a span of time, for any reply size and with unreadable orders."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 class Shop:
-    """A service of orders at known seconds that refuses replies of more than *most* orders and those with poison."""
+    """A service of orders at known seconds.
+
+    It refuses replies of more than *most* orders, and those with poison.
+    """
 
     def __init__(self, seconds: list[int], most: int, poison: set[int] | None = None) -> None:
         self.placed = {START + timedelta(seconds=second) for second in seconds}
@@ -71,7 +74,7 @@ def test_every_order_that_can_be_read_is_read_or_lies_in_a_gap(seconds: list[int
 
 @given(st.lists(st.integers(0, 400_000), min_size=1, max_size=60, unique=True))
 def test_without_poison_and_with_room_for_neighbours_nothing_is_left_out(seconds: list[int]) -> None:
-    shop = Shop(seconds, most=3)  # a second and its two borders hold at most three
+    shop = Shop(seconds, most=3)  # a second and its two borders have at most three
     found, gaps = read_all(shop, Windows(START))
     assert (found, gaps) == (shop.placed, [])
 

@@ -1,4 +1,4 @@
-"""Orders that are not what they seem: two under one id, changed afterwards, cancelled while they wait, not asked for."""
+"""Unusual orders: two with one id, changed, cancelled while they wait, not wanted."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class SameId(InjectedFault):
 
 @dataclass(frozen=True)
 class Cancelled(InjectedFault):
-    """Says of one order that it was cancelled."""
+    """Lists an order as cancelled."""
 
     order_id: str = ""
 
@@ -57,7 +57,7 @@ class Cancelled(InjectedFault):
 
 
 class Handled:
-    """A handler that notes what came."""
+    """A handler that records the orders."""
 
     def __init__(self) -> None:
         self.came: list[tuple[str, str, str]] = []
@@ -75,7 +75,7 @@ class Handled:
 
 @pytest.fixture
 def database() -> str:
-    """SQLite: what the two databases do differently is tested elsewhere."""
+    """SQLite: what differs between the databases is tested elsewhere."""
     return "sqlite"
 
 
@@ -88,7 +88,7 @@ def test_two_orders_with_one_id_are_both_handed_over_and_confirmed_only_then(
     stores = (
         {"stores": ("S1",)},
         {"stores": ("S2",)},
-    )  # as the parts of a split order: what tells them apart at one time
+    )  # like the parts of a split order, which differ by store if the times are equal
     first, second = (sell(service, at, at=START + at * apart, **given) for at, given in enumerate(stores))
     service.script.on("GetOrderList").do(SameId(second, first))
     came: list[tuple[str, str]] = []
@@ -166,7 +166,7 @@ def test_a_service_that_ignores_the_filter_hands_over_no_unpaid_order(
     unfiltered = client.get_order_list.stream
 
     class Ignoring:
-        """A client whose service knows no filter."""
+        """A client whose service ignores filters."""
 
         def __getattr__(self, name: str) -> Any:
             return getattr(client, name)
@@ -198,7 +198,7 @@ def test_an_order_that_waits_is_looked_at_again_before_it_is_handed_over(
     handled, clock = Handled(), Clock()
     ledger = make_ledger(clock=clock)
     sold, cancelled, elsewhere = (sell(service, number, at=START - timedelta(days=9)) for number in range(3))
-    sell(service, 9)  # the newest: so that the old ones lie before what a run reads
+    sell(service, 9)  # the newest, so that the old ones are before the range that a run reads
     handled.error = RuntimeError("not yet")
     inbox = OrderInbox(client, ledger, sweep=None)
     inbox.run(handled)
@@ -278,7 +278,7 @@ def test_a_hung_service_holds_a_run_for_one_read_limit(
     ledger = make_ledger(clock=clock)
     client = make_client(max_attempts=1, read_timeout=0.5)
     handled = Handled()
-    OrderInbox(client, ledger, confirm=False).run(handled)  # so that there is something to confirm, too
+    OrderInbox(client, ledger, confirm=False).run(handled)  # leaves something to confirm
     for operation in ("GetOrderList", "SetDownloadOrderConfirm"):
         service.script.on(operation).do(Hang())
     clock.forward(hours=1)
@@ -301,7 +301,7 @@ def test_a_hung_service_holds_a_run_for_one_read_limit(
     assert confirmed(service) == set(sold)
 
 
-# -- long listings, and listings that are not whole ----------------------------------------------------------------
+# -- long listings, and incomplete listings ----------------------------------------------------------------------
 
 
 @pytest.mark.long
@@ -334,7 +334,7 @@ def test_a_listing_that_is_cut_short_confirms_nothing_and_loses_nothing(
 ) -> None:
     sold = {sell(service, number, WebComment="x" * 3_000) for number in range(16)}
     handled = Handled()
-    service.script.on("GetOrderList").do(BreaksOff(most=400))  # the small question is not answered either
+    service.script.on("GetOrderList").do(BreaksOff(most=400))  # the small query is not answered either
     report = OrderInbox(client, ledger).run(handled)
     assert report.exit_code == 2
     service.script.clear()
@@ -349,7 +349,7 @@ def test_a_listing_that_is_cut_short_confirms_nothing_and_loses_nothing(
 def test_orders_that_a_service_leaves_out_are_asked_for_until_it_lists_all(
     service: Emulator, client: OctopusClient, ledger: Ledger, confirm: bool
 ) -> None:
-    # The newest are listed first: a mark that moved would hide the others.
+    # The newest are listed first: if the mark moved, the others would never be listed.
     sold = {sell(service, number, at=START - timedelta(days=3 * number)) for number in range(23)}
     handled = Handled()
     service.script.on("GetOrderList").do(LeavesOut(most=10))

@@ -1,4 +1,4 @@
-"""One order, item or handler that is beyond help keeps nobody else waiting, whatever is wrong with it."""
+"""An order, item or handler that always fails delays no other."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Nameless(faults.InjectedFault):
-    """Takes the id away from one order of a list."""
+    """Removes the id from an order of a list."""
 
     key: str
     member: bytes = b"OrderID"
 
     def apply(self, exchange: Any, reply: Any, plan: Any) -> Any:
-        """Take it away."""
+        """Remove it."""
         del exchange, plan
         return reply.with_body(
             reply.body.replace(b"<a:%s>%s</a:%s>" % (self.member, self.key.encode(), self.member), b"")
@@ -85,7 +85,7 @@ def test_a_stored_order_that_can_no_longer_be_decoded_is_asked_for_again(
         raise ConnectionError("the shop's database is away")
 
     OrderInbox(client, ledger).run(away)
-    with ledger.transaction() as connection:  # as a version with another idea of an order would have left it
+    with ledger.transaction() as connection:  # as if another version of the package had stored it
         connection.execute(update(ORDERS).where(ORDERS.c.key == sold[0]).values(typed='{"total": "a lot"}'))
     clock.forward(hours=1)
     report = OrderInbox(client, ledger).run(nothing)
@@ -108,7 +108,7 @@ def test_a_handler_that_leaves_the_transaction_broken_is_in_nobodys_way(
     def swallow(order: OrderResponseItem, delivery: OrderDelivery) -> None:
         if order.id == sold[0]:
             for _ in range(2):
-                with suppress(IntegrityError):  # PostgreSQL undoes the whole transaction for it
+                with suppress(IntegrityError):  # PostgreSQL then aborts the whole transaction
                     book(order, delivery)
         else:
             book(order, delivery)
@@ -169,7 +169,7 @@ def test_an_order_without_an_id_is_one_problem_until_it_has_one(
     nameless = sell(service, 1)
     service.script.on("GetOrderList").do(Nameless(nameless), *also)
     for number in range(2, 6):
-        for more in range(number):  # so that NumberOfMatches differs from listing to listing
+        for more in range(number):  # so NumberOfMatches differs between listings
             sell(service, 10 * number + more)
         report = inbox.run(nothing)
         assert [problem.key[:1] for problem in report.problems] == ["?"]

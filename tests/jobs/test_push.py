@@ -1,4 +1,4 @@
-"""`StockPush`: differences only, each outcome remembered, and nothing that a shop did not mean."""
+"""`StockPush`: sends differences only, records each outcome, and refuses mistakes."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def rows(ledger: Ledger) -> dict[str, Any]:
 
 @pytest.fixture
 def shop(service: Emulator) -> Emulator:
-    """A service that has the SKUs S000 to S019, without stock."""
+    """A service with the SKUs S000 to S019, without stock."""
     service.store.add_items({"Sku": f"S{i:03}", "Stock": "0", "Price": Decimal("1.00")} for i in range(20))
     return service
 
@@ -304,7 +304,7 @@ def test_a_dry_run_tells_the_plan_and_changes_nothing(shop: Emulator, push: Stoc
         assert connection.execute(select(STOCK_PLAN)).all() == []
 
 
-# -- what does not go well -----------------------------------------------------------------------------------------
+# -- failures -------------------------------------------------------------------------------------------------------
 
 
 @both
@@ -329,8 +329,8 @@ def test_what_is_rejected_is_told_in_every_run_until_it_is_mended(
     now[0] += timedelta(minutes=1)
     assert push.run(states).exit_code == 1, "the second pause is two minutes"
     now[0] += timedelta(minutes=1)
-    mended = push.run(states)
-    assert (mended.exit_code, mended.problems, stock(shop, "NEW")) == (0, [], "5")
+    fixed = push.run(states)
+    assert (fixed.exit_code, fixed.problems, stock(shop, "NEW")) == (0, [], "5")
 
 
 @both

@@ -1,7 +1,7 @@
-"""A push and a reconciliation, killed with SIGKILL, end as if nothing had happened.
+"""A push and a reconciliation, killed with SIGKILL, end as if undisturbed.
 
-Quickly tried where the database matters, at every step among the long tests.
-`python -m tests.jobs.crash --moments 200` kills both at every step, and at greater length.
+Quick tests try the steps at which the database matters, the long ones every step. `python -m tests.jobs.crash --moments
+200` kills both at every step, and at more moments.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a push refuses, names or counts, so that exit code 0 means that everything was done."""
+"""What a push refuses, names or counts, so that exit code 0 means all was done."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def stock(service: Emulator, sku: str) -> str:
 
 @pytest.fixture
 def database() -> str:
-    """SQLite: what the two databases do differently is tested elsewhere."""
+    """SQLite: what differs between the databases is tested elsewhere."""
     return "sqlite"
 
 
@@ -59,7 +59,7 @@ def ledger(make_ledger: Callable[..., Ledger], clock: Clock) -> Ledger:
 
 @pytest.fixture
 def shop(service: Emulator) -> Emulator:
-    """A service that has the SKUs S000 to S019, without stock."""
+    """A service with the SKUs S000 to S019, without stock."""
     service.store.add_items({"Sku": f"S{i:03}", "Stock": "0", "Price": Decimal("1.00")} for i in range(20))
     return service
 
@@ -185,7 +185,7 @@ def test_skus_that_differ_only_in_case_are_named_if_their_values_differ(
     assert report.counts["acknowledged"] == len(given), "all of them are sent"
 
 
-# -- what the shop no longer sends ---------------------------------------------------------------------------------
+# -- SKUs that the shop no longer sends ----------------------------------------------------------------------------
 
 
 def test_a_whole_file_without_a_rejected_sku_is_the_cure(shop: Emulator, push: StockPush) -> None:
@@ -234,7 +234,7 @@ def test_a_file_without_rows_is_no_success(shop: Emulator, push: StockPush, tmp_
     try:
         report = push.run(path)
     except InvalidInputError:
-        return  # without a first row it is no table at all
+        return  # without a first row it is not a table
     assert (report.exit_code, "has no rows" in report.error) == (2, True)
 
 
@@ -401,7 +401,7 @@ def test_a_loop_waits_for_the_longer_of_its_pause_and_the_services() -> None:
     waited: list[float] = []
 
     class Stop(threading.Event):
-        """Notes the pause, and ends the loop."""
+        """Records the pause, and ends the loop."""
 
         def wait(self, timeout: float | None = None) -> bool:
             waited.append(timeout or 0.0)

@@ -1,4 +1,4 @@
-"""A push that was killed while it read its file: the same file goes on where it stopped, any other one begins anew."""
+"""A push killed while it reads: the same file resumes, any other starts again."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NOW = datetime(2026, 3, 5, tzinfo=UTC)
 
 
 class Killed(BaseException):
-    """Ends a run as nothing in it expects."""
+    """Ends a run in a way that it cannot handle."""
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +71,7 @@ def pushing(client: OctopusClient, ledger: Ledger, **options: Any) -> StockPush:
 
 
 def found(report: PushReport) -> tuple[Any, ...]:
-    """What a report has of the reading, however often it began."""
+    """Return the facts of the reading in a report, without how often it was resumed."""
     counts = {name: count for name, count in report.counts.items() if name not in {"resumed", "calls"} and count}
     return counts, [(p.key, p.state, p.message) for p in report.problems], report.exit_code
 
@@ -164,7 +164,7 @@ def test_another_input_begins_anew(
     options: dict[str, Any] = {}
     given: dict[str, Any] = {}
     desired: Any = stock
-    if what == "content":  # of the same length and time
+    if what == "content":  # with the same length and time
         stock.write_text(stock.read_text().replace("S01,1,", "S01,9,"))
         os.utime(stock, ns=(known.st_atime_ns, known.st_mtime_ns))
         assert stock.stat().st_size == known.st_size

@@ -1,4 +1,4 @@
-"""Several processes share one push over one ledger: each SKU is sent once, whoever dies.
+"""Several processes share one push: each SKU is sent once, even if processes die.
 
 `python -m tests.jobs.push_crowd --skus 20000` does the same with four processes, two of which are killed.
 """
@@ -25,12 +25,12 @@ COUNT, BATCH = 2_000, 100
 
 @pytest.fixture
 def quick_hashes() -> None:
-    """None here: the workers compare accounts as in a shop."""
+    """Change nothing: the workers hash accounts as in a shop."""
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[str]:
-    """A ledger several machines could share."""
+    """A ledger that several hosts could share."""
     if why := why_no_postgres():
         pytest.skip(why)
     with fresh("postgresql", tmp_path) as found:

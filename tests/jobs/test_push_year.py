@@ -1,4 +1,4 @@
-"""Half a year of a shop, week by week: after each week the service holds what the shop holds, and nothing is sent twice."""
+"""Half a year of a shop: each week the service agrees, and nothing is sent twice."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def database() -> str:
-    """What is compared and sent week by week does not depend on where it is written down."""
+    """SQLite: what is compared does not depend on the database."""
     return "sqlite"
 
 
 def half_a_year(skus: int, lines: int) -> str:
-    """A made-up year of sales: more SKUs as it goes on, prices that move now and then, and cancellations."""
+    """Make half a year of sales: new SKUs, a few price changes, cancellations."""
     rng = random.Random(7)
     rows = [",".join(COLUMNS)]
     for number in range(lines):

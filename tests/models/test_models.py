@@ -1,4 +1,4 @@
-"""The data contracts against the vendor's page, and the value rules: what a field takes, refuses and keeps."""
+"""The models compared with the vendor's page; what a field accepts and keeps."""
 
 from __future__ import annotations
 
@@ -371,7 +371,7 @@ def test_a_moment_is_held_in_utc(value: Any) -> None:
     ids=str,
 )
 def test_a_moment_refuses_naive_times_and_lookalikes(wrong: Any) -> None:
-    """`20260304` is a day to a person, and 20 million seconds of 1970 to a lax parser."""
+    """`20260304` is a day, or 20 million seconds of 1970 for a lax parser."""
     with pytest.raises(InvalidInputError, match="sale_start_date"):
         InventoryItem(sale_start_date=wrong)
 
@@ -393,13 +393,13 @@ def test_a_character_xml_cannot_carry_is_refused_with_its_place(code: int) -> No
 
 @every("wrong", [123, 1.5, b"A", True, Decimal(1), ["A"], {}], ids=repr)
 def test_text_refuses_what_is_not_text(wrong: Any) -> None:
-    """SKU 123 made text would be "123" where the shop's is "00123"."""
+    """SKU 123 as text would be "123", but the shop's may be "00123"."""
     with pytest.raises(InvalidInputError, match="sku"):
         InventoryItem(sku=wrong)
 
 
 def test_the_pages_misplaced_lengths_are_not_enforced() -> None:
-    """From Price downward the page's lengths belong to other fields."""
+    """From Price downward the page has the lengths in the wrong rows."""
     InventoryItem(applicable_stock="1" * 60, stock="1" * 60, upc="1" * 60, item_sid="1" * 300, custom1="x" * 5000)
 
 
@@ -486,7 +486,7 @@ def test_a_model_is_built_from_python_names_or_wire_names() -> None:
     [("prise", "price"), ("Prce", "price"), ("stor_stock_info_list", "store_stock_info_list"), ("SKU", "sku")],
 )
 def test_an_unknown_name_is_refused_with_the_likely_one(typo: str, meant: str) -> None:
-    """Taken for an extra, a misspelt price would be a price never sent."""
+    """If it were kept as an extra member, a misspelt price would never be sent."""
     for build in (lambda given: InventoryItem(**given), InventoryItem.model_validate):
         with pytest.raises(ValueError, match=f"no field '{typo}'.*{meant}"):
             build({"sku": "A", typo: "1"})
@@ -615,7 +615,7 @@ def test_models_round_trip_through_json_with_exact_money() -> None:
 
 
 def test_a_live_class_shows_the_names_one_writes() -> None:
-    """What IPython prints for `InventoryItem?`, and what it completes: no wire names, no internals."""
+    """IPython shows this for `InventoryItem?`: no wire names, no internals."""
     before = inspect.signature(InventoryItem)
     InventoryItem(sku="A")  # pydantic completes a class at its first use
     shown = str(inspect.signature(InventoryItem))

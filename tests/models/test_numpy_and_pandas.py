@@ -1,4 +1,4 @@
-"""Scalars of numpy and pandas follow the same rules as Python's own; tables and models are no SKUs."""
+"""Scalars of numpy and pandas follow Python's rules; tables are refused as SKUs."""
 
 from __future__ import annotations
 

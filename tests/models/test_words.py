@@ -1,4 +1,4 @@
-"""The words of what a model refuses, however it was built."""
+"""The words of a model's refusals, however it was built."""
 
 from __future__ import annotations
 
