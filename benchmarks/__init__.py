@@ -1,1 +1,4 @@
-"""What the library costs, beside other SOAP clients and the parser's own speed: `python -m benchmarks.run`."""
+"""Measure what the library costs, next to other SOAP clients and the parser alone.
+
+Run `python -m benchmarks.run`.
+"""

@@ -1,11 +1,12 @@
-"""20,000 SKUs at 50 ms latency over 8 connections, for replies of several handwritings, and both clients.
+"""Measure 20,000 SKUs at 50 ms latency over 8 connections, for both clients.
 
     python -m benchmarks.bulk [--rounds 1] [--operation GetItemQuantityList] [HAND ...]
 
-Each run is a process of its own, which makes a tenth of the call to warm up. The table gives the time of the call as a
-multiple of the ideal (calls x latency / connections), and the client's processor time as a share of the ideal: a call
-cannot come near the ideal if that share does, and on a busy machine only the second figure can be compared. The load of
-the machine is printed below it. It takes about a minute on a quiet machine.
+A HAND is the form of another toolkit's XML. Each run is a separate process, which makes a tenth of the call to warm
+up. The table has the time of the call as a multiple of the ideal (calls x latency / connections), and the client's
+processor time as a share of the ideal. If that share is near 1, the call cannot be near the ideal. On a busy machine
+only the second figure can be compared. The load of the machine is printed below the table. It takes about a minute on
+a quiet machine.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ IDEAL = SKUS / 100 * LATENCY / CONNECTIONS
 
 
 def run(side: str, operation: str, url: str) -> dict[str, float]:
-    """Be one client: make the call once for a start, then once more."""
+    """Be one client: make a small call to warm up, then the measured call."""
     from octopus_soap import AsyncOctopusClient, OctopusClient, OctopusSettings
 
     given = {"endpoint": url, "authtoken": "token-1", "merchantname": "shop", "accessid": payloads.ACCOUNT}
@@ -60,7 +61,7 @@ def run(side: str, operation: str, url: str) -> dict[str, float]:
 
 
 def load() -> str:
-    """The machine's load: how many processes wanted a core, on average of the last minute."""
+    """Return how many processes wanted a core, averaged over the last minute."""
     return f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
 
 

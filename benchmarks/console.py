@@ -1,10 +1,10 @@
-"""What the emulator's console costs, and how soon it shows a call.
+"""Measure what the emulator's console costs, and how soon it shows a call.
 
     python -m benchmarks.console [RETAIL.csv]
 
 Latency: from the end of a call to the arrival of its row at a browser's connection. Cost: processor time of this
-process in the demo's main job with the log open in a browser (curl reads its events) and without, in turns; the least
-of each.
+process in the demo's main job, alternating with the log open in a browser (curl reads its events) and without; the
+least of each.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CALLS = 40
 
 
 def latency() -> None:
-    """Print how long after a call its row arrives."""
+    """Print the time from the end of a call to the arrival of its row."""
     with Emulator(pages=emulator_console) as service, OctopusClient(**service.settings()) as client:
         service.store.seed(items=10, orders=0)
         base = service.url.rpartition("/")[0]
@@ -71,7 +71,7 @@ def once(shop: object, *, watched: bool) -> float:
 
 
 def cost(retail: str) -> None:
-    """Print what the open console costs in the demo, of a shop's own data if there is some."""
+    """Print what the open console costs in the demo, with a shop's data if given."""
     reading = read_retail(Path(retail)) if retail else sort_lines(as_lines(small_shop()))
     shop = build_shop(reading.sold, (line.code for line in reading.dirty))
     once(shop, watched=True)

@@ -1,8 +1,9 @@
-"""How long the fleet's first page takes: 5,000 merchants with three jobs each, by default.
+"""Measure how long the fleet's first page takes.
 
     python -m benchmarks.console_fleet [MERCHANTS]
 
-Processor time of the page as a browser gets it, and of its parts; the best of several.
+There are 5,000 merchants by default, with three jobs each. Processor time of the page as a browser gets it, and of its
+parts; the best of several.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def best(what: str, work: object) -> float:
 
 
 def get(app: object, path: str) -> int:
-    """Ask the application for a page, and return its status."""
+    """Request a page from the application, and return its status."""
     sent = []
 
     async def receive() -> dict:

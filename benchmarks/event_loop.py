@@ -1,13 +1,14 @@
-"""Event-loop lag: how late a task that sleeps 5 ms wakes while 200 pages of 100 items are fetched with 8 in flight.
+"""Measure how late a task on the event loop wakes while pages are fetched.
 
-`python -m benchmarks.event_loop` measures `AsyncOctopusClient` and `zeep.AsyncClient` in turn, each in a process of its
-own, against the same canned server in a third one, and prints milliseconds and ratios; `measure` gives them as values.
-zeep reads fewer pages, once, because 200 take it half a minute: its p99 is its latest wake-up.
-Both are set up as docs/service.md advises services, which say `gc.freeze()` once they have loaded; the rows "unfrozen"
-are the same without. The figure to reach is judged by ours as documented, and shown for the other row too.
+The task sleeps 5 ms; 200 pages of 100 items are fetched, 8 at a time. `python -m benchmarks.event_loop` measures
+`AsyncOctopusClient` and `zeep.AsyncClient` in turn, each in a separate process, against the same canned server in a
+third process. It prints milliseconds and ratios; `measure` returns them. zeep reads fewer pages, once, because 200
+take it half a minute: its p99 is its latest wake-up. Both are set up as docs/service.md recommends, with
+`gc.freeze()` after loading; the rows "unfrozen" are the same without it. The figure to reach is checked for the
+documented set-up, and shown for the other row too.
 
-`--hands` measures ours alone, with pages of several handwritings: a line for each as it is measured, about a minute in
-all on a quiet machine.
+`--hands` measures our client alone, with pages of several handwritings. It prints a line for each, and takes about a
+minute on a quiet machine.
 """
 
 from __future__ import annotations
@@ -39,7 +40,10 @@ _LIMIT = 60  # seconds for one process
 
 
 async def _watched(work: Any, pages: int, *, frozen: bool) -> dict[str, float]:
-    """Run *work* next to a task that notes how late it wakes; *frozen*: what was loaded is not looked at again."""
+    """Run *work* next to a task that records how late it wakes.
+
+    If *frozen*, `gc.freeze()` excludes the loaded objects from garbage collections.
+    """
     if frozen:
         gc.collect()
         gc.freeze()
@@ -125,7 +129,7 @@ HANDS = ("wcf", "mono", "pretty-crlf", "php-types", "cxf-no-nulls", "shuffled")
 
 
 def by_hand(server: Server, hands: list[str], rounds: int) -> None:
-    """Print the lag of ours, as documented and unfrozen, for pages of several handwritings (see `handwritings.py`)."""
+    """Print our lag, as documented and unfrozen, for pages of several handwritings."""
     before = os.getloadavg()[0]
     print(f"{'ms':22}{'frozen p99':>12}{'own p99':>10}{'unfrozen p99':>14}{'own p99':>10}", flush=True)
     for hand in hands:
@@ -150,14 +154,14 @@ def _run(name: str, url: str) -> dict[str, float]:
 
 
 def measure(server: Server, rounds: int = 3) -> dict[str, Any]:
-    """Lag of each participant, in turn: of ours *rounds* times, of zeep once.
+    """Return the lag of each participant: ours *rounds* times, zeep once.
 
     Returns:
-        By participant the lists `p50`, `p99`, `max`, `p99_own` and `page` (the time of a page), in milliseconds, one
-        value per round (`own` is bounded by the process's processor time: on a busy machine the rest is other
-        programs'); `wakes`: how many wake-ups a round had; `ratio`:
-        zeep's median of each by ours; `must_reached`: the median of our p99 is under `MUST`, and `unfrozen_too`. A
-        participant that cannot be run has `absent` with the reason.
+        By participant the lists `p50`, `p99`, `max`, `p99_own` and `page` (the time of a page), in milliseconds, with a
+        value per round (`own` is limited to the process's processor time: on a busy machine the rest belongs to other
+        programs). `wakes`: the number of wake-ups in a round. `ratio`: zeep's median of each divided by ours.
+        `must_reached` and `unfrozen_too`: whether the median of our p99 is under `MUST`, frozen and unfrozen. A
+        participant that cannot run has `absent` with the reason.
     """
     found: dict[str, Any] = {name: {} for name in _PARTICIPANTS}
     _run("ours", server.url())  # the server makes each page once
@@ -181,7 +185,7 @@ def measure(server: Server, rounds: int = 3) -> dict[str, Any]:
 
 
 def text(found: dict[str, Any]) -> str:
-    """The figures for a terminal: medians over the rounds."""
+    """Return the figures for a terminal: medians over the rounds."""
     lines = [f"{'':14}{'p50':>10}{'p99':>10}{'max':>10}{'own p99':>10}{'a page':>10}{'wake-ups':>10}"]
     for name in _PARTICIPANTS:
         record = found[name]

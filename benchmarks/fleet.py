@@ -1,16 +1,16 @@
-"""A fleet under traffic, kills, bad neighbours, outages and overload: what must hold, and what was measured.
+"""Test a fleet under traffic, kills, bad neighbours, outages and overload.
 
     python -m benchmarks.fleet --page                   # everything, half an hour; puts it into docs/fleet-sizing.md
     python -m benchmarks.fleet traffic --seconds 600    # or costs, tick, kills, neighbours, outages, overload, embedded
     python -m benchmarks.fleet kills --kills 50
 
-The emulator and the new orders are in this process; ticker and workers are processes of their own, on the PostgreSQL of
-`OCTOPUS_TEST_POSTGRES` and the RabbitMQ of `OCTOPUS_TEST_BROKER`. Each scenario has a schema and queues of its own and
-removes them. Outages are cuts of a proxy, which only they have: the servers run on. Only Redis is a server of the
-scenario's own, which is killed, loses what it holds, and is started again.
+The emulator and the new orders are in this process. Ticker and workers are separate processes, on the PostgreSQL of
+`OCTOPUS_TEST_POSTGRES` and the RabbitMQ of `OCTOPUS_TEST_BROKER`. Each scenario has its own schema and queues and
+removes them. An outage cuts the connections of a proxy that only the scenario uses: the servers run on. Only Redis is
+the scenario's own server, which is killed, loses its data, and is started again.
 
-A run is late by what passed between its turn and its start. The turns are computed from the history (`next_time`), not
-taken from what the fleet says of itself.
+A run's lateness is the time between its due time and its start. Due times are computed from the history (`next_time`),
+not taken from the fleet's own reports.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def orders(merchant, order, delivery):
 
 @dataclass
 class Late:
-    """How late runs were, in seconds."""
+    """The lateness of runs, in seconds."""
 
     late: list[float] = field(default_factory=list[float])
     done: list[float] = field(default_factory=list[float])
@@ -93,7 +93,7 @@ class Late:
 
 
 class Stage:
-    """A service with merchants, a database, a fleet of them, and new orders and new stock all the time."""
+    """A service with merchants, a database, a fleet, and a stream of orders and stock."""
 
     def __init__(self, given: argparse.Namespace, **options: Any) -> None:
         self.given, self.options = given, options
@@ -160,7 +160,7 @@ class Stage:
         threading.Thread(target=go_on, daemon=True).start()
 
     def begun(self) -> None:
-        """Wait until the workers work: what is killed or cut before shows nothing."""
+        """Wait until the workers work: an earlier kill or outage would prove nothing."""
         self.wait(lambda: self.count(RUN.c.outcome == "ok") > 20, 120)
 
     def _write_stock(self) -> None:
@@ -169,7 +169,7 @@ class Stage:
         fresh.replace(self.folder / "stock")
 
     def settle(self, seconds: float = 120) -> str:
-        """End the traffic, wait until service and shops agree, and return what is wrong; empty if nothing is."""
+        """End the traffic, wait until service and shops agree, and return the differences."""
         self._ended.set()
         until = time.monotonic() + seconds
         while (wrong := self.wrong()) and time.monotonic() < until:
@@ -208,13 +208,13 @@ class Stage:
         return found
 
     def count(self, *conditions: Any) -> int:
-        """Return how many runs ended so."""
+        """Return how many runs had this outcome."""
         with self.ledger.reading() as connection:
             query = select(func.count()).select_from(RUN).where(*conditions)
             return int(connection.execute(query).scalar_one())
 
     def wait(self, done: Callable[[], bool], seconds: float) -> float:
-        """Wait for *done*, and return how long it took; *seconds* if it did not come."""
+        """Wait for *done*, and return the time it took, or *seconds* if it did not come."""
         began = time.monotonic()
         while not done() and time.monotonic() - began < seconds:
             time.sleep(0.2)
@@ -250,7 +250,7 @@ def traffic(given: argparse.Namespace) -> Iterator[Row]:
 
 
 def kills(given: argparse.Namespace) -> Iterator[Row]:
-    """SIGKILLs of workers and tickers, every second one of a process that holds a run's lock."""
+    """Kill workers and tickers, every second time a process that holds a run's lock."""
     with Stage(given) as stage:
         processes = _staff(stage)
         words = [("tick",), ("worker",), ("worker",)]
@@ -275,7 +275,7 @@ def kills(given: argparse.Namespace) -> Iterator[Row]:
 
 
 def _caught(stage: Stage, process: subprocess.Popen[bytes], seconds: float = 30) -> bool:
-    """Stop a process at a moment when it holds the lock of a run, and return True; False if no moment was found."""
+    """Stop a process while it holds a run's lock; return False if that never occurred."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         process.send_signal(signal.SIGSTOP)  # what it holds now, it holds until it is killed
@@ -306,7 +306,7 @@ def neighbours(given: argparse.Namespace) -> Iterator[Row]:
 
 
 def outages(given: argparse.Namespace) -> Iterator[Row]:
-    """The database and the broker away."""
+    """Cut off the database and the broker."""
     must = "working again < 10 s after it is back, no restart by hand, nothing lost"
     cuts = [("PostgreSQL", 5), ("PostgreSQL", 15), ("PostgreSQL", 40), ("RabbitMQ", 15)]
     with Stage(given, cuts=True) as stage:
@@ -373,7 +373,7 @@ def _cut(stage: Stage, part: Proxy, seconds: float) -> float:
 
 
 def _working(stage: Stage) -> float:
-    """Wait until ten runs that began from now on have ended well, and return how long that took."""
+    """Wait until ten runs that begin from now on have succeeded; return the time."""
     began = datetime.now(UTC)
 
     def working() -> bool:
@@ -384,7 +384,7 @@ def _working(stage: Stage) -> float:
 
 
 def overload(given: argparse.Namespace) -> Iterator[Row]:
-    """Three times as much work as the slots can do: a second for each call of the service."""
+    """Create three times as much work as the slots can do: each call takes a second."""
     slots = {"orders": 3, "push": 4, "changes": 2, "slow": 1}
     rate = sum(slots.values()) * 3  # runs a second, if each took a second
     every = {"orders": 1.5 * given.merchants / rate, "push": 3 * given.merchants / rate}
@@ -411,7 +411,7 @@ def overload(given: argparse.Namespace) -> Iterator[Row]:
 
 
 def tick(given: argparse.Namespace) -> Iterator[Row]:
-    """One tick over 10,000 schedules that are all due."""
+    """Measure a tick over 10,000 schedules that are all due."""
     del given
     with fresh_postgres() as place, Ledger(place) as ledger:
         prepare(ledger)
@@ -446,7 +446,7 @@ def tick(given: argparse.Namespace) -> Iterator[Row]:
 
 
 def embedded(given: argparse.Namespace) -> Iterator[Row]:
-    """One process, killed again and again."""
+    """Kill the embedded engine's process repeatedly."""
     number = max(1, given.kills // 2)
     with Stage(given, workers=1) as stage:
         process = stage.crew.start("run")

@@ -1,4 +1,7 @@
-"""What a fleet's runs cost: the worker's processor, statements, rows in the database, messages at the broker."""
+"""Measure what a fleet's runs cost.
+
+Measured are the worker's processor time, statements, rows in the database, and messages at the broker.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +85,7 @@ register(app, lambda *_: None, name=os.environ["OCTOPUS_FLEET_NAME"])
 
 
 def costs() -> Iterator[Row]:
-    """Yield what was measured, one row for each thing."""
+    """Yield a row for each measured cost."""
     found = _runs()
     for job, words in (("push", "a push with nothing to do"), ("orders", "an orders run, none new")):
         count, database = len(found[f"{job} statements"]), statistics.mean(found[f"{job} database"])
@@ -113,7 +116,7 @@ def _runs(*, skus: int = 20, merchants: int = _MERCHANTS) -> dict[str, list[floa
 
 
 def _rows() -> Iterator[Row]:
-    """Measure what the database keeps, indexes included."""
+    """Measure the size of the database's rows, indexes included."""
     with fresh_postgres() as place, Fleet(place) as fleet, fleet.ledger.transaction() as connection:
         now = fleet.ledger.now(connection)
         states = [
@@ -138,7 +141,10 @@ def _rows() -> Iterator[Row]:
 
 
 def _messages() -> Iterator[Row]:
-    """Measure how fast one ticker hands over, and how fast one worker takes messages that have nothing to run."""
+    """Measure how many runs a second a ticker hands over and a worker takes.
+
+    The worker's messages have nothing to run.
+    """
     with tempfile.TemporaryDirectory() as name, Crew(Path(name), {}) as crew:
         (Path(name) / "idle_app.py").write_text(_IDLE_APP)
         engine = CeleryEngine(BROKER, name=crew.name)

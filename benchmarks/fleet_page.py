@@ -1,4 +1,7 @@
-"""What `benchmarks.fleet` measured, kept in `fleet.json`, and the tables of `docs/fleet-sizing.md` made of it."""
+"""Store the fleet's measurements, and put them into `docs/fleet-sizing.md`.
+
+`fleet.json` has the rows that `benchmarks.fleet` measured.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "fleet-sizing.md"
 
 @dataclass
 class Row:
-    """One line of a table: a test, what must hold, what was measured, and whether it held."""
+    """A row of a table: a test, its bound, the measured value, and whether it held."""
 
     test: str
     must: str
@@ -27,7 +30,10 @@ class Row:
 
 
 def keep(measured: Mapping[str, Sequence[Row]], conditions: str) -> None:
-    """Put the rows of scenarios into `fleet.json` and the page; those of other scenarios stay as they are."""
+    """Put the rows of scenarios into `fleet.json` and the page.
+
+    The rows of other scenarios stay as they are.
+    """
     kept = kept_rows()
     for name, rows in measured.items():
         when = f"{datetime.now(UTC):%Y-%m-%d}, {conditions}"
@@ -37,7 +43,7 @@ def keep(measured: Mapping[str, Sequence[Row]], conditions: str) -> None:
 
 
 def kept_rows() -> dict[str, Any]:
-    """Return what is kept, by scenario."""
+    """Return the stored rows, by scenario."""
     found: dict[str, Any] = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
     return found
 

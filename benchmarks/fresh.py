@@ -78,19 +78,19 @@ def _run(*command: str) -> str:
 
 
 def compile_all() -> None:
-    """Compile what the processes import, so that no figure holds a compilation."""
+    """Compile what the processes import, so that no figure includes a compilation."""
     places = [Path(str(metadata.distribution(name).locate_file(""))) for name in ("zeep", "octopus-soap")]
     _run(sys.executable, "-m", "compileall", "-q", *dict.fromkeys(map(str, [ROOT / "octopus_soap", *places])))
 
 
 def imports(name: str) -> Times:
-    """The times of one import in a fresh interpreter."""
+    """Return the times of one import in a fresh interpreter."""
     wall, processor = _run(sys.executable, "-c", _TIMED.format(_IMPORTS[name])).split()
     return float(wall), float(processor)
 
 
 def first_call(name: str, url: str) -> Times:
-    """The times of a whole process that makes one call."""
+    """Return the times of a whole process that makes one call."""
     commands = {
         "ours": (sys.executable, "-c", _OURS),
         "zeep": (sys.executable, "-c", _ZEEP),
@@ -106,7 +106,7 @@ def first_call(name: str, url: str) -> Times:
 
 
 def memory(server: Server) -> tuple[float, float]:
-    """Peak memory in MB for few and for many SKUs."""
+    """Return the peak memory in MB for few and for many SKUs."""
     few, many = (
         float(_run(sys.executable, "-m", "benchmarks.fresh", "stream", str(count), server.url()))
         for count in (SMALL, LARGE)
@@ -115,7 +115,7 @@ def memory(server: Server) -> tuple[float, float]:
 
 
 def measure(workload: str, server: Server) -> dict[str, Callable[[], Times]]:
-    """How each participant of a cold workload is measured once."""
+    """Return a function for each participant of a cold workload that measures it once."""
     if workload == "cold-import":
         return {name: lambda name=name: imports(name) for name in _IMPORTS}  # type: ignore[misc] # bound now
     names = ("ours", "zeep", NO_HTTPX, "node-soap", "ext-soap")

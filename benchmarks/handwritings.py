@@ -1,7 +1,7 @@
-"""One page of rows, written as many toolkits write it: the same information in other bytes.
+"""Write one page of rows as many toolkits would: the same data in other bytes.
 
 `write(rows, HANDS[name])` returns a reply. Hands that leave nulls out, vary or shuffle members decide row by row from a
-seed, so each run gives the same bytes. `rows_of` takes the rows out of any reply, to write them anew.
+seed, so each run makes the same bytes. `rows_of` reads the rows of any reply, so that they can be written again.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ _NIL = f"{{{XSI}}}nil"
 
 @dataclass(frozen=True)
 class Hand:
-    """How a toolkit writes; the defaults are those of .NET's WCF.
+    """The form in which a toolkit writes; the defaults are those of .NET's WCF.
 
     Attributes:
         prefix: of the data contract's namespace; empty for a default namespace.
         xsi: prefix of the schema instance's namespace.
         quote: around attribute values.
-        empty: what ends an empty tag; None writes an opening and a closing tag.
+        empty: the end of an empty tag; None writes an opening and a closing tag.
         nil: text of the nil attribute.
-        line: what stands before a tag, by depth; empty for one long line.
+        line: the text before a tag, by depth; empty for one long line.
         declaration: before the envelope.
         encoding: of the bytes.
         text: writes a member's text.
         attributes: of a member, by its name, its text and a running number.
         row_attributes: of a row, by its running number.
-        inner_attributes: of what has members inside a row, by a running number.
-        declares: where the data namespace is declared: `result`, `rows` or `members`.
-        inside_row: what stands after a row's opening tag.
+        inner_attributes: of a member with members inside a row, by a running number.
+        declares: the place where the data namespace is declared: `result`, `rows` or `members`.
+        inside_row: the text after a row's opening tag.
         row_name: of a row; empty for the model's name.
         nulls: share of members that become null, row by row.
         omit: nulls and empty lists are left out.
-        shuffle: the members of a row in any order.
-        unknown: one member per row that no model knows, of this many names.
+        shuffle: the members of a row are in any order.
+        unknown: an extra member per row that no model has, out of this many names.
         bare: the result is the list itself, without an envelope of its own.
         status_first: Status comes before ResultData.
     """
@@ -77,7 +77,7 @@ class Hand:
 
 
 def escaped(text: str) -> str:
-    """Text as most toolkits escape it."""
+    """Return text escaped as most toolkits do."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -161,7 +161,7 @@ HANDS: dict[str, Hand] = {
 
 
 def rows_of(reply: bytes) -> list[tuple[str, Content]]:
-    """The rows of a reply: the name and the members of each."""
+    """Return the rows of a reply: the name and the members of each."""
 
     def plain(element: Any) -> tuple[str, Content]:
         name = etree.QName(element).localname
@@ -175,7 +175,7 @@ def rows_of(reply: bytes) -> list[tuple[str, Content]]:
 
 
 def write(rows: list[tuple[str, Content]], hand: Hand, *, operation: str = "GetItemList", seed: int = 1) -> bytes:
-    """A reply of *operation* with *rows*, in the handwriting *hand*."""
+    """Return a reply of *operation* with *rows*, in the handwriting *hand*."""
     text = _Writer(hand, random.Random(seed)).page(rows, operation)
     return text.encode(hand.encoding)
 
@@ -186,7 +186,7 @@ class _Writer:
         self._data = f" xmlns{':' if hand.prefix else ''}{hand.prefix}={hand.quote}{DATA}{hand.quote}"
 
     def page(self, rows: list[tuple[str, Content]], operation: str) -> str:
-        """The whole reply."""
+        """Return the whole reply."""
         hand, q = self._hand, self._hand.quote
         bound = f" xmlns:{hand.xsi}={q}{XSI}{q} xmlns:xsd={q}{XSD}{q}"
         if hand.declares != "members":
@@ -245,7 +245,7 @@ class _Writer:
         return f"{hand.line(depth)}<{tag}>{inner}{hand.line(depth)}</{self._name(name)}>"
 
     def _tag(self, name: str, text: str | None, depth: int) -> str:
-        """One member without members of its own."""
+        """Return a member that has no members of its own."""
         hand, tag = self._hand, self._name(name)
         self._number += 1
         attributes = self._bound() + hand.attributes(name, text, self._number)

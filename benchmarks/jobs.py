@@ -1,8 +1,9 @@
-"""A push over a ledger of many SKUs: time and memory of the comparison and the plan, and of the catalogue as a dict.
+"""Measure the plan of a push over a ledger of many SKUs: time and memory.
 
     python -m benchmarks.jobs --skus 1000000 --changed 0.01
 
-Each measurement runs in a process of its own. No service is needed: a plan is made before anything is sent.
+The same comparison with the catalogue as a dict is measured for the ratio. Each measurement runs in a separate process.
+No service is needed: a plan is made before anything is sent.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ SOURCES = ("dicts", "csv")
 
 
 def states(count: int, changed: float) -> Iterator[dict[str, Any]]:
-    """The desired states of a shop: every n-th SKU has other stock than the ledger knows."""
+    """Yield a shop's desired states: every n-th SKU's stock differs from the ledger."""
     step = round(1 / changed) if changed else count + 1
     for i in range(count):
         yield {"sku": f"SKU-{i:07}", "stock": i % 500 + 1 + (i % step == 0), "price": f"{i % 9000 / 100:.2f}"}
 
 
 def seed(place: str, count: int) -> None:
-    """Fill a ledger with what the service acknowledged before."""
+    """Fill a ledger with states that the service acknowledged before."""
     from sqlalchemy import insert
 
     from octopus_soap.jobs import Ledger
@@ -55,7 +56,7 @@ def seed(place: str, count: int) -> None:
 
 
 def plan(place: str, source: str, count: int, changed: float) -> dict[str, Any]:
-    """Make the plan of a push; return seconds, bytes and what was found."""
+    """Make the plan of a push; return seconds, bytes and the counts."""
     from octopus_soap import OctopusClient, OctopusSettings
     from octopus_soap.jobs import Ledger, StockPush
 
@@ -70,7 +71,10 @@ def plan(place: str, source: str, count: int, changed: float) -> dict[str, Any]:
 
 
 def in_memory(count: int, changed: float) -> dict[str, Any]:
-    """The same comparison with both catalogues as dicts of models, for the ratio: no ledger, nothing kept."""
+    """Make the same comparison with both catalogues as dicts of models.
+
+    It uses no ledger and stores nothing; it is the base of the ratio.
+    """
     from octopus_soap import ItemQuantityAndPrice
 
     began = time.perf_counter()

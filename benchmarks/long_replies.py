@@ -1,8 +1,10 @@
-"""Replies without a limit: `python -m benchmarks.long_replies [--items 200000] [--changed 30000]`.
+"""Measure replies without a limit: time and peak memory.
 
-A server in a process of its own streams a list of items, made row by row. One process reads all of it with `.stream()`,
-another runs `changes follow --once` over a list of changed items. Their peak memory is what the system counted
-(`getrusage`); the time is their own processor time.
+    python -m benchmarks.long_replies [--items 200000] [--changed 30000]
+
+A server in a separate process streams a list of items, made row by row. One process reads all of it with `.stream()`,
+another runs `changes follow --once` over a list of changed items. Peak memory is the system's count (`getrusage`); the
+time is each process's own processor time.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ _MEGABYTE = 1 << 20 if sys.platform == "darwin" else 1 << 10
 
 
 class Service:
-    """The canned service: a list of changed items, from which they are taken off one by one."""
+    """The canned service: a list of changed items, removed one by one."""
 
     def __init__(self, count: int) -> None:
         self._waiting = dict.fromkeys(range(count))
@@ -92,7 +94,10 @@ async def serve(count: int) -> None:
 
 
 def read_all(url: str) -> None:
-    """Read the list; print the memory after 2000 items and at the end, and the time for an item."""
+    """Read the list; print the memory near the start and at the end, and the time.
+
+    The first memory is after 2000 items; the time is per item.
+    """
     from benchmarks.participants import ours
 
     client = ours.client(url, total_timeout=_LIMIT)
@@ -110,7 +115,7 @@ def _peak(who: int = resource.RUSAGE_SELF) -> float:
 
 
 def _with_server(count: int, *command: str) -> dict[str, Any]:
-    """Run *command*, in which `URL` is the address of a server with *count* items."""
+    """Run *command*, with `URL` replaced by the address of a server of *count* items."""
     served = [sys.executable, "-m", "benchmarks.long_replies", "--serve", str(count)]
     with subprocess.Popen(served, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdin is not None

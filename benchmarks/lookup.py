@@ -1,10 +1,10 @@
-"""Single look-ups against look-ups that share requests: 2,000 at 200 in flight, 5% of the requests failing.
+"""Compare single look-ups with look-ups that share requests.
 
     python -m benchmarks.lookup
 
-Both sides ask an emulator in another process over loopback, one after the other and several times in turn. It takes
-20 ms for an answer, as a service elsewhere would. The table is of whole look-ups, retries included: look-ups per
-second, and the slowest 1%.
+There are 2,000 look-ups, 200 in flight, and 5% of the requests fail. Both sides call an emulator in another process
+over loopback, several times in turn. It takes 20 ms for an answer, as a distant service would. The table is of whole
+look-ups, retries included: look-ups per second, and the slowest 1%.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ async def measure(ask: Callable[[str], Awaitable[object]]) -> tuple[float, float
 
 
 def serve() -> None:
-    """Run the service of one measurement until standard input ends, and print its settings."""
+    """Print the settings of one measurement's service, and run it until stdin ends."""
     with Emulator(keep_bodies=False) as service:
         for number in range(SKUS):
             service.store.add_item(f"S-{number}", Stock="3")

@@ -1,4 +1,4 @@
-"""Names the machine and the versions of what was measured, so that a figure can be placed."""
+"""Describe the machine and the versions behind a figure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.peers import FOLDER, PYTHON
 
 
 def describe() -> dict[str, str]:
-    """Processor, system and versions."""
+    """Return processor, system and versions."""
     found = {
         "processor": _processor(),
         "cores": str(os.cpu_count()),

@@ -1,7 +1,7 @@
-"""Puts the last figures into `docs/performance.md` and draws its chart: `python -m benchmarks.page`.
+"""Put the last figures into `docs/performance.md` and draw its chart.
 
-`benchmarks/figures.json` holds the figures that the page shows. Each workload of the last run replaces its own there,
-so a run of one renews that one: `python -m benchmarks.run --only exist-500 && python -m benchmarks.page`.
+Run `python -m benchmarks.page`. `benchmarks/figures.json` has the figures of the page. Each workload of the last run
+replaces its own figures there: `python -m benchmarks.run --only exist-500 && python -m benchmarks.page`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _DIGITS = 3
 
 
 def merged(known: dict[str, Any], run: dict[str, Any]) -> dict[str, Any]:
-    """The figures with those of *run* in place of their own."""
+    """Return the figures, replaced by those of *run* if it has them."""
     return {
         "machine": run["machine"],
         "quick": run["quick"],
@@ -51,7 +51,7 @@ def _rounded(found: Any) -> Any:
 
 
 def sentences(workloads: dict[str, Any]) -> str:
-    """Return the page's opening: how much faster than zeep, than other clients, and where it is not."""
+    """Return the page's opening: the ratios to other clients, and the slower work."""
     found = workloads["writers"]
     zeep, php, node = (writers.ratios(found, name) for name in ("zeep / ours", "ours / ext-soap", "node-soap / ours"))
     first = (
@@ -97,7 +97,10 @@ _NOTED = 1.05
 
 
 def _over(records: dict[str, Any], other: str) -> float:
-    """Our median by that of *other*, by processor time if both have it; 0 if one is absent."""
+    """Return our median divided by that of *other*, or 0 if one is absent.
+
+    Processor times are compared if both have them, otherwise wall times.
+    """
     ours, theirs = (table.figure(records.get(name, {"absent": ""})) for name in ("ours", other))
     if ours is None or theirs is None:
         return 0.0
@@ -121,7 +124,10 @@ _OURS, _OTHERS, _TEXT = "#5c6bc0", "#9a9a9a", "#808080"
 
 
 def chart(found: dict[str, Any]) -> str:
-    """Processor time of a call of 100 items: a bar is the median of all writers, the line goes from least to most."""
+    """Draw the processor time of a call of 100 items.
+
+    A bar is the median of all writers; its line goes from the least to the most.
+    """
     values = {name: times for name in _BARS if (times := writers.milliseconds(found, name))}
     scale = (_WIDTH - _LEFT - 64) / max(times[-1] for times in values.values())
     height = _TOP + _STEP * len(values) + 6
@@ -174,7 +180,10 @@ def _reach(rows: Iterable[tuple[str, str, str, str]]) -> list[str]:
 
 
 def figures(report: dict[str, Any]) -> str:
-    """Return the machine and the table of the other workloads in a fenced block, and the figures to reach below it."""
+    """Return the machine, the table of the other workloads, and the figures to reach.
+
+    The machine and the table are in a fenced block, the figures to reach below it.
+    """
     body = [row[:_SHOWN] for row in table.rows(report["workloads"])]
     whole = [row for row in body if not row[2].startswith("absent")]
     widths = [max(len(row[column]) for row in (table.HEAD, *whole)) for column in range(_SHOWN)]
@@ -206,7 +215,7 @@ def _line(row: tuple[str, ...], widths: list[int]) -> str:
 
 
 def growth(report: dict[str, Any]) -> str:
-    """When it was measured, and one sentence for each plot."""
+    """Return when the growth was measured, and a sentence for each plot."""
     machine = report["machine"]
     busy = float(machine["load before"]) > float(machine["cores"])
     head = f"Measured on {report['when'][:10]}{', on a machine busy with other work' if busy else ''}:"
@@ -215,7 +224,7 @@ def growth(report: dict[str, Any]) -> str:
 
 
 def between(text: str, name: str, inner: str) -> str:
-    """*text* with *inner* between the comments *name*:begin and *name*:end."""
+    """Return *text* with *inner* between the comments *name*:begin and *name*:end."""
     begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
     if text.count(begin) != 1 or text.count(end) != 1:
         raise SystemExit(f"{PAGE.name} must have {begin} and {end} once each")

@@ -1,7 +1,8 @@
-"""The bytes and values every participant gets: made from counters, so that each run and each machine has the same.
+"""Make the bytes and values that every participant gets.
 
-Replies have the form a WCF service writes: one line, no XML declaration, members in ordinal order, every member
-without a value as `i:nil`, empty lists as one tag. They are written by hand here, without this library's own encoder.
+They are made from counters, so that each run and each machine has the same. Replies have the form that a WCF service
+writes: one line, no XML declaration, members in ordinal order, every member without a value as `i:nil`, empty lists as
+one tag. They are written by hand here, without this library's own encoder.
 """
 
 from __future__ import annotations
@@ -25,17 +26,20 @@ COLOURS = [{"Name": "Colour", "Value": "Blue &amp; white"}, {"Name": "Size", "Va
 
 
 def skus(count: int) -> list[str]:
-    """The SKUs asked for."""
+    """Return the SKUs to request."""
     return [f"SKU-{number:06d}" for number in range(count)]
 
 
 def item_reply(count: int, stores: int | None = None) -> bytes:
-    """A reply of GetItemList with *count* items of about 125 elements; *stores* fixes how many stores each has."""
+    """Return a reply of GetItemList with *count* items of about 125 elements.
+
+    *stores* sets how many stores each item has.
+    """
     return envelope("GetItemList", "InventoryItem", [inventory_item(number, stores) for number in range(count)])
 
 
 def exist_reply(asked: list[str]) -> bytes:
-    """A reply of IsSkuExistList: every SKU is there but each tenth."""
+    """Return a reply of IsSkuExistList in which every tenth SKU is missing."""
     rows = (
         f'<a:ErrorMessage i:nil="true"/><a:Result>{"true" if place % 10 else "false"}</a:Result><a:Sku>{sku}</a:Sku>'
         for place, sku in enumerate(asked)
@@ -44,7 +48,7 @@ def exist_reply(asked: list[str]) -> bytes:
 
 
 def quantity_reply(asked: list[str]) -> bytes:
-    """A reply of GetItemQuantityList."""
+    """Return a reply of GetItemQuantityList."""
     rows = (
         f'<a:Applicablestock>12.0000</a:Applicablestock><a:ErrorMessage i:nil="true"/>'
         f"<a:FormQuantity>3</a:FormQuantity><a:Sku>{sku}</a:Sku><a:Stock>15</a:Stock>"
@@ -54,7 +58,7 @@ def quantity_reply(asked: list[str]) -> bytes:
 
 
 def envelope(operation: str, row: str, rows: Any) -> bytes:
-    """An APIResult that lists *rows*, each the inner XML of one element *row*."""
+    """Return an APIResult that lists *rows*, each the inner XML of one element *row*."""
     listed = "".join(f"<a:{row}>{inner}</a:{row}>" for inner in rows)
     return (
         f'<s:Envelope xmlns:s="{SOAP}"><s:Body><{operation}Response xmlns="{SERVICE}">'
@@ -65,7 +69,10 @@ def envelope(operation: str, row: str, rows: Any) -> bytes:
 
 
 def inventory_item(number: int, stores: int | None = None) -> str:
-    """The inner XML of one InventoryItem with all its members; the lists differ in length from item to item."""
+    """Return the inner XML of an InventoryItem with all its members.
+
+    The lists differ in length from item to item.
+    """
     customs = {f"Custom{place}": f"value {place} of {number}" if place <= 12 else None for place in range(1, 31)}
     images = {f"ImageUrl{place}": f"img-{number}-{place}.jpg" if place <= 3 else None for place in range(1, 6)}
     members: dict[str, str | None] = {
@@ -128,7 +135,10 @@ def _leaf(name: str, value: str | None) -> str:
 
 
 def updates(count: int, stores: int = 2) -> list[dict[str, Any]]:
-    """Values of *count* ItemQuantityAndPrice by wire name; amounts are text, each participant makes its own type."""
+    """Return the values of *count* ItemQuantityAndPrice by wire name.
+
+    Amounts are text; each participant makes its own type of them.
+    """
     return [
         {
             "Cost": f"{7 + number % 50}.1250",

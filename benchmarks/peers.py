@@ -1,6 +1,7 @@
-"""Sets up the other SOAP clients in `benchmarks/.peers/`; one that cannot be had is told as absent, with the reason.
+"""Set up the other SOAP clients in `benchmarks/.peers/`.
 
-Everything is installed through the ordinary clients (pip, npm, apt-get) as this machine is configured.
+A client that cannot be installed is reported as absent, with the reason. Everything is installed through the ordinary
+clients (pip, npm, apt-get) as this machine is configured.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ _LIMIT = 600  # seconds for one installation
 
 @dataclass(frozen=True)
 class Peer:
-    """A participant that runs in a process of its own.
+    """A participant that runs in a separate process.
 
     Attributes:
         name: as the table shows it.
-        command: starts its worker; empty where it is absent.
-        absent: why it is not there.
+        command: starts its worker; empty if it is absent.
+        absent: the reason why it is absent.
     """
 
     name: str
@@ -58,7 +59,7 @@ def _run(*command: str, cwd: Path | None = None, env: dict[str, str] | None = No
 
 
 def _python() -> None:
-    """The Python peers' own virtual environment, once."""
+    """Create the Python peers' own virtual environment, once."""
     stamp = FOLDER / "venv" / ".installed"
     if stamp.exists() and stamp.read_text() == "\n".join(PINS):
         return
@@ -131,7 +132,7 @@ NAMES = tuple(_SET_UPS)
 
 
 def set_up(name: str) -> Peer:
-    """Install what *name* needs, or say why it is absent."""
+    """Install what *name* needs; if that fails, the peer has the reason in `absent`."""
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / ".gitignore").write_text("*\n")
     try:

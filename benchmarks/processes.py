@@ -54,7 +54,13 @@ class Server(_Process):
         self.port = int(self._pipes[1].readline())
 
     def url(self, latency: int = 0, stores: int | None = None, hand: str = "") -> str:
-        """Its address, for an answer after *latency* ms whose items have *stores* stores, written in *hand*."""
+        """Return the server's address for an answer of this kind.
+
+        Args:
+            latency: before the answer, in ms.
+            stores: of each item.
+            hand: the handwriting of the answer.
+        """
         wait = f"/latency-{latency}" if latency else ""
         having = f"/stores-{stores}" if stores is not None else ""
         written = f"/hand-{hand}" if hand else ""
@@ -62,14 +68,14 @@ class Server(_Process):
 
 
 class Worker(_Process):
-    """One participant; only one works at a time, since each waits to be asked."""
+    """One participant; only one works at a time, because each waits for an order."""
 
     def __init__(self, peer: Peer) -> None:
         self.name = peer.name
         super().__init__(list(peer.command))
 
     def ask(self, task: dict[str, Any], runs: int) -> dict[str, Any]:
-        """Let it do *task* *runs* times: its times, or why it has none."""
+        """Run *task* *runs* times; return its times, or why it has none."""
         stdin, stdout, stderr = self._pipes
         try:
             stdin.write(json.dumps({**task, "runs": runs}) + "\n")

@@ -1,11 +1,11 @@
-"""A retailer's year, week by week through `StockPush`: what is sent, against sending the whole catalogue every week.
+"""Push a retailer's year week by week, and compare with sending everything.
 
     python -m benchmarks.replay_year online_retail.csv.gz [--ledger URL]
 
 The file is one of UCI's "Online Retail" (see `octopus_soap.demo.retail`). Each week new SKUs come to the shop and are
-uploaded, stock falls with the week's sales and is refilled where little is left, and prices are the last ones paid.
-Then the shop's whole state is pushed. After every week the service must hold what the shop holds, and a second push
-must send nothing. The service is the emulator.
+uploaded, stock falls with the week's sales and is refilled if little is left, and prices are the last ones paid.
+Then the shop's whole state is pushed with `StockPush`. After every week the service must have what the shop has, and a
+second push must send nothing. The service is the emulator.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ _UPDATE = "UpdateItemQuantityAndPriceList"
 
 @dataclass
 class Shop:
-    """What the shop has: stock and price by SKU."""
+    """The shop's stock and price by SKU."""
 
     stock: dict[str, int] = field(default_factory=dict)
     price: dict[str, Decimal] = field(default_factory=dict)
 
     def live(self, week: Iterable[Line]) -> list[str]:
-        """Sell what the lines say; return the SKUs that are new."""
+        """Sell the items of the lines; return the SKUs that are new."""
         new: list[str] = []
         for line in week:
             sku = line.item.sku or ""
@@ -57,14 +57,14 @@ class Shop:
         return new
 
     def states(self) -> Iterator[dict[str, Any]]:
-        """The shop's whole state, as it would come from its database."""
+        """Return the shop's whole state, as its database would return it."""
         for sku, stock in self.stock.items():
             yield {"sku": sku, "stock": stock, "price": self.price[sku]}
 
 
 @dataclass
 class Week:
-    """What one week's push did, and what a push of everything would have done."""
+    """The effect of one week's push, and that of a push of everything."""
 
     number: int
     skus: int
@@ -77,12 +77,12 @@ class Week:
 
     @property
     def naive_calls(self) -> int:
-        """Requests that the whole catalogue takes."""
+        """Return the number of requests that the whole catalogue takes."""
         return -(-self.skus // BATCH)
 
 
 def by_week(lines: Iterable[Line]) -> list[list[Line]]:
-    """The lines of each week that has any, oldest first."""
+    """Return the lines of each week that has any, oldest first."""
     weeks: dict[tuple[int, int], list[Line]] = defaultdict(list)
     for line in sorted(lines, key=lambda line: line.placed):
         weeks[line.placed.isocalendar()[:2]].append(line)
@@ -90,7 +90,7 @@ def by_week(lines: Iterable[Line]) -> list[list[Line]]:
 
 
 def replay(lines: Iterable[Line], service: Emulator, client: OctopusClient, ledger: Ledger) -> Iterator[Week]:
-    """Live the weeks one after another."""
+    """Replay the weeks one after another."""
     shop = Shop()
     # A week changes far more than a fifth of this catalogue, so the guard is off.
     push = StockPush(client, ledger, batch_size=BATCH, max_change_share=1)
@@ -118,7 +118,7 @@ def _wanted(shop: Shop) -> dict[str, tuple[int, Decimal]]:
 
 
 def main() -> None:
-    """Replay a file and print what was saved."""
+    """Replay a file and print the savings."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
     parser.add_argument("--ledger", help="a ledger's URL; a temporary file by default")

@@ -1,7 +1,7 @@
-"""Runs the benchmark: `python -m benchmarks.run [--only WORKLOAD] [--quick] [--json FILE]`.
+"""Run the benchmark: `python -m benchmarks.run [--only WORKLOAD] [--quick]`.
 
-Every participant has a process of its own and is asked in turn, A B C A B C …, so that a busy moment of the machine
-falls on all of them: read the ratios first, the milliseconds second.
+`--json FILE` sets the file of the results. Every participant has a separate process and runs in turn, A B C A B C …, so
+that a busy moment of the machine slows all of them: read the ratios first, the milliseconds second.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _say(words: str) -> None:
 
 
 class Run:
-    """One run: its processes and what they said so far."""
+    """One run: its processes and their results so far."""
 
     def __init__(self, stack: ExitStack, *, quick: bool) -> None:
         self._stack, self._quick = stack, quick
@@ -44,7 +44,7 @@ class Run:
         (self._files / "updates-1000.json").write_text(json.dumps(payloads.updates(1000)))
 
     def peer(self, name: str) -> Peer:
-        """A participant, set up at its first use."""
+        """Return a participant, which is set up at its first use."""
         if name not in self._peers:
             _say(f"  setting up {name} …")
             self._peers[name] = set_up(name)
@@ -56,7 +56,7 @@ class Run:
         return self._workers[name]
 
     def measure(self, workload: Workload) -> None:
-        """Measure one workload and keep its records by participant."""
+        """Measure one workload and store its records by participant."""
         _say(f"{workload.name} …")
         rounds = max(3, workload.rounds // 5) if self._quick else workload.rounds
         if workload.kind == "workers":
@@ -136,7 +136,7 @@ class Run:
         return records
 
     def report(self, description: dict[str, str]) -> dict[str, Any]:
-        """Everything, for JSON."""
+        """Return everything, for JSON."""
         targets = {
             workload.name: [found for _, found in table.judged(workload, self.results[workload.name]) if found]
             for workload in WORKLOADS

@@ -1,8 +1,10 @@
-"""How our cost grows with items, stores, batches and connections: `python -m benchmarks.scaling [--json FILE]`.
+"""Measure how our cost grows with items, stores, batches and connections.
 
-Writes the figures as JSON and draws them into `docs/img/scaling.svg`. Every series goes through all its points in each
-round, so that a busy moment of the machine falls on all of them. Items and stores are processor time of this process;
-batches and connections are wall time, with the canned server in a process of its own.
+    python -m benchmarks.scaling [--json FILE]
+
+It writes the figures as JSON and draws them into `docs/img/scaling.svg`. Every series goes through all its points in
+each round, so that a busy moment of the machine slows all of them. Items and stores are processor time of this process;
+batches and connections are wall time, with the canned server in a separate process.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ Taken = dict[str, float]
 
 
 def _in_turn(points: tuple[int, ...], rounds: int, once: Callable[[int], Taken]) -> dict[str, Any]:
-    """Every point in each round; per series and point the median and the quartiles."""
+    """Measure every point in each round; return median and quartiles of each."""
     taken: dict[str, dict[int, list[float]]] = {}
     for turn in range(rounds + 1):
         for point in points:
@@ -71,7 +73,10 @@ def _processor_time(work: Callable[[], Any]) -> float:
 def _reading_and_writing(
     points: tuple[int, ...], rounds: int, shape: Callable[[int], tuple[int, int | None]], folder: Path
 ) -> dict[str, Any]:
-    """Decoding, the parser alone and encoding; *shape* says how many items and stores a point has."""
+    """Measure decoding, the parser alone and encoding.
+
+    *shape* returns how many items and stores a point has.
+    """
     works: dict[int, dict[str, Callable[[], Any]]] = {}
     for point in points:
         count, stores = shape(point)
@@ -89,7 +94,7 @@ def _reading_and_writing(
 
 
 def _batches(server: Server) -> dict[str, Any]:
-    """A streamed call of many batches without latency: until the first results, and until the last."""
+    """Measure a streamed call of many batches: until the first and the last results."""
     client = ours.client(server.url())
 
     def once(count: int) -> Taken:
@@ -106,7 +111,7 @@ def _batches(server: Server) -> dict[str, Any]:
 
 
 def _connections(server: Server) -> dict[str, Any]:
-    """A call that mostly waits, over ever more connections."""
+    """Measure a call that mostly waits, over more and more connections."""
     skus = payloads.skus(BATCHES_WITH_LATENCY * BATCH)
     clients = {count: ours.client(server.url(LATENCY), max_connections=count) for count in CONNECTIONS}
 
@@ -121,7 +126,7 @@ def _connections(server: Server) -> dict[str, Any]:
 
 
 def measure() -> dict[str, Any]:
-    """One run of all four."""
+    """Measure all four series once."""
     described = machine.describe()
     with tempfile.TemporaryDirectory() as folder, Server() as server:
         growth = {
@@ -156,7 +161,10 @@ _PANELS = {
 
 
 def draw(growth: dict[str, Any], *files: Path) -> None:
-    """The four plots in one figure, readable in grey and on any page: its background is white."""
+    """Draw the four plots in one figure.
+
+    It can be read in grey and on any page, because its background is white.
+    """
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -201,7 +209,7 @@ def draw(growth: dict[str, Any], *files: Path) -> None:
 
 
 def sentences(growth: dict[str, Any]) -> list[str]:
-    """What the plots show, one sentence each, with the figures."""
+    """Return a sentence with the figures of each plot."""
 
     def median(name: str, series: str, place: int) -> float:
         return float(growth[name]["series"][series][place]["median"])

@@ -1,9 +1,9 @@
-"""A canned service in a process of its own: keep-alive, answers by SOAPAction with bytes that lie ready.
+"""A canned service in a separate process: it answers with bytes made in advance.
 
-The path says how it answers: `/latency-50/stores-2/OctopusService.svc` waits 50 ms and gives each item 2 stores,
-`/hand-mono/OctopusService.svc` writes items and quantities as Mono does (see `handwritings.py`). They come for the SKUs
-asked for; an answer is made once and kept, so that it costs next to nothing in a measurement.
-`python -m benchmarks.server` prints its port and serves until its standard input ends.
+It uses keep-alive and answers by SOAPAction. The path sets how it answers: `/latency-50/stores-2/OctopusService.svc`
+waits 50 ms and gives each item 2 stores, `/hand-mono/OctopusService.svc` writes items and quantities as Mono does (see
+`handwritings.py`). The rows are those of the requested SKUs. An answer is made once and cached, so that it costs almost
+nothing in a measurement. `python -m benchmarks.server` prints its port and serves until its standard input ends.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ _SKU = re.compile(rb"SKU-(\d{6})")
 
 @lru_cache(maxsize=1024)
 def answer(action: str, first: int, count: int, stores: int | None, hand: str = "") -> bytes:
-    """The whole HTTP answer to *action* for *count* SKUs from number *first*; rows are written in *hand*."""
+    """Return the whole HTTP answer to *action* for *count* SKUs from number *first*.
+
+    Its rows are written in *hand*.
+    """
     if hand and first and (shifted := _shifted(answer(action, 0, count, stores, hand), first, count)):
         return shifted
     asked = [f"SKU-{number:06d}" for number in range(first, first + count)]
@@ -49,9 +52,9 @@ def answer(action: str, first: int, count: int, stores: int | None, hand: str = 
 
 
 def _shifted(reply: bytes, first: int, count: int) -> bytes | None:
-    """A reply for SKUs from *first* on, made of the one for SKUs from 0 on; None if that has its SKUs in another form.
+    """Return a reply for SKUs from *first* on, made of the reply for SKUs from 0 on.
 
-    To write a page in a hand takes as long as reading it ten times.
+    None if that reply has its SKUs in another form. Writing a page in a hand takes ten times as long as reading it.
     """
     head, _, body = reply.partition(b"\r\n\r\n")
     body, found = _SKU.subn(lambda number: b"SKU-%06d" % (int(number[1]) + first), body)
@@ -59,7 +62,7 @@ def _shifted(reply: bytes, first: int, count: int) -> bytes | None:
 
 
 class Connection(asyncio.Protocol):
-    """One keep-alive connection; requests on it come one after another."""
+    """One keep-alive connection, which answers its requests one after another."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)

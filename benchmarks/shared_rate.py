@@ -1,6 +1,7 @@
-"""What `rate_limit_store` adds to a call: run `python -m benchmarks.shared_rate`; it needs a Redis.
+"""Measure what `rate_limit_store` adds to a call; it needs a Redis.
 
-Calls with and without the store take turns. Processor time is this process's own; the emulator runs in another one.
+Run `python -m benchmarks.shared_rate`. Calls with and without the store alternate. Processor time is that of this
+process; the emulator runs in another process.
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
-"""10,000 batch calls over 8 threads while a fifth of all exchanges fails: nothing lost, doubled or left open.
+"""Make 10,000 batch calls over 8 threads while a fifth of all exchanges fails.
 
     make soak                                   # or: python benchmarks/soak.py [--calls 10000] [--threads 8] [--seed 1]
 
-The emulator runs in a process of its own and is scripted to fail at random (seeded) in the ways a wire can. Afterwards
-every outcome is held against the emulator's own log and state:
+The emulator runs in a separate process and fails at random (seeded) in the ways a network can. Afterwards every outcome
+is compared with the emulator's own log and state:
 
-* a write reported done was carried out, by one of the requests that call names;
-* a write reported failed or not sent was not carried out by any of them;
-* a value read was the one the service had, and stock and prices ended as the last write that went through left them;
-* no order exists twice, none that was reported created is missing, none reported refused exists;
-* each input had exactly one outcome; no thread and no descriptor is left.
+* a write reported as done was carried out, by one of the requests that the call names;
+* a write reported as failed or not sent was not carried out by any of them;
+* a value read was the service's value, and stock and prices are those of the last write that was carried out;
+* no order exists twice, no order reported as created is missing, no order reported as refused exists;
+* each input had exactly one outcome; no thread and no descriptor is left open.
 
-Ends with 1 if any of that does not hold, or if the calls do not fit into two minutes.
+It ends with 1 if a rule is broken, or if the calls take longer than two minutes.
 """
 
 from __future__ import annotations
@@ -59,7 +59,10 @@ SHARE = 0.212  # of the exchanges that some rule concerns; a fifth of all of the
 
 
 def faults() -> list[tuple[str, tuple[Any, ...], float]]:
-    """Operation pattern, faults and weight; the weights are shares of the failing calls."""
+    """Return operation pattern, faults and weight of each rule.
+
+    The weights are shares of the failing calls.
+    """
     from octopus_soap.emulator import (
         Bom,
         CloseIdle,
@@ -101,7 +104,7 @@ def faults() -> list[tuple[str, tuple[Any, ...], float]]:
 
 
 def serve(report: Path, seed: int, threads: int) -> None:
-    """Run the emulator until a line comes in, then write down what it did and has."""
+    """Run the emulator until a line comes in; then write down its calls and state."""
     from octopus_soap.emulator import Emulator, Profile, Status
 
     with Emulator(keep_bodies=False, profile=Profile(duplicate_orders="duplicate")) as service:
@@ -151,7 +154,7 @@ def own_skus(thread: int) -> list[str]:
 
 @dataclass
 class Kept:
-    """What a write's outcome claims, for the check at the end."""
+    """The claim of a write's outcome, for the check at the end."""
 
     operation: str
     key: str
@@ -161,7 +164,7 @@ class Kept:
 
 @dataclass
 class Caller:
-    """One thread's calls; it alone writes its SKUs, so it knows what they may hold."""
+    """One thread's calls; only it writes its SKUs, so it knows their possible values."""
 
     client: OctopusClient
     thread: int
@@ -186,7 +189,10 @@ class Caller:
         self.rng.choices(work, weight)[0](self)
 
     def finish(self, method: Any, inputs: list[Any], **options: Any) -> BatchResult[Any] | None:
-        """Make a list call; its result, whole or partial. None where it answers nothing and all went well."""
+        """Make a list call; return its result, whole or partial.
+
+        None if the operation returns nothing and everything succeeded.
+        """
         self.calls[method.operation.wire_name] += 1
         try:
             result = method(inputs, **options)
@@ -288,7 +294,7 @@ class Caller:
             self.outcomes[OutcomeStatus.OK.value] += len(inputs)
 
     def submit(self) -> None:
-        """Not a batch call, and not counted as one: an order beside the batches."""
+        """Submit an order next to the batches; it is not counted as a batch call."""
         order_id = f"W{self.thread}-{self.number}"
         order = OrderSubmit(order_id=order_id, order_items=[OrderItem(sku="X", quantity=1)])
         self.calls["SubmitOrder"] += 1
@@ -317,7 +323,7 @@ class Caller:
 
 
 def judge(callers: list[Caller], state: dict[str, Any]) -> list[str]:
-    """Hold every outcome against the service's log and state; the list of what does not hold."""
+    """Compare every outcome with the service's log and state; return the violations."""
     wrong = [problem for caller in callers for problem in caller.wrong]
     done: dict[str, set[str]] = {}
     done_at_all: Counter[tuple[str, str]] = Counter()
@@ -366,7 +372,7 @@ def descriptors() -> int:
 
 
 def soak(calls: int, threads: int, seed: int, service: dict[str, str]) -> tuple[list[Caller], float, list[str]]:
-    """Make the calls; the callers, the seconds it took, and what was left open."""
+    """Make the calls; return the callers, the seconds, and what was left open."""
     threads_before, open_before = threading.active_count(), descriptors()
     settings = OctopusSettings.load(
         **service, read_timeout=1.0, total_timeout=4.0, backoff_base=0.002, backoff_cap=0.02, max_connections=threads
@@ -446,7 +452,7 @@ def show(callers: list[Caller], seconds: float, state: dict[str, Any], wrong: li
 
 
 def main() -> int:
-    """Run the soak; the exit code."""
+    """Run the soak and return the exit code."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--calls", type=int, default=10_000)
     options.add_argument("--threads", type=int, default=8)

@@ -1,4 +1,4 @@
-"""Puts a run's figures into one table, with the figures to reach beside the measured ratio."""
+"""Put a run's figures into one table, with the figures to reach."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HEAD = ("workload", "participant", "median", "p25..p75", "min", "cpu", "/ ours",
 
 @dataclass(frozen=True)
 class Figure:
-    """What one participant took for one workload."""
+    """The measurements of one participant for one workload."""
 
     values: tuple[float, ...]
     size: int | None = None
@@ -36,14 +36,17 @@ class Figure:
 
 
 def figure(found: dict[str, Any]) -> Figure | None:
-    """The figure of a participant's record; None where it is absent."""
+    """Return the figure of a participant's record, or None if it is absent."""
     return (
         None if "absent" in found else Figure(tuple(found["values"]), found.get("bytes"), tuple(found.get("cpu", ())))
     )
 
 
 def judge(target: Target, ours: Figure, other: Figure | None) -> dict[str, Any] | None:
-    """The measured value of a target and whether it is reached; None where its counterpart is absent."""
+    """Return the measured value of a target, and whether it is reached.
+
+    None if its counterpart is absent.
+    """
     if target.measure == "below":
         value = ours.median
     elif other is None:
@@ -94,7 +97,7 @@ def phrase(value: str, must: str, aim: str) -> str:
 
 
 def judged(workload: Workload, records: dict[str, Any]) -> list[tuple[Target, dict[str, Any] | None]]:
-    """Every target of a workload with what was measured."""
+    """Return every target of a workload with its measured value."""
     ours = figure(records["ours"]) if "ours" in records else None
     if ours is None:
         return [(target, None) for target in workload.targets]
@@ -102,7 +105,7 @@ def judged(workload: Workload, records: dict[str, Any]) -> list[tuple[Target, di
 
 
 def rows(results: dict[str, Any]) -> list[tuple[str, ...]]:
-    """The table's rows, workload by workload."""
+    """Return the table's rows, workload by workload."""
     lines: list[tuple[str, ...]] = []
     for workload in WORKLOADS:
         records = results.get(workload.name)
@@ -129,7 +132,7 @@ def _cells(workload: Workload, found: Figure | None, record: dict[str, Any], our
 
 
 def text(report: dict[str, Any]) -> str:
-    """The whole report for a terminal."""
+    """Return the whole report for a terminal."""
     body = rows(report["workloads"])
     short = [row for row in body if not row[2].startswith("absent")]
     widths = [max(len(row[column]) for row in (HEAD, *short)) for column in range(len(HEAD))]
@@ -149,7 +152,7 @@ def text(report: dict[str, Any]) -> str:
 
 
 def by_writer(found: dict[str, Any]) -> list[str]:
-    """One line for each writer."""
+    """Return a line for each writer."""
     body = [writers.HEAD, *writers.lines(found)]
     widths = [max(len(row[column]) for row in body) for column in range(len(writers.HEAD))]
     return [

@@ -1,6 +1,7 @@
-"""Tables: what a row costs on its way to a DataFrame, to CSV and back to models: `python -m benchmarks.tables`.
+"""Measure the cost of a row on its way to a DataFrame, to CSV and back to models.
 
-Processor time of this process in microseconds per row, the least of three runs, next to what pandas needs for the same.
+Run `python -m benchmarks.tables`. The figures are processor time of this process in microseconds per row, the least of
+three runs, next to what pandas needs for the same.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def items(count: int) -> list[InventoryItem]:
-    """Items of which few members are set."""
+    """Return items of which few members are set."""
     return [
         InventoryItem(
             sku=f"SKU-{number:06d}",
@@ -53,7 +54,7 @@ def items(count: int) -> list[InventoryItem]:
 
 
 def with_stores(count: int) -> list[InventoryItem]:
-    """Items with two stores each."""
+    """Return items with two stores each."""
     return [
         item.replace(
             store_stock_info_list=[
@@ -65,7 +66,7 @@ def with_stores(count: int) -> list[InventoryItem]:
 
 
 def orders(count: int) -> list[OrderResponseItem]:
-    """Orders with an address and two lines."""
+    """Return orders with an address and two lines."""
     address = AddressInfo(first_name="Zoë", last_name="Martin", address1="1 rue Haute", city="Lyon", zip="00123")
     return [
         OrderResponseItem(
@@ -84,7 +85,7 @@ def orders(count: int) -> list[OrderResponseItem]:
 
 
 def least(work: Callable[[], Any], rows: int) -> float:
-    """Microseconds of processor time per row."""
+    """Return the least processor time per row, in microseconds."""
     found = []
     for _ in range(RUNS):
         gc.collect()
@@ -95,7 +96,7 @@ def least(work: Callable[[], Any], rows: int) -> float:
 
 
 def measure(only: str = "") -> dict[str, dict[str, float]]:
-    """By workload: ours, and pandas' own work for the same if there is any."""
+    """Return by workload our cost, and pandas' own for the same if there is any."""
     found: dict[str, dict[str, float]] = {}
 
     def note(name: str, rows: int, **works: Callable[[], Any]) -> None:

@@ -1,13 +1,14 @@
-"""One participant in a process of its own, asked over its standard input: `python -m benchmarks.worker NAME`.
+"""Run one participant in a separate process: `python -m benchmarks.worker NAME`.
 
-The protocol is a line of JSON each way, the same for the workers in other languages:
+It gets its tasks over standard input. The protocol is a line of JSON each way, the same for the workers in other
+languages:
 
     {"task": "call", "runs": 3, "url": "http://…", "count": 100, "files": "…"}
     {"ms": [9.1, 9.0, 9.2], "cpu": [8.8, 8.7, 8.9], "bytes": 435717}
 
-`cpu` is the process's own processor time. A task is a function, or one that prepares each run without being timed and
-returns what is (`Prepared`). A participant that has no such task answers {"absent": "reason"}. The first
-request for a task prepares it and warms it up; no time is taken of that.
+`cpu` is the process's own processor time. A task is a function, or a function that prepares each run without being
+timed and returns the timed part (`Prepared`). A participant that has no such task answers {"absent": "reason"}. The
+first request for a task prepares it and warms it up, without measuring.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _WARM_UP = 3
 
 
 class Absent(Exception):  # noqa: N818 - it is an answer, not a failure
-    """This participant has no such task."""
+    """The participant has no such task."""
 
 
 def _timed(work: Callable[[], Any], runs: int) -> dict[str, Any]:

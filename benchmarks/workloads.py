@@ -1,4 +1,4 @@
-"""What is measured, as a table: the task each participant is asked, how often, and the figures to reach."""
+"""The table of workloads: the task of each participant, rounds, figures to reach."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Target:
     """A figure to reach.
 
     Attributes:
-        against: the participant that ours is held against; empty for a plain number.
+        against: the participant that ours is compared with; empty for a plain number.
         must, aim: bounds of *measure*.
         measure: `faster`: so many times faster than the other; `within`: at most so many times the other;
             `bytes`: at most this share of the other's bytes; `below`: a plain number in *unit*.
@@ -32,11 +32,11 @@ class Target:
     unit: str = ""
 
     def reached(self, value: float, bound: float) -> bool:
-        """True where *value* keeps *bound*."""
+        """True if *value* is within *bound*."""
         return value >= bound if self.measure == "faster" else value <= bound
 
     def words(self, bound: float) -> str:
-        """The bound for people."""
+        """Return the bound as text."""
         if self.measure == "faster":
             return f"{bound:g}x faster"
         if self.measure == "bytes":
@@ -57,12 +57,12 @@ class Workload:
     Attributes:
         name: for `--only`.
         about: one line for people.
-        task: what the workers are asked.
-        participants: who takes part.
+        task: the task of the workers.
+        participants: the names of the participants.
         rounds: A B C A B C …, so many times.
         unit: of its figures.
         targets: the figures to reach.
-        kind: who measures it: `workers`, or a module of its own (`writers`, `cold`, `memory`, `derived`).
+        kind: the module that measures it: `workers`, `writers`, `cold`, `memory` or `derived`.
     """
 
     name: str
@@ -178,6 +178,9 @@ WORKLOADS = (
 
 
 def ideal(task: dict[str, Any]) -> float:
-    """Milliseconds of a bulk call that only waits: calls x latency / connections."""
+    """Return the milliseconds of a bulk call that only waits.
+
+    They are calls x latency / connections.
+    """
     calls = -(-task["count"] // BATCH)
     return -(-calls // task["connections"]) * float(LATENCY)

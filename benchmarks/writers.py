@@ -1,7 +1,8 @@
-"""One page of 100 items as every toolkit writes it: whole calls, decoding, and pages of a writer not met before.
+"""Measure one page of 100 items as every toolkit writes it.
 
-The handwritings are those of `handwritings.py`. Peers that cannot read one are absent there, with the reason. Figures
-of a writer are taken in turn, like those of all workloads, so their ratios are better than their milliseconds.
+Measured are whole calls, decoding, and the first pages of an unknown writer. The handwritings are those of
+`handwritings.py`. A peer that cannot read a page is absent there, with the reason. The participants of a writer run in
+turn, like those of all workloads, so their ratios are better than their milliseconds.
 """
 
 from __future__ import annotations
@@ -37,10 +38,10 @@ Records = dict[str, dict[str, Any]]
 
 
 def measure(ask: Callable[[str, dict[str, Any]], dict[str, Any]], server: Server, files: Path, *, rounds: int) -> Any:
-    """Measure every handwriting: its records by participant, each with `values` and `cpu` or `absent`.
+    """Measure every handwriting, and return its records by participant.
 
-    Every round goes through all handwritings and participants, so that a minute in which the machine is slower falls on
-    all of them.
+    A record has `values` and `cpu`, or `absent`. Every round goes through all handwritings and participants, so that a
+    minute in which the machine is slower falls on all of them.
     """
     rows = rows_of(payloads.item_reply(COUNT))
     for hand, style in HANDS.items():
@@ -78,26 +79,30 @@ RATIOS = {
 
 
 def processor(record: dict[str, Any]) -> float | None:
-    """Milliseconds of a participant's processor time, the median; None if it is absent."""
+    """Return the median of a participant's processor time, in milliseconds.
+
+    None if it is absent.
+    """
     return statistics.median(record["cpu"]) if record.get("cpu") else None
 
 
 def ratio(records: Records, name: str) -> float | None:
-    """One of `RATIOS` for one writer, the median of its rounds; None if one of both is absent.
+    """Return one of `RATIOS` for one writer, the median of its rounds.
 
-    Both are asked within a second of each round, so most of what slows the machine down slows both.
+    None if either participant is absent. Both run within a second of each round, so a slow moment of the machine slows
+    both.
     """
     upper, lower = (records[who].get("cpu") for who in RATIOS[name])
     return statistics.median(map(truediv, upper, lower)) if upper and lower else None
 
 
 def ratios(found: dict[str, Records], name: str) -> list[float]:
-    """One of `RATIOS` for all writers that both can read, ascending."""
+    """Return one of `RATIOS` for all writers that both can read, ascending."""
     return sorted(value for records in found.values() if (value := ratio(records, name)) is not None)
 
 
 def milliseconds(found: dict[str, Records], name: str) -> list[float]:
-    """A participant's processor time for all writers it can read, ascending."""
+    """Return a participant's processor time for all writers it can read, ascending."""
     return sorted(value for records in found.values() if (value := processor(records[name])) is not None)
 
 
@@ -105,7 +110,7 @@ HEAD = ("writer", "ours", "async", "first", "second", "PHP", "node-soap", "zeep"
 
 
 def lines(found: dict[str, Records]) -> Iterator[tuple[str, ...]]:
-    """The table's rows, with the median of all writers first."""
+    """Return the table's rows, with the median of all writers first."""
     shown = ("ours", "async", "first page", "second page", "ext-soap", "node-soap", "zeep")
     across = ("ours / ext-soap", "zeep / ours")
     every = [_shown(statistics.median(milliseconds(found, name) or [0])) for name in shown]
@@ -120,7 +125,7 @@ def _shown(value: float | None) -> str:
 
 
 def targets(found: dict[str, Records]) -> Iterator[tuple[str, str, str, str]]:
-    """Yield the figures to reach: the name, the measured value, what it must be, and what it should be."""
+    """Yield the figures to reach: name, measured value, must, and aim."""
     calls, others = ratios(found, "ours / ext-soap"), ratios(found, "zeep / ours")
     if calls:
         yield _target("a call, ours / PHP, median of all writers", statistics.median(calls), 1.2, 0.9)

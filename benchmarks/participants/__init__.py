@@ -1,4 +1,7 @@
-"""The participants: each does the tasks `decode`, `encode`, `call`, `exist`, `bulk`, `construct` in its own way."""
+"""The participants of the benchmark.
+
+Each does the tasks `decode`, `encode`, `call`, `exist`, `bulk` and `construct` in its own way.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Prepared:
-    """A task whose runs each need something new."""
+    """A task whose every run needs something new."""
 
     def __init__(self, prepare: Callable[[], Callable[[], Any]]) -> None:
         self.prepare = prepare

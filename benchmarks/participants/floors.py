@@ -1,4 +1,7 @@
-"""What cannot be undercut: joining strings alone, a bare socket reading the canned answer (and `ours.parse`)."""
+"""The lower bounds: joining strings, and a bare socket that reads canned answers.
+
+The third, the parser alone, is `ours.parse`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def encode(asked: dict[str, Any]) -> Callable[[], bytes]:
-    """The same rows through one f-string each, with nothing checked or escaped."""
+    """Write the same rows with one f-string each, without checks or escaping."""
     rows = payloads.updates(asked["count"], asked.get("stores", 2))
 
     def store(values: dict[str, Any]) -> str:
@@ -34,7 +37,7 @@ def encode(asked: dict[str, Any]) -> Callable[[], bytes]:
 
 
 def _exchange(url: str, action: str, skus: list[str]) -> Callable[[], Any]:
-    """Send ready bytes and read the answer: what the canned server and the loopback cost by themselves."""
+    """Send ready bytes and read the answer: the cost of server and loopback alone."""
     parts = urlsplit(url)
     body = "".join(f"<string>{sku}</string>" for sku in skus).encode()
     head = (

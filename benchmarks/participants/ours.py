@@ -23,7 +23,7 @@ UPDATE = "UpdateItemQuantityAndPriceList"
 
 
 def client(url: str = "http://127.0.0.1:9/OctopusService.svc", **settings: Any) -> OctopusClient:
-    """A client of the canned server."""
+    """Return a client of the canned server."""
     return OctopusClient(settings=_settings(url, **settings))
 
 
@@ -38,7 +38,7 @@ def _checked(result: Any, count: int) -> Any:
 
 
 def decode(asked: dict[str, Any]) -> Callable[[], Any]:
-    """Bytes of a reply to models."""
+    """Decode the bytes of a reply to models."""
     codec, body, count = client()._codec, Path(asked["files"], asked["reply"]).read_bytes(), asked["count"]  # noqa: SLF001 - decoding alone has no public door
 
     def work() -> Any:
@@ -48,7 +48,7 @@ def decode(asked: dict[str, Any]) -> Callable[[], Any]:
 
 
 def new_hand(asked: dict[str, Any]) -> Prepared:
-    """A page to models by a decoder that has read *seen* such pages, and nothing else."""
+    """Decode a page with a decoder that has only read *seen* such pages."""
     body = Path(asked["files"], asked["reply"]).read_bytes()
 
     def prepare() -> Callable[[], Any]:
@@ -61,17 +61,17 @@ def new_hand(asked: dict[str, Any]) -> Prepared:
 
 
 def parse(asked: dict[str, Any]) -> Callable[[], Any]:
-    """`lxml.etree.fromstring` alone, of the same bytes, in this same process.
+    """Parse the same bytes by `lxml.etree.fromstring` alone, in this process.
 
-    A process that holds little memory gives it back after each tree and asks for it anew: there the parser would look
-    slower than it is here.
+    A process with little memory returns it after each tree and requests it again. There the parser would look slower
+    than it is here.
     """
     body = Path(asked["files"], asked["reply"]).read_bytes()
     return lambda: etree.fromstring(body)
 
 
 def updates(count: int, stores: int = 2) -> list[ItemQuantityAndPrice]:
-    """The models that encode-1000 writes."""
+    """Return the models that encode-1000 writes."""
     return [
         ItemQuantityAndPrice(
             sku=row["Sku"],
@@ -90,19 +90,19 @@ def updates(count: int, stores: int = 2) -> list[ItemQuantityAndPrice]:
 
 
 def encode(asked: dict[str, Any]) -> Callable[[], bytes]:
-    """Models to the bytes of a request."""
+    """Encode models to the bytes of a request."""
     codec, models = client()._codec, updates(asked["count"], asked.get("stores", 2))  # noqa: SLF001 - encoding alone has no public door
     return lambda: codec.requests(UPDATE).envelope({"accountID": payloads.ACCOUNT, "itemQuantityAndPriceList": models})
 
 
 def call(asked: dict[str, Any]) -> Callable[[], Any]:
-    """GetItemList over loopback."""
+    """Call GetItemList over loopback."""
     ours, skus = client(asked["url"], **asked.get("settings", {})), payloads.skus(asked["count"])
     return lambda: _checked(ours.get_item_list(skus), len(skus))
 
 
 def call_async(asked: dict[str, Any]) -> Callable[[], Any]:
-    """GetItemList over loopback, with the client for asyncio."""
+    """Call GetItemList over loopback, with the client for asyncio."""
     runner, skus = asyncio.Runner(), payloads.skus(asked["count"])
     ours = AsyncOctopusClient(settings=_settings(asked["url"]))
     return lambda: _checked(runner.run(_awaited(ours, skus)), len(skus))
@@ -113,13 +113,13 @@ async def _awaited(ours: AsyncOctopusClient, skus: list[str]) -> Any:
 
 
 def exist(asked: dict[str, Any]) -> Callable[[], Any]:
-    """IsSkuExistList over loopback."""
+    """Call IsSkuExistList over loopback."""
     ours, skus = client(asked["url"]), payloads.skus(asked["count"])
     return lambda: _checked(ours.is_sku_exist_list(skus), len(skus))
 
 
 def bulk(asked: dict[str, Any]) -> Callable[[], Any]:
-    """GetItemQuantityList for many SKUs, batches side by side."""
+    """Call GetItemQuantityList for many SKUs, batches in parallel."""
     ours, skus = client(asked["url"], max_connections=asked["connections"]), payloads.skus(asked["count"])
     return lambda: _checked(ours.get_item_quantity_list(skus), len(skus))
 

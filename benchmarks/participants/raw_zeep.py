@@ -20,7 +20,7 @@ BINDING = "{http://tempuri.org/}BasicHttpBinding_IOctopusService"
 
 
 class _Answer:
-    """What zeep reads of a requests response."""
+    """The part of a requests response that zeep reads."""
 
     status_code, encoding = 200, "utf-8"
     headers: dict[str, str] = {"Content-Type": "text/xml; charset=utf-8"}  # noqa: RUF012 - never changed
@@ -89,7 +89,7 @@ def exist(asked: dict[str, Any]) -> Callable[[], Any]:
 
 
 def bulk(asked: dict[str, Any]) -> Callable[[], Any]:
-    """Batches of 100 in a pool of threads, as one would write it by hand."""
+    """Call batches of 100 in a pool of threads, as a user would write it."""
     service, skus = _service(asked["url"], asked["connections"]), payloads.skus(asked["count"])
     batches = [skus[start : start + 100] for start in range(0, len(skus), 100)]
 

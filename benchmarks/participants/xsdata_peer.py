@@ -1,4 +1,7 @@
-"""xsdata's generated dataclasses, in the peers' own environment; its SOAP client sends through requests."""
+"""xsdata's generated dataclasses, in the peers' own environment.
+
+Its SOAP client sends through requests.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 - mkdocs and the tests load this file by its path
-"""The page of commands: the help of each, as a terminal of 80 columns shows it."""
+"""Make the page of commands: the help of each, 80 columns wide."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def commands_page() -> str:
-    """Every command with its help."""
+    """Return the page with every command's help."""
     lines = [
         "# Commands",
         "",
@@ -46,7 +46,7 @@ def commands_page() -> str:
 
 
 def _words(name: str) -> Iterator[list[str]]:
-    """The command lines under *name*, as words."""
+    """Return the words of every command line under *name*."""
     found = SUB_COMMANDS[name].load()
     if not isinstance(found, typer.Typer):
         yield [name]
@@ -69,7 +69,7 @@ def _block(words: list[str]) -> list[str]:
 
 
 def help_of(words: list[str]) -> str:
-    """What `octopus-soap WORDS --help` prints."""
+    """Return what `octopus-soap WORDS --help` prints."""
     printed = io.StringIO()
     with patch.dict(os.environ, _PLAIN), redirect_stdout(printed):
         run([*words, "--help"])

@@ -1,7 +1,7 @@
 # ruff: noqa: INP001 - run as a script: python docs/hooks/console_pictures.py
-"""Makes the pictures of `docs/console.md` from consoles that run, in Debian's Chromium.
+"""Take the pictures of `docs/console.md` from running consoles.
 
-The last call has `Price` after `Sku`, so the service ignores it.
+It needs Debian's Chromium. The last call has `Price` after `Sku`, so the service ignores it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # ruff: noqa: INP001 - run as a script, and loaded by the tests by its path
-"""Draws `docs/img/architecture.svg` from the imports of the package: `python docs/hooks/diagram.py`.
+"""Draw `docs/img/architecture.svg` from the imports of the package.
 
-A box is a module or package directly under `octopus_soap`; an arrow is an import that runs. Arrows that follow from
-others are left out. A test draws it again and compares.
+Run `python docs/hooks/diagram.py`. A box is a module or package directly under `octopus_soap`; an arrow is an import
+that runs. Arrows that follow from others are left out. A test draws the picture again and compares.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ KINDS = {
 
 
 def arrows() -> dict[str, set[str]]:
-    """Which part imports which, at run time."""
+    """Return the parts that each part imports at run time."""
     found: dict[str, set[str]] = {}
     for path in PACKAGE.rglob("*.py"):
         part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
@@ -69,7 +69,7 @@ def _part(name: str) -> str:
 
 
 def drawn(graph: dict[str, set[str]]) -> dict[str, set[str]]:
-    """*graph* without the arrows that follow from others."""
+    """Return *graph* without the arrows that follow from others."""
 
     @cache
     def beyond(part: str) -> set[str]:
@@ -79,9 +79,10 @@ def drawn(graph: dict[str, set[str]]) -> dict[str, set[str]]:
 
 
 def rows(graph: dict[str, set[str]]) -> tuple[list[list[str]], list[list[str]]]:
-    """The parts from top to bottom, each just below the lowest that imports it; and each arrow as what it passes.
+    """Return the rows of parts from top to bottom, and the places each arrow passes.
 
-    A long arrow passes through a place of its own in every row between, so that it runs behind no box.
+    A part is just below the lowest part that imports it. A long arrow has its own place in every row that it passes, so
+    that it runs behind no box.
     """
     level: dict[str, int] = {}
     for part in TopologicalSorter(graph).static_order():
@@ -125,7 +126,7 @@ def _width(name: str) -> int:
 
 
 def _across(found: list[list[str]]) -> dict[str, float]:
-    """Where the middle of each lies, from the middle of the drawing."""
+    """Return the middle of each part, from the middle of the drawing."""
     places: dict[str, float] = {}
     for row in found:
         x = -sum(map(_width, row)) / 2
@@ -136,7 +137,10 @@ def _across(found: list[list[str]]) -> dict[str, float]:
 
 
 def _settled(found: list[list[str]], paths: list[list[str]]) -> dict[str, float]:
-    """Each near the middle of its neighbours, in the order of its row, none over another."""
+    """Place each part near the middle of its neighbours, without overlaps.
+
+    The order of the row stays the same.
+    """
     near, place = _neighbours(paths), _across(found)
     for _ in range(80):
         for row in found:
@@ -152,7 +156,7 @@ def _settled(found: list[list[str]], paths: list[list[str]]) -> dict[str, float]
 
 
 def svg() -> str:
-    """The drawing."""
+    """Return the drawing."""
     graph = drawn(arrows())
     found, paths = rows(graph)
     height = EDGE * 2 + len(found) * (HIGH + DOWN)

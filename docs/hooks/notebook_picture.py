@@ -1,5 +1,8 @@
 # ruff: noqa: INP001 - run as a script: python docs/hooks/notebook_picture.py
-"""Makes the README's picture of a notebook from its page of the site (`make docs` first), in Debian's Chromium."""
+"""Take the README's picture of a notebook from its page of the site.
+
+Run `make docs` first. It needs Debian's Chromium.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from tests.console.browser import chromium  # noqa: E402 - found by the line abo
 
 
 def main() -> None:
-    """Take the picture from the heading of the few SKUs to the end of their table."""
+    """Take the picture, from the heading "A few SKUs" to the end of its table."""
     with chromium() as browser:
         page = browser.new_page(viewport={"width": 1180, "height": 1400}, device_scale_factor=1.5)
         page.goto((ROOT / "site" / "tutorials" / "01_lookups.html").as_uri())

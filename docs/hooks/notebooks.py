@@ -1,9 +1,9 @@
 # ruff: noqa: INP001 - mkdocs and the tests load this file by its path
-"""The notebooks under `samples/`, run against the emulator when the site is built, as pages.
+"""Run the notebooks of `samples/` against the emulator and make pages of them.
 
-A page is written as Markdown: code in fences, what a cell gave as plain HTML with pictures inline. So it has the site's
-own type, tables and colours in light and dark, its headings are in the contents, and it fetches nothing. A converter's
-finished HTML would bring a notebook's own styles and scripts, some from other hosts. A cell that raises ends the build.
+A page is Markdown: code in fences, outputs as plain HTML with inline pictures. So it has the site's own type, tables
+and colours in light and dark, its headings are in the contents, and it fetches nothing. The finished HTML of a
+converter would bring its own styles and scripts, some from other hosts. A cell that raises ends the build.
 """
 
 from __future__ import annotations
@@ -27,12 +27,15 @@ _TABLE = re.compile(r"<table[^>]*>")
 
 
 def notebooks() -> dict[str, Path]:
-    """Each notebook by its page's place in the site."""
+    """Return each notebook by the path of its page."""
     return {f"tutorials/{path.stem}.md": path for path in sorted(SAMPLES.glob("*.ipynb"))}
 
 
 def notebook_pages() -> dict[str, str]:
-    """Every notebook's page; they run at the same time, and again only when one has changed."""
+    """Return every notebook's page.
+
+    The notebooks run at the same time, and again only if one has changed.
+    """
     found = notebooks()
     sources = tuple(path.read_text(encoding="utf-8") for path in found.values())
     pages = zip(found.items(), _executed(sources), strict=True)
@@ -48,7 +51,7 @@ def _executed(sources: tuple[str, ...]) -> list[Any]:
 
 
 async def _run(source: str) -> Any:
-    """The notebook with its outputs, whatever settings and profiles the one who builds the site has."""
+    """Run a notebook, without the user's settings and profiles."""
     notebook = nbformat.reads(source, as_version=4)
     own = {name: value for name, value in os.environ.items() if not name.startswith("OCTOPUS_")}
     with TemporaryDirectory() as folder:
@@ -58,11 +61,11 @@ async def _run(source: str) -> Any:
 
 
 def page(notebook: Any, name: str) -> str:
-    """An executed notebook as Markdown.
+    """Return an executed notebook as Markdown.
 
     Args:
         notebook: as nbformat reads it, with outputs.
-        name: of its file, which the page offers beside itself.
+        name: of its file, which the page links to.
     """
     parts = []
     for cell in notebook.cells:
@@ -78,7 +81,7 @@ def _code(cell: Any) -> list[str]:
 
 
 def _outputs(cell: Any) -> list[str]:
-    """What a cell gave; a progress bar goes to stderr, and is no error."""
+    """Return a cell's outputs; progress bars come on stderr, and are no errors."""
     found, said = [], ""
     for output in cell.outputs:
         if output.output_type == "stream":
@@ -101,7 +104,7 @@ def _data(output: Any, source: str) -> str:
 
 
 def _text(said: str) -> str:
-    """Text as a terminal leaves it: of a line that was written over, the last state."""
+    """Return text as a terminal shows it: of an overwritten line, the last state."""
     lines = [line.rstrip("\r").rpartition("\r")[2] for line in said.rstrip().split("\n")]
     words = escape("\n".join(lines), quote=False)
     return f"<pre>{words}</pre>" if words else ""

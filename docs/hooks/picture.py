@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 - run as a script: python docs/hooks/picture.py
-"""Makes `docs/img/demo.svg` from what `octopus-soap demo` prints in a terminal of 80 columns."""
+"""Make `docs/img/demo.svg` from what `octopus-soap demo` prints in 80 columns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COLUMNS = 80
 
 
 def printed() -> str:
-    """What the demo prints, colours included."""
+    """Return what the demo prints, colours included."""
     given = {"COLUMNS": str(COLUMNS), "FORCE_COLOR": "1", "TERM": "xterm-256color"}
     command = [sys.executable, "-c", "from octopus_soap.cli import main; main()", "demo"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **given})  # noqa: S603 - this interpreter
@@ -27,7 +27,7 @@ def printed() -> str:
 
 
 def drawn(text: str) -> str:
-    """*text* as an SVG picture of a terminal, which fetches no font from anywhere."""
+    """Return *text* as an SVG picture of a terminal that fetches no font."""
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
     console.print(Text.from_ansi(text.rstrip()), soft_wrap=True)
     picture = console.export_svg(title="octopus-soap demo", theme=MONOKAI, unique_id="demo")

@@ -1,11 +1,11 @@
 # ruff: noqa: INP001 - run as a script: python docs/hooks/recording.py
-"""Makes `docs/img/push-killed.svg`: a recording of a terminal in which a push is killed with -9 and run again.
+"""Record `docs/img/push-killed.svg`: a push that is killed and run again.
 
-What is shown was printed by bash and octopus-soap in a pseudo-terminal of 80 columns; only the typing is the script's.
-The service is the emulator, slowed down so that there is something to see. Pauses longer than `LONGEST` are shortened.
+bash and octopus-soap print everything in a pseudo-terminal of 80 columns; the script only types. The service is the
+emulator, slowed down so that the push can be seen. Pauses longer than `LONGEST` are shortened.
 
-The picture is one file without scripts or fonts: the screens stand side by side, and an animation of CSS steps through
-them. It follows the colours of the reader's system. Where nothing moves, the last screen is shown.
+The picture is one file without scripts or fonts: the screens are next to each other, and a CSS animation steps through
+them. It follows the colours of the reader's system. If animations are off, the last screen is shown.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ DARK = {"": "#e6edf3", "red": "#ff7b72", "green": "#56d364", "yellow": "#e3b341"
 
 
 class Terminal:
-    """As much of a terminal as bash and a progress bar use."""
+    """The part of a terminal that bash and a progress bar use."""
 
     _TOKEN = re.compile(r"\x1b\[([?0-9;]*)([A-Za-z])|\x1b[=>]|\x1b\][^\x07]*\x07|.", re.DOTALL)
 
@@ -92,7 +92,7 @@ class Terminal:
             self.lines[self.row] = [] if numbers == "2" else line[: self.column]
 
     def screen(self) -> Screen:
-        """Return what is seen: the last lines."""
+        """Return the visible screen: the last lines."""
         shown = self.lines[-ROWS:]
         return tuple(tuple(line) for line in shown)
 
@@ -129,7 +129,7 @@ class Recorder:
         """Record what the shell prints until *ended*.
 
         Raises:
-            TimeoutError: it does not end.
+            TimeoutError: *ended* did not come true in time.
         """
         deadline = time.monotonic() + PATIENCE
         while not ended():
@@ -146,7 +146,7 @@ class Recorder:
         self.screens.append((self.clock, self.terminal.screen()))
 
     def pause(self, seconds: float) -> None:
-        """Let the reader read."""
+        """Give the reader time to read."""
         self.clock += seconds
         self._seen = time.monotonic()
 
@@ -168,7 +168,7 @@ class Recorder:
 
 @contextmanager
 def shell(folder: Path, variables: dict[str, str]) -> Generator[Recorder]:
-    """Run a bash in a pseudo-terminal; end it and what it started."""
+    """Run bash in a pseudo-terminal; at the end stop it and its children."""
     (folder / "inputrc").write_text("set enable-bracketed-paste off\n")
     paths = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     known = {
@@ -201,7 +201,7 @@ def recorded() -> Recorder:
     """Record the three commands, with the kill between the first and the second.
 
     Raises:
-        RuntimeError: the push that was killed had sent nothing or everything, or there are differences at the end.
+        RuntimeError: the killed push had sent nothing or everything, or there are differences at the end.
     """
     settings = {"backoff_base": "0", "batch_sizes": f'{{"{UPDATE}": {BATCH}}}'}
     with tempfile.TemporaryDirectory() as temporary, Emulator(keep_bodies=False) as service:
@@ -294,7 +294,10 @@ def _told_apart(screens: list[tuple[float, Screen]]) -> list[tuple[float, Screen
 
 
 def _line(line: tuple[Cell, ...]) -> str:
-    """Return the texts of a line, one per style; each is made as wide as its characters, whatever the font."""
+    """Return the texts of a line, one per style, each as wide as its characters.
+
+    The width is set in the SVG, so that it does not depend on the font.
+    """
     made: list[str] = []
     at = 0
     while at < len(line):

@@ -1,8 +1,8 @@
 # ruff: noqa: INP001 - mkdocs and the tests load this file by its path
-"""The reference pages, written from the catalogue, the models, the settings and the commands themselves.
+"""Write the reference pages from the catalogue, the models and the settings.
 
-Each function returns one page as Markdown. Nothing here is kept in step by hand except the two tables of grades, and
-`tests/documents/test_reference_pages.py` holds those against the catalogue and the models.
+Each function returns one page as Markdown. Only the two tables of grades are written by hand, and
+`tests/documents/test_reference_pages.py` compares them with the catalogue and the models.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ KINDS = {
 
 @dataclass(slots=True)
 class Docstring:
-    """A Google docstring taken apart."""
+    """The parts of a Google docstring."""
 
     text: str
     arguments: dict[str, str] = field(default_factory=dict[str, str])
@@ -100,7 +100,7 @@ class Docstring:
 
 
 def parsed(docstring: str) -> Docstring:
-    """Take a docstring of the catalogue apart."""
+    """Split a docstring of the catalogue into its parts."""
     parts = re.split(r"^(Args|Returns|Raises):\n", inspect.cleandoc(docstring), flags=re.MULTILINE)
     found = Docstring(_unwrapped(parts[0]))
     for name, block in zip(parts[1::2], parts[2::2], strict=True):
@@ -118,7 +118,7 @@ def parsed(docstring: str) -> Docstring:
 
 
 def _unwrapped(text: str) -> str:
-    """One line per paragraph."""
+    """Return the text with one line per paragraph."""
     paragraphs = re.split(r"\n\s*\n", inspect.cleandoc(text).strip())
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs).strip()
 
@@ -151,7 +151,10 @@ def _limit(row: Operation) -> str:
 
 
 def operations_page() -> str:
-    """Every operation: name, limit, safety, parameters, result, errors, section, grade."""
+    """Return the page of operations.
+
+    Each has its name, limit, safety class, parameters, result, errors, the page's section and the grade.
+    """
     lines = [
         "# Operations",
         "",
@@ -241,7 +244,7 @@ def _plain(annotation: object) -> str:
 
 
 def models_page() -> str:
-    """Every data contract: attribute, wire name, type, note."""
+    """Return the page of data contracts: attribute, wire name, type, note."""
     lines = [
         "# Models",
         "",
@@ -308,7 +311,7 @@ def _enumeration(found: type[Enum]) -> list[str]:
 
 
 def settings_page() -> str:
-    """Every setting: argument, environment variable, type, default, meaning."""
+    """Return the page of settings: argument, variable, type, default, meaning."""
     module = inspect.getmodule(OctopusSettings)
     sources = (inspect.getdoc(module) or "").partition("\n\n")[2]
     lines = [
@@ -362,7 +365,7 @@ def _setting_kind(annotation: str) -> str:
 
 
 def errors_page() -> str:
-    """The exception tree, and what each one is and carries."""
+    """Return the page of errors: the tree, and each error with its attributes."""
     from octopus_soap import errors  # noqa: PLC0415 - its name is this page's
 
     lines = ["# Errors", "", _kept(inspect.getdoc(errors) or ""), ""]
@@ -373,7 +376,7 @@ def errors_page() -> str:
 
 
 def _kept(text: str) -> str:
-    """A module's docstring without its first line, with its drawing as it is."""
+    """Return a module's docstring without its first line, its drawing unchanged."""
     return text.partition("\n")[2].strip().replace("```\n", "```text\n", 1)
 
 

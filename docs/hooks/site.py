@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 - mkdocs loads this file by its path
-"""What mkdocs does besides rendering `docs/`: it adds the reference, the notebooks, and documents beside `docs/`."""
+"""Add the reference, the notebooks and documents outside `docs/` to the site."""
 
 from __future__ import annotations
 
@@ -50,12 +50,15 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_content(html: str, **_: object) -> str:
-    """Sphinx roles in docstrings read as code."""
+    """Show Sphinx roles in docstrings as code."""
     return _ROLE.sub(r"<code>\1</code>", html)
 
 
 def moved(text: str, source: str, place: str) -> str:
-    """*text* with its relative links as they are from *place*; a link to a file outside the site leaves its words."""
+    """Return *text* with its relative links corrected for its new place.
+
+    A link to a file outside the site becomes plain text.
+    """
 
     def link(match: re.Match[str]) -> str:
         words, named, anchor = match[1], match[2], match[3] or ""
