@@ -10,8 +10,9 @@ Invariants:
   kept text must be a complete, well-formed document, and each row was well-formed by itself.
 * The rows are the result of the reply: at the end the mark must be in the list that the decoder finds, and that list
   must bind the namespaces in which the rows were read.
-* A row that refers to another row, or to which another row may refer (WCF's `z:Id`, SOAP's `id`), is kept to the end
-  with all that follows. Then the list is limited by the size of what may be kept.
+* A row that refers to another element (WCF's `z:Ref`, SOAP's `href`) is kept to the end with all that follows. The
+  rows before it to which it may refer (those with `z:Id` or `id`) are kept too, as long as they fit into the limit. If
+  they did not fit, such a reference raises.
 * The kept text may not be longer than the given limit, nor may a row be longer than a page.
 
 On failure: `feed` and `end` raise; `take` still returns the rows read before.
@@ -91,6 +92,9 @@ class ArrivingRows:
         self._rows: Rows | None = None
         self._ended = False
         """The list ended, or has something in it that cannot be read row by row: the rest is kept."""
+        self._identified: list[str] | None = []
+        """The rows read so far to which others may refer; None if they are longer than the limit."""
+        self._identified_size = 0
         self._context: Context | None = None
         self.count = 0
 
@@ -126,18 +130,21 @@ class ArrivingRows:
             self._decoded.rows = decoded.rows
             return decoded
         self._add(self._decoded_part(b"", final=True))
-        rest = "".join([self._head, f"<{MARK}/>", *self._tail, self._text])
+        tail = "".join([*self._tail, self._text])
+        again = self._rows_referred_to(tail)
+        rest = f"{self._head}<{MARK}/>{again and f'{again}<{MARK}/>'}{tail}"
         found = False
 
         def read_list(container: Element, decoded: Decoded) -> None:
             nonlocal found
-            marks = [child for child in container if local_name(child.tag) == MARK]
-            found = len(marks) == 1 and self._contexts.inside(container) is self._context
+            children = list(container)
+            marks = [place for place, child in enumerate(children) if local_name(child.tag) == MARK]
+            found = len(marks) == 1 + bool(again) and self._contexts.inside(container) is self._context
             decoded.drift.update(self._decoded.drift)
             decoded.nil_rows, decoded.replaced = self._decoded.nil_rows, decoded.replaced or self._decoded.replaced
-            for child in container:
-                if local_name(child.tag) == MARK:
-                    continue
+            if found:
+                del children[marks[0] : marks[-1] + 1]
+            for child in children:
                 if (row := read_element(child, self._reader, decoded, raw=self._raw)) is not None:
                     decoded.rows.append(row)
 
@@ -147,19 +154,30 @@ class ArrivingRows:
         self._decoded.rows += decoded.rows
         return decoded
 
+    def _rows_referred_to(self, tail: str) -> str:
+        """Return the rows that were read and to which *tail* may refer."""
+        if self._identified == [] or not has_references(tail.encode()):
+            return ""
+        if self._identified is None:
+            raise ProtocolError(
+                "an element of the reply refers to another one, and the rows before it were not kept: they have more "
+                f"than max_reply_bytes ({self._most} bytes)"
+            )
+        return "".join(self._identified)
+
     # -- the beginning -----------------------------------------------------------------------------------------
 
     def _begin(self, body: bytes) -> None:
         """Look for the first row and its list."""
         text = self._readable(body)
         name = None if text is None else first_row(text, self._reader)
-        self._whole = text is None or "<!DOCTYPE" in text or MARK in text or self._is_tied(body, body)
+        self._whole = text is None or "<!DOCTYPE" in text or MARK in text
         if text is None or name is None or self._whole:
             return
         start = text.find(f"<{name}")
         container: Element = None
         try:
-            container = self._list_after(text[:start])
+            container = None if has_references(text[:start].encode()) else self._list_after(text[:start])
             self._context = None if container is None else self._contexts.inside(container)
         except (ValueError, Fallback):  # what a recovering parser makes of broken text may be no text at all
             self._context = None
@@ -171,11 +189,6 @@ class ArrivingRows:
         self._size = start
         self._rows = Rows(self._contexts, container, self._reader, self._decoded, whole_page=False, raw=self._raw)
         self._add(text[start:])
-
-    @staticmethod
-    def _is_tied(part: bytes, head: bytes) -> bool:
-        """True if *part* may refer to other parts of the reply, or they to it."""
-        return has_references(part) or has_identifiers(part, head)
 
     def _readable(self, body: bytes) -> str | None:
         """Return *body* as text that a parser would read as it is, or None."""
@@ -230,7 +243,8 @@ class ArrivingRows:
         self._size += size
         if self._size > self._most:
             raise ProtocolError(
-                f"more than max_reply_bytes ({self._most} bytes) of the reply are no rows; the rest was not read"
+                f"more than max_reply_bytes ({self._most} bytes) of the reply are no rows, or refer to other rows; the "
+                "rest was not read"
             )
 
     def _add(self, text: str) -> None:
@@ -243,21 +257,31 @@ class ArrivingRows:
         self._text += text
         last = self._text.rfind(self._closing, max(0, before - len(self._closing)))
         end = 0 if last < 0 else last + len(self._closing)
-        # A parser names a forbidden character. An element that refers to another part is read after that part.
-        if end >= PAGE or "\ufffe" in text or "\uffff" in text or self._is_tied(text.encode(), self._head.encode()):
+        if end >= PAGE or "\ufffe" in text or "\uffff" in text:  # a parser names the forbidden character
             self._end_rows(0)
             return
         assert self._rows is not None  # noqa: S101 - made with the first row
         try:
             self._rows.read(self._text[:end])
         except Fallback:
+            self._identify(self._text[: self._rows.position])
             self._end_rows(self._rows.position)
             return
+        self._identify(self._text[:end])
         rest = self._text[end:].lstrip(SPACE)
         if rest[:2] == "</" or len(rest) >= PAGE:
             self._end_rows(end)
         else:
             self._text = rest
+
+    def _identify(self, rows: str) -> None:
+        """Keep *rows*, which were read, if others may refer to them."""
+        if self._identified is None or not has_identifiers(rows.encode(), self._head.encode()):
+            return
+        self._identified.append(rows)
+        self._identified_size += len(rows)
+        if self._identified_size > self._most:
+            self._identified = None
 
     def _end_rows(self, end: int) -> None:
         self._ended = True

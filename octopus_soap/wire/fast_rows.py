@@ -55,7 +55,7 @@ from lxml import etree
 
 from octopus_soap.errors import OctopusError, TimedOutError
 from octopus_soap.wire.decode import read_element, strict_parser, without_forbidden
-from octopus_soap.wire.plain import has_references
+from octopus_soap.wire.plain import has_references, refers
 from octopus_soap.wire.readers import ROWS, Row, local_name, yield_point
 from octopus_soap.wire.row_forms import SMALL, Learned, escaped, varying_attribute
 from octopus_soap.wire.row_text import (
@@ -478,8 +478,6 @@ class Rows:
 
     def _alone(self, text: str) -> Row | None:
         """Let lxml parse the row *text* in its place."""
-        if self._whole_page and has_references(text.encode()):
-            raise Refers
         depth = sum(1 for _ in self._container.iterancestors())  # as deep as in the page: lxml limits the depth
         head = "<_>" * depth + f"<_{declarations(self._container)}>"
         try:
@@ -494,6 +492,8 @@ class Rows:
             around = around[0]
         if len(around) != 1 or around.text or around[0].tail:
             raise Fallback
+        if has_references(text.encode()) and refers(around):
+            raise Refers
         return read_element(around[0], self._reader, self._decoded, raw=self._raw)
 
 

@@ -63,6 +63,11 @@ def has_identifiers(body: bytes, head: bytes) -> bool:
     return any(name in head for name in _ENCODED) and b"id" in body and _SOAP_ID.search(body) is not None
 
 
+def refers(root: Any) -> bool:
+    """True if an element in *root* refers to another."""
+    return any(_target(element) is not None for element in root.iter())
+
+
 def resolve_references(root: Any) -> None:
     """Put a copy in place of every reference below *root*.
 

@@ -89,3 +89,35 @@ def test_a_character_that_xml_forbids_is_replaced_in_every_encoding(hand: str) -
     assert_same(found, wanted)
     assert not isinstance(found, OctopusError)
     assert found.replaced
+
+
+LINKED = "&lt;a href=&quot;x&quot;&gt; and href=\"y\", z:Ref='i1'"
+
+
+@pytest.mark.parametrize("raw", [False, True])
+@pytest.mark.parametrize("hand", ["wcf", "wcf-object-ids", "pretty", "shuffled"])
+def test_identifiers_and_links_in_texts_let_a_reply_be_as_long_as_it_likes(hand: str, raw: bool) -> None:
+    body = write([item(number) for number in range(60)], HANDS[hand]).replace(b"no. 5", LINKED.encode())
+    wanted = read(TREE, body)
+    assert LINKED.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", '"') in wanted.rows[5].value.description
+    parts = [body[start : start + 700] for start in range(0, len(body), 700)]
+    found = arrive(new_codec(), parts, raw=raw, most=len(body) // 4)
+    assert not isinstance(found, OctopusError)
+    assert [row.value for row in found.rows] == [row.value for row in wanted.rows]
+
+
+REFERRING = b'<a:InventoryItem z:Ref="r1" xmlns:z="http://schemas.microsoft.com/2003/10/Serialization/"/>'
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_a_row_that_refers_to_one_already_read_is_read_if_that_was_kept(raw: bool) -> None:
+    body = write([item(number) for number in range(60)], HANDS["wcf-object-ids"])
+    referring = body.replace(b"</a:ResultData>", REFERRING + b"</a:ResultData>")
+    wanted = read(TREE, referring)
+    assert wanted.rows[60].value.sku == wanted.rows[1].value.sku
+    parts = [referring[start : start + 700] for start in range(0, len(referring), 700)]
+    found = arrive(new_codec(), parts, raw=raw, most=len(body))
+    assert not isinstance(found, OctopusError)
+    assert [row.value for row in found.rows] == [row.value for row in wanted.rows]
+    lost = arrive(new_codec(), parts, raw=raw, most=len(body) // 2)
+    assert "refers to another one" in str(lost)
