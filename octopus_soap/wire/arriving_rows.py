@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import codecs
 import io
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from lxml import etree
@@ -171,24 +172,23 @@ class ArrivingRows:
         """Look for the first row and its list."""
         text = self._readable(body)
         name = None if text is None else first_row(text, self._reader)
-        self._whole = text is None or "<!DOCTYPE" in text or MARK in text
-        if text is None or name is None or self._whole:
+        if text is None or name is None:
+            self._whole = text is None
             return
-        start = text.find(f"<{name}")
+        head = text[: text.find(f"<{name}")]
         container: Element = None
-        try:
-            container = None if has_references(text[:start].encode()) else self._list_after(text[:start])
-            self._context = None if container is None else self._contexts.inside(container)
-        except (ValueError, Fallback):  # what a recovering parser makes of broken text may be no text at all
-            self._context = None
+        if not ("<!DOCTYPE" in head or MARK in head or has_references(head.encode())):
+            with suppress(ValueError, Fallback):  # what a recovering parser makes of broken text may be no text at all
+                container = self._list_after(head)
+                self._context = None if container is None else self._contexts.inside(container)
         if self._context is None:
             self._whole = True
             return
         self._first.clear()
-        self._head, self._closing = text[:start], f"</{name}>"
-        self._size = start
+        self._head, self._closing = head, f"</{name}>"
+        self._size = len(head)
         self._rows = Rows(self._contexts, container, self._reader, self._decoded, whole_page=False, raw=self._raw)
-        self._add(text[start:])
+        self._add(text[len(head) :])
 
     def _readable(self, body: bytes) -> str | None:
         """Return *body* as text that a parser would read as it is, or None."""
