@@ -150,7 +150,7 @@ class Inflater:
         BodyCodingError: The coding is none of these, or there are several.
     """
 
-    def __init__(self, coding: str, limit: int) -> None:
+    def __init__(self, coding: str, limit: int = sys.maxsize) -> None:
         named = [part for part in (part.strip().lower() for part in coding.split(",")) if part not in {"", "identity"}]
         if len(named) > 1 or (named and named[0] not in _CODINGS):
             raise BodyCodingError(f"Content-Encoding {clip(coding, 80)!r} is not read; gzip and deflate are")

@@ -525,5 +525,6 @@ class AsyncOctopusClient(_Client, AsyncSurface):
 
 def _async_driver(settings: OctopusSettings, report: Callable[[Exception | None], object]) -> AsyncDriver:
     with needed("AsyncOctopusClient", "async", "httpx"):
-        from octopus_soap.transport.asynchronous import AsyncConnections, AsyncDriver  # noqa: PLC0415 - needs the extra
+        from octopus_soap.transport.async_connections import AsyncConnections  # noqa: PLC0415 - needs the extra
+        from octopus_soap.transport.asynchronous import AsyncDriver  # noqa: PLC0415 - needs the extra
     return AsyncDriver(settings, AsyncConnections(settings, report))

@@ -666,7 +666,7 @@ FAULTS = [
     ),
     # -- transport -----------------------------------------------------------------------------------------------
     Fault(
-        "transport/connections.py",
+        "transport/blocking.py",
         "        if len(body) > limit:",
         "        if len(body) > limit * 1000:",
         ("faults/test_hostile_replies.py",),
@@ -680,14 +680,14 @@ FAULTS = [
         "a hostile reply fills the memory of an asynchronous service",
     ),
     Fault(
-        "transport/asynchronous.py",
+        "transport/async_connections.py",
         "follow_redirects=False,",
         "follow_redirects=True,",
         ("faults/test_every_operation_async.py", "faults/test_secrets.py"),
         "the credentials follow a redirect to another host",
     ),
     Fault(
-        "transport/asynchronous.py",
+        "transport/async_connections.py",
         "                cookies=no_cookies(),\n",
         "                cookies=None,\n",
         ("faults", "asynchronous", "test_client.py"),
@@ -799,7 +799,7 @@ FAULTS = [
         "a client hangs once it has made max_connections calls",
     ),
     Fault(
-        "transport/connections.py",
+        "transport/blocking.py",
         "        if time.monotonic() > until:",
         "        if time.monotonic() < 0:",
         ("faults/test_timeouts.py",),

@@ -11,10 +11,13 @@ Invariants:
 * At most `max_connections` exchanges run at once, and at most `max_requests_per_second` start per second;
   further ones wait in a line, up to the total limit.
 * A forked child gets a session of its own.
+
+On failure: `failure_of` turns an exception into a `SendFailure`.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -22,6 +25,7 @@ from collections import deque
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import closing, nullcontext
 from contextvars import copy_context
+from functools import partial
 from http.client import HTTPException
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
@@ -29,20 +33,17 @@ from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 import requests
 import urllib3
 
-from octopus_soap._http import BodyCodingError, BodyTooLongError, Inflater
-from octopus_soap.engine.effects import Compute, Effect, FailureKind, Flow, Receive, Send, SendFailure, Sleep
-from octopus_soap.errors import OctopusError
-from octopus_soap.transport.connections import (
-    Connections,
-    OriginAuth,
-    Until,
-    deadline,
-    failure_of,
-    merged_options,
-    pieces_of,
-    read_body,
-    through_proxy,
+from octopus_soap._http import (
+    CA_VARIABLES,
+    BodyCodingError,
+    BodyTooLongError,
+    Inflater,
+    proxy_variables,
+    without_logins,
 )
+from octopus_soap.engine.effects import Compute, Effect, FailureKind, Flow, Receive, Send, SendFailure, Sleep
+from octopus_soap.errors import ConnectFailedError, OctopusError, TimedOutError, TransportError
+from octopus_soap.transport.connections import Connections, OriginAuth, Until, deadline, merged_options, through_proxy
 from octopus_soap.transport.framing import oversized, unreadable
 from octopus_soap.transport.limiter import PAUSING, POLL_SECONDS, stopped, timed, until_refused, yield_gil
 from octopus_soap.wire.decode import Reply
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _PART = 64 * 1024
 """Least size of a part of a reply, unless it is the last one."""
-_NO_LIMIT = 1 << 62
+_CHUNK = 256 * 1024
 _OK = 200
 _LOGINS = frozenset({401, 407})
 _ONE_AT_A_TIME: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
@@ -90,24 +91,56 @@ class _Siblings:
         self.decoding = threading.Lock() if _ONE_AT_A_TIME else nullcontext()
 
 
-class _OpenBody:
-    """A body received in parts, which holds its connection and turn until closed.
+def _pieces_of(response: requests.Response) -> Iterator[bytes] | None:
+    """Return the undecoded pieces of a body; None if it was read already."""
+    raw: Any = response.raw
+    if raw is None or getattr(response, "_content_consumed", False):  # by a hook of the caller's session
+        return None
+    return raw.stream(_CHUNK, decode_content=False) if hasattr(raw, "stream") else iter(partial(raw.read, _CHUNK), b"")
 
-    *left* is the seconds for the rest of it. *until* is moved on before each part, so that only receiving counts.
+
+def read_body(response: requests.Response, limit: int, until: float) -> bytes:
+    """Return the body of *response*, decompressed as it comes.
+
+    Raises:
+        BodyTooLongError: It has more than *limit* bytes, once decompressed.
+        BodyCodingError: It is compressed in a way that is not read, or breaks off.
+        TimeoutError: It is not complete at *until* (monotonic).
+    """
+    pieces = _pieces_of(response)
+    if pieces is None:
+        if len(response.content) > limit:
+            raise BodyTooLongError
+        return response.content
+    body = bytearray()
+    coding = response.headers.get("Content-Encoding", "")
+    inflater = Inflater(coding, limit) if coding else None
+    for piece in pieces:
+        body += piece if inflater is None else inflater.feed(piece)
+        if len(body) > limit:
+            raise BodyTooLongError
+        if time.monotonic() > until:
+            raise TimeoutError
+    if inflater is not None:
+        inflater.end()
+    return bytes(body)
+
+
+class _OpenBody:
+    """A body received in parts, in *left* seconds; it holds its connection and turn.
+
+    *until* is moved on before each part, so that only the time spent on receiving counts.
     """
 
     def __init__(self, response: requests.Response, until: Until, left: float, release: Callable[[], object]) -> None:
         self._response, self._until, self.left, self._release = response, until, left, release
-        pieces = pieces_of(response)
-        self._inflater = Inflater("" if pieces is None else response.headers.get("Content-Encoding", ""), _NO_LIMIT)
+        pieces = _pieces_of(response)
+        self._inflater = Inflater("" if pieces is None else response.headers.get("Content-Encoding", ""))
         self._pieces = iter((response.content,)) if pieces is None else pieces
         self.ended = False
 
     def receive(self) -> bytes:
-        """Return the next part, and no bytes at the end.
-
-        Errors of requests, urllib3, sockets and `Inflater` are raised as they are.
-        """
+        """Return the next part, and no bytes at the end."""
         began, part, complete = time.monotonic(), bytearray(), False
         self._until.moment = began + self.left
         try:
@@ -451,3 +484,83 @@ class BlockingDriver:
     def close(self) -> None:
         """Close the connections; a caller's session stays open."""
         self._connections.close()
+
+
+_CONNECT_TIMEOUTS = frozenset({"ConnectTimeoutError", "ConnectTimeout"})
+_NEVER_SENT = frozenset({
+    "NewConnectionError", "NameResolutionError", "SSLCertVerificationError", "ProxyError", "InvalidURL",
+    "MissingSchema", "InvalidSchema", "LocationParseError", "InvalidHeader",
+})  # fmt: skip # read as a list of names
+_PROXY_REFUSED = frozenset(["InvalidSchema", "InvalidProxyURL", "InvalidURL", "ProxySchemeUnknown"])
+_CLOSED = frozenset(["RemoteDisconnected", "ConnectionResetError", "BrokenPipeError", "ConnectionAbortedError"])
+
+
+def failure_of(
+    error: Exception,
+    elapsed: float,
+    limit: float,
+    read_timeout: float,
+    *,
+    connecting: bool,
+    handled: BaseException | None = None,
+) -> SendFailure:
+    """Return the meaning of an exception of requests, urllib3 or the socket.
+
+    Args:
+        error: the exception.
+        elapsed: seconds the exchange took.
+        limit: the total limit of the exchange, in seconds.
+        read_timeout: the limit of one silence, in seconds.
+        connecting: no answer had begun, and our own connections would have marked one that was sent.
+        handled: the exception in whose handling we were called. Python chains it to ours, but it has nothing to do with
+            this exchange: a "connection refused" in it must not pass for ours.
+    """
+    chain = list(_chain(error, handled))
+    names = {type(part).__name__ for part in chain}
+    reason = _reason(chain)
+    sent = any(getattr(part, "octopus_sent", False) for part in chain)
+    if names & _CONNECT_TIMEOUTS:
+        return SendFailure(FailureKind.NOT_SENT, TimedOutError("could not connect in time"), elapsed)
+    # requests itself raises a bare OSError, for certificates that it cannot find.
+    if names & _NEVER_SENT or (connecting and not sent and ("SSLError" in names or type(error) is OSError)):
+        return SendFailure(
+            FailureKind.NOT_SENT, ConnectFailedError(f"could not connect: {reason}{_from(names, reason)}"), elapsed
+        )
+    if any(isinstance(part, TimeoutError) for part in chain) or names & {"ReadTimeoutError", "ReadTimeout"}:
+        late = elapsed >= limit - 0.05  # timers and clocks differ by a little
+        what = f"the total limit of {limit:.3g} s" if late else f"the read limit of {read_timeout:g} s"
+        return SendFailure(FailureKind.AMBIGUOUS, TimedOutError(f"no complete answer within {what}"), elapsed)
+    if names & _CLOSED:
+        stale = any(getattr(part, "octopus_stale", False) for part in chain)
+        kind = FailureKind.STALE if stale else FailureKind.AMBIGUOUS
+        return SendFailure(kind, TransportError(f"the connection was closed without an answer: {reason}"), elapsed)
+    return SendFailure(FailureKind.AMBIGUOUS, TransportError(f"the answer broke off: {reason}"), elapsed)
+
+
+def _from(names: set[str], reason: str) -> str:
+    """Return the variables that caused a failure before any connection, in brackets."""
+    if "InvalidSchema" in names and reason.endswith("for SOCKS support."):
+        return f" (from {proxy_variables()}): pip install 'octopus-soap[socks]'"
+    if names & _PROXY_REFUSED:
+        return f" (from {proxy_variables()})"
+    if names == {"OSError"}:  # requests raises it for missing certificates
+        return next((f" (from {name})" for name in CA_VARIABLES if os.environ.get(name)), " (from ca_bundle)")
+    return ""
+
+
+def _chain(error: BaseException, handled: BaseException | None) -> Iterator[BaseException]:
+    """Yield the exception and all it wraps, in its arguments too as urllib3 does it."""
+    seen: set[int] = {id(handled)}
+    waiting: list[Any] = [error]
+    while waiting and len(seen) < 20:  # noqa: PLR2004 - a bound against cycles
+        part = waiting.pop(0)
+        if isinstance(part, BaseException) and id(part) not in seen:
+            seen.add(id(part))
+            yield part
+            waiting += [*part.args, getattr(part, "reason", None), part.__cause__, part.__context__]
+
+
+def _reason(chain: list[BaseException]) -> str:
+    innermost = next((part for part in reversed(chain) if isinstance(part, OSError)), chain[-1])
+    text = innermost.strerror if isinstance(innermost, OSError) and innermost.strerror else str(innermost)
+    return f"{type(innermost).__name__}: {without_logins(text)[:200]}"

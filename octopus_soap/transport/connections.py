@@ -1,21 +1,21 @@
 """Connect for a blocking client, within its limits and to one origin.
 
-requests and urllib3 bound the silence between two bytes; a service that drips a byte a second would hold a caller for
-ever. The classes here are between the socket and http.client.
+requests and urllib3 limit the silence between two bytes only, so a service that drips a byte a second would hold a
+caller for ever. The classes here are between the socket and http.client.
 
 Invariants, directly and through an HTTP, HTTPS or SOCKS proxy:
 
 * The connect limit is one limit for the name look-up, all addresses and the TLS handshake: each address gets its share
-  of what is left. A resolver that hangs cannot be stopped, nor can a SOCKS proxy that drips: the thread that waits for
-  it is left behind and ends with the process.
+  of the time that is left. A resolver that hangs cannot be stopped, nor can a SOCKS proxy that drips: the thread that
+  waits for it goes on, and ends with the process at the latest.
 * Each read and write gets only the time that is left of the total limit, the answer of a proxy to CONNECT included.
 * Every byte of an answer passes `Framing` first. A connection whose answer is not complete, or has bytes behind it, is
   closed and never used again; so is one that was idle for longer than `idle_timeout`.
 * Credentials go to the endpoint's origin and to no other; both are compared as requests writes them, so that an
   international name equals its ASCII form.
 
-Failure: `failure_of` turns an exception into a `SendFailure`. The connections mark an exception with what only they
-know: whether the request had left, and whether the connection had been used before.
+On failure: the exceptions of requests, urllib3 and sockets; the driver judges them. A connection marks an exception if
+the request had left (`octopus_sent`), and if the connection had been used before (`octopus_stale`).
 """
 
 from __future__ import annotations
@@ -46,22 +46,14 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.util.connection import allowed_gai_family
 
-from octopus_soap._http import (
-    CA_VARIABLES,
-    BodyTooLongError,
-    Inflater,
-    ca_from_environment,
-    is_loopback,
-    proxy_variables,
-    without_logins,
-)
+from octopus_soap._http import ca_from_environment, is_loopback, proxy_variables
 from octopus_soap.engine.effects import FailureKind, SendFailure
-from octopus_soap.errors import ClientClosedError, ConnectFailedError, TimedOutError, TransportError
+from octopus_soap.errors import ClientClosedError
 from octopus_soap.transport.framing import Framing
 from octopus_soap.transport.limiter import ThreadLimiter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from octopus_soap.engine.effects import Tap
     from octopus_soap.settings import OctopusSettings
@@ -94,9 +86,7 @@ class OriginAuth(AuthBase):
     def __init__(self, endpoint: str, credentials: Mapping[str, str], inner: Any = None) -> None:
         self._origin = _origin(_as_sent(endpoint))
         self._credentials = dict(credentials)
-        self._inner: Any = inner
-        if isinstance(inner, tuple):
-            self._inner = HTTPBasicAuth(*inner)
+        self._inner: Any = HTTPBasicAuth(*inner) if isinstance(inner, tuple) else inner
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Add the headers if the request goes to our origin."""
@@ -227,122 +217,6 @@ def merged_options(session: requests.Session, settings: OctopusSettings, url: st
     ):
         verify = ca_from_environment() or None
     return session.merge_environment_settings(url, {}, stream=True, verify=verify, cert=None)
-
-
-def pieces_of(response: requests.Response) -> Iterator[bytes] | None:
-    """Return the undecoded pieces of a body; None if it was read already."""
-    raw: Any = response.raw
-    if raw is None or getattr(response, "_content_consumed", False):  # by a hook of the caller's session
-        return None
-    return raw.stream(_CHUNK, decode_content=False) if hasattr(raw, "stream") else iter(partial(raw.read, _CHUNK), b"")
-
-
-def read_body(response: requests.Response, limit: int, until: float) -> bytes:
-    """Return the body of *response*, decompressed as it comes.
-
-    Raises:
-        BodyTooLongError: It has more than *limit* bytes, once decompressed.
-        BodyCodingError: It is compressed in a way that is not read, or breaks off.
-        TimeoutError: It is not complete at *until* (monotonic).
-    """
-    pieces = pieces_of(response)
-    if pieces is None:
-        if len(response.content) > limit:
-            raise BodyTooLongError
-        return response.content
-    body = bytearray()
-    coding = response.headers.get("Content-Encoding", "")
-    inflater = Inflater(coding, limit) if coding else None
-    for piece in pieces:
-        body += piece if inflater is None else inflater.feed(piece)
-        if len(body) > limit:
-            raise BodyTooLongError
-        if time.monotonic() > until:
-            raise TimeoutError
-    if inflater is not None:
-        inflater.end()
-    return bytes(body)
-
-
-_CHUNK = 256 * 1024
-_CONNECT_TIMEOUTS = frozenset({"ConnectTimeoutError", "ConnectTimeout"})
-_NEVER_SENT = frozenset({
-    "NewConnectionError", "NameResolutionError", "SSLCertVerificationError", "ProxyError", "InvalidURL",
-    "MissingSchema", "InvalidSchema", "LocationParseError", "InvalidHeader",
-})  # fmt: skip # read as a list of names
-_PROXY_REFUSED = frozenset(["InvalidSchema", "InvalidProxyURL", "InvalidURL", "ProxySchemeUnknown"])
-_CLOSED = frozenset(["RemoteDisconnected", "ConnectionResetError", "BrokenPipeError", "ConnectionAbortedError"])
-
-
-def failure_of(
-    error: Exception,
-    elapsed: float,
-    limit: float,
-    read_timeout: float,
-    *,
-    connecting: bool,
-    handled: BaseException | None = None,
-) -> SendFailure:
-    """Return the meaning of an exception of requests, urllib3 or the socket.
-
-    Args:
-        error: the exception.
-        elapsed: seconds the exchange took.
-        limit: the total limit of the exchange, in seconds.
-        read_timeout: the limit of one silence, in seconds.
-        connecting: no answer had begun, and our own connections would have marked one that was sent.
-        handled: the exception in whose handling we were called. Python chains it to ours, but it has nothing to do with
-            this exchange: a "connection refused" in it must not pass for ours.
-    """
-    chain = list(_chain(error, handled))
-    names = {type(part).__name__ for part in chain}
-    reason = _reason(chain)
-    sent = any(getattr(part, "octopus_sent", False) for part in chain)
-    if names & _CONNECT_TIMEOUTS:
-        return SendFailure(FailureKind.NOT_SENT, TimedOutError("could not connect in time"), elapsed)
-    # requests itself raises a bare OSError, for certificates that it cannot find.
-    if names & _NEVER_SENT or (connecting and not sent and ("SSLError" in names or type(error) is OSError)):
-        return SendFailure(
-            FailureKind.NOT_SENT, ConnectFailedError(f"could not connect: {reason}{_from(names, reason)}"), elapsed
-        )
-    if any(isinstance(part, TimeoutError) for part in chain) or names & {"ReadTimeoutError", "ReadTimeout"}:
-        late = elapsed >= limit - 0.05  # timers and clocks differ by a little
-        what = f"the total limit of {limit:.3g} s" if late else f"the read limit of {read_timeout:g} s"
-        return SendFailure(FailureKind.AMBIGUOUS, TimedOutError(f"no complete answer within {what}"), elapsed)
-    if names & _CLOSED:
-        stale = any(getattr(part, "octopus_stale", False) for part in chain)
-        kind = FailureKind.STALE if stale else FailureKind.AMBIGUOUS
-        return SendFailure(kind, TransportError(f"the connection was closed without an answer: {reason}"), elapsed)
-    return SendFailure(FailureKind.AMBIGUOUS, TransportError(f"the answer broke off: {reason}"), elapsed)
-
-
-def _from(names: set[str], reason: str) -> str:
-    """Return the variables that caused a failure before any connection, in brackets."""
-    if "InvalidSchema" in names and reason.endswith("for SOCKS support."):
-        return f" (from {proxy_variables()}): pip install 'octopus-soap[socks]'"
-    if names & _PROXY_REFUSED:
-        return f" (from {proxy_variables()})"
-    if names == {"OSError"}:  # requests raises it for missing certificates
-        return next((f" (from {name})" for name in CA_VARIABLES if os.environ.get(name)), " (from ca_bundle)")
-    return ""
-
-
-def _chain(error: BaseException, handled: BaseException | None) -> Iterator[BaseException]:
-    """Yield the exception and all it wraps, in its arguments too as urllib3 does it."""
-    seen: set[int] = {id(handled)}
-    waiting: list[Any] = [error]
-    while waiting and len(seen) < 20:  # noqa: PLR2004 - a bound against cycles
-        part = waiting.pop(0)
-        if isinstance(part, BaseException) and id(part) not in seen:
-            seen.add(id(part))
-            yield part
-            waiting += [*part.args, getattr(part, "reason", None), part.__cause__, part.__context__]
-
-
-def _reason(chain: list[BaseException]) -> str:
-    innermost = next((part for part in reversed(chain) if isinstance(part, OSError)), chain[-1])
-    text = innermost.strerror if isinstance(innermost, OSError) and innermost.strerror else str(innermost)
-    return f"{type(innermost).__name__}: {without_logins(text)[:200]}"
 
 
 _UNREADABLE = "(its address cannot be read)"
@@ -639,7 +513,7 @@ class _DeadlineHTTPSConnection(_SharedConnectMixin, HTTPSConnection):
 class _PoolMixin:
     """Pools that reuse no connection after a long pause or an unfinished exchange."""
 
-    idle_limit = 50.0
+    idle_limit: float
 
     def _get_conn(self, timeout: float | None = None) -> Any:
         connection: Any = super()._get_conn(timeout)  # type: ignore[misc] # urllib3's pool is behind this mixin
@@ -670,7 +544,7 @@ class DeadlineAdapter(HTTPAdapter):
     *idle_limit* seconds is not used again.
     """
 
-    def __init__(self, connections: int, idle_limit: float = 50.0) -> None:
+    def __init__(self, connections: int, idle_limit: float) -> None:
         self._idle_limit = idle_limit
         super().__init__(pool_connections=2, pool_maxsize=connections, max_retries=0, pool_block=True)
 

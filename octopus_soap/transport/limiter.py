@@ -280,6 +280,8 @@ class _Limiter:
         shared: True if the rate is kept in a store, which also keeps the pauses that the service asks for.
     """
 
+    _store_errors: tuple[type[Exception], ...] = ()
+
     def __init__(
         self,
         settings: OctopusSettings,
@@ -410,26 +412,22 @@ class ThreadLimiter(_Limiter):
         pace = RateLimiter
         if settings.rate_limit_store is not None:
             with needed("rate_limit_store", "redis", "redis"):
-                from octopus_soap.transport.rate_store import ThreadStore  # noqa: PLC0415 - needs the extra
-            self._store, pace = ThreadStore(settings), SharedRate
+                from octopus_soap.transport.rate_store import STORE_ERRORS, ThreadStore  # noqa: PLC0415 - needs the extra
+            self._store, self._store_errors, pace = ThreadStore(settings), STORE_ERRORS, SharedRate
         super().__init__(settings, pace(settings.max_requests_per_second), threading.Lock(), clock, report)
         self._pause = pause
 
     def _asked(self, ask: _Ask) -> Grant | Exception | None:
-        from octopus_soap.transport.rate_store import STORE_ERRORS  # noqa: PLC0415 - needs the extra
-
         try:
             return None if self._store is None else self._store.reserve(*ask)
-        except STORE_ERRORS as error:
+        except self._store_errors as error:
             error.__traceback__ = None  # of frames that hold the error
             return error
 
     def hold(self, headers: Mapping[str, str]) -> None:
         """Let all processes of the account make the pause that an answer asks for."""
-        from octopus_soap.transport.rate_store import STORE_ERRORS  # noqa: PLC0415 - needs the extra
-
         if self._store is not None and (seconds := retry_after(headers)):
-            with suppress(*STORE_ERRORS):  # the next request finds it away, and reports it
+            with suppress(*self._store_errors):  # the next request finds it away, and reports it
                 self._store.hold(seconds)
 
     def close(self) -> None:
@@ -504,26 +502,23 @@ class TaskLimiter(_Limiter):
         self._store: TaskStore | None = None
         if settings.rate_limit_store is not None:
             with needed("rate_limit_store", "redis", "redis"):
-                from octopus_soap.transport.rate_store import TaskStore  # noqa: PLC0415 - needs the extra
-            self._store, pace = TaskStore(settings), SharedRate(settings.max_requests_per_second)
+                from octopus_soap.transport.rate_store import STORE_ERRORS, TaskStore  # noqa: PLC0415 - needs the extra
+            self._store, self._store_errors = TaskStore(settings), STORE_ERRORS
+            pace = SharedRate(settings.max_requests_per_second)
         super().__init__(settings, pace, lock, clock, report)
         self._pause = pause
 
     async def _asked(self, ask: _Ask) -> Grant | Exception | None:
-        from octopus_soap.transport.rate_store import STORE_ERRORS  # noqa: PLC0415 - needs the extra
-
         try:
             return None if self._store is None else await self._store.reserve(*ask)
-        except STORE_ERRORS as error:
+        except self._store_errors as error:
             error.__traceback__ = None  # of frames that hold the error
             return error
 
     async def hold(self, headers: Mapping[str, str]) -> None:
         """Let all processes of the account make the pause that an answer asks for."""
-        from octopus_soap.transport.rate_store import STORE_ERRORS  # noqa: PLC0415 - needs the extra
-
         if self._store is not None and (seconds := retry_after(headers)):
-            with suppress(*STORE_ERRORS):  # the next request finds it away, and reports it
+            with suppress(*self._store_errors):  # the next request finds it away, and reports it
                 await self._store.hold(seconds)
 
     async def close(self) -> None:

@@ -227,12 +227,10 @@ class _Lookups:
 
     def __init__(
         self,
-        *,
         ttl: float,
         max_items: int,
         gather_seconds: float,
         parallel: int,
-        account_id: str | None,
         clock: Callable[[], float],
     ) -> None:
         for name, value, least in (
@@ -242,7 +240,7 @@ class _Lookups:
             ("parallel", parallel, 1),
         ):
             _check_number(name, value, least)
-        self._gather, self._parallel, self._account = gather_seconds, int(parallel), account_id
+        self._gather, self._parallel = gather_seconds, int(parallel)
         self._queues: dict[str, _Queue[Any]] = {
             name: _Queue(limit, ttl, int(max_items), clock) for name, limit in _LIMITS.items()
         }
@@ -286,15 +284,8 @@ class Lookup(_Lookups):
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        super().__init__(
-            ttl=ttl,
-            max_items=max_items,
-            gather_seconds=gather_seconds,
-            parallel=parallel,
-            account_id=account_id,
-            clock=clock,
-        )
-        self._client = client
+        super().__init__(ttl, max_items, gather_seconds, parallel, clock)
+        self._client, self._account = client, account_id
         self._sleep = sleep
         self.after_fork()
         _lookups.add(self)
@@ -456,15 +447,8 @@ class AsyncLookup(_Lookups):
         account_id: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(
-            ttl=ttl,
-            max_items=max_items,
-            gather_seconds=gather_seconds,
-            parallel=parallel,
-            account_id=account_id,
-            clock=clock,
-        )
-        self._client = client
+        super().__init__(ttl, max_items, gather_seconds, parallel, clock)
+        self._client, self._account = client, account_id
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._requests: set[asyncio.Task[None]] = set()

@@ -35,15 +35,8 @@ from octopus_soap.errors import (
 )
 from octopus_soap.settings import server_of
 from octopus_soap.transport import connections
-from octopus_soap.transport.connections import (
-    Connections,
-    OriginAuth,
-    Until,
-    deadline,
-    failure_of,
-    merged_options,
-    read_body,
-)
+from octopus_soap.transport.blocking import failure_of, read_body
+from octopus_soap.transport.connections import Connections, OriginAuth, Until, deadline, merged_options
 from octopus_soap.wire.decode import Reply, http_error, readable
 from octopus_soap.wire.redact import Redactor
 
@@ -265,7 +258,8 @@ class ContractFetcher:
             deadline.reset(token)
         named = {name.lower(): value for name, value in response.headers.items()}
         reply = Reply(response.status_code, named, body, time.monotonic() - started)
-        self.skew = _skew(named.get("date", ""), datetime.now(UTC))
+        theirs = http_date(named.get("date", ""))
+        self.skew = None if theirs is None else (theirs - datetime.now(UTC)).total_seconds()
         if reply.status != _OK:
             raise _named(http_error(reply, self._redactor), url)
         return reply
@@ -302,8 +296,3 @@ def _hosts(document: ContractDocument) -> list[str]:
 def _named(error: OctopusError, url: str) -> OctopusError:
     error.message = f"{error.message} ({url})"
     return error
-
-
-def _skew(date: str, now: datetime) -> float | None:
-    theirs = http_date(date)
-    return None if theirs is None else (theirs - now).total_seconds()

@@ -30,7 +30,7 @@ from octopus_soap import (
     OutcomeStatus,
 )
 from octopus_soap.emulator import CloseIdle, Emulator, Hang, Merchant
-from octopus_soap.transport.asynchronous import ssl_context
+from octopus_soap.transport.async_connections import ssl_context
 from tests.inside import limiter_of
 
 if TYPE_CHECKING:

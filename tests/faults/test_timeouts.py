@@ -22,7 +22,7 @@ from octopus_soap import (
     TimedOutError,
 )
 from octopus_soap.emulator import Drip, Hang, Latency
-from octopus_soap.transport import connections
+from octopus_soap.transport import blocking, connections
 from tests.catalogue import BY_NAME, KINDS, Row
 from tests.faults.raw_servers import CREDENTIALS, EXISTS, http, raw_server, read_request
 
@@ -55,7 +55,7 @@ def check_timed_out(error: OctopusError, safety: Safety) -> None:
 
 
 def hasty_clock() -> Any:
-    """Make a clock for the connections that is a second later at each look."""
+    """Make a clock for a module that is a second later at each look."""
     seconds, clock = count(), connections.time.monotonic
     return SimpleNamespace(monotonic=lambda: clock() + next(seconds))
 
@@ -117,10 +117,10 @@ def test_the_total_limit_holds_between_the_chunks_that_a_session_of_the_caller_r
         body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks)
         connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
 
-    monkeypatch.setattr(connections, "time", hasty_clock())
     given: dict[str, Any] = {"max_attempts": 1, "total_timeout": 60, **CREDENTIALS}
     with raw_server(answer) as server, requests.Session() as session:
         client = OctopusClient(settings=OctopusSettings.load(endpoint=server.url, **given), session=session)
+        monkeypatch.setattr(blocking, "time", hasty_clock())
         assert isinstance(error_of(lambda: client.is_sku_exist("A")), TimedOutError)
 
 
