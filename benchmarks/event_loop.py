@@ -58,7 +58,7 @@ async def _watched(work: Any, pages: int, *, frozen: bool) -> dict[str, float]:
 
     watching = asyncio.create_task(watch())
     await asyncio.sleep(0.2)
-    lags.clear()  # of the quiet before
+    lags.clear()  # drops those of the idle time before
     started = time.perf_counter()
     items = await work()
     seconds = time.perf_counter() - started

@@ -66,7 +66,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 
 def stock(merchant):
-    number = int((HERE / "stock").read_text())  # of three in twenty: more at once would be refused
+    number = int((HERE / "stock").read_text())  # of three in twenty: the guard refuses more
     return [{"sku": f"SKU-{index}", "stock": number if index < 3 else 1} for index in range(20)]
 
 def orders(merchant, order, delivery):
@@ -111,7 +111,7 @@ class Stage:
         place = enter(fresh_postgres())
         broker = self.options.get("broker", BROKER)
         variables = {"OCTOPUS_FLEET": place}
-        if self.options.get("cuts"):  # only then: what a proxy of this process passes on takes a quarter of a core
+        if self.options.get("cuts"):  # only then: a proxy in this process takes a quarter of a core
             self.database = enter(Proxy(place, 5432))
             self.broker = enter(Proxy(broker, 5672))
             variables, broker = {"OCTOPUS_FLEET": self.database.url}, self.broker.url
@@ -278,7 +278,7 @@ def _caught(stage: Stage, process: subprocess.Popen[bytes], seconds: float = 30)
     """Stop a process while it holds a run's lock; return False if that never occurred."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        process.send_signal(signal.SIGSTOP)  # what it holds now, it holds until it is killed
+        process.send_signal(signal.SIGSTOP)  # its locks are held until it is killed
         with stage.ledger.reading() as connection:
             held = select(RUN_LOCK.c.leased_by).where(RUN_LOCK.c.leased_by.is_not(None))
             if any(f"/{process.pid}." in token for token in connection.execute(held).scalars()):
@@ -329,7 +329,7 @@ def outages(given: argparse.Namespace) -> Iterator[Row]:
         time.sleep(5)
         redis.start()
         took = _working(stage)
-        wrong = stage.settle(240)  # what waited in it is handed over again after two minutes
+        wrong = stage.settle(240)  # runs that waited in it are handed over again after two minutes
         now = f"10 runs ended well {took:.1f} s after it was back; {wrong or 'nothing lost or doubled'}"
         yield Row("Redis killed, and started again without its data after 5 s", must, now, took < 10 and not wrong)
 

@@ -51,7 +51,7 @@ reply = service.IsSkuExistList(accountID="account-1", skuList={{"string": ["SKU-
 assert len(reply.ResultData.IsSkuExistResponse) == 1
 """
 _ZEEP_ALONE = f"import sys\nsys.modules['httpx'] = None\n{_ZEEP}"
-"""As where httpx is not installed: zeep imports it if it can, and calls without it."""
+"""As if httpx were not installed: zeep imports it if it can, and works without it."""
 _NODE = """
 const soap = require("./benchmarks/.peers/node/node_modules/soap");
 soap.createClientAsync("wsdl/OctopusService.wsdl", {{ endpoint: "{url}" }})

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Content: TypeAlias = "str | list[tuple[str, Any]] | None"
-"""What a member holds: text, nil, or members of its own."""
+"""The content of a member: text, nil, or members of its own."""
 
 SERIALIZATION = "http://schemas.microsoft.com/2003/10/Serialization/"
 XSD = "http://www.w3.org/2001/XMLSchema"

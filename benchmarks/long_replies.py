@@ -156,7 +156,9 @@ def main() -> int:
                 follow = [sys.executable, "-m", "octopus_soap", "changes", "follow", "--once", "--endpoint", "URL"]
                 follow += ["--authtoken", "t", "--merchantname", "m", "--accessid", "i", "--output", "json"]
                 found = _with_server(options.changed, *follow, "--ledger", str(Path(folder, "ledger.db")))
-            peak = _peak(resource.RUSAGE_CHILDREN)  # of the largest child: the one that follows, or the stream's
+            peak = _peak(
+                resource.RUSAGE_CHILDREN
+            )  # of the largest child: the `changes follow` process, or the stream's
             print(f"changes follow --once: {found['lines']:,} lines for {options.changed:,} items, peak {peak:.0f} MB")
     return 0
 

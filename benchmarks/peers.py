@@ -43,7 +43,7 @@ class Peer:
     absent: str = ""
 
 
-class _CannotBeHad(Exception):  # noqa: N818 - it is a reason, told in the table
+class _CannotBeHad(Exception):  # noqa: N818 - it is a reason, shown in the table
     pass
 
 
@@ -79,7 +79,7 @@ def _xsdata() -> tuple[str, ...]:
     if not (GENERATED / "octopus_wsdl.py").exists():
         GENERATED.mkdir(parents=True, exist_ok=True)
         tool = str(PYTHON.parent / "xsdata")
-        path = f"{PYTHON.parent}{os.pathsep}{os.environ.get('PATH', '')}"  # it calls ruff, which lies beside it
+        path = f"{PYTHON.parent}{os.pathsep}{os.environ.get('PATH', '')}"  # it calls ruff, which is in the same folder
         _run(
             tool, "generate", str(WSDL), "--package", "octopus_wsdl", "--structure-style", "single-package",
             cwd=GENERATED, env={**os.environ, "PATH": path},

@@ -100,7 +100,7 @@ class Run:
         return {"absent": absent} if absent else self._worker(name).ask(task, 1)
 
     def _ask(self, name: str, task: dict[str, Any]) -> dict[str, Any]:
-        if name == "floor" and task["task"] == "decode":  # the parser alone is timed where our decoding is
+        if name == "floor" and task["task"] == "decode":  # the parser alone is timed in our worker
             return self._worker("ours").ask({**task, "task": "parse"}, 1)
         return self._worker(name).ask(task, 1)
 
@@ -154,10 +154,10 @@ class Run:
 
 def main() -> int:
     """Measure, print the table, write the JSON."""
-    parser = argparse.ArgumentParser(prog="benchmarks.run", description="Measure this library beside its peers.")
+    parser = argparse.ArgumentParser(prog="benchmarks.run", description="Measure this library next to its peers.")
     parser.add_argument("--only", action="append", choices=[w.name for w in WORKLOADS], help="may be repeated")
     parser.add_argument("--quick", action="store_true", help="a fifth of the rounds")
-    parser.add_argument("--json", type=Path, default=RESULTS / "bench.json", help="where the figures are written")
+    parser.add_argument("--json", type=Path, default=RESULTS / "bench.json", help="the file to write the figures to")
     options = parser.parse_args()
     with ExitStack() as stack:
         run = Run(stack, quick=options.quick)

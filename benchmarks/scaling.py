@@ -62,11 +62,11 @@ def _spread(values: list[float]) -> dict[str, float]:
 
 
 def _processor_time(work: Callable[[], Any]) -> float:
-    work()  # no time is taken of it: the point before this one left memory and caches in another state
+    work()  # not measured: the previous point left memory and caches in another state
     started = time.process_time()
     result = work()
     taken = (time.process_time() - started) * 1000
-    del result  # its memory is given back outside of the time taken
+    del result  # frees its memory outside the measured time
     return taken
 
 
@@ -255,9 +255,11 @@ def sentences(growth: dict[str, Any]) -> list[str]:
 def main() -> int:
     """Measure, write the JSON, draw."""
     parser = argparse.ArgumentParser(prog="benchmarks.scaling", description="Measure how our cost grows.")
-    parser.add_argument("--json", type=Path, default=RESULT, help="where the figures are written")
-    parser.add_argument("--plot", type=Path, action="append", help="where it is drawn: .svg or .png, may be repeated")
-    parser.add_argument("--redraw", action="store_true", help="measure nothing: draw what the JSON holds")
+    parser.add_argument("--json", type=Path, default=RESULT, help="the file to write the figures to")
+    parser.add_argument(
+        "--plot", type=Path, action="append", help="the file to draw into: .svg or .png, may be repeated"
+    )
+    parser.add_argument("--redraw", action="store_true", help="measure nothing: draw the JSON file")
     options = parser.parse_args()
     if not options.redraw:
         report = measure()

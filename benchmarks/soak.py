@@ -52,10 +52,10 @@ from octopus_soap import (
 LIMIT = 115.0  # seconds for the calls, of the two minutes
 SKUS_EACH, ROWS, ORDERS = 40, 10, 6000
 FIRST_ORDER = 100001
-SHARE = 0.212  # of the exchanges that some rule concerns; a fifth of all of them
+SHARE = 0.212  # of the exchanges that a rule applies to; a fifth of all exchanges
 
 
-# -- the service, in a process of its own --------------------------------------------------------------------------
+# -- the service, in a separate process ----------------------------------------------------------------------------
 
 
 def faults() -> list[tuple[str, tuple[Any, ...], float]]:

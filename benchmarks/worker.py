@@ -47,7 +47,7 @@ def _timed(work: Callable[[], Any], runs: int) -> dict[str, Any]:
         walls.append((time.perf_counter() - wall) * 1000)
         cpus.append((time.process_time() - cpu) * 1000)
         size = len(result) if isinstance(result, bytes) else None
-        del result  # its memory is given back outside of the time taken
+        del result  # frees its memory outside the measured time
     return {"ms": walls, "cpu": cpus, "bytes": size}
 
 
@@ -67,7 +67,7 @@ def main(name: str) -> None:
             answer = _timed(ready[key], asked["runs"])
         except Absent as reason:
             answer = {"absent": str(reason)}
-        except Exception as error:  # noqa: BLE001 - a peer that fails is told in the table
+        except Exception as error:  # noqa: BLE001 - a peer's failure is shown in the table
             answer = {"absent": f"{type(error).__name__}: {str(error)[:160]}"}
         print(json.dumps(answer), flush=True)
 

@@ -90,7 +90,7 @@ WORKLOADS = (
         "decode-1000",
         "the same with 1000 items",
         {"task": "decode", "reply": "items-1000.xml", "count": 1000},
-        tuple(name for name in ALL if name != "suds"),  # it takes six seconds a run
+        tuple(name for name in ALL if name != "suds"),  # a run of it takes six seconds
         5,
     ),
     Workload(

@@ -33,7 +33,7 @@ PARTICIPANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "first page": ("ours", {"task": "new_hand", "seen": 0, "warm_up": 1}),
     "second page": ("ours", {"task": "new_hand", "seen": 1, "warm_up": 1}),
 }
-"""By the name in the table: who is asked, and for what."""
+"""By the name in the table: the participant and its task."""
 Records = dict[str, dict[str, Any]]
 
 
@@ -66,7 +66,7 @@ def _round(ask: Callable[[str, dict[str, Any]], dict[str, Any]], shared: dict[st
         records[name]["cpu"] += answer["cpu"]
 
 
-# -- what the figures say --------------------------------------------------------------------------------------------
+# -- ratios and tables ----------------------------------------------------------------------------------------------
 
 RATIOS = {
     "ours / ext-soap": ("ours", "ext-soap"),

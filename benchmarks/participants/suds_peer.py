@@ -58,7 +58,7 @@ def decode(asked: dict[str, Any]) -> Callable[[], Any]:
     def decoded() -> Any:
         try:
             return work()
-        except AssertionError:  # it asked for one SKU and got them all
+        except AssertionError:  # it requested one SKU and got all
             return None
 
     return decoded

@@ -27,9 +27,9 @@ def commands_page() -> str:
         "# Commands",
         "",
         (
-            "`octopus-soap` comes with the extra `cli`. What follows is each command's own `--help`. Exit codes: 0 "
-            "fine, 1 some items rejected, unknown or different, 2 failed, 3 the same job is running, 130 and 143 ended "
-            "by Ctrl-C or SIGTERM."
+            "Install `octopus-soap` with the extra `cli`. This page has the `--help` of each command. Exit codes: 0 "
+            "success, 1 some items rejected, unknown or different, 2 failed, 3 the same job is running, 130 and 143 "
+            "ended by Ctrl-C or SIGTERM."
         ),
         "",
         *_block([]),
@@ -51,7 +51,7 @@ def _words(name: str) -> Iterator[list[str]]:
     if not isinstance(found, typer.Typer):
         yield [name]
         return
-    # `call` makes its commands of the catalogue, whose own page says what each takes.
+    # `call` makes its commands of the catalogue; the page of operations has their arguments.
     yield from [[name, *rest] for rest in _under(found)] or [[name]]
 
 

@@ -42,7 +42,7 @@ def arrows() -> dict[str, set[str]]:
 def _imported(tree: ast.AST) -> set[str]:
     parts: set[str] = set()
     for child in ast.iter_child_nodes(tree):
-        if isinstance(child, ast.expr):  # no import is within one
+        if isinstance(child, ast.expr):  # expressions contain no imports
             continue
         if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
             continue
@@ -63,7 +63,7 @@ def _imported(tree: ast.AST) -> set[str]:
 def _part(name: str) -> str:
     if (PACKAGE / name).is_dir() or (PACKAGE / f"{name}.py").exists():
         return name
-    import octopus_soap  # noqa: PLC0415 - only where a public name is imported from the top
+    import octopus_soap  # noqa: PLC0415 - only if a public name is imported from the top
 
     return str(octopus_soap._HOME_OF.get(name, "__init__")).split(".")[0]  # noqa: SLF001 - the table of homes
 
@@ -88,7 +88,7 @@ def rows(graph: dict[str, set[str]]) -> tuple[list[list[str]], list[list[str]]]:
     for part in TopologicalSorter(graph).static_order():
         level[part] = 1 + max((level[target] for target in graph.get(part, ())), default=-1)
     top = max(level.values())
-    for part in reversed([*TopologicalSorter(graph).static_order()]):  # each as high as those that import it allow
+    for part in reversed([*TopologicalSorter(graph).static_order()]):  # each just below the parts that import it
         level[part] = min((level[o] for o, targets in graph.items() if part in targets), default=top + 1) - 1
     found = [sorted(p for p in level if level[p] == n) for n in range(top, -1, -1)]
     paths = []

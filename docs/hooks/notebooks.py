@@ -21,7 +21,7 @@ import nbformat
 from nbclient import NotebookClient
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
-_QUIET = ["--IPKernelApp.log_level=ERROR", "--InlineBackend.figure_format=retina"]  # pictures of two dots a pixel
+_QUIET = ["--IPKernelApp.log_level=ERROR", "--InlineBackend.figure_format=retina"]  # pictures with two dots per pixel
 _STYLE = re.compile(r"<style[^>]*>.*?</style>\s*", re.DOTALL)
 _TABLE = re.compile(r"<table[^>]*>")
 

@@ -162,7 +162,7 @@ class Recorder:
 
     def at_prompt(self) -> bool:
         """True if the shell waits for a command."""
-        text = self.terminal.text().rstrip("\n")  # lines of a bar that was taken away stay below, empty
+        text = self.terminal.text().rstrip("\n")  # a removed progress bar leaves empty lines below
         return text.endswith("\n$ ") or text == "$ "
 
 
@@ -231,7 +231,7 @@ def recorded() -> Recorder:
             record.read_until(record.at_prompt)
             shown = record.terminal.text()
     if not 0 < killed_after < SKUS / BATCH or "Killed" not in shown or "no differences" not in shown:
-        raise RuntimeError(f"not what the picture is to show:\n{shown}")
+        raise RuntimeError(f"the picture would not show a killed push and its second run:\n{shown}")
     return record
 
 

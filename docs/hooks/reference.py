@@ -31,33 +31,33 @@ if TYPE_CHECKING:
 VENDOR = "https://www.24sevencommerce.com/octopus-channel-api.html"
 
 REPEATS = {
-    Safety.READ: ("read", "Changes nothing. Repeated after every failure that may pass."),
+    Safety.READ: ("read", "It changes nothing, so it is repeated after every failure that may pass."),
     Safety.IDEMPOTENT: (
         "idempotent write",
-        "A repeat ends in the same state. Repeated, also where the answer was lost.",
+        "A repeat has the same effect, so it is repeated even if the answer was lost.",
     ),
     Safety.UNSAFE: (
         "unsafe write",
-        "A repeat may do it twice. Repeated only where nothing was done; otherwise `OutcomeUnknownError`.",
+        "A repeat may do it twice. It is repeated only if nothing was done; otherwise `OutcomeUnknownError` is raised.",
     ),
 }
 
-# What the page leaves open about a result. An operation that is not named here returns what its "Return" table says.
-_TWO_WAYS = "**ambiguous**: the table says a bare list, the words beside it `Status` and `ResultData`. Both are read."
-_NO_ORDER = "**reconstructed**: the page names `OrderResponseItem` and never defines it."
-_VOID = "documented: nothing comes back. Whether an empty reply or HTTP 202 is **unknown**; both are accepted."
-_REMOVED = "documented: 1 means removed. What other numbers mean is **unknown**."
+# Open questions about results. An operation that is not here returns what the page's "Return" table defines.
+_TWO_WAYS = "**ambiguous**: the page's table has a bare list, its text `Status` and `ResultData`. Both are read."
+_NO_ORDER = "**reconstructed**: the page mentions `OrderResponseItem`, but never defines it."
+_VOID = "documented: nothing is returned. Empty reply or HTTP 202: **unknown**; both are accepted."
+_REMOVED = "documented: 1 means removed. The meaning of other numbers is **unknown**."
 
 RESULT_GRADES = {
     "IsSkuExistList": _TWO_WAYS,
     "GetItemTblList": _TWO_WAYS,
     "GetItemList": _TWO_WAYS,
     "UpdateItemQuantityAndPriceList": (
-        "**reconstructed**: the page names a type it never defines; `UpdateItemResponse` has the members it describes."
+        "**reconstructed**: the page never defines its type; `UpdateItemResponse` has the members that it describes."
     ),
     "GetOrderList": _NO_ORDER,
     "GetOrderListStore": _NO_ORDER,
-    "UploadItem": "documented as a long; what the number means is **unknown**.",
+    "UploadItem": "documented as a long; the meaning of the number is **unknown**.",
     "SetDownloadOrderConfirm": _VOID,
     "SetDownloadSplitOrderConfirm": _VOID,
     "DeleteItem": _REMOVED,
@@ -65,14 +65,14 @@ RESULT_GRADES = {
     "DeleteTblItem": _REMOVED,
 }
 
-# What the page leaves open about a data model; the others are its table of the same name.
+# Open questions about data models. The others are defined in the page's table of the same name.
 MODEL_GRADES = {
-    "OrderResponseItem": "**reconstructed**: named on the page and never defined.",
+    "OrderResponseItem": "**reconstructed**: mentioned on the page, but never defined.",
     "AttributeInfo": "documented; `Value` is **reconstructed** (the page says float, with at most 255 characters).",
     "AddressInfo": "documented; `Email` is **reconstructed** (the page's row has no name).",
-    "InventoryItem": "documented; `Weight` stands twice, with two types, and its type is **reconstructed**.",
-    "CustomFieldMapping": "documented; which texts `IsMapping` takes is **unknown**.",
-    "UpdateItemResponse": "documented; that the price update answers with it is **reconstructed**.",
+    "InventoryItem": "documented; the page has `Weight` twice, with two types, so its type is **reconstructed**.",
+    "CustomFieldMapping": "documented; the accepted texts of `IsMapping` are **unknown**.",
+    "UpdateItemResponse": "documented; its use as the answer of the price update is **reconstructed**.",
 }
 
 KINDS = {
@@ -159,16 +159,16 @@ def operations_page() -> str:
         "# Operations",
         "",
         (
-            f"All {len(OPERATIONS)} operations of the Octopus Channel API, written from the catalogue in "
-            "`octopus_soap/operations.py`. "
-            "Both clients have them: `OctopusClient` returns what stands here, `AsyncOctopusClient` the same, awaited."
+            f"These are the {len(OPERATIONS)} operations of the Octopus Channel API, from the catalogue in "
+            "`octopus_soap/operations.py`. Both clients have them: `OctopusClient` returns the result, "
+            "`AsyncOctopusClient` an awaitable of it."
         ),
         "",
         (
-            f"*Section* is the part of [the vendor's page]({VENDOR}) that describes the operation. *Grade* says how "
-            "sure a fact is: **documented** by that page, **reconstructed** from it and from how such services "
-            "behave, or **unknown**. [More about grades](../explanation/reconstructed.md). *Items*: at most so many "
-            "per request."
+            f"*Section* is the part of [the vendor's page]({VENDOR}) that describes the operation. *Grade* is the "
+            "certainty of a fact: **documented** by that page, **reconstructed** from it and from the known behaviour "
+            "of such services, or **unknown** ([more about grades](../explanation/reconstructed.md)). *Items* is the "
+            "limit per request."
         ),
         "",
         *_rows(
@@ -179,8 +179,8 @@ def operations_page() -> str:
             ],
         ),
         (
-            "What a repeat may do can be changed for one operation: `safety` in the [settings](settings.md). The "
-            "classes themselves are **reconstructed**: the page says nothing about repeats. See "
+            "The setting `safety` changes the class of an operation ([settings](settings.md)). The classes are "
+            "**reconstructed**, because the page does not mention repeats. See "
             "[retries and safety classes](../how-to/retries.md)."
         ),
         "",
@@ -249,16 +249,16 @@ def models_page() -> str:
         "# Models",
         "",
         (
-            "The service's data contracts as pydantic models. Attributes are the wire names in snake_case; both are "
-            "accepted when you build one. Every member is optional: **unset** is left out of a request, `None` is sent "
-            'as `xsi:nil`, `""` as an empty element.'
+            "These are the service's data contracts as pydantic models. Attributes are the wire names in snake_case. "
+            "The constructor accepts both names. Every member is optional: an **unset** member is left out of a "
+            'request, `None` is sent as `xsi:nil`, `""` as an empty element.'
         ),
         "",
         (
-            "Instances are frozen. `item.replace(price=...)` makes a changed copy, `item.without('price')` one that "
-            "leaves a member out. A member of a reply that the model does not know is kept in `model_extra`; an "
-            "unknown name that *you* give is refused. An amount is a `Decimal` and takes an `int`, a `Decimal` or "
-            "text such as `'19.99'`; a `float` only where it is exactly that number. A `datetime` needs a time zone."
+            "Instances are frozen. `item.replace(price=...)` returns a changed copy, `item.without('price')` a copy "
+            "without that member. Unknown members of a reply are kept in `model_extra`, but an unknown argument is "
+            "refused. An amount is a `Decimal`, made from an `int`, a `Decimal` or text such as `'19.99'`, or from "
+            "a `float` with at most four decimals. A `datetime` needs a time zone."
         ),
         "",
     ]
@@ -395,4 +395,4 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/settings.md": settings_page,
     "reference/errors.md": errors_page,
 }
-"""Every page written here, by its place in the site."""
+"""The function of each generated page, by the page's place in the site."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mkdocs.structure.files import File
 
-sys.path.insert(0, str(Path(__file__).parent))  # mkdocs does not; these are its neighbours
+sys.path.insert(0, str(Path(__file__).parent))  # mkdocs does not add the folder of its hooks
 
 from commands import commands_page
 from notebooks import notebook_pages, notebooks
@@ -28,7 +28,7 @@ BESIDE = {
     "SECURITY.md": "security.md",
     "wsdl/README.md": "explanation/contract.md",
 }
-"""Documents that live elsewhere, with their place in the site."""
+"""Documents outside `docs/`, with their place in the site."""
 
 _LINK = re.compile(r"\[([^\]]+)\]\(([^)#:\s]+)(#[^)\s]*)?\)")
 _ROLE = re.compile(r":(?:class|meth|attr|func|mod|data|exc):<code>[~.]*([^<]+)</code>")
