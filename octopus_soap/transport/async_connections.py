@@ -1,4 +1,4 @@
-"""Connect for an asynchronous client: pools by event loop, TLS contexts, framed streams.
+"""Connect for an asynchronous client, with connections of each event loop.
 
 Invariants:
 
@@ -302,7 +302,7 @@ class _Backend(httpcore.AsyncNetworkBackend):
 
 
 def _guard(http: httpx.AsyncClient) -> None:
-    """Make every connection of *http* by `_Backend`, those to proxies too."""
+    """Let `_Backend` make every connection of *http*, those to proxies too."""
     # httpx passes no backend on to the pool it makes; httpcore's pools take one, and keep it in this attribute.
     for transport in (http._transport, *http._mounts.values()):  # noqa: SLF001 - see above
         pool: Any = getattr(transport, "_pool", None)

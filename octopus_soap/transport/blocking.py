@@ -468,7 +468,7 @@ class BlockingDriver:
         try:
             return pool.submit(work)
         except RuntimeError:
-            # Python starts no thread once the main one has returned. If the pool queued the work all the same, it finds
+            # Python starts no thread once the main one has returned. If the pool queued the work nevertheless, it finds
             # the claim taken.
             ended: Future[T] = Future()
             try:
@@ -538,7 +538,7 @@ def failure_of(
 
 
 def _from(names: set[str], reason: str) -> str:
-    """Return the variables that caused a failure before any connection, in brackets."""
+    """Name the variables behind a failure before any connection; empty if none."""
     if "InvalidSchema" in names and reason.endswith("for SOCKS support."):
         return f" (from {proxy_variables()}): pip install 'octopus-soap[socks]'"
     if names & _PROXY_REFUSED:
@@ -549,7 +549,7 @@ def _from(names: set[str], reason: str) -> str:
 
 
 def _chain(error: BaseException, handled: BaseException | None) -> Iterator[BaseException]:
-    """Yield the exception and all it wraps, in its arguments too as urllib3 does it."""
+    """Yield the exception and all it wraps; urllib3 puts some into the arguments."""
     seen: set[int] = {id(handled)}
     waiting: list[Any] = [error]
     while waiting and len(seen) < 20:  # noqa: PLR2004 - a bound against cycles

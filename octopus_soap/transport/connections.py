@@ -209,12 +209,8 @@ class Connections:
 def merged_options(session: requests.Session, settings: OctopusSettings, url: str) -> Any:
     """Return the proxies and certificates of session, settings and environment."""
     verify = None if settings.ca_bundle is None else str(settings.ca_bundle)
-    secured = url.startswith("https:")
-    if (
-        verify is None
-        and session.verify is True
-        and (session.trust_env or (secured and is_loopback(settings.endpoint)))
-    ):
+    from_environment = session.trust_env or (url.startswith("https:") and is_loopback(settings.endpoint))
+    if verify is None and session.verify is True and from_environment:
         verify = ca_from_environment() or None
     return session.merge_environment_settings(url, {}, stream=True, verify=verify, cert=None)
 
