@@ -13,7 +13,7 @@ import re
 from collections import deque
 from decimal import Decimal
 from enum import Enum
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from itertools import repeat
 from threading import Lock
 from types import NoneType, UnionType
@@ -64,26 +64,27 @@ CANNOT = (Unread, ValueError, ArithmeticError, LookupError)
 """Errors of reading a row's text, after which the next reader takes the row. (pydantic raises a `ValueError`.)"""
 
 
-_REFERENCE = re.compile(r"&(?:#x([0-9A-Fa-f]{1,6})|#([0-9]{1,7})|(lt|gt|amp|quot|apos));")
-_ENTITIES = {"lt": "<", "gt": ">", "amp": "&", "quot": '"', "apos": "'"}
+_REFERENCE = re.compile(r"&(?:#x[0-9A-Fa-f]{1,6}|#[0-9]{1,7}|lt|gt|amp|quot|apos);")
+_ENTITIES = {"&lt;": "<", "&gt;": ">", "&amp;": "&", "&quot;": '"', "&apos;": "'"}
 _LAST_CODE_POINT = 0x10FFFF
 
 
 def resolve(text: str) -> str:
     """Resolve the references in *text*, or raise `ValueError`."""
-    named = text.count("&lt;") + text.count("&gt;") + text.count("&amp;")
-    if named == text.count("&"):
+    named, count = text.count("&lt;") + text.count("&gt;") + text.count("&amp;"), text.count("&")
+    if named == count:
         return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-    resolved, found = _REFERENCE.subn(_character, text)
-    if found != text.count("&"):
+    resolved, found = _REFERENCE.subn(lambda reference: _character(reference[0]), text)
+    if found != count:
         raise ValueError("an & that begins no reference")
     return resolved
 
 
-def _character(reference: re.Match[str]) -> str:
-    if reference[3]:
-        return _ENTITIES[reference[3]]
-    number = int(reference[1], 16) if reference[1] else int(reference[2])
+@lru_cache(maxsize=512)
+def _character(reference: str) -> str:
+    if reference[1] != "#":
+        return _ENTITIES[reference]
+    number = int(reference[3:-1], 16) if reference[2] == "x" else int(reference[2:-1])
     if number > _LAST_CODE_POINT or FORBIDDEN.match(chr(number)):
         raise ValueError("a reference to a character XML forbids")
     return chr(number)
