@@ -913,3 +913,17 @@ def test_what_was_read_fast_can_be_changed_and_sent_again() -> None:
 
 def test_an_error_is_not_hidden() -> None:
     assert isinstance(read(new_codec(), page(ROWS)[:-20]), OctopusError)
+
+
+REFERENCES = ["&amp;", "&lt;", "&quot;", "&#38;", "&#x26;", "&#65;", "&#x1F600;", "a", ";", "#38;", "lt;", "amp;"]
+
+
+@given(
+    st.lists(st.sampled_from(REFERENCES), max_size=9), st.integers(1, 12), st.sampled_from(["", "&#0;", "&", "&nbsp;"])
+)
+def test_few_and_many_references_are_resolved_as_a_parser_does(pieces: list[str], times: int, wrong: str) -> None:
+    text = "".join(pieces) * times
+    assert row_text.resolve(text) == (etree.fromstring(f"<a>{text}</a>").text or "")
+    if wrong:
+        with pytest.raises(ValueError, match="reference"):
+            row_text.resolve(text + wrong)
