@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-# uv unpacks and resolves many times faster than pip. It reads UV_INDEX_URL, and no settings of pip's; if it fails, pip
-# does the work. Like pip it trusts the certificates of the system, such as those of a company's proxy.
+# uv unpacks and resolves many times faster than pip. It reads UV_INDEX_URL, but not pip's settings; if it fails, pip
+# is used. Like pip it trusts the system's certificates, such as those of a company's proxy.
 export UV_NATIVE_TLS ?= 1
 comma := ,
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python $(1) || \
@@ -13,7 +13,7 @@ MOMENTS ?= 50
 ORDERS ?= 5000
 SKUS ?= 20000
 
-# Some hundred tests start a Python of their own: without compiled files each would compile the package anew.
+# Some hundred tests start Python: without compiled files each would compile the package again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
@@ -44,10 +44,10 @@ demo: $(VENV)/.run  ## run the main job against the embedded service (RETAIL=fil
 fleet-demo: $(VENV)/.dev  ## run the jobs of 200 merchants (MERCHANTS=, RETAIL=file.csv, ENGINE=celery)
 	$(BIN)/python samples/fleet_demo.py --merchants $(MERCHANTS) --engine $(ENGINE) $(if $(RETAIL),--retail-csv $(RETAIL))
 
-test: $(VENV)/.dev  ## run the quick tests; with ALL=1 also the long ones, which start processes or other tools
+test: $(VENV)/.dev  ## run the quick tests; with ALL=1 the long ones too, which start processes or other tools
 	$(BIN)/python -m pytest $(if $(ALL),,-m "not long")
 
-mutants: $(VENV)/.dev  ## make about 150 one-line faults in a copy of the package; say which the tests do not notice (WORDS="retry leases")
+mutants: $(VENV)/.dev  ## make about 150 one-line faults in a copy of the package; list those that no test notices (WORDS="retry leases")
 	$(BIN)/python -m tests.mutants $(WORDS)
 
 check: lint mypy pyright  ## types and lint
@@ -75,7 +75,7 @@ contract: $(VENV)/.dev  ## compile the bundled contract, after a change of wsdl/
 soak: $(VENV)/.dev  ## 10,000 batch calls, a fifth of them failing in scripted ways; at most two minutes
 	$(BIN)/python benchmarks/soak.py
 
-crash: crash-sqlite crash-postgresql crash-crowds  ## kill the jobs at every step and at MOMENTS random ones each, on SQLite and PostgreSQL; workers share ORDERS orders and SKUS SKUs
+crash: crash-sqlite crash-postgresql crash-crowds  ## kill each job at every step and at MOMENTS random moments, on SQLite and PostgreSQL; workers share ORDERS orders and SKUS SKUs
 
 crash-sqlite: $(VENV)/.dev
 	$(BIN)/python -m tests.jobs.crash --database sqlite --moments $(MOMENTS)
@@ -88,7 +88,7 @@ crash-crowds: $(VENV)/.dev
 	.ci/postgres $(BIN)/python $(BIN)/python -m tests.jobs.push_crowd --skus $(SKUS)
 
 fuzz: $(VENV)/.dev  ## fuzz the decoder for a minute, and 100,000 broken pages of rows
-	-$(BIN)/python -m pip install --quiet atheris  # without it the target mutates by itself, and says so
+	-$(BIN)/python -m pip install --quiet atheris  # without it a plain random mutator runs
 	$(BIN)/python tests/fuzz/fuzz_decode.py -max_total_time=60
 	$(BIN)/python tests/fuzz/fuzz_rows.py 100000
 
@@ -103,7 +103,7 @@ $(VENV)/.release: pyproject.toml $(VENV)/.base
 	$(BIN)/python -m pip install --quiet --group release
 	@touch $@
 
-dist: $(VENV)/.release  ## build the distributions, check them, install and run them on every Python there is
+dist: $(VENV)/.release  ## build the distributions, check them, install and run them on every Python found
 	rm -rf dist
 	$(BIN)/python -m build
 	$(BIN)/python tests/release/check_release.py

@@ -178,10 +178,7 @@ def bare(operation: str, content: str) -> str:
 
 
 def api(operation: str, data: str, status: str = "Success", *, code: int = 0, message: str = "") -> str:
-    """An APIResult as WCF writes it: ordinal order, explicit nils.
-
-    *data* is the content of ResultData.
-    """
+    """An APIResult as WCF writes it, with *data* inside of ResultData."""
     said = f"<a:Message>{message}</a:Message>" if message else '<a:Message i:nil="true"/>'
     return bare(
         operation,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SHOP = Merchant("canary-shop", authtoken="canary-authtoken-5f2c81", accessid="0badc0de-0000-4000-8000-canary7d31aa")
-"""The account of every test; its two secrets may turn up nowhere (see `no_secret_leaks`)."""
+"""The account of every test; its two secrets must not appear anywhere (`no_secret_leaks`)."""
 
 SECRETS = (SHOP.authtoken, SHOP.accessid)
 
@@ -179,10 +179,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 class _WatchedWarning(warnings.WarningMessage):
-    """A warning that is checked when it is shown or recorded.
-
-    A warning that is raised fails its test anyway.
-    """
+    """A warning that is checked when it is shown or recorded."""
 
     def __init__(self, message: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(message, *args, **kwargs)

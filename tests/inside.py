@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 HOME_OF = octopus_soap._HOME_OF
-"""The lazy table: each public name with the module it lives in."""
+"""The lazy table: each public name with its module."""
 
 # -- clients -------------------------------------------------------------------------------------------------------
 
@@ -40,10 +40,7 @@ def connections_of(client: Any) -> Any:
 
 
 def limiter_of(client: Any) -> Any:
-    """Return the limiter, to see that nothing waits for ever or keeps a turn.
-
-    For an asynchronous client, call it in the client's running loop.
-    """
+    """Return the limiter; for an asynchronous client, call it in its running loop."""
     connections = connections_of(client)
     return connections.here().turns if hasattr(connections, "here") else connections.turns
 

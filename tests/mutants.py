@@ -32,9 +32,9 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "octopus_soap"
 _SECONDS = 60
-"""A single test that takes longer has noticed a fault: it hangs. No test takes a tenth of it, unless the machine is loaded."""
+"""The limit of a test: if it takes longer, it hangs, and has noticed the fault. No test usually takes a tenth of it."""
 _MOST_SECONDS = 420
-"""For all the tests of one fault."""
+"""The limit for all tests of a fault."""
 
 
 class Fault(NamedTuple):
@@ -42,7 +42,7 @@ class Fault(NamedTuple):
 
     Attributes:
         where: the module, below the package.
-        old: the text that is replaced; with lines around it where it would be found twice.
+        old: the text that is replaced; with lines around it if it would be found twice.
         new: what replaces it.
         tests: files or folders below `tests/` that should notice it.
         harm: what would go wrong for a user.
@@ -342,7 +342,7 @@ FAULTS = [
         "if refusal is not None and verdict.status is OutcomeStatus.OK:",
         "if refusal is not None and verdict.status is OutcomeStatus.MISSING:",
         ("engine/test_splitting.py", *_ANSWERS),
-        "a row that says done in an envelope that says Failure counts as done",
+        "a row marked done in a Failure envelope counts as done",
     ),
     Fault(
         "engine/outcomes.py",
@@ -364,7 +364,7 @@ FAULTS = [
         'return ItemVerdict(OutcomeStatus.UNKNOWN, None, row.error_message or "the row has no result")',
         "return ItemVerdict(OutcomeStatus.OK, row)",
         _ANSWERS,
-        "an update whose row says nothing counts as done",
+        "an update whose row has no result counts as done",
     ),
     Fault(
         "engine/outcomes.py",
@@ -421,7 +421,7 @@ FAULTS = [
         "if lacking := [name for name in left if name not in created]:",
         "if lacking := [name for name in left if name in ()]:",
         ("engine/test_omitted_values.py", "contract/test_omission_guard.py"),
-        "a price that the current item does not tell is sent as 0",
+        "a price missing in the current item is sent as 0",
     ),
     # -- turns, safety, checks -----------------------------------------------------------------------------------
     Fault(
@@ -478,7 +478,7 @@ FAULTS = [
         "            if end.refusal is not None:",
         "            if end.refusal is not None and end.decoded.value is None:",
         _ANSWERS,
-        "a value in an envelope that says Failure is returned as if all were well",
+        "a value in a Failure envelope is returned as if all were well",
     ),
     # -- requests on the wire ------------------------------------------------------------------------------------
     Fault(
@@ -514,7 +514,7 @@ FAULTS = [
         "        if unplaced:\n            raise ContractError",
         "        if not unplaced:\n            raise ContractError",
         ("contract/test_other_contracts.py", *_ENCODED),
-        "a value that the pinned contract has no place for is silently dropped",
+        "a value that is not in the pinned contract is silently dropped",
     ),
     Fault(
         "wire/encode.py",
@@ -613,7 +613,7 @@ FAULTS = [
         'elif status in {"success", "true"} and isinstance(reads, OneOf | ScalarOf) and not decoded.present:',
         "elif decoded.rows and not decoded.present:",
         (*_DECODED, *_ANSWERS),
-        "an answer that says Success and nothing else is taken for one with a value",
+        "an answer with only a Success counts as an answer with a value",
     ),
     Fault(
         "wire/codec.py",
@@ -698,7 +698,7 @@ FAULTS = [
         "                here.turns.release()",
         "                here.turns.wake_all()",
         ("faults/test_every_operation_async.py", "asynchronous"),
-        "an asynchronous client hangs once it has made max_connections calls",
+        "an asynchronous client hangs after max_connections calls",
     ),
     Fault(
         "transport/asynchronous.py",
@@ -796,14 +796,14 @@ FAULTS = [
         "gives its turn back when it is closed\n                turns.release()",
         "gives its turn back when it is closed\n                turns.wake_all()",
         ("service/test_limits.py", "operations/test_over_socket.py"),
-        "a client hangs once it has made max_connections calls",
+        "a client hangs after max_connections calls",
     ),
     Fault(
         "transport/blocking.py",
         "        if time.monotonic() > until:",
         "        if time.monotonic() < 0:",
         ("faults/test_timeouts.py",),
-        "a service that sends a byte now and then holds a caller with a session of its own for ever",
+        "a service that sends a byte now and then holds a caller with its own session for ever",
     ),
     Fault(
         "transport/blocking.py",
@@ -966,7 +966,7 @@ FAULTS = [
         "result[name] = merged(known, value) if isinstance(known, dict) and isinstance(value, dict) else value",
         "result[name] = value",
         _PUSH,
-        "an update of one store forgets what is known of the others",
+        "an update of one store forgets the state of the others",
     ),
     Fault(
         "jobs/push.py",
@@ -1023,7 +1023,7 @@ FAULTS = [
         'return {"delivering": 1, "deliveries": self.table.c.deliveries + 1}',
         'return {"delivering": 0, "deliveries": self.table.c.deliveries + 1}',
         _INBOX,
-        "a handler is not told that an earlier one was interrupted, and books the order twice",
+        "a handler does not learn that an earlier one was interrupted, and books the order twice",
     ),
     Fault(
         "jobs/order_delivery.py",
@@ -1087,7 +1087,7 @@ FAULTS = [
         "if answer.value is not False:",
         "if answer.value is True:",
         _FEED,
-        "an item of which the service says nothing is handed over as deleted",
+        "an item without an answer is handed over as deleted",
     ),
     Fault(
         "jobs/changes.py",
@@ -1175,8 +1175,8 @@ class Copy:
             if source.is_file():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, target)
-        # Compiled files are checked by the hash of their source, because a fault may change neither its length nor the second
-        # of its time. Unchanged modules are then not compiled again for each fault.
+        # Compiled files are checked by the hash of their source, because a fault may change neither its length nor the
+        # second of its time. Unchanged modules are then not compiled again for each fault.
         hashed = py_compile.PycInvalidationMode.CHECKED_HASH
         compileall.compile_dir(self.root / PACKAGE, quiet=1, invalidation_mode=hashed)
         self._environment = {**os.environ, "PYTHONPATH": str(self.root)}
@@ -1193,10 +1193,7 @@ class Copy:
         return found[0] if single else None
 
     def notices(self, tests: list[str]) -> str:
-        """Run tests on the fault, and return how they notice it.
-
-        `failed`, `hung`, `broken` (not even imported), or nothing if they pass.
-        """
+        """Return `failed`, `hung`, `broken` (not even imported), or nothing if tests pass."""
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", "-p", "no:randomly"]
         command += [f"--timeout={_SECONDS}", "--no-header", "--tb=line", *tests]
         try:
@@ -1222,10 +1219,7 @@ class Copy:
 
 
 def tried(fault: Fault, copy: Copy) -> str:
-    """Try one fault, and return its fate.
-
-    `killed`, `killed by the folder`, `survived`, `stale` or `broken`.
-    """
+    """Return `killed`, `killed by the folder`, `survived`, `stale` or `broken`."""
     module = copy.place(fault)
     if module is None:
         return "stale"

@@ -1,4 +1,4 @@
-"""Lint of the catalogue: each row against the vendor's page, the contract, and the house's rules."""
+"""Each row of the catalogue against the vendor's page, the contract and our rules."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_each_wire_name_is_declared_once() -> None:
 
 
 def test_no_operation_lives_outside_the_catalogue() -> None:
-    """Clients add construction and closing; an operation written by hand would miss retries, limits and tests."""
+    """An operation written by hand would miss retries, limits and tests."""
     rows = {name for name, value in vars(Operations).items() if isinstance(value, (SingleOperation, ListOperation))}
     assert rows == {row.name for row in OPERATIONS.values()}
     public = {name for name in vars(OctopusClient) if not name.startswith("_")}
@@ -100,7 +100,7 @@ def test_the_batch_rule_is_the_pages(row: Operation) -> None:
     assert isinstance(row, ListOperation)
     assert [row.rule.listed] == lists
     assert row.rule.documented is (limit is not None)
-    assert row.rule.limit == (limit or 100), "where the page states none, 100 is ours"
+    assert row.rule.limit == (limit or 100), "if the page has no limit, ours is 100"
 
 
 @every("row", [row for row in OPERATIONS.values() if row.rule is not None])
@@ -119,7 +119,7 @@ def test_a_limit_of_ours_says_so_and_a_documented_one_quotes_the_page(row: Opera
 
 @EVERY_ROW
 def test_the_signature_is_typed_and_closed(row: Operation) -> None:
-    """No `*args` or `**kwargs`; at most the subject is positional; everything has a type."""
+    """No `*args` or `**kwargs`, at most one positional argument, types for all."""
     for parameter in inspect.signature(row.body).parameters.values():
         assert parameter.kind not in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}
         assert parameter.name == "self" or parameter.annotation is not parameter.empty
@@ -181,7 +181,7 @@ def sent_parameters(service: Emulator) -> list[str]:
 
 @EVERY_ROW
 def test_every_parameter_of_the_contract_can_be_given(row: Operation, service: Emulator, client: OctopusClient) -> None:
-    """All of the method's arguments together reach all of the operation's parameters, and no other."""
+    """All arguments of the method together reach all parameters of the operation."""
     service.reset()
     seed(service)
     known = BY_NAME[row.wire_name]

@@ -1,4 +1,4 @@
-"""The blocking client where it lives: in a notebook's running loop, and beside others of its kind."""
+"""The blocking client in a notebook's running loop, and next to other clients."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def test_it_works_inside_a_running_event_loop(client: OctopusClient, service: Emulator) -> None:
-    """As in Jupyter, where a loop always runs: many batches, and so threads, included."""
+    """In Jupyter a loop always runs: many batches, so threads, must work there."""
     skus = [f"{number:04d}" for number in range(350)]
     service.store.add_items({"Sku": sku, "Stock": "1"} for sku in skus)
 

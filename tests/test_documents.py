@@ -1,4 +1,4 @@
-"""The documents lead somewhere: links, anchors, and the pages of the site. Their snippets are run by `tests/documents`."""
+"""Links and anchors of the documents, and the pages of the site."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DOCUMENTS = [*ROOT.glob("*.md"), ROOT / "wsdl" / "README.md", *DOCS.rglob("*.md"
 GENERATED = {"operations", "models", "settings", "errors", "commands"}
 BESIDE = {"changelog.md", "contributing.md", "security.md", "explanation/contract.md"}
 NOTEBOOKS = {f"tutorials/{path.stem}.md" for path in (ROOT / "samples").glob("*.ipynb")}
-"""Pages the site has and `docs/` has not; `docs/hooks/site.py` adds them."""
+"""Pages of the site that are not in `docs/`; `docs/hooks/site.py` adds them."""
 
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"^( *)```.*?^\1```", re.DOTALL | re.MULTILINE)
@@ -21,7 +21,7 @@ _WORD = re.compile(r"[^\w\- ]")
 
 
 def _links(path: Path) -> list[tuple[Path, str]]:
-    """Each link to a file, with its anchor."""
+    """Return each link to a file, with its anchor."""
     text = _FENCE.sub("", path.read_text(encoding="utf-8"))
     found = [link.partition("#") for link in _LINK.findall(text) if "://" not in link and not link.startswith("mailto")]
     return [((path.parent / name).resolve() if name else path, anchor) for name, _, anchor in found]
@@ -42,7 +42,7 @@ def test_every_link_of_a_document_leads_somewhere(path: Path) -> None:
     for target, anchor in _links(path):
         if _is_made(target):
             continue  # mkdocs checks those, anchors included: make docs
-        assert target.exists(), f"{path.relative_to(ROOT)} links to {target}, which is not there"
+        assert target.exists(), f"{path.relative_to(ROOT)} links to {target}, which does not exist"
         if anchor and target.suffix == ".md" and not anchor.startswith("octopus_soap."):
             assert anchor in _anchors(target), f"{path.relative_to(ROOT)}: {target.name} has no heading #{anchor}"
 
@@ -59,7 +59,7 @@ def test_every_page_is_in_the_sites_navigation_and_every_entry_exists() -> None:
 
 
 def test_the_site_fetches_nothing_from_elsewhere() -> None:
-    """It is read offline: no font, script or picture of another host."""
+    """It can be read offline: no font, script or picture comes from another host."""
     settings = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     assert "font: false" in settings
     assert "https://" not in settings

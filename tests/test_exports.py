@@ -1,4 +1,4 @@
-"""The public names: sorted, all there, and the same for Python and for type checkers."""
+"""The public names: sorted, complete, and the same for Python and type checkers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SOURCE = Path(octopus_soap.__file__)
 
 
 def _names_for_type_checkers() -> dict[str, str]:
-    """Each name under `if TYPE_CHECKING:`, with the module it comes from."""
+    """Return each name under `if TYPE_CHECKING:`, with its module."""
     found: dict[str, str] = {}
     for node in ast.parse(SOURCE.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
@@ -69,7 +69,7 @@ def test_every_exception_and_model_is_public() -> None:
     exceptions = {n for n, v in vars(errors).items() if inspect.isclass(v) and issubclass(v, errors.OctopusError)}
     assert exceptions <= set(octopus_soap.__all__)
     assert {n for n in models.__all__ if n != "WireModel"} <= set(octopus_soap.__all__)
-    assert _classes_of(results) - {"Reporter"} <= set(octopus_soap.__all__), "Reporter is the engine's"
+    assert _classes_of(results) - {"Reporter"} <= set(octopus_soap.__all__), "Reporter belongs to the engine"
     results_declared = {"RowsOf", "OneOf", "ScalarOf", "Nothing"}
     assert _classes_of(declarations) - results_declared == {"Safety", "OmittedValues"}
 
@@ -101,7 +101,7 @@ def test_the_package_is_typed() -> None:
 
 @pytest.mark.parametrize("module", ["errors", "models", "results", "settings", "operations", "client", "emulator"])
 def test_each_module_can_be_imported_first(module: str) -> None:
-    """No import cycle that only works in one order."""
+    """No import cycle may work in one order only."""
     subprocess.run([sys.executable, "-c", f"import octopus_soap.{module}"], check=True, timeout=60)
 
 

@@ -1,4 +1,4 @@
-"""The import rules of docs/architecture.md, read off the source of every module."""
+"""The import rules of docs/architecture.md, checked in the source of every module."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.inside import HOME_OF
 
 PACKAGE = Path(octopus_soap.__file__).parent
 
-# Which part of the package may import which, at run time. A new arrow fails the test: draw it here and in
+# The allowed imports between parts of the package, at run time. A new arrow fails the test: draw it here and in
 # docs/architecture.md, or do without it. Parts are the modules and packages directly under octopus_soap.
 ARROWS: dict[str, set[str]] = {
-    "_http": set(),  # rules of HTTP that every part may share
+    "_http": set(),  # rules of HTTP that all parts may share
     "_version": set(),
-    "display": set(),  # it knows what it shows by its shape, so that everything can show itself
+    "display": set(),  # it finds what it displays by its shape, so that all parts can display themselves
     "errors": {"_http", "display"},
     "profile_file": set(),
     "models": {"display", "errors"},
@@ -43,7 +43,7 @@ ARROWS: dict[str, set[str]] = {
     "notebook": {"models", "tables"},
     "plots": {"errors", "results", "tables"},
     "jobs": {"_http", "_version", "errors", "models", "results", "tables", "wire"},
-    "emulator": {"contracts"},  # its leaf `bundled`, and nothing else: see the test below
+    "emulator": {"contracts"},  # only its leaf `bundled`: see the test below
     "fleet": {"_http", "_version", "client", "errors", "jobs", "settings"},
     "gateway": {"_http", "_version", "client", "errors", "models", "operations", "results", "transport", "wire"},
     "octopia": {"_http", "errors"},  # another API: it shares leaves with this one, and no flow code
@@ -113,7 +113,7 @@ FOR_TYPES = {("cli.serve", "starlette"), ("client", "requests"), ("client", "zee
 """Imports outside those places that only type checkers see."""
 
 MOST_LINES = 600
-"""Lines of a module beyond which its author is asked whether it still holds one idea."""
+"""Lines of a module above which the test warns."""
 
 
 class Import(NamedTuple):
@@ -144,9 +144,9 @@ def _targets(module: str, node: ast.Import | ast.ImportFrom) -> list[str]:
         if MODULES[module].name != "__init__.py" or module == "__init__":
             package = package[:-1]
         base = ".".join([*package[: len(package) - node.level + 1], *([node.module] if node.module else [])])
-    if base == "octopus_soap":  # `from octopus_soap import client` names a module, or a name that lives in one
+    if base == "octopus_soap":  # `from octopus_soap import client` names a module, or a name in a module
         return [f"octopus_soap.{alias.name}" for alias in node.names]
-    if base.startswith("octopus_soap."):  # the same of a package: its modules, or names of its own
+    if base.startswith("octopus_soap."):  # the same for a package: its modules, or its own names
         within = {f"{base}.{alias.name}" for alias in node.names if f"{base}.{alias.name}"[13:] in MODULES}
         own = any(f"{base}.{alias.name}" not in within for alias in node.names)
         return [*sorted(within), *([base] if own else [])]
@@ -163,7 +163,7 @@ def _imports(module: str) -> list[Import]:
 
     def visit(node: ast.AST, *, for_types: bool) -> None:
         for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.expr):  # no import stands within one
+            if isinstance(child, ast.expr):  # it contains no import
                 continue
             typing_only = for_types or (
                 isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
@@ -179,12 +179,12 @@ def _imports(module: str) -> list[Import]:
 
 @cache
 def _all_imports() -> list[Import]:
-    """Of every module; not read where the tests are only collected."""
+    """Read the imports of every module, when a test first needs them."""
     return [found for module in MODULES for found in _imports(module)]
 
 
 def _part(target: str) -> str:
-    """The part of the package an import of `octopus_soap...` reaches; public names are looked up in their home."""
+    """Return the part of the package that an import reaches, or a public name's home."""
     name = target.split(".")[1] if "." in target else "__init__"
     if (PACKAGE / name).is_dir() or (PACKAGE / f"{name}.py").exists():
         return name
@@ -204,7 +204,7 @@ def _arrows(*, for_types: bool) -> dict[str, set[str]]:
 
 
 def test_the_source_is_read_as_intended() -> None:
-    """A test of imports that finds none would pass for ever."""
+    """A test of imports that finds none would always pass."""
     assert Import("contracts.zeep_document", "zeep", for_types=False) in _all_imports()
     assert Import("client", "requests", for_types=True) in _all_imports()
     assert Import("errors", "octopus_soap.results", for_types=True) in _all_imports()
@@ -234,7 +234,7 @@ def test_the_picture_has_no_cycle() -> None:
 
 
 def test_no_module_imports_itself_by_way_of_others() -> None:
-    """Imports inside functions count: they only put off the circle. A package is loaded before its modules anyway."""
+    """Imports inside functions count too: they only delay the cycle."""
     modules = {module for module, path in MODULES.items() if path.name != "__init__.py"}
     graph: dict[str, set[str]] = {module: set() for module in modules}
     for found in _all_imports():
@@ -304,7 +304,7 @@ def test_the_wire_does_no_input_or_output() -> None:
 
 
 def test_rows_are_read_from_text_behind_one_entry() -> None:
-    """Whether a page is read from its text or from the tree is decided there; nothing else may depend on it."""
+    """Only that entry decides whether a page is read from its text or from the tree."""
     entry, inside = {"wire.fast_rows", "wire.arriving_rows"}, {"wire.row_text", "wire.row_forms"}
     users = {
         target: {found.module for found in _all_imports() if found.target == f"octopus_soap.{target}"}
@@ -320,14 +320,14 @@ def test_no_module_is_named_for_nothing() -> None:
 
 
 def long_modules() -> dict[str, int]:
-    """Modules above `MOST_LINES`, with their lines: a question to whoever makes one longer, and no failure."""
+    """Return the modules above `MOST_LINES`, with their lines."""
     lines = {module: len(path.read_text(encoding="utf-8").splitlines()) for module, path in MODULES.items()}
     return {module: count for module, count in lines.items() if count > MOST_LINES}
 
 
 @pytest.mark.filterwarnings("default:modules longer than")
 def test_the_length_of_modules_is_asked_about() -> None:
-    """A long module is a question: does it hold one idea? The answer is not always a cut, so this only warns."""
+    """A long module may hold more than one idea. The test warns, and does not fail."""
     if found := long_modules():
         shown = ", ".join(f"{module} ({count} lines)" for module, count in sorted(found.items()))
         warnings.warn(f"modules longer than {MOST_LINES} lines, is each of them one idea? {shown}", stacklevel=1)
@@ -346,7 +346,7 @@ LOADS = {
     "import octopus_soap.emulator": ["zeep", "requests", "pydantic", "pandas", "rich", "httpx", "typer"],
     "from octopus_soap import OctopusError, BatchResult": HEAVY,
     "from octopus_soap import InventoryItem": [name for name in HEAVY if name != "pydantic"],
-    # zeep itself loads httpx, and with it rich, where they are installed.
+    # If httpx and rich are installed, zeep itself loads them.
     "from octopus_soap import OctopusClient": [
         "asyncio",
         "octopus_soap.models.inventory",
@@ -361,7 +361,7 @@ LOADS = {
 
 @pytest.mark.parametrize("statement", LOADS)
 def test_what_is_not_asked_for_is_not_loaded(statement: str) -> None:
-    """Importing the package costs next to nothing, and works without any extra."""
+    """Importing the package is fast, and works without any extra."""
     code = f"{statement}\nimport sys\nprint(*sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert set(done.stdout.split()) & set(LOADS[statement]) == set()

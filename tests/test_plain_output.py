@@ -1,4 +1,4 @@
-"""Control characters of a service reach no terminal and no log: errors and tables show them as escapes, on one line."""
+"""Control characters of a service reach no terminal and no log: they are escaped."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ HOSTILE = {
 
 
 def obeyed(text: str) -> list[str]:
-    """What a terminal would act on."""
+    """Return the control characters in *text* that a terminal obeys."""
     return [each for each in text if unicodedata.category(each) in {"Cc", "Cs", "Zl", "Zp"} or each in "\u200e\u200f\u061c"
             or "\u202a" <= each <= "\u202e" or "\u2066" <= each <= "\u2069"]  # fmt: skip
 
@@ -48,7 +48,7 @@ def test_an_error_is_one_line_without_them(text: str) -> None:
         pickle.loads(pickle.dumps(OctopusError(text, info=info))),
     ):
         assert obeyed(f"{error}{error.message}") == []
-        error.message = text  # as code of ours does that adds to it
+        error.message = text  # like our code that adds to the message
         assert obeyed(str(error)) == []
 
 

@@ -1,4 +1,4 @@
-"""Recordings hold what a bug report needs and nothing that must not leave the house, and can be replayed."""
+"""Recordings have what a bug report needs, nothing private, and can be replayed."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def leaked(text: str) -> list[str]:
 
 @pytest.fixture(params=["blocking", "asynchronous"])
 def both(request, service, make_client):
-    """Each client; its account is the tests' canary."""
+    """Yield each client; its account is the tests' canary."""
     if request.param == "blocking":
         yield make_client()
         return
@@ -200,7 +200,7 @@ def test_a_recording_holds_no_secret_and_no_person(both, service, tmp_path, faul
 
 
 def test_the_canaries_were_really_on_the_wire(client, service):
-    """A test of leaks that has nothing to leak would pass for ever."""
+    """A test of leaks with nothing to leak would always pass."""
     assert (service.settings()["authtoken"], service.settings()["accessid"]) == SECRETS
     client.submit_order(order_of_a_person())
     client.get_order_list()
@@ -219,9 +219,9 @@ def envelope(inner: str) -> bytes:
 @every(
     "inner",
     [
-        "<CustomerTelephone>Canarina</CustomerTelephone>",  # a member nobody has seen yet
+        "<CustomerTelephone>Canarina</CustomerTelephone>",  # an unknown member
         "<Order><Deliver><Who>Canarina</Who></Deliver></Order>",
-        "<Customer><Sku>Canarina</Sku></Customer>",  # a known name inside a person
+        "<Customer><Sku>Canarina</Sku></Customer>",  # a known name within a person
         "<ShippingInfo><x><Description>Canarina</Description></x></ShippingInfo>",
         "<Name>Canarina</Name>",
         "<b:FirstName xmlns:b='x'><![CDATA[Canarina]]></b:FirstName>",
@@ -235,7 +235,7 @@ def envelope(inner: str) -> bytes:
         "<FirstName><b>x</b>Canarina</FirstName>",
         "<Message>Canarina@nest.example asked</Message>",
         "<accountID>Canarina</accountID>",
-        "<Ship><Sku>A</Sku></Sku>Canarina</Ship>",  # closed once too often
+        "<Ship><Sku>A</Sku></Sku>Canarina</Ship>",  # one end tag too many
     ],
 )
 def test_a_person_is_masked_wherever_one_stands(inner):

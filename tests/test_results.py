@@ -1,4 +1,4 @@
-"""Outcomes as values: immutable, comparable, and the same whichever way they were made."""
+"""Outcomes as values: immutable, comparable, and the same however they were made."""
 
 from __future__ import annotations
 

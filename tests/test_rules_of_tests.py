@@ -1,4 +1,4 @@
-"""What the tests themselves keep to."""
+"""Rules that the tests themselves follow."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def _asks_the_clock(node: ast.AST) -> bool:
 
 
 ASKS = re.compile(r"\b(time|asyncio)\s*\.")
-"""In the text of every file that may ask the clock: the others need no parsing."""
+"""Found in every file that may use a clock: the others are not parsed."""
 
 
 def test_no_test_sleeps_or_measures_time() -> None:
-    """A wait is for an event (`Emulator.wait_for_calls`); a call that must end has a `timeout` mark, not a clock."""
+    """Wait for an event (`Emulator.wait_for_calls`), or set a `timeout` mark."""
     assert len(SUITE) > 100
     found = [
         f"{path.relative_to(TESTS)}:{node.lineno}"

@@ -1,4 +1,4 @@
-"""Settings: where they come from, what is refused, and that no error or repr shows a secret."""
+"""Settings: their sources, refusals, and no secret in any error or repr."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def assert_hides_secrets(*texts: object) -> None:
 
 
 def _everywhere(folder: Path, monkeypatch: pytest.MonkeyPatch, *sources: str) -> OctopusSettings:
-    """Settings with `user_agent` given by each of *sources*, and the rest by arguments."""
+    """Load settings with `user_agent` from each of *sources*, the rest from arguments."""
     if "profile" in sources:
         (folder / "profiles.toml").write_text('[default]\nuser_agent = "profile"\n')
     if ".env" in sources:
@@ -413,7 +413,7 @@ def test_every_setting_is_documented() -> None:
 
 
 def test_settings_of_texts_alone_are_those_that_pydantic_makes() -> None:
-    """A process's first client takes a shorter way; `changed` always takes pydantic's."""
+    """A process's first settings take a shorter way; `changed` always uses pydantic."""
     cases: list[dict[str, Any]] = [
         {},
         {"account_id": ACCOUNT, "user_agent": "shop/1", "utc_suffix": False, "accept_unverified_contract": True},
@@ -436,7 +436,7 @@ def test_settings_of_texts_alone_are_those_that_pydantic_makes() -> None:
     assert (loose.utc_suffix, loose.max_attempts, loose.credentials()["authtoken"]) == (False, 4, TOKEN)
 
 
-# -- sources of one trust ------------------------------------------------------------------------------------------
+# -- sources that are trusted alike ----------------------------------------------------------------------------------
 
 
 def _dotenv(folder: Path, **given: str) -> None:
@@ -494,4 +494,4 @@ def test_an_endpoint_no_request_can_be_sent_to_is_refused_where_it_is_given(endp
 
 def test_settings_made_directly_are_refused_as_those_that_are_loaded() -> None:
     with pytest.raises(ConfigError, match="missing: authtoken, merchantname, accessid"):
-        OctopusSettings(endpoint=GIVEN["endpoint"])  # pyright: ignore[reportCallIssue] # what is missing
+        OctopusSettings(endpoint=GIVEN["endpoint"])  # pyright: ignore[reportCallIssue] # incomplete on purpose

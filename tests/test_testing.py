@@ -1,4 +1,4 @@
-"""`octopus_soap.testing`: what users build their own tests on."""
+"""`octopus_soap.testing`: the base of users' own tests."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_an_order_has_the_totals_of_its_lines():
 
 @pytest.fixture
 def ours_alone(pytester, monkeypatch):
-    """Run pytest in a process of its own, with our plugin and no other."""
+    """Run pytest in a process, with our plugin and no other."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     return lambda: pytester.runpytest_subprocess("-p", "octopus_soap.testing.fixtures")
 
@@ -106,7 +106,7 @@ def test_without_the_emulator_extra_the_fixture_says_what_to_install(pytester, o
 
 
 def test_a_pytest_run_that_uses_no_fixture_loads_neither_client_nor_emulator(pytester, ours_alone):
-    """Pytest looks at every name of a plugin, so a name that loads something on the way would load it always."""
+    """Pytest reads every name of a plugin, so names must not load anything."""
     pytester.makepyfile(
         "import sys\ndef test_it():\n"
         "    assert not {'octopus_soap.client', 'octopus_soap.emulator', 'zeep', 'starlette'} & set(sys.modules)"
@@ -127,7 +127,7 @@ def test_recording_works_without_pytest():
 
 def test_the_async_client_needs_no_plugin_and_leaves_no_socket_open(octopus_async_client, octopus_emulator):
     octopus_emulator.store.add_item("A", Stock=3)
-    for _ in range(2):  # each run has a loop of its own, and ends without aclose
+    for _ in range(2):  # each run has its own loop, and ends without aclose
         assert asyncio.run(octopus_async_client.get_item_quantity("A")) == 3
     gc.collect()  # a socket that outlived its loop would warn here, and warnings are errors
     with pytest.raises(ClientClosedError):

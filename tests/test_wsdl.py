@@ -1,4 +1,4 @@
-"""The bundled contract: complete, as WCF would publish it, and readable by zeep and by a plain schema validator."""
+"""The bundled contract: complete, in WCF's form, readable by zeep and validators."""
 
 import base64
 import hashlib
@@ -31,7 +31,7 @@ ARRAY_SCHEMA = etree.parse(FOLDER / "Arrays.xsd")
 
 OPERATIONS = list(BY_NAME)
 
-# How many members the page's table has (InventoryItem: Weight counted once; AddressInfo: the nameless row is Email).
+# Members in the page's tables (InventoryItem: Weight counted once; AddressInfo: the nameless row is Email).
 DATA_MODELS = {
     "StoreStockInfo": 12,
     "IsSkuExistResponse": 3,
@@ -56,7 +56,7 @@ DATA_MODELS = {
 
 
 def digest(*namespaces: str, counts: list[int] | None = None) -> str:
-    """Compute the suffix WCF gives to the names of generic types (checked below on Microsoft's own examples)."""
+    """Compute the suffix that WCF gives to the names of generic types."""
     text = "".join(f" {namespace}" for namespace in namespaces)
     for count in [len(namespaces)] if counts is None else counts:
         text = f" {count}{text}"
@@ -205,7 +205,7 @@ def test_schemas_are_imported_by_relative_location():
 
 
 def example(element: etree._Element, namespace: str) -> etree._Element:
-    """Build an instance of a declared element: every member given once, lists with two items."""
+    """Build an instance of a declared element, with every member and lists of two."""
     samples = {
         "string": "text",
         "int": "7",

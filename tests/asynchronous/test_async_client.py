@@ -125,7 +125,7 @@ def test_an_abandoned_stream_ends_its_requests(service: Emulator) -> None:
             return len(asyncio.all_tasks()) - before
 
     assert run(work()) == 0, "no task is left"
-    assert len(service.calls) <= 4, "no more batches than were under way"
+    assert len(service.calls) <= 4, "only the batches under way"
 
 
 def test_a_hanging_service_ends_in_timed_out(service: Emulator) -> None:
@@ -245,7 +245,7 @@ def test_big_answers_are_decoded_off_the_loop(service: Emulator, monkeypatch: py
 
     run(work())
     assert len(moved) == 5
-    assert len(set(moved)) == 1, "more threads would decode no faster, and keep the loop from its turn"
+    assert len(set(moved)) == 1, "more threads would not decode faster, and would block the loop"
 
 
 def test_the_next_requests_leave_before_an_answer_is_decoded(

@@ -116,7 +116,7 @@ def updates(count: int) -> list[ItemQuantityAndPrice]:
 
 
 PART = {"A0": UNKNOWN, "A1": OK, "A2": OK, "A3": UNKNOWN}
-"""Of batches of one item the first and the fourth hang; the second and the third are done behind the first."""
+"""Of four batches of one item, the first and the fourth hang, and the others are done."""
 
 
 async def _half_done(service: Emulator, client: AsyncOctopusClient, call: asyncio.Task[Any]) -> BatchResult[Any]:
@@ -126,7 +126,7 @@ async def _half_done(service: Emulator, client: AsyncOctopusClient, call: asynci
     call.cancel()
     with pytest.raises(asyncio.CancelledError) as caught:
         await call
-    assert asyncio.all_tasks() <= tasks, "no request of the call is under way any more"
+    assert asyncio.all_tasks() <= tasks, "no request of the call is still under way"
     service.script.clear()
     await client.update_item_quantity_and_price(ItemQuantityAndPrice(sku="A9", stock=1))  # the pool is usable
     assert (len(turns.line), turns.line.under_way) == (0, 0)

@@ -98,10 +98,7 @@ def table() -> dict[str, Any]:
 
 
 def as_text(command: dict[str, Any]) -> str:
-    """Return the command as JSON, with a line for each option and command.
-
-    One line each, so that git can merge separate changes.
-    """
+    """Return the command as JSON with a line per option, so that changes merge well."""
     parts = {name: json.dumps(part, ensure_ascii=False) for name, part in command.items()}
     parts["options"] = ",\n".join(json.dumps(option, ensure_ascii=False) for option in command["options"])
     parts["options"] = f"[\n{parts['options']}\n]"

@@ -25,7 +25,7 @@ COMMANDS = [
         "    os.environ.clear(); os.environ.update(before | more); run(words); print('\\f', end='', flush=True)"
     ),
 ]
-"""Runs commands one after another, each with variables of its own, and ends the output of each with a form feed."""
+"""Runs commands in order, each with its variables, and a form feed after its output."""
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -113,10 +113,7 @@ def test_exit_codes(process, service, words, code):
 
 @pytest.fixture
 def in_terminal(variables, tmp_path):
-    """Run commands in a terminal of a given width, and return their output.
-
-    Each command is given with its variables.
-    """
+    """Run (variables, words) pairs in a terminal of *width*, and return their output."""
     pty = pytest.importorskip("pty")
     import fcntl
     import struct

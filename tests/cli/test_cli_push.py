@@ -243,7 +243,7 @@ NOTHING = [
     ("sku;stock\nS0;1.000\nS1;5\n", "is it 1000 or 1.000?"),
     ("sku;price\nS0;1.299\n", "is it 1299 or 1.299?"),
 ]
-"""Files that a spreadsheet or an export that failed leaves behind, and what is said of them."""
+"""Files of a spreadsheet or a failed export, with their error messages."""
 
 
 @pytest.mark.parametrize("command", ["push", "stock push"])
@@ -257,7 +257,7 @@ def test_a_file_that_has_nothing_or_could_mean_two_things_is_no_success(
     stock.write_text("sku\n")
     assert shell("items", "exists", "--from", str(stock)).code == 2
     stock.write_text("sku;stock;price\nS0;1.000;1.299\nS1;5;0.499\n")
-    assert shell(*command.split(), str(stock)).code == 0, "0.499 shows what the point means"
+    assert shell(*command.split(), str(stock)).code == 0, "0.499 shows that the point is a decimal point"
     assert service.store.item("S0")["Stock"] == "1"
     stock.write_text(f"{HEAD}\nS0,,\nS1,5,\n")
     assert shell(*command.split(), str(stock)).code == 0, "an empty cell leaves the value as it is"

@@ -52,7 +52,7 @@ def test_a_state_file_keeps_the_state_between_runs(tmp_path):
         orders = len(client.get_order_list())
     with serving(*options, "--seed", "2") as (_, variables), client_of(variables) as client:
         assert client.is_sku_exist("DEMO-0002")
-        assert not client.is_sku_exist("DEMO-0001"), "nothing is made up anew where something is"
+        assert not client.is_sku_exist("DEMO-0001"), "existing data is kept"
         assert len(client.get_order_list()) == orders
 
 

@@ -71,12 +71,12 @@ def test_output_is_as_it_was_looked_at(shell, shop, monkeypatch, name, width):
     for forcing in ("FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "NO_COLOR"):
         monkeypatch.delenv(forcing, raising=False)
     if "--help" in COMMANDS[name] and not typer.__version__.startswith(TYPER):
-        pytest.skip(f"typer lays help out anew in every version; looked at with {TYPER}")
+        pytest.skip(f"typer's layout of help differs by version; the snapshots are of {TYPER}")
     path = FOLDER / f"{name}-{width}.txt"
     text = shown(shell(*COMMANDS[name]), shop)
     if os.environ.get("SNAPSHOTS") == "renew":
         path.write_text(text, encoding="utf-8")
-    assert text == path.read_text(encoding="utf-8"), f"SNAPSHOTS=renew writes {path.name} anew"
+    assert text == path.read_text(encoding="utf-8"), f"SNAPSHOTS=renew writes {path.name} again"
 
 
 def test_no_snapshot_is_left_behind():

@@ -27,7 +27,7 @@ FLAGS = [
     "--disable-sync",
 ]
 PATIENCE = 20_000
-"""Milliseconds that an element may take to come; it comes at once, unless the machine is very busy."""
+"""Milliseconds until an element must be there; it is only late on a very busy machine."""
 AXE = Path(__file__).resolve().parents[2] / "build/axe/node_modules/axe-core/axe.min.js"
 
 
@@ -99,14 +99,11 @@ BLEMISHES = """() => {
   }
   return found;
 }"""
-"""What the page does that it must not: too wide, ids twice, controls without a name, text of low contrast."""
+"""Finds pages that are too wide, double ids, controls without a name, low contrast."""
 
 
 def blemishes(page: Any, *, axe: bool = True) -> list[str]:
-    """Return the accessibility problems of a page, also those that axe finds.
-
-    axe is used if it is installed.
-    """
+    """Return the accessibility problems of a page, with axe if it is installed."""
     found: list[str] = page.evaluate(BLEMISHES)
     if axe and AXE.exists():
         page.evaluate(AXE.read_text(encoding="utf-8") + "\n;0")

@@ -23,10 +23,7 @@ OTHER_SERVICE, OTHER_DATA = "http://services.example.org/octopus/v2", "http://ex
 
 
 def sequences(root: Any, *, lists: bool = False) -> list[tuple[str, Any]]:
-    """Return the name and sequence of each named complex type.
-
-    ArrayOf types are left out unless *lists* is set.
-    """
+    """Return the named complex types and their sequences; ArrayOf types if *lists*."""
     found = []
     for named in root.findall(f"{XS}complexType"):
         sequence = named.find(f"{XS}sequence")
@@ -107,10 +104,7 @@ def moved(documents: Schemas, name: str, before: str, *members: str) -> None:
 
 
 def renamed(text: str) -> str:
-    """Change the namespaces of the service and its data.
-
-    WCF's digest in the names of generic types changes with them.
-    """
+    """Change the namespaces, and WCF's digest of them in the names of generic types."""
     text = text.replace("http://tempuri.org/", f"{OTHER_SERVICE}/").replace("CdKGXJBo", "xYz1q2w3")
     return text.replace("http://schemas.datacontract.org/2004/07/OctopusService", OTHER_DATA)
 

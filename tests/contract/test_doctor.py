@@ -344,7 +344,7 @@ def test_a_certificate_nobody_vouches_for_fails_and_says_which_setting_helps(
     assert (code, found["tls"]["status"]) == (2, "fail")
     assert "self-signed" in found["tls"]["text"].replace(" ", "-")
     assert "OCTOPUS_CA_BUNDLE" in found["tls"]["advice"]
-    assert site.asked == [], "no credential is sent where the certificate is not trusted"
+    assert site.asked == [], "no credential is sent to a server without a trusted certificate"
 
 
 def test_plain_http_on_a_tls_port_is_a_matter_of_tls(

@@ -196,10 +196,7 @@ LEFT_OUT = ItemQuantityAndPrice(sku="A", stock=3)
 
 
 def left_out(shop: Shop, operation: str, update: WireModel) -> list[str]:
-    """Return what the guard counts, without the dates.
-
-    Without a sale date the service already has year 1.
-    """
+    """Return what the guard counts, without dates: the service has year 1 anyway."""
     members = codec_of(shop.clients[None]).omitted_value_members(*GUARDED[operation], update)
     return [name for name in members if name not in ("SaleStartDate", "SaleEndDate")]
 

@@ -90,10 +90,7 @@ def stage(opened: Stage) -> Iterator[Stage]:
 
 
 def whole_item(sku: str) -> InventoryItem:
-    """Return an item with every value type set, nested ones too.
-
-    Not even a contract with no nillable value type refuses it.
-    """
+    """Return an item with all value types set, so that any contract accepts it."""
     prices = [
         name for name in InventoryItem.model_fields if name.endswith(("price", "cost", "msrp")) or "price_" in name
     ]
@@ -317,7 +314,7 @@ SCENES: dict[str, Callable[[OctopusClient, Emulator], None]] = {
 
 TELLING = ["is_sku_exist", "get_item_list", "get_item_quantity_info", "update_item_quantity_and_price_list", "upload_item",
            "delete_item_store", "get_order_list", "set_download_split_order_confirm", "submit_order", "custom_field_mapping"]  # fmt: skip
-"""Scenes that between them send and read every type of the contract."""
+"""Scenes that together send and read every type of the contract."""
 
 
 @pytest.mark.parametrize("name", TELLING)
@@ -445,7 +442,7 @@ def test_with_the_bundled_contract_a_member_out_of_order_is_ignored_without_a_wo
         assert client.update_item_quantity_and_price(ItemQuantityAndPrice(sku="A", stock=3, price=MONEY)) is True
         item = service.store.item("A")
         assert item is not None
-        assert (item["Stock"], item["Price"]) == ("7", MONEY), "it said Success, and the stock is as it was"
+        assert (item["Stock"], item["Price"]) == ("7", MONEY), "the answer was Success, and the stock is unchanged"
         assert ignored(service) == [("out-of-order", "Stock")]
 
 

@@ -36,10 +36,7 @@ def settings_for(endpoint: str, **more: Any) -> OctopusSettings:
 
 
 def published(site: Any, folder: Path = FOLDER, host: str = "") -> str:
-    """Publish a contract on *site* as WCF does, and return the service's address.
-
-    Its imports name *host*.
-    """
+    """Publish a contract on *site* as WCF does, with imports from *host*."""
     base = f"{host or site.url}/OctopusService.svc"
     names = {
         "OctopusService.xsd": "xsd0",
@@ -374,7 +371,7 @@ def test_a_write_that_is_cut_off_leaves_the_contract_that_was_there(
     old = write_contract(tmp_path / "here", documents_of(tmp_path, service))
     with Emulator(wsdl=variant(tmp_path / "v", text=renamed), merchants=running_service.merchants) as other:
         new = documents_of(tmp_path, other)
-    assert not set(new) & {path.name for path in old.parent.iterdir()} - {old.name}, "a new set has names of its own"
+    assert not set(new) & {path.name for path in old.parent.iterdir()} - {old.name}, "a new set has other names"
     replaced = Path.replace
     for survivors in range(len(new)):
         left = iter(range(survivors))

@@ -269,10 +269,7 @@ def test_every_line_of_the_real_file_is_sorted():
 @pytest.mark.long
 @needs_retail
 def test_the_real_file_ends_with_no_differences(capsys, tmp_path):
-    """The first 2,000 lines of it; all of them if OCTOPUS_SOAP_FULL_DEMO is set.
-
-    `.ci/run` runs the demo on the whole file anyway.
-    """
+    """The first 2,000 lines of it; all of them if OCTOPUS_SOAP_FULL_DEMO is set."""
     path = RETAIL
     if not FULL:
         path = tmp_path / "slice.csv"

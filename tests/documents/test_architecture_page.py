@@ -19,7 +19,7 @@ PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 LAYOUT = PAGE.partition("```\noctopus_soap/\n")[2].partition("```")[0]
 NOT_NAMED = {"__main__.py", "_version.py", "py.typed"}
 WHOLE = {"emulator", "octopia", "demo", "cli", "testing", "models", "tables"}
-"""Packages whose row speaks of all their modules at once."""
+"""Packages whose row describes all their modules at once."""
 
 
 def rows() -> list[tuple[str, str]]:

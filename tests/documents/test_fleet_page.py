@@ -26,10 +26,7 @@ def blocks(language: str) -> list[str]:
 
 
 def check_command(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Check that the program has the command and its options.
-
-    The help is shown after they are parsed.
-    """
+    """Check that the program has the command and its options, by their help."""
     program, *words = shlex.split(line)
     assert Path(program).name == "octopus-soap"
     words.append("--help")

@@ -29,10 +29,7 @@ _DOTTED = re.compile(r"(?<![\w.\"/])octopus_soap(?:\.\w+)+")
 
 
 def missing_files(text: str, folder: Path) -> list[str]:
-    """Return the files named in *text* that do not exist.
-
-    They are looked up in the project, in the package, and next to the document.
-    """
+    """Return the files in *text* that are not in the project, the package or *folder*."""
     places = (ROOT, PACKAGE, folder)
     return sorted({name for name in _FILE.findall(text) if not any((place / name).exists() for place in places)})
 

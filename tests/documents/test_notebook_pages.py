@@ -1,7 +1,4 @@
-"""An executed notebook as a page of the site.
-
-The notebooks themselves are tested in `tests/notebook`.
-"""
+"""Executed notebooks as pages of the site; `tests/notebook` tests what they do."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ SKUS = [f"S-{number}" for number in range(100)]
 
 MOST_FILES, MOST_FUNCTIONS = 20, 120
 MOST_FILES_OF_ONE, MOST_FUNCTIONS_OF_ONE = 14, 75
-"""A reader's way through a warm call. A step more is a reason to look whether two belong together."""
+"""Of a warm call. Before you raise a number, check whether two steps belong together."""
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +40,7 @@ def client() -> Iterator[OctopusClient]:
 
 
 def passed_through(call: Callable[[], object]) -> list[tuple[str, str, int]]:
-    """Return the library's functions that a call enters, in order.
-
-    Each as file, name and line, at its first call.
-    """
+    """Return the library's functions that a call enters, as file, name and line."""
     seen: dict[tuple[str, str, int], None] = {}
 
     def profile(frame: Any, event: str, _: object) -> None:

@@ -22,10 +22,7 @@ def local(element):
 
 
 def read(element):
-    """Turn a reply element into plain values by local name.
-
-    A value is a dict, a list of (name, value), a text, or None for nil.
-    """
+    """Turn an element into a dict, a list of (name, value), a text, or None for nil."""
     if element.get(f"{{{XSI}}}nil") == "true":
         return None
     if len(element):

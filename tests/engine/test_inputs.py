@@ -23,10 +23,7 @@ SKUS = st.one_of(
 
 
 def taken(skus: list[Any], most: int, *, alone: bool) -> object:
-    """Return the batches of a call, or its refusal.
-
-    With *alone* each SKU is checked alone.
-    """
+    """Return the batches of a call, or its refusal; *alone* checks SKU by SKU."""
     row = OPERATIONS["IsSkuExistList"]
     asked = row.body(None, skus, batch_size=3)
     assert row.rule is not None

@@ -52,9 +52,9 @@ def test_no_input_ever_gets_a_wrong_value(case):
             readings = [other for other in keys if other.strip() == found.key.strip()] or [
                 other for other in keys if other.strip().casefold() == found.key.strip().casefold()
             ]
-            assert readings == [key], "an inexact match is only made where one input reads so"
+            assert readings == [key], "an inexact match is only made for a single input"
     extra = len(rows) - len(matched.rows)
-    assert bool(extra) == bool(matched.notes), "what is left over is noted"
+    assert bool(extra) == bool(matched.notes), "other rows are noted"
 
 
 @given(st.data())

@@ -259,7 +259,7 @@ def test_an_update_of_an_item_the_service_does_not_have_is_missing(strict):
 def test_refused_credentials_at_the_reading_end_the_whole_call(strict):
     inputs = [*(ItemQuantityAndPrice(sku=f"A{n}", price=Decimal(1)) for n in range(250)), whole("B")]
     result, steps = run_list(UPDATE, inputs, lambda _: status(401), strict("read_first"), batch_size=200)
-    assert [exchange.operation for one in steps for exchange in one.sends] == [READ], "asked once, and nothing is sent"
+    assert [exchange.operation for one in steps for exchange in one.sends] == [READ], "read once, and nothing is sent"
     assert set(statuses(result)) == {"not_sent"}
     assert all(isinstance(outcome.error, AuthenticationError) for outcome in result.outcomes)
 

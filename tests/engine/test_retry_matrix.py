@@ -139,7 +139,7 @@ def test_the_table_of_the_code_has_no_other_cells():
         if kind in split_or_raise:
             assert set(row.values()) == {split_or_raise[kind]}
         if kind not in {FailureKind.NOT_SENT, FailureKind.THROTTLED, *split_or_raise}:
-            assert row[U] is Verdict.UNKNOWN, "an unsafe write is never repeated where it may have been done"
+            assert row[U] is Verdict.UNKNOWN, "an unsafe write that may be done is never repeated"
 
 
 @every("attempts", [1, 2, 5])

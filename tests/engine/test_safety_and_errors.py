@@ -39,7 +39,7 @@ def test_an_override_of_a_write_to_read_still_tells_the_truth_about_it():
     result, _ = run_list(
         "CustomFieldMapping", mapping, lambda _: reset(), context(safety={"CustomFieldMapping": Safety.READ})
     )
-    assert statuses(result) == ["unknown"], "how often it may be sent is a setting, what it does is not"
+    assert statuses(result) == ["unknown"], "repeats are a setting, its effect is not"
     done, _ = run_list("CustomFieldMapping", mapping, honest, context(safety={"CustomFieldMapping": Safety.READ}))
     assert statuses(done) == ["ok"]
 

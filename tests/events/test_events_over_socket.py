@@ -207,7 +207,7 @@ def test_a_cancelled_call_tells_that_its_request_was_abandoned(shop: Emulator) -
             await begun.wait()
             call.cancel()
             await asyncio.gather(call, return_exceptions=True)
-            assert names(events) == ["RequestStarted", "RequestFinished"], "told before the canceller goes on"
+            assert names(events) == ["RequestStarted", "RequestFinished"], "reported before the canceller continues"
             return client.counters
 
     counters = asyncio.run(asyncio.wait_for(work(), 30))

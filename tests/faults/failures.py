@@ -159,8 +159,8 @@ FAILURES = [
 ]  # fmt: skip
 
 LOST_OR_FAULT = [failure for failure in FAILURES if failure.name in {"reset-after", "500-fault"}]
-"""Failures tried on every operation: a lost answer, and a fault of the server. The others are tried on one operation of
-each kind, as the engine makes no difference within a kind."""
+"""Failures tried on every operation: a lost answer and a server fault. The others are tried on one operation of each
+kind, because the engine treats all of a kind alike."""
 OTHERS = [row for row in ROWS if row not in KINDS]
 EACH_FAILURE = pytest.mark.parametrize("failure", FAILURES, ids=[failure.name for failure in FAILURES])
 SOME_FAILURES = pytest.mark.parametrize("failure", LOST_OR_FAULT, ids=[failure.name for failure in LOST_OR_FAULT])

@@ -157,7 +157,7 @@ def test_ctrl_c_keeps_what_was_done_and_does_not_call_what_was_under_way_not_sen
     watcher.join()
     result = caught.value.result  # type: ignore[attr-defined] # documented
     assert statuses(result) == [OK] * 20 + [UNKNOWN] * 10 + [NOT_SENT] * 20
-    assert stock(stocked, "S025") == "25", "it was done: 'not_sent' would have been a lie"
+    assert stock(stocked, "S025") == "25", "it was done: 'not_sent' would be wrong"
     assert result.outcomes[25].error is not None
     assert len(result.retry_inputs()) == 30
 
@@ -190,7 +190,7 @@ def test_a_stop_event_ends_the_call_after_the_request_under_way(stocked, client)
         view.update_item_quantity_and_price_list(updates(50), batch_size=10, progress=progress)
     assert statuses(caught.value.result) == [OK] * 20 + [NOT_SENT] * 30
     assert len(stocked.calls) == 2
-    assert len(client.update_item_quantity_and_price_list(updates(50), batch_size=10)) == 50, "the view alone stops"
+    assert len(client.update_item_quantity_and_price_list(updates(50), batch_size=10)) == 50, "only the view stops"
 
 
 @pytest.mark.timeout(15)
@@ -201,7 +201,7 @@ def test_a_stop_event_cuts_a_pause_short(stocked, make_client):
     threading.Thread(target=lambda: (stocked.wait_for_calls(), stop.set())).start()
     with pytest.raises(Exception, match="503"):  # the full pause is 20 s, longer than this test may take
         client.is_sku_exist("A")
-    assert len(stocked.calls) == 1, "what the pause was to wait for has not come"
+    assert len(stocked.calls) == 1, "the request after the pause was not sent"
 
 
 def test_closing_the_client_meanwhile_keeps_the_result(stocked, make_client):
@@ -266,7 +266,7 @@ def test_refused_credentials_carry_the_result_and_travel_with_it(stocked, client
     for one in (error, pickle.loads(pickle.dumps(error))):
         failed = one.result.outcomes[0].error
         assert (type(failed), str(failed), failed.info) == (type(one), str(one), one.info)
-        assert failed is not one, "an error that its own result holds is not freed when it is dropped"
+        assert failed is not one, "an error in its own result is not freed when it is dropped"
 
 
 def test_refused_credentials_let_no_batch_leave_that_was_to_be_begun_ahead(stocked, make_client):

@@ -31,10 +31,7 @@ def stocked() -> Iterator[Emulator]:
 
 
 def answers_in_children(ask: Callable[[int], bool]) -> list[int]:
-    """Fork children that ask at the same time, and return their exit codes.
-
-    A code is 0 if every answer was the child's own.
-    """
+    """Fork children that ask at once; return exit codes, 0 for right answers."""
     ready, go = os.pipe()
     children = []
     for number in range(1, CHILDREN + 1):

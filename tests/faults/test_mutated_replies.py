@@ -21,7 +21,7 @@ READ_AS = [
     *KINDS,
     *(row for row in ROWS if row.operation in {"IsSkuExist", "GetOrderList", "UploadItem", "DeleteItem"}),
 ]
-"""Each way in which a reply is read: a value, a record, rows of a batch, a page of records."""
+"""A reply of each form: a value, a record, rows of a batch, a page of records."""
 TOKENS = [
     b"<", b">", b"</", b"/>", b'"', b"&", b";", b"&#0;", b"&#x1F;", b"&amp;", b"<!DOCTYPE x>", b"<![CDATA[", b"]]>", b"<!--", b"-->",
     b"<?x ?>", b' i:nil="true"', b' xmlns="u"', b"\x00", b"\xff", b"\xef\xbb\xbf", b"\xff\xfe", b"NaN", b"-INF", b"1e999", b"9" * 400,

@@ -157,7 +157,7 @@ LAYERS = [
     ("<?x ", "<a>"),
     ("<a '", '"'),
 ]
-"""What comes many times, and then something else as often."""
+"""A piece many times, and then another as often."""
 
 
 def masked_in_all_ways(text: str) -> None:

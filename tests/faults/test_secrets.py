@@ -219,9 +219,7 @@ def test_a_service_that_echoes_secrets_is_masked(name):
         with pytest.raises(OctopusError) as caught:
             client.get_item_quantity_info("A")
         shown = all_there_is(caught.value).replace(CARD, "") if "headers" in name or name == "a fault" else None
-        assert clean(shown or all_there_is(caught.value)), (
-            "a card number the service says in plain words is not ours to know"
-        )
+        assert clean(shown or all_there_is(caught.value)), "a card number in the service's own words is not recognised"
 
 
 def test_rows_that_echo_secrets_are_masked_in_outcomes():
@@ -331,7 +329,7 @@ def test_clients_zeep_sends_the_headers_to_the_endpoint_only(mocked):
     with client_of(endpoint) as client:
         client.zeep.service.IsSkuExist(accountID="x", sku="A")
         sent = mocked.calls[0].request
-        assert sent.url == endpoint, "the address in the WSDL is not where it goes"
+        assert sent.url == endpoint, "it is not sent to the address in the WSDL"
         assert (sent.headers["authtoken"], sent.headers["accessid"], sent.headers["merchantname"]) == (
             TOKEN,
             ACCESS,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 BROKER = os.environ.get("OCTOPUS_TEST_BROKER", "amqp://guest:guest@127.0.0.1:5672//")
-"""A broker to make queues at. Read before the tests hide such variables from each other."""
+"""A broker for the tests' queues. It is read before fixtures hide such variables."""
 REDIS = os.environ.get("OCTOPUS_TEST_REDIS", "redis://127.0.0.1:6379/0")
 _LINES = 40
 
@@ -35,10 +35,7 @@ def why_no_broker(broker: str = BROKER) -> str:
 
 
 class Crew:
-    """Processes of one fleet, whose output is kept.
-
-    The output is shown if a wait fails or a process ends by itself.
-    """
+    """Processes of one fleet, whose output is shown if a wait fails."""
 
     def __init__(self, folder: Path, variables: dict[str, str], *, broker: str = BROKER) -> None:
         self.name = f"test-{secrets.token_hex(6)}"

@@ -30,7 +30,7 @@ def orders(merchant, order, delivery):
     with open("journal", "a") as file:
         file.write(f"{merchant.name} {delivery.key} {delivery.redelivered}\\n")
 """
-"""The user's module: the stock is 7, and orders are written to the file journal."""
+"""The user's module: a stock of 7, and a file `journal` with the orders."""
 
 
 def names(number: int) -> list[str]:

@@ -10,10 +10,7 @@ from urllib.parse import urlsplit
 
 
 class Proxy:
-    """Forwards connections to a server.
-
-    When it is cut, they end, and new ones are closed at once.
-    """
+    """Forwards connections to a server, or ends and refuses them while it is cut."""
 
     def __init__(self, url: str, default_port: int) -> None:
         self._parts = urlsplit(url)

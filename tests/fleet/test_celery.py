@@ -106,10 +106,7 @@ def staffed(
     through: str | None = None,
     every: float = 1,
 ) -> Iterator[Crew]:
-    """Make a crew for a fleet of the service's merchants.
-
-    It uses the database *through* another URL if one is given.
-    """
+    """Make a crew for the service's merchants; *through* is another database URL."""
     keys, where = new_key(), place or str(folder / "octopus-fleet.db")
     (folder / "fleet_functions.py").write_text(FUNCTIONS)
     (folder / "journal").touch()
@@ -162,7 +159,7 @@ END $$;
 CREATE TRIGGER note_taken AFTER UPDATE ON run_lock FOR EACH ROW WHEN (OLD.leased_by <> NEW.leased_by)
     EXECUTE FUNCTION note_taken();
 """
-"""Notes each run lock that one run takes from another one that has not released it."""
+"""Records each run lock that a run takes from another that has not released it."""
 
 
 def process_of(token: str) -> int:

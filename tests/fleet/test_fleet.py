@@ -245,7 +245,7 @@ def test_killed_again_and_again_nothing_is_lost_and_a_handed_over_order_is_known
         # already marked as possibly repeated.
         assert len({(name, key) for name, key, _ in handed}) == 18
         fresh = [(name, key) for name, key, redelivered in handed if redelivered == "False"]
-        assert len(fresh) == len(set(fresh)), "a second time says that it is one"
+        assert len(fresh) == len(set(fresh)), "a second hand-over is marked as possibly repeated"
         assert len(fresh) >= 18 - 4 * 4, "at most one order of each slot is under way at a kill"
 
 

@@ -1,7 +1,4 @@
-"""The fleet's OpenTelemetry metrics: totals and ranks, no merchant's name.
-
-No metrics are reported while the database is away.
-"""
+"""The fleet's OpenTelemetry metrics: totals and ranks, without merchants' names."""
 
 from __future__ import annotations
 

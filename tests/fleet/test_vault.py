@@ -1,7 +1,4 @@
-"""A reference or a ciphertext is stored, never the secret.
-
-A ciphertext is valid for its merchant and field only.
-"""
+"""Only references and ciphertexts are stored, valid for one merchant and field."""
 
 from __future__ import annotations
 

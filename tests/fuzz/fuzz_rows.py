@@ -2,8 +2,7 @@
 
     python tests/fuzz/fuzz_rows.py [PAGES] [SEED]
 
-The pages are broken, and in the forms of several writers. A page that differs is written to `build/fuzz/rows-PAGE.xml`,
-and the run stops.
+A page that differs is written to `build/fuzz/rows-PAGE.xml`, and the run stops.
 """
 
 from __future__ import annotations

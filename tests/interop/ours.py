@@ -66,10 +66,7 @@ CALLS: dict[str, Callable[[Any, dict[str, Any]], Any]] = {
 
 
 def settings(url: str, wsdl: Path) -> OctopusSettings:
-    """Return settings for a service at ``url``.
-
-    Every value type is given, so what is left out is sent as it is.
-    """
+    """Return settings that send what is left out as it is, for a service at ``url``."""
     return OctopusSettings.load(
         endpoint=url,
         wsdl=str(wsdl),
@@ -83,10 +80,7 @@ def settings(url: str, wsdl: Path) -> OctopusSettings:
 
 
 def answers_of_both(url: str, wsdl: Path) -> dict[str, dict[str, Any]]:
-    """Make the scenario's calls with both clients.
-
-    Returns their answers, or errors, by client and operation.
-    """
+    """Return answers, or errors, of the scenario's calls, by client and operation."""
     asked = scenario.requests(PLAIN, SPLIT)
     blocking: dict[str, Any] = {}
     with OctopusClient(settings=settings(url, wsdl)) as client:

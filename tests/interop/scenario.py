@@ -207,10 +207,7 @@ def rows(value: Any) -> list[Any]:
 
 
 def differences(found: Any, wanted: Any, where: str) -> list[str]:
-    """Compare the wanted members.
-
-    Decimals and dates may be texts or numbers; whole numbers and booleans must have their type.
-    """
+    """Compare the wanted members; only decimals and dates may come as texts."""
     if isinstance(wanted, dict):
         if not isinstance(found, dict):
             return [f"{where}: {found!r} is no record"]
@@ -441,10 +438,7 @@ def check_received(lines: list[dict[str, Any]], plain: int, split: int) -> list[
 
 
 def expected(value: Any, name: str = "") -> Any:
-    """Return a request's values as a server must read them.
-
-    Money is a Decimal; dates are their UTC text or epoch.
-    """
+    """Return a request's values as a server must read them: Decimals and Moments."""
     if isinstance(value, dict):
         return {key: expected(inner, key) for key, inner in value.items()}
     if isinstance(value, list):

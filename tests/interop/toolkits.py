@@ -146,10 +146,7 @@ def _class_path(*more: Path) -> str:
 
 
 def _java_build(folder: Path, contracts: Mapping[str, Published]) -> None:
-    """Generate and compile for each profile.
-
-    wsimport gives nillable and plain values different types.
-    """
+    """Generate and compile for each profile: wsimport's types differ with nillable."""
     for profile, contract in contracts.items():
         sources, classes = folder / profile / "sources", folder / profile / "classes"
         shutil.rmtree(folder / profile, ignore_errors=True)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 MOST_RUNS = 6
-"""Runs after a crash until the job must be done."""
+"""The number of runs after a crash within which the job must be done."""
 
 SUBJECTS = [
     "tests.jobs.push_subject:PUSH",
@@ -40,7 +40,7 @@ SUBJECTS = [
     "tests.jobs.order_subject:ORDERS_SUBJECT",
     "tests.jobs.order_subject:CHANGES_SUBJECT",
 ]
-"""What `python -m tests.jobs.crash` kills: objects with the members of `Subject`."""
+"""The jobs that `python -m tests.jobs.crash` kills."""
 
 
 class Subject(Protocol):
@@ -160,7 +160,7 @@ def survive(
         calm = host.run(subject, service, ledger)
         assert calm.code in subject.done, calm
         wanted = subject.state(service, ledger)
-        assert set(subject.steps) - set(calm.steps) <= subject.unreached, "an undisturbed run comes to every step"
+        assert set(subject.steps) - set(calm.steps) <= subject.unreached, "an undisturbed run reaches every step"
         assert set(calm.steps) <= set(subject.steps), "every step that is reached is in the public list"
     for step in steps or subject.steps:
         times = calm.steps.count(step)

@@ -1,7 +1,5 @@
 """Several processes share the orders of one ledger, and some are killed.
 
-One runs an order inbox, the others only work.
-
 python -m tests.jobs.order_crowd --orders 5000
 """
 

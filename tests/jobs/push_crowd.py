@@ -1,7 +1,5 @@
 """Several processes send what another process planned, and some are killed.
 
-They share a ledger on PostgreSQL.
-
 python -m tests.jobs.push_crowd --skus 20000
 """
 

@@ -39,10 +39,7 @@ def reconcile(client: OctopusClient, ledger: Ledger) -> int:
 
 
 def push_file(client: OctopusClient, ledger: Ledger) -> int:
-    """Push a file that is read in many chunks.
-
-    The file has no name, so nothing is left if the process is killed.
-    """
+    """Push a nameless file in many chunks, so that a killed process leaves no file."""
     from octopus_soap.jobs import push as module
 
     module.CHUNK = 7

@@ -56,10 +56,7 @@ def states(ledger: Ledger) -> dict[str, str]:
 
 
 def open_books(ledger: Ledger) -> None:
-    """Create the shop's table in the ledger's database.
-
-    It has no key, so that a second booking of an order shows.
-    """
+    """Create the shop's table, without a key, so that a second booking shows."""
     with ledger.transaction() as connection:
         connection.execute(text("CREATE TABLE IF NOT EXISTS bookings (order_id TEXT NOT NULL, total TEXT)"))
 
@@ -84,7 +81,7 @@ def _booked(connection: Connection) -> list[str]:
 
 @dataclass(frozen=True)
 class Garbled(InjectedFault):
-    """Makes an amount of one row of a list unreadable, or replaces another member's text."""
+    """Makes an amount in a row unreadable, or replaces another member's text."""
 
     key: str = ""
     row: bytes = b"<a:OrderResponseItem>"

@@ -339,7 +339,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.mark.parametrize("database", LONG_ON_POSTGRES, indirect=True)
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells whether a process is still the same")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux a process can be recognised later")
 def test_what_a_dead_process_held_is_taken_over_at_once(ledger: Ledger, place: str) -> None:
     add_rows(ledger, 3)
     ended = subprocess.run([sys.executable, "-c", _HOLDER, place], check=False, timeout=60)

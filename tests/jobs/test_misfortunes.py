@@ -228,7 +228,7 @@ def test_connections_that_are_cut_at_any_step_lose_nothing(
     assert confirmed(service) == set(sold)
     again = [order_id for order_id, _ in came]
     assert sorted(set(again)) == sold
-    assert len(again) <= 4, "only the one under way comes twice"
+    assert len(again) <= 4, "only the order under way comes twice"
     ledger.close()
 
 
@@ -284,7 +284,7 @@ def test_a_lock_that_cannot_be_given_back_hides_neither_the_work_nor_its_error(
         fail()
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells whether a process is still the same")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux a process can be recognised later")
 def test_a_process_the_system_hides_is_not_taken_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
     """`hidepid` hides other users' processes like this."""
     worker = this_worker()

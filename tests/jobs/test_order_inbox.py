@@ -125,14 +125,14 @@ def test_a_failed_order_is_tried_again_after_pauses_that_double_and_named_until_
         clock.forward(minutes=minutes, seconds=-1)
         report = inbox.run(handled)
         assert len(handled.orders) == tries - 1, "not due yet"
-        assert report.exit_code == 1, "named all the same"
+        assert report.exit_code == 1, "still named"
         clock.forward(seconds=2)
         assert inbox.run(handled).problems[0].attempts == tries
     handled.failing.clear()
     clock.forward(hours=7)
     assert inbox.run(handled).exit_code == 0
     assert handled.deliveries[-1].attempt == 5
-    assert not handled.deliveries[-1].redelivered, "a handler that raised is not one that was interrupted"
+    assert not handled.deliveries[-1].redelivered, "a handler that raised was not interrupted"
     assert len(confirmed(service)) == 1
 
 
@@ -317,7 +317,7 @@ def test_what_is_stored_is_handed_over_although_the_service_cannot_be_listed(
     report = inbox.run(handled)
     assert report.exit_code == 2
     assert report.counts["handled"] == 1
-    assert confirmed(service) == {sold}, "a confirmation whose look at the list fails counts as answered"
+    assert confirmed(service) == {sold}, "a confirmation that cannot be checked in the list counts as answered"
 
 
 def test_a_split_order_is_confirmed_for_every_store(service: Emulator, client: OctopusClient, ledger: Ledger) -> None:

@@ -1,7 +1,4 @@
-"""Several processes share the orders of one ledger.
-
-A service that fails every fifth call changes nothing about it.
-"""
+"""Several processes share the orders of one ledger, also while the service fails."""
 
 from __future__ import annotations
 

@@ -15,10 +15,7 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 class Shop:
-    """A service of orders at known seconds.
-
-    It refuses replies of more than *most* orders, and those with poison.
-    """
+    """A service that refuses replies of more than *most* orders, or with poison."""
 
     def __init__(self, seconds: list[int], most: int, poison: set[int] | None = None) -> None:
         self.placed = {START + timedelta(seconds=second) for second in seconds}
@@ -47,7 +44,7 @@ def read_all(shop: Shop, windows: Windows) -> tuple[set[datetime], list[Window]]
             windows.read(len(orders))
         elif (gap := windows.failed()) is not None:
             gaps.append(gap)
-        assert len(shop.asked) < 5000, "the windows do not come to an end"
+        assert len(shop.asked) < 5000, "the windows do not end"
     return found, gaps
 
 

@@ -96,7 +96,7 @@ def test_two_orders_with_one_id_are_both_handed_over_and_confirmed_only_then(
     def handler(order: OrderResponseItem, delivery: OrderDelivery) -> None:
         came.append((delivery.key, order.reference or ""))
         if len(came) == 2:
-            assert confirmed(service) == set(), "a confirmation names the id, and would take away both"
+            assert confirmed(service) == set(), "a confirmation names the id, and would confirm both"
             raise RuntimeError("not yet")
 
     OrderInbox(client, ledger).run(handler)
@@ -189,7 +189,7 @@ def test_a_service_that_ignores_the_filter_hands_over_no_unpaid_order(
     paid = sell(service, 2)
     with service._state.transaction():
         service._state._db.execute("UPDATE orders SET payment = ' CLEARED' WHERE id = ?", (paid,))
-    assert inbox.run(handled).counts["handled"] == 1, "a status is one in any case"
+    assert inbox.run(handled).counts["handled"] == 1, "the case of a status does not matter"
 
 
 def test_an_order_that_waits_is_looked_at_again_before_it_is_handed_over(

@@ -243,7 +243,7 @@ def test_one_item_the_service_cannot_answer_for_is_named_and_in_nobodys_way(
     service.store.add_items([{"Sku": "B", "Stock": "1"}], changed=True)
     clock.forward(hours=1)
     feed.run(lambda change: came.append(change.sku))
-    assert came == ["A1", "A3", "B"], "alone it keeps nobody waiting either"
+    assert came == ["A1", "A3", "B"], "alone it does not delay the others either"
     service.script.clear()
     clock.forward(hours=12)
     assert feed.run(lambda change: came.append(change.sku)).exit_code == 0

@@ -1,4 +1,4 @@
-"""`tables.compare`: what appeared, went and changed between two tables, by column."""
+"""`tables.compare`: new, missing and changed rows of two tables, by column."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What somebody finds who types and presses Tab: names, signatures, docstrings, the catalogue, and what they meant."""
+"""Discovery by Tab: names, signatures, docstrings, the catalogue, suggestions."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_tab_shows_every_operation_and_what_a_client_has(live) -> None:
 
 @pytest.fixture
 def ipython() -> Iterator[Callable[[], InteractiveShell]]:
-    """Makes shells, whose databases of what was typed are closed at the end."""
+    """Make shells, whose history databases are closed at the end."""
     shells: list[InteractiveShell] = []
 
     def make() -> InteractiveShell:
@@ -70,7 +70,7 @@ def ipython() -> Iterator[Callable[[], InteractiveShell]]:
     for shell in shells:
         history = shell.history_manager
         getattr(history, "close", history.db.close)()  # IPython 8 has no close of its own
-        atexit.unregister(shell.atexit_operations)  # would write into it
+        atexit.unregister(shell.atexit_operations)  # it would write into the history
 
 
 def test_ipython_completes_the_same(client, ipython) -> None:
@@ -193,7 +193,7 @@ def test_operations_prints_a_table(live) -> None:
     assert "GetItemQuantityList" in live.operations._repr_html_()
 
 
-# -- what somebody meant -----------------------------------------------------------------------------------------------
+# -- suggestions for a wrong name -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_a_misspelt_operation_names_the_one_that_was_meant(live, typed: str, mea
 
 
 def test_hasattr_looks_for_no_other_name(live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("octopus_soap.engine.catalogue.meant", lambda _: pytest.fail("nobody reads it"))
+    monkeypatch.setattr("octopus_soap.engine.catalogue.meant", lambda _: pytest.fail("the text is not read"))
     assert not hasattr(live, "submit_orders")
 
 

@@ -1,4 +1,4 @@
-"""What a notebook and a terminal show: little of much, what went wrong first, and never a secret."""
+"""Displays in a notebook and a terminal: short, failures first, no secrets."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NASTY = "<script>alert(1)</script>&\"'"
 
 
 class Reader(HTMLParser):
-    """Checks that every tag is one we write and is closed, and gathers the words."""
+    """Checks that every tag is allowed and closed, and collects the words."""
 
     ALLOWED = frozenset({"div", "style", "p", "b", "table", "thead", "tr", "th", "td"})
 

@@ -1,4 +1,4 @@
-"""Workbooks; what a notebook shows of pings, counters, settings and outcomes; where a progress bar is drawn."""
+"""Workbooks, displays of pings, counters, settings and outcomes, progress bars."""
 
 from __future__ import annotations
 

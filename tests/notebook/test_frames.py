@@ -1,4 +1,4 @@
-"""Tables of results and models, and models made from tables: nothing is lost on the way there and back."""
+"""Results and models as tables, and models from tables, without loss."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ def result_of(*values: object) -> BatchResult[object]:
     return BatchResult([*outcomes, missing])
 
 
-# -- there and back ----------------------------------------------------------------------------------------------------
+# -- round trip ----------------------------------------------------------------------------------------------------
 
 
 def filled(model: WireModel) -> WireModel:
-    """*model* without what a table cannot tell from a cell left empty: None, empty lists and empty records."""
+    """Return *model* without None, empty lists and records: a table cannot show them."""
     kept = {}
     for name in model.model_fields_set:
         value = getattr(model, name)
@@ -74,7 +74,7 @@ def filled(model: WireModel) -> WireModel:
             value = [filled(v) if isinstance(v, WireModel) else v for v in value]
             value = [v for v in value if not isinstance(v, WireModel) or v.model_fields_set] or None
         if is_count(type(model).model_fields[name].annotation) and value is not None:
-            number = number_of(value)  # a table holds the number, not how it was written
+            number = number_of(value)  # a table has the number, not its spelling
             value = str(number) if isinstance(number, int) else format(number, "f") if number is not None else value
             value = value if value.strip() else None
         if value is not None:
@@ -83,7 +83,7 @@ def filled(model: WireModel) -> WireModel:
 
 
 def distinct(models: list[WireModel]) -> list[WireModel]:
-    """The models, made whole, with keys of their own, and stores with ids of their own."""
+    """Return the models with different keys, and stores with different ids."""
     made = []
     for number, model in enumerate(filled(m) for m in models):
         key = {model.key_field: f"00{number}"} if model.key_field else {}
@@ -320,7 +320,7 @@ def test_integers_that_pandas_turned_into_floats_are_read() -> None:
     frame = pd.DataFrame({"Sku": ["A", "B"], "Stock": [3, None]})
     assert frame["Stock"].dtype == "float64"
     assert items_from_frame(frame, ItemQuantityAndPrice)[0].stock == 3
-    assert items_from_frame(frame)[0].stock == "3"  # the page has it as text there
+    assert items_from_frame(frame)[0].stock == "3"  # the page types it as text
 
 
 def test_floats_of_money_are_rounded_only_where_asked() -> None:

@@ -1,4 +1,4 @@
-"""The page on notebooks: its snippets run, one after another."""
+"""The page on notebooks: its snippets run, in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The notebooks under samples run from top to bottom against the emulator, and are kept without outputs."""
+"""The notebooks in `samples` run on the emulator, and are kept without outputs."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def test_a_notebook_is_kept_without_outputs(path: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.filterwarnings("default")  # of jupyter's own libraries, which warn of each other
+@pytest.mark.filterwarnings("default")  # jupyter's libraries warn of each other
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_from_top_to_bottom(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cell that raises fails here with its traceback; a warning shown to the reader fails too."""
+    """A cell that raises fails the test, and so does a warning that readers would see."""
     monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     monkeypatch.setenv("TMPDIR", str(tmp_path))

@@ -1,4 +1,4 @@
-"""Charts: each returns its Axes, says its units, and leaves matplotlib as it found it."""
+"""Charts: each returns its Axes, has its units, and does not change matplotlib."""
 
 from __future__ import annotations
 

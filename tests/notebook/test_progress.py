@@ -1,4 +1,4 @@
-"""`progress=`: a bar or a callable, told the truth after each batch, and closed however the call ends."""
+"""`progress=`: a bar or a callable, updated after each batch, and always closed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SKUS = [f"{number:03d}" for number in range(25)]
 
 
 class FakeBar:
-    """What a tqdm bar would be told."""
+    """Records the calls to a tqdm bar."""
 
     made: list[FakeBar]
 
@@ -69,7 +69,7 @@ def test_a_bar_is_closed_where_the_call_fails(make_client, service, bars) -> Non
 
 def test_a_stream_has_a_bar_without_a_total(client, bars) -> None:
     stream = client.get_item_list.stream(iter(SKUS), batch_size=10, progress=True)
-    assert bars == []  # nothing is drawn before it is begun
+    assert bars == []  # nothing is drawn before the stream begins
     next(stream)
     assert (bars[0].n, bars[0].closed, bars[0].options["total"]) == (10, False, None)
     stream.close()
@@ -98,7 +98,7 @@ def test_the_real_bar_is_drawn(client, monkeypatch) -> None:
     for name, cells in (
         ("COLUMNS", "200"),
         ("LINES", "50"),
-    ):  # tqdm cuts what has no room; on a quick machine it says more
+    ):  # tqdm cuts what has no room, and on a quick machine its line is longer
         monkeypatch.setenv(name, cells)
     client.get_item_list(SKUS, batch_size=10, progress=True)
     assert "GetItemList: 100%" in drawn.getvalue()

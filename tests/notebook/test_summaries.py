@@ -1,4 +1,4 @@
-"""The analyst's first tables: low stock, margin, orders by day, store, customer, status; and `OrderCriteria.since`."""
+"""Summary tables: low stock, margin, orders by group; and `OrderCriteria.since`."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def call(request, credentials, settings, timer) -> Iterator[Caller]:
 
 @pytest.fixture(autouse=True)
 def no_secret_in_logs(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Whatever a test does, with every logger at DEBUG: the fake's secret and its tokens are never logged."""
+    """Check in every test, at DEBUG, that the fake's secret and tokens are not logged."""
     with caplog.at_level(logging.DEBUG):
         yield
     logged = "\n".join(record.getMessage() for record in caplog.get_records("call"))
@@ -57,11 +57,11 @@ def no_secret_in_logs(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 @pytest.fixture
 def inspected(certificate, timer):
-    """A fake behind TLS with that certificate."""
+    """A fake behind TLS with the test's certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
     server = FakeOctopia(clock=timer)
-    # The handshake belongs to the thread of the connection: a client that breaks it off must not stop the server.
+    # The handshake belongs to the thread of the connection: a client that aborts it must not stop the server.
     server._server.socket = context.wrap_socket(server._server.socket, server_side=True, do_handshake_on_connect=False)
     with server:
         yield server

@@ -1,4 +1,4 @@
-"""What tests step flows with: a clock that moves only when somebody sleeps, and one caller for both clients."""
+"""Tools for stepping flows: a clock without real time, a caller for both clients."""
 
 import asyncio
 from typing import Any
@@ -8,7 +8,7 @@ from octopus_soap.octopia.effects import Reply, Send, Sleep, Wait
 
 
 class Timer:
-    """Seconds that pass only by sleeping or by `advance`."""
+    """Seconds that pass only by sleeping or `advance`."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -29,7 +29,7 @@ class Timer:
 
 
 class Caller:
-    """Calls operations by name on a blocking or an asyncio client, and gives plain values."""
+    """Calls operations by name on a blocking or an asyncio client."""
 
     def __init__(self, mode: str, credentials: Any, settings: OctopiaSettings, timer: Timer) -> None:
         self.mode, self.timer = mode, timer
@@ -69,7 +69,7 @@ class Caller:
 
 
 def step(flow: Any, answer: Any) -> Any:
-    """Run a flow by hand: *answer* is called with each effect; an exception it returns is thrown in."""
+    """Run a flow with *answer* for its effects; returned exceptions are thrown in."""
     try:
         effect = next(flow)
         while True:
@@ -80,7 +80,7 @@ def step(flow: Any, answer: Any) -> Any:
 
 
 def in_memory(service: Any, timer: Timer) -> Any:
-    """Return what answers effects from *service* without a socket."""
+    """Return a function that answers effects from *service* without a socket."""
 
     def answer(effect: Any) -> Any:
         if isinstance(effect, Sleep):

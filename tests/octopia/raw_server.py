@@ -1,4 +1,4 @@
-"""A server that answers connections with bytes as they are given: for what no well-behaved server sends."""
+"""A server that answers with given bytes, for answers that no good server sends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class RawServer:
-    """Accepts connections one after another and hands each, with its number, to *serve* in a thread."""
+    """Accepts connections, and hands each with its number to *serve* in a thread."""
 
     def __init__(self, serve: Callable[[socket.socket, int], None]) -> None:
         self._serve, self._threads = serve, list[threading.Thread]()
@@ -53,7 +53,7 @@ class RawServer:
 
 
 def request_of(connection: socket.socket) -> bytes:
-    """Read one request with its body; empty when the client has gone."""
+    """Read a request with its body; return nothing if the client has gone."""
     head = b""
     while b"\r\n\r\n" not in head:
         piece = connection.recv(65536)

@@ -1,4 +1,4 @@
-"""The bridge sample: Octopus read, an Octopia package planned, and sent only if asked."""
+"""The bridge sample: reads Octopus, plans an Octopia package, sends it if asked."""
 
 import importlib.util
 from pathlib import Path
@@ -16,7 +16,7 @@ def bridge():
     module = importlib.util.module_from_spec(spec)
     import sys
 
-    sys.modules[spec.name] = module  # dataclasses look their module up
+    sys.modules[spec.name] = module  # dataclasses look up their module
     spec.loader.exec_module(module)
     yield module
     del sys.modules[spec.name]

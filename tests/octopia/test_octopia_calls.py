@@ -148,7 +148,7 @@ def test_a_server_that_ignores_the_page_index_does_not_loop(call, service):
     service.fail("GET /orders", *[page] * 50)
     with pytest.raises(OctopiaProtocolError, match="nothing new"):
         call.listed("orders")
-    assert service.count("GET /orders") == 3  # the third looks whether page 2 is page 1 again
+    assert service.count("GET /orders") == 3  # the third request checks whether page 2 is page 1 again
 
 
 def test_order_filters_are_written_as_documented(call, service):
@@ -378,7 +378,7 @@ def test_an_answer_that_does_not_come_times_out(credentials, settings, fake, tim
     monkeypatch.setattr(fake.service, "handle", slow)
     caller = Caller(mode, credentials, replace(settings, read_seconds=0.05), timer)
     with OctopiaClient(credentials, settings=settings, tokens=caller.client.exchange.tokens) as patient:
-        patient.seller()  # the token is had without haste: a busy machine may need longer for it
+        patient.seller()  # no short limit for the token: a busy machine may need longer
     try:
         with pytest.raises(OctopiaTimeoutError):
             caller("carriers")

@@ -1,4 +1,4 @@
-"""The table of operations is linted, the public names are curated, and the layers import downward."""
+"""The table of operations, the public names, and the layers of the package."""
 
 import ast
 import inspect
@@ -62,7 +62,7 @@ def test_a_row_carries_its_grade_and_says_what_it_does(row):
     assert first.startswith("WRITES: ") == row.writes
     assert row.writes == (not row.route.startswith("GET"))
     if row.writes:
-        assert row.grade in {"C2", "1", "I"}  # no body of a write is official
+        assert row.grade in {"C2", "1", "I"}  # no write's body is officially documented
 
 
 @every("row", ROWS, ids=by_name)
@@ -156,7 +156,7 @@ ORDER = [
 
 
 def _code_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """The lines of a function without its docstring."""
+    """Return the number of lines of a function without its docstring."""
     doc = node.body[0] if ast.get_docstring(node) else None
     return node.end_lineno - node.lineno - (doc.end_lineno - doc.lineno + 1 if doc else 0)
 
@@ -164,7 +164,7 @@ def _code_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 def test_the_package_is_small() -> None:
     lines = sum(len(module.read_text().splitlines()) for module in MODULES)
     assert len(MODULES) <= 15
-    assert lines <= 4200  # and no growth without a reason
+    assert lines <= 4200  # let it grow only for a reason
 
 
 @every("module", MODULES, ids=lambda m: m.stem)

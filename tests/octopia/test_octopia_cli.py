@@ -1,4 +1,4 @@
-"""``octopus-soap octopia``: what it prints, what it never prints, and how it leaves."""
+"""``octopus-soap octopia``: its output, its exit codes, and no secrets."""
 
 import importlib.util
 import sys
@@ -61,7 +61,7 @@ def test_a_broken_promise_makes_the_demo_fail_and_the_rest_is_still_shown(run, m
 def test_the_demo_of_the_samples_keeps_every_promise(capsys):
     spec = importlib.util.spec_from_file_location("octopia_demo", SAMPLE)
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
+    sys.modules[spec.name] = module  # dataclasses look up their module
     try:
         spec.loader.exec_module(module)
         assert module.main() == 0

@@ -1,4 +1,4 @@
-"""Which credential is this, and what then?."""
+"""Recognise a credential, and what to do with it."""
 
 import re
 from pathlib import Path
@@ -119,7 +119,7 @@ def test_a_kind_that_the_values_cannot_be_is_refused(given):
 @every("name", ["client_id", "client_secret"])
 @every("ending", ["\n", "\r\n"])
 def test_a_line_break_at_the_end_of_a_value_is_named(name, ending):
-    """The token service would only answer "invalid client", and a line break cannot be seen."""
+    """The token service would only answer "invalid client"; the break is invisible."""
     values = {"client_id": "Some Client", "client_secret": "s3cret"} | {name: f"canary{ending}"}
     with pytest.raises(OctopiaConfigError, match=f"{name} ends with a line break") as raised:
         OctopiaCredentials(**values)

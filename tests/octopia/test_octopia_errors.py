@@ -1,4 +1,4 @@
-"""The errors: the drawn tree is the real one; small, picklable, with their facts as attributes."""
+"""The errors: the drawn tree is right; small, picklable, with facts as attributes."""
 
 import copy
 import inspect
@@ -14,7 +14,7 @@ CLASSES = [c for c in vars(errors).values() if inspect.isclass(c) and issubclass
 
 
 def test_no_error_has_the_name_of_one_of_the_package() -> None:
-    """A class of the same name with another base would slip through an `except` that looks right."""
+    """A class of the same name with another base would slip through an `except`."""
     assert not {cls.__name__ for cls in CLASSES} & set(vars(package_errors))
     assert all(issubclass(cls, package_errors.OctopusError) for cls in CLASSES)
     for own, shared in {

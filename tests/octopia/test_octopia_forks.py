@@ -1,4 +1,4 @@
-"""Forked children of a client that was in use (preloading web servers, process pools): each reads its own answers."""
+"""Forked children of a client in use: each reads its own answers."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ pytestmark = [
 
 
 def answers_in_children(ask) -> list[int]:
-    """Fork children that ask at the same time, and return their exit codes: 0 if every answer was their own."""
+    """Fork children that ask at once; return exit codes, 0 for right answers."""
     ready, go = os.pipe()
     children = []
     for number in range(CHILDREN):
@@ -26,7 +26,7 @@ def answers_in_children(ask) -> list[int]:
             code = 1
             try:
                 os.close(go)
-                os.read(ready, 1)  # ends for all of them when the parent closes its end
+                os.read(ready, 1)  # returns in all of them when the parent closes its end
                 code = 0 if ask(str(7000 + number)) else 2
             finally:
                 os._exit(code)
@@ -61,7 +61,7 @@ def test_children_of_a_blocking_client_read_their_own_answers(crowded, credentia
         assert client.seller().seller_id == server.seller_id
         assert answers_in_children(ask) == [0] * CHILDREN
         assert client.seller().seller_id == server.seller_id
-    assert server.service.tokens_issued == 1  # a child goes on with its parent's token
+    assert server.service.tokens_issued == 1  # a child uses its parent's token
 
 
 def test_children_of_an_asyncio_client_read_their_own_answers(crowded, credentials):
@@ -85,7 +85,7 @@ def test_children_of_an_asyncio_client_read_their_own_answers(crowded, credentia
 
 
 def test_a_child_waits_for_no_lock_and_no_flight_of_its_parent(credentials):
-    """Neither would ever end in the child: the thread that holds it does not exist there."""
+    """They would never end in the child: the thread that holds them is not there."""
     tokens, held, release = TokenCache(), threading.Event(), threading.Event()
     key = TokenKey.of("https://x.example/token", "c", credentials.client_secret)
     assert isinstance(tokens.claim(key), Lead)

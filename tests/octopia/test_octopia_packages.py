@@ -115,7 +115,7 @@ def test_a_package_goes_through_its_four_calls_and_is_judged_per_item(call, serv
     opening = next(r for r in service.recorded if r.route == "POST /offer-packages")
     assert opening.headers["saleschannelid"] == "CDISFR"
     assert json.loads(opening.body) == {"packageType": "Update"}
-    assert timer.slept  # it waited for the uploads to settle
+    assert timer.slept  # it waited until the uploads had an effect
 
 
 def test_the_four_calls_can_be_made_one_by_one(call, service):

@@ -1,4 +1,4 @@
-"""Paging, uploads, renewal and diagnoses, as they go wrong at sellers who run this every day."""
+"""Failures that sellers meet: paging, uploads, token renewal, diagnoses."""
 
 import stat
 from datetime import UTC, datetime
@@ -37,7 +37,7 @@ def ids(orders) -> list[str]:
     return [found.order_id for found in orders]
 
 
-# -- a token service that hangs while the present token is good ------------------------------------------------------------
+# -- a token service that hangs while the current token is valid -------------------------------------------------------
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_a_record_that_changed_and_comes_again_is_given_again(call, service):
     service.fail("GET /orders", json_answer(first), json_answer({"items": [new, first["items"][0]]}), FakeAnswer(204))
     orders = call.listed("orders")
     assert [o.status for o in orders if o.order_id == "7"] == ["WaitingAcceptance", "InPreparation"]
-    assert len(orders) == 101, "one that comes again unchanged is not"
+    assert len(orders) == 101, "an unchanged one is not"
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_pages_that_follow_updates_give_every_order_once(call, service, page_siz
 def test_accepting_orders_while_listing_them_loses_none_when_pages_follow_updates(
     credentials, settings, service, timer
 ):
-    """By index, each accepted order moves the rest forward and a page is skipped."""
+    """By index, each accepted order moves the rest forward, so a page is skipped."""
     service.add_seller("55501", orders=250)
     waiting = [o["orderId"] for o in service.orders["55501"] if o["status"] == "WaitingAcceptance"]
     from octopus_soap.octopia import OrderFilter
@@ -261,7 +261,7 @@ def plan(count: int, first: int = 1):
 )
 def test_429_on_a_package_means_not_applied_so_it_waits_and_goes_on(call, service, timer, route):
     if route.endswith("requests"):
-        service.fail(route, FakeAnswer(202), too_many("3"))  # the first upload is the fake's own to ignore
+        service.fail(route, FakeAnswer(202), too_many("3"))  # the fake ignores the first upload
         service.fail("GET /offer-packages/pkg-1", json_answer({"state": "WaitingForCompletion"}))
     else:
         service.fail(route, too_many("3"))
@@ -279,7 +279,7 @@ def test_a_429_that_does_not_end_names_the_package(call, service):
 
 
 def test_10000_updates_with_slow_uploads_are_all_sent(exchange, service, timer):
-    """The wait for the result begins when the package is closed; the uploads have limits of their own."""
+    """The wait for the result begins when the package is closed."""
     service.settle_looks = 2  # 3 s for each of 100 uploads
     service.add_seller("55501", offers=10_000)
     flow = Operations.send_offer_package.body(type("Client", (), {"exchange": exchange}), plan(10_000), wait_seconds=60)
@@ -406,7 +406,7 @@ def test_a_web_page_that_refuses_is_a_gateways_word_and_not_a_missing_link(call,
     with pytest.raises(GatewayRefusedError, match="firewall") as raised:
         call("seller")
     assert "not linked" not in str(raised.value)
-    assert service.tokens_issued == 1, "the token is not what is wrong"
+    assert service.tokens_issued == 1, "the token is not the cause"
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -443,7 +443,7 @@ class Store:
 
 @pytest.fixture
 def processes(credentials, settings, timer):
-    """Call as a new process would: with a token cache of its own, and the store that all share."""
+    """Call like a new process, with its own token cache and the shared store."""
     store = Store()
 
     def call_once() -> None:
@@ -495,7 +495,7 @@ def test_the_name_of_a_stored_token_says_nothing_of_the_secret_and_differs_by_it
 
 
 def test_the_store_in_a_file_of_the_page_keeps_tokens_for_their_owner_alone(tmp_path):
-    """The recipe of docs/octopia.md."""
+    """The recipe is from docs/octopia.md."""
     import re
     from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A canary for a secret: it must be in none of the places where secrets are found."""
+"""A canary secret must appear in none of the places in which secrets are found."""
 
 import asyncio
 import io
@@ -44,7 +44,7 @@ def assert_clean(text: str) -> None:
 
 
 def everything_of(error: BaseException) -> str:
-    """What a log, a crash reporter with local variables, and a pickle would show of *error*."""
+    """Return what a log, a crash reporter and a pickle would show of *error*."""
     with_locals = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
     facts = repr(vars(error))
     return "\n".join([str(error), repr(error), facts, with_locals, repr(pickle.dumps(error))])
@@ -71,7 +71,7 @@ SCENES = {
 @pytest.mark.parametrize("scene", SCENES, ids=lambda name: name.replace(" ", "-"))
 def test_no_failure_shows_a_secret(canary, service, scene, caplog):
     caplog.set_level(logging.DEBUG)
-    service.fail(SCENES[scene][0], *SCENES[scene][1])  # no local variable here: locals are looked at below
+    service.fail(SCENES[scene][0], *SCENES[scene][1])  # no local variable here, because locals are checked below
     with pytest.raises(OctopiaError) as raised:
         canary("seller")
     seen = everything_of(raised.value) + caplog.text + repr(canary.client)
@@ -101,7 +101,7 @@ def test_success_at_debug_level_logs_no_secret_in_any_logger(canary, caplog):
     finally:
         for logger in loggers:
             logger.removeHandler(handler)
-    assert "GET /sellers: 200" in stream.getvalue()  # the loggers did speak
+    assert "GET /sellers: 200" in stream.getvalue()  # the loggers did log
     assert_clean(stream.getvalue() + caplog.text)
     assert "eyJfake" not in stream.getvalue() + caplog.text
 

@@ -1,4 +1,4 @@
-"""Where credentials may go, and that trust cannot be turned off."""
+"""The origins that credentials may go to; certificates are always verified."""
 
 import ssl
 

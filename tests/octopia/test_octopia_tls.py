@@ -1,4 +1,4 @@
-"""Certificates are verified, and a CA bundle is the right answer to a proxy that inspects TLS."""
+"""Certificates are verified; a CA bundle allows a proxy that inspects TLS."""
 
 import pytest
 from octopia_stage import Caller

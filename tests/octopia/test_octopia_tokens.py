@@ -1,4 +1,4 @@
-"""Tokens: one per client, asked for once by any crowd, renewed ahead, never in a loop."""
+"""Tokens: one per client, requested once for all calls, renewed early, no loops."""
 
 import asyncio
 import threading
@@ -103,7 +103,7 @@ def test_a_failed_renewal_ahead_goes_on_with_the_old_token(exchange, service, ti
     timer.advance(7100)
     service.fail("POST token", problem(500, "Internal Server Error"))
     assert step(exchange.token(), answer) is first
-    assert step(exchange.token(), answer) is first  # and does not try again at once
+    assert step(exchange.token(), answer) is first  # it does not try again at once
     assert service.count("POST token") == 2
     timer.advance(2)
     assert step(exchange.token(), answer) is not first
@@ -191,7 +191,7 @@ def test_a_cancelled_leader_leaves_its_place_to_a_follower(exchange, service, ti
         leader.throw(asyncio.CancelledError())
     assert waiting.event.done()
     effect = follower.send(True)
-    assert isinstance(effect, Send)  # it leads now
+    assert isinstance(effect, Send)  # it is the leader now
     follower.close()
 
 
@@ -251,7 +251,7 @@ def test_a_wait_that_takes_too_long_is_given_up(credentials, settings, monkeypat
     monkeypatch.setattr(OctopiaSettings, "waits_at_most", 0.01)
     with OctopiaClient(credentials, settings=settings, tokens=TokenCache()) as client:
         claim = client.exchange.tokens.claim(client.exchange._key)
-        object.__setattr__(claim.flight, "thread", -1)  # as if another thread had died with it
+        object.__setattr__(claim.flight, "thread", -1)  # as if another thread had died while it led
         assert client.seller().seller_id == "55501"
 
     async def asynchronous() -> str | None:

@@ -1,4 +1,4 @@
-"""What arrives on the wire: limits that hold, answers that must not be confused, compression that is bounded."""
+"""The wire: limits that hold, answers for the right call, bounded compression."""
 
 import gzip
 import json
@@ -51,7 +51,7 @@ def framed(body: bytes, more: bytes = b"", status: bytes = b"200 OK") -> bytes:
 
 
 class Scene:
-    """A client of a raw server that gives a token, and *answer* to every other request."""
+    """A client of a raw server that gives a token, and *answer* to other requests."""
 
     def __init__(self, answer, mode, credentials, timer, **options) -> None:
         def serve(connection, number: int) -> None:
@@ -86,7 +86,7 @@ def scene(request, credentials, timer):
 
 
 def dripping(first: bytes):
-    """Send *first*, then a byte ever again: no single wait is long, and the answer never ends."""
+    """Send *first*, then a byte again and again: short waits, and no end."""
 
     def answer(connection, _request, _number) -> None:
         connection.sendall(first)
@@ -117,7 +117,7 @@ def test_all_addresses_of_a_host_share_one_connect_limit(credentials, timer, mon
 
     def connect(self, host, port, timeout, local_address=None, socket_options=None):
         given.append(timeout)
-        clock.advance(0.5)  # a part of the limit is gone
+        clock.advance(0.5)  # uses a part of the limit
         raise httpcore.ConnectError("dead")
 
     monkeypatch.setattr(httpcore.SyncBackend, "connect_tcp", connect)
@@ -244,7 +244,7 @@ def test_a_byte_order_mark_wins_then_the_charset_named(kind, body):
 @every(
     ("kind", "body"),
     [
-        ("application/json; charset=iso-8859-1", '"CAFÉ"'.encode()),  # utf-8 in truth?
+        ("application/json; charset=iso-8859-1", '"CAFÉ"'.encode()),  # is it really utf-8?
         ("application/json; charset=utf-8", '"CAFÉ"'.encode("latin-1")),
         ("application/json; charset=no-such", '"CAFÉ"'.encode("latin-1")),
     ],
@@ -350,7 +350,7 @@ def test_calls_go_through_the_proxy_of_the_environment(credentials, timer, mode,
 
 @pytest.mark.parametrize("mode", ["sync", pytest.param("async", marks=pytest.mark.long)])
 def test_a_thread_that_outlives_main_still_makes_calls(fake, mode):
-    """A host *name* is looked up in asyncio's pool of threads, which takes no work once main has returned."""
+    """The host name is looked up in asyncio's thread pool, which ends with main."""
     script = textwrap.dedent(f"""
         import asyncio, threading
         from octopus_soap.octopia import AsyncOctopiaClient, OctopiaClient, OctopiaError

@@ -1,4 +1,4 @@
-"""The tests of operations hold for both clients."""
+"""The tests of operations run on both clients."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(params=["blocking", "asyncio"])
 def make_client(service: Emulator, request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
-    """Make clients of `service`, of both kinds in turn; they are closed after the test."""
+    """Make clients of both kinds for `service`, and close them after the test."""
     made: list[Any] = []
 
     def make(**settings: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What a `BatchError` says about its causes; one error for no free connection. Both clients."""
+"""The causes in a `BatchError`; one error for no free connection. Both clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each limit at its edges: what is sent, in which pieces, and that nothing is lost, doubled or reordered."""
+"""Each limit at its edges: the batches, with nothing lost, doubled or reordered."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 class Case(NamedTuple):
-    """A list operation under test: how many inputs are made and seeded, and what each comes to."""
+    """A list operation under test, and the inputs that it gets."""
 
     row: Row
 
@@ -56,12 +56,12 @@ class Case(NamedTuple):
 
     @property
     def limit(self) -> int:
-        """The page's, or ours if it has none."""
+        """The page's limit, or ours if it has none."""
         return self.row.limit or 100
 
     @property
     def finds_half(self) -> bool:
-        """It returns what is there, and `seed` puts every other item there."""
+        """True if it returns stored items; `seed` then stores every other item."""
         return self.row.safety is Safety.READ and self.row.returns != "BatchResult[bool]"
 
     def inputs(self, n: int) -> list[Any]:
@@ -95,8 +95,8 @@ SOME = [
     for name in ("GetItemList", "UpdateItemQuantityAndPriceList", "UploadItemList", "SetDownloadOrderConfirm")
 ]
 SOME_LISTS = pytest.mark.parametrize("case", SOME, ids=str)
-"""One list that is read, one that is written, one with a limit of ours, one that is answered with nothing: how a list is
-cut does not depend on anything else of its operation."""
+"""A list that is read, one that is written, one with our own limit, one without a result: nothing else of an operation
+changes how its list is split."""
 READS = [case.operation for case in CASES if case.row.safety is Safety.READ]
 WRITES = [name for name in BY_NAME if name not in READS]
 
@@ -105,20 +105,20 @@ WRITES = [name for name in BY_NAME if name not in READS]
 def nothing_to_lint(service: Emulator) -> Iterator[None]:
     yield
     for thread in threading.enumerate():
-        # Of an abandoned stream: its last request must not reach the next test. The decoding thread stays.
+        # The last request of an abandoned stream must not reach the next test. The decoding thread stays.
         if thread.name.startswith("octopus-soap") and "decode" not in thread.name:
             thread.join(10)
     assert service.lint == []
 
 
 def in_input_order(calls: Iterable[CallRecord], keys: list[str]) -> list[CallRecord]:
-    """Calls by where their first key stands in the input: reads run side by side and may arrive in any order."""
+    """Return calls in the input's order, as reads run side by side."""
     place = {key: index for index, key in enumerate(keys)}
     return sorted(calls, key=lambda call: place[call.keys[0]])
 
 
 def sent(service: Emulator, keys: list[str]) -> list[str]:
-    """All keys sent, batch after batch."""
+    """Return all keys sent, batch after batch."""
     return [key for call in in_input_order(service.calls, keys) for key in call.keys]
 
 
@@ -177,7 +177,7 @@ def test_reads_answer_each_input_with_its_own_row_across_batches(client: Octopus
     assert [item.sku for item in client.get_item_list(wanted)] == wanted
 
 
-# -- nothing -------------------------------------------------------------------------------------------------------
+# -- no inputs ------------------------------------------------------------------------------------------------------
 
 
 @every("case", CASES, ids=str)
@@ -201,7 +201,7 @@ def test_a_stream_of_nothing_yields_nothing(case: Case, client: OctopusClient, s
     assert service.calls == []
 
 
-# -- what an input may be ------------------------------------------------------------------------------------------
+# -- valid inputs ---------------------------------------------------------------------------------------------------
 
 
 @every(
@@ -212,7 +212,7 @@ def test_a_stream_of_nothing_yields_nothing(case: Case, client: OctopusClient, s
 def test_one_thing_where_many_belong_is_refused_with_the_way_out(
     case: Case, wrong: Any, stream: bool, client: OctopusClient, service: Emulator
 ) -> None:
-    """A str is an iterable of its characters: asked for, they would be five wrong answers."""
+    """A str iterates over its characters, which would be five wrong answers."""
     method = getattr(client, case.method)
     with pytest.raises(
         InvalidInputError, match=r"pass (\[(item|sku|order|mapping)|list\(d\)|SKUs as texts|a list of [A-Z])"
@@ -230,7 +230,7 @@ def test_generators_sets_and_views_are_accepted(case: Case, client: OctopusClien
         lambda inputs: (each for each in inputs),
     ):
         service.reset()
-        case.seed(service, 3)  # a confirmed order is confirmed once
+        case.seed(service, 3)  # an order is confirmed only once
         getattr(client, case.method)(make(case.inputs(3)))
         assert [call.keys for call in service.calls] == [tuple(case.keys(3))]
 
@@ -407,7 +407,7 @@ def test_no_request_is_above_the_limit_in_bytes_and_batches_are_as_full_as_they_
     assert len(calls) > 1
     assert all(call.request_size <= BYTES for call in calls)
     assert sent(service, keys) == keys
-    row = max(call.request_size / call.items for call in calls)  # no smaller than a row
+    row = max(call.request_size / call.items for call in calls)  # at least the size of a row
     assert all(call.request_size > BYTES - row for call in calls[:-1])
 
 
@@ -458,7 +458,7 @@ def test_requests_completed_from_the_service_keep_the_limit_in_bytes_too(tmp_pat
 
 
 def test_current_items_are_read_a_hundred_at_a_time(tmp_path: Path) -> None:
-    """More are refused: the page's limit of GetItemList holds for what `read_first` reads, too."""
+    """The page's limit of GetItemList also holds for what `read_first` reads."""
     with Emulator(profile=Profile(nillable_values=False)) as service:
         service.store.add_items({"Sku": sku, "Price": 1, "Cost": 1, "FieldLocks": {}} for sku in skus(130))
         settings = OctopusSettings.load(
@@ -482,7 +482,7 @@ def _pinned(service: Emulator, folder: Path) -> Path:
 
 
 class Counting:
-    """An input generator that knows how far it was consumed."""
+    """An input generator that counts the taken inputs."""
 
     def __init__(self, inputs: Iterable[Any]) -> None:
         self.taken = 0
@@ -517,17 +517,17 @@ def test_a_read_stream_takes_no_more_input_than_its_batches_under_way(
     case = BY_NAME[operation]
     inputs = Counting(case.inputs(1000))
     stream = getattr(make_client(max_connections=connections), case.method).stream(inputs, batch_size=10)
-    assert inputs.taken == 0, "nothing is taken before the first result is asked for"
+    assert inputs.taken == 0, "nothing is taken before the first result is requested"
     first = next(stream)
     assert len(first.outcomes) == 10
-    assert inputs.taken <= connections * 10 + 1, "those that run"
+    assert inputs.taken <= connections * 10 + 1, "the inputs of the requests under way"
     for number in range(1, 6):
         next(stream)
-        ahead = 0 if connections == 1 else 1  # encoded while the others run
+        ahead = 0 if connections == 1 else 1  # encoded while the others are sent
         assert inputs.taken <= (number + connections + ahead) * 10 + 1
     stream.close()
     assert inputs.taken < 200
-    for thread in threading.enumerate():  # what was under way ends here, and not in the next test's service
+    for thread in threading.enumerate():  # requests under way end here, and not in the next test's service
         if thread.name.startswith("octopus-soap"):
             thread.join(30)
 
@@ -541,7 +541,7 @@ def test_a_write_stream_takes_one_batch_at_a_time(operation: str, client: Octopu
     assert (inputs.taken, service.calls) == (0, [])
     for number in range(1, 4):
         next(stream)
-        assert inputs.taken == 10 * number + 1, "one more tells that the batch is full"
+        assert inputs.taken == 10 * number + 1, "it takes one more to find that the batch is full"
         assert len(service.calls) == number
     stream.close()
     assert len(service.calls) == 3, "an abandoned stream sends nothing more"

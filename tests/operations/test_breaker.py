@@ -1,4 +1,4 @@
-"""A circuit breaker: after failures in a row nothing is sent for a while, then one request tries. Both clients."""
+"""A circuit breaker: failures in a row open it, then one request tries."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The time of the breakers made by clients, and of nothing else."""
+    """The clock of the clients' breakers only."""
     clock = Clock()
     monkeypatch.setattr(
         "octopus_soap.client.Breaker", lambda failures, seconds, _, lock: Breaker(failures, seconds, clock, lock)
@@ -83,7 +83,7 @@ def test_after_failures_in_a_row_nothing_is_sent_then_one_request_tries(service,
     assert type(failure(lambda: list(plain.get_order_list.stream()))) is CircuitOpenError
     if isinstance(plain, OctopusClient):
         assert plain.get_item_quantity.dry_run("A"), "a dry run sends nothing and is not refused"
-    assert len(service.calls) == 3, "nothing of all that was sent"
+    assert len(service.calls) == 3, "none of these was sent"
     assert client.ping().stage.value == "service", "a ping asks"
     assert len(service.calls) == 4
 
@@ -123,7 +123,7 @@ def test_refusals_rejections_and_throttling_are_answers_and_it_is_off_by_default
         client.is_sku_exist("A")
     assert client.counters.breaker_opened == 0
     service.script.on("*").do(Reset())
-    for _ in range(3):  # the first one meets the idle connection, which shows nothing
+    for _ in range(3):  # the first request fails on the idle connection, which proves nothing
         assert not isinstance(failure(lambda: client.get_item_quantity("A")), CircuitOpenError)
     assert type(failure(lambda: client.get_item_quantity("A"))) is CircuitOpenError
     default = make_client(max_attempts=1)
@@ -169,7 +169,7 @@ def test_only_one_request_tries_also_among_threads_and_a_broken_off_one_gives_it
     assert refused.error.retry_after == 1.0
     assert "one request is trying now" in refused.error.message
     with passages[refusals.index(None)]:
-        pass  # broken off
+        pass  # aborted
     tries = Passage(breaker)
     assert tries.gate() is None
     assert waiting.gate() is not None
@@ -179,7 +179,7 @@ def test_only_one_request_tries_also_among_threads_and_a_broken_off_one_gives_it
     assert (breaker.is_open(), waiting.gate()) == (False, None)
     late.ended(Sign.FAILED, "x")
     breaker.reset()
-    assert late.ended(Sign.FAILED, "x") is None, "a forked child begins anew"
+    assert late.ended(Sign.FAILED, "x") is None, "a forked child starts again"
 
 
 def test_what_an_attempt_shows_of_the_service():
@@ -187,7 +187,11 @@ def test_what_an_attempt_shows_of_the_service():
     for answer, kind, sign in [
         (SendFailure(FailureKind.NOT_SENT, error), FailureKind.NOT_SENT, Sign.FAILED),
         (SendFailure(FailureKind.AMBIGUOUS, error), FailureKind.AMBIGUOUS, Sign.FAILED),
-        (SendFailure(FailureKind.AMBIGUOUS, error, last=True), FailureKind.AMBIGUOUS, Sign.NOTHING),  # the deadline
+        (
+            SendFailure(FailureKind.AMBIGUOUS, error, last=True),
+            FailureKind.AMBIGUOUS,
+            Sign.NOTHING,
+        ),  # the deadline ended it
         (SendFailure(FailureKind.BUSY, error), FailureKind.BUSY, Sign.NOTHING),
         (SendFailure(FailureKind.STALE, error), FailureKind.STALE, Sign.NOTHING),
         (SendFailure(FailureKind.OVERSIZED, error), FailureKind.OVERSIZED, Sign.ANSWERED),

@@ -1,4 +1,4 @@
-"""What a reader of the page tries first is accepted if nothing is lost by it, and refused if something would be."""
+"""A reader's first tries are accepted if nothing is lost by it, and else refused."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_a_name_in_extra_that_the_model_has_is_refused() -> None:
         InventoryItem(sku="A", Qqqqq=1)
 
 
-# -- doors ---------------------------------------------------------------------------------------------------------
+# -- access to raw calls --------------------------------------------------------------------------------------------
 
 FAR = {"endpoint": "https://shop.example/x.svc", "authtoken": "t", "merchantname": "m", "accessid": "a"}
 

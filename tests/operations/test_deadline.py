@@ -1,4 +1,4 @@
-"""A deadline for a whole call: all batches, attempts, pauses and waits. Both clients."""
+"""A deadline for a call: all batches, attempts, pauses and waits. Both clients."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_deadline_ends_single_calls_their_repeats_and_pauses(stocked, make_cli
     error = failure(lambda: hasty.get_item_quantity_list(["S0"]))
     assert error.result.counts == {"failed": 1}, "it was sent"
     stocked.script.clear()
-    assert hasty.get_item_quantity("S0") == 1, "the next call has a deadline of its own"
+    assert hasty.get_item_quantity("S0") == 1, "the next call has its own deadline"
     assert make_client(deadline=30).get_item_quantity("S0") == 1
     assert client.settings.deadline is None
 

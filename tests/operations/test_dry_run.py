@@ -1,4 +1,4 @@
-"""A dry run shows what a call would send and what that would change; nothing is sent. Both clients."""
+"""A dry run shows a call's requests and their effect, and sends nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_a_dry_run_is_sized_and_printable_and_compares_with_the_items_as_they_ar
         ItemQuantityAndPrice(sku="NEW", stock=7),
     ]
     options = {"batch_size": 2, "omitted_values": "send"}
-    # The asynchronous client's dry run needs no await: it sends nothing.
+    # The asynchronous client's dry run sends nothing, so it needs no await.
     dry = bound(client.update_item_quantity_and_price_list).dry_run(updates, **options)
     size = sum(len(request.body) for request in dry)
     title = f"UpdateItemQuantityAndPriceList: 2 requests, 3 items, {size:,} bytes, nothing was sent"
@@ -52,7 +52,7 @@ def test_a_dry_run_is_sized_and_printable_and_compares_with_the_items_as_they_ar
 
 
 def bound(call):
-    """The operation itself, which the stand-in of the asynchronous client wraps."""
+    """Return the operation itself, which the asynchronous client's stand-in wraps."""
     return getattr(call, "_bound", call)
 
 

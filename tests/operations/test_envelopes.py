@@ -1,4 +1,4 @@
-"""The APIResult of an answer is typed and reachable, of successes and rejections alike, with both clients."""
+"""The APIResult is typed and reachable, for successes and rejections."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def answered(operation: str, argument: Any, content: str, status: str = "Success", data: str = "") -> Steps:
-    """What a call makes of an envelope, stepped by hand."""
+    """Return the result of a call for an envelope, stepped by hand."""
     inner = (
         f"<a:Data>{data}</a:Data><a:Message>as asked</a:Message><a:MessageCode>7</a:MessageCode>"
         f"<a:ResultData>{content}</a:ResultData><a:Status>{status}</a:Status>"

@@ -1,4 +1,4 @@
-"""`keep_raw`: the XML of every order of a listing, to be stored before anything else."""
+"""`keep_raw`: the XML of every order of a listing, to be stored first."""
 
 from __future__ import annotations
 

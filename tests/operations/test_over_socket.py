@@ -1,6 +1,6 @@
-"""Every operation over a real socket, through the public client, with the semantics of the vendor's page.
+"""Every operation over a real socket, with the semantics of the vendor's page.
 
-After each test the service's lint log must be empty: no operation may send anything WCF would pass over in silence.
+After each test the service's lint log must be empty: no operation may send anything that WCF would ignore silently.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def nothing_to_lint(service: Emulator) -> Iterator[None]:
 
 
 def members_sent(service: Emulator, call: int = 0) -> list[tuple[str, str | None]]:
-    """Every element of a request's operation, in order: its name and its text."""
+    """Return every element of a request's operation, in order: its name and its text."""
     operation = etree.fromstring(service.calls[call].request)[0][0]
     return [(etree.QName(element).localname, element.text) for element in operation.iterdescendants()]
 
@@ -253,7 +253,7 @@ def test_upload_item_adds_an_item_that_reads_back_equal_and_returns_the_services
     assert client.upload_item(FULL_ITEM) == number, "an update of the same item"
     (found,) = client.get_item_list(["00123"])
     kept = {name: getattr(found, name) for name in FULL_ITEM.model_fields_set}
-    for name in ("store_stock_info_list", "field_locks"):  # come back with their other members nil
+    for name in ("store_stock_info_list", "field_locks"):  # they come back with their other members nil
         kept.pop(name)
     assert kept == {name: getattr(FULL_ITEM, name) for name in kept}
     assert [(s.store_id, s.store_stock, s.store_price) for s in found.stores] == [
@@ -478,7 +478,7 @@ def test_custom_field_mapping_turns_the_services_error_message_into_an_error(
     assert service.store.mappings() == []
 
 
-# -- what holds for all --------------------------------------------------------------------------------------------
+# -- every operation --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("bare", [True, False], ids=["bare", "enveloped"])
@@ -507,7 +507,7 @@ def test_a_call_may_name_another_account_and_sends_the_access_id_otherwise(
     accessid = client.settings.accessid.get_secret_value()
     client.is_sku_exist("A")
     assert members_sent(service)[0] == ("accountID", accessid)
-    with pytest.raises(OctopusError):  # how an account is refused is the profile's matter
+    with pytest.raises(OctopusError):  # the profile decides how an account is refused
         client.is_sku_exist("A", account_id="another")
     assert members_sent(service, 1)[0] == ("accountID", "another")
 

@@ -1,4 +1,4 @@
-"""`.stream()` of an operation without a limit: any number of rows in bounded memory, strict to the end, in both clients."""
+"""`.stream()` of a reply without a limit: bounded memory, strict to the end."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ROWS = 400
 
 
 def reply(count: int, status: str = "Success") -> Iterator[bytes]:
-    """A reply of GetItemTblList, row by row."""
+    """Yield a reply of GetItemTblList, row by row."""
     whole = payloads.envelope("GetItemTblList", "InventoryItem", ["@"]).replace(b">Success<", f">{status}<".encode())
     before, after = whole.split(b"<a:InventoryItem>@</a:InventoryItem>")
     yield before
@@ -47,7 +47,7 @@ Body = Callable[[], Iterator[bytes]]
 
 @contextmanager
 def serving(body: Body, status: int = 200, headers: dict[str, str] | None = None) -> Iterator[dict[str, Any]]:
-    """Answer every request with *body*, chunk by chunk; gives the settings of a client."""
+    """Answer every request with *body*, chunk by chunk, and yield a client's settings."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -67,7 +67,7 @@ def serving(body: Body, status: int = 200, headers: dict[str, str] | None = None
                         return
                     self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
                 self.wfile.write(b"0\r\n\r\n")
-            except OSError:  # the client wanted no more
+            except OSError:  # the client closed the connection
                 self.close_connection = True
 
         def log_message(self, *_: Any) -> None:
@@ -92,7 +92,7 @@ def serving(body: Body, status: int = 200, headers: dict[str, str] | None = None
 
 
 def streamed(kind: str, settings: dict[str, Any], **more: Any) -> tuple[list[Any], OctopusError | None]:
-    """All outcomes of a stream, and the error it ended with."""
+    """Return all outcomes of a stream, and the error it ended with."""
     found: list[Any] = []
 
     async def every(client: AsyncOctopusClient) -> None:
@@ -157,7 +157,7 @@ BOMBS = {
 @BOTH
 @pytest.mark.parametrize("place", BOMBS)
 def test_a_streamed_bomb_is_inflated_part_by_part(kind: str, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """8 MB in 40 kB: none of it is held as a whole, whether it may be read or is refused."""
+    """8 MB in 40 kB are never held as a whole, accepted or refused."""
     before, after = b"".join(reply(1)).split(next(itertools.islice(reply(1), 1, 2)))
     make, refused = BOMBS[place]
     body = gzip.compress(make(before, ROW * 200, after), compresslevel=1)
@@ -296,7 +296,7 @@ def test_what_a_stream_keeps_does_not_grow_with_the_reply(monkeypatch: pytest.Mo
         for part in client.get_item_tbl_list.stream():
             most.append(len(part.outcomes))
     assert sum(most) == 900
-    assert max(most) <= 100  # a part of the reply has no more
+    assert max(most) <= 100  # more rows are not in a part
 
 
 def test_a_stream_counts_as_one_request_that_ends_with_the_reply() -> None:

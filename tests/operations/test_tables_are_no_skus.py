@@ -1,4 +1,4 @@
-"""A table, a column of something else, a dict or a model where SKUs belong is refused with what to pass."""
+"""Tables, dicts and models are refused as SKUs, with what to pass instead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every operation on hand-written WCF replies: the exact request, and each thing a real service may do to a reply."""
+"""Every operation on hand-written WCF replies: requests, and variants of replies."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ EVERY_OPERATION = every("case", ROWS, ids=str)
 
 
 class Wire:
-    """The other end: answers with given bytes, keeps the requests."""
+    """Answers with given bytes, and keeps the requests."""
 
     def __init__(self, mock: responses.RequestsMock) -> None:
         self._mock = mock
@@ -100,7 +100,7 @@ def client() -> Iterator[OctopusClient]:
 
 
 def plain(value: Any) -> Any:
-    """A call's value without what a reply may add to it: unknown members."""
+    """Return a call's value without unknown members."""
     if isinstance(value, BatchResult):
         return [plain(part) for part in value]
     if isinstance(value, list):
@@ -116,7 +116,7 @@ def plain(value: Any) -> Any:
 
 @EVERY_OPERATION
 def test_the_request_is_exactly_what_the_contract_wants(case: Row, client: OctopusClient, wire: Wire) -> None:
-    """Names, namespaces, member order, nil and empty members: a WCF service ignores what differs, without a word."""
+    """A WCF service silently ignores wrong names, namespaces, orders and nils."""
     wire.answers(case.body)
     case.example(client)
     (request,) = wire.requests
@@ -148,7 +148,7 @@ def test_the_request_carries_action_type_and_the_three_credential_headers(
     assert "Authorization" not in headers
 
 
-# -- the reply, in every shape a service may give it -----------------------------------------------------------------
+# -- the reply, in every possible form -------------------------------------------------------------------------------
 
 
 @EVERY_OPERATION
@@ -158,7 +158,7 @@ def test_the_reply_of_the_contract_is_read(case: Row, client: OctopusClient, wir
 
 
 def _records(root: Any) -> list[Any]:
-    """Elements whose members may be shuffled: the envelope and the records, not the lists."""
+    """Return elements whose members may be shuffled: envelope and records, not lists."""
     return [e for e in root[0][0].iter() if len({child.tag for child in e}) > 1]
 
 
@@ -285,7 +285,7 @@ BARE_TOO = {row.operation: row.reply for row in ROWS if row.enveloped}
 
 @every("operation", BARE_TOO)
 def test_a_bare_result_is_read_like_an_enveloped_one(operation: str, client: OctopusClient, wire: Wire) -> None:
-    """The page types three operations as bare lists and describes Status and ResultData all the same."""
+    """The page types three results as bare lists, and still describes an envelope."""
     wire.answers(bare(operation, BARE_TOO[operation]))
     assert BY_NAME[operation].example(client) == BY_NAME[operation].value
 
@@ -298,7 +298,7 @@ def test_an_enveloped_result_is_read_like_a_bare_one(operation: str, client: Oct
 
 @every("operation", [*BARE_TOO, *ENVELOPED_TOO])
 def test_an_envelope_directly_in_the_response_is_read(operation: str, client: OctopusClient, wire: Wire) -> None:
-    """The result element left out: APIResult's members stand in the response itself."""
+    """The result element is missing: APIResult's members are in the response itself."""
     body = api(operation, {**BARE_TOO, **ENVELOPED_TOO}[operation])
     body = re.sub(rf"<{operation}Result [^>]*>|</{operation}Result>", "", body)
     wire.answers(body.replace(f'xmlns="{TEMPURI}"', f'xmlns="{TEMPURI}" xmlns:a="{DATA}" xmlns:i="{XSI}"'))
@@ -364,7 +364,7 @@ def test_a_renamed_member_is_unset_not_guessed(client: OctopusClient, wire: Wire
 
 
 def test_a_renamed_key_loses_the_row_and_says_so(client: OctopusClient, wire: Wire) -> None:
-    """A row that names no SKU cannot be matched: its input is missing, and the row is noted."""
+    """A row without a SKU cannot be matched: its input is missing, the row is noted."""
     wire.answers(BY_NAME["GetItemList"].body.replace("<a:Sku>A</a:Sku>", "<a:Code>A</a:Code>"))
     result = client.get_item_list(["A", "B"])
     assert [o.status.value for o in result.outcomes] == ["missing", "ok"]
@@ -492,7 +492,7 @@ def test_success_without_a_value_is_no_success(operation: str, form: str, client
 def test_an_order_answered_with_neither_yes_nor_no_is_unknown_not_rejected(
     members: str, client: OctopusClient, wire: Wire
 ) -> None:
-    """Called rejected, it would be sent again, and perhaps be created twice."""
+    """If it were called rejected, it would be sent again, and perhaps created twice."""
     wire.answers(api("SubmitOrder", members))
     with pytest.raises(OutcomeUnknownError):
         client.submit_order(NEW_ORDER)
@@ -710,7 +710,7 @@ def test_a_missing_status_with_data_is_read_and_noted(client: OctopusClient, wir
 
 
 def test_failure_with_rows_is_judged_row_by_row(client: OctopusClient, wire: Wire) -> None:
-    """The page: Status is Failure where not one SKU succeeded; the rows say why, each."""
+    """The page: Status is Failure if no SKU succeeded; each row has its reason."""
     rows = UPDATE_ROWS.replace("<a:Result>true", "<a:Result>false")
     wire.answers(api("UpdateItemQuantityAndPriceList", rows, "Failure", message="All Update requests failed"))
     result = client.update_item_quantity_and_price_list(UPDATES)
@@ -814,7 +814,7 @@ def test_void_is_none_in_every_form(operation: str, body: str, status: int, clie
 
 @EVERY_OPERATION
 def test_another_operations_reply_is_refused(case: Row, client: OctopusClient, wire: Wire) -> None:
-    """A proxy or a cache that mixes up replies must not turn one shop's answer into another's."""
+    """A proxy or a cache may mix up replies."""
     other = "IsSkuExist" if case.operation != "IsSkuExist" else "UploadItem"
     wire.answers(BY_NAME[other].body)
     with pytest.raises(OctopusError) as caught:

@@ -1,9 +1,9 @@
-"""Checks what `make dist` built, as those who install it will have it: `python tests/release/check_release.py`.
+"""Check what `make dist` built: `python tests/release/check_release.py`.
 
-Contents of both files; installed in an empty environment on every Python the package says it runs on, with the demo run
-from there; the size of the extra `all`, with a bill of materials (CycloneDX) and a list of licences of what it installs,
+Contents of both files; installed in an empty environment on every Python the package supports, with the demo run from
+there; the size of the extra `all`, with a bill of materials (CycloneDX) and a list of licences of what it installs,
 written next to the wheel; and the tests against the wheel with the oldest dependencies it accepts and with the newest.
-What cannot be checked here (a Python that is not there) is named `absent`. Exit code 1: something is wrong.
+What cannot be checked here (a Python that is not installed) is named `absent`. Exit code 1: something is wrong.
 
 Needs the dependency group `release` (build, twine, uv, cyclonedx-bom, pip-licenses).
 """
@@ -27,13 +27,13 @@ from pythons import WANTED, find
 CORE = ["tests/wire", "tests/models", "tests/contract", "tests/emulator", "tests/operations", "tests/asynchronous",
         "tests/events", "tests/notebook", "tests/jobs", "tests/cli", "tests/demo", "tests/test_catalogue.py",
         "tests/test_exports.py", "tests/test_settings.py", "tests/test_testing.py"]  # fmt: skip
-"""The tests that run every dependency; the others check this project's own text."""
+"""The tests that use every dependency; the others check this project's texts."""
 
 QUICKER = ["--ignore-glob=*crash*"]
-"""Killing the jobs at hundreds of moments takes minutes and meets no dependency the others do not."""
+"""Killing the jobs at hundreds of moments takes minutes, and uses no other dependency."""
 
 MOST_MEGABYTES = 400
-"""What `pip install 'octopus-soap[all]'` may take, compiled files included."""
+"""The limit for `pip install 'octopus-soap[all]'`, with compiled files."""
 
 FROM_WHEEL = """
 import octopus_soap, sys
@@ -47,7 +47,7 @@ for name in octopus_soap.__all__:
 
 
 class Report:
-    """Says what was found, line by line, and whether all is well."""
+    """Prints the findings line by line, and counts the wrong ones."""
 
     def __init__(self) -> None:
         self.wrong = 0
@@ -58,7 +58,7 @@ class Report:
 
 
 def run(*words: str | Path, cwd: Path | None = None) -> str:
-    """Run a command outside the repository's own environment; its output. Raises RuntimeError with its last lines."""
+    """Run a command outside our environment, or raise RuntimeError with its output."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("OCTOPUS_", "PYTHON", "VIRTUAL_ENV"))}
     done = subprocess.run(
         [str(word) for word in words], cwd=cwd, env=kept, capture_output=True, text=True, timeout=1800, check=False
@@ -80,7 +80,7 @@ class Releases:
         self.uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}") or "uv"
 
     def contents(self) -> None:
-        """Both files hold what they should, and read well on an index."""
+        """Check both files' contents, and their metadata for an index."""
         for path, problems in ((self.wheel, wheel_problems(self.wheel)), (self.source, source_problems(self.source))):
             for problem in problems:
                 self.report("WRONG", path.name, problem)
@@ -89,7 +89,7 @@ class Releases:
         self._try("metadata", lambda: run(sys.executable, "-m", "twine", "check", "--strict", self.wheel, self.source))
 
     def on_every_python(self) -> None:
-        """Installed in an empty environment, it imports, holds its contract, and runs the demo."""
+        """Install it in an empty environment on every Python, and run the demo."""
         for version in WANTED:
             python = find(version)
             if python is None:
@@ -98,7 +98,7 @@ class Releases:
                 self._try(f"python {version}", lambda python=python, version=version: self._demo(python, version))
 
     def bill_of_materials(self) -> None:
-        """What the extra `all` installs, its licences and its size."""
+        """Write down what the extra `all` installs, its licences and its size."""
         self._try("extra all", self._materials)
 
     def _materials(self) -> str:
@@ -121,7 +121,7 @@ class Releases:
         return f"{len(listed)} packages, {size:.0f} MB; {bill.name}, {stem}.licences.md"
 
     def with_dependencies(self, resolution: str) -> None:
-        """The core of the tests passes against the wheel with these dependencies, on the Python that runs this."""
+        """Run the core of the tests on the wheel with these dependencies."""
         self._try(f"{resolution} dependencies", lambda: self._tests(resolution))
 
     def _try(self, what: str, check: object) -> None:
@@ -166,7 +166,7 @@ class Releases:
         return said.strip().splitlines()[-1].strip("= ")
 
     def _tree(self, name: str) -> Path:
-        """The source distribution without its package, so that the tests meet the wheel's."""
+        """Unpack the source distribution without its package, so tests use the wheel's."""
         folder = self.scratch / f"tree-{name}"
         with tarfile.open(self.source) as archive:
             archive.extractall(folder, filter="data")
@@ -183,7 +183,7 @@ def _only(dist: Path, pattern: str) -> Path:
 
 
 def main() -> int:
-    """Run the checks that were asked for."""
+    """Run the chosen checks."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--dist", type=Path, default=ROOT / "dist", help="folder of the two files")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""What a wheel and a source distribution must hold, and must not."""
+"""The files that a wheel and a source distribution must have, and must not have."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ IN_SOURCE = {
 
 
 def modules() -> set[str]:
-    """The package's own files, as the repository has them."""
+    """Return the package's own files, as the repository has them."""
     found = (ROOT / "octopus_soap").rglob("*")
     return {p.relative_to(ROOT).as_posix() for p in found if p.is_file() and p.suffix in {".py", ".typed"}}
 
 
 def wheel_problems(path: Path, expected: set[str] | None = None) -> list[str]:
-    """What is wrong with the wheel at *path*.
+    """Return what is wrong with the wheel at *path*.
 
     Args:
         path: the file.
@@ -49,7 +49,7 @@ def wheel_problems(path: Path, expected: set[str] | None = None) -> list[str]:
     problems += [f"lacks {name}" for name in sorted({*wanted, "octopus_soap/py.typed"} - names)]
     tops = {PurePosixPath(name).parts[0] for name in names}
     extra = {top for top in tops if top != "octopus_soap" and not top.endswith(".dist-info")}
-    problems += [f"installs {top}/ beside the package" for top in sorted(extra)]
+    problems += [f"installs {top}/ next to the package" for top in sorted(extra)]
     problems += _litter(names)
     if not any(name.endswith(".dist-info/licenses/LICENSE") for name in names):
         problems.append("lacks the LICENSE")
@@ -65,7 +65,7 @@ def wheel_problems(path: Path, expected: set[str] | None = None) -> list[str]:
 
 
 def source_problems(path: Path) -> list[str]:
-    """What is wrong with the source distribution at *path*."""
+    """Return what is wrong with the source distribution at *path*."""
     with tarfile.open(path) as archive:
         names = {PurePosixPath(*PurePosixPath(name).parts[1:]).as_posix() for name in archive.getnames()}
     tops = {PurePosixPath(name).parts[0] for name in names if name != "."}

@@ -1,7 +1,8 @@
-"""Set the version everywhere it is written: `python tests/release/new_version.py 1.0.0rc1`.
+"""Set the version everywhere: `python tests/release/new_version.py 1.0.0rc1`.
 
-The package, the heading of the changelog, and the citation. `make release VERSION=...` runs this, compiles the contract
-again (it is bound to the version), and builds and checks what would be published. It commits and publishes nothing.
+It is in the package, the heading of the changelog, and the citation. `make release VERSION=...` runs this, compiles the
+contract again (it is bound to the version), and builds and checks what would be published. It commits and publishes
+nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The Pythons of this machine, wherever they are usually kept."""
+"""Find the Pythons of this machine in their usual places."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 WANTED = ["3.11", "3.12", "3.13", "3.14"]
-"""The versions the package says it runs on."""
+"""The versions that the package supports."""
 
 _PLACES = [
     "~/.pyenv/versions/{version}*/bin/python",
@@ -24,7 +24,7 @@ _PLACES = [
 
 
 def candidates(version: str, path: str | None = None) -> list[Path]:
-    """Where a Python of *version* may be, the likeliest first; not all of them need to work.
+    """Return the places of a Python of *version*, the likeliest first.
 
     Args:
         version: such as `3.12`.
@@ -41,12 +41,12 @@ def candidates(version: str, path: str | None = None) -> list[Path]:
 
 
 def find(version: str) -> Path | None:
-    """A Python of *version* that starts; None where there is none."""
+    """Return a Python of *version* that starts, or None."""
     return next((python for python in candidates(version) if _starts(python, version)), None)
 
 
 def _starts(python: Path, version: str) -> bool:
-    # A pyenv shim is there for every version any of its Pythons has, and works for the chosen ones only.
+    # A pyenv shim exists for every version of any of its Pythons, and works only for the chosen ones.
     asked = "import sys; print('{}.{}'.format(*sys.version_info))"
     try:
         done = subprocess.run([python, "-c", asked], capture_output=True, text=True, timeout=30, check=False)

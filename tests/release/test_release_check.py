@@ -1,4 +1,4 @@
-"""The release check finds what is wrong with a wheel, and says which Pythons it did not find."""
+"""The release check finds what is wrong with a wheel, and names absent Pythons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The samples as modules, and an environment in which they find the service of the test."""
+"""Import the samples as modules, and set the environment for the test's service."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture
 def configured(service, monkeypatch, tmp_path):
-    """OCTOPUS_* variables that lead to `service`; the working folder is empty, so that no .env is found."""
+    """Set OCTOPUS_* variables for `service`, and an empty folder without .env."""
     for name, value in service.settings().items():
         monkeypatch.setenv(f"OCTOPUS_{name.upper()}", value)
     monkeypatch.setenv("OCTOPUS_BACKOFF_BASE", "0")

@@ -1,4 +1,4 @@
-"""The Celery sample: one client per worker process, and nothing repeated that may not be."""
+"""The Celery sample: one client per worker process, and no forbidden repeats."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SAMPLE = Path(__file__).parents[2] / "samples" / "celery_task.py"
 
 @pytest.fixture
 def shop(configured, monkeypatch, tmp_path):
-    """The shop's numbers, and tasks that run where they are called and raise what they raise."""
+    """A shop's database, and tasks that run in the caller and raise there."""
     monkeypatch.setenv("SHOP_DB", str(tmp_path / "shop.db"))
     monkeypatch.setenv("OCTOPUS_MAX_ATTEMPTS", "1")
     with closing(sqlite3.connect(tmp_path / "shop.db")) as db, db:

@@ -1,4 +1,4 @@
-"""The cron sample: differences only, every SKU that is not done is named, exit codes a scheduler can act on."""
+"""The cron sample: differences only, open SKUs named, exit codes for schedulers."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_a_missing_setting_is_named(shop, monkeypatch, caplog):
 
 @pytest.mark.long
 def test_while_a_run_is_at_it_another_does_nothing_and_sigterm_ends_the_first(shop):
-    """The first run's request hangs until its limit; its second batch is never begun."""
+    """The first run's request hangs until its limit; its second batch never begins."""
     shop.script.on(UPDATE, nth=1).do(Hang())
     sizes = {"OCTOPUS_BATCH_SIZES": f'{{"{UPDATE}": 1}}', "OCTOPUS_READ_TIMEOUT": "4", "OCTOPUS_MAX_ATTEMPTS": "1"}
     first = job("stock.csv", **sizes)

@@ -1,4 +1,4 @@
-"""The look-up service: what callers get, what probes see, and what Prometheus gets."""
+"""The look-up service: its answers to callers, probes and Prometheus."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Running:
-    """The application behind a real socket, in a thread."""
+    """The application on a real socket, in a thread."""
 
     def __init__(self, app):
         listening = socket.create_server(("127.0.0.1", 0))
@@ -41,7 +41,7 @@ class Running:
 
 @pytest.fixture
 def serve(service):
-    """Start the sample with settings of the test's own, and return an HTTP client of it."""
+    """Start the sample with given settings, and return an HTTP client of it."""
     running = []
 
     def start(**settings):
@@ -60,7 +60,7 @@ def http(serve):
 
 
 def metric(http, name, **labels):
-    """The sum of a metric's samples that have the labels."""
+    """Return the sum of a metric's samples with the given labels."""
     wanted = [f'{key}="{value}"' for key, value in labels.items()]
     lines = [line for line in http.get("/metrics").text.splitlines() if re.match(rf"{name}[{{ ]", line)]
     return sum(float(line.rpartition(" ")[2]) for line in lines if all(part in line for part in wanted))
@@ -117,7 +117,7 @@ def test_all_requests_share_one_client_and_its_connections(serve, service):
 def test_a_failure_is_a_problem_document_that_says_what_to_do(serve, service, caplog, fault, status, title):
     http = serve(total_timeout=0.5, max_attempts=1)
     service.store.add_item("A", Stock=1)
-    assert http.get("/stock/A").status_code == 200  # the service knows these credentials
+    assert http.get("/stock/A").status_code == 200  # the credentials are accepted
     service.script.on("GetItemQuantityList").do(fault)
     with caplog.at_level(logging.INFO, "stock_service"):
         answer = http.get("/stock/A")
@@ -125,7 +125,7 @@ def test_a_failure_is_a_problem_document_that_says_what_to_do(serve, service, ca
     problem = answer.json()
     assert (answer.status_code, problem["status"], problem["title"]) == (status, status, title)
     assert problem["request_id"] in caplog.text
-    assert set(problem) == {"type", "title", "status", "request_id"}  # nothing the service said goes out
+    assert set(problem) == {"type", "title", "status", "request_id"}  # no text of the service is passed on
     assert answer.headers.get("retry-after") == ("900" if "too many" in title else None)
 
 
@@ -219,7 +219,7 @@ def test_two_applications_in_one_process_count_apart(serve, service):
 
 @pytest.mark.long
 def test_the_demo_serves():
-    """In its own process, since uvicorn takes the signals of the one it runs in."""
+    """In a process, because uvicorn takes over the signals of its process."""
     code = (
         "import asyncio, httpx, uvicorn; from samples import fastapi_service as s\n"
         "async def ask(app):\n"

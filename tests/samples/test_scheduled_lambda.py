@@ -1,4 +1,4 @@
-"""The scheduled function: one client per container, and an answer before the platform kills it."""
+"""The scheduled function: one client per container, and an answer in time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Context:
-    """The platform's clock: gives the milliseconds listed, then the last for ever."""
+    """The platform's clock: gives the listed milliseconds, then the last one again."""
 
     def __init__(self, *milliseconds: int) -> None:
         self._left = list(milliseconds)

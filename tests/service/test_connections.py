@@ -1,4 +1,4 @@
-"""Connections of both clients: one connect limit, idle age, proxies, origins, threads after main."""
+"""Connections of both clients: connect limit, idle age, proxies, origins, threads."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 CREDENTIALS = {"authtoken": "token-1234", "merchantname": "shop", "accessid": "access-1234"}
 
 
-@pytest.mark.timeout(20)  # what is not shared takes six times as long
+@pytest.mark.timeout(20)  # without sharing it takes six times as long
 def test_all_addresses_of_a_host_share_one_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[float] = []
 
@@ -78,7 +78,7 @@ def test_credentials_go_to_an_international_name_in_either_form() -> None:
 
 @contextmanager
 def dripping() -> Iterator[str]:
-    """A proxy that answers a byte at a time, for ever."""
+    """A proxy that sends a byte at a time, without end."""
     listener = socket.create_server(("127.0.0.1", 0))
     over = threading.Event()
 

@@ -1,4 +1,4 @@
-"""Big replies are decoded beside the event loop, by a thread that lets the loop in between rows."""
+"""Big replies are decoded in a thread that yields to the event loop between rows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_page_is_decoded_with_breaks_at_least_every_few_rows(
 ) -> None:
     names = ["Category", "Description", "Details", *(f"Custom{number}" for number in range(1, 15))]
     skus = [f"{number:05d}" for number in range(100)]
-    # Rows with fewer members are small, and are read more at once.
+    # Rows with fewer members are small, and more of them are read at once.
     service.store.add_items({"Sku": sku, "Stock": "1"} | dict.fromkeys(names, f"1{sku}") for sku in skus)
     client.get_item_list(skus)  # layouts are learned
     if form == "as only the tree reads it":

@@ -1,4 +1,4 @@
-"""What stands between a client and the service: TLS with an authority of one's own, SOCKS proxies, gateways' logins."""
+"""Between client and service: TLS with a private authority, SOCKS, logins."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def client_of(kind: str, endpoint: str, session: requests.Session | None = None,
 
 @pytest.fixture
 def secure(certificate: tuple[Path, Path]) -> Iterator[str]:
-    """A service behind TLS, with a certificate that no public authority gave."""
+    """A service behind TLS, with a certificate of no public authority."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
 
@@ -110,7 +110,7 @@ def test_the_same_variables_decide_which_authority_both_clients_trust(
             environment.setenv(variable, str(other))
             assert not answers(), variable
             assert answers(ca_bundle=trusted), "an argument comes before the environment"
-    with monkeypatch.context() as environment:  # the first that is set counts
+    with monkeypatch.context() as environment:  # the first variable that is set counts
         environment.setenv("SSL_CERT_FILE", str(trusted))
         environment.setenv("REQUESTS_CA_BUNDLE", str(other))
         assert not answers()
@@ -122,7 +122,7 @@ def test_the_same_variables_decide_which_authority_both_clients_trust(
 def socks5(
     asked: list[str], to: str, reply: bytes = b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x50"
 ) -> Callable[..., None]:
-    """A SOCKS5 proxy that connects to the server *to*, whatever it is asked for (RFC 1928)."""
+    """A SOCKS5 proxy that connects to *to* for any address (RFC 1928)."""
 
     def handle(connection: socket.socket) -> None:
         connection.recv(64)
@@ -194,7 +194,7 @@ CHALLENGE = 'WWW-Authenticate: Digest realm="gate", nonce="n0nce", qop="auth", a
 
 @contextmanager
 def behind_a_login(*answers: bytes | None) -> Iterator[tuple[RawServer, list[bytes]]]:
-    """A server that sends one answer after another and closes the connection after the last; None sends nothing."""
+    """A server that closes the connection after its last answer; None sends nothing."""
     seen: list[bytes] = []
     waiting = list(answers)
 

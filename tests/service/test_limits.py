@@ -1,4 +1,4 @@
-"""`max_requests_per_second` and `max_connections` over real sockets, on a clock that only the waiting itself moves."""
+"""`max_requests_per_second` and `max_connections` over sockets, on a test clock."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class HandClock:
-    """Seconds that pass only while somebody waits for the pace; a wait is over as soon as it begins."""
+    """Seconds that pass only by waiting for the rate; each wait ends at once."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -64,7 +64,7 @@ def clock() -> HandClock:
 def paced(
     service: Emulator, make_client: Callable[..., OctopusClient], clock: HandClock
 ) -> Callable[..., OctopusClient]:
-    """Make blocking clients whose pace runs on the hand clock."""
+    """Make blocking clients whose rate runs on the test's clock."""
     service.store.add_item("A", Stock="7")
 
     def make(**given: Any) -> OctopusClient:
@@ -76,7 +76,7 @@ def paced(
 
 
 def paced_async(service: Emulator, clock: HandClock, **given: Any) -> AsyncOctopusClient:
-    """An asynchronous client whose pace runs on the hand clock; made inside its event loop."""
+    """Make an asynchronous client with the test's clock, in its event loop."""
     service.store.add_item("A", Stock="7")
     client = AsyncOctopusClient(settings=limited(service, **given))
     pace_by(client, TaskLimiter, clock, clock.task)
@@ -154,7 +154,7 @@ def test_threads_are_served_in_the_order_they_came(
     for place, sku in enumerate(skus):
         threads.append(threading.Thread(target=client.get_item_quantity, args=[sku]))
         threads[-1].start()
-        while len(line) <= place:  # until it stands in the line
+        while len(line) <= place:  # until it is in the queue
             threads[-1].join(0.001)
     limiter_of(client).release()
     for thread in threads:
@@ -288,7 +288,7 @@ def test_a_stop_ends_the_wait_and_nothing_more_is_sent(paced: Callable[..., Octo
 
 
 def test_an_abandoned_stream_leaves_the_line(service: Emulator, make_client: Callable[..., OctopusClient]) -> None:
-    """Threads that wait for a connection are woken: nobody wants their answers any more."""
+    """Threads that wait for a connection are woken: their answers are not used."""
     service.store.add_items({"Sku": f"{number:03d}", "Stock": "1"} for number in range(50))
     client = make_client(max_connections=2)
     turns = limiter_of(client)
@@ -296,7 +296,7 @@ def test_an_abandoned_stream_leaves_the_line(service: Emulator, make_client: Cal
     parts = client.get_item_quantity_list.stream([f"{number:03d}" for number in range(50)], batch_size=1)
     next(parts)
     parts.close()
-    while turns.line.under_way or len(turns.line):  # what was under way ends by itself
+    while turns.line.under_way or len(turns.line):  # requests under way end by themselves
         threading.Event().wait(0.001)
     asked = len(service.calls)
     assert asked <= 6

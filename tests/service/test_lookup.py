@@ -1,4 +1,4 @@
-"""Look-ups of single SKUs become list calls: nothing asked twice, nothing answered for another SKU, nobody hurt by others."""
+"""Look-ups of single SKUs become list calls, without mixed answers or errors."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def client(shop: Emulator) -> Iterator[OctopusClient]:
 
 
 class Gate:
-    """A `sleep` that lets the thread that gathers go on only once enough look-ups have joined."""
+    """A `sleep` of the gathering thread that ends when enough look-ups have joined."""
 
     def __init__(self) -> None:
         self.lookup: Lookup | None = None

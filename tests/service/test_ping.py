@@ -1,4 +1,4 @@
-"""`ping` tells network, contract, authentication and service apart, on both clients, and raises for none of them."""
+"""`ping` tests network, contract, authentication and service, and raises nothing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(params=["blocking", "async"])
 def ping(request: pytest.FixtureRequest, service: Emulator) -> Callable[..., Health]:
-    """Ping once with a fresh client of either kind; the settings are the service's with changes."""
+    """Ping once with a new client of either kind and changed settings."""
 
     def once(first: str = "", timeout: float | None = None, **given: Any) -> Health:
         settings = OctopusSettings.load(**{**service.settings(), **given})
@@ -191,7 +191,7 @@ def test_a_wrong_timeout_and_a_closed_client_are_the_callers_mistakes(client: Oc
 def test_a_stopped_view_may_still_be_pinged(client: OctopusClient) -> None:
     stop = threading.Event()
     stop.set()
-    assert client.with_options(stop=stop).ping(), "a job that was told to stop is still asked how it is"
+    assert client.with_options(stop=stop).ping(), "a job that was stopped can still be pinged"
 
 
 def test_health_is_a_frozen_record_that_goes_into_json(client: OctopusClient) -> None:

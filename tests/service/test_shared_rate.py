@@ -1,4 +1,4 @@
-"""`rate_limit_store`: one rate for all processes of an account, kept in a real Redis. Skipped where none answers."""
+"""`rate_limit_store`: one rate for all processes of an account, on a real Redis."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ URL = os.environ.get("OCTOPUS_TEST_REDIS", "redis://127.0.0.1:6379/0")
 
 @pytest.fixture
 def store(service: Emulator) -> Iterator[dict[str, Any]]:
-    """Settings of clients of one account at a rate that no test reaches by itself; the account's key is gone after."""
+    """Settings of one account with a high rate; its key is deleted afterwards."""
     given = {**service.settings(), "backoff_base": 0.0, "max_requests_per_second": 1000, "rate_limit_store": URL}
     key = account_key(OctopusSettings.load(**given))
     with closing(redis.Redis.from_url(URL, socket_timeout=2)) as server:
@@ -103,7 +103,7 @@ def test_the_key_shows_no_secret_and_differs_by_account(store: dict[str, Any]) -
     assert account_key(settings.changed(max_requests_per_second=5)) == key
 
 
-# -- what the limiter makes of it: stepped by hand ---------------------------------------------------------------------
+# -- the limiter with the store: stepped by hand -------------------------------------------------------------------
 
 
 def test_the_head_asks_waits_and_confirms() -> None:
@@ -176,7 +176,7 @@ def test_a_cancelled_task_leaves_the_queue(store: dict[str, Any], service: Emula
             await client.is_sku_exist("A")
             waiting = asyncio.create_task(client.is_sku_exist("A"))
             line = limiter_of(client).line
-            while not line.pace.moment:  # noqa: ASYNC110 - until it has taken a moment, a hundred seconds from now
+            while not line.pace.moment:  # noqa: ASYNC110 - until it has reserved a moment, a hundred seconds from now
                 await asyncio.sleep(0)
             waiting.cancel()
             with suppress(asyncio.CancelledError):
@@ -340,6 +340,6 @@ def test_four_processes_at_once_keep_the_rate(store: dict[str, Any], service: Em
             process.communicate()
     stamps = sorted(call.at.timestamp() for call in service.calls[before:])
     assert len(stamps) == 40
-    # 20 a second are allowed; without the store all 40 come in half a second. Late timers may bunch some.
+    # The rate is 20 a second; without the store all 40 come in half a second. Late timers may bunch some.
     most = max(sum(1 for stamp in stamps if begin <= stamp < begin + 1.0) for begin in stamps)
     assert most <= 32

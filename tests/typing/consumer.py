@@ -1,4 +1,4 @@
-"""A program as type checkers see it. Never run: mypy and pyright read it, with one that makes every call (test_typing.py)."""
+"""A program for type checkers: read by mypy and pyright, and never run."""
 
 from __future__ import annotations
 
@@ -236,7 +236,7 @@ assert_type(client.ping().stage, HealthStage)
 OctopusClient(on_event=lambda: None)  # type: ignore[arg-type, misc, unused-ignore]
 
 
-# What must not pass: each line below is an error in both checkers, or its comment is reported as unused.
+# Lines that type checkers must refuse: each is an error in both, or its comment is reported as unused.
 client.is_sku_exist(5)  # type: ignore[arg-type]
 client.is_sku_exist("A", acount_id="x")  # type: ignore[call-arg]
 client.is_sku_exist("A", "x")  # type: ignore[call-arg, misc, arg-type, unused-ignore]

@@ -1,4 +1,4 @@
-"""Types are API: each line here must hold for mypy and pyright. Checked by `test_typing.py`, never run."""
+"""Types of the Octopia client, checked by mypy and pyright, and never run."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any, assert_type

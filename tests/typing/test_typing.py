@@ -1,4 +1,4 @@
-"""The types a program sees: `consumer.py`, and `octopia_types.py`, under mypy --strict and pyright in strict mode."""
+"""`consumer.py` and `octopia_types.py` pass mypy --strict and pyright strict."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ CACHE = HERE.parent.parent / ".mypy_cache" / "consumer"
 
 
 def run(*command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run in a folder of its own: there the package is an installed one, as for any program."""
+    """Run in another folder, in which the package is an installed one."""
     return subprocess.run(
         [sys.executable, "-m", *command], check=False, cwd=folder, capture_output=True, text=True, timeout=300
     )
 
 
 def every_operation() -> str:
-    """A program that calls each operation in each of its forms, on both clients, with the results the table names."""
+    """Write a program that makes every call of both clients, with its result types."""
     lines: list[str] = []
     for row in ROWS:
         parameters = list(inspect.signature(OPERATIONS[row.operation].body).parameters.values())[1:]
@@ -65,7 +65,7 @@ def every_operation() -> str:
 
 
 def program(folder: Path) -> None:
-    """Write what a type checker is to read."""
+    """Write the files for the type checkers."""
     for name in PROGRAMS[:2]:
         shutil.copy(HERE / name, folder)
     (folder / "every_operation.py").write_text(every_operation(), encoding="utf-8")

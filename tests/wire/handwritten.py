@@ -1,4 +1,4 @@
-"""Pages of items in every handwriting, broken ones, and what the fast way and the tree make of them."""
+"""Pages of items in every writer's form, right and broken, read in both ways."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CONTRACT = load_contract()
 
 
 def item(number: int) -> tuple[str, Any]:
-    """One item with every kind of member; *number* decides which values, lists and nulls it has."""
+    """Return an item with every kind of member, with values chosen by *number*."""
     stores = [
         ("StoreStockInfo", [("StoreID", str(store)), ("StorePrice", f"{number}.50"), ("StoreStock", "2.5")])
         for store in range(number % 3)
@@ -42,19 +42,19 @@ def item(number: int) -> tuple[str, Any]:
 
 
 def new_codec() -> Codec:
-    """A codec that has seen nothing yet."""
+    """Return a codec that has learned nothing."""
     return Codec(CONTRACT, Redactor([]), UTC)
 
 
 def tree_codec() -> Codec:
-    """A codec that reads every row from the tree."""
+    """Return a codec that reads every row from the tree."""
     codec = new_codec()
-    codec._fast_rows.decode = lambda *_: None  # type: ignore[method-assign] # the way that is compared with
+    codec._fast_rows.decode = lambda *_: None  # type: ignore[method-assign] # always falls back to the tree
     return codec
 
 
 def read(codec: Codec, body: bytes, model: Any = InventoryItem) -> Any:
-    """What *body* decodes to, or the error it raises."""
+    """Return what *body* decodes to, or the error."""
     try:
         return codec.decode("GetItemList", Reply(200, {}, body), RowsOf(model))
     except OctopusError as error:
@@ -62,7 +62,7 @@ def read(codec: Codec, body: bytes, model: Any = InventoryItem) -> Any:
 
 
 def assert_same(fast: Any, tree: Any) -> None:
-    """Both ways read the same, or raised the same."""
+    """Check that both ways read the same, or raised the same."""
     if isinstance(tree, OctopusError):
         assert (type(fast), str(fast)) == (type(tree), str(tree))
         return
@@ -74,7 +74,7 @@ def assert_same(fast: Any, tree: Any) -> None:
         assert (got.key, got.problems, got.raw) == (wanted.key, wanted.problems, wanted.raw)
         if wanted.value is not None:
             assert got.value.model_fields_set == wanted.value.model_fields_set
-            assert repr(got.value.__dict__) == repr(wanted.value.__dict__)  # the types, and the order, of every value
+            assert repr(got.value.__dict__) == repr(wanted.value.__dict__)  # the types and the order of all values
             assert got.value.model_extra == wanted.value.model_extra
             assert got.value.model_dump_json() == wanted.value.model_dump_json()
 
@@ -87,13 +87,13 @@ TOKENS = [
     ' xmlns:a=""', ' xmlns=""', "<!DOCTYPE x>", ' i:nil="true"', ' i:nil="1"', ' x="&gt;>"', ' x="<!-- -->"', "<b:Sku>", "<InventoryItem>", "<b/>",
     "<Sku>1</Sku>", "<price_a>1</price_a>", "<Unheard><Part>1</Part></Unheard>", "<a:Status>Failure</a:Status>", "Envelope", "1.5", "é",
 ]  # fmt: skip
-"""What is put into a page to break it."""
+"""Pieces that break a page."""
 WHOLE = [
     "<!-- c -->", "<![CDATA[x]]>", "<![CDATA[<a:Sku>]]>", " ", "\n", "\r\n", "\t", "x", "1.5", "-3", "true", "&#65;", "&lt;", "&amp;", ">", "]]&gt;",
     "<b/>", "<b>1</b>", "<Sku>1</Sku>", "<Price>1,5</Price>", "<Stock/>", "<price_a>1</price_a>", "<Unheard><Part>1</Part></Unheard>",
     "<KitList><KitInfo><SKU>k</SKU></KitInfo></KitList>", "<InventoryItem><Sku>n</Sku></InventoryItem>", "<?p q?>",
 ]  # fmt: skip
-"""What may stand between tags, and is no fault of itself."""
+"""Pieces that are well-formed between tags."""
 ATTRIBUTES = [
     ' x="1"',
     ' x=">"',
@@ -105,11 +105,11 @@ ATTRIBUTES = [
     " ",
     ' xml:space="preserve"',
 ]
-"""What a tag may hold."""
+"""Pieces that are put into tags."""
 
 
 def broken_pages(hand: str, count: int, chance: random.Random) -> Iterator[tuple[bytes, bytes]]:
-    """Pairs of a right page in *hand* and a broken one, a few changes apart."""
+    """Yield pairs of a right page and a broken one, a few changes apart."""
     style = HANDS[hand]
     for _ in range(count):
         rows = [item(chance.randrange(60)) for _ in range(chance.choice((1, 3, 4)))]
@@ -132,16 +132,16 @@ def _changed(text: str, chance: random.Random) -> str:
             return text[:place] + chance.choice(TOKENS) + text[place:]
         case 1:
             return text[:place] + text[place + chance.randrange(1, 4) :]
-        case 2:  # a piece of it comes twice, near or elsewhere
+        case 2:  # a piece is repeated, near or elsewhere
             piece = text[place : place + chance.randrange(1, 80)]
             other = chance.choice((place, chance.randrange(len(text) + 1)))
             return text[:other] + piece + text[other:]
-        case 3:  # a token at a tag, or in place of it
+        case 3:  # a token at a tag, or instead of it
             kept = chance.choice(("", tag, tag[:-1], tag[1:]))
             return (
                 text[:start] + chance.choice((chance.choice(TOKENS) + kept, kept + chance.choice(TOKENS))) + text[end:]
             )
-        case 4:  # a tag and what it holds comes again elsewhere, or not at all
+        case 4:  # a tag and its content are repeated elsewhere, or moved
             stop = text.find("</" + tag[1:].rstrip(">").split()[0] + ">", end)
             stop = text.find(">", stop) + 1 if stop >= 0 and not tag.endswith("/>") else end
             other = text.find("<", chance.randrange(end, len(text) + 1))
@@ -156,6 +156,6 @@ def _changed(text: str, chance: random.Random) -> str:
         case 5 | 6:  # an attribute in a tag
             at = end - 2 if tag.endswith("/>") else end - 1
             return text[:at] + chance.choice(ATTRIBUTES) + text[at:]
-        case _:  # something whole between tags, or in a text
+        case _:  # a complete piece between tags, or in a text
             at = chance.choice((start, end))
             return text[:at] + chance.choice(WHOLE) + text[at:]

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for every data contract, built from the models' own fields."""
+"""Hypothesis strategies for every data contract, from the models' fields."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ SCALARS: dict[Any, st.SearchStrategy[Any]] = {
 
 
 def bare(annotation: Any) -> Any:
-    """The type inside Annotated and Optional."""
+    """Return the type inside Annotated and Optional."""
     while True:
         if get_origin(annotation) is Annotated:
             annotation = get_args(annotation)[0]
@@ -75,7 +75,7 @@ def bare(annotation: Any) -> Any:
 
 
 def values(annotation: Any) -> st.SearchStrategy[Any]:
-    """Values of a field's annotation, None not among them."""
+    """Return values of a field's annotation, without None."""
     inner = bare(annotation)
     if get_origin(inner) is list:
         return st.lists(values(get_args(inner)[0]), max_size=3)
@@ -88,9 +88,9 @@ def values(annotation: Any) -> st.SearchStrategy[Any]:
 
 @cache
 def instances(model: type[WireModel]) -> st.SearchStrategy[Any]:
-    """Instances of *model* in which each field is unset, None, or a value (empty ones among them)."""
+    """Return instances of *model*, with fields unset, None, empty or filled."""
     fields = {name: st.none() | values(field.annotation) for name, field in model.model_fields.items()}
-    if model is OrderCriteria:  # its two times come as a pair
+    if model is OrderCriteria:  # its two times are a pair
         begin, end = "order_creation_filter_begin_time_gmt", "order_creation_filter_end_time_gmt"
         del fields[begin], fields[end]
         window = st.tuples(MOMENT, MOMENT).map(sorted)

@@ -1,4 +1,4 @@
-"""A reply that is read while it arrives gives what the whole reply gives, and is refused where that is refused."""
+"""A reply read while it arrives gives the same as the whole reply, errors too."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _learn_soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def arrive(codec: Codec, parts: Iterable[bytes], *, raw: bool = False, most: int = 10**7) -> Decoded | OctopusError:
-    """What a reply in *parts* decodes to, with all its rows, or the error it ends in."""
+    """Return what a reply in *parts* decodes to, with all its rows, or its error."""
     waiting = iter(parts)
     try:
         reply = codec.arriving("GetItemList", Reply(200, {}, next(waiting)), RowsOf(InventoryItem, raw=raw), most)
@@ -48,7 +48,7 @@ def arrive(codec: Codec, parts: Iterable[bytes], *, raw: bool = False, most: int
 
 
 def cut(body: bytes, chance: random.Random) -> list[bytes]:
-    """*body* in parts of any size."""
+    """Split *body* into parts of any size."""
     places = sorted(chance.randrange(len(body) + 1) for _ in range(chance.choice((0, 1, 3, 20))))
     return [body[a:b] for a, b in zip([0, *places], [*places, len(body)], strict=True) if a != b or not a] or [b""]
 

@@ -1,4 +1,4 @@
-"""Which characters the bytes of a reply are, and what its references refer to."""
+"""The charset of a reply's bytes, and its character and entity references."""
 
 from __future__ import annotations
 
@@ -49,15 +49,15 @@ READ = [
     (UTF8, LATIN, "text/xml; charset=utf-8"),  # RFC 7303, 3.2: the parameter wins
     (UTF8, LATIN, 'text/xml; charset="UTF-8"'),
     (UTF8, "klingon", "text/xml; charset=utf8"),
-    (UTF8, "", "text/xml"),  # RFC 7303 took us-ascii away
+    (UTF8, "", "text/xml"),  # RFC 7303 removed us-ascii
     (UTF8, "", ""),
     (UTF8, UTF8, 'application/soap+xml; action="x; charset=iso-8859-1"; charset=utf-8'),
     (LATIN, LATIN, "text/xml"),
     (LATIN, "", "text/xml; charset=ISO-8859-1"),
     (LATIN, "", "text/xml;charset = 'iso-8859-1' ; x=y"),
-    (LATIN, UTF8, "text/xml; charset=iso-8859-1"),  # the declaration is proven wrong
+    (LATIN, UTF8, "text/xml; charset=iso-8859-1"),  # the bytes prove the declaration wrong
     ("cp1252", "windows-1252", "text/xml"),
-    ("utf-8-sig", LATIN, "text/xml; charset=iso-8859-1"),  # the mark wins
+    ("utf-8-sig", LATIN, "text/xml; charset=iso-8859-1"),  # the byte order mark wins
     ("utf-16", "", "text/xml; charset=utf-8"),
     ("utf-16", "utf-16", "text/xml"),
     ("utf-16-le", "utf-16", "text/xml"),
@@ -76,7 +76,7 @@ def test_a_reply_is_read_in_the_charset_it_is_in(bytes_in: str, declared: str, c
 
 REFUSED = [
     (LATIN, "", "text/xml; charset=utf-8"),
-    (LATIN, LATIN, "text/xml; charset=utf-8"),  # the parameter wins, and the bytes are not that
+    (LATIN, LATIN, "text/xml; charset=utf-8"),  # the parameter wins, and does not fit the bytes
     (UTF8, UTF8, "text/xml; charset=iso-8859-1"),  # the bytes fit both
     (UTF8, "", "text/xml; charset=klingon"),
     (UTF8, "klingon", "text/xml"),
@@ -187,7 +187,7 @@ def test_nested_references_do_not_grow_without_bound() -> None:
 
 
 @every("space", [" ", "\n  ", ""])
-@every("times", [1, 40])  # read from the tree, and by the compiled readers
+@every("times", [1, 40])  # read from the tree, and by the compiled expressions
 def test_white_space_inside_a_nil_member_is_nil(space: str, times: int) -> None:
     row = (
         f'<InventoryItem><Sku>A</Sku><Description i:nil="true">{space}</Description><Price i:nil="1">{space}</Price>'

@@ -1,4 +1,4 @@
-"""The decoder: any shape of a right reply reads as the same values, and a wrong one never reads as less, silently."""
+"""The decoder: right replies give all values in any shape, wrong ones never fewer."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ XSI = "http://www.w3.org/2001/XMLSchema-instance"
 NIL = f"{{{XSI}}}nil"
 EVERY_MODEL = pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 FEWER_EXAMPLES = settings(max_examples=settings().max_examples // 3)
-"""Of what is tried on every model: all models are read by one reader, so the examples of 18 models add up."""
+"""For tests of every model: the same reader reads all 18 models, so their examples add up."""
 LAST = 120
-"""The end tags of a reply: it is cut at each of their bytes, and within a large record at every few."""
+"""A reply is cut at each of its last bytes, the end tags, and a large record at every few."""
 
 
-# -- a renderer of its own -----------------------------------------------------------------------------------------
+# -- a renderer for the tests ------------------------------------------------------------------------------------------
 
 
 def text_of(value: Any) -> str:
-    """A scalar as WCF writes it."""
+    """Return a scalar as WCF writes it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime):
@@ -62,7 +62,7 @@ def text_of(value: Any) -> str:
 
 
 def rendered(value: Any, name: str, space: str = DATA) -> Any:
-    """A value as an element; members in the order their model declares them."""
+    """Return a value as an element, with members in the model's order."""
     element = etree.Element(f"{{{space}}}{name}")
     if value is None:
         element.set(NIL, "true")
@@ -80,7 +80,7 @@ def rendered(value: Any, name: str, space: str = DATA) -> Any:
 
 
 def reply(content: Any, *, status: str | None = "Success", operation: str = "GetItemTblList") -> bytes:
-    """A SOAP reply with *content*'s children as ResultData (or, without a status, as the bare result)."""
+    """Make a SOAP reply with *content* as ResultData, or bare without *status*."""
     envelope = etree.Element(f"{{{SOAP}}}Envelope", nsmap={"s": SOAP})
     response = etree.SubElement(etree.SubElement(envelope, f"{{{SOAP}}}Body"), f"{{{TEMPURI}}}{operation}Response")
     result = etree.SubElement(response, f"{{{TEMPURI}}}{operation}Result", nsmap={"a": DATA, "i": XSI})
@@ -96,7 +96,7 @@ def decode(body: bytes, reads: Any, operation: str = "GetItemTblList") -> Decode
 
 
 def without_extra(value: Any) -> Any:
-    """The same value with no unknown members at any depth."""
+    """Return the value without unknown members at any depth."""
     if isinstance(value, list):
         return [without_extra(row) for row in value]
     if not isinstance(value, WireModel):
@@ -106,7 +106,7 @@ def without_extra(value: Any) -> Any:
 
 
 def shuffled(element: Any, order: random.Random) -> None:
-    """Shuffle the members of every record, leave the rows of lists."""
+    """Shuffle the members of every record, but not the rows of lists."""
     if len({child.tag for child in element}) > 1:
         children = list(element)
         order.shuffle(children)
@@ -138,7 +138,7 @@ def test_any_shape_of_a_reply_reads_as_the_same_models(
 
 
 def written(value: Any, name: str, how: random.Random, prefix: str) -> str:
-    """A value as text XML, in the ways a writer may choose for each member: WCF's own mostly."""
+    """Return a value as text XML, in a random form for each member: mostly WCF's."""
     if value is None:
         return f'<{prefix}:{name} i:nil="true"/>'
     if isinstance(value, WireModel):
@@ -171,7 +171,7 @@ def _escaped(text: str, how: random.Random) -> str:
 def test_pages_of_rows_alike_read_as_their_models(
     model: type[WireModel], data: st.DataObject, how: random.Random
 ) -> None:
-    """Rows written alike may be read by a shortcut; each value must be the one that was written all the same."""
+    """Rows alike may be read by a shortcut, with the same values."""
     first = data.draw(instances(model))
     fields = {name: st.none() | values(model.model_fields[name].annotation) for name in sorted(first.model_fields_set)}
     alike = st.fixed_dictionaries(fields).filter(lambda given: _makes(model, given)).map(lambda given: model(**given))
@@ -181,7 +181,7 @@ def test_pages_of_rows_alike_read_as_their_models(
         *data.draw(st.lists(instances(model), max_size=1)),
     ]
     codec = Codec(CONTRACT, Redactor([]), UTC)
-    for prefix in ("a", "ns0"):  # a second reply, written with another prefix, meets what was learnt from the first
+    for prefix in ("a", "ns0"):  # a second reply with another prefix meets what was learned from the first
         how.shuffle(rows)
         content = "".join(written(row, model.__name__, how, prefix) for row in rows)
         body = (
@@ -227,7 +227,7 @@ def test_unknown_members_anywhere_change_nothing_and_are_kept_and_counted(
 
 
 def _parameter_of(model: type[WireModel]) -> Any:
-    """The operation and parameter whose request holds *model*; None where none does."""
+    """Return the operation and parameter whose request has *model*, or None."""
     for operation in CONTRACT.operations.values():
         for member in operation.request.shape.members:
             if (member.shape.items or member).shape.name == model.__name__:
@@ -266,7 +266,7 @@ def test_an_unknown_enumeration_text_survives() -> None:
 
 # -- unset, nil, empty ---------------------------------------------------------------------------------------------
 
-# The two times of OrderCriteria come as a pair only, and no reply holds them.
+# The two times of OrderCriteria are a pair, and no reply has them.
 FIELDS = [(m, name) for m in MODELS for name in m.model_fields if not (m is OrderCriteria and "time" in name)]
 EVERY_FIELD = every(("model", "name"), FIELDS, ids=[f"{m.__name__}.{n}" for m, n in FIELDS])
 
@@ -294,7 +294,7 @@ def test_unset_nil_and_empty_are_three_different_things_when_read(model: type[Wi
         assert getattr(read[2], name) == inner()
     elif inner is str:
         assert getattr(read[2], name) == ""
-    else:  # an empty element for a value type: WCF's own clients fail on it
+    else:  # an empty element for a value type, on which WCF's own clients fail
         assert getattr(read[2], name) is None
 
 
@@ -336,7 +336,7 @@ def test_a_nil_row_is_dropped_and_counted_in_either_spelling(nil: str) -> None:
 
 
 def full(model: type[WireModel]) -> WireModel:
-    """An instance with every member set."""
+    """Return an instance with every member set."""
     samples: dict[Any, Any] = {
         str: "té<xt>",
         Decimal: Decimal("1.50"),
@@ -360,7 +360,7 @@ def full(model: type[WireModel]) -> WireModel:
 
 @EVERY_MODEL
 def test_a_reply_cut_at_any_byte_raises(model: type[WireModel]) -> None:
-    """Zeep reads such a reply as a shorter list, and calls it success."""
+    """Zeep reads such a reply as a shorter list, without an error."""
     body = reply([rendered(full(model), model.__name__)])
     assert decode(body, RowsOf(model)).rows[0].value == full(model)
     assert len(body) > LAST
@@ -421,7 +421,7 @@ FORBIDDEN_REFERENCES = [
 
 @every("reference", FORBIDDEN_REFERENCES, ids=ascii)
 def test_a_forbidden_character_reads_as_the_replacement_character_and_nothing_else_changes(reference: str) -> None:
-    """WCF writes such references; the record they stand in must not be lost for it."""
+    """WCF writes such references; the record with one must not be lost."""
     body = reply([rendered(InventoryItem(sku="a@b", details="c&#9;d"), "InventoryItem")])
     decoded = decode(body.replace(b"@", reference.encode()), RowsOf(InventoryItem))
     assert decoded.rows[0].value == InventoryItem(sku="a\ufffdb", details="c&#9;d")
@@ -439,7 +439,7 @@ def test_an_allowed_reference_reads_as_its_character_even_beside_a_forbidden_one
 
 
 def test_rows_in_a_declared_encoding_are_read_in_it_however_many_there_are() -> None:
-    """These bytes are valid UTF-8 too, and mean something else there."""
+    """These bytes are valid UTF-8 too, with another meaning."""
     text = "\u00c3\u00a9"
     rows = "".join(f"<Item><Sku>{text}{n}</Sku></Item>" for n in range(10))
     body = (
@@ -465,7 +465,7 @@ def test_a_doctype_is_refused(doctype: str) -> None:
     with pytest.raises(ProtocolError):
         decode(body, RowsOf(InventoryItem))
     with pytest.raises(ProtocolError, match="DOCTYPE"):
-        parse(body)  # however far in: that it is taken for no SOAP reply is not what refuses it
+        parse(body)  # however far in: the reason is not that it is no SOAP reply
 
 
 @every(
@@ -597,7 +597,7 @@ def test_structure_and_text_in_each_others_place_fail_the_record(wrong: str) -> 
 @pytest.mark.parametrize("kind", list(scalar_readers()), ids=lambda kind: kind.__name__)
 @given(text=TEXT | st.from_regex(r"\A[-+0-9.eE:TZ/Dat()]{1,30}\Z") | st.text(max_size=30))
 def test_a_reader_gives_a_value_or_says_what_is_wrong(kind: Any, text: str) -> None:
-    """Nothing but a ValueError may come out of a reader: another exception would lose the whole reply."""
+    """Any other exception than a ValueError would lose the whole reply."""
     try:
         value = scalar_readers()[kind](text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The encoder against zeep itself: the same message after canonicalisation, for generated inputs of every operation."""
+"""The encoder writes the same canonical messages as zeep, for every operation."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ BODY = "{http://schemas.xmlsoap.org/soap/envelope/}Body"
 
 
 def parameter_values(member: Any) -> st.SearchStrategy[Any]:
-    """Values of a parameter or list item as the contract declares it; None among them where it may be nil."""
+    """Return values of a parameter or list item; None too if it may be nil."""
     shape = member.shape
     if shape.items is not None:
         made: st.SearchStrategy[Any] = st.lists(_item(shape.items), max_size=3)
@@ -57,7 +57,7 @@ def _item(member: Any) -> st.SearchStrategy[Any]:
 
 
 def arguments_of(operation: str) -> st.SearchStrategy[dict[str, Any]]:
-    """Arguments by wire name; any of them may be left out."""
+    """Return arguments by wire name; any of them may be left out."""
     members = CONTRACT.operation(operation).request.shape.members
     return st.fixed_dictionaries({}, optional={member.name: parameter_values(member) for member in members})
 
@@ -66,7 +66,7 @@ def arguments_of(operation: str) -> st.SearchStrategy[dict[str, Any]]:
 
 
 def for_zeep(value: Any, member: Any) -> Any:
-    """*value* as zeep takes it: Nil for None, its own factories for records, a wrapper for lists."""
+    """Return *value* for zeep: Nil for None, its factories, a wrapper for lists."""
     if value is None:
         return zeep.xsd.Nil
     shape = member.shape
@@ -89,8 +89,8 @@ def zeeps_message(operation: str, arguments: dict[str, Any]) -> bytes:
     members = {member.name: member for member in CONTRACT.operation(operation).request.shape.members}
     given = {name: for_zeep(value, members[name]) for name, value in arguments.items()}
     message = ZEEP.create_message(ZEEP.service, operation, **given)
-    # The contract names wsaw:Action, as every WCF contract does, and zeep answers that with WS-Addressing headers; a
-    # basicHttpBinding has no use for them, so ours sends none.
+    # The contract names wsaw:Action, like every WCF contract, and zeep then adds WS-Addressing headers. A
+    # basicHttpBinding does not use them, so our messages have none.
     for header in message.findall(HEADER):
         assert {etree.QName(part).localname for part in header} <= {"Action", "MessageID", "To"}
         message.remove(header)
@@ -105,7 +105,7 @@ def canonical(message: bytes) -> str:
 
 
 def of_records(operation: str) -> bool:
-    """Whether a request has records, and not only texts, numbers and lists of them."""
+    """True if a request has records, and not only texts, numbers and lists of them."""
     shapes = [member.shape for member in CONTRACT.operation(operation).request.shape.members]
     return any((shape.items.shape if shape.items else shape).members for shape in shapes)
 
@@ -136,7 +136,7 @@ def assert_equal_to_zeeps(operation: str, data: st.DataObject) -> None:
 
 
 def assert_in_order(element: Any, shape: Any) -> None:
-    """Children follow the contract's order; the schema says the same, this says where."""
+    """Check that children follow the contract's order, and name what differs."""
     names = [etree.QName(child).localname for child in element]
     declared = [member.name for member in shape.members]
     if shape.items is None:
@@ -153,7 +153,7 @@ LISTED = [name for name, operation in OPERATIONS.items() if operation.rule is no
 @pytest.mark.parametrize("operation", LISTED)
 @given(data=st.data())
 def test_a_frame_around_rows_is_the_envelope_of_the_list(operation: str, data: st.DataObject) -> None:
-    """Batches are built from pieces encoded one by one; the pieces must make what the whole would be."""
+    """Batches are made of pieces that are encoded separately."""
     rule = OPERATIONS[operation].rule
     assert rule is not None
     items = CONTRACT.operation(operation).parameter(rule.listed).shape.items
@@ -167,14 +167,14 @@ def test_a_frame_around_rows_is_the_envelope_of_the_list(operation: str, data: s
 
 
 def test_namespaces_are_declared_once_at_the_top() -> None:
-    """Zeep repeats them on every leaf: 500 SKUs would be 57 kB, beside WCF's default limit of 64 KiB."""
+    """Zeep repeats them on every leaf: 500 SKUs would be 57 kB, near WCF's 64 KiB."""
     body = CODEC.requests("IsSkuExistList").envelope({"accountID": "a", "skuList": [f"SKU-{n:08}" for n in range(500)]})
     assert body.count(b"xmlns") == body[: body.index(b"<s:Body>")].count(b"xmlns")
     assert len(body) < 20_000
 
 
 def every_member(model: type[WireModel]) -> WireModel:
-    """An instance with every member set to something."""
+    """Return an instance with every member set."""
     samples = {
         "str": "x",
         "Decimal": Decimal("1.0"),
@@ -271,11 +271,11 @@ def test_text_is_escaped_so_that_it_reads_back_equal() -> None:
     assert read[0][0][0].text == text
 
 
-# -- what the contract has no place for ------------------------------------------------------------------------------
+# -- members that the contract does not have -----------------------------------------------------------------------
 
 
 def test_a_member_the_contract_does_not_have_is_refused_never_dropped() -> None:
-    """IsSkuExist takes no status: silently left out, the caller would believe it was sent."""
+    """IsSkuExist takes no status: if it were dropped, the caller would not notice."""
     with pytest.raises(ContractError, match="status"):
         CODEC.requests("IsSkuExist").envelope({"sku": "A", "status": 1})
     with pytest.raises(ContractError, match="no operation"):
@@ -289,7 +289,7 @@ def test_nil_for_a_value_type_that_may_not_be_nil_is_refused() -> None:
 
 @every(("suffix", "written"), [("Z", "2026-03-01T22:30:00Z"), ("", "2026-03-01T22:30:00")])
 def test_a_time_of_any_zone_is_written_in_utc(suffix: str, written: str) -> None:
-    """A model has made it UTC before; an encoder without one writes the same."""
+    """A model would have made it UTC already; the encoder must do it alone."""
     moment = datetime(2026, 3, 2, 0, 30, tzinfo=timezone(timedelta(hours=2)))
     assert scalar_formats(suffix)["dateTime"](moment) == written
     with pytest.raises(ValueError, match="time zone"):
@@ -307,6 +307,6 @@ def test_a_value_the_type_does_not_take_is_refused(arguments: dict[str, Any]) ->
 
 
 def test_another_model_where_one_belongs_is_refused_for_what_it_holds() -> None:
-    """ItemQuantityAndPrice.Stock has no business in a StoreStockInfo."""
+    """ItemQuantityAndPrice.Stock is not a member of StoreStockInfo."""
     with pytest.raises(ContractError, match="no place for"):
         CODEC.requests("DeleteItemStore").envelope({"StorStock": [ItemQuantityAndPrice(sku="A", stock=1)]})

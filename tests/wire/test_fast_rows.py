@@ -1,4 +1,4 @@
-"""Rows read from a page's text and rows read from the tree are the same rows, whoever wrote the page, also if it is broken."""
+"""Rows read from a page's text equal rows read from the tree, for any writer."""
 
 from __future__ import annotations
 
@@ -43,19 +43,19 @@ TREE = tree_codec()
 
 @pytest.fixture(autouse=True)
 def _learn_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Expressions are compiled after the first two rows, and attributes vary soon, so that small pages have both."""
+    """Compile expressions early and let attributes vary early, even on small pages."""
     monkeypatch.setattr(row_forms, "SLOW_ROWS", 2)
     monkeypatch.setattr(fast_rows, "_MANY", fast_rows._QUESTIONS - 15)
 
 
 def counted(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> list[int]:
-    """A list that grows with every call of a function."""
+    """Return a list that grows with every call of a function."""
     calls, function = [], getattr(owner, name)
     monkeypatch.setattr(owner, name, lambda *args, **named: (calls.append(1), function(*args, **named))[1])
     return calls
 
 
-# -- every handwriting -----------------------------------------------------------------------------------------------
+# -- every writer's form ---------------------------------------------------------------------------------------------
 
 
 @every("hand", HANDS)
@@ -63,13 +63,13 @@ def test_every_handwriting_reads_as_the_tree_reads_it(hand: str) -> None:
     body = write([item(number) for number in range(12)], HANDS[hand])
     codec, wanted = new_codec(), read(TREE, body)
     assert len(wanted.rows) == 12
-    for _ in range(4):  # at first by the general reader, then by the expression it teaches
+    for _ in range(4):  # first by the general reader, then by the expression learned from it
         assert_same(read(codec, body), wanted)
 
 
 @EVERY_HAND
 def test_no_row_of_any_handwriting_needs_the_tree(hand: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Otherwise the tests here would hold because the fast way is never taken."""
+    """If this fails, the other tests here prove nothing about the fast way."""
     codec = new_codec()
     bodies = [write([item(number) for number in range(part, part + 9)], HANDS[hand]) for part in (0, 9, 18)]
     wanted = [read(TREE, body) for body in bodies]
@@ -112,7 +112,7 @@ def test_a_page_begins_with_the_expression_of_the_last_ones_rows(monkeypatch: py
     assert_same(read(codec, body), read(TREE, body))
     assert not alone
     assert_same(read(codec, other), read(TREE, other))
-    assert alone, "the rows of another hand do not fit, and the first of them is read for itself"
+    assert alone, "another writer's rows do not fit, and the first of them is read separately"
 
 
 @every("hand", ["member-ids", "wcf-object-ids", "unknown-members"])
@@ -134,7 +134,7 @@ def test_what_differs_in_every_tag_or_row_and_means_nothing_still_needs_no_tree(
 @every("name", ["Version", "number", "z:Id", "xmlns:z", "Ref", "z:nil", "z:type", "z:Ref", "xml:id"])
 @every("model", [InventoryItem, QuantityInfoResponse])
 def test_rows_whose_tags_differ_in_one_value_are_read_alike(name: str, model: Any) -> None:
-    """By one expression if the value means nothing, which its name shows."""
+    """One expression reads them if the value has no meaning: a name without prefix."""
     member = "<a:Category>{}</a:Category>" if model is InventoryItem else ""
     inner = f"{member}<a:Sku>{{}}</a:Sku><a:Stock>{{}}</a:Stock>"
     texts = [inner.format(*[number] * (3 if member else 2)) for number in range(40)]
@@ -247,7 +247,7 @@ def learned() -> Any:
 @every(
     ("old", "new"),
     [
-        ("<a:ResultData>", "<a:Other><![CDATA["),  # rows where none are
+        ("<a:ResultData>", "<a:Other><![CDATA["),  # rows outside ResultData
         ("<a:ResultData>", "<a:ResultData><a:Deeper>"),
         ("<a:InventoryItem>", "<a:InventoryItem><a:InventoryItem>"),
         ("</a:InventoryItem>", "</a:InventoryItem></a:InventoryItem>"),
@@ -471,14 +471,14 @@ def many(count: int) -> str:
     ],
 )  # fmt: skip
 def test_a_hostile_page_asks_lxml_no_more_than_its_length_allows(learned, hostile, monkeypatch):
-    """Every row, and a limited number of tags, are given to lxml at most once each: nothing is tried again and again."""
+    """Every row, and a limited number of tags, reach lxml at most once each."""
     sizes: list[int] = []
     parse = etree.fromstring
     monkeypatch.setattr(etree, "fromstring", lambda text, *more: (sizes.append(len(text)), parse(text, *more))[1])
     body = page(hostile)
     assert_same(read(learned, body), read(TREE, body))
     monkeypatch.undo()
-    around = 600  # what stands around a row or a tag that is parsed by itself
+    around = 600  # the bytes around a row or a tag that is parsed separately
     assert sum(sizes) <= 4 * len(body) + around * (len(sizes) + 1)
     assert len(sizes) <= 2 * (hostile.count("<a:InventoryItem") + fast_rows._QUESTIONS) + 10
 
@@ -555,7 +555,7 @@ REPLIES = [
 
 @every("model", [m for m in REPLIES if m is not models.OrderCriteria], ids=lambda m: m.__name__)
 def test_every_model_of_a_reply_is_checked_by_its_readers_alone(model: type[WireModel]) -> None:
-    """A model that grows a validator is validated by pydantic from then on; then this test asks whether that was meant."""
+    """A model with a validator is validated by pydantic: is that meant?"""
     assert is_plain(model)
 
 
@@ -564,7 +564,7 @@ def _shouted(value: str) -> str:
 
 
 class Plain(WireModel):
-    """Nothing but types."""
+    """A model with types only."""
 
     key_field: ClassVar[str] = "sku"
     sku: Text | None = member("Sku")
@@ -661,13 +661,13 @@ def test_every_mixture_of_line_ends_is_read_as_the_tree_reads_it(texts: list[str
 _CONFIG = frozenset(
     ["extra_fields_behavior", "validate_by_name", "validate_by_alias", "hide_input_in_errors", "ser_json_inf_nan"]
 )
-"""What a model's configuration may have besides its title, and still be built directly."""
+"""Settings of a model that is still built directly."""
 _TYPES = row_text._TYPES
 _NOT_CHECKS = frozenset({"metadata", "serialization", "ref"})
 
 
 def plain_by_schema(model: type[WireModel]) -> dict[str, tuple[int, int] | None] | None:
-    """The fields of a plain model, with the range of whole numbers, as pydantic's own schema has them; None if it checks more."""
+    """Return fields and ranges by pydantic's schema; None if it checks more."""
     if not model.__pydantic_complete__:
         model.model_rebuild()
     schema: Any = model.__pydantic_core_schema__
@@ -712,7 +712,7 @@ def plain_by_schema(model: type[WireModel]) -> dict[str, tuple[int, int] | None]
 
 
 def _strict(schema: Any, shared: dict[str, Any]) -> Any:
-    """The part of a schema that validates what a reader made; *shared*: definitions by their names."""
+    """Return the part of a schema that validates a reader's value."""
     while schema["type"] in {"lax-or-strict", "definition-ref"}:
         schema = shared[schema["schema_ref"]] if schema["type"] == "definition-ref" else schema["strict_schema"]
     return schema
@@ -726,7 +726,7 @@ def _is_type(schema: Any, shared: dict[str, Any]) -> bool:
         return not checks.keys() - {"strict"} and inner["type"] == "model" and plain_by_schema(inner["cls"]) is not None
     if kind == "model":
         return plain_by_schema(schema["cls"]) is not None
-    if kind == "enum":  # a reader makes a member, which pydantic takes as it is
+    if kind == "enum":  # a reader makes a member, which pydantic accepts
         return checks.keys() <= {"cls", "members", "missing", "sub_type", "strict"}
     if kind == "int" and checks.keys() >= {"ge", "le"}:
         checks = {name: value for name, value in checks.items() if name not in {"ge", "le"}}
@@ -819,7 +819,7 @@ def test_the_first_page_does_not_make_pydantic_build_a_schema() -> None:
 
 @every("count", [1, 2, 63, 64, 65, 130])
 def test_small_rows_are_read_together_as_they_are_read_one_by_one(count: int) -> None:
-    """In runs; what ends a run is a row that the expression cannot read, and then the rest is read all the same."""
+    """A row that the expression cannot read ends a run, and the rest is read as well."""
     rows = [
         f"<a:q><a:Sku>A&amp;{number}</a:Sku><a:Stock>{number}</a:Stock><a:ErrorMessage i:nil='true'/></a:q>"
         for number in range(count)
@@ -844,7 +844,7 @@ def test_small_rows_are_read_together_as_they_are_read_one_by_one(count: int) ->
 
 
 def test_a_member_that_every_row_had_may_be_missing_later() -> None:
-    """Then the general reader reads that row, and the next expression has the member as an optional one."""
+    """The general reader reads that row; the next expression has it as optional."""
     codec = new_codec()
     read(codec, page(ROWS))
     for gone in re.findall("<a:([A-Za-z]++)", ROW):
@@ -872,7 +872,7 @@ def test_a_row_that_refers_to_another_leaves_its_page_to_the_tree(monkeypatch: p
     assert_same(read(codec, body), wanted)
     begun = counted(monkeypatch, fast_rows, "page_text")
     assert_same(read(codec, body), wanted)
-    assert not begun, "the next page is looked through before it is read"
+    assert not begun, "the next page is scanned before it is read"
     assert_same(read(codec, page(ROWS)), read(TREE, page(ROWS)))
     assert begun
 
@@ -894,7 +894,7 @@ def test_a_page_with_far_more_rows_than_asked_for_is_refused_by_its_reader_too(m
 
 
 def read_one(codec: Any, body: bytes) -> Any:
-    """What *body* decodes to if one item was asked for, or the error it raises."""
+    """Return what *body* decodes to if one item was requested, or the error."""
     try:
         return codec.decode("GetItemList", Reply(200, {}, body), RowsOf(InventoryItem, asked=1))
     except OctopusError as error:

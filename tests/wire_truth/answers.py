@@ -1,9 +1,8 @@
-"""The table: raw HTTP answers, and what both clients make of each.
+"""The table of raw HTTP answers, with the results of both clients.
 
-A row has the bytes a server sends, what a read makes of them (7, or the class of its error), and where it matters what
-an operation without a result (`void`) and a new order (`unsafe`) make of them. `reused` says whether the next call may
-use the same connection; whether it does or not, that call gets its own answer. `source` is the rule or the report that
-the row comes from.
+A row has the bytes a server sends, and the result of a read (7, or the class of its error); some rows also have the
+result of an operation without one (`void`) and of a new order (`unsafe`). `reused` is True if the next call may use the
+same connection; in any case that call gets its own answer. `source` is the rule or the report that the row comes from.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ def chunked(*chunks: bytes, end: bytes = b"0\r\n\r\n", headers: str = "") -> byt
 
 @dataclass(frozen=True)
 class Answer:
-    """One row: see the module."""
+    """A row, as described above."""
 
     name: str
     sent: bytes
@@ -78,7 +77,7 @@ AT_ONCE = "the connection is kept if the rest of the answer had come already, wh
 
 
 def broken(name: str, sent: bytes, source: str = RFC9112, **more: Any) -> Answer:
-    """A row whose answer is none."""
+    """A row with an invalid answer."""
     return Answer(name, sent, LOST, source, reused=False, closes=True, unsafe=UNKNOWN, **more)
 
 

@@ -1,4 +1,4 @@
-"""Both clients make the same of the same bytes, and the next call always gets its own answer."""
+"""Both clients read the same bytes alike, and the next call gets its own answer."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ CREDENTIALS = {"authtoken": "truth-token-1", "merchantname": "shop", "accessid":
 
 
 class Server:
-    """Sends the row's bytes to the first request, and a good answer to every other.
+    """Sends the row's bytes to the first request, and a good answer to the others.
 
     Attributes:
         connections: how many were made.
-        ended: the first answer's connection was closed by the server, if that belongs to the row.
+        ended: set when the server has closed the first answer's connection, if the row has that.
     """
 
     def __init__(self, answer: Answer) -> None:
@@ -56,7 +56,7 @@ class Server:
                 first, self._first = self._first, False
                 connection.sendall(self._answer.sent if first else raw(NEXT))
                 if first and self._answer.closes:
-                    # An orderly end: what the client still sends must not turn it into a reset.
+                    # A clean end: what the client still sends must not turn it into a reset.
                     connection.shutdown(socket.SHUT_WR)
                     self.ended.set()
                     while connection.recv(65536):
@@ -109,16 +109,16 @@ by_both_clients = every("kind", ["blocking", "async"])
 def test_a_read(answer: Answer, kind: str) -> None:
     with served(answer, kind) as (server, client):
         assert outcome(lambda: client.get_item_quantity("A")) == answer.read, answer.source
-        if answer.closes:  # a request sent before the end arrives is lost with the connection, in any client
+        if answer.closes:  # any client loses a request that it sends before the end arrives
             server.ended.wait(10)
         assert client.get_item_quantity("B") == 8, "the next call gets its own answer"
         if not answer.differs:
-            assert (server.connections == 1) is answer.reused, "what becomes of the connection"
+            assert (server.connections == 1) is answer.reused, "the connection is reused or closed"
 
 
 @of_each([answer for answer in ANSWERS if answer.unsafe])
 def test_a_new_order(answer: Answer) -> None:
-    """Of one client: that both see the same in an answer is shown by a read, and what follows from it is the engine's."""
+    """One client is enough: reads prove that both see the same answer."""
     with served(answer, "blocking") as (_, client):
         order = OrderSubmit(order_id="1", order_date=datetime(2026, 1, 1, tzinfo=UTC))
         assert outcome(lambda: client.submit_order(order)) == answer.unsafe, answer.source

@@ -22,10 +22,7 @@ SERVICE = "BasicHttpBinding_USCOREIOctopusServiceService"
 
 
 def functions(name: str, members: list[Any]) -> list[str]:
-    """Return the two functions of a class.
-
-    A list has one member, whose name is not in its JSON.
-    """
+    """Return the two functions of a class; a list's JSON has no member name."""
     fill, write = [], []
     is_list = len(members) == 1 and members[0].get("maxOccurs") == "unbounded"
     for number, member in enumerate(members):
