@@ -104,7 +104,7 @@ def _typed(prefix: str) -> Callable[[str, str | None, int], str]:
 
 
 def _identified(letter: str) -> Callable[[int], str]:
-    """The identifiers that .NET writes of objects whose types are marked `IsReference`."""
+    """Identifiers as .NET writes them for types that are marked `IsReference`."""
     return lambda number: f' z:Id="{letter}{number}" xmlns:z="{SERIALIZATION}"'
 
 

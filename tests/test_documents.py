@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -18,6 +19,8 @@ NOTEBOOKS = {f"tutorials/{path.stem}.md" for path in (ROOT / "samples").glob("*.
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"^( *)```.*?^\1```", re.DOTALL | re.MULTILINE)
 _WORD = re.compile(r"[^\w\- ]")
+_LONG_LINE = re.compile(r'^ *r?""".{81}', re.MULTILINE)
+"""Found in every file that may have a long docstring line: the others are not parsed."""
 
 
 def _links(path: Path) -> list[tuple[Path, str]]:
@@ -75,3 +78,25 @@ def test_the_changelog_speaks_of_this_version_or_the_next() -> None:
     from octopus_soap import __version__
 
     assert "## Unreleased" in text or f"## {__version__}" in text
+
+
+def _long_docstrings(source: str) -> list[int]:
+    """Return the lines of docstrings whose first line has more than 80 characters."""
+    if not _LONG_LINE.search(source):
+        return []
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, documented)]
+    return [node.body[0].lineno for node in nodes if len((ast.get_docstring(node) or "").partition("\n")[0]) > 80]
+
+
+def test_the_first_line_of_a_docstring_has_at_most_80_characters() -> None:
+    short, long = (f'def f():\n    """{"x" * length}\n\n    y\n    """\n' for length in (80, 81))
+    assert (_long_docstrings(short), _long_docstrings(long)) == ([], [2])
+    places = ("octopus_soap/**/*.py", "tests/**/*.py", "samples/**/*.py", "benchmarks/*.py", "benchmarks/[!.]*/*.py")
+    found = [
+        f"{path.relative_to(ROOT)}:{line}"
+        for place in places
+        for path in sorted(ROOT.glob(place))
+        for line in _long_docstrings(path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
