@@ -22,10 +22,12 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from urllib3.util.ssl_ import create_urllib3_context
 
 from octopus_soap._http import BodyCodingError, BodyTooLongError, http_date
 from octopus_soap.contracts.pin import ContractDocument, parse_document
 from octopus_soap.errors import (
+    ConfigError,
     ConnectFailedError,
     ContractError,
     OctopusError,
@@ -99,6 +101,7 @@ def handshake(settings: OctopusSettings, address: str, seconds: float) -> Certif
     """Make a TLS handshake with *address*, and return its facts.
 
     Raises:
+        ConfigError: the certificates to trust cannot be read.
         ConnectFailedError: the certificate is not trusted, or the port does not speak TLS.
         TimedOutError: it took longer than *seconds*.
     """
@@ -118,15 +121,24 @@ def handshake(settings: OctopusSettings, address: str, seconds: float) -> Certif
 
 
 def _trusting(settings: OctopusSettings) -> ssl.SSLContext:
-    """Return a context that trusts the certificates requests would trust."""
+    """Return a context that trusts the certificates that calls trust, and no others.
+
+    `ssl.create_default_context()` would also trust the system's certificates, which requests does not use.
+
+    Raises:
+        ConfigError: the certificates cannot be read.
+    """
     options = merged_options(requests.Session(), settings, settings.endpoint)
     chosen = options["verify"]
     bundle = Path(chosen if isinstance(chosen, str) else DEFAULT_CA_BUNDLE_PATH)
-    context = ssl.create_default_context()
-    if bundle.is_dir():
-        context.load_verify_locations(capath=bundle)
-    else:
-        context.load_verify_locations(cafile=bundle)
+    context = create_urllib3_context()
+    try:
+        if bundle.is_dir():
+            context.load_verify_locations(capath=bundle)
+        else:
+            context.load_verify_locations(cafile=bundle)
+    except OSError as error:  # SSLError is one
+        raise ConfigError(f"cannot read the certificates in {bundle}: {error.strerror or error}") from None
     return context
 
 

@@ -16,8 +16,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from octopus_soap import OctopusClient
 from octopus_soap.cli import diagnostics
 from octopus_soap.emulator import ApiFailure, Drip, Emulator, Hang, Lie, Profile, Status
+from octopus_soap.errors import ConnectFailedError
 from octopus_soap.transport import probes
 
 if TYPE_CHECKING:
@@ -345,6 +347,40 @@ def test_a_certificate_nobody_vouches_for_fails_and_says_which_setting_helps(
     assert "self-signed" in found["tls"]["text"].replace(" ", "-")
     assert "OCTOPUS_CA_BUNDLE" in found["tls"]["advice"]
     assert site.asked == [], "no credential is sent to a server without a trusted certificate"
+
+
+@pytest.mark.parametrize("variable", ["OCTOPUS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
+def test_only_the_certificates_that_calls_trust_are_trusted_and_not_the_systems(
+    variable: str,
+    certificate: Any,
+    doctor: Callable[..., Any],
+    configured: Any,
+    open_site: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    theirs, company = certificate(365), certificate(300)
+    site = open_site(secured(company))
+    monkeypatch.setenv("SSL_CERT_FILE", str(company))  # OpenSSL takes it for the system's certificates
+    monkeypatch.setenv(variable, str(theirs))
+    configured(endpoint=f"{site.url}/x.svc", **CREDENTIALS)
+    with pytest.raises(ConnectFailedError, match="CERTIFICATE_VERIFY_FAILED"), OctopusClient() as client:
+        client.is_sku_exist("A")
+    _, found = doctor()
+    assert found["tls"]["status"] == "fail", found["tls"]
+    assert "not trusted" in found["tls"]["text"]
+    assert site.asked == []
+
+
+def test_certificates_that_cannot_be_read_are_named(
+    certificate: Any, doctor: Callable[..., Any], configured: Any, open_site: Callable[..., Any], tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty.pem"
+    empty.touch()
+    site = open_site(secured(certificate(365)))
+    configured(endpoint=f"{site.url}/x.svc", ca_bundle=str(empty), **CREDENTIALS)
+    code, found = doctor()
+    assert (code, found["tls"]["status"]) == (2, "fail")
+    assert str(empty) in found["tls"]["text"]
 
 
 def test_plain_http_on_a_tls_port_is_a_matter_of_tls(
