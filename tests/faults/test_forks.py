@@ -11,11 +11,13 @@ import requests
 
 from octopus_soap import AsyncOctopusClient, OctopusClient
 from octopus_soap.emulator import Emulator
+from tests.forks import answers_in_children
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 CHILDREN, CALLS = 4, 6
+NUMBERS = range(1, CHILDREN + 1)
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system"),
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
@@ -30,27 +32,6 @@ def stocked() -> Iterator[Emulator]:
         yield service
 
 
-def answers_in_children(ask: Callable[[int], bool]) -> list[int]:
-    """Fork children that ask at once; return exit codes, 0 for right answers."""
-    ready, go = os.pipe()
-    children = []
-    for number in range(1, CHILDREN + 1):
-        child = os.fork()
-        if child == 0:
-            code = 1
-            try:
-                os.close(go)
-                os.read(ready, 1)  # returns in all of them when the parent closes its end
-                code = 0 if ask(number) else 2
-            finally:
-                os._exit(code)
-        children.append(child)
-    os.close(go)
-    codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-    os.close(ready)
-    return codes
-
-
 def connections_used(service: Emulator) -> int:
     return len({call.connection for call in service.calls})
 
@@ -63,7 +44,7 @@ def test_children_of_a_blocking_client_never_share_its_connections(stocked: Emul
     with OctopusClient(**stocked.settings(), session=session) as client:
         assert client.get_item_quantity("SKU-0") == 0
         codes = answers_in_children(
-            lambda number: all(client.get_item_quantity(f"SKU-{number}") == number for _ in range(CALLS))
+            NUMBERS, lambda number: all(client.get_item_quantity(f"SKU-{number}") == number for _ in range(CALLS))
         )
         assert codes == [0] * CHILDREN
         assert client.get_item_quantity("SKU-0") == 0
@@ -86,7 +67,7 @@ def test_children_of_an_asyncio_client_never_share_its_connections(stocked: Emul
 
     with asyncio.Runner() as runner:
         assert runner.run(ask(0))
-        codes = answers_in_children(lambda number: asyncio.run(ask(number)))
+        codes = answers_in_children(NUMBERS, lambda number: asyncio.run(ask(number)))
         assert codes == [0] * CHILDREN
         assert runner.run(ask_and_close(0))
     assert connections_used(stocked) == 1 + CHILDREN, "one for the parent, and one for each child"

@@ -8,42 +8,22 @@ import pytest
 
 from octopus_soap.octopia import AsyncOctopiaClient, OctopiaClient, OctopiaSettings, TokenCache
 from octopus_soap.octopia.tokens import Flight, Lead, TokenKey
+from tests.forks import answers_in_children
 
-CHILDREN, CALLS = 6, 4
+SELLERS, CALLS = [str(7000 + number) for number in range(6)], 4
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system"),
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
 ]
 
 
-def answers_in_children(ask) -> list[int]:
-    """Fork children that ask at once; return exit codes, 0 for right answers."""
-    ready, go = os.pipe()
-    children = []
-    for number in range(CHILDREN):
-        child = os.fork()
-        if child == 0:
-            code = 1
-            try:
-                os.close(go)
-                os.read(ready, 1)  # returns in all of them when the parent closes its end
-                code = 0 if ask(str(7000 + number)) else 2
-            finally:
-                os._exit(code)
-        children.append(child)
-    os.close(go)
-    codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-    os.close(ready)
-    return codes
-
-
 @pytest.fixture(params=["plain", pytest.param("TLS", marks=pytest.mark.long)])
 def crowded(request, certificate):
     """A fake with one seller per child, and the settings for it."""
     server = request.getfixturevalue("inspected" if request.param == "TLS" else "fake")
-    for number in range(CHILDREN):
-        server.service.add_seller(str(7000 + number))
-        server.service.links.add((server.client_id, str(7000 + number)))
+    for seller_id in SELLERS:
+        server.service.add_seller(seller_id)
+        server.service.links.add((server.client_id, seller_id))
     urls = {"token_url": server.token_url, "api_url": server.api_url}
     if request.param == "TLS":
         urls = {name: url.replace("http:", "https:") for name, url in urls.items()} | {"verify": certificate[0]}
@@ -59,7 +39,7 @@ def test_children_of_a_blocking_client_read_their_own_answers(crowded, credentia
 
     with OctopiaClient(credentials, settings=settings, tokens=TokenCache()) as client:
         assert client.seller().seller_id == server.seller_id
-        assert answers_in_children(ask) == [0] * CHILDREN
+        assert answers_in_children(SELLERS, ask) == [0] * len(SELLERS)
         assert client.seller().seller_id == server.seller_id
     assert server.service.tokens_issued == 1  # a child uses its parent's token
 
@@ -80,7 +60,8 @@ def test_children_of_an_asyncio_client_read_their_own_answers(crowded, credentia
 
     with asyncio.Runner() as runner:
         assert runner.run(ask(server.seller_id))
-        assert answers_in_children(lambda seller_id: asyncio.run(ask(seller_id))) == [0] * CHILDREN
+        codes = answers_in_children(SELLERS, lambda seller_id: asyncio.run(ask(seller_id)))
+        assert codes == [0] * len(SELLERS)
         assert runner.run(ask_and_close(server.seller_id))
 
 
