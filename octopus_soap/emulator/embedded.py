@@ -136,7 +136,11 @@ class Emulator:
         self._state.close()
 
     def reset(self) -> None:
-        """Delete state, calls, lint log and script; the service keeps running."""
+        """Delete state, calls, lint log and script; the service keeps running.
+
+        Requests that arrived before, such as those of a call that was abandoned, are handled first.
+        """
+        self._server.settle()
         self.script.clear()
         self._state.clear()
         self._journal.clear()

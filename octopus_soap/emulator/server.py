@@ -50,7 +50,7 @@ _FOREIGN_HOST = (
 )
 _READY_WITHIN = 10.0  # seconds; it takes milliseconds
 _STOP_WITHIN = 5.0
-_LAST_TURNS = 5  # more turns than the event loop needs to finish accepting, or aborting, a connection
+_LAST_TURNS = 12  # more turns than the event loop needs to accept a connection and take a request, or to abort it
 _KEEP_ALIVE = 120  # seconds, IIS's default
 _LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)  # close by RST
 
@@ -239,7 +239,11 @@ async def _stop_accepting(listener: socket.socket) -> None:
     """Stop accepting, and finish accepting connections that have just arrived."""
     with contextlib.suppress(NotImplementedError):  # Windows' loop has no readers to remove
         asyncio.get_running_loop().remove_reader(listener)
-    for _ in range(_LAST_TURNS):  # asyncio loses a connection if the listener is closed while it is being accepted
+    await _last_turns()  # asyncio loses a connection if the listener is closed while it is being accepted
+
+
+async def _last_turns() -> None:
+    for _ in range(_LAST_TURNS):
         await asyncio.sleep(0)
 
 
@@ -319,6 +323,11 @@ class HttpServer:
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(_STOP_WITHIN)
         self._thread = self._loop = self._stop = None
+
+    def settle(self) -> None:
+        """Handle the requests that have arrived, up to where they pause."""
+        if self._loop is not None and threading.current_thread() is not self._thread:
+            asyncio.run_coroutine_threadsafe(_last_turns(), self._loop).result(_STOP_WITHIN)
 
     def _run(self, listener: socket.socket) -> None:
         try:

@@ -77,6 +77,14 @@ def test_reset_wipes_state_calls_lint_and_script(shop):
     assert [(call.sequence, call.nth) for call in service.calls] == [(1, 1)]
 
 
+def test_a_request_that_arrived_before_a_reset_is_in_no_record_after_it(shop):
+    for _ in range(20):
+        with shop.raw("IsSkuExist", shop.body("IsSkuExist", "<sku>A-1</sku>")) as abandoned:
+            shop.service.reset()
+            assert abandoned.recv(1), "it was answered"
+        assert shop.service.calls == []
+
+
 def test_calls_are_recorded(shop):
     shop.call("GetItemList", shop.skus("A-1", "nope"))
     shop.call("IsSkuExist", "<sku>A-1</sku>")
