@@ -22,6 +22,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from pathlib import Path
+from typing import Any
 
 from octopus_soap.emulator import Emulator, Merchant
 from octopus_soap.fleet import Fleet
@@ -120,14 +121,14 @@ def main() -> int:
         place = folder / "fleet.db"
         with Fleet(place) as enrolled:
             for name in names:
-                settings = service.settings(name)
+                settings: dict[str, Any] = service.settings(name)
                 enrolled.registry.add(name, every={"push": 20, "orders": 20}, **settings)
         print(f"{len(names)} merchants, {sum(map(len, sold.values()))} items, {3 * len(names)} orders", flush=True)
         started = time.monotonic()
         common = ["--ledger", str(place)]
         commands = [["run", "--module", "fleet_functions"]]
+        fleet = f"demo-{secrets.token_hex(4)}"
         if given.engine == "celery":
-            fleet = f"demo-{secrets.token_hex(4)}"
             there = ["--broker", given.broker, "--fleet-name", fleet]
             worker = ["worker", "--module", "fleet_functions", *there]
             commands = [["tick", "--workers", "2", *there], worker, worker]

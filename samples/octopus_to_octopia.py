@@ -81,7 +81,7 @@ def read_octopus(client: OctopusClient, skus: Sequence[str], taxes: tuple[Tax, .
 def show(plan: OfferPackagePlan, bridge: Bridge) -> None:
     """Print what the package contains."""
     print(plan)
-    for update in plan.requests:
+    for update in bridge.updates:
         price = "" if update.price is None else f"  price {update.price.quantize(CENTS)}"
         print(f"  {update.seller_external_reference}: stock {update.quantity}{price}")
     for sku, why in bridge.left_out:

@@ -76,7 +76,7 @@ def register(app: Any, run: Callable[[str, str, threading.Event], object], *, na
     stop = threading.Event()
     _when_worker_stops(stop)
 
-    from celery.exceptions import Reject  # type: ignore[import-untyped] # noqa: PLC0415 - no types; an extra
+    from celery.exceptions import Reject  # noqa: PLC0415 - an extra
 
     def octopus_fleet_run(merchant: str, job: str) -> None:
         try:
@@ -90,7 +90,7 @@ def register(app: Any, run: Callable[[str, str, threading.Event], object], *, na
 
 def _when_worker_stops(stop: threading.Event) -> None:
     """Set *stop* when a signal asks this process' worker to stop."""
-    from celery.signals import worker_shutting_down  # type: ignore[import-untyped] # noqa: PLC0415 - no types; an extra
+    from celery.signals import worker_shutting_down  # noqa: PLC0415 - an extra
 
     worker_shutting_down.connect(lambda **_: stop.set(), weak=False)
 
@@ -107,7 +107,7 @@ def make_app(broker: str, *, name: str = FLEET_NAME) -> Any:
     """
     names = [queue_name(name, queue) for queue in QUEUES]
     try:
-        from celery import Celery  # type: ignore[import-untyped] # noqa: PLC0415 - no types; an extra
+        from celery import Celery  # noqa: PLC0415 - an extra
         from kombu.entity import Exchange, Queue  # noqa: PLC0415 - as above
     except ModuleNotFoundError:
         raise ConfigError("the Celery engine needs the extra `fleet`: pip install 'octopus-soap[fleet]'") from None
