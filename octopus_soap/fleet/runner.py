@@ -23,14 +23,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from octopus_soap.client import OctopusClient
 from octopus_soap.errors import (
     AuthenticationError,
-    BatchError,
     ConfigError,
     JobRunningError,
     LedgerError,
     OctopusError,
     PushRefusedError,
-    RateLimitedError,
-    TimedOutError,
 )
 from octopus_soap.fleet.registry import ACTIVE, not_active
 from octopus_soap.fleet.schedule import Ended
@@ -38,7 +35,7 @@ from octopus_soap.jobs.changes import ChangeFeed
 from octopus_soap.jobs.orders import OrderInbox
 from octopus_soap.jobs.plan import PushReport
 from octopus_soap.jobs.push import StockPush
-from octopus_soap.jobs.reports import ALL_DONE, FAILED, Report
+from octopus_soap.jobs.reports import ALL_DONE, FAILED, Report, asked_wait, has_timed_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -234,12 +231,15 @@ def _ended(report: Report, stop: StopToken) -> Ended:
     backlog = sum(report.counts.get(name, 0) for name in ("left", "waiting"))
     held = max(report.problem_count, len(report.problems))
     if report.interrupted and stop.is_set():
-        why = "the budget of the run is used up" if stop.over else "stopped"
-        return Ended("interrupted", why, backlog=backlog, held=held)
-    if report.exit_code == FAILED:
-        late = "limit" in report.error and "passed" in report.error
-        return Ended("failed", report.error, timed_out=late, backlog=backlog, held=held)
-    return Ended("ok" if report.exit_code == ALL_DONE else "held", backlog=backlog, held=held)
+        outcome, message = "interrupted", "the budget of the run is used up" if stop.over else "stopped"
+    elif report.exit_code == FAILED:
+        outcome, message = "failed", report.error
+    else:
+        outcome, message = "ok" if report.exit_code == ALL_DONE else "held", ""
+    wait: float | None = None
+    if report.not_before is not None and report.finished is not None:
+        wait = (report.not_before - report.finished).total_seconds()
+    return Ended(outcome, message, wait, report.timed_out, backlog, held)
 
 
 def _refused(name: str, error: PushRefusedError) -> str:
@@ -255,23 +255,4 @@ def _after_error(error: OctopusError) -> Ended:
         return Ended("refused", error.message)
     if isinstance(error, LedgerError) and error.retryable:
         return Ended("interrupted", f"the database was away: {error.message}")
-    return Ended("failed", error.message, _asked_wait(error), _timed_out(error))
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    found: list[BaseException] = [error]
-    if isinstance(error, BatchError):
-        found += [outcome.error for outcome in error.result.unfinished if outcome.error is not None]
-    if error.__cause__ is not None:
-        found += _causes(error.__cause__)
-    return found
-
-
-def _asked_wait(error: OctopusError) -> float | None:
-    return next(
-        (one.retry_after for one in _causes(error) if isinstance(one, RateLimitedError) and one.retry_after), None
-    )
-
-
-def _timed_out(error: OctopusError) -> bool:
-    return any(isinstance(one, TimedOutError) for one in _causes(error))
+    return Ended("failed", error.message, asked_wait(error), has_timed_out(error))

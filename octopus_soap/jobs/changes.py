@@ -302,7 +302,7 @@ class ChangeFeed:
             except (AuthenticationError, ConfigError, LedgerError):
                 raise
             except OctopusError as error:
-                self._ledger.note_wait(error, report)
+                self._ledger.note_failure(error, report)
                 report.error = reason_of(error, self._redactor)
             with self._ledger.reading() as connection:
                 report_held(connection, CHANGES, self._ledger.channel, report)

@@ -49,7 +49,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from octopus_soap.errors import LedgerError
 from octopus_soap.jobs.leases import RUN_SECONDS, Leases, this_worker
-from octopus_soap.jobs.reports import asked_wait
+from octopus_soap.jobs.reports import asked_wait, has_timed_out
 from octopus_soap.jobs.schema import STEPS, migrate, version_of
 from octopus_soap.jobs.tables import CHANNEL
 
@@ -352,10 +352,14 @@ class Ledger(Leases):
                 f"{row.endpoint}); use another channel, or another ledger"
             )
 
-    # -- pauses the service asked for --------------------------------------------------------------------------
+    # -- how the service fares, and pauses it asked for --------------------------------------------------------
 
-    def note_wait(self, error: BaseException, report: Report) -> None:
-        """Record the pause that the service asked for with *error*, for all processes."""
+    def note_failure(self, error: BaseException, report: Report) -> None:
+        """Record a pause that the service asked for with *error*, for all processes.
+
+        The report gets that pause, and whether the service was too slow.
+        """
+        report.timed_out = report.timed_out or has_timed_out(error)
         seconds = asked_wait(error)
         if seconds is None or seconds <= 0:
             return

@@ -372,7 +372,7 @@ class _Run:
             # nothing else, because each request would wait for the read timeout.
             self._unanswered = True
             self._silent = isinstance(error, TransportError)
-            self._ledger.note_wait(error, self.report)
+            self._ledger.note_failure(error, self.report)
             self.report.error = f"downloading: {reason_of(error, self._options.redactor)}"
 
     def _others_work(self) -> bool:
@@ -434,7 +434,7 @@ class _Run:
                 raise
             except OctopusError as error:
                 self._unanswered, self._silent = True, isinstance(error, TransportError)
-                self._ledger.note_wait(error, self.report)
+                self._ledger.note_failure(error, self.report)
                 # As after a download that failed, orders in the ledger are still handed over.
                 self.report.error = self.report.error or (
                     f"asking again for orders that waited: {reason_of(error, self._options.redactor)}"
@@ -468,7 +468,7 @@ class _Run:
         return len(lease.rows)
 
     def _note(self, lease: Lease, confirmations: list[Confirmation]) -> None:
-        limited: OctopusError | None = None
+        failures: dict[OctopusError, None] = {}
         with self._ledger.transaction() as connection:
             keys = ORDERS.c.key.in_([one.row.key for one in confirmations])
             lock_in_order(connection, ORDERS, and_(ORDERS.c.channel == lease.channel, keys))
@@ -485,10 +485,10 @@ class _Run:
                 if one.error is not None and self.stop.is_set():
                     continue  # the stop ended the request; the next run confirms the order
                 if one.error is not None:
-                    limited = one.error
+                    failures[one.error] = None
                 tries = one.row.attempts + 1
                 reason = STILL_LISTED if one.error is None else reason_of(one.error, self._options.redactor)
                 pause = self._options.backoff.after(tries)
                 connection.execute(still.values(attempts=tries, due_at=now + pause, message=reason))
-        if limited is not None:
-            self._ledger.note_wait(limited, self.report)
+        for failure in failures:
+            self._ledger.note_failure(failure, self.report)

@@ -246,7 +246,7 @@ class StockPush:
             try:
                 back.run(plan, report)
             except OctopusError as error:
-                self._ledger.note_wait(error, report)
+                self._ledger.note_failure(error, report)
                 raise
             report.incomplete = report.interrupted
             if not report.interrupted:

@@ -24,12 +24,19 @@ from sqlalchemy import and_, bindparam, func, literal_column, select
 from sqlalchemy.exc import DBAPIError
 
 from octopus_soap._http import clip
-from octopus_soap.errors import AuthenticationError, BatchError, ConfigError, OctopusError, RateLimitedError
+from octopus_soap.errors import (
+    AuthenticationError,
+    BatchError,
+    ConfigError,
+    OctopusError,
+    RateLimitedError,
+    TimedOutError,
+)
 from octopus_soap.wire.redact import mask_card_numbers
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from sqlalchemy import BindParameter, ColumnElement, Connection, Executable, Table
@@ -83,6 +90,7 @@ class Report:
         error: why work that was due is not done; empty if all of it is.
         dry_run: nothing was sent or changed.
         not_before: when the service may be called again, by the ledger's clock; None if it asked for no pause.
+        timed_out: the service was too slow: a request failed with a `TimedOutError`.
     """
 
     job: str
@@ -96,6 +104,7 @@ class Report:
     error: str = ""
     dry_run: bool = False
     not_before: datetime | None = None
+    timed_out: bool = False
 
     def add(self, name: str, count: int = 1) -> None:
         """Add *count* to the counter *name*."""
@@ -145,6 +154,7 @@ class Report:
             "incomplete": self.incomplete,
             "error": self.error,
             "not_before": self.not_before,
+            "timed_out": self.timed_out,
             "counts": dict(self.counts),
             "problem_count": max(self.problem_count, len(self.problems)),
             "problems": [asdict(problem) for problem in self.problems],
@@ -212,12 +222,23 @@ def every(
 
 def asked_wait(error: BaseException) -> float | None:
     """Return the pause that the service asked for, in seconds; None if it did not."""
-    if isinstance(error, RateLimitedError):
-        return error.retry_after
+    waits = [one.retry_after for one in _causes(error) if isinstance(one, RateLimitedError)]
+    return max((wait for wait in waits if wait is not None), default=None)
+
+
+def has_timed_out(error: BaseException) -> bool:
+    """True if the service was too slow: *error* is a `TimedOutError` or was caused by one."""
+    return any(isinstance(one, TimedOutError) for one in _causes(error))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield *error*, the errors of the items it left unfinished, and the causes of each."""
+    yield error
     if isinstance(error, BatchError):
-        waits = [asked_wait(outcome.error) for outcome in error.result.unfinished if outcome.error is not None]
-        return max((wait for wait in waits if wait is not None), default=None)
-    return None
+        for failed in dict.fromkeys(outcome.error for outcome in error.result.unfinished if outcome.error is not None):
+            yield from _causes(failed)
+    if error.__cause__ is not None:
+        yield from _causes(error.__cause__)
 
 
 _REASON = 400  # characters

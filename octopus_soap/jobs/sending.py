@@ -175,7 +175,7 @@ class Sender:
                 result = self._client.update_item_quantity_and_price_list(items, batch_size=self._size)
             except BatchError as error:
                 result = error.result
-                self._ledger.note_wait(error, report)
+                self._ledger.note_failure(error, report)
             except InvalidInputError as error:
                 wrong = {p.index: p for p in error.problems if p.index is not None}
                 if not wrong:

@@ -18,8 +18,8 @@ from octopus_soap.errors import ConfigError
 from octopus_soap.fleet.fleet import load_functions
 from octopus_soap.fleet.status import FleetMetrics, held, history
 from octopus_soap.fleet.vault import Vault, new_key
-from octopus_soap.testing import Hang
-from tests.fleet.fleet_stage import CANARY, Book, enrol, fleet_of, names, shops
+from octopus_soap.testing import Hang, Status
+from tests.fleet.fleet_stage import CANARY, SLOTS, Book, enrol, fleet_of, names, shops
 from tests.fleet.proxy import Proxy
 from tests.jobs.databases import fresh_postgres, why_no_postgres
 
@@ -98,6 +98,63 @@ def test_a_merchant_that_hangs_and_one_that_is_refused_hold_up_nobody(place: str
             assert jobs["hung-shop", "orders"].outcome in {"failed", "interrupted", ""}
             assert all(jobs[name, "push"].failures == 0 for name in names(3))
             assert not any(call.merchant == "refused-shop" for call in bad.calls)
+
+
+def handed_over(fleet: Fleet, job: str) -> str:
+    """Hand over the job of the only merchant now, and return its queue."""
+    fleet.registry.run_now("shop-000", job)
+    (due,) = fleet.schedule.take_due(SLOTS)
+    return due.queue
+
+
+@pytest.mark.parametrize("job", ["push", "orders", "changes"])
+def test_a_merchant_whose_service_is_too_slow_gets_the_slow_queue_until_a_quick_run(job: str, place: str) -> None:
+    book, stop = Book(), threading.Event()
+    with shops(1) as service, fleet_of(place, book, changes=lambda merchant, change: None) as fleet:
+        enrol(fleet, service, every={job: 3_600}, read_timeout=0.2)
+        service.script.on("*").do(Hang())
+        assert handed_over(fleet, job) == job
+        ended = fleet.deliver("shop-000", job, stop)
+        assert (ended.outcome, ended.timed_out) == ("failed", True), ended
+        assert handed_over(fleet, job) == "slow"
+        fleet.registry.set("shop-000", settings={"read_timeout": 30})
+        service.script.clear()
+        ended = fleet.deliver("shop-000", job, stop)
+        assert (ended.outcome, ended.timed_out) == ("ok", False), ended
+        assert handed_over(fleet, job) == job
+
+
+def test_a_run_that_was_stopped_may_have_timed_out_too(place: str) -> None:
+    stop = threading.Event()
+    with shops(1) as service, fleet_of(place, Book(), on_event=lambda *_: stop.set()) as fleet:
+        enrol(fleet, service, every={"orders": 3_600}, read_timeout=0.2)
+        service.script.on("*").do(Hang())
+        handed_over(fleet, "orders")
+        ended = fleet.deliver("shop-000", "orders", stop)
+        assert (ended.outcome, ended.timed_out) == ("interrupted", True), ended
+
+
+def test_confirmations_that_time_out_show_a_slow_service(place: str) -> None:
+    with shops(1) as service, fleet_of(place, book := Book()) as fleet:
+        enrol(fleet, service, every={"orders": 3_600}, read_timeout=2)
+        service.script.on("SetDownloadOrderConfirm").do(Hang())
+        handed_over(fleet, "orders")
+        ended = fleet.deliver("shop-000", "orders", threading.Event())
+        assert (len(book.orders), ended.timed_out) == (2, True), ended
+
+
+@pytest.mark.parametrize("job", ["push", "orders"])
+def test_the_next_run_waits_as_long_as_the_service_asks(job: str, place: str) -> None:
+    with shops(1) as service, fleet_of(place, Book()) as fleet:
+        enrol(fleet, service, every={job: 1})
+        service.script.on("*").do(Status(429, retry_after=3_000))
+        handed_over(fleet, job)
+        ended = fleet.deliver("shop-000", job, threading.Event())
+        assert (ended.outcome, ended.timed_out) == ("failed", False), ended
+        assert ended.retry_after is not None
+        assert 2_000 < ended.retry_after <= 3_000
+        (row,) = fleet.status().jobs
+        assert (row.next_at - fleet.ledger.now()).total_seconds() > 2_000
 
 
 def test_a_source_that_raises_is_that_merchants_failure_and_says_nothing_of_its_words(place: str) -> None:
