@@ -843,8 +843,8 @@ FAULTS = [
     ),
     Fault(
         "jobs/leases.py",
-        "<= longest and not self._ledger.is_gone(holder):",
-        "<= longest and self._ledger.is_gone(holder):",
+        "<= longest and not self._ledger.has_exited(holder):",
+        "<= longest and self._ledger.has_exited(holder):",
         ("jobs/test_ledger.py", "jobs/test_push.py"),
         "two runs of one job work at the same time",
     ),

@@ -195,7 +195,7 @@ class Schedule:
             .select_from(SCHEDULE.outerjoin(RUN_LOCK, lock))
             .where(SCHEDULE.c.enqueued_at.is_not(None))
         )
-        exited = cache(self._ledger.is_gone)  # one system call per worker
+        exited = cache(self._ledger.has_exited)  # one system call per worker
         for row in connection.execute(rows).all():
             worker: str = row.enqueued_by or ""
             dead = bool(worker) and exited(worker)
@@ -256,7 +256,7 @@ class Schedule:
             if row.started_at is not None:
                 recent = row.started_at > now - timedelta(seconds=self._ledger.run_seconds)
                 if any(
-                    worker and not self._ledger.is_gone(worker)
+                    worker and not self._ledger.has_exited(worker)
                     for worker in (row.leased_by, recent and row.enqueued_by)
                 ):
                     return None

@@ -245,8 +245,8 @@ class Leases(ABC):
         for token in mine:
             self.given_up.pop(token, None)
 
-    def is_gone(self, token: str) -> bool:
-        """True if, as far as is known here, no process works under a token any more."""
+    def has_exited(self, token: str) -> bool:
+        """True if the worker of a token is known to have exited, or gave its leases up."""
         return token in self.given_up or has_exited(token)
 
     @property
@@ -329,10 +329,10 @@ class Leases(ABC):
         They keep the process's token: it shows the next claim that a row was interrupted.
         """
         held = connection.execute(_held_tokens(table), {"whose": self.channel}).scalars()
-        gone = [token for token in held if self.is_gone(token)]
-        if not gone:
+        exited = [token for token in held if self.has_exited(token)]
+        if not exited:
             return 0
-        theirs = and_(table.c.channel == self.channel, table.c.leased_by.in_(gone))
+        theirs = and_(table.c.channel == self.channel, table.c.leased_by.in_(exited))
         lock_in_order(connection, table, theirs)
         ended = update(table).where(theirs).values(leased_until=self.now(connection))
         return connection.execute(ended).rowcount
@@ -389,7 +389,7 @@ class RunLock:
             if not connection.execute(_TAKE, given).rowcount:
                 row = connection.execute(_RUN_HELD, self._row).one()
                 holder: str | None = row.leased_by
-                if holder is not None and now < row.leased_until <= longest and not self._ledger.is_gone(holder):
+                if holder is not None and now < row.leased_until <= longest and not self._ledger.has_exited(holder):
                     raise JobRunningError(self._job, describe_worker(holder), row.since)
                 connection.execute(_RUN_TAKEN, {**self._row, **values})
         self._heartbeat.start()

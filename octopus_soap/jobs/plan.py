@@ -157,7 +157,7 @@ class Extent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanOptions:
-    """How a plan judges its input.
+    """How a plan compares its input.
 
     Attributes:
         last_row_wins: of two rows of one SKU without times, the later one counts.
@@ -198,7 +198,7 @@ class Plan:
         self._options = options
         self._mine = STOCK_PLAN.c.channel == ledger.channel
         self._source = ""
-        """A digest of the input and of how it is judged; empty if another run cannot continue with it."""
+        """A digest of the input and of how it is compared; empty if another run cannot continue with it."""
         self.reading = Reading()
         self.staged = False
         self._observed_at = observed_at or started
@@ -218,8 +218,8 @@ class Plan:
             source: a digest of the input and of how it is read; empty if it cannot be read a second time.
         """
         if source:
-            judged = f"{source} {self._options} {self._observed_at if self._given else ''} {__version__}"
-            self._source = blake2b(judged.encode(), digest_size=16).hexdigest()
+            compared = f"{source} {self._options} {self._observed_at if self._given else ''} {__version__}"
+            self._source = blake2b(compared.encode(), digest_size=16).hexdigest()
         channel = self._ledger.channel
         with self._ledger.reading() as connection:
             left = connection.execute(_BEFORE, {"whose": channel}).one()
@@ -440,7 +440,7 @@ class Plan:
                 self._keep(found, [])
                 report.add("absent_zeroed", len(found))
 
-    # -- judging -----------------------------------------------------------------------------------------------
+    # -- the plan as a whole -----------------------------------------------------------------------------------
 
     def extent(self) -> Extent:
         """Return how much the plan changes."""

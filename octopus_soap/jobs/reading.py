@@ -7,7 +7,7 @@ Invariants:
 
 * A part is written in the transaction that stores the differences of its rows. So the plan in the ledger is always the
   plan of whole parts, and the next run begins after the last of them.
-* A run continues only with the same input: the same content, read and judged with the same options and version.
+* A run continues only with the same input: the same content, read and compared with the same options and version.
   Otherwise it begins from the first row.
 * A run considers the input complete only if it came to the end itself. It skips rows that were read before one by one,
   so a file with an ambiguous number is refused as always.
