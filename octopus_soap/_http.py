@@ -124,7 +124,7 @@ def no_cookies() -> CookieJar:
     """Return a cookie jar that stores nothing."""
     from http.cookiejar import CookieJar, DefaultCookiePolicy  # noqa: PLC0415 - slow to import
 
-    # A cookie that was set for one merchant must not be sent for the next.
+    # httpx would keep the cookies of every answer for as long as the client lives, although we send none back.
     return CookieJar(DefaultCookiePolicy(allowed_domains=()))
 
 

@@ -690,7 +690,14 @@ FAULTS = [
         "transport/async_connections.py",
         "                cookies=no_cookies(),\n",
         "                cookies=None,\n",
-        ("faults", "asynchronous", "test_client.py"),
+        ("faults/test_secrets.py",),
+        "cookies with changing names fill the memory of a service that runs for months",
+    ),
+    Fault(
+        "transport/blocking.py",
+        "session.get_adapter(target).send(prepared, timeout=timeout, **options)",
+        "session.send(prepared, timeout=timeout, allow_redirects=False, **options)",
+        ("faults/test_secrets.py",),
         "a load balancer's cookie ties every call to one server that may be down",
     ),
     Fault(

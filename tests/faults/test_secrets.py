@@ -7,9 +7,12 @@ import logging
 import pickle
 import traceback
 import warnings
+from contextlib import nullcontext
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 import requests
 import responses
@@ -419,8 +422,8 @@ def test_cookies_a_service_sets_stay_out_of_the_callers_session():
     session.close()
 
 
-@pytest.mark.parametrize("asynchronous", [False, True], ids=["blocking", "async"])
-def test_cookies_a_service_sets_are_not_sent_back(asynchronous):
+@every("kind", ["blocking", "a caller's session", "async"])
+def test_cookies_a_service_sets_are_not_sent_back(kind):
     heads: list[bytes] = []
 
     def answer(connection: socket.socket) -> None:
@@ -435,14 +438,41 @@ def test_cookies_a_service_sets_are_not_sent_back(asynchronous):
 
     with raw_server(answer) as server:
         settings = OctopusSettings.load(endpoint=server.url, **CREDENTIALS)
-        if asynchronous:
+        if kind == "async":
             asyncio.run(ask(settings))
         else:
-            with OctopusClient(settings=settings) as client:
+            given = nullcontext() if kind == "blocking" else requests.Session()
+            with given as session, OctopusClient(settings=settings, session=session) as client:
                 assert client.is_sku_exist("A")
                 assert client.is_sku_exist("A")
     assert len(heads) == 2
     assert not any(b"cookie" in head for head in heads)
+
+
+def test_cookies_a_service_sets_do_not_fill_the_memory_of_an_asynchronous_client(monkeypatch):
+    made: list[httpx.AsyncClient] = []
+
+    class Noted(httpx.AsyncClient):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            made.append(self)
+
+    monkeypatch.setattr(httpx, "AsyncClient", Noted)
+    names = count()
+
+    def answer(connection: socket.socket) -> None:
+        while read_request(connection):
+            connection.sendall(http(EXISTS, headers=f"Set-Cookie: name-{next(names)}=yes; Path=/\r\n"))
+
+    async def ask(settings: OctopusSettings) -> None:
+        async with AsyncOctopusClient(settings=settings) as client:
+            assert await client.is_sku_exist("A")
+            assert await client.is_sku_exist("A")
+
+    with raw_server(answer) as server:
+        asyncio.run(ask(OctopusSettings.load(endpoint=server.url, **CREDENTIALS)))
+    assert next(names) == 2
+    assert [len(client.cookies) for client in made] == [0]
 
 
 @every("encoding", ["utf-16", "utf-16-be"])
