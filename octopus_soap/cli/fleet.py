@@ -361,7 +361,7 @@ def push(
     context: typer.Context,
     name: NameArgument,
     *,
-    module: Module,
+    module: Module = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be sent; send nothing.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Allow a push that the guard refuses.")] = False,
     output: ReportOption = ReportOutput.TEXT,
@@ -376,6 +376,14 @@ def push(
     because too much would change. 3: another push of the merchant is running. 130, 143: a signal came before the input
     was read; nothing of it was accepted.
     """
+    from octopus_soap.errors import ConfigError  # noqa: PLC0415 - heavy: only inside a command
+
+    _with_registry(place, lambda registry: registry.get(name))
+    if not module:
+        raise ConfigError(
+            "the module with your function stock is missing: add --module NAME, set OCTOPUS_FLEET_MODULE, or write it "
+            "into fleet.toml"
+        )
     with _fleet(context.obj(), place, module, connections=_TICKER_CONNECTIONS) as fleet:
 
         def once(stop: threading.Event) -> PushReport:

@@ -184,6 +184,26 @@ def test_a_push_by_hand_is_refused_where_a_run_would_be(
     assert "no stock source" in shell("push", "the shop", code=2)
 
 
+def test_a_push_of_an_unknown_merchant_asks_for_no_module(shell: Callable[..., str]) -> None:
+    for given in ((), ("--module", "no_such_module")):
+        printed = shell("push", "nobody", *given, code=2)
+        assert "no merchant 'nobody'" in printed
+        assert "module" not in printed
+    shell(
+        "add",
+        "shop",
+        "--endpoint",
+        "http://127.0.0.1:9/x.svc",
+        "--merchantname",
+        "m",
+        "--authtoken",
+        "env:A",
+        "--accessid",
+        "env:B",
+    )
+    assert "add --module NAME" in shell("push", "shop", code=2)
+
+
 def test_metrics_and_health_have_no_series_per_merchant(tmp_path: Path, shell: Callable[..., str]) -> None:
     keys = {"OCTOPUS_FLEET_KEYS": new_key()}
     with shops(2) as service:
