@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from octopus_soap.results import BatchResult
 
-_CENT = Decimal("0.01")
+_CENT, _TENTH = Decimal("0.01"), Decimal("0.1")
+_EXACT = Context(prec=100)  # more digits than two amounts of the service have
 OrderGroup = Literal["day", "store", "customer", "status", "shipping", "sku"]
 
 
@@ -93,7 +94,7 @@ def margin(
 
     Returns:
         Columns `sku`, `description`, `price`, `cost`, `margin` and `margin_percent` (of the price, one decimal place).
-        Items without price or cost come last, without a margin; a price of 0 has no percentage and comes first.
+        Items without price or cost come last, without a margin. A price of 0 or less has no percentage and comes first.
 
     Raises:
         ConfigError: the library is not installed.
@@ -103,8 +104,7 @@ def margin(
     for item in _models(items, InventoryItem):
         price, cost = _money(item.price), _money(item.cost)
         earned = None if price is None or cost is None else price - cost
-        percent = None if earned is None or not price else (100 * earned / price).quantize(Decimal("0.1"))
-        rows.append((item.sku, item.description, price, cost, earned, percent))
+        rows.append((item.sku, item.description, price, cost, earned, _percent(earned, price)))
     rows.sort(key=lambda row: (row[4] is None, row[5] is not None, row[5] or 0, row[0] or ""))
     amounts = dict.fromkeys(("price", "cost", "margin", "margin_percent"), Kind.AMOUNT)
     return _frame({"sku": Kind.TEXT, "description": Kind.TEXT, **amounts}, rows, backend, decimals)
@@ -155,9 +155,9 @@ def orders_by(
         ConfigError: the library is not installed.
         InvalidInputError: these are no orders, or an option is not known.
     """
-    chosen: tuple[OrderGroup, ...] = by or ("day",)
-    for name in chosen:
+    for name in by:
         check_choice(name, OrderGroup, "by")
+    chosen: tuple[OrderGroup, ...] = tuple(dict.fromkeys(by)) or ("day",)
     zone = _zone(timezone)
     groups: dict[tuple[str, ...], _Group] = {}
     for order in _models(orders, OrderResponseItem):
@@ -188,13 +188,20 @@ def _parts(order: OrderResponseItem, *, split: bool) -> list[tuple[str, int, Dec
 
 def _money(amount: Decimal | None) -> Decimal | None:
     """Return the amount with two places, if that is exact: 19.9000 is 19.90."""
-    if amount is None or amount != (short := amount.quantize(_CENT)):
+    if amount is None or amount != (short := amount.quantize(_CENT, context=_EXACT)):
         return amount
     return short
 
 
+def _percent(earned: Decimal | None, price: Decimal | None) -> Decimal | None:
+    """Return what is earned in percent of the price; None if that has no meaning."""
+    if earned is None or price is None or price <= 0:
+        return None
+    return (100 * earned / price).quantize(_TENTH, context=_EXACT)
+
+
 def _average(group: _Group) -> Decimal | None:
-    return None if group.revenue is None else (group.revenue / group.orders).quantize(_CENT)
+    return None if group.revenue is None else (group.revenue / group.orders).quantize(_CENT, context=_EXACT)
 
 
 def _day(order: OrderResponseItem, zone: tzinfo) -> str:

@@ -52,6 +52,17 @@ def test_low_stock_is_found_by_store_and_margin_in_percent_of_the_price() -> Non
     assert low_stock([]).columns.tolist() == ["sku", "description", "store_id", "stock"]
 
 
+def test_margins_of_any_two_amounts_are_computed_and_a_negative_price_has_no_percentage() -> None:
+    most = "79228162514264337593543950335"
+    found = margin([
+        InventoryItem(sku="A", price="0.0001", cost=most),
+        InventoryItem(sku="B", price=most, cost="0." + "0" * 27 + "1"),
+        InventoryItem(sku="C", price="-5", cost="1"),
+    ])  # fmt: skip
+    assert found.sku.tolist() == ["C", "A", "B"]
+    assert found.margin_percent.tolist() == [None, Decimal(-79228162514264337593543950330000000), Decimal(100)]
+
+
 def order(number: int, day: int, total: str, **members: object) -> OrderResponseItem:
     placed = datetime(2026, 3, day, 23, 30, tzinfo=UTC)
     lines = [OrderItem(sku="A", quantity=number, unit_price="2"), OrderItem(sku="B", quantity=1)]
@@ -78,6 +89,7 @@ def test_orders_are_added_up_by_day_store_customer_status_and_sku() -> None:
         ["S1", "Cleared", 2, 6],
         ["S2", "Failed", 1, 3],
     ]
+    assert orders_by(ORDERS, "store", "store").equals(orders_by(ORDERS, "store"))
     by_customer = orders_by(ORDERS, "customer")
     assert by_customer.iloc[:, :2].to_numpy().tolist() == [["77", 1], ["ann@x.example", 2]]
     assert by_customer.iloc[1]["last"] == last
