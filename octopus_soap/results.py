@@ -299,6 +299,12 @@ class BatchResult(Sequence[T], display.Shown):
     def _ipython_key_completions_(self) -> list[str]:
         return list(dict.fromkeys(outcome.key for outcome in self.outcomes if outcome.ok))
 
+    def __contains__(self, value: object) -> bool:
+        """True if *value* is a good value, or the key of one that is not False."""
+        # Of a SKU that does not exist, `is_sku_exist_list` has the good value False.
+        keyed = (o.value for o in self.outcomes if o.ok and o.key == value) if isinstance(value, str) else ()
+        return any(found is not False for found in keyed) or value in self._values
+
     def __len__(self) -> int:
         return len(self._values)
 

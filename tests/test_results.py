@@ -83,4 +83,7 @@ def test_slices_and_filters_are_results_and_a_key_finds_its_value() -> None:
     cleared = OrderResponseItem(order_id="1", payment_status="Cleared")
     orders = BatchResult([ItemOutcome(0, "1", OutcomeStatus.OK, cleared)])
     assert orders.where(payment="cleared") == [cleared]
-    assert BatchResult([ItemOutcome(0, "A", OutcomeStatus.OK, True)])["A"] is True
+    exist = BatchResult([ItemOutcome(0, "A", OutcomeStatus.OK, True), ItemOutcome(1, "B", OutcomeStatus.OK, False)])
+    assert (exist["A"], exist["B"]) == (True, False)
+    assert ["A" in exist, "B" in exist, "C" in exist, False in exist] == [True, False, False, True]
+    assert ["S2" in result, "R" in result, "M" in result, items[2] in result] == [True, False, False, True]
