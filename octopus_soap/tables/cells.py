@@ -140,7 +140,8 @@ def column_values(
     exact = _EXACT_TYPES.get(column.kind)
     kinds = set(map(type, cells)) - {exact}
     if all(kind is NoneType or kind.__name__ in _NOTHING for kind in kinds):
-        return [value if type(value) is exact and value == value else MISSING for value in cells], {}  # noqa: PLR0124 - a NaN is not equal to itself
+        amounts = exact is Decimal  # the only one of these types with a NaN
+        return [v if type(v) is exact and not (amounts and missing(v)) else MISSING for v in cells], {}
     values, wrong = [], {}
     for position, value in enumerate(cells):
         try:
@@ -179,7 +180,9 @@ def missing(value: Any) -> bool:
     """True if a cell of a DataFrame is empty."""
     if value is None or type(value).__name__ in _NOTHING:
         return True
-    return isinstance(value, (float, Decimal)) and value != value  # noqa: PLR0124 - NaN is not equal to itself
+    if isinstance(value, Decimal):
+        return value.is_nan()
+    return isinstance(value, float) and value != value  # noqa: PLR0124 - NaN is not equal to itself
 
 
 def _rounded(value: float, digits: int) -> Decimal:

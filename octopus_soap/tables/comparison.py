@@ -24,7 +24,7 @@ from octopus_soap.models.base import WireModel
 from octopus_soap.models.scalars import from_iso, number_of
 from octopus_soap.tables.cells import as_cell, as_json, missing
 from octopus_soap.tables.export import Backend, frame
-from octopus_soap.tables.from_frame import contents_of
+from octopus_soap.tables.from_frame import contents_of, if_index
 from octopus_soap.tables.table import Kind, Table, table_of, table_schema
 
 if TYPE_CHECKING:
@@ -191,8 +191,8 @@ def compare(
 ) -> Comparison:
     """Compare two tables, and return the rows and cells that differ.
 
-    Each side is the result of a list call, models of one type, a DataFrame, or rows as dictionaries. The store stock of
-    models is compared by store, in columns such as `store_stock[S1]`.
+    Each side is the result of a list call, models of one type, a DataFrame, a pyarrow Table, or rows as dictionaries.
+    The store stock of models is compared by store, in columns such as `store_stock[S1]`.
 
     Args:
         before: the earlier table.
@@ -201,7 +201,7 @@ def compare(
         columns: the columns to compare; those that both sides have by default.
 
     Raises:
-        InvalidInputError: a side is no table, has no such key or column, or has one key twice.
+        InvalidInputError: a side is no table, has no such key or column, or has one key or column twice.
     """
     names = (key,) if isinstance(key, str) else tuple(key)
     first, second = _Side(before, "before", names), _Side(after, "after", names)
@@ -277,13 +277,14 @@ class _Side:
         self.name = name
         rows, self.columns, self._shape = _read(source, name)
         if rows and (absent := [part for part in key if part not in self.columns]):
-            raise _refused(f"has no column {absent[0]!r} for the key; there are {', '.join(self.columns)}", name)
+            there = f"there are {', '.join(self.columns)}{if_index(source, absent[0])}"
+            raise _refused(f"has no column {absent[0]!r} for the key; {there}", name)
         self.rows: dict[tuple[str, ...], dict[str, Any]] = {}
         for position, row in enumerate(rows):
             if "sku" in key and _number(row["sku"]) is not None:
                 what = f"row {position}: the sku is the number {row['sku']}"
                 raise _refused(f"{what}; read the column as text (dtype=str), so that no zero is lost", name)
-            parts = tuple("" if row.get(part) is None else as_cell(row[part]) for part in key)
+            parts = tuple(_key_text(row.get(part)) for part in key)
             if not all(parts):
                 raise _refused(f"row {position} has no {key[parts.index('')]}", name)
             if parts in self.rows:
@@ -303,8 +304,10 @@ class _Side:
 def _read(source: Any, name: str) -> tuple[list[dict[str, Any]], list[str], TableSchema | None]:
     """Return the rows of a side, its columns, and the schema of its models."""
     if hasattr(source, "columns") and hasattr(source, "shape"):
-        names, cells, _ = contents_of(source)
+        names, cells, _ = contents_of(source, _NO_TABLE)
         columns = [str(column) for column in names]
+        if doubles := [column for column, count in Counter(columns).items() if count > 1]:
+            raise _refused(f"has the column {doubles[0]!r} more than once; keep one", name)
         rows = zip(*([_plain(cell) for cell in cells[column]] for column in names), strict=True)
         return [dict(zip(columns, row, strict=True)) for row in rows], columns, None
     if isinstance(source, (str, bytes, Mapping, WireModel, Path)) or not isinstance(source, Iterable):
@@ -331,6 +334,14 @@ def _plain(value: Any) -> Any:
         return None
     to_datetime = getattr(value, "to_pydatetime", None)
     return value if to_datetime is None else to_datetime(warn=False)
+
+
+def _key_text(value: Any) -> str:
+    """Return a value of the key as text, a number without zeros at its end."""
+    number = _number(value)
+    if number is None:
+        return "" if value is None else as_cell(value)
+    return str(int(number)) if number == number.to_integral_value() else as_cell(number.normalize())
 
 
 def _same(before: Any, after: Any) -> bool:

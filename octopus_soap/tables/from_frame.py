@@ -53,8 +53,8 @@ def items_from_frame(frame: Any, model: type[M] = InventoryItem, *, money_digits
     """Return models from the rows of a DataFrame, for uploads and updates.
 
     Args:
-        frame: a DataFrame of pandas or polars. If it has columns of stores (or order lines), rows with the same key
-            become one model.
+        frame: a DataFrame of pandas or polars, or a pyarrow Table. If it has columns of stores (or order lines), rows
+            with the same key become one model.
         model: the model to make, such as `ItemQuantityAndPrice` for a stock update.
         money_digits: decimal places to round floats in columns of money to; without it a float must be exact, since
             19.99 as a float is another number.
@@ -74,8 +74,8 @@ class _Reader:
         self._model, self._layout, self._digits = model, table_schema(model, secrets=True), money_digits
         self._problems: list[Problem] = []
         self._marked: set[tuple[int, Any]] = set()  # cells that have a problem
-        names, self._cells, self._labels = contents_of(frame)
-        self._targets = self._known(names)
+        names, self._cells, self._labels = contents_of(frame, _REFUSED)
+        self._targets = self._known(names, frame)
         self._key_column = next((n for n, t in self._targets.items() if t.column.name == model.key_field), None)
         self._names = {(t.spread, t.label, t.column.name): name for name, t in self._targets.items()}
         outer = {target.column.path[0] for target in self._targets.values() if not target.spread}
@@ -99,7 +99,7 @@ class _Reader:
 
     # -- columns -----------------------------------------------------------------------------------------------
 
-    def _known(self, names: list[Any]) -> dict[str, _Target]:
+    def _known(self, names: list[Any], frame: Any) -> dict[str, _Target]:
         accepted = _accepted(self._layout)
         targets: dict[str, _Target] = {}
         for name in names:
@@ -115,9 +115,8 @@ class _Reader:
         self._problems += [Problem("more than one column holds it; keep one", field=name) for name in doubles]
         key = self._model.key_field
         if key and not any(t.column.name == key and not t.spread for t in targets.values()):
-            self._problems.append(
-                Problem("the column is missing: without it the records cannot be distinguished", field=key)
-            )
+            message = f"the column is missing: without it the records cannot be distinguished{if_index(frame, key)}"
+            self._problems.append(Problem(message, field=key))
         return targets
 
     # -- rows --------------------------------------------------------------------------------------------------
@@ -252,8 +251,12 @@ def _at_path(record: _Record, path: tuple[str, ...]) -> Any:
     return record.own.get(path[0]) if len(path) == 1 else record.nested.get(path[0], {}).get(path[1])
 
 
-def contents_of(frame: Any) -> tuple[list[Any], dict[Any, list[Any]], list[Any]]:
-    """Return the column names, the cells of each column, and the rows' labels."""
+def contents_of(frame: Any, sent: str) -> tuple[list[Any], dict[Any, list[Any]], list[Any]]:
+    """Return the column names, the cells of each column, and the rows' labels.
+
+    Raises:
+        InvalidInputError: it is no frame; its message begins with *sent*.
+    """
     library = type(frame).__module__.partition(".")[0]
     if library == "pandas" and hasattr(frame, "columns"):
         names = frame.columns.tolist()
@@ -261,9 +264,18 @@ def contents_of(frame: Any) -> tuple[list[Any], dict[Any, list[Any]], list[Any]]
         return names, cells, frame.index.tolist()
     if library == "polars" and hasattr(frame, "to_dict"):
         return frame.columns, frame.to_dict(as_series=False), list(range(frame.height))
+    if library == "pyarrow" and hasattr(frame, "column_names"):
+        cells = {name: frame.column(position).to_pylist() for position, name in enumerate(frame.column_names)}
+        return frame.column_names, cells, list(range(frame.num_rows))
     kind = f"{type(frame).__module__}.{type(frame).__name__}"
-    problem = Problem(f"expected a DataFrame of pandas or polars, not {kind}", field="frame")
-    raise InvalidInputError([problem], sent=_REFUSED)
+    problem = Problem(f"expected a DataFrame of pandas or polars, or a pyarrow Table, not {kind}", field="frame")
+    raise InvalidInputError([problem], sent=sent)
+
+
+def if_index(frame: Any, name: str) -> str:
+    """Return what to do if the index of a pandas DataFrame has the *name*, or nothing."""
+    names = getattr(getattr(frame, "index", None), "names", None) or ()
+    return f"; {name!r} is the frame's index: pass frame.reset_index()" if name in names else ""
 
 
 def _accepted(shape: TableSchema) -> dict[str, _Target]:

@@ -8,7 +8,7 @@ lines of an order. Secret members are left out unless the caller asks for them.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -25,7 +25,7 @@ from octopus_soap.models.orders import OrderResponseItem
 from octopus_soap.models.scalars import INT64_MAX, INT64_MIN, is_count, number_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterator
 
     from octopus_soap.results import BatchResult
 
@@ -55,6 +55,9 @@ _KINDS: tuple[tuple[type[Any], Kind], ...] = (
     (Decimal, Kind.AMOUNT),
     (datetime, Kind.MOMENT),
 )
+
+
+_SCALARS: tuple[type[Any], ...] = (str, NoneType, *(base for base, _ in _KINDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,12 +242,23 @@ def no_table(message: str, **where: Any) -> InvalidInputError:
     return InvalidInputError([Problem(message, **where)], sent="no table")
 
 
-def check_choice(value: Any, choices: Any, name: str) -> None:
-    """Refuse a *value* of the argument *name* that is not in *choices*."""
+def check_choice(value: Any, choices: Any, name: str, other: str = "") -> None:
+    """Refuse a *value* of the argument *name* that is not in *choices*; the message also names the *other* choice."""
     known = get_args(choices)
-    if value not in known:
-        shown = ", ".join(repr(choice) for choice in known)
+    if not isinstance(value, str) or value not in known:
+        shown = ", ".join(repr(choice) for choice in known) + (f", or {other}" if other else "")
         raise no_table(f"choose one of {shown}", field=name, value=repr(value)[:60])
+
+
+def _names(columns: Any) -> list[str] | None:
+    """Return the names of the columns that are chosen; None if they are not chosen by name."""
+    if not isinstance(columns, str) and isinstance(columns, Iterable):
+        names = list(columns)
+        if all(isinstance(name, str) for name in names):
+            return names
+        columns = names
+    check_choice(columns, Literal["used", "all"], "columns", "a list of names")
+    return None
 
 
 def table_of(
@@ -258,18 +272,26 @@ def table_of(
     """Return the table of a result or of models."""
     check_choice(which, Which, "which")
     check_choice(stores, Stores, "stores")
-    if isinstance(columns, str):
-        check_choice(columns, Literal["used", "all"], "columns")
+    names = _names(columns)
     outcomes = getattr(source, "outcomes", None)
     if which == "outcomes":
         if outcomes is None:
             raise no_table("only the result of a list call has outcomes", field="which")
         table = _outcomes(outcomes)
     else:
-        keyed = [(o.key, o.value) for o in outcomes if o.ok] if outcomes is not None else [("", v) for v in source]
-        named = None if isinstance(columns, str) else frozenset(columns)
+        keyed = [(o.key, o.value) for o in outcomes if o.ok] if outcomes is not None else _listed(source)
+        named = None if names is None else frozenset(names)
         table = _values(keyed, _Choice(stores, columns == "all", named), secrets=secrets)
-    return table if isinstance(columns, str) else _picked(table, list(columns))
+    return table if names is None else _picked(table, names)
+
+
+def _listed(source: Any) -> list[tuple[str, Any]]:
+    """Return the values of an iterable, each with an empty key."""
+    if isinstance(source, (str, bytes, Mapping, WireModel)) or not isinstance(source, Iterable):
+        raise no_table(f"expected a result, or a list of models, not a single {type(source).__name__}", field="source")
+    if hasattr(source, "columns"):
+        raise no_table(f"expected a result, or a list of models, not a {type(source).__name__}", field="source")
+    return [("", value) for value in source]
 
 
 def _picked(table: Table, names: list[str]) -> Table:
@@ -325,7 +347,7 @@ def _values(keyed: list[tuple[str, Any]], choice: _Choice, *, secrets: bool) -> 
     if shape.spread is not None and choice.stores == "rows":
         owners, nested = _spread_rows(values, shape.spread)
     for column, found in _kept(shape.columns, values, choice, model.key_field).items():
-        for name, kind, cells in _as_numbers(column, found, keyed):
+        for name, kind, cells in _as_numbers(column, found, keyed, choice.named or ()):
             spread_out = bool(cells) and len(owners) > len(values)
             table.add(name, kind, list(map(cells.__getitem__, owners)) if spread_out else cells)
     if shape.spread is not None:
@@ -334,17 +356,21 @@ def _values(keyed: list[tuple[str, Any]], choice: _Choice, *, secrets: bool) -> 
 
 
 def _as_numbers(
-    column: Column, found: list[Any], keyed: list[tuple[str, Any]]
+    column: Column, found: list[Any], keyed: list[tuple[str, Any]], named: Collection[str]
 ) -> Iterator[tuple[str, Kind, list[Any]]]:
-    """Yield a column; counts as numbers, with other texts in a second column."""
+    """Yield a column; counts as numbers, with other texts in a second column.
+
+    The second column is left out if it is empty and not *named*.
+    """
     if column.kind is not Kind.COUNT:
         yield column.name, column.kind, found
         return
     kind, numbers, odd = counted(found)
     yield column.name, kind, numbers
     strange = [position for position, text in enumerate(odd) if text is not None]
-    if strange:
+    if strange or text_column(column.name) in named:
         yield text_column(column.name), Kind.TEXT, odd
+    if strange:
         keys = [getattr(value, value.key_field, None) or key for key, value in (keyed[at] for at in strange[:3])]
         shown = ", ".join(f"{odd[at]!r} of {key!r}"[:80] for at, key in zip(strange, keys, strict=False))
         warn_caller(
@@ -420,6 +446,8 @@ def _labelled(value: Any, position: int, spread: Spread) -> list[tuple[str, Any]
 def _scalars(keyed: list[tuple[str, Any]]) -> Table:
     table = Table({}, {})
     values = [getattr(value, "value", value) for _, value in keyed]  # an enumeration's own value
+    if strange := next((value for value in values if not isinstance(value, _SCALARS)), None):
+        raise no_table(f"expected models, as a call returns them, not {type(strange).__name__} objects")
     kinds = {kind_of(type(value)) for value in values}
     if len(kinds) > 1:
         raise no_table(f"a column holds one kind, not {', '.join(sorted(kinds))}")

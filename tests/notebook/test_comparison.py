@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from octopus_soap import InvalidInputError, InventoryItem, StoreStockInfo, tables
-from octopus_soap.tables import compare, to_frame, to_records
+from octopus_soap.tables import compare, to_arrow, to_frame, to_records
 
 
 def item(
@@ -93,10 +93,31 @@ def test_the_page_stands_alone_and_escapes_what_the_service_sent(tmp_path) -> No
     assert compare(BEFORE, AFTER)._repr_html_() in page
 
 
+def test_a_key_that_is_a_number_is_the_same_in_every_type() -> None:
+    whole, floats = pd.DataFrame({"id": [10, 2], "n": [1, 2]}), pd.DataFrame({"id": [10.0, 2.0], "n": [1, 3]})
+    for other in (floats, floats.astype({"id": object}), [{"id": "10", "n": 1}, {"id": Decimal("2.00"), "n": 3}]):
+        assert compare(whole, other, "id").counts == {"appeared": 0, "gone": 0, "changed": 1, "unchanged": 1}
+    assert compare([{"id": "007"}], [{"id": 7}], "id").counts["gone"] == 1, "a text is compared as it is"
+
+
+def test_a_nan_that_signals_is_an_empty_cell() -> None:
+    assert not compare([{"sku": "A", "price": Decimal("sNaN")}], [{"sku": "A", "price": None}])
+
+
+def test_arrow_tables_are_compared_too() -> None:
+    assert compare(to_arrow(BEFORE, stores="columns"), BEFORE).counts["unchanged"] == len(BEFORE)
+
+
 def refusal(*sides: object, **options: object) -> str:
     with pytest.raises(InvalidInputError) as caught:
         compare(*sides, **options)
     return str(caught.value)
+
+
+class Shaped:
+    """Looks like a table, and is none."""
+
+    columns, shape = ("sku",), (0, 1)
 
 
 def test_what_cannot_be_compared_is_refused_with_the_remedy() -> None:
@@ -106,6 +127,10 @@ def test_what_cannot_be_compared_is_refused_with_the_remedy() -> None:
     assert not compare(rows[rows.store_id.notna()], rows[rows.store_id.notna()], ("sku", "store_id"))
     assert "has no column 'upc'" in refusal(BEFORE, AFTER, "upc")
     assert "neither table has the column 'stok'" in refusal(BEFORE, AFTER, columns=["stok"])
+    doubled = pd.DataFrame([["A", 1, 2]], columns=["sku", "stock", "stock"])
+    assert "after: has the column 'stock' more than once; keep one" in refusal(BEFORE, doubled)
+    assert "'sku' is the frame's index: pass frame.reset_index()" in refusal(to_frame(AFTER).set_index("sku"), AFTER)
+    assert "nothing was compared: frame: expected a DataFrame" in refusal(Shaped(), AFTER)
     assert "not a str" in refusal("items.csv", AFTER)
     assert "row 0: the sku is the number 7; read the column as text" in refusal([{"sku": 7}], AFTER)
     assert "row 0 has no sku" in refusal([{"sku": ""}], AFTER)

@@ -265,6 +265,27 @@ def test_a_column_that_is_not_there_is_refused_with_the_nearest() -> None:
         to_frame([ITEM], columns=["sku", "prize"])
 
 
+@every("names", [None, 7, ["sku", 7]])
+def test_columns_that_are_no_names_are_refused(names: Any) -> None:
+    with pytest.raises(InvalidInputError, match="columns: choose one of 'used', 'all', or a list of names"):
+        to_frame([ITEM], columns=names)
+
+
+def test_names_of_columns_may_be_any_iterable() -> None:
+    assert list(to_frame([ITEM], columns=(name for name in ("price", "sku")))) == ["price", "sku"]
+
+
+def test_the_column_of_odd_counts_can_be_named_also_when_there_are_none() -> None:
+    rows = to_records([InventoryItem(sku="1", stock="3")], columns=["sku", "stock", "stock_text"])
+    assert rows == [{"sku": "1", "stock": 3, "stock_text": None}]
+
+
+@every("source", [ITEM, "00123", {"sku": "1"}, 7, pd.DataFrame({"sku": ["1"]}), [{"sku": "1"}]])
+def test_what_is_no_list_of_models_is_no_table(source: Any) -> None:
+    with pytest.raises(InvalidInputError, match="expected"):
+        to_frame(source)
+
+
 def test_stores_without_ids_are_no_columns() -> None:
     item = InventoryItem(sku="1", store_stock_info_list=[StoreStockInfo(store_stock=1), StoreStockInfo(store_stock=2)])
     with pytest.raises(InvalidInputError, match="choose stores='rows' or 'json'"):
@@ -309,7 +330,7 @@ def test_every_wrong_cell_is_named_by_row_label_and_column() -> None:
     assert found[5].startswith("[3] 'D' stock: expected an int")
 
 
-@every("nothing", [None, float("nan"), pd.NA, pd.NaT])
+@every("nothing", [None, float("nan"), pd.NA, pd.NaT, Decimal("NaN"), Decimal("sNaN")])
 def test_a_cell_with_nothing_leaves_the_member_unset(nothing) -> None:
     frame = pd.DataFrame({"sku": ["A"], "price": pd.Series([nothing], dtype=object)})
     [item] = items_from_frame(frame, ItemQuantityAndPrice)
@@ -397,6 +418,20 @@ def test_a_secret_cell_is_not_shown_in_its_problem() -> None:
 
 def test_what_is_no_dataframe_is_refused() -> None:
     assert "expected a DataFrame of pandas or polars" in problems([{"sku": "A"}])[0]
+
+
+def test_a_key_that_is_the_index_is_named_with_the_remedy() -> None:
+    frame = pd.DataFrame({"sku": ["A"], "stock": [1]}).set_index("sku")
+    [found] = problems(frame)
+    assert found.startswith("sku: the column is missing")
+    assert found.endswith("'sku' is the frame's index: pass frame.reset_index()")
+    assert items_from_frame(frame.reset_index(), ItemQuantityAndPrice) == [ItemQuantityAndPrice(sku="A", stock=1)]
+
+
+def test_items_of_an_arrow_table_are_those_it_was_made_of() -> None:
+    assert items_from_frame(to_arrow([ITEM, InventoryItem(sku="2")])) == [ITEM, InventoryItem(sku="2")]
+    twice = to_arrow([InventoryItem(sku="1", stock=2, price=3)]).rename_columns(["sku", "price", "price"])
+    assert problems(twice) == ["price: more than one column holds it; keep one"]
 
 
 def test_items_of_a_polars_frame() -> None:
