@@ -5,8 +5,9 @@ Invariants:
 * Every input gets exactly one outcome, and never a better one than the answer proves.
 * A row belongs to the input whose key it has: exactly, or else trimmed, or else trimmed and ignoring case, and only if
   no second input matches so. An exact match wins over the others. Rows that came twice or were not asked for are noted.
-* A read without a row is missing. A write without a row, with rows that contradict each other, or with a row that
-  cannot be read, is unknown: it may have been done.
+* A read without a row is missing, or failed if the answer has a row without a key that cannot be read: it may be the
+  one. A write without a row, with rows that contradict each other, or with a row that cannot be read, is unknown: it
+  may have been done.
 * An input that was part of an earlier request whose answer was lost stays in doubt: a write of it is unknown, never
   failed or not sent.
 
@@ -105,7 +106,7 @@ def outcomes_of(
     row_is_answer = call.judge_row is None and refusal is None and not contradicted
     outcomes: list[ItemOutcome[Any]] = []
     for position, entry in enumerate(batch):
-        row = rows.get(position)
+        row = rows.get(position, matched.unreadable)
         if row_is_answer and row is not None and not row.problems:  # the usual case of a read, without a verdict
             status, value, message, error, raw = OutcomeStatus.OK, row.value, "", None, None
         else:
@@ -189,6 +190,7 @@ class Matched:
         rows: the row of each input; inputs without one are not in it.
         contradicted: inputs with several rows that differ.
         rivals: all rows of those inputs.
+        unreadable: a row that cannot be read, not even its key: it may belong to any input that has no row.
         notes: oddities, for `CallInfo.warnings`.
     """
 
@@ -196,6 +198,7 @@ class Matched:
         self.rows: dict[int, Row] = {}
         self.contradicted: set[int] = set()
         self.rivals: dict[int, list[Row]] = {}
+        self.unreadable: Row | None = None
         self.notes: list[str] = []
 
 
@@ -217,6 +220,9 @@ def match_rows(keys: Sequence[str], rows: Iterable[Row]) -> Matched:
     certain = set(matched.rows) if later else set[int]()
     trimmed, folded = (_positions(keys, str.strip), _positions(keys, _fold)) if later else ({}, {})
     for row in later:
+        problems = getattr(row, "problems", ())
+        if problems and not row.key:
+            matched.unreadable = matched.unreadable or row
         readings = trimmed.get(row.key.strip()) or folded.get(_fold(row.key), [])
         if len(readings) != 1:
             unasked.append(row.key)

@@ -589,11 +589,11 @@ def _result_of(response: Element) -> Element | None:
         return response[0]
     if _ENVELOPE_MEMBERS & {local_name(child.tag).casefold() for child in response}:
         return response  # the envelope's members are directly in the response
-    results = [child for child in response if local_name(child.tag).endswith("Result")]
+    results = [child for child in response if local_name(child.tag).endswith("Result")] or list(response)
     for child in results[1:]:
         if child.tag == results[0].tag:
             _refuse_another(results[0], child)
-    return next(iter(results), response[0] if len(response) else None)
+    return next(iter(results), None)
 
 
 def _refuse_another(first: Element, child: Element) -> None:

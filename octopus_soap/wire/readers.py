@@ -187,14 +187,18 @@ def generic(element: Element, depth: int = 0) -> Any:
         return element.text or ""
     found: dict[str, Any] = {}
     for child in element:
-        name, value = local_name(child.tag), generic(child, depth + 1)
-        if name not in found:
-            found[name] = value
-        elif isinstance(found[name], list):
-            found[name].append(value)
-        else:
-            found[name] = [found[name], value]
+        _add(found, local_name(child.tag), generic(child, depth + 1))
     return found
+
+
+def _add(found: dict[str, Any], name: str, value: Any) -> None:
+    """Add an unknown member; a name that comes again gets a list."""
+    if name not in found:
+        found[name] = value
+    elif isinstance(found[name], list):
+        found[name].append(value)
+    else:
+        found[name] = [found[name], value]
 
 
 class Findings(NamedTuple):
@@ -321,7 +325,7 @@ class RecordReader:
     def read(self, element: Element, findings: Findings, depth: int = 0) -> dict[str, Any]:
         """Read *element*'s members into a dict of fields, and add to the findings."""
         data: dict[str, Any] = {}
-        find = self.find
+        find, strange = self.find, None
         if (broken := element.get(BROKEN)) is not None:
             self._problem(findings, "", _NOT_THERE, broken)
         if (element.text or "").strip():
@@ -331,11 +335,12 @@ class RecordReader:
             slot = find(tag)
             if slot is None:
                 findings.drift[f"{self.name}.{local_name(tag)}"] += 1
-                data.setdefault(local_name(tag), generic(child))
+                _add(data, local_name(tag), generic(child))
+                strange = child if len(child) else strange
                 continue
             attribute, reader = slot.attribute, slot.reader
             if attribute in data:
-                self._again(child, slot, data[attribute], findings)
+                self._again(child, slot, data[attribute], findings, depth)
                 continue
             text = child.text
             if text is None or reader is None or len(child) or (text.isspace() and is_nil(child)):
@@ -345,6 +350,8 @@ class RecordReader:
                 data[attribute] = reader(text)
             except ValueError as error:
                 self._problem(findings, attribute, str(error), text)
+        if strange is not None and data.keys().isdisjoint(self.model.model_fields):  # it may contain the record
+            self._problem(findings, "", "has none of its members", f"<{local_name(strange.tag)}>")
         return data
 
     def read_nested(self, element: Element, findings: Findings, depth: int) -> dict[str, Any]:
@@ -352,18 +359,22 @@ class RecordReader:
         yield_point()  # there may be as many as fit into a reply
         return self.read(element, findings, depth)
 
-    def _again(self, child: Element, slot: FieldReader, known: Any, findings: Findings) -> None:
+    def _again(self, child: Element, slot: FieldReader, known: Any, findings: Findings, depth: int) -> None:
         """Note a member that comes again; the first counts if both are the same."""
         findings.drift[f"{self.name}.{local_name(child.tag)} repeated"] += 1
-        text = child.text or ""
-        if slot.reader is None or known is None or not text.strip():
+        text = (child.text or "").strip()
+        if not text and not len(child) and child.get(BROKEN) is None:
             return
-        try:
-            contradicts = slot.reader(text) != known
-        except ValueError:
-            contradicts = True
+        if text and slot.reader is not None:
+            try:
+                contradicts = slot.reader(child.text) != known
+            except ValueError:
+                contradicts = True
+        else:
+            contradicts = self._other(child, slot, findings, depth) != known
         if contradicts:
-            self._problem(findings, slot.attribute, f"comes twice, with different values: {known!r:.60}, and", text)
+            shown = text or "".join(f"<{local_name(part.tag)}>" for part in child[:1])
+            self._problem(findings, slot.attribute, f"comes twice, with different values: {known!r:.60}, and", shown)
 
     def _other(self, child: Element, slot: FieldReader, findings: Findings, depth: int) -> Any:
         """Read a member that is empty, nested or a list."""
@@ -379,6 +390,8 @@ class RecordReader:
                 return slot.reader("")
             self._problem(findings, slot.attribute, "a structure where a single value belongs", "")
             return None
+        if text := (child.text or "").strip():
+            self._problem(findings, slot.attribute, "text where a list belongs", text)
         rows = [row for row in child if len(row) or not is_nil(row)]
         if slot.rows is not None:
             return [slot.rows.read_nested(row, findings, depth + 1) for row in rows]

@@ -387,6 +387,77 @@ def test_a_member_that_comes_twice_with_two_values_fails_its_record(client: Octo
     assert [outcome.status.value for outcome in caught.value.result.outcomes] == ["failed", "ok"]
 
 
+STORE = "<a:StoreStockInfo><a:StoreID>%d</a:StoreID></a:StoreStockInfo>"
+LOSING = {
+    "a list twice": f"<a:StoreStockInfoList>{STORE % 1}</a:StoreStockInfoList>"
+    f"<a:StoreStockInfoList>{STORE % 2}</a:StoreStockInfoList>",
+    "a structure twice": "<a:FieldLocks><a:LockCost>true</a:LockCost></a:FieldLocks>"
+    "<a:FieldLocks><a:LockCost>false</a:LockCost></a:FieldLocks>",
+    "nil, and then a value": '<a:Cost i:nil="true"/><a:Cost>5</a:Cost>',
+    "rows in one more list": f"<a:StoreStockInfoList><a:Stores>{STORE % 1}{STORE % 2}</a:Stores></a:StoreStockInfoList>",
+    "text in place of rows": "<a:StoreStockInfoList>1,2</a:StoreStockInfoList>",
+}
+
+
+@every("form", LOSING)
+def test_a_record_of_which_a_part_would_get_lost_fails_alone(form: str, client: OctopusClient, wire: Wire) -> None:
+    row = "<a:InventoryItem><a:Sku>%s</a:Sku>%s</a:InventoryItem>"
+    wire.answers(api("GetItemList", row % ("A", LOSING[form]) + row % ("B", "")))
+    with pytest.raises(BatchError, match="cannot read the row") as caught:
+        client.get_item_list(["A", "B"])
+    assert [outcome.status.value for outcome in caught.value.result.outcomes] == ["failed", "ok"]
+
+
+def test_a_structure_that_comes_twice_alike_counts_once(client: OctopusClient, wire: Wire) -> None:
+    stores = f"<a:StoreStockInfoList>{STORE % 1}</a:StoreStockInfoList>"
+    row = f"<a:InventoryItem><a:Sku>A</a:Sku>{stores}{stores}<a:StoreStockInfoList/></a:InventoryItem>"
+    wire.answers(api("GetItemList", row))
+    (item,) = client.get_item_list(["A"])
+    assert [store.store_id for store in item.store_stock_info_list or []] == ["1"]
+
+
+def test_an_unknown_member_that_comes_twice_is_kept_twice(client: OctopusClient, wire: Wire) -> None:
+    row = "<a:InventoryItem><a:Sku>A</a:Sku><a:Tag>new</a:Tag><a:Tag>red</a:Tag></a:InventoryItem>"
+    wire.answers(api("GetItemList", row))
+    (item,) = client.get_item_list(["A"])
+    assert item.model_extra == {"Tag": ["new", "red"]}
+
+
+DEEPER = {
+    "in one more list": "<a:ArrayOfInventoryItem>%s%s</a:ArrayOfInventoryItem>",
+    "each in an element": "<a:Item>%s</a:Item><a:Item>%s</a:Item>",
+}
+
+
+@every("form", DEEPER)
+def test_rows_that_are_one_level_too_deep_are_neither_missing_nor_empty(
+    form: str, client: OctopusClient, wire: Wire
+) -> None:
+    rows = DEEPER[form] % tuple(f"<a:InventoryItem><a:Sku>{sku}</a:Sku></a:InventoryItem>" for sku in "AB")
+    wire.answers(api("GetItemList", rows))
+    with pytest.raises(BatchError, match="InventoryItem: has none of its members") as caught:
+        client.get_item_list(["A", "B"])
+    assert [outcome.status.value for outcome in caught.value.result.outcomes] == ["failed", "failed"]
+    wire.answers(api("GetItemTblList", rows))
+    with pytest.raises(BatchError, match="InventoryItem: has none of its members"):
+        client.get_item_tbl_list()
+
+
+REPEATED = "<{0}Response xmlns='http://tempuri.org/'><return><Sku>A</Sku></return>{1}</{0}Response>"
+
+
+@every("more", ["", "<return><Sku>B</Sku></return>"])
+def test_rows_without_a_list_around_them_are_refused(more: str, client: OctopusClient, wire: Wire) -> None:
+    """JAX-WS writes so: the first row is not the list, and its members are no rows."""
+    wire.answers(soap(REPEATED.format("GetItemList", more)))
+    with pytest.raises(BatchError) as caught:
+        client.get_item_list(["A", "B"])
+    assert [outcome.status.value for outcome in caught.value.result.outcomes] == ["failed", "failed"]
+    wire.answers(soap(REPEATED.format("GetItemTblList", more)))
+    with pytest.raises((BatchError, ProtocolError)):
+        client.get_item_tbl_list()
+
+
 def test_nil_rows_are_dropped_and_counted(client: OctopusClient, wire: Wire) -> None:
     wire.answers(api("GetItemTblList", f'<a:InventoryItem i:nil="true"/>{ITEM_ROWS}<a:InventoryItem i:nil="true"/>'))
     result = client.get_item_tbl_list()
