@@ -197,7 +197,8 @@ class _Client(Operations, Surface):
                 then are `not_sent`. Of a stream it includes the time its caller takes.
             max_attempts: attempts per request.
             omitted_values: what to do about values a write leaves out; see `OctopusSettings.omitted_values`.
-            stop: once set, no further batch or attempt is begun; the remaining inputs are `not_sent`.
+            stop: once set, no further batch or attempt is begun, and pauses end. The remaining inputs of a list call
+                are `not_sent`; a call with a single answer raises `ConnectFailedError`.
             on_event: called with the events of the view's calls, instead of this client's own hook.
 
         Raises:
@@ -235,8 +236,9 @@ class _Client(Operations, Surface):
         settings = self.settings if timeout is None else self.settings.changed(ping_timeout=timeout)
         context = self._context
         once = context.config.policy._replace(max_attempts=1, total=settings.ping_timeout)
-        # A ping asks the service even while the breaker is open, and does not change the breaker.
-        return ping(context._replace(config=context.config._replace(policy=once, breaker=None)))
+        # A ping asks the service even after a stop and while the breaker is open, and does not change the breaker.
+        config = context.config._replace(policy=once, breaker=None, stopped=lambda: False)
+        return ping(context._replace(config=config))
 
     @property
     def learned_batch_sizes(self) -> dict[str, tuple[int, int]]:

@@ -73,8 +73,8 @@ class Send(NamedTuple):
     """Ask for one HTTP exchange, within *limit* seconds.
 
     Attributes:
-        unwanted: called at the last moment, if the exchange had to wait for others of the same call. If it returns
-            True, the call was stopped or has failed meanwhile, and nothing is sent.
+        unwanted: called before the exchange, after any wait for others of the same call. If it returns True, the call
+            was stopped or has failed meanwhile, and nothing is sent.
         whole: False to receive the body of a status 200 in parts: the reply has the first one, and `more` if needed.
         left: returns the seconds that the whole call has left; None if it has no deadline.
         gate: called immediately before the exchange, after any wait for its turn. If it returns a `SendFailure`, that

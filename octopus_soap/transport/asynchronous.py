@@ -33,7 +33,7 @@ from octopus_soap.errors import ConnectFailedError, OctopusError, TimedOutError,
 from octopus_soap.transport.async_connections import made_here
 from octopus_soap.transport.connections import through_proxy
 from octopus_soap.transport.framing import FramingError, oversized, unreadable
-from octopus_soap.transport.limiter import PAUSING, stopped, timed, until_refused, yield_gil
+from octopus_soap.transport.limiter import PAUSING, POLL_SECONDS, stopped, timed, until_refused, yield_gil
 from octopus_soap.wire.decode import Reply
 from octopus_soap.wire.readers import yield_hook
 
@@ -162,7 +162,7 @@ class _OpenBody:
 class AsyncDriver:
     """Sends, sleeps and runs flows for one asynchronous client, or for a view of it.
 
-    Once *stop* is set, no further exchange is begun.
+    Once *stop* is set, pauses end and no further exchange is begun.
     """
 
     def __init__(
@@ -324,7 +324,7 @@ class AsyncDriver:
                 match effect:
                     case Send():
                         if siblings is None:
-                            answer = await self.exchange(effect, opened)
+                            answer = stopped() if effect.unwanted() else await self.exchange(effect, opened)
                             continue
                         # No limit includes the wait for room: nothing of the request has begun.
                         async with siblings.room:
@@ -332,7 +332,7 @@ class AsyncDriver:
                     case Receive():
                         answer = await self._receive(effect.more)
                     case Sleep():
-                        await asyncio.sleep(effect.seconds)
+                        await self._pause(effect.seconds)
                     case Compute():
                         try:
                             answer = await _computed(effect, siblings)
@@ -340,6 +340,14 @@ class AsyncDriver:
                             error = raised
                     case _:
                         assert_never(effect)
+
+    async def _pause(self, seconds: float) -> None:
+        if self._stop is None:
+            await asyncio.sleep(seconds)
+            return
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not self._stop.is_set():  # noqa: ASYNC110 - an event of threads
+            await asyncio.sleep(min(left, POLL_SECONDS))
 
     async def one_by_one(self, flows: Iterator[Flow[T]]) -> AsyncGenerator[T]:
         """Run flows one after another and yield their results; close their bodies."""

@@ -368,7 +368,7 @@ class BlockingDriver:
                 match effect:
                     case Send():
                         if siblings is None:
-                            answer = self.exchange(effect, opened)
+                            answer = stopped() if effect.unwanted() else self.exchange(effect, opened)
                             continue
                         with siblings.room:  # no limit includes this wait: nothing of the request has begun
                             if siblings.abandoned.is_set():
