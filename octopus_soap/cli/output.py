@@ -10,7 +10,8 @@ table. CSV, workbooks and Parquet are flat: a record inside a record becomes col
 JSON in its cell.
 
 `--where` takes `COLUMN OPERATOR VALUE` with `=`, `!=`, `<`, `<=`, `>`, `>=` or `~` (contains, in any case). Numbers are
-compared as numbers, everything else as text; an empty cell meets only `!=`. All conditions must hold.
+compared as numbers, times as times (with a date: their days in UTC), everything else as text; an empty cell meets only
+`!=`. All conditions must hold. A value that a column of numbers or times cannot have is refused.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import inspect
 import re
 import sys
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from enum import StrEnum
@@ -312,6 +314,7 @@ def _typed(values: list[Any], declared: Kind | None) -> tuple[Kind, list[Any]]:
 # -- which records, and which of their columns -------------------------------------------------------------------------
 
 
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _CONDITION = re.compile(r"\s*([A-Za-z_][\w.\[\]-]*)\s*(<=|>=|!=|==|=|<|>|~)\s*(.*?)\s*")
 
 
@@ -424,14 +427,17 @@ def _test(text: str, records: Records) -> Callable[[Mapping[str, Any]], bool]:
     if match is None:
         raise typer.BadParameter(f"{text!r} is not a condition such as 'stock = 0'", param_hint="--where")
     name, operator, wanted = _column(match[1], records, "--where"), match[2], match[3].strip("'\"")
+    comparable = (
+        _comparable if operator == "~" else _comparing(text, name, wanted, records, ordered=operator[0] in "<>")
+    )
 
     def holds(row: Mapping[str, Any]) -> bool:
         cell = row.get(name)
         if cell is None:
             return operator == "!="
         if operator == "~":
-            return wanted.casefold() in str(cell).casefold()
-        left, right = _comparable(cell, wanted)
+            return wanted.casefold() in _text(cell).casefold()
+        left, right = comparable(cell, wanted)
         found: dict[str, bool] = {
             "=": left == right, "==": left == right, "!=": left != right,
             "<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right,
@@ -439,6 +445,46 @@ def _test(text: str, records: Records) -> Callable[[Mapping[str, Any]], bool]:
         return found[operator]
 
     return holds
+
+
+def _comparing(
+    text: str, name: str, wanted: str, records: Records, *, ordered: bool
+) -> Callable[[Any, str], tuple[Any, Any]]:
+    """Return the function that makes a cell of the column *name* and *wanted* comparable.
+
+    Raises:
+        typer.BadParameter: the column has numbers or times, and *wanted* is neither.
+    """
+    from octopus_soap.models.scalars import moment_of  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.tables.table import Kind  # noqa: PLC0415 - heavy: only inside a command
+
+    kind = kinds_of(records.model).get(name) if records.model else None
+    # A stock may be a text too, but only numbers have an order.
+    numbers = kind in {Kind.AMOUNT, Kind.INTEGER, Kind.REAL} or (kind is Kind.COUNT and ordered)
+    if numbers and not _is_number(wanted):
+        raise typer.BadParameter(f"{text!r}: {name} is a number, such as 9.99", param_hint="--where")
+    if kind is not Kind.MOMENT:
+        return _comparable
+    try:
+        moment = moment_of(wanted)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r}: {error}", param_hint="--where") from None
+    if _DATE.fullmatch(wanted):
+        return lambda cell, _: (cell.astimezone(UTC).date(), moment.date())
+    return lambda cell, _: (cell, moment)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return Decimal(text).is_finite()
+    except InvalidOperation:
+        return False
+
+
+def _text(cell: Any) -> str:
+    from octopus_soap.tables.cells import as_cell  # noqa: PLC0415 - heavy: only inside a command
+
+    return as_cell(cell) if isinstance(cell, datetime) else str(cell)
 
 
 def _comparable(cell: Any, wanted: str) -> tuple[Any, Any]:

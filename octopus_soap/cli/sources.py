@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound="WireModel")
 STDIN = "-"
 _STDIN_NAME = Path("standard input")
+_ADDED = ("status", "message")
 _BYTE_ORDER_MARK = "\ufeff"
 _POSITION = re.compile(r"\[(\d+)\]")  # how a message of the client refers to another input
 
@@ -221,17 +222,26 @@ def parse_items(
 ) -> CsvItems[M]:
     """Read CSV *text* as items, with the options of `rows_of`.
 
+    The columns that a command adds to items, `status` and `message`, are left out. A row with another status than `ok`
+    has no item, and is refused.
+
     Raises:
         CsvError: a column or cell is not accepted; the error has every problem.
     """
+    from octopus_soap.errors import Problem  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.tables.from_csv import CsvError, CsvRow, rows_of  # noqa: PLC0415 - heavy: only inside a command
 
     items: list[M] = []
     rows: list[int] = []
     problems: list[Problem] = []
     file = io.StringIO(text, newline="")
-    for row in rows_of(file, path, model, others_ignored=others_ignored, numbers=numbers):
-        if isinstance(row, CsvRow):
+    added = [name for name in _ADDED if name not in model.model_fields]
+    for row in rows_of(file, path, model, also=added, others_ignored=others_ignored, numbers=numbers):
+        if isinstance(row, CsvRow) and (status := row.others.get("status", "ok")) not in {"ok", ""}:
+            message = "the row has no item; leave it out"
+            key = getattr(row.item, model.key_field)
+            problems.append(Problem(message, row.number, key, field="status", value=repr(status)))
+        elif isinstance(row, CsvRow):
             items.append(row.item)
             rows.append(row.number)
         else:

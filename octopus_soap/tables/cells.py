@@ -2,7 +2,8 @@
 
 A value that was written reads back as the same value. Texts stay as they are, amounts are exact, times are in UTC.
 Excel changes plain CSV: `00123` becomes 123, `1-2` a date, `=1+1` a formula. CSV for Excel opens with a byte order mark
-and writes each text that Excel would change as `="00123"`, which Excel shows unchanged; `csv_rows` reads it back.
+and writes each text that Excel would change as `="00123"`, which Excel shows unchanged; `csv_rows` reads it back. Times
+have no zone there, and are not read back.
 """
 
 from __future__ import annotations

@@ -110,6 +110,19 @@ def test_what_was_written_for_excel_is_read_back_as_it_was(shell, service, tmp_p
     assert service.store.item("1E5")["Description"] == "Café, blue"
 
 
+@every("output", ["csv", "excel"])
+def test_a_file_of_items_get_is_uploaded_again_unless_an_item_was_missing(shell, service, tmp_path, output):
+    service.store.add_item("00123", Description=TRICKY, Price=Decimal("4.50"), Stock="3")
+    (tmp_path / "back.csv").write_text(items(shell, output, "00123"), encoding="utf-8", newline="")
+    service.reset()
+    assert shell("items", "upload", "back.csv").code == 0
+    assert [service.store.item("00123")[name] for name in ("Description", "Price", "Stock")] == [TRICKY, 4.5, "3"]
+    (tmp_path / "back.csv").write_text(items(shell, output, *()), encoding="utf-8", newline="")
+    ran = shell("items", "upload", "back.csv")
+    assert ran.code == 2
+    assert "row 4, column status, value 'missing': the row has no item; leave it out" in " ".join(ran.err.split())
+
+
 def test_parquet_has_the_models_columns_with_exact_types(shell, shop, monkeypatch):
     parquet = pytest.importorskip("pyarrow.parquet")
     written = []

@@ -43,6 +43,30 @@ def test_only_what_meets_every_condition_is_shown(shell, shop, words, conditions
     assert not (set("ABC") - set(found)) & set(shell(*words, *given).out.split())
 
 
+@every("condition", ["price > abc", "price = 9,99", "stock < few", "sale_start_date > soon", "sale_end_date = 2026"])
+def test_a_value_that_a_column_cannot_have_is_refused_by_name(shell, shop, condition):
+    ran = shell("items", "list", "--where", condition)
+    assert ran.code == 2
+    assert f"Invalid value for --where: {condition!r}: " in " ".join(ran.err.split())
+    assert shell("items", "list", "--where", "stock = few", "-o", "json").data == [], "a stock may be a text"
+
+
+@every(
+    ("condition", "found"),
+    [
+        ("sale_start_date >= 2026-03-04T10:00:00Z", "BC"), ("sale_start_date > 2026-03-04T10:30:00+01:00", "BC"),
+        ("sale_start_date = 2026-03-04T11:00:00+01:00", "B"), ("sale_start_date < 2026-03-04T10:00:00Z", "A"),
+        ("sale_start_date = 2026-03-04", "AB"), ("sale_start_date > 2026-03-04", "C"),
+        ("sale_start_date <= 2026-03-04", "AB"), ("sale_start_date ~ 2026-03-04T10", "B"),
+    ],
+)  # fmt: skip
+def test_times_are_compared_as_times_and_with_a_date_by_their_day(shell, service, condition, found):
+    for sku, hour, day in (("A", 9, 4), ("B", 10, 4), ("C", 0, 5)):
+        service.store.add_item(sku, SaleStartDate=datetime(2026, 3, day, hour, tzinfo=UTC), changed=True)
+    rows = shell("items", "list", "--where", condition, "-o", "json").data
+    assert "".join(row["sku"] for row in rows) == found
+
+
 def test_columns_are_shown_as_asked_in_every_format(shell, shop):
     words = ["items", "list", "--fields", "stock, sku,upc"]
     assert shell(*words, "-o", "csv").out == "stock,sku,upc\n0,A,\n12,B,\n9,C,\n".replace(",upc", "").replace(
