@@ -227,12 +227,12 @@ def asked_wait(error: BaseException) -> float | None:
 
 
 def has_timed_out(error: BaseException) -> bool:
-    """True if the service was too slow: *error* is a `TimedOutError` or was caused by one."""
+    """True if *error* is a `TimedOutError` or was caused by one."""
     return any(isinstance(one, TimedOutError) for one in _causes(error))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield *error*, the errors of the items it left unfinished, and the causes of each."""
+    """Yield *error*, the errors of its unfinished items, and all their causes."""
     yield error
     if isinstance(error, BatchError):
         for failed in dict.fromkeys(outcome.error for outcome in error.result.unfinished if outcome.error is not None):

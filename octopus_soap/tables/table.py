@@ -243,7 +243,7 @@ def no_table(message: str, **where: Any) -> InvalidInputError:
 
 
 def check_choice(value: Any, choices: Any, name: str, other: str = "") -> None:
-    """Refuse a *value* of the argument *name* that is not in *choices*; the message also names the *other* choice."""
+    """Raise if a *value* is not in *choices*; the message also has *other*."""
     known = get_args(choices)
     if not isinstance(value, str) or value not in known:
         shown = ", ".join(repr(choice) for choice in known) + (f", or {other}" if other else "")
@@ -251,7 +251,7 @@ def check_choice(value: Any, choices: Any, name: str, other: str = "") -> None:
 
 
 def _names(columns: Any) -> list[str] | None:
-    """Return the names of the columns that are chosen; None if they are not chosen by name."""
+    """Return the chosen column names, or None if none are given."""
     if not isinstance(columns, str) and isinstance(columns, Iterable):
         names = list(columns)
         if all(isinstance(name, str) for name in names):

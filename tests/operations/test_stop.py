@@ -1,4 +1,4 @@
-"""The stop token of a view: calls with a single answer, streams and pauses. Both clients."""
+"""The stop token of a view, with both clients: single calls, streams and pauses."""
 
 from __future__ import annotations
 
