@@ -450,7 +450,7 @@ def _test(text: str, records: Records) -> Callable[[Mapping[str, Any]], bool]:
 def _comparing(
     text: str, name: str, wanted: str, records: Records, *, ordered: bool
 ) -> Callable[[Any, str], tuple[Any, Any]]:
-    """Return the function that makes a cell of the column *name* and *wanted* comparable.
+    """Return what makes cells of the column *name* comparable with *wanted*.
 
     Raises:
         typer.BadParameter: the column has numbers or times, and *wanted* is neither.
