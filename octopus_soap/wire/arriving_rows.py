@@ -29,8 +29,18 @@ from lxml import etree
 
 from octopus_soap.errors import ProtocolError
 from octopus_soap.wire.decode import Decoded, not_well_formed, read_element, strict_parser, without_forbidden
-from octopus_soap.wire.fast_rows import BEFORE, BYTE_ORDER_MARKS, CONTROLS, DECLARATION, MARK, PAGE, Rows, first_row
-from octopus_soap.wire.plain import has_identifiers, has_references
+from octopus_soap.wire.fast_rows import (
+    BEFORE,
+    BYTE_ORDER_MARKS,
+    CONTROLS,
+    DECLARATION,
+    DECLARED,
+    MARK,
+    PAGE,
+    Rows,
+    first_row,
+)
+from octopus_soap.wire.plain import has_identifiers, has_references, refers
 from octopus_soap.wire.readers import is_nil, local_name
 from octopus_soap.wire.row_text import SPACE, Fallback
 
@@ -157,7 +167,7 @@ class ArrivingRows:
 
     def _rows_referred_to(self, tail: str) -> str:
         """Return the rows that were read and to which *tail* may refer."""
-        if self._identified == [] or not has_references(tail.encode()):
+        if self._identified == [] or not (has_references(tail.encode()) and self._refers(tail)):
             return ""
         if self._identified is None:
             raise ProtocolError(
@@ -165,6 +175,13 @@ class ArrivingRows:
                 f"than max_reply_bytes ({self._most} bytes)"
             )
         return "".join(self._identified)
+
+    def _refers(self, tail: str) -> bool:
+        """True if an element in *tail* refers to another; a text may look like it."""
+        try:
+            return refers(etree.fromstring(f"{self._head}<{MARK}/>{tail}".encode(self._encoding), strict_parser()))
+        except etree.XMLSyntaxError:
+            return False  # which the reply's decoder will name
 
     # -- the beginning -----------------------------------------------------------------------------------------
 
@@ -177,7 +194,7 @@ class ArrivingRows:
             return
         head = text[: text.find(f"<{name}")]
         container: Element = None
-        if not ("<!DOCTYPE" in head or MARK in head or has_references(head.encode())):
+        if not ("<!DOCTYPE" in head or MARK in head):
             with suppress(ValueError, Fallback):  # what a recovering parser makes of broken text may be no text at all
                 container = self._list_after(head)
                 self._context = None if container is None else self._contexts.inside(container)
@@ -202,7 +219,7 @@ class ArrivingRows:
             return None
         declared = DECLARATION.match(text)
         if declared is None:
-            return None if utf_16 or text.startswith("<?xml") else text
+            return None if utf_16 or text.startswith(DECLARED) else text
         return text if (declared[1] or self._encoding).lower() == self._encoding else None
 
     def _list_after(self, head: str) -> Element | None:
@@ -210,6 +227,8 @@ class ArrivingRows:
         declared = DECLARATION.match(head)
         opened = f"{head[declared.end() :] if declared else head}<{MARK}/>"
         root = etree.fromstring(opened.encode(), strict_parser(recover=True))
+        if root is not None and has_references(head.encode()) and refers(root):
+            return None
         mark = None if root is None else next((e for e in root.iter("{*}*") if local_name(e.tag) == MARK), None)
         container: Element = None if mark is None else mark.getparent()
         if mark is None or container is None:

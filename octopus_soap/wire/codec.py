@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ from octopus_soap.wire.decode import (
 )
 from octopus_soap.wire.encode import RequestEncoder
 from octopus_soap.wire.fast_rows import FastRows
+from octopus_soap.wire.plain import is_utf8
 from octopus_soap.wire.readers import scalar_readers
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 _OK = 200
 _DECLARED = (b"?", b"\0", b"")
 """The byte after the first `<` of a reply whose charset has to be found."""
-_CHARSET = r"charset=.*[a-z]"
 
 
 class Codec:
@@ -147,14 +146,13 @@ class Codec:
         """
         from octopus_soap.wire.arriving_rows import ArrivingRows  # noqa: PLC0415 - only a stream needs it
 
-        kind = reply.headers.get("content-type", "")
         rows = ArrivingRows(
             self._fast_rows.contexts,
             self._decoder.readers[reads.model],
             self._operation(operation).response_name,
             most=most,
             raw=reads.raw,
-            whole=re.search(_CHARSET, kind.replace("utf-8", ""), re.IGNORECASE) is not None,
+            whole=not is_utf8(reply.headers.get("content-type", "")),
             decode_whole=lambda body: self.decode(operation, reply._replace(body=body), reads),
             decode_rest=partial(self._rest, operation, reply, reads, rows_came=True),
         )

@@ -155,6 +155,8 @@ PAGE = 10_000_000
 DECLARATION = re.compile(
     r"<\?xml version=(?:\"1\.0\"|'1\.0')(?: encoding=[\"']([\w.-]+)[\"'])?(?: standalone=[\"'](?:yes|no)[\"'])?\s*\?>"
 )
+DECLARED = tuple(f"<?xml{space}" for space in SPACE)
+"""The beginning of any declaration; `<?xml-stylesheet` is none."""
 _ASCII = frozenset({"us-ascii", "iso-8859-1", "windows-1252"})
 """Encodings that mean the same as UTF-8 for a page of ASCII only."""
 BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -190,10 +192,21 @@ class Page(NamedTuple):
         if end < start + len(closing):
             return None
         rest = f"{text[:start]}<{MARK}/>{text[end:]}"
-        if rest.count(MARK) > 1 or (("ref" in rest or "Ref" in rest) and has_references(rest.encode())):
+        if rest.count(MARK) > 1:
             return None
         encoding = "utf-16" if body.lstrip(BEFORE)[:2] in BYTE_ORDER_MARKS else "utf-8"
-        return cls(rest.encode(encoding), text[start:end])
+        parsed = rest.encode(encoding)
+        if ("ref" in rest or "Ref" in rest) and has_references(rest.encode()) and _refers(parsed):
+            return None
+        return cls(parsed, text[start:end])
+
+
+def _refers(rest: bytes) -> bool:
+    """True if an element refers to another; a text may look like it."""
+    try:
+        return refers(etree.fromstring(rest, strict_parser()))
+    except etree.XMLSyntaxError:
+        return True
 
 
 def page_text(body: bytes) -> str | None:
@@ -213,7 +226,7 @@ def page_text(body: bytes) -> str | None:
     declared = DECLARATION.match(text)
     encoding = (declared[1] or "").lower() if declared else ""
     if (
-        (declared is None and (text.startswith("<?xml") or written != "utf-8"))
+        (declared is None and (text.startswith(DECLARED) or written != "utf-8"))
         or not (encoding in ("", written) or (encoding in _ASCII and body.isascii() and written == "utf-8"))
         or (b"\xef" in body and ("\ufffe" in text or "\uffff" in text))
     ):

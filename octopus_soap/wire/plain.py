@@ -225,6 +225,15 @@ def as_utf8(body: bytes, content_type: str) -> bytes:
     return text if codec == "utf-8" and not declared else _declared_no_more(text)
 
 
+def is_utf8(content_type: str) -> bool:
+    """True if the header names UTF-8 or no charset."""
+    try:
+        named = _charset(content_type)
+        return not named or _codec(named, "charset") == "utf-8"
+    except ProtocolError:
+        return False
+
+
 def _agree(body: bytes, text: bytes, codec: str, declared: str) -> None:
     """Refuse bytes that fit both charsets and read differently."""
     try:

@@ -14,6 +14,7 @@ from octopus_soap.models import InventoryItem
 from octopus_soap.models.declarations import RowsOf
 from octopus_soap.wire import row_forms
 from octopus_soap.wire.decode import Reply
+from tests.every import every
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -121,3 +122,31 @@ def test_a_row_that_refers_to_one_already_read_is_read_if_that_was_kept(raw: boo
     assert [row.value for row in found.rows] == [row.value for row in wanted.rows]
     lost = arrive(new_codec(), parts, raw=raw, most=len(body) // 2)
     assert "refers to another one" in str(lost)
+
+
+MESSAGE = b"<a:Message>&lt;!DOCTYPE html>&lt;a href=\"x\"> or id='1'</a:Message>"
+UTF_8 = ["", "text/xml", "text/xml;charset=UTF-8", 'text/xml; charset="utf-8"', "text/xml; charset=utf8",
+    'application/soap+xml; charset=utf-8; action="urn:a"']  # fmt: skip
+
+
+@every("kind", UTF_8)
+@every("hand", ["wcf-object-ids", "pretty", "status-first"])
+@every("last", [False, True])
+def test_a_reply_in_utf_8_with_links_in_its_message_is_as_long_as_it_likes(kind: str, hand: str, last: bool) -> None:
+    written = write([item(number) for number in range(60)], HANDS[hand]).replace(b"s0:", b"a:").replace(b":s0", b":a")
+    nil = b'<a:Message i:nil="true"/>' if hand != "status-first" else b'<a:Message s1:nil="true"/>'
+    place = b"</a:ResultData>" if last else b"<a:ResultData>"
+    body = written.replace(nil, b"").replace(place, place + MESSAGE if last else MESSAGE + place)
+    wanted = read(TREE, body)
+    assert wanted.message.startswith("<!DOCTYPE")
+    codec = new_codec()
+    reads = RowsOf(InventoryItem)
+    parts = [body[start : start + 3000] for start in range(0, len(body), 3000)]
+    reply = codec.arriving("GetItemList", Reply(200, {"content-type": kind}, parts[0]), reads, len(body) // 4)
+    rows = reply.take()
+    for part in (*parts[1:], b""):
+        reply.feed(part)
+        rows += reply.take()
+    assert [row.value for row in rows] == [row.value for row in wanted.rows]
+    assert reply.decoded is not None
+    assert reply.decoded.message == wanted.message

@@ -885,6 +885,19 @@ def test_a_description_may_speak_of_references() -> None:
     assert_same(found, read(TREE, body))
 
 
+@every("before", ['<a:Message>&lt;a href="x"></a:Message>', "<a:Data><![CDATA[<a href='x'>]]></a:Data>"])
+def test_a_message_may_speak_of_references(before: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    declared = b'<?xml version="1.0" encoding="utf-8"?><?xml-stylesheet href="a.xsl" type="text/xsl"?>'
+    for body in (page(ROWS, before=before), declared + page(ROWS, before=before)):
+        wanted, codec = read(TREE, body), new_codec()
+        with monkeypatch.context() as patched:
+            patched.setattr("octopus_soap.wire.readers.RecordReader.read", lambda *_: pytest.fail("from the tree"))
+            found = codec.decode(
+                "GetItemList", Reply(200, {"content-type": "text/xml;charset=UTF-8"}, body), RowsOf(InventoryItem)
+            )
+        assert_same(found, wanted)
+
+
 @every("more", [0, 1])
 def test_a_page_with_far_more_rows_than_asked_for_is_refused_by_its_reader_too(more: int, learned: Any) -> None:
     body = page(ROW.format("E") * (110 + more))
