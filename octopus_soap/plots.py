@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from octopus_soap import tables
 from octopus_soap.errors import InvalidInputError, Problem, needed
 from octopus_soap.results import OutcomeStatus
+from octopus_soap.tables.cells import as_moment, as_number, missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -39,6 +39,7 @@ def __dir__() -> list[str]:
 _DARK, _MIDDLE, _LIGHT = "#1f4e79", "#e08e2b", "#b9d4ea"
 _FILLS = ((_DARK, ""), (_LIGHT, "///"), (_MIDDLE, "..."), ("#e8e8e8", "xxx"), ("white", ""))
 _MARKERS = (("cost", "|", "black", 130), ("price", "o", _DARK, 44), ("msrp", "D", _LIGHT, 38))
+_NO_STORE = "(no store)"
 _UNNAMED = "account's currency"
 _SEEN = 0.1  # below this share of all stock, named segments cannot be seen
 _ROW = 0.32  # inches per bar
@@ -58,9 +59,11 @@ def stock_by_store(items: BatchResult[Any] | Iterable[Any], *, most: int = 5, ax
         ConfigError: matplotlib is not installed.
     """
     stock: dict[str, Counter[str]] = defaultdict(Counter)
-    for row in _rows(items):
-        if row.get("store_id") is not None and row.get("store_stock") is not None:
-            stock[row["store_id"]][str(row["sku"])] += row["store_stock"]
+    for row in _rows(items, "store_stock"):
+        if row.get("store_stock") is not None:
+            stock[_NO_STORE if row.get("store_id") is None else str(row["store_id"])][str(row["sku"])] += row[
+                "store_stock"
+            ]
     if not stock:
         raise _nothing("no item has store stock (`store_stock_info_list`)")
     per_item: Counter[str] = Counter()
@@ -78,7 +81,15 @@ def stock_by_store(items: BatchResult[Any] | Iterable[Any], *, most: int = 5, ax
     for (colour, hatch), sku in zip(fills, segments, strict=False):
         widths = [_segment(stock[store], sku, named, others) for store in stores]
         ax.barh(
-            stores, widths, left=left, color=colour, hatch=hatch, edgecolor="0.25", linewidth=0.6, label=sku, height=0.7
+            list(map(_plain, stores)),
+            widths,
+            left=left,
+            color=colour,
+            hatch=hatch,
+            edgecolor="0.25",
+            linewidth=0.6,
+            label=_plain(sku),
+            height=0.7,
         )
         left = [before + width for before, width in zip(left, widths, strict=True)]
     for position, total in enumerate(left):
@@ -114,11 +125,12 @@ def price_against_cost_and_msrp(
         InvalidInputError: no item has a price.
         ConfigError: matplotlib is not installed.
     """
-    rows = [row for row in {str(r.get("sku")): r for r in _rows(items)}.values() if row.get("price") is not None]
+    found = _rows(items, "price", "cost", "msrp")
+    rows = [row for row in {str(row.get("sku")): row for row in found}.values() if row.get("price") is not None]
     if not rows:
         raise _nothing("no item has a price")
     rows.sort(key=lambda row: row["price"])
-    unit = currency or _UNNAMED
+    unit = _plain(currency or _UNNAMED)
     if len(rows) > _MOST_LABELLED:
         return _price_cloud(rows, unit, ax)
     ax = _axes(ax, height=1.5 + _ROW * len(rows))
@@ -134,7 +146,7 @@ def price_against_cost_and_msrp(
             x, y = zip(*known, strict=True)
             label = "MSRP" if name == "msrp" else name
             ax.scatter(x, y, s=size, marker=marker, color=colour, label=label, zorder=2, **edge)
-    ax.set_yticks(range(len(rows)), [str(row["sku"]) for row in rows])
+    ax.set_yticks(range(len(rows)), [_plain(str(row["sku"])) for row in rows])
     ax.set(title="Price against cost and MSRP", xlabel=f"amount per piece ({unit})", ylabel="SKU")
     ax.margins(x=0.12)
     _legend_outside(ax)
@@ -170,7 +182,8 @@ def orders_and_revenue_per_day(
     """Draw orders per UTC day as bars, and their totals as a line.
 
     Args:
-        orders: downloaded orders, or a frame of them; those without a date are counted in the title.
+        orders: downloaded orders, or a frame of them (a time without a zone is in UTC). The title counts those without
+            a date, and those without a total.
         currency: the unit of the totals, such as `EUR`; the service does not send it.
         ax: the axes to draw on; a new figure by default.
 
@@ -178,27 +191,36 @@ def orders_and_revenue_per_day(
         InvalidInputError: no order has a date.
         ConfigError: matplotlib is not installed.
     """
-    # One row per order: each row of its lines has the order's total.
-    rows = {row.get("order_id") or (position,): row for position, row in enumerate(_rows(orders, stores="json"))}
-    placed = [(row.get("order_date") or row.get("order_time_gmt"), row.get("total")) for row in rows.values()]
-    dated = [(moment.date(), total or 0.0) for moment, total in placed if moment is not None]  # in UTC
+    found = [
+        (row.get("order_id"), row.get("store_id"), _moment(row, "order_date", "order_time_gmt"), row.get("total"))
+        for row in _rows(orders, "total", stores="json")
+    ]
+    # A frame may have a row for each line of an order, with the order's total. Orders without an id are all counted.
+    placed = [one for one in found if not one[0]] + list(dict.fromkeys(one for one in found if one[0]))
+    if not hasattr(orders, "to_dict"):
+        placed = found
+    dated = [(moment.date(), total) for *_, moment, total in placed if moment is not None]
     if not dated:
         raise _nothing("no order has a date")
     counts = Counter(day for day, _ in dated)
     revenue: dict[date, float] = defaultdict(float)
     for day, total in dated:
-        revenue[day] += total
+        revenue[day] += total or 0.0
     first = min(counts)
     days = [first + timedelta(days=n) for n in range((max(counts) - first).days + 1)]
     ax = _axes(ax, height=3.6, width=8.0)
     ax.bar(_on_axis(days), [counts[day] for day in days], color=_LIGHT, edgecolor="0.4", hatch="///", label="orders")
     money = ax.twinx()
     money.plot(_on_axis(days), [revenue[day] for day in days], color=_DARK, marker="o", label="revenue")
-    money.set(ylabel=f"revenue per day ({currency or _UNNAMED})", ylim=(0, None))
-    undated = len(placed) - len(dated)
-    title = f"Orders and revenue per day, {_many(len(dated), 'order')}"
+    money.set(ylabel=f"revenue per day ({_plain(currency or _UNNAMED)})")
+    if min(revenue.values()) >= 0:
+        money.set_ylim(0, None)
+    undated, unpriced = len(placed) - len(dated), sum(1 for _, total in dated if total is None)
+    left_out = [f"{undated} without a date left out"] if undated else []
+    left_out += [f"{unpriced} without a total"] if unpriced else []
     ax.set(
-        title=title + (f" ({undated} without a date left out)" if undated else ""),
+        title=f"Orders and revenue per day, {_many(len(dated), 'order')}"
+        + (f" ({', '.join(left_out)})" if left_out else ""),
         xlabel="day (UTC)",
         ylabel="orders per day",
     )
@@ -218,12 +240,13 @@ def change_feed_activity(
     """Draw how many changes were seen in each stretch of time (UTC), as steps.
 
     Args:
-        changes: the moment each change was seen, in UTC; or how many were seen at each moment.
+        changes: the moment each change was seen, or how many were seen at each moment. A moment without a zone is in
+            UTC.
         minutes: length of a stretch, 1 to 1440.
         ax: the axes to draw on; a new figure by default.
 
     Raises:
-        InvalidInputError: there is no change, or *minutes* is out of range.
+        InvalidInputError: there is no change, one is no moment, or *minutes* is out of range.
         ConfigError: matplotlib is not installed.
     """
     if not 1 <= minutes <= 1440:  # noqa: PLR2004 - a day
@@ -264,8 +287,10 @@ def outcome_breakdown(result: BatchResult[Any], *, ax: Axes | None = None) -> Ax
         ConfigError: matplotlib is not installed.
     """
     counts = getattr(result, "counts", None)
+    if not isinstance(counts, dict):
+        raise _nothing(f"expected the result of a list call, not a {type(result).__name__}")
     if not counts:
-        raise _nothing("this is no result with outcomes")
+        raise _nothing("the result has no inputs")
     statuses = [status.value for status in reversed(OutcomeStatus) if status.value in counts]
     total = sum(counts.values())
     ax = _axes(ax, height=1.3 + _ROW * len(statuses))
@@ -284,23 +309,55 @@ def outcome_breakdown(result: BatchResult[Any], *, ax: Axes | None = None) -> Ax
 # -- what is drawn -----------------------------------------------------------------------------------------------------
 
 
-def _rows(source: Any, *, stores: tables.Stores = "rows") -> list[dict[str, Any]]:
-    """Return the rows of a result, models or a DataFrame; None for empty cells."""
+def _rows(source: Any, *numbers: str, stores: tables.Stores = "rows") -> list[dict[str, Any]]:
+    """Return the rows of a result, models or a DataFrame; None for empty cells.
+
+    Raises:
+        InvalidInputError: a cell of the columns *numbers* is no number.
+    """
     to_dict = getattr(source, "to_dict", None)
     if to_dict is None:
         return tables.to_records(source, decimals="float", stores=stores)
     rows = source.to_dicts() if hasattr(source, "to_dicts") else to_dict("records")
-    return [{name: _cell(value) for name, value in row.items()} for row in rows]
+    cells = [{name: None if missing(value) else value for name, value in row.items()} for row in rows]
+    for position, row in enumerate(cells):
+        for name in numbers:
+            if row.get(name) is not None:
+                row[name] = _number(row, name, position)
+    return cells
 
 
-def _cell(value: Any) -> Any:
-    if type(value).__name__ in {"NAType", "NaTType"} or (isinstance(value, float) and value != value):  # noqa: PLR0124 - NaN
-        return None
-    return float(value) if isinstance(value, Decimal) else value
+def _number(row: Mapping[str, Any], name: str, position: int) -> float:
+    number = as_number(row[name])
+    if number is None:
+        key = row.get("sku", row.get("order_id"))
+        where = (position, None if key is None else str(key), name, repr(row[name])[:60])
+        raise InvalidInputError([Problem("expected a number", *where)], sent="nothing was drawn")
+    return number
+
+
+def _moment(row: Mapping[str, Any], *names: str) -> datetime | None:
+    """Return the first moment of the columns *names*, in UTC; None for none."""
+    name = next((name for name in names if row.get(name) is not None), None)
+    return None if name is None else _in_utc(row[name], name)
+
+
+def _in_utc(value: Any, name: str) -> datetime:
+    moment = as_moment(value)
+    if moment is None:
+        problem = Problem("expected a time such as 2026-03-04T10:00:00Z", field=name, value=repr(value)[:60])
+        raise InvalidInputError([problem], sent="nothing was drawn")
+    return moment
 
 
 def _moments(changes: Any) -> Iterable[tuple[datetime, int]]:
-    yield from changes.items() if hasattr(changes, "items") else ((moment, 1) for moment in changes)
+    if hasattr(changes, "items") and not str(getattr(changes, "dtype", "")).startswith("datetime"):
+        counted = changes.items()
+    else:  # also a Series of pandas that holds moments
+        counted = ((moment, 1) for moment in changes)
+    for moment, many in counted:
+        if not missing(moment):
+            yield _in_utc(moment, "changes"), many
 
 
 def _nothing(why: str) -> InvalidInputError:
@@ -328,6 +385,11 @@ def _axes(ax: Axes | None, *, height: float, width: float = 7.0) -> Axes:
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
     return ax
+
+
+def _plain(text: str) -> str:
+    """Return *text* so that matplotlib sees no formula between two dollars."""
+    return text.replace("$", r"\$")
 
 
 def _legend_outside(ax: Axes) -> None:

@@ -18,6 +18,7 @@ from math import isfinite
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
+from octopus_soap.models.scalars import from_iso, number_of
 from octopus_soap.tables.table import Kind
 
 if TYPE_CHECKING:
@@ -184,6 +185,30 @@ def missing(value: Any) -> bool:
     if isinstance(value, Decimal):
         return value.is_nan()
     return isinstance(value, float) and value != value  # noqa: PLR0124 - NaN is not equal to itself
+
+
+def as_number(value: Any) -> float | None:
+    """Return the number in a cell or its text; None if it is no finite number."""
+    number: Any = number_of(value) if isinstance(value, str) else value
+    try:
+        return float(number) if not isinstance(number, bool) and isfinite(number) else None
+    except (TypeError, OverflowError):
+        return None
+
+
+def as_moment(value: Any) -> datetime | None:
+    """Return the time in a cell or its text, in UTC; None if it is no time.
+
+    A time without a zone is in UTC.
+    """
+    to_datetime = getattr(value, "to_pydatetime", None)
+    try:
+        moment = from_iso(value) if isinstance(value, str) else to_datetime(warn=False) if to_datetime else value
+    except ValueError:
+        return None
+    if not isinstance(moment, datetime):
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _rounded(value: float, digits: int) -> Decimal:
