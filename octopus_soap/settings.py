@@ -551,14 +551,25 @@ def _refuse_redirection(above: dict[str, Any], lines: dict[str, Any], below: dic
 
 
 def _explain(error: ValidationError) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - only after a mistake
+
     missing: list[str] = []
-    wrong: list[str] = []
-    for details in error.errors(include_url=False, include_input=False):
+    wrong: dict[str, str] = {}
+    for details in error.errors(include_url=False):
         name = ".".join(str(part) for part in details["loc"])
+        setting = name.partition(".")[0]
         if details["type"] == "missing":
             missing.append(name)
+        elif details["type"] == "extra_forbidden":  # its value may be a secret
+            near = get_close_matches(name.lower().removeprefix(_PREFIX.lower()), OctopusSettings.model_fields, n=1)
+            wrong[name] = f"{name}: no such setting{f'; did you mean {near[0]}?' if near else ''}"
         else:
-            wrong.append(f"{name + ': ' if name else ''}{details['msg'].removeprefix('Value error, ')}")
+            message = details["msg"].removeprefix("Value error, ")
+            if setting == "omitted_values" and name != setting:  # each way to read it has an error of its own
+                name, message = setting, "must be refuse, send or read_first, or a table of these by operation"
+            value = details["input"]  # a text may be a secret that was set under the wrong name
+            got = f" (got {value!r})" if isinstance(value, (int, float)) and setting not in _TEXTS else ""
+            wrong.setdefault(name, f"{name + ': ' if name else ''}{message}{got}")
     parts: list[str] = []
     if missing:
         names = ", ".join(f"OCTOPUS_{name.upper()}" for name in missing)
@@ -566,4 +577,4 @@ def _explain(error: ValidationError) -> str:
             f"missing: {', '.join(missing)}. Pass them, set {names}, or put them in {profiles_file()}. If you have no "
             "account, start a local fake server: octopus-soap serve"
         )
-    return "; ".join(parts + wrong)
+    return "; ".join([*parts, *wrong.values()])

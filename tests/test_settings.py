@@ -264,6 +264,30 @@ def test_a_wrong_value_is_refused_by_name_and_without_showing_secrets(changes: d
     assert_hides_secrets(caught.value, repr(caught.value), caught.value.__cause__, caught.value.__context__)
 
 
+@every(
+    ("changes", "message"),
+    [
+        ({"deadline": -1}, "deadline: Input should be greater than 0 (got -1)"),
+        ({"max_conections": 3}, "max_conections: no such setting; did you mean max_connections?"),
+        ({"OCTOPUS_AUTHTOKN": TOKEN}, "OCTOPUS_AUTHTOKN: no such setting; did you mean authtoken?"),
+        *(
+            (
+                {"omitted_values": value},
+                "omitted_values: must be refuse, send or read_first, or a table of these by operation",
+            )
+            for value in ("zero", 7, {"UploadItem": "zero"}, {"UploadItem": [7]})
+        ),
+    ],
+)
+def test_a_wrong_setting_has_one_message_with_its_number_or_the_right_name(
+    changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        OctopusSettings.load(**{**GIVEN, **changes})
+    assert str(caught.value).split("\n")[0].removesuffix(" (got 7)") == message
+    assert_hides_secrets(caught.value)
+
+
 def test_every_wrong_field_is_named_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         OctopusSettings.load(endpoint="x", authtoken=f"{TOKEN}\n", max_attempts=0)
