@@ -49,6 +49,7 @@ class Hand:
         omit: nulls and empty lists are left out.
         shuffle: the members of a row are in any order.
         unknown: an extra member per row that no model has, out of this many names.
+        key: an extra member first in each row that no model has, with members of its own, as Entity Framework writes.
         bare: the result is the list itself, without an envelope of its own.
         status_first: Status comes before ResultData.
     """
@@ -72,6 +73,7 @@ class Hand:
     omit: bool = False
     shuffle: bool = False
     unknown: int = 0
+    key: bool = False
     bare: bool = False
     status_first: bool = False
 
@@ -152,6 +154,8 @@ HANDS: dict[str, Hand] = {
     "row-ids": Hand(row_attributes=lambda number: f' id="r{number}"'),
     "member-ids": Hand(attributes=lambda _, __, number: f' id="m{number}"'),
     "wcf-object-ids": Hand(row_attributes=_identified("r"), inner_attributes=_identified("i")),
+    "inner-ids-after-types": Hand(inner_attributes=lambda number: f' i:type="a:Inner" id="i{number}"'),
+    "entity-keys": Hand(inner_attributes=_identified("i"), key=True),
     "space-in-tags": Hand(attributes=lambda *_: " "),
     "other-row-names": Hand(row_name="item"),
     "bare-list": Hand(bare=True),
@@ -216,6 +220,9 @@ class _Writer:
         members = self._varied(content if isinstance(content, list) else [])
         bound = self._data if hand.declares in {"rows", "members"} else ""
         tag, line = self._name(hand.row_name or name), hand.line(5)
+        if hand.key:
+            listed: Content = [("EntityKeyMember", [("Key", "Id"), ("Value", str(place))])]
+            members = [("EntityKey", [("EntityContainerName", "Shop"), ("EntityKeyValues", listed)]), *members]
         inner = "".join(self._member(member, held, 6) for member, held in members)
         return f"{line}<{tag}{bound}{hand.row_attributes(place)}>{hand.inside_row}{inner}{line}</{tag}>"
 

@@ -22,6 +22,7 @@ Invariants. A page that is read here is read as the tree's reader would read it.
 * A row's raw opening tag, and every raw tag in it, was parsed by lxml in its own context. lxml decided
   whether it is well-formed, what its namespace is, whether it is nil, and what it binds for the tags inside it.
 * A row is opening tags, each followed by its closing tag, and empty tags. Outside leaves there is only white space.
+  That holds inside a member that the model does not know, too.
   A leaf's text has no `<` and no `]]>`, and each `&` in it begins a reference XML has, to a character it allows.
 * The page has no character that XML forbids, is not as long as the longest text libxml2 accepts, and line ends are
   normalized as XML prescribes. CDATA and comments are replaced by plain text, and only outside tags.
@@ -30,8 +31,8 @@ Invariants. A page that is read here is read as the tree's reader would read it.
 * Members that the model does not know may be cut out of a row, each as a whole element between two members. The rest
   is read as if they were not there.
 * If an element refers to another one (`wire.plain`), the page is read from the tree.
-* A member that comes twice, an unknown member with a structure, text in a wrong place, and a value that its type
-  refuses are never decided here: such a row goes to lxml.
+* A member that comes twice, a record with a structure and without any member of its model, text in a wrong place, and
+  a value that its type refuses are never decided here: such a row goes to lxml.
 
 Models are built directly if pydantic's strict schema of a model checks nothing but types and ranges that the readers
 guarantee (see `row_text`). Otherwise pydantic validates. Records that have the same members share one set of names as
@@ -57,11 +58,10 @@ from octopus_soap.errors import OctopusError, TimedOutError
 from octopus_soap.wire.decode import read_element, strict_parser, without_forbidden
 from octopus_soap.wire.plain import has_references, refers
 from octopus_soap.wire.readers import ROWS, Row, local_name, yield_point
-from octopus_soap.wire.row_forms import SMALL, Learned, escaped, varying_attribute
+from octopus_soap.wire.row_forms import SMALL, Learned, escaped, varying_attribute, without_values
 from octopus_soap.wire.row_text import (
     CANNOT,
     SPACE,
-    TAG_LENGTH,
     Contexts,
     Fallback,
     Refers,
@@ -261,11 +261,11 @@ _MANY = _QUESTIONS // 2
 """A page that has asked about so many has tags that differ in an attribute's value."""
 _SPACES = re.compile(f"[{SPACE}]*+")
 _ATTRIBUTE = re.compile(
-    r"""<[^\s<>/"'=]++(?:\ xmlns[:\w.-]*+="[^"<>]*+")*+
+    r"""<[^\s<>/"'=]++(?:\ xmlns[:\w.-]*+="[^"<>]*+"|\ [\w.-]++:type="[^"<>&]*+")*+
     \ (?!xml|href=|ref=)((?:[A-Za-z_][\w.-]*+:)?(?!nil=|type=|href=|ref=|Ref=)[A-Za-z_][\w.-]*+)="[^"<>&]*+"[^<>]*+>""",
     re.ASCII | re.VERBOSE,
 )
-"""A tag whose first attribute, but for declarations, refers to nothing and is not nil: its value is never read."""
+"""A tag whose first attribute, but for declarations and types, refers to nothing and is not nil."""
 
 
 class _Hints(NamedTuple):
@@ -448,15 +448,12 @@ class Rows:
         """Read the row *text*, in which each `<` begins a tag, or raise one of `CANNOT`."""
         if (self._hints.sections or self._hints.forbidden) and "]]>" in text:
             raise Unread
-        changed = self._hints.sections
-        if self._contexts.varying and text.count("<") == text.count(">"):  # no `>` is in a text
-            name = self._contexts.varying
-            attribute = f"{varying_attribute(name)}(?=[^<>]{{0,{TAG_LENGTH}}}+>)"
-            text, found = re.subn(attribute, f' {name}=""', text)
+        changed, found, varying = self._hints.sections, 0, self._contexts.varying
+        if varying and text.count("<") == text.count(">"):  # no `>` is in a text
+            text, found = without_values(text, varying)
             changed = found > 0
-            self._contexts.varying = name if found else ""
         raw = text[1 : text.find(">")]
-        if not self._contexts.varying and (name := _differs_in(f"<{raw}>", self._opening)):
+        if not found and (name := _differs_in(f"<{raw}>", self._opening)) not in {"", varying}:
             self._contexts.varying = name
             return self._from_text(text, drift)
         opened = self._outside.opening(raw)
@@ -479,10 +476,19 @@ class Rows:
         row = self._record(tags, read_members(tags, pieces, opened.closing, drift))
         if next(pieces, None) is not None:
             raise Unread
+        self._learn(learned, text)
+        return row
+
+    def _learn(self, learned: Learned, text: str) -> None:
+        """Learn from a row that was read.
+
+        If the page has asked about many tags, look for an attribute that differs in each.
+        """
         learned.note(text)
         if self._contexts.questions < _MANY and (tag := _ATTRIBUTE.search(text)) is not None:
+            if tag[1] != self._contexts.varying:
+                learned.begin_again()
             self._contexts.varying = tag[1]
-        return row
 
     def _begun(self, context: Context) -> Learned:
         """Begin to learn from the rows in *context*."""

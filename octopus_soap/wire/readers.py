@@ -187,11 +187,11 @@ def generic(element: Element, depth: int = 0) -> Any:
         return element.text or ""
     found: dict[str, Any] = {}
     for child in element:
-        _add(found, local_name(child.tag), generic(child, depth + 1))
+        add_unknown(found, local_name(child.tag), generic(child, depth + 1))
     return found
 
 
-def _add(found: dict[str, Any], name: str, value: Any) -> None:
+def add_unknown(found: dict[str, Any], name: str, value: Any) -> None:
     """Add an unknown member; a name that comes again gets a list."""
     if name not in found:
         found[name] = value
@@ -335,7 +335,7 @@ class RecordReader:
             slot = find(tag)
             if slot is None:
                 findings.drift[f"{self.name}.{local_name(tag)}"] += 1
-                _add(data, local_name(tag), generic(child))
+                add_unknown(data, local_name(tag), generic(child))
                 strange = child if len(child) else strange
                 continue
             attribute, reader = slot.attribute, slot.reader

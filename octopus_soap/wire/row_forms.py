@@ -9,6 +9,7 @@ import math
 import re
 from contextlib import suppress
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from octopus_soap.wire.readers import read_float, read_text
@@ -19,10 +20,13 @@ from octopus_soap.wire.row_text import (
     LIST,
     RECORD,
     SPACE,
+    STRUCTURE,
+    TAG_LENGTH,
     Unread,
     quick_decimal,
     quick_flag,
     resolve,
+    structure,
 )
 
 if TYPE_CHECKING:
@@ -47,6 +51,8 @@ _FORMS = 6
 """Raw forms of one member in an expression."""
 _MEMBERS = 600
 """Members in an expression."""
+_INSIDE = 200
+"""Tags inside an unknown member in an expression, so that one that has no end is not looked for in the whole page."""
 
 
 class _Unfit(Exception):  # noqa: N818 - control flow inside this module
@@ -73,6 +79,11 @@ class _Member:
     def known(self) -> bool:
         """True if it is a member of the model."""
         return not any(tag.drift for tag, _ in self.forms.values())
+
+    @property
+    def structured(self) -> bool:
+        """True if it is unknown, and was seen with members of its own."""
+        return any(tag.kind == STRUCTURE for tag, _ in self.forms.values())
 
     @property
     def always(self) -> bool:
@@ -119,6 +130,12 @@ class Learned:
         self.tags = tags
         self._patience, self._stride = SLOW_ROWS, _LOOKED_AT
         self._forget()
+
+    def begin_again(self) -> None:
+        """Learn as if this row was the first: what differs in each is left out now."""
+        self._patience, self._stride = SLOW_ROWS, _LOOKED_AT
+        self._forget()
+        self._slow = 1
 
     def _forget(self) -> None:
         self._shape = _Shape()
@@ -171,14 +188,18 @@ class Learned:
                 self._note_absent(shape, absent)
                 return
             tag = tags[raw]
+            closed = next(pieces) if tag.kind == LEAF or (tag.nil and tag.closing) else ""
+            if closed and not closed.startswith(tag.closing):  # the general reader has read it, so it is unknown
+                tag = tag._replace(kind=STRUCTURE, inner=tags)
+                closed = _end_of_structure(closed, pieces)
             absent.discard(tag.attribute)
             inner = self._note_form(shape, raw, tag, before, known)
             before = tag.attribute
             known = known if tag.drift else before
-            if tag.kind != LEAF:
+            if tag.kind not in {LEAF, STRUCTURE}:
                 self._note_space(text)
-            if tag.kind == LEAF or (tag.nil and tag.closing):
-                self._note_space(next(pieces)[len(tag.closing) :])
+            if closed:
+                self._note_space(closed[len(tag.closing) :])
             elif tag.kind == RECORD:
                 self._note_members(inner, tag.inner, pieces)
             elif tag.kind == LIST:
@@ -200,6 +221,9 @@ class Learned:
             self._size += 1
             if len(member.forms) >= _FORMS or self._size > _MEMBERS:
                 raise _Unfit
+            member.forms[raw] = (tag, _Shape())
+            self._changed = True
+        elif tag.kind == STRUCTURE != member.forms[raw][0].kind:
             member.forms[raw] = (tag, _Shape())
             self._changed = True
         if before and before not in member.before:
@@ -225,6 +249,14 @@ class Learned:
                 self._changed = True
             self._note_members(shape, inner, pieces)
         self._note_space(piece[len(tag.closing) :])
+
+
+def _end_of_structure(piece: str, pieces: Iterator[str]) -> str:
+    """Return the piece that closes a structure of which *piece* is the first member."""
+    depth = 1
+    while depth := depth - 1 if piece[0] == "/" else depth + (piece.partition(">")[0][-1:] != "/"):
+        piece = next(pieces)
+    return piece
 
 
 _MEMBER = re.compile("<([^<>]++)>(?:(?<!/>)([^<]*+)<(/[^<>]++>))?+")
@@ -328,6 +360,24 @@ class Form(NamedTuple):
         return self.build(found, drift)
 
 
+def _read_unknown(tags: Tags, raw: str, text: str) -> Any:
+    """Read an unknown member from the *text* inside it."""
+    before, *pieces = text.split("<")
+    if not pieces:
+        return resolve(before)
+    if before.strip(SPACE):
+        raise Unread
+    varying = tags.context.contexts.varying
+    if varying and varying in text and len(pieces) == text.count(">"):
+        pieces = without_values(text, varying)[0].split("<")[1:]
+    opened = tags.context.opening(raw)
+    left = iter([*pieces, opened.closing])
+    found = structure(opened.context, next(left), left, opened.closing)
+    if next(left, None) is not None:
+        raise Unread
+    return found
+
+
 # -- the compiler ------------------------------------------------------------------------------------------------------
 
 _GROUP = "\0"
@@ -385,7 +435,7 @@ class _Compiler:
         self._space = "[ \\t\\n]*+" if spaced else ""
         self._groups = self._records = 0
         self._texts: list[int] = []
-        self._names: dict[str, Any] = {"Decimal": Decimal, "flags": FLAGS, "real": real}
+        self._names: dict[str, Any] = {"Decimal": Decimal, "flags": FLAGS, "real": real, "Unread": Unread}
 
     def form(self, shape: _Shape) -> Form:
         """Return the form of *shape*, or raise `_Unfit`."""
@@ -439,6 +489,9 @@ class _Compiler:
                 others.append(f"{indent} {record}[{name!r}] = {way.value}{way.drift}")
                 word = "elif"
         lines += [f"{indent}{record} = {{{', '.join(values)}}}", *others]
+        if not values and any(member.structured for member in shape.members.values()):  # a parser decides what it is
+            unknown = self._name(frozenset(name for name, member in shape.members.items() if not member.known))
+            lines.append(f"{indent}if {record} and {record}.keys() <= {unknown}: raise Unread")
         return "".join(self._space + member for member in expression) + self._space
 
     def _always(self, member: _Member) -> bool:
@@ -461,6 +514,8 @@ class _Compiler:
                 space = "" if tag.kind == LEAF else self._space
                 form = f"{self._tag(raw)}{space}<{re.escape(tag.closing)}"
                 constants.setdefault(("None", counted), []).append(form)
+            elif tag.kind == STRUCTURE:
+                found.append(self._unknown(raw, tag, counted))
             elif tag.kind == RECORD:
                 found.append(self._record(raw, tag, shape, "" if self._always(member) else self._group(), indent))
             else:
@@ -502,6 +557,13 @@ class _Compiler:
         expression = f"{self._tag(raw)}{f'{_GROUP})' if group else ''}{members}<{re.escape(tag.closing)}"
         return _Alternative(expression, group, f"{self._name(tag.inner.make)}({inner})", lines)
 
+    def _unknown(self, raw: str, tag: Tag, counted: str) -> _Alternative:
+        """Return the way to write an unknown member with members of its own."""
+        group, closing = self._group(), re.escape(tag.closing)
+        inside = f"[^<]*+(?:<(?!{closing})[^<]*+){{0,{_INSIDE}}}+"
+        value = f"{self._name(partial(_read_unknown, tag.inner, raw))}({group})"
+        return _Alternative(f"{self._tag(raw)}{_GROUP}{inside})<{closing}", group, value, [], counted)
+
     def _list(self, raw: str, tag: Tag, shape: _Shape) -> _Alternative:
         """Return the way to write a list inside the record."""
         start, end, group = self._tag(raw), f"<{re.escape(tag.closing)}", self._group()
@@ -522,6 +584,14 @@ def escaped(text: str, varying: str) -> str:
     """Return the expression of a tag or a part of it, with any value of *varying*."""
     expression = re.escape(text)
     return expression.replace(re.escape(f' {varying}=""'), varying_attribute(varying)) if varying else expression
+
+
+def without_values(text: str, varying: str) -> tuple[str, int]:
+    """Return *text* without the values of *varying*, and their number.
+
+    No text between the tags may have a `>`.
+    """
+    return re.subn(f"{varying_attribute(varying)}(?=[^<>]{{0,{TAG_LENGTH}}}+>)", f' {varying}=""', text)
 
 
 def varying_attribute(name: str) -> str:

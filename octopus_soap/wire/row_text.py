@@ -28,6 +28,7 @@ from octopus_soap.wire.decode import strict_parser
 from octopus_soap.wire.plain import has_references
 from octopus_soap.wire.readers import (
     FieldReader,
+    add_unknown,
     is_model,
     is_nil,
     local_name,
@@ -312,7 +313,7 @@ def _whole(least: int, most: int) -> Reader:
 
 # -- what a raw tag means ----------------------------------------------------------------------------------------------
 
-LEAF, EMPTY, RECORD, LIST, CLOSING, REFUSED = range(6)
+LEAF, EMPTY, RECORD, LIST, CLOSING, REFUSED, STRUCTURE = range(7)
 
 
 class Tag(NamedTuple):
@@ -320,6 +321,7 @@ class Tag(NamedTuple):
 
     Attributes:
         kind: a leaf, an empty tag, a record, a list of records, a closing tag, or one that is left to lxml (`REFUSED`).
+            A leaf that the model does not know may turn out to be a structure, which `row_forms` notes.
         attribute: the field that gets the value.
         closing: the piece of text that closes it: `/a:Sku>`.
         read: a leaf's reader; None for text.
@@ -347,6 +349,8 @@ _TAGS = 2000
 TAG_LENGTH = 400
 _OPENINGS = 500
 """Opening tags of rows remembered per context."""
+_DEPTH = 32
+"""Structures inside a structure that the model does not know; deeper ones are left to lxml."""
 _UNKNOWN = FieldReader("", reader=read_text)
 """Reads members that the model does not know."""
 _NAME = re.compile(f"[^{SPACE}/]+")
@@ -393,11 +397,13 @@ class Opening(NamedTuple):
         closing: the piece of text that closes it: `/a:InventoryItem>`; empty for an empty tag.
         nil: the row is nil.
         context: the context of its members.
+        name: its local name.
     """
 
     closing: str
     nil: bool
     context: Context
+    name: str
 
 
 class Context:
@@ -442,7 +448,8 @@ class Context:
             element = self.element(raw)
             if len(self._openings) >= _OPENINGS:
                 self._openings.clear()
-            opening = self._openings[raw] = Opening(_closing(raw), is_nil(element), self.contexts.inside(element))
+            inside, name = self.contexts.inside(element), local_name(element.tag)
+            opening = self._openings[raw] = Opening(_closing(raw), is_nil(element), inside, name)
         return opening
 
 
@@ -553,6 +560,7 @@ def read_members(  # noqa: C901, PLR0912 - one loop over a row's tags: a call fo
         Exception: one of `CANNOT`.
     """
     data: dict[str, Any] = {}
+    structured = False
     for count, piece in enumerate(pieces):
         raw, closed, text = piece.partition(">")
         if not closed:
@@ -561,8 +569,11 @@ def read_members(  # noqa: C901, PLR0912 - one loop over a row's tags: a call fo
         if kind == LEAF:
             closed = next(pieces, "")
             if closed != ending and not _closes(closed, ending):
-                break
-            if not text:
+                if not unknown or nil or text.strip(SPACE):
+                    break
+                data[attribute] = structure(tags.context.opening(raw).context, closed, pieces, ending)
+                structured = True
+            elif not text:
                 data[attribute] = empty
             else:
                 if "&" in text:
@@ -574,6 +585,8 @@ def read_members(  # noqa: C901, PLR0912 - one loop over a row's tags: a call fo
             data[attribute] = empty()
         elif kind == CLOSING:
             if len(data) != count or not _closes(piece, closing):
+                break
+            if structured and data.keys().isdisjoint(tags.reader.model.model_fields):
                 break
             return data
         elif kind == REFUSED or (nil and not _closes(next(pieces, ""), ending)):
@@ -604,6 +617,35 @@ def _records(
         if data or not opened.nil:
             records.append(inner.make(data))
     return records
+
+
+def structure(context: Context, piece: str, pieces: Iterator[str], closing: str, depth: int = 1) -> dict[str, Any]:
+    """Read the members of an unknown member as `generic` does, up to *closing*.
+
+    Args:
+        context: the namespaces inside it.
+        piece: its first member.
+        pieces: the text that follows.
+        closing: the piece that ends it; only white space may follow it.
+        depth: of the member in an unknown member of the record.
+    """
+    found: dict[str, Any] = {}
+    while not _closes(piece, closing):
+        raw, closed, text = piece.partition(">")
+        if not closed or depth > _DEPTH:
+            raise Unread
+        ending, nil, inside, name = context.opening(raw)
+        first = next(pieces, "") if ending else ""
+        value: Any = ""
+        if ending and _closes(first, ending):
+            value = resolve(text)
+        elif text.strip(SPACE):
+            raise Unread
+        elif ending:
+            value = structure(inside, first, pieces, ending, depth + 1)
+        add_unknown(found, name, None if nil else value)
+        piece = next(pieces, "")
+    return found
 
 
 def _closes(piece: str, closing: str) -> bool:

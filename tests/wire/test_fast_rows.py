@@ -333,6 +333,55 @@ def test_a_page_with_something_odd_around_or_inside_its_rows_reads_the_same(lear
         assert_same(read(learned, body.encode()), read(TREE, body.encode()))
 
 
+STRUCTURES = [
+    "<a:X><a:Y>1</a:Y><a:Y>2</a:Y><a:Z/></a:X>",
+    "<a:X>&amp;</a:X>",
+    "<a:X/>",
+    "<a:X> <a:Y> &lt;p&gt; </a:Y>\n</a:X>",
+    '<a:X><a:Y i:nil="true"/><a:Z i:nil="true">z</a:Z><a:W i:nil="true"><a:V/></a:W></a:X>',
+    '<a:X i:nil="true"><a:Y>1</a:Y></a:X>',
+    "<a:X><a:X>1</a:X></a:X>",
+    "<a:X>text<a:Y>1</a:Y></a:X>",
+    "<a:X><a:Y>1</a:Y>text</a:X>",
+    "<a:X><a:Y>1</a:Y></a:X >",
+    "<a:X><a:Y>1</a:Y ></a:X>",
+    "<a:X><a:Y>&#0;</a:Y></a:X>",
+    "<a:X><a:Y>&nope;</a:Y></a:X>",
+    "<a:X><a:Y>1</a:Z></a:X>",
+    "<a:X><a:Y>1</a:Y>",
+    "<a:X><b:Y>1</b:Y></a:X>",
+    '<a:X xmlns:b="urn:b"><b:Y>1</b:Y><Y xmlns="urn:c"><Z>2</Z></Y></a:X>',
+    '<a:X><a:Y p=">">1</a:Y></a:X>',
+    '<a:X><a:Y p="/>">1</a:Y></a:X>',
+    '<a:X><a:Y p="1" p="2"/></a:X>',
+    f"<a:X>{'<a:Y>' * 80}1{'</a:Y>' * 80}</a:X>",
+    f"<a:X>{'<a:Y>1</a:Y>' * 300}</a:X>",
+    "<a:X><a:Y>1</a:Y></a:X><a:X><a:Z>1</a:Z></a:X>",
+    "<a:sku><a:Y>1</a:Y></a:sku>",
+    "<a:X><![CDATA[<a:Y>]]><a:Y>1</a:Y></a:X>",
+    "<a:X><a:Y>]]></a:Y></a:X>",
+]
+
+
+@every("odd", STRUCTURES)
+@every("known", ["<a:Sku>E</a:Sku>", ""])
+def test_a_structure_that_no_model_knows_is_read_as_the_tree_reads_it(odd: str, known: str) -> None:
+    """The forms are learned from usual rows, and from the odd row alone."""
+    usual = f"<a:InventoryItem>{known}{STRUCTURES[0]}</a:InventoryItem>"
+    row = usual.replace(STRUCTURES[0], odd)
+    for rows in (usual * 4 + row + usual, row * 5, f"{row}<a:InventoryItem/>" * 3):
+        codec, body = new_codec(), page(rows)
+        for _ in range(3):
+            assert_same(read(codec, body), read(TREE, body))
+
+
+def test_an_end_that_is_written_otherwise_is_not_looked_for_in_the_whole_page(learned: Any) -> None:
+    row = "<a:InventoryItem><a:Sku>{}</a:Sku><a:X><a:Y>1</a:Y>{}</a:X{}></a:InventoryItem>"
+    read(learned, page(row.format("A", "", "") * 4))
+    hostile = page("".join(row.format(number, "<a:Y/>" * 50, " ") for number in range(4000)))
+    assert len(read(learned, hostile).rows) == 4000
+
+
 E_ROW = ROW.format("E")
 
 
