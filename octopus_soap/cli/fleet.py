@@ -408,8 +408,9 @@ def remove(
     place: PlaceOption = PLACE,
 ) -> None:
     """Remove a merchant and its schedule."""
-    if purge and not yes and not typer.confirm(f"Delete every order, stock and change of {name} in the ledger?"):
-        raise typer.Abort
+    if purge and not yes:
+        _with_registry(place, lambda registry: registry.get(name))
+        typer.confirm(f"Delete every order, stock and change of {name} in the ledger?", abort=True)
     _with_registry(place, lambda registry: registry.remove(name, purge=purge))
     notice(f"removed {name}")
 

@@ -184,7 +184,8 @@ def test_a_push_by_hand_is_refused_where_a_run_would_be(
     assert "no stock source" in shell("push", "the shop", code=2)
 
 
-def test_a_push_of_an_unknown_merchant_asks_for_no_module(shell: Callable[..., str]) -> None:
+def test_an_unknown_merchant_is_named_before_anything_is_asked_for(shell: Callable[..., str]) -> None:
+    assert shell("remove", "nobody", "--purge", code=2).startswith("octopus-soap: there is no merchant 'nobody'")
     for given in ((), ("--module", "no_such_module")):
         printed = shell("push", "nobody", *given, code=2)
         assert "no merchant 'nobody'" in printed
