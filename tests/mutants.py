@@ -897,6 +897,28 @@ FAULTS = [
         ("jobs/test_poison.py", "jobs/test_order_inbox.py"),
         "a handler that commits loses the mark that the order is done, and gets it again",
     ),
+    # -- fleets --------------------------------------------------------------------------------------------------
+    Fault(
+        "fleet/schedule.py",
+        ".order_by(SCHEDULE.c.job).with_for_update()",
+        ".order_by(SCHEDULE.c.job)",
+        ("fleet/test_schedule.py",),
+        "a run that the broker delivers to two workers at the same moment starts in both",
+    ),
+    Fault(
+        "fleet/schedule.py",
+        "update(SCHEDULE).where(mine, same, not_begun)",
+        "update(SCHEDULE).where(mine, same)",
+        ("fleet/test_schedule.py",),
+        "a dead worker's runs, which another worker has just begun, are handed over again",
+    ),
+    Fault(
+        "jobs/ledger.py",
+        "report.timed_out = report.timed_out or has_timed_out(error)",
+        "report.timed_out = False",
+        ("fleet/test_fleet.py",),
+        "merchants whose service hangs take the slots of all others",
+    ),
     # -- pushing stock and prices --------------------------------------------------------------------------------
     Fault(
         "jobs/sending.py",

@@ -4,6 +4,7 @@ Invariants:
 
 * Any number of tickers may run: only one of them hands a due run to an engine (`FOR UPDATE SKIP LOCKED` on PostgreSQL,
   one writer at a time on SQLite).
+* A run that was delivered twice starts once: each start locks the merchant's jobs before it reads them.
 * The backlog stays in the table. At most four times as many runs as there are slots wait in the engine. So a change of
   the registry takes effect at once, and the run that is overdue longest comes first.
 * After an outage, one run of a job is due, and not each one that was missed.
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Row
 
     from octopus_soap.jobs.ledger import Ledger
 
@@ -77,8 +78,8 @@ _BEGINNING = (
     .outerjoin(RUN_LOCK, _LOCK)
     .where(_MINE)
 )
-_JOBS = select(SCHEDULE.c.job, SCHEDULE.c.started_at, SCHEDULE.c.refusals).where(SCHEDULE.c.name == bindparam("whose"))
-_ENDING = select(SCHEDULE).where(_MINE).with_for_update()
+_JOBS = select(SCHEDULE).where(SCHEDULE.c.name == bindparam("whose")).order_by(SCHEDULE.c.job).with_for_update()
+"""Reads and locks the jobs of a merchant: each start and end sees the ones before it."""
 _NOTED = insert(RUN)
 
 
@@ -194,6 +195,7 @@ class Schedule:
             )
             .select_from(SCHEDULE.outerjoin(RUN_LOCK, lock))
             .where(SCHEDULE.c.enqueued_at.is_not(None))
+            .order_by(SCHEDULE.c.name, SCHEDULE.c.job)  # in which other transactions lock them too
         )
         exited = cache(self._ledger.has_exited)  # one system call per worker
         for row in connection.execute(rows).all():
@@ -209,8 +211,9 @@ class Schedule:
             if lost:
                 mine = and_(SCHEDULE.c.name == row.name, SCHEDULE.c.job == row.job)
                 same = SCHEDULE.c.enqueued_at == row.enqueued_at
+                not_begun = SCHEDULE.c.started_at.is_not_distinct_from(row.started_at)  # by a worker, meanwhile
                 values = {"enqueued_at": None, "enqueued_by": None, "started_at": None}
-                connection.execute(update(SCHEDULE).where(mine, same).values(values))
+                connection.execute(update(SCHEDULE).where(mine, same, not_begun).values(values))
 
     def _note_tick(self, connection: Connection, now: datetime, slots: int) -> None:
         row = {
@@ -241,8 +244,9 @@ class Schedule:
             under way. (A broker that lost a worker's connection delivers its runs again, although they continue.)
         """
         with self._ledger.transaction() as connection:
-            now = self._ledger.now(connection)
             this = {"whose": name, "which": job}
+            jobs = connection.execute(_JOBS, {"whose": name}).all()
+            now = self._ledger.now(connection)
             row = connection.execute(_BEGINNING, {**this, "now": now}).one_or_none()
             if row is None:
                 log.warning(
@@ -263,7 +267,7 @@ class Schedule:
             if row.state != ACTIVE:
                 connection.execute(_CHANGED, {**this, "enqueued_at": None, "enqueued_by": None})
                 return None
-            if self._refused_elsewhere(connection, name, job, now):
+            if _refused_elsewhere(jobs, job, now):
                 again = now + timedelta(seconds=_ONE_AT_A_TIME_SECONDS)
                 connection.execute(_CHANGED, {**this, **_free(again)})
                 return None
@@ -272,20 +276,13 @@ class Schedule:
             connection.execute(_CHANGED, {**this, **begun})
         return now
 
-    @staticmethod
-    def _refused_elsewhere(connection: Connection, name: str, job: str, now: datetime) -> bool:
-        """True if the credentials were refused, and another job is trying them now."""
-        rows = connection.execute(_JOBS, {"whose": name}).all()
-        if not any(row.refusals for row in rows):
-            return False
-        return any(row.job != job and row.started_at is not None and row.started_at <= now for row in rows)
-
     def end(self, name: str, job: str, started: datetime, ended: Ended) -> None:
         """Record how a run ended, and when the next is due."""
         with self._ledger.transaction() as connection:
-            now = self._ledger.now(connection)
             this = {"whose": name, "which": job}
-            row = connection.execute(_ENDING, this).one_or_none()
+            jobs = connection.execute(_JOBS, {"whose": name}).all()
+            now = self._ledger.now(connection)
+            row = next((each for each in jobs if each.job == job), None)
             if row is None:  # removed meanwhile
                 return
             if ended.outcome == "busy":  # a second delivery: the first one records the result
@@ -310,10 +307,8 @@ class Schedule:
             connection.execute(_NOTED, noted)
             if ended.timed_out != bool(row.slow):
                 connection.execute(update(SCHEDULE).where(SCHEDULE.c.name == name).values(slow=int(ended.timed_out)))
-            others = select(func.coalesce(func.sum(SCHEDULE.c.refusals), 0)).where(
-                SCHEDULE.c.name == name, SCHEDULE.c.job != job
-            )
-            if values["refusals"] and values["refusals"] + connection.execute(others).scalar_one() >= REFUSALS:
+            others = sum(each.refusals for each in jobs if each.job != job)
+            if values["refusals"] and values["refusals"] + others >= REFUSALS:
                 reason = f"the service refused the credentials {REFUSALS} times: {ended.message}"[:_MESSAGE]
                 connection.execute(
                     update(MERCHANT)
@@ -340,6 +335,13 @@ class Schedule:
                 .limit(1)
             )
             return connection.execute(found).first() is None
+
+
+def _refused_elsewhere(jobs: Sequence[Row[Any]], job: str, now: datetime) -> bool:
+    """True if the credentials were refused, and another job is trying them now."""
+    if not any(row.refusals for row in jobs):
+        return False
+    return any(row.job != job and row.started_at is not None and row.started_at <= now for row in jobs)
 
 
 def _free(next_at: datetime) -> dict[str, Any]:

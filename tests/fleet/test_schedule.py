@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography.fernet import Fernet
-from sqlalchemy import text
+from sqlalchemy import event, text
 
-from octopus_soap.errors import ConfigError
+from octopus_soap.errors import ConfigError, LedgerError
 from octopus_soap.fleet import Registry
 from octopus_soap.fleet.schedule import REFUSALS, WAITING_PER_SLOT, Due, Ended, Schedule
 from octopus_soap.fleet.status import history, merchant, merchants, status
-from octopus_soap.fleet.vault import Vault
+from octopus_soap.fleet.vault import Vault, new_key
 from octopus_soap.jobs import Ledger
+from tests.jobs.databases import fresh_postgres, why_no_postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -250,6 +251,69 @@ def test_a_second_delivery_is_skipped_while_the_first_runs_and_a_run_elsewhere_e
     desk.schedule.end("a", "push", first, Ended("ok"))
     (job,) = status(desk.ledger).jobs
     assert (job.outcome, job.failures) == ("ok", 0)
+
+
+def due_now(ledger: Ledger, *jobs: str) -> None:
+    """Add the merchant `a` with these jobs, which are due."""
+    registry = Registry(ledger, Vault(new_key()))
+    registry.add(
+        "a",
+        endpoint="https://a.example/s.svc",
+        merchantname="m",
+        authtoken="env:T",
+        accessid="env:I",
+        every=dict.fromkeys(jobs, 3_600),
+    )
+    registry.run_now("a")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("job", ["push", "orders"])
+def test_of_two_starts_at_the_same_moment_the_second_waits_and_sees_the_first(job: str) -> None:
+    """A broker that lost a worker's connection may deliver a run while it starts."""
+    if why := why_no_postgres():  # on SQLite only one transaction may write
+        pytest.skip(why)
+    with fresh_postgres() as place, Ledger(place) as ledger, Ledger(f"{place}%20-clock_timeout%3D1") as other:
+        schedule, there = Schedule(ledger), Schedule(other)
+        due_now(ledger, "push", "orders")
+        assert len(schedule.take_due(SLOTS)) == 2
+        with ledger.transaction() as connection:  # while credentials are in doubt, jobs run one at a time
+            connection.execute(text("UPDATE fleet_schedule SET refusals = 1 WHERE job = 'push'"))
+        second: list[str] = []
+
+        def start_there(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+            if statement.startswith("UPDATE fleet_schedule") and not second:
+                second.append("begun")
+                with pytest.raises(LedgerError, match="lock timeout"):
+                    there.start("a", job)
+                second.append("waited")
+
+        event.listen(ledger.engine, "before_cursor_execute", start_there)
+        assert schedule.start("a", "push") is not None
+        assert second == ["begun", "waited"]
+        assert there.start("a", job) is None
+
+
+@pytest.mark.long
+def test_a_run_that_starts_while_a_tick_takes_it_for_lost_stays_under_way() -> None:
+    if why := why_no_postgres():  # on SQLite only one transaction may write
+        pytest.skip(why)
+    with fresh_postgres() as place, Ledger(place) as ledger, Ledger(place) as other:
+        schedule, there = Schedule(ledger), Schedule(other)
+        due_now(ledger, "push")
+        assert len(schedule.take_due(SLOTS)) == 1
+        with ledger.transaction() as connection:
+            connection.execute(text("UPDATE fleet_schedule SET enqueued_at = enqueued_at - 200000000"))
+        started: list[datetime | None] = []
+
+        def start_there(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+            if statement.startswith("UPDATE fleet_schedule") and not started:
+                started.append(there.start("a", "push"))
+
+        event.listen(ledger.engine, "before_cursor_execute", start_there)
+        assert schedule.take_due(SLOTS) == []
+        assert started != [None]
+        assert status(ledger).jobs[0].running
 
 
 def test_the_late_record_of_a_run_taken_for_lost_leaves_the_second_one_under_way(desk: Desk) -> None:
