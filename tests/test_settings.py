@@ -133,8 +133,8 @@ def test_the_profile_file_is_where_the_variable_says(own_folder: Path, monkeypat
     assert "octopus-soap" in str(profiles_file())
 
 
-@pytest.mark.parametrize("named", ["", "/elsewhere", "/elsewhere/", "relative", " /spaced ", "~/tilde"])
-@pytest.mark.parametrize("home", ["/home/shop", "/home/shop/", "/", "relative"])
+@every("named", ["", "/elsewhere", "/elsewhere/", "relative", " /spaced ", "~/tilde"])
+@every("home", ["/home/shop", "/home/shop/", "/", "relative"])
 def test_the_profile_file_is_where_platformdirs_says(named: str, home: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OCTOPUS_PROFILES_FILE", raising=False)
     monkeypatch.setenv("HOME", home)

@@ -196,7 +196,7 @@ def test_operations_prints_a_table(live) -> None:
 # -- suggestions for a wrong name -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@every(
     ("typed", "meant"),
     [
         ("getItemList", "get_item_list"),
