@@ -30,7 +30,17 @@ from octopus_soap.cli.calling import (
 )
 from octopus_soap.cli.jobs import ChannelOption, opened_ledger
 from octopus_soap.cli.output import Columns, Records, Selection, as_data, as_row, notice, selecting, with_options
-from octopus_soap.cli.sources import SkuFile, Skus, SourceArgument, read_models, sku_lines, skus_of
+from octopus_soap.cli.sources import (
+    DecimalOption,
+    SkuFile,
+    Skus,
+    SourceArgument,
+    ThousandsOption,
+    numbers_of,
+    read_models,
+    sku_lines,
+    skus_of,
+)
 from octopus_soap.cli.suggestions import LEDGER
 from octopus_soap.cli.suggestions import skus as known_skus
 from octopus_soap.cli.terminal import show_table
@@ -302,6 +312,8 @@ def upload(
     connection: Connection,
     *,
     file: SourceArgument,
+    decimal: DecimalOption = None,
+    thousands: ThousandsOption = None,
     omitted_values: OmittedOption = None,
     dry_run: DryRunOption = False,
     selection: Selection,
@@ -316,7 +328,7 @@ def upload(
     from octopus_soap.errors import InvalidInputError  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.models import InventoryItem  # noqa: PLC0415 - heavy: only inside a command
 
-    read = read_models(file, InventoryItem)
+    read = read_models(file, InventoryItem, numbers_of(decimal, thousands), options=True)
     with connection.client(omitted_values, "UploadItemList") as client:
         try:
             if dry_run:

@@ -150,7 +150,9 @@ def skus_of(words: Sequence[str] | None, file: Path | None) -> list[str]:
         found += sku_lines(str(file))
     if file is not None and not found:
         raise typer.BadParameter(f"{file} has no SKU", param_hint="--from")
-    if not found and not words:
+    if not found and words:
+        raise typer.BadParameter("standard input has no SKU", param_hint="SKU")
+    if not found:
         raise typer.BadParameter("no SKU given: name SKUs, or - to read a pipe, or --from FILE", param_hint="SKU")
     return found
 
@@ -171,18 +173,22 @@ def lines_of(text: str) -> list[str]:
     return [line for line in lines if line]
 
 
-def read_models(source: str, model: type[M], numbers: Numbers | None = None) -> CsvItems[M]:
+def read_models(source: str, model: type[M], numbers: Numbers | None = None, *, options: bool = False) -> CsvItems[M]:
     """Read a file, or standard input for `-`, as items.
+
+    *options* is True if the command has options for *numbers*, which the messages may advise.
 
     Raises:
         CsvError: a part of it is not accepted; the error has every problem.
         OSError: the file cannot be read.
     """
     text, path = read_source(source)
-    return parse_models(text, path, model, numbers)
+    return parse_models(text, path, model, numbers, options=options)
 
 
-def parse_models(text: str, path: Path, model: type[M], numbers: Numbers | None = None) -> CsvItems[M]:
+def parse_models(
+    text: str, path: Path, model: type[M], numbers: Numbers | None = None, *, options: bool = False
+) -> CsvItems[M]:
     """Read *text* (JSON array, JSON lines or CSV) as items.
 
     Raises:
@@ -192,7 +198,10 @@ def parse_models(text: str, path: Path, model: type[M], numbers: Numbers | None 
     from octopus_soap.tables.from_csv import CsvError  # noqa: PLC0415 - heavy: only inside a command
 
     opening = text.removeprefix(_BYTE_ORDER_MARK).lstrip()[:1]
-    read = _parse_json(text, path, model) if opening in {"[", "{"} else parse_items(text, path, model, numbers=numbers)
+    if opening in {"[", "{"}:
+        read = _parse_json(text, path, model)
+    else:
+        read = parse_items(text, path, model, numbers=numbers, options=options)
     if not read.items:
         raise CsvError(path, [Problem("it has no rows")])
     return read
@@ -218,7 +227,13 @@ def _parse_json(text: str, path: Path, model: type[M]) -> CsvItems[M]:
 
 
 def parse_items(
-    text: str, path: Path, model: type[M], *, others_ignored: bool = False, numbers: Numbers | None = None
+    text: str,
+    path: Path,
+    model: type[M],
+    *,
+    others_ignored: bool = False,
+    numbers: Numbers | None = None,
+    options: bool = False,
 ) -> CsvItems[M]:
     """Read CSV *text* as items, with the options of `rows_of`.
 
@@ -236,7 +251,7 @@ def parse_items(
     problems: list[Problem] = []
     file = io.StringIO(text, newline="")
     added = [name for name in _ADDED if name not in model.model_fields]
-    for row in rows_of(file, path, model, also=added, others_ignored=others_ignored, numbers=numbers):
+    for row in rows_of(file, path, model, also=added, others_ignored=others_ignored, numbers=numbers, options=options):
         if isinstance(row, CsvRow) and (status := row.others.get("status", "ok")) not in {"ok", ""}:
             message = "the row has no item; leave it out"
             key = getattr(row.item, model.key_field)

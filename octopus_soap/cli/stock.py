@@ -132,7 +132,7 @@ def push_all(
     from octopus_soap.models import ItemQuantityAndPrice  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.tables.from_csv import CsvError  # noqa: PLC0415 - heavy: only inside a command
 
-    read = read_models(file, ItemQuantityAndPrice, numbers_of(decimal, thousands))
+    read = read_models(file, ItemQuantityAndPrice, numbers_of(decimal, thousands), options=True)
     if not any(item.model_fields_set - {"sku"} for item in read.items):
         raise CsvError(read.path, [Problem("no row has a stock, a price or another value")])
     with connection.client(omitted_values, "UpdateItemQuantityAndPriceList") as client:

@@ -114,11 +114,14 @@ class Numbers:
 class _NumberCells:
     """Reads the cells of number columns, and notes those that are ambiguous.
 
-    *kinds* has the columns that hold numbers, and whether these are whole. *numbers* is None if not given.
+    *kinds* has the columns that hold numbers, and whether these are whole. *numbers* is None if not given, and can be
+    given as *options* of the command.
     """
 
-    def __init__(self, kinds: dict[str, bool], columns: dict[str, str], numbers: Numbers | None) -> None:
-        self._kinds, self._columns, self._numbers = kinds, columns, numbers
+    def __init__(
+        self, kinds: dict[str, bool], columns: dict[str, str], numbers: Numbers | None, *, options: bool
+    ) -> None:
+        self._kinds, self._columns, self._numbers, self._options = kinds, columns, numbers, options
         self._read = (numbers or Numbers()).read
         self._points = False
         self._commas: list[int] = []
@@ -143,6 +146,16 @@ class _NumberCells:
                 return [Problem(str(error), row, key, self._columns[attribute], repr(cell))]
         return []
 
+    def located(self, problem: Problem, row: int, given: dict[str, str], model: type[WireModel]) -> Problem:
+        """Return a problem of a model with its row and column, and a hint."""
+        name = problem.field.rpartition(".")[2]
+        attribute = model.wire_names().get(name, name)
+        message = problem.message
+        if self._numbers is None and attribute in self._kinds and _WITH_COMMA.fullmatch(given.get(attribute, "")):
+            advice = "--decimal , reads a decimal comma" if self._options else "write the decimal comma as a point"
+            message = f"{message}; {advice}"
+        return replace(problem, index=row, field=self._columns.get(attribute, name), message=message)
+
     def _note(self, row: int, column: str, cell: str) -> None:
         if _WITH_COMMA.fullmatch(cell):
             self._commas += [row] if len(self._commas) < 4 else []  # noqa: PLR2004 - three are named
@@ -159,14 +172,20 @@ class _NumberCells:
         """
         if self._numbers is not None or (self._points and not self._commas):
             return []
-        if self._commas:
-            rows = ", ".join(map(str, self._commas[:3])) + (" and others" if len(self._commas) > 3 else "")  # noqa: PLR2004 - a readable line
-            advice = f"rows with decimal commas ({rows}) mean the first: --decimal , --thousands . reads it"
+        rows = ", ".join(map(str, self._commas[:3])) + (" and others" if len(self._commas) > 3 else "")  # noqa: PLR2004 - a readable line
+        why = f"rows with decimal commas ({rows}) mean the first" if self._commas else "no other number shows it"
+        if not self._options:
+            advice = "write {0} or {1}0"
+        elif self._commas:
+            advice = "--decimal , --thousands . reads it"
         else:
-            advice = "no other number shows it: --decimal , --thousands . means the first, --decimal . the second"
+            advice = "--decimal , --thousands . means the first, --decimal . the second"
+        found = [(row, column, cell, cell.replace(".", "")) for row, column, cell in self._unclear]
         return [
-            Problem(f"is it {cell.replace('.', '')} or {cell}? {advice}", row, field=column, value=repr(cell))
-            for row, column, cell in self._unclear
+            Problem(
+                f"is it {whole} or {cell}? {why}: {advice.format(whole, cell)}", row, field=column, value=repr(cell)
+            )
+            for row, column, cell, whole in found
         ]
 
 
@@ -254,12 +273,14 @@ def rows_of(
     others_ignored: bool = False,
     numbers: Numbers | None = None,
     before: int = 0,
+    options: bool = True,
 ) -> Iterator[CsvRow[M] | list[Problem]]:
     """Yield the rows of an open *file*, as `csv_rows` does.
 
     If it opens with a byte order mark, cells such as `="00123"` are read as what Excel shows for them. Without
     *numbers*, a file with a cell such as `1.299` is refused if it has decimal commas too, or no number that shows what
     the point means. With *others_ignored* only the key's column is read. The first *before* rows are not yielded.
+    *options* is False if the command has no options for *numbers*, so that no message advises them.
 
     Raises:
         CsvError: the file as a whole cannot be used.
@@ -276,7 +297,7 @@ def rows_of(
         if missing := [name for name in needed if name not in columns]:
             raise CsvError(path, [Problem(f"no column {name}: the first row names the columns", 1) for name in missing])
         foreign = [name for name in also if name in columns]
-        reader = _NumberCells(_number_columns(model, columns), columns, numbers)
+        reader = _NumberCells(_number_columns(model, columns), columns, numbers, options=options)
         for number, row in islice(rows, before):
             if len(row) == len(columns):
                 reader.read(number, dict(zip(columns, row, strict=True)), "")
@@ -373,7 +394,7 @@ def _row(
     try:
         return CsvRow(row, model(**given), others)
     except InvalidInputError as error:
-        return [replace(p, index=row, field=_column_of(p.field, columns, model)) for p in error.problems]
+        return [reader.located(problem, row, given, model) for problem in error.problems]
 
 
 def _number_columns(model: type[WireModel], columns: dict[str, str]) -> dict[str, bool]:
@@ -390,8 +411,3 @@ def _number_columns(model: type[WireModel], columns: dict[str, str]) -> dict[str
 def _bare(kind: Any) -> Any:
     """Return the type inside an `Annotated` type."""
     return get_args(kind)[0] if get_origin(kind) is Annotated else kind
-
-
-def _column_of(field: str, columns: dict[str, str], model: type[WireModel]) -> str:
-    name = field.rpartition(".")[2]
-    return columns.get(model.wire_names().get(name, name), name)

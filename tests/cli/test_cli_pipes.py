@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -54,6 +55,16 @@ def test_skus_come_from_a_pipe_and_results_go_to_one(process, service):
     assert (done.returncode, done.stderr) == (1, b"")
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(row["sku"], row["status"]) for row in rows] == [("00123", "ok"), ("nope", "rejected")]
+
+
+def test_an_empty_pipe_of_skus_is_an_error_as_an_empty_file_is(shell, service, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\n")))
+    done = shell("items", "exists", "-")
+    assert (done.code, done.out) == (2, "")
+    assert "Invalid value for SKU: standard input has no SKU" in done.err
+    (tmp_path / "none.txt").write_text("\n")
+    assert shell("items", "exists", "--from", "none.txt").code == 2
+    assert service.calls == []
 
 
 @pytest.mark.long

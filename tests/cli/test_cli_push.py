@@ -206,6 +206,25 @@ def test_decimal_commas_are_read_if_they_are_asked_for(shell, service: Emulator,
     assert shell("push", str(stock), "--decimal", ";").code == 2
 
 
+def test_advice_about_numbers_names_only_options_that_the_command_has(
+    shell, service: Emulator, csv_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    unclear = csv_file("sku,price", "A,1.299").rename(tmp_path / "unclear.csv")
+    commas = csv_file("sku;price", "A;12,50")
+    for words in (("items", "upload"), ("stock", "push"), ("push",)):
+        assert "--decimal , --thousands . means the first, --decimal . the second" in shell(*words, str(unclear)).err
+        shown = shell(*words, str(commas))
+        assert "--decimal , reads a decimal comma" in shown.out + shown.err
+    for call in ("UploadItemList", "UpdateItemQuantityAndPriceList"):
+        assert "no other number shows it: write 1299 or 1.2990" in shell("call", call, "--items", f"@{unclear}").err
+        assert "write the decimal comma as a point" in shell("call", call, "--items", f"@{commas}").err
+    assert service.calls == []
+    assert shell("items", "upload", str(unclear), "--decimal", ".").code == 0
+    assert service.store.item("A")["Price"] == Decimal("1.299")
+    assert shell("items", "upload", str(commas), "--decimal", ",").code == 0
+    assert service.store.item("A")["Price"] == Decimal("12.5")
+
+
 def test_every_channel_of_a_ledger_is_shown(shell, stock: Path) -> None:
     shell("push", str(stock))
     shell("push", str(stock), "--channel", "berlin")
