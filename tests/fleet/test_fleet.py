@@ -18,6 +18,7 @@ from octopus_soap.errors import ConfigError
 from octopus_soap.fleet.fleet import load_functions
 from octopus_soap.fleet.status import FleetMetrics, held, history
 from octopus_soap.fleet.vault import Vault, new_key
+from octopus_soap.observe.events import RetryScheduled
 from octopus_soap.testing import Hang, Status
 from tests.fleet.fleet_stage import CANARY, SLOTS, Book, enrol, fleet_of, names, shops
 from tests.fleet.proxy import Proxy
@@ -126,8 +127,13 @@ def test_a_merchant_whose_service_is_too_slow_gets_the_slow_queue_until_a_quick_
 
 def test_a_run_that_was_stopped_may_have_timed_out_too(place: str) -> None:
     stop = threading.Event()
-    with shops(1) as service, fleet_of(place, Book(), on_event=lambda *_: stop.set()) as fleet:
-        enrol(fleet, service, every={"orders": 3_600}, read_timeout=0.2)
+
+    def stop_after_one_attempt(name: str, event: object) -> None:
+        if isinstance(event, RetryScheduled):
+            stop.set()
+
+    with shops(1) as service, fleet_of(place, Book(), on_event=stop_after_one_attempt) as fleet:
+        enrol(fleet, service, every={"orders": 3_600}, read_timeout=0.2, max_attempts=2)
         service.script.on("*").do(Hang())
         handed_over(fleet, "orders")
         ended = fleet.deliver("shop-000", "orders", stop)
