@@ -6,7 +6,8 @@ XML declaration, UTF-8. All other modules read UTF-8 only.
 * Bytes are never read as another text than the sender's. A charset that is unknown or does not fit the bytes is an
   error, and so is a header that names two.
 * If header and declaration disagree, the header decides only if the bytes confirm it: valid UTF-8 proves itself, a
-  single-byte charset fits any bytes and proves nothing.
+  single-byte charset fits any bytes and proves nothing. A document without a declaration counts as one that declares
+  UTF-8.
 * Only charsets are read: a codec such as `zlib` or `unicode_escape` is no charset, and a charset that shifts its state
   by plain ASCII text (UTF-7, HZ) could hide markup.
 
@@ -192,6 +193,8 @@ _READ = (
     r"|euc_(jp|kr)|johab"
 )
 """Charsets that are read, by the names Python's codecs have."""
+_SINGLE_BYTE = r"iso8859-\d+|cp(125\d|437|85\d|866)|koi8-[rtu]|mac-\w+"
+"""Charsets that fit nearly any bytes, and of which no text but UTF-8 that was named wrongly is also UTF-8."""
 _SHOWN = 40
 
 
@@ -220,8 +223,8 @@ def as_utf8(body: bytes, content_type: str) -> bytes:
     if codec in {"utf-16", "utf-32"}:  # without a mark; big-endian unless the bytes show otherwise
         codec = wide if wide.startswith(codec) else f"{codec}-be"
     text = _recoded(body, codec, f"its Content-Type names {codec}")
-    if declared and not codec.startswith("utf-"):
-        _agree(body, text, codec, declared)
+    if not codec.startswith("utf-") and (declared or re.fullmatch(_SINGLE_BYTE, codec)):
+        _agree(body, text, codec, declared or "utf-8")
     return text if codec == "utf-8" and not declared else _declared_no_more(text)
 
 
@@ -245,8 +248,8 @@ def _agree(body: bytes, text: bytes, codec: str, declared: str) -> None:
         return  # the declaration is proven wrong
     if differs:
         raise ProtocolError(
-            f"the reply's Content-Type names {codec}, its declaration {other}, and its bytes fit both: which one is "
-            "right cannot be decided"
+            f"the reply's Content-Type names {codec}, its declaration {other} (utf-8 if it has none), and its bytes "
+            "fit both: which one is right cannot be decided"
         )
 
 

@@ -57,6 +57,7 @@ READ = [
     (LATIN, "", "text/xml;charset = 'iso-8859-1' ; x=y"),
     (LATIN, UTF8, "text/xml; charset=iso-8859-1"),  # the bytes prove the declaration wrong
     ("cp1252", "windows-1252", "text/xml"),
+    ("cp1252", "", "text/xml; charset=windows-1252"),
     ("utf-8-sig", LATIN, "text/xml; charset=iso-8859-1"),  # the byte order mark wins
     ("utf-16", "", "text/xml; charset=utf-8"),
     ("utf-16", "utf-16", "text/xml"),
@@ -78,6 +79,8 @@ REFUSED = [
     (LATIN, "", "text/xml; charset=utf-8"),
     (LATIN, LATIN, "text/xml; charset=utf-8"),  # the parameter wins, and does not fit the bytes
     (UTF8, UTF8, "text/xml; charset=iso-8859-1"),  # the bytes fit both
+    (UTF8, "", "text/xml; charset=iso-8859-1"),  # and here, too: a web server adds its default to what it passes on
+    (UTF8, "", "text/xml; charset=windows-1252"),
     (UTF8, "", "text/xml; charset=klingon"),
     (UTF8, "klingon", "text/xml"),
     (UTF8, "utf-16", "text/xml"),
