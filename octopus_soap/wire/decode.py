@@ -192,13 +192,12 @@ _OF_THE_REQUEST = frozenset({401, 403, 407, 413, 429})
 
 
 def _looks_like_soap(text: bytes) -> bool:
-    start = text[:2048]
     return re.match(
         # possessive, so that a page full of comments is not tried in every combination
-        rb"(?:<\?xml[^>]*+>|(?><!--.*?-->)|<!DOCTYPE|\s)*+<(?:[\w.-]+:)?Envelope[\s/>]",
-        start,
+        rb"(?:<\?xml[^>]*+>|(?><\?.*?\?>)|(?><!--.*?-->)|<!DOCTYPE|\s)*+<(?:[\w.-]+:)?Envelope[\s/>]",
+        text,
         re.DOTALL,
-    ) is not None or (b"<!DOCTYPE" in start and b"Envelope" in text[:4096])
+    ) is not None or (b"<!DOCTYPE" in text[:2048] and b"Envelope" in text[:4096])
 
 
 def _soap(reply: Reply, text: bytes, redactor: Redactor) -> tuple[Any, bool]:
@@ -287,7 +286,8 @@ def _headline(body: bytes, redactor: Redactor) -> str:
 # -- the element in the SOAP body --------------------------------------------------------------------------------------
 
 _REFERENCE = re.compile(rb"&#(?:x([0-9A-Fa-f]{1,6})|([0-9]{1,7}));")
-_FORBIDDEN_BYTE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_FORBIDDEN_BYTES = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]")
+"""Characters that XML forbids, in UTF-8."""
 _ROOT = "{http://schemas.xmlsoap.org/soap/encoding/}root"
 DOCTYPE = "the reply carries a DOCTYPE, which SOAP forbids; it was not read"
 _WITH_DOCTYPE = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s++|<\?(?>.*?\?>)|<!--(?>.*?-->))*+<!DOCTYPE", re.DOTALL)
@@ -309,13 +309,26 @@ def parse(body: bytes) -> tuple[Element, bool]:
         return _parse(body), False
     except etree.XMLSyntaxError as error:
         refused = not_well_formed(error)
-    cleaned = _FORBIDDEN_BYTE.sub(b"\xef\xbf\xbd", _REFERENCE.sub(_allowed, body))
-    if cleaned != body and body[:2] not in {b"\xff\xfe", b"\xfe\xff"}:  # UTF-16 is full of zero bytes
+    cleaned = replaced_forbidden(body)
+    if cleaned is not None:
         try:
             return _parse(cleaned), True
         except etree.XMLSyntaxError as error:
             refused = not_well_formed(error)
     raise refused
+
+
+def has_forbidden(body: bytes) -> bool:
+    """True if *body*, in UTF-8, has bytes of characters that XML forbids."""
+    return _FORBIDDEN_BYTES.search(body) is not None
+
+
+def replaced_forbidden(body: bytes) -> bytes | None:
+    """Return *body* with U+FFFD for characters that XML forbids; None if it has none."""
+    if body[:2] in {b"\xff\xfe", b"\xfe\xff"}:  # UTF-16 is full of zero bytes
+        return None
+    cleaned = _FORBIDDEN_BYTES.sub(b"\xef\xbf\xbd", _REFERENCE.sub(_allowed, body))
+    return None if cleaned == body else cleaned
 
 
 def _allowed(reference: re.Match[bytes]) -> bytes:
@@ -326,7 +339,8 @@ def _allowed(reference: re.Match[bytes]) -> bytes:
 
 def without_forbidden(text: str) -> str:
     """Return *text* with U+FFFD for characters that XML forbids, as `parse` does."""
-    return _FORBIDDEN_BYTE.sub(b"\xef\xbf\xbd", _REFERENCE.sub(_allowed, text.encode())).decode()
+    cleaned = replaced_forbidden(text.encode())
+    return text if cleaned is None else cleaned.decode()
 
 
 def strict_parser(*, recover: bool = False) -> etree.XMLParser:
@@ -385,6 +399,8 @@ def body_of(root: Element) -> Element | None:
 # -- the result in it --------------------------------------------------------------------------------------------------
 
 _MOST_ELEMENTS = 8_000_000
+_MOST_OF_ONE = 100_000
+"""Tags for each row that was asked for: an item of 2,000 stores has half as many."""
 _SHORTEST_TAG = 3
 """Bytes: `<a>`."""
 _MOST_ROWS = 200_000
@@ -533,7 +549,7 @@ def refuse_too_many_tags(body: bytes, reads: RowsOf) -> None:
     Raises:
         ProtocolError: The request can need far fewer.
     """
-    most = _MOST_ELEMENTS if reads.asked is None else 20_000 + 4_000 * reads.asked
+    most = _MOST_ELEMENTS if reads.asked is None else min(_MOST_ELEMENTS, 20_000 + _MOST_OF_ONE * reads.asked)
     if len(body) > _SHORTEST_TAG * most and (elements := body.count(b"<")) > most:
         raise ProtocolError(f"the reply has {elements} tags, far more than the request can need; it was not read")
 

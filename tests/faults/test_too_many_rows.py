@@ -11,7 +11,7 @@ from octopus_soap import ProtocolError, TimedOutError
 from octopus_soap.contracts.wsdl import load_contract
 from octopus_soap.engine.effects import Compute, Send
 from octopus_soap.engine.omitted import read_current
-from octopus_soap.models import InventoryItem
+from octopus_soap.models import InventoryItem, StoreStockInfo
 from octopus_soap.models.declarations import RowsOf, Safety
 from octopus_soap.observe.health import HealthStage, ping
 from octopus_soap.transport.limiter import timed
@@ -48,6 +48,14 @@ def test_a_few_more_rows_than_asked_for_are_read_and_so_is_a_whole_list() -> Non
         "GetItemList", page("<InventoryItem><Sku>A</Sku></InventoryItem>" * 20_000), RowsOf(InventoryItem)
     )
     assert len(whole.rows) == 20_000
+
+
+def test_an_item_may_have_two_thousand_stores() -> None:
+    store = "".join(f"<{name}>1</{name}>" for name in StoreStockInfo.wire_names())
+    stores = f"<StoreStockInfo>{store}</StoreStockInfo>" * 2_000
+    item = f"<InventoryItem><Sku>{{}}</Sku><StoreStockInfoList>{stores}</StoreStockInfoList></InventoryItem>"
+    found = CODEC.decode("GetItemList", page("".join(map(item.format, "AB"))), RowsOf(InventoryItem, asked=2))
+    assert [len(row.value.store_stock_info_list) for row in found.rows] == [2_000, 2_000]
 
 
 def test_a_list_without_keys_has_a_limit_too() -> None:

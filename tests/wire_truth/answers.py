@@ -278,6 +278,7 @@ ANSWERS = [
     broken("a charset as a coding", raw(headers="Content-Encoding: utf-8\r\n"), "a common mistake in handlers; what it means is not defined"),
     # -- what the body is ----------------------------------------------------------------------------------------
     Answer("blank lines before the declaration", raw(b'\r\n \n<?xml version="1.0"?>' + GOOD), 7, "PHP files that begin with one; XML forbids it, the text is not in doubt"),
+    Answer("an instruction and a long comment before it", raw(b'<?xml version="1.0"?><?app v="1"?><!-- ' + b"licence " * 500 + b"-->" + GOOD), 7, "XML 1.0, 2.8"),
     Answer("SOAP 1.2", raw(GOOD.replace(SOAP.encode(), b"http://www.w3.org/2003/05/soap-envelope")), 7, "SOAP 1.2, 5"),
     Answer("headers of WCF's tracing", raw(GOOD.replace(b"<s:Body>", b'<s:Header><ActivityId CorrelationId="5b1c" xmlns="http://schemas.microsoft.com/2004/09/ServiceModel/Diagnostics">0</ActivityId></s:Header><s:Body>')), 7, "WCF with propagateActivity"),
     Answer("UTF-16 that only its header names", raw(GOOD.decode().encode("utf-16-be")).replace(b"utf-8", b"utf-16"), 7, "RFC 2781 4.3: big-endian without a mark"),
