@@ -253,7 +253,7 @@ class ArrivingRows:
         except UnicodeError as error:
             raise not_well_formed(error) from None
         read = part if self._encoding == "utf-8" else text.encode()
-        if len(read.translate(None, CONTROLS)) != len(read):
+        if len(read.translate(None, CONTROLS)) != len(read) or "\ufffe" in text or "\uffff" in text:
             self._decoded.replaced = True
             return without_forbidden(text)
         return text
@@ -276,7 +276,7 @@ class ArrivingRows:
         self._text += text
         last = self._text.rfind(self._closing, max(0, before - len(self._closing)))
         end = 0 if last < 0 else last + len(self._closing)
-        if end >= PAGE or "\ufffe" in text or "\uffff" in text:  # a parser names the forbidden character
+        if end >= PAGE:
             self._end_rows(0)
             return
         assert self._rows is not None  # noqa: S101 - made with the first row

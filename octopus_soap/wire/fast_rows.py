@@ -55,7 +55,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lxml import etree
 
 from octopus_soap.errors import OctopusError, TimedOutError
-from octopus_soap.wire.decode import read_element, strict_parser, without_forbidden
+from octopus_soap.wire.decode import (
+    has_forbidden,
+    read_element,
+    replaced_forbidden,
+    strict_parser,
+    without_forbidden,
+)
 from octopus_soap.wire.plain import has_references, refers
 from octopus_soap.wire.readers import ROWS, Row, local_name, yield_point
 from octopus_soap.wire.row_forms import SMALL, Learned, escaped, varying_attribute, without_values
@@ -64,6 +70,7 @@ from octopus_soap.wire.row_text import (
     SPACE,
     Contexts,
     Fallback,
+    Forbidden,
     Refers,
     Unread,
     declarations,
@@ -100,7 +107,13 @@ class FastRows:
         """A page had a row that refers to another element, so the next pages are searched for references first."""
 
     def decode(
-        self, body: bytes, reader: RecordReader, decode_rest: Callable[[bytes, ReadList], Decoded], most: int
+        self,
+        body: bytes,
+        reader: RecordReader,
+        decode_rest: Callable[[bytes, ReadList], Decoded],
+        most: int,
+        *,
+        replaced: bool = False,
     ) -> Decoded | None:
         """Decode a reply that lists rows; return None if all of it must be parsed.
 
@@ -109,6 +122,7 @@ class FastRows:
             reader: the reader of the rows' model.
             decode_rest: decodes a reply whose list is read by the function it is given.
             most: rows that are read; a page with more is left to the tree.
+            replaced: characters that XML forbids were replaced in *body*.
         """
         if self._passed_over > 0:
             self._passed_over -= 1
@@ -117,11 +131,12 @@ class FastRows:
             return None
         page = Page.of(body, reader)
         if page is None:
-            return None
+            return self._cleaned(body, reader, decode_rest, most) if has_forbidden(body) else None
         read = False
 
         def read_list(container: Element, decoded: Decoded) -> None:
             nonlocal read
+            decoded.replaced = replaced
             for child in container:
                 if local_name(child.tag) == MARK:
                     if read:
@@ -135,8 +150,13 @@ class FastRows:
             decoded = decode_rest(page.rest, read_list)
         except (Fallback, OctopusError) as error:  # parsed as a whole, the page shows what is wrong with it
             self._pass_over(error)
-            return None
+            return self._cleaned(body, reader, decode_rest, most) if isinstance(error, Forbidden) else None
         return decoded if read else None
+
+    def _cleaned(self, body: bytes, *rest: Any) -> Decoded | None:
+        """Decode *body* with U+FFFD for what XML forbids, as `parse` does if it must."""
+        cleaned = replaced_forbidden(body)
+        return None if cleaned is None else self.decode(cleaned, *rest, replaced=True)
 
     def _pass_over(self, error: Fallback | OctopusError) -> None:
         """Leave a page to the tree, or raise if the time for it is over."""
@@ -259,6 +279,11 @@ _QUESTIONS = 400
 """Raw tags that a page may ask lxml about, besides one for each row."""
 _MANY = _QUESTIONS // 2
 """A page that has asked about so many has tags that differ in an attribute's value."""
+_ALONE = 24
+"""Rows that lxml may read alone. If those are most rows of a page, a tree of the whole page takes half the time."""
+_LOOKED_AT = 20_000
+_SECTIONS = 100
+"""CDATA sections in the first `_LOOKED_AT` characters; if there are more, they are taken out in half the time."""
 _SPACES = re.compile(f"[{SPACE}]*+")
 _ATTRIBUTE = re.compile(
     r"""<[^\s<>/"'=]++(?:\ xmlns[:\w.-]*+="[^"<>]*+"|\ [\w.-]++:type="[^"<>&]*+")*+
@@ -309,7 +334,7 @@ class Rows:
         self._outside = contexts.inside(container)
         self._direct = is_plain(reader.model)
         self._container = container
-        self._count = 0
+        self._count = self._count_alone = 0
         self._hints = _Hints(sections=True, references=True, forbidden=True)
         unknown: tuple[str, str, Learned | None] = ("", "", None)
         self._opening, self._closing, self._learned = unknown if raw else self._outside.usual.get(reader, unknown)
@@ -437,6 +462,9 @@ class Rows:
         try:
             row = self._from_text(_without_sections(text) if self._hints.sections else text, drift)
         except CANNOT:
+            self._count_alone += 1
+            if self._count_alone > _ALONE and self._count_alone > len(self._decoded.rows) // 2:
+                self._contexts.questions = 0
             if self._contexts.questions <= 0 and self._whole_page:
                 raise Fallback from None
             return self._alone(text)
@@ -502,9 +530,11 @@ class Rows:
         try:
             around = etree.fromstring(f"{head}{text}{'</_>' * (depth + 1)}", strict_parser())
         except etree.XMLSyntaxError:
-            cleaned = text if self._whole_page else without_forbidden(text)
+            cleaned = without_forbidden(text)
             if cleaned == text:
                 raise Fallback from None
+            if self._whole_page:
+                raise Forbidden from None
             self._decoded.replaced = True
             return self._alone(cleaned)
         for _ in range(depth):
@@ -541,6 +571,10 @@ _TAG_AND_TEXT = re.compile(r"<[^<>\"']*+(?:\"[^<\"]*+\"[^<>\"']*+|'[^<']*+'[^<>\
 
 def _without_sections(row: str) -> str:
     """Return *row* with CDATA as plain text, without comments, or raise `Unread`."""
+    if row.count("<!", 0, _LOOKED_AT) > _SECTIONS and "<!--" not in row:
+        plain = _without_cdata(row)
+        if plain.count("<") == plain.count(">") and "<!" not in plain:  # so no `>` is in an attribute, or in a text
+            return plain
     # In a row that can be read each `<` begins a tag, so the last one before a section shows if a tag is open there.
     pieces, kept = [], 0
     while (start := row.find("<!", kept)) >= 0:
@@ -564,6 +598,22 @@ def _without_sections(row: str) -> str:
             raise Unread
         kept = end + 3
     return "".join([*pieces, row[kept:]])
+
+
+def _without_cdata(row: str) -> str:
+    """Return *row* with CDATA as plain text as long as that is between tags."""
+    before, *sections = row.split("<![CDATA[")
+    pieces = [before]
+    for section in sections:
+        data, end, after = section.partition("]]>")
+        inside = before[-1:] != ">" and (before.rfind("<") > before.rfind(">") or before.rfind("&") > before.rfind(";"))
+        if inside or not end:
+            return row
+        if "&" in data or "<" in data or ">" in data:
+            data = data.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        pieces += data, after
+        before = after
+    return "".join(pieces)
 
 
 _row_of: Callable[[Iterable[Any]], Row] = partial(tuple.__new__, Row)

@@ -396,7 +396,7 @@ SHORT: dict[Any, tuple[str, str]] = {
     read_text: ("[^<]*+", "{0}"),
     quick_decimal: ("[-+.0-9]*+", "(Decimal({0}) if {0} else {1})"),
     read_float: ("[-+.0-9]*+", "(real({0}) if {0} else {1})"),
-    quick_flag: ("[a-z]*+", "flags[{0}]"),
+    quick_flag: ("[A-Za-z01]*+", "flags[{0}]"),
 }
 """By a scalar's reader: the characters that its text nearly always has, and the source of the value, of the name of a
 group and the value of an empty text. A row with other text does not match, and goes to the next reader."""

@@ -57,6 +57,10 @@ class Fallback(Exception):  # noqa: N818 - control flow inside this package
     """The page must be parsed as a whole."""
 
 
+class Forbidden(Fallback):
+    """The page has characters that XML forbids."""
+
+
 class Refers(Fallback):
     """An element of the page refers to another one."""
 
@@ -286,7 +290,7 @@ class _Flags(dict[str, "bool | None"]):
         return read_bool(text)
 
 
-FLAGS = _Flags({"true": True, "false": False, "": None})
+FLAGS = _Flags({"true": True, "false": False, "": None, "1": True, "0": False, "True": True, "False": False})
 quick_flag = FLAGS.__getitem__
 QUICK: dict[Any, Reader] = {read_decimal: quick_decimal, read_bool: quick_flag}
 """By reader: one that does the same, and is faster for the usual text."""

@@ -46,6 +46,7 @@ def _learn_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compile expressions early and let attributes vary early, even on small pages."""
     monkeypatch.setattr(row_forms, "SLOW_ROWS", 2)
     monkeypatch.setattr(fast_rows, "_MANY", fast_rows._QUESTIONS - 15)
+    monkeypatch.setattr(fast_rows, "_SECTIONS", 1)
 
 
 def counted(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> list[int]:
@@ -277,6 +278,12 @@ def learned() -> Any:
         ("a&amp;b", "a&g<![CDATA[t;]]>b"),
         ("a&amp;b", "a&#<![CDATA[&]]>65;b"),
         ("a&amp;b", "a<?p <!-- ?>b<?p --> ?>"),
+        ("a&amp;b", "a<?p > <![CDATA[x]]> ?>b"),
+        ("a&amp;b", "a<![CDATA[<![CDATA[]]>b"),
+        ("a&amp;b", "a<![CDATA[]]]]><![CDATA[>]]>b"),
+        ("<a:Description/>", '<a:Description x="><![CDATA[y]]>"></a:Description>'),
+        ("<a:Description/>", '<a:Description <![CDATA[x="1"]]>></a:Description>'),
+        ("<a:Description/>", '<a:Description x="><![CDATA[y]]>"/><a:X'),
         ("a&amp;b", "octopus-soap-rows"),
         ("<a:Description/>", "<a:Description>text/>"),
         ("<a:Description/>", "<a:Description/></a:Description>"),
@@ -380,6 +387,48 @@ def test_an_end_that_is_written_otherwise_is_not_looked_for_in_the_whole_page(le
     read(learned, page(row.format("A", "", "") * 4))
     hostile = page("".join(row.format(number, "<a:Y/>" * 50, " ") for number in range(4000)))
     assert len(read(learned, hostile).rows) == 4000
+
+
+FORBIDDEN = ["&#x1F;", "&#0;", "\x0b", "\ufffe", "\uffff", "&#xFFFE;", "&#xFFFF;"]
+
+
+@every("bad", FORBIDDEN)
+@every("place", ["<a:Category>a", "<a:Message>m"])
+def test_a_forbidden_character_is_replaced_and_needs_no_tree(bad: str, place: str) -> None:
+    text = page(ROWS, before="<a:Message>m</a:Message>").decode()
+    body = text.replace(place, f"{place}{bad}", 1).encode()
+    codec, wanted = new_codec(), read(TREE, body)
+    assert "\ufffd" in f"{wanted.message}{wanted.rows[0].value.category}"
+    assert wanted.replaced
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("octopus_soap.wire.readers.RecordReader.read", lambda *_: pytest.fail("read from the tree"))
+        for _ in range(3):
+            found = read(codec, body)
+            assert_same(found, wanted)
+            assert found.replaced
+
+
+@every("flags", [("1", "0"), ("True", "False")])
+def test_each_spelling_of_a_boolean_is_read_by_an_expression(
+    flags: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codec, body = new_codec(), write(ITEMS, HANDS["wcf"]).replace(b">true<", b">%a<").replace(b">false<", b">%b<")
+    body = body.replace(b"%a", flags[0].encode()).replace(b"%b", flags[1].encode())
+    for _ in range(3):
+        read(codec, body)
+    general = counted(monkeypatch, fast_rows, "read_members")
+    assert_same(read(codec, body), read(TREE, body))
+    assert not general
+
+
+def test_a_page_of_rows_that_need_a_parser_is_left_to_the_tree(monkeypatch: pytest.MonkeyPatch) -> None:
+    twice = ROW.replace("<a:Description/>", "<a:Description/><a:Description/>")
+    bodies = [page("".join(row.format(name) for name in "ABCDEFGH" * 10)) for row in (twice, ROW)]
+    codec = new_codec()
+    alone = counted(monkeypatch, fast_rows.Rows, "_alone")
+    for body in bodies * 2:
+        assert_same(read(codec, body), read(TREE, body))
+    assert len(alone) == fast_rows._ALONE, "the next pages begin with the tree"
 
 
 E_ROW = ROW.format("E")
