@@ -94,8 +94,8 @@ def read_source(source: str) -> tuple[str, Path]:
             content = file.read()
     try:
         return content.decode(), path
-    except UnicodeDecodeError as error:
-        raise not_utf8(path, error) from None
+    except UnicodeDecodeError:
+        raise not_utf8(path, io.BytesIO(content)) from None
 
 
 def check_readable(file: Path) -> None:

@@ -13,6 +13,7 @@ import hashlib
 import io
 import os
 import re
+import shlex
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=WireModel)
 _SEPARATORS = ",;\t"
+_GZIP, _ZIP, _UTF_16 = b"\x1f\x8b", b"PK\x03\x04", (b"\xff\xfe", b"\xfe\xff")
+"""How files begin that are not UTF-8."""
 _NOT_OURS = frozenset({"error_message"})  # the service's text, not the shop's
 
 
@@ -143,7 +146,9 @@ class _NumberCells:
             try:
                 given[attribute] = self._read(cell, whole=whole)
             except ValueError as error:
-                return [Problem(str(error), row, key, self._columns[attribute], repr(cell))]
+                grouped = self._numbers == Numbers(",") and _WITH_COMMA.fullmatch(cell)
+                message = f"{error}; --decimal , --thousands . reads it" if grouped and self._options else str(error)
+                return [Problem(message, row, key, self._columns[attribute], repr(cell))]
         return []
 
     def located(self, problem: Problem, row: int, given: dict[str, str], model: type[WireModel]) -> Problem:
@@ -152,7 +157,9 @@ class _NumberCells:
         attribute = model.wire_names().get(name, name)
         message = problem.message
         if self._numbers is None and attribute in self._kinds and _WITH_COMMA.fullmatch(given.get(attribute, "")):
-            advice = "--decimal , reads a decimal comma" if self._options else "write the decimal comma as a point"
+            advice = "write the decimal comma as a point"
+            if self._options:
+                advice = f"--decimal ,{' --thousands .' if '.' in given[attribute] else ''} reads a decimal comma"
             message = f"{message}; {advice}"
         return replace(problem, index=row, field=self._columns.get(attribute, name), message=message)
 
@@ -233,11 +240,11 @@ def csv_rows(
     """
     with path.open("rb") as file, unchanged(path, file):
         before = 0 if passed is None else passed(_digest(file))
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
         try:
-            text = io.TextIOWrapper(file, encoding="utf-8", newline="")
             yield from rows_of(text, path, model, also=also, needed=needed, numbers=numbers, before=before)
-        except UnicodeDecodeError as error:
-            raise not_utf8(path, error) from None
+        except UnicodeDecodeError:
+            raise not_utf8(path, text.detach()) from None
 
 
 def _digest(file: io.BufferedReader) -> str:
@@ -288,39 +295,68 @@ def rows_of(
     head = file.readline()
     excel = head.startswith(BYTE_ORDER_MARK)
     separator = max(_SEPARATORS, key=head.count)
-    try:
-        lines: Iterable[str] = chain([head.removeprefix(BYTE_ORDER_MARK)], file)  # a pipe is read once
-        cells = _cells(csv.reader(lines, delimiter=separator, strict=True), excel=excel)
-        rows = _only_key(cells, model) if others_ignored else cells
-        _, names = next(rows, (1, []))
-        columns = _columns(path, names, model, also)
-        if missing := [name for name in needed if name not in columns]:
-            raise CsvError(path, [Problem(f"no column {name}: the first row names the columns", 1) for name in missing])
-        foreign = [name for name in also if name in columns]
-        reader = _NumberCells(_number_columns(model, columns), columns, numbers, options=options)
-        for number, row in islice(rows, before):
-            if len(row) == len(columns):
-                reader.read(number, dict(zip(columns, row, strict=True)), "")
-        for number, row in rows:
-            yield _row(number, row, columns, model, foreign=foreign, reader=reader)
-        if problems := reader.problems():
-            raise CsvError(path, problems)
-    except csv.Error as error:
-        raise CsvError(path, [Problem(f"not CSV: {error}")]) from None
+    lines: Iterable[str] = chain([head.removeprefix(BYTE_ORDER_MARK)], file)  # a pipe is read once
+    cells = _cells(csv.reader(lines, delimiter=separator, strict=True), path, excel=excel)
+    rows = _only_key(cells, model) if others_ignored else cells
+    _, names = next(rows, (1, []))
+    columns = _columns(path, names, model, also)
+    if missing := [name for name in needed if name not in columns]:
+        raise CsvError(path, [Problem(f"no column {name}: the first row names the columns", 1) for name in missing])
+    foreign = [name for name in also if name in columns]
+    reader = _NumberCells(_number_columns(model, columns), columns, numbers, options=options)
+    for number, row in islice(rows, before):
+        if len(row) == len(columns):
+            reader.read(number, dict(zip(columns, row, strict=True)), "")
+    for number, row in rows:
+        yield _row(number, row, columns, model, foreign=foreign, reader=reader)
+    if problems := reader.problems():
+        raise CsvError(path, problems)
 
 
-def not_utf8(path: Path, error: UnicodeDecodeError) -> CsvError:
-    """Return the error of a file that is not UTF-8."""
-    return CsvError(path, [Problem(f"not UTF-8 at byte {error.start}; save it as 'CSV UTF-8'")])
+def not_utf8(path: Path, file: IO[bytes]) -> CsvError:
+    """Return the error of a *file* that is not UTF-8, with a row and a remedy.
+
+    The rows of a pipe are gone once they are read, so its error has no row.
+    """
+    if not file.seekable():
+        return CsvError(path, [Problem("not UTF-8; save it as 'CSV UTF-8'")])
+    file.seek(0)
+    opening = file.read(4)
+    file.seek(0)
+    name, there = shlex.quote(str(path)), path.is_file()
+    if opening.startswith(_GZIP):
+        remedy = f"gunzip -k {name}" if there else ""
+        return CsvError(path, [Problem("it is compressed with gzip; unpack it first")], remedy=remedy)
+    if opening.startswith(_ZIP):
+        return CsvError(path, [Problem("it is a workbook or a ZIP file; save it as 'CSV UTF-8'")])
+    coding = "UTF-16" if opening.startswith(_UTF_16) else "WINDOWS-1252"
+    for row, line in enumerate(file, 1):
+        try:
+            line.decode()
+        except UnicodeDecodeError as error:
+            problem = Problem(f"not UTF-8 at byte {error.start + 1} of the row; save it as 'CSV UTF-8'", row)
+            converted = shlex.quote(f"{path.with_suffix('')}.utf8{path.suffix}")
+            remedy = f"If it is {coding}: iconv -f {coding} -t UTF-8 {name} > {converted}"
+            return CsvError(path, [problem], remedy=remedy if there else "")
+    return CsvError(path, [Problem("not UTF-8; save it as 'CSV UTF-8'")])
 
 
-def _cells(reader: Iterator[list[str]], *, excel: bool) -> Iterator[tuple[int, list[str]]]:
+def _cells(reader: Iterator[list[str]], path: Path, *, excel: bool) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows that are not blank, with their numbers.
+
+    Raises:
+        CsvError: a row is not CSV.
+    """
     before = 0
-    for cells in reader:
-        # A quoted cell may span lines: a row has the number of its first line.
-        row, before = before + 1, reader.line_num  # type: ignore[attr-defined] # csv's reader has it
-        if any(cell.strip() for cell in cells):
-            yield row, [from_excel(cell) for cell in cells] if excel else cells
+    try:
+        for cells in reader:
+            # A quoted cell may span lines: a row has the number of its first line.
+            row, before = before + 1, reader.line_num  # type: ignore[attr-defined] # csv's reader has it
+            if any(cell.strip() for cell in cells):
+                yield row, [from_excel(cell) for cell in cells] if excel else cells
+    except csv.Error as error:
+        message = f"not CSV: {error}; is a quote in the row not closed, or not written twice?"
+        raise CsvError(path, [Problem(message, before + 1)]) from None
 
 
 def _only_key(rows: Iterator[tuple[int, list[str]]], model: type[WireModel]) -> Iterator[tuple[int, list[str]]]:

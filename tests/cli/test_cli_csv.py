@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
+import shlex
+
 import pytest
 
 from octopus_soap.cli.sources import read_models
 from octopus_soap.models import InventoryItem, ItemQuantityAndPrice
-from octopus_soap.tables.from_csv import CsvError
+from octopus_soap.tables.from_csv import CsvError, csv_rows
 
 
 @pytest.mark.parametrize("head", ["Sku,SUBDescription1", "sku,sub_description1", "SKU , subdescription1"])
@@ -61,12 +64,50 @@ def test_columns_that_cannot_be_used_are_refused(csv_file, head, said):
     assert said in str(problems_of(csv_file(head, "A,1")))
 
 
-def test_a_file_that_is_not_utf8_says_how_to_save_it(csv_file):
-    assert "save it as 'CSV UTF-8'" in str(problems_of(csv_file("sku,stock", "é,1", encoding="latin-1")))
+def read_by_push(path):
+    with pytest.raises(CsvError) as raised:
+        list(csv_rows(path, ItemQuantityAndPrice))
+    return raised.value
 
 
-def test_a_file_that_is_not_csv_is_refused(csv_file):
-    assert "not CSV" in str(problems_of(csv_file("sku,stock", '"A"x,1')))
+READERS = pytest.mark.parametrize("failed", [problems_of, read_by_push])
+
+
+@READERS
+def test_a_file_that_is_not_utf8_says_which_row_and_how_to_save_it(csv_file, failed):
+    rows = [f"A{n},1" for n in range(5_000)]  # more than one block of the decoder
+    path = csv_file("sku,stock", *rows, "Aé,1", *rows, encoding="cp1252")
+    error = failed(path)
+    assert [(p.index, p.message) for p in error.problems] == [
+        (5_002, "not UTF-8 at byte 2 of the row; save it as 'CSV UTF-8'")
+    ]
+    words = shlex.split(error.remedy.partition(": ")[2])
+    assert words[:-2] == ["iconv", "-f", "WINDOWS-1252", "-t", "UTF-8", str(path)]
+    assert words[-1] == str(path.with_suffix(".utf8.csv"))
+
+
+@READERS
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (gzip.compress(b"sku,stock"), "unpack it first\ngunzip -k "),
+        (b"PK\x03\x04\xff", "it is a workbook or a ZIP file"),
+        ("sku,stock".encode("utf-16"), "iconv -f UTF-16 -t UTF-8 "),
+    ],
+    ids=["gzip", "xlsx", "utf-16"],
+)
+def test_a_file_of_another_kind_is_recognised(tmp_path, failed, content, said):
+    path = tmp_path / "stock.csv"
+    path.write_bytes(content)
+    assert said in str(failed(path))
+
+
+@READERS
+@pytest.mark.parametrize("row", ['"A"x,1', '"A,1', f'"{"A" * 140_000}",1'], ids=["quote", "open", "long"])
+def test_a_row_that_is_not_csv_is_named(csv_file, failed, row):
+    error = failed(csv_file("sku,stock", "B,1", '"C\nC",1', row, "D,1"))
+    assert [p.index for p in error.problems] == [5]
+    assert "not CSV" in str(error)
 
 
 def test_an_empty_file_has_no_columns(csv_file):

@@ -223,6 +223,11 @@ def test_advice_about_numbers_names_only_options_that_the_command_has(
     assert service.store.item("A")["Price"] == Decimal("1.299")
     assert shell("items", "upload", str(commas), "--decimal", ",").code == 0
     assert service.store.item("A")["Price"] == Decimal("12.5")
+    grouped = csv_file("sku;price", "A;1.234,50")
+    for options in ((), ("--decimal", ",")):
+        shown = shell("stock", "push", str(grouped), *options)
+        assert "--decimal , --thousands . reads" in shown.out + shown.err
+    assert shell("stock", "push", str(grouped), "--decimal", ",", "--thousands", ".").code == 0
 
 
 def test_every_channel_of_a_ledger_is_shown(shell, stock: Path) -> None:
