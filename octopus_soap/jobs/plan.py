@@ -123,11 +123,11 @@ class PlannedChange:
 class PushReport(Report):
     """The report of a push or of its dry run.
 
-    `counts` has `read`, `resumed` (those of them that a killed run read), `empty` (rows without a value), `unchanged`,
-    `stale` (older than what is known, and different), `invalid`, `alike` (SKUs that differ from another SKU only in
-    case, with other values), `new`, `changed`, `zeroed`, `cheaper`, `absent` (acknowledged, but not in the input),
-    `acknowledged`, `rejected`, `forgotten`, `left` (still to be sent), `calls`, `drifted`, `listed` (drifted, but not
-    sent) and `lease_lost` (taken over by another worker).
+    `counts` has `read`, `resumed` (those of them that a killed run read), `empty` (rows without a value), `repeated`
+    (other rows of a SKU that an earlier row has), `unchanged`, `stale` (older than what is known, and different),
+    `invalid`, `alike` (SKUs that differ from another SKU only in case, with other values), `new`, `changed`, `zeroed`,
+    `cheaper`, `absent` (acknowledged, but not in the input), `acknowledged`, `rejected`, `forgotten`, `left` (still to
+    be sent), `calls`, `drifted`, `listed` (drifted, but not sent) and `lease_lost` (taken over by another worker).
 
     Attributes:
         plan: the changes of a dry run, 10,000 at most; `counts` has them all.
@@ -259,26 +259,27 @@ class Plan:
         reading = self.reading
         wishes = [row for row in chunk if isinstance(row, Desired)]
         problems = [row for row in chunk if not isinstance(row, Desired)]
+        reading.add("read", len(chunk))
+        reading.add("empty", sum(1 for wish in wishes if not wish.values))
         newest, first_seen = self._newest(wishes, problems)
+        fresh = set(first_seen)
         rows: list[_Staged] = []
         dropped: list[str] = []
         with self._ledger.reading() as connection:
             known = self._rows(connection, _KNOWN, list(newest))
-            earlier = newest.keys() - set(first_seen) if self.staged else ()
+            earlier = newest.keys() - fresh if self.staged else ()
             staged = self._rows(connection, _STAGED, list(earlier)) if earlier else {}
         reading.known += sum(1 for sku in first_seen if sku in known and known[sku].acknowledged is not None)
         for sku, wish in newest.items():
             before = staged.get(sku)
             row = None
             if sku not in reading.contradicted:
-                row = self._compared(wish, known.get(sku), before, problems)
+                row = self._compared(wish, known.get(sku), before, problems, first=sku in fresh)
             if row is not None:
                 rows.append(row)
             elif before is not None and before.kind != "seen":
                 dropped.append(sku)
         reading.rows += len(chunk)
-        reading.add("read", len(chunk))
-        reading.add("empty", sum(1 for wish in wishes if not wish.values))
         for state in ("invalid", "alike"):
             reading.add(state, sum(problem.state == state for problem in problems))
         reading.problems += problems[: NAMED - len(reading.problems)]
@@ -306,6 +307,8 @@ class Plan:
             new, contradicts = self.reading.note(wish, text, problems, last_row_wins=self._options.last_row_wins)
             if new:
                 first_seen.append(wish.sku)
+            elif wish.values:
+                self.reading.add("repeated")
             if contradicts:
                 found.pop(wish.sku, None)
                 found[wish.sku] = wish  # so that `stage` drops what an earlier chunk staged
@@ -335,9 +338,18 @@ class Plan:
         )
 
     def _compared(
-        self, wish: Desired, known: Row[Any] | None, staged: Row[Any] | None, problems: list[KeyProblem]
+        self,
+        wish: Desired,
+        known: Row[Any] | None,
+        staged: Row[Any] | None,
+        problems: list[KeyProblem],
+        *,
+        first: bool,
     ) -> _Staged | None:
-        """Return the row to stage; None if nothing is to be sent for the SKU."""
+        """Return the row to stage; None if nothing is to be sent for the SKU.
+
+        *first* is True if no earlier chunk has the SKU, which is then counted.
+        """
         acknowledged, waiting = (None, None) if known is None else (known.acknowledged, known.wanted)
         if staged is not None and staged.kind != "seen":
             before = wish._replace(values=from_text(staged.wanted) or {}, observed_at=_moment(staged.observed))
@@ -346,7 +358,7 @@ class Plan:
         elif (floor := self._latest_known(known, staged)) is not None and self._number_of(wish) < floor:
             if self._given or wish.observed_at is not None:
                 if covers(merged(from_text(acknowledged), from_text(waiting) or {}), wish.values):
-                    self.reading.add("unchanged")
+                    self.reading.add("unchanged", int(first))
                 else:
                     self.reading.add("stale")
                     problems.append(KeyProblem(wish.sku, "stale", self._stale(wish, floor)))
@@ -361,7 +373,8 @@ class Plan:
             wanted, text = wish.values, self._texts.get(wish.sku) or as_text(wish.values)
             needless = acknowledged is not None and (text == acknowledged or covers(from_text(acknowledged), wanted))
         if needless or not wish.values:
-            self.reading.add("unchanged")
+            dropped = staged is not None and staged.kind != "seen"
+            self.reading.add("unchanged", int(bool(wish.values) and (first or dropped)))
             newer = timed and known is not None and self._number_of(wish) > (known.observed or 0)
             return self._row(wish, "", "seen", None, {}) if newer else None
         before_it = from_text(acknowledged)

@@ -121,6 +121,19 @@ def test_a_sku_in_two_rows_that_differ_is_a_problem_with_both_rows(
     assert sent == ({"S001"} if known else {"S001", "S002"})
 
 
+@pytest.mark.parametrize("chunk", [2, 100])
+def test_the_counts_add_up_to_the_rows_that_were_read(
+    shop: Emulator, push: StockPush, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr("octopus_soap.jobs.push.CHUNK", chunk)
+    push.run(wishes(3))
+    rows = [*wishes(5), {"sku": "S010"}, wish("S011", stock=-(2**40)), *wishes(5), wish("S012"), wish("S012", stock=6)]
+    counts = push.run(rows).counts
+    names = ("unchanged", "new", "empty", "repeated", "invalid")
+    assert [counts[name] for name in names] == [3, 2, 1, 6, 2]
+    assert counts["read"] == len(rows) == sum(counts[name] for name in names)
+
+
 def test_a_row_with_a_time_and_one_without_contradict_each_other(shop: Emulator, push: StockPush, clock: Clock) -> None:
     at = clock.now
     rows = [
