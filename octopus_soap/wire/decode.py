@@ -480,7 +480,7 @@ class Decoder:
         if result is None:
             raise ProtocolError("the reply has no result element")
         content = self._envelope(result, decoded)
-        if content is not None and not is_nil(content):
+        if content is not None and (len(content) or not is_nil(content)):  # nil with something in it is not nil
             _whole(content)
             decoded.present = True
             if isinstance(reads, RowsOf):

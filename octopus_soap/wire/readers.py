@@ -344,7 +344,8 @@ class RecordReader:
                 continue
             text = child.text
             if text is None or reader is None or len(child) or (text.isspace() and is_nil(child)):
-                data[attribute] = None if is_nil(child) else self._other(child, slot, findings, depth)
+                nil = is_nil(child) and not len(child)  # with something in it, it is not nil
+                data[attribute] = None if nil else self._other(child, slot, findings, depth)
                 continue
             try:
                 data[attribute] = reader(text)

@@ -458,6 +458,15 @@ def test_rows_without_a_list_around_them_are_refused(more: str, client: OctopusC
         client.get_item_tbl_list()
 
 
+def test_what_is_nil_and_has_something_in_it_is_not_nil(client: OctopusClient, wire: Wire) -> None:
+    row = "<a:InventoryItem><a:Sku>A</a:Sku><a:StoreStockInfoList{0}>%s</a:StoreStockInfoList></a:InventoryItem>"
+    body = api("GetItemList", row % (STORE % 1))
+    nil = ' i:nil="true"'
+    wire.answers(body.replace("<a:ResultData>", f"<a:ResultData{nil}>").format(nil))
+    (item,) = client.get_item_list(["A"])
+    assert [store.store_id for store in item.store_stock_info_list or []] == ["1"]
+
+
 def test_nil_rows_are_dropped_and_counted(client: OctopusClient, wire: Wire) -> None:
     wire.answers(api("GetItemTblList", f'<a:InventoryItem i:nil="true"/>{ITEM_ROWS}<a:InventoryItem i:nil="true"/>'))
     result = client.get_item_tbl_list()
