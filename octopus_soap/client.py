@@ -187,7 +187,7 @@ class _Client(Operations, Surface):
     ) -> Self:
         """Return a view of this client with other limits.
 
-        Both share connections, learned sizes and counters, and nothing else.
+        Both share connections, learned sizes and counters, and nothing else. Closing one closes both.
 
         Args:
             connect_timeout: seconds to connect.

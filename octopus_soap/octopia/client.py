@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import os
 import random
 import time
@@ -52,8 +51,9 @@ class _Client(Operations):
         if tokens is None:
             # A test's clock must not stamp tokens in the cache that the rest of the process uses.
             tokens = SHARED_TOKENS if clock is time.monotonic else TokenCache(clock=clock)
-        settings = settings or OctopiaSettings()
-        self.exchange = Exchange(credentials, credentials.seller_id, settings, tokens, clock, jitter)
+        self.exchange = Exchange(
+            credentials, credentials.seller_id, settings or OctopiaSettings(), tokens, clock, jitter
+        )
         self._open(sleep)
 
     def _open(self, sleep: Callable[[float], Any] | None) -> None:
@@ -95,9 +95,12 @@ class _Client(Operations):
         Raises:
             OctopiaConfigError: The id does not fit a header.
         """
-        sibling = copy.copy(self)
-        sibling.exchange = self.exchange.for_seller(seller_id)
+        sibling = object.__new__(type(self))
+        vars(sibling).update(vars(self), exchange=self.exchange.for_seller(seller_id))
         return sibling
+
+    def __reduce__(self) -> Any:
+        raise OctopiaConfigError("a client has connections, and cannot be copied; build one client per process")
 
     def __repr__(self) -> str:
         client_id, seller = self.exchange.credentials.client_id[:40], self.seller_id or "no seller yet"

@@ -106,7 +106,7 @@ class OfferDelete:
     def __post_init__(self) -> None:
         reference: Any = self.seller_external_reference  # callers without a type checker pass numbers
         if not isinstance(reference, str) or not reference.strip():
-            raise _refused("an offer needs the seller's reference, as text", "seller_external_reference")
+            raise _refused(f"an offer needs a reference, as text (got {reference!r:.80})", "seller_external_reference")
 
     def body(self) -> dict[str, Any]:
         """Return the offer request as JSON data."""
@@ -137,17 +137,17 @@ class OfferUpdate(OfferDelete):
         for argument in ("quantity", "preparation_time"):
             count = getattr(self, argument)
             if count is not None and (type(count) is not int or count < 0):
-                raise _refused(f"{named}: {argument} must be a whole number, 0 or more", argument)
+                raise _refused(f"{named}: {argument} must be an int, 0 or more (got {count!r:.60})", argument)
         if self.delivery_modes is not None and not self.delivery_modes:
             raise _refused(f"{named}: an empty list of delivery modes would leave no way to deliver", "delivery_modes")
         if self.price is None:
             if self.taxes is not None or self.origin_price is not None or self.currency_code is not None:
                 raise _refused(f"{named}: taxes, origin_price and currency_code go with a price", "price")
             return
-        if _number(self.price, "price") <= 0:
-            raise _refused(f"{named}: price must be above 0", "price")
+        if _number(self.price, "price", f"{named}: ") <= 0:
+            raise _refused(f"{named}: price must be above 0 (got {self.price})", "price")
         if self.origin_price is not None:
-            _number(self.origin_price, "origin_price")
+            _number(self.origin_price, "origin_price", f"{named}: ")
         if self.taxes is None:
             raise _refused(f"{named}: a price needs its full list of taxes, () if there are none", "taxes")
 
@@ -202,16 +202,16 @@ def _code(value: str) -> str:
     return value
 
 
-def _number(value: Any, name: str) -> int | float:
+def _number(value: Any, name: str, of: str = "") -> int | float:
     """Return *value* as a JSON number that is read back as exactly the same decimal."""
     if not isinstance(value, (Decimal, int)) or isinstance(value, bool):
-        raise _refused(f"{name} must be a Decimal, not {type(value).__name__}: money is exact", name)
+        raise _refused(f"{of}{name} must be a Decimal, as money is exact (got {value!r:.60})", name)
     exact = Decimal(value)
     if not exact.is_finite() or exact < 0:
-        raise _refused(f"{name} must be a finite number, 0 or more", name)
+        raise _refused(f"{of}{name} must be a finite number, 0 or more (got {value!r:.60})", name)
     number = int(exact) if exact == exact.to_integral_value() and abs(exact) < 10**15 else float(exact)
     if Decimal(repr(number)) != exact:
-        raise _refused(f"{name} has more digits than a JSON number carries exactly", name)
+        raise _refused(f"{of}{name} has more digits than a JSON number carries exactly (got {value})", name)
     return number
 
 

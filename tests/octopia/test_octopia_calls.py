@@ -1,7 +1,9 @@
 """Every call, over real HTTP, on both clients: headers, paging, refusals, repeats."""
 
 import asyncio
+import copy
 import gzip
+import pickle
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -45,6 +47,7 @@ from octopus_soap.octopia.fake import (
     too_many,
     unauthorized,
 )
+from tests.every import every
 
 # -- what is sent ---------------------------------------------------------------------------------------------------------
 
@@ -522,6 +525,15 @@ def test_an_integrator_must_choose_a_seller(settings, fake, timer):
         with pytest.raises(OctopiaConfigError, match="for_seller"):
             client.seller()
         assert client.for_seller("55501").seller().seller_id == "55501"
+
+
+@every("kind", [OctopiaClient, AsyncOctopiaClient])
+def test_a_client_is_not_pickled_or_copied_and_says_what_to_do(kind, credentials, settings, timer):
+    client = kind(credentials, settings=settings, clock=timer)
+    for carry in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(OctopiaConfigError, match="build one client per process"):
+            carry(client)
+    assert client.for_seller("222").driver is client.driver
 
 
 def test_a_closed_client_says_so(credentials, settings, timer):

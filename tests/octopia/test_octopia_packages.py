@@ -79,6 +79,29 @@ def test_an_update_that_could_do_harm_is_refused(bad):
         OfferUpdate(**({"seller_external_reference": "A"} | bad))
 
 
+@every(
+    ("bad", "message"),
+    [
+        ({"quantity": 2.5}, "A: quantity must be an int, 0 or more (got 2.5)"),
+        ({"price": 19.9, "taxes": ()}, "A: price must be a Decimal, as money is exact (got 19.9)"),
+        ({"price": Decimal(-1), "taxes": ()}, "A: price must be a finite number, 0 or more (got Decimal('-1'))"),
+        ({"price": Decimal(0), "taxes": ()}, "A: price must be above 0 (got 0)"),
+        (
+            {"price": Decimal(1), "taxes": (), "origin_price": "2"},
+            "A: origin_price must be a Decimal, as money is exact (got '2')",
+        ),
+        (
+            {"seller_external_reference": 7, "quantity": 1},
+            "an offer needs a reference, as text (got 7)",
+        ),
+    ],
+)
+def test_a_refused_update_names_its_offer_its_member_and_the_value(bad, message):
+    with pytest.raises(OctopiaInputError) as raised:
+        OfferUpdate(**({"seller_external_reference": "A"} | bad))
+    assert raised.value.message == message
+
+
 @every(("code", "value"), [("", Decimal(1)), ("VAT", Decimal(-1)), ("VAT", 0.2)])
 def test_a_tax_that_could_do_harm_is_refused(code, value):
     with pytest.raises(OctopiaInputError):
