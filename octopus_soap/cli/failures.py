@@ -69,7 +69,7 @@ def report(error: BaseException, *, extra: str = "", debug: bool = False, words:
     if debug:
         text = "".join(traceback.format_exception(error)) + text
     with suppress(OSError):  # such as a log on a full disk: the exit code is enough
-        print("\n".join(map(one_line, _masked(text, words).split("\n"))), file=sys.stderr)  # noqa: T201 - a message to the user
+        print("\n".join(map(one_line, masked(text, words).split("\n"))), file=sys.stderr)  # noqa: T201 - a message to the user
     return REJECTED if type(error).__name__ == "RejectedError" else FAILED
 
 
@@ -115,10 +115,17 @@ def _hinted(message: str, hint: str) -> str:
     return f"{message}{'' if message.endswith(('.', '?')) else '.'} Hint: {hint}" if hint else message
 
 
-def _masked(text: str, words: Sequence[str]) -> str:
+def masked(text: str, words: Sequence[str] | None = None) -> str:
+    """Return *text* without the secrets of the environment and of a command line.
+
+    Args:
+        text: such as the message of an error.
+        words: the arguments of the command; the process's by default.
+    """
     from octopus_soap.wire.redact import Redactor  # noqa: PLC0415 - only a failure needs it
 
     secrets = [os.environ.get(name, "") for name in _SECRET_VARIABLES]
+    words = sys.argv[1:] if words is None else words
     for option in _SECRET_OPTIONS:
         secrets += [after for before, after in pairwise(words) if before == option]
         secrets += [word.partition("=")[2] for word in words if word.startswith(f"{option}=")]

@@ -2,8 +2,8 @@
 
 SIGINT and SIGTERM set the stop token: the job finishes the request and the handler under way, records them, and ends. A
 second SIGINT ends the process at once, which every job survives too. Every run prints a line about what it did on
-stderr, and its problems below; `--output json` prints the whole report on stdout. `init` writes the cron line or the
-systemd units that run a job again and again.
+stderr, and its problems below; `--output json` prints the whole report on stdout, or the exit code and the error of a
+run that ended without one. `init` writes the cron line or the systemd units that run a job again and again.
 
 Exit codes: 0 all is done; 1 some keys are held; 2 it failed; 3 another run is under way; 130 or 143 a signal came
 before the input was read, so nothing of it was accepted.
@@ -26,7 +26,7 @@ import typer
 
 from octopus_soap.cli.application import Application
 from octopus_soap.cli.calling import Connection, connected
-from octopus_soap.cli.failures import FAILED, HUNG_UP
+from octopus_soap.cli.failures import FAILED, HUNG_UP, masked
 from octopus_soap.cli.output import notice
 from octopus_soap.cli.suggestions import LEDGER, Words, channels
 
@@ -128,28 +128,33 @@ def run_job(
     Raises:
         typer.Exit: the exit code of the last report is not 0.
     """
-    from octopus_soap.errors import JobRunningError  # noqa: PLC0415 - heavy: only inside a command
-    from octopus_soap.jobs.reports import BUSY, INCOMPLETE  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap import errors  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.jobs.reports import INCOMPLETE  # noqa: PLC0415 - heavy: only inside a command
 
     codes = [0]
 
     def reported(report: Report) -> None:
         codes.append(report.exit_code)
         if output is ReportOutput.JSON:
-            _show(report, line=line or every is not None)  # a loop has a line for each run
+            _show(report.as_dict(), line=line or every is not None)  # a loop has a line for each run
         else:
             notice(str(report))
 
     def failed(error: OctopusError | OSError) -> None:
-        codes.append(BUSY if isinstance(error, JobRunningError) else FAILED)
+        codes.append(_without_report(error, output, line=line or every is not None))
         notice(f"octopus-soap: {error}")
 
     with stopping() as (stop, signals):
         if every is None:
             try:
-                reported(job(stop))
-            except JobRunningError as error:
+                report = job(stop)
+            except errors.JobRunningError as error:
                 failed(error)
+            except (errors.OctopusError, OSError) as error:
+                _without_report(error, output, line=line)
+                raise
+            else:
+                reported(report)
         else:
             from octopus_soap.jobs import every as again  # noqa: PLC0415 - heavy: only inside a command
 
@@ -161,10 +166,21 @@ def run_job(
         raise typer.Exit(code)
 
 
-def _show(report: Report, *, line: bool) -> None:
+def _without_report(error: OctopusError | OSError, output: ReportOutput, *, line: bool) -> int:
+    """Return the exit code of a run that *error* ended, and print both as JSON."""
+    from octopus_soap.errors import JobRunningError  # noqa: PLC0415 - heavy: only inside a command
+    from octopus_soap.jobs.reports import BUSY  # noqa: PLC0415 - heavy: only inside a command
+
+    code = BUSY if isinstance(error, JobRunningError) else FAILED
+    if output is ReportOutput.JSON:
+        _show({"exit_code": code, "error": masked(str(error))}, line=line)
+    return code
+
+
+def _show(report: dict[str, Any], *, line: bool) -> None:
     from octopus_soap.tables.cells import as_json  # noqa: PLC0415 - heavy: only inside a command
 
-    typer.echo(as_json({"report": report.as_dict()}, indent=None) if line else as_json(report.as_dict()))
+    typer.echo(as_json({"report": report}, indent=None) if line else as_json(report))
 
 
 @contextmanager

@@ -62,6 +62,9 @@ def test_a_push_that_changes_too_much_is_refused_with_exit_code_2(shell, service
     assert refused.code == 2
     assert refused.err.count("10 (100%) would become 0") == 1
     assert "--force" in refused.err
+    as_json = shell("push", str(stock), "--output", "json")
+    assert (as_json.code, as_json.data["exit_code"], as_json.err) == (2, 2, refused.err)
+    assert refused.err == f"octopus-soap: {as_json.data['error']}\n"
     dry = shell("push", str(stock), "--dry-run")
     assert dry.code == 2
     assert "stock=10" in dry.out
@@ -120,7 +123,9 @@ def test_a_column_of_stores_that_is_not_there_is_one_problem(shell, stock: Path)
 def test_a_second_push_at_once_ends_with_3_and_says_which_process_runs(shell, stock: Path, service: Emulator) -> None:
     with Ledger("octopus-ledger.db") as ledger, ledger.run_lock("push"):
         ran = shell("push", str(stock))
+        as_json = shell("push", str(stock), "--output", "json")
     assert ran.code == 3
+    assert (as_json.code, as_json.data["exit_code"], ran.err) == (3, 3, f"octopus-soap: {as_json.data['error']}\n")
     assert "another run of push is under way" in ran.err
     assert service.calls == []
 
