@@ -134,8 +134,7 @@ class OfferUpdate(OfferDelete):
         named = self.seller_external_reference[:80]
         if all(v is None for v in (self.quantity, self.price, self.preparation_time, self.delivery_modes)):
             raise _refused(f"{named}: neither quantity nor price nor anything else is given", "quantity")
-        for argument in ("quantity", "preparation_time"):
-            count = getattr(self, argument)
+        for argument, count in (("quantity", self.quantity), ("preparation_time", self.preparation_time)):
             if count is not None and (type(count) is not int or count < 0):
                 raise _refused(f"{named}: {argument} must be an int, 0 or more (got {count!r:.60})", argument)
         if self.delivery_modes is not None and not self.delivery_modes:
@@ -253,8 +252,7 @@ def plan_offer_package(requests: Iterable[OfferDelete], *, sales_channel_id: str
     if len({type(request) for request in every}) > 1:
         raise _refused("a package is of one kind: plan updates, upserts and deletions apart", "requests")
     counted = Counter(request.seller_external_reference for request in every)
-    twice = [reference[:80] for reference, count in counted.items() if count > 1]
-    if twice:
+    if twice := [reference[:80] for reference, count in counted.items() if count > 1]:
         shown = ", ".join(twice[:5])
         raise _refused(f"{len(twice)} reference(s) occur more than once: {shown}; they would be rejected", "requests")
     return OfferPackagePlan(every, checked_channel(sales_channel_id), kinds[type(every[0])])
