@@ -110,6 +110,11 @@ def _identified(letter: str) -> Callable[[int], str]:
     return lambda number: f' z:Id="{letter}{number}" xmlns:z="{SERIALIZATION}"'
 
 
+def _numbered(number: int) -> str:
+    """A type as .NET's XmlSerializer writes it in place of any other: with a new prefix."""
+    return f' xmlns:q{number}="{XSD}" i:type="q{number}:any"'
+
+
 def _indent(newline: str, unit: str) -> Callable[[int], str]:
     return lambda depth: newline + unit * depth
 
@@ -156,6 +161,11 @@ HANDS: dict[str, Hand] = {
     "wcf-object-ids": Hand(row_attributes=_identified("r"), inner_attributes=_identified("i")),
     "inner-ids-after-types": Hand(inner_attributes=lambda number: f' i:type="a:Inner" id="i{number}"'),
     "entity-keys": Hand(inner_attributes=_identified("i"), key=True),
+    "numbered-types": Hand(
+        attributes=lambda _, text, number: "" if text is None else _numbered(number),
+        row_attributes=_numbered,
+        inner_attributes=_numbered,
+    ),
     "space-in-tags": Hand(attributes=lambda *_: " "),
     "other-row-names": Hand(row_name="item"),
     "bare-list": Hand(bare=True),

@@ -26,6 +26,8 @@ Invariants. A page that is read here is read as the tree's reader would read it.
   A leaf's text has no `<` and no `]]>`, and each `&` in it begins a reference XML has, to a character it allows.
 * The page has no character that XML forbids, is not as long as the longest text libxml2 accepts, and line ends are
   normalized as XML prescribes. CDATA and comments are replaced by plain text, and only outside tags.
+* Prefixes that are numbered, such as `xmlns:q12="urn:a" i:type="q12:T"`, get one name, if no name of an element or an
+  attribute has such a prefix: types are never read.
 * An attribute with another value in each tag, such as WCF's `z:Id`, is read without its value if its name shows that
   it declares nothing, refers to nothing and is not nil. Its prefix stays, so lxml still looks for the declaration.
 * Members that the model does not know may be cut out of a row, each as a whole element between two members. The rest
@@ -64,7 +66,15 @@ from octopus_soap.wire.decode import (
 )
 from octopus_soap.wire.plain import has_references, refers
 from octopus_soap.wire.readers import ROWS, Row, local_name, yield_point
-from octopus_soap.wire.row_forms import SMALL, Learned, escaped, varying_attribute, without_values
+from octopus_soap.wire.row_forms import (
+    ANY_NUMBER,
+    SMALL,
+    Learned,
+    escaped,
+    varying_attribute,
+    without_numbers,
+    without_values,
+)
 from octopus_soap.wire.row_text import (
     CANNOT,
     SPACE,
@@ -384,7 +394,7 @@ class Rows:
         self._varying = self._contexts.varying
         if f' {self._varying}=""' not in self._opening:
             self._varying = ""
-            if not text.startswith(self._opening, position):
+            if ANY_NUMBER not in self._opening and not text.startswith(self._opening, position):
                 return position
         small = form.pattern.groups <= SMALL and not hints.forbidden
         most = ROWS
@@ -474,16 +484,14 @@ class Rows:
 
     def _from_text(self, text: str, drift: list[str]) -> Row:
         """Read the row *text*, in which each `<` begins a tag, or raise one of `CANNOT`."""
-        if (self._hints.sections or self._hints.forbidden) and "]]>" in text:
+        if ((self._hints.sections or self._hints.forbidden) and "]]>" in text) or ANY_NUMBER in text:
             raise Unread
-        changed, found, varying = self._hints.sections, 0, self._contexts.varying
-        if varying and text.count("<") == text.count(">"):  # no `>` is in a text
-            text, found = without_values(text, varying)
-            changed = found > 0
+        given, (text, found) = text, self._without_differences(text)
+        changed = self._hints.sections or found > 0 or text != given
         raw = text[1 : text.find(">")]
-        if not found and (name := _differs_in(f"<{raw}>", self._opening)) not in {"", varying}:
+        if not found and (name := _differs_in(f"<{raw}>", self._opening)) not in {"", self._contexts.varying}:
             self._contexts.varying = name
-            return self._from_text(text, drift)
+            return self._from_text(given, drift)
         opened = self._outside.opening(raw)
         if opened.nil:
             raise Unread
@@ -506,6 +514,15 @@ class Rows:
             raise Unread
         self._learn(learned, text)
         return row
+
+    def _without_differences(self, text: str) -> tuple[str, int]:
+        """Return a row without what differs in each, and how many values that took."""
+        if text.count("<") != text.count(">"):  # a `>` may be in a text
+            return text, 0
+        if "xmlns:q" in text:
+            text = without_numbers(text)
+        varying = self._contexts.varying
+        return without_values(text, varying) if varying else (text, 0)
 
     def _learn(self, learned: Learned, text: str) -> None:
         """Learn from a row that was read.

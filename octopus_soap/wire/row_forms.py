@@ -583,6 +583,8 @@ class _Compiler:
 def escaped(text: str, varying: str) -> str:
     """Return the expression of a tag or a part of it, with any value of *varying*."""
     expression = re.escape(text)
+    if ANY_NUMBER in text:
+        expression = expression.replace(ANY_NUMBER, "q[0-9a-z_]++")
     return expression.replace(re.escape(f' {varying}=""'), varying_attribute(varying)) if varying else expression
 
 
@@ -592,6 +594,22 @@ def without_values(text: str, varying: str) -> tuple[str, int]:
     No text between the tags may have a `>`.
     """
     return re.subn(f"{varying_attribute(varying)}(?=[^<>]{{0,{TAG_LENGTH}}}+>)", f' {varying}=""', text)
+
+
+ANY_NUMBER = "q_octopus"
+"""The name that numbered prefixes get; others do not have it, and in an expression it stands for all of them."""
+_NUMBERED = re.compile(f'(?:(?<=\\ xmlns:)q[0-9]++(?==)|(?<=:type=")q[0-9]++(?=:))(?=[^<>]{{0,{TAG_LENGTH}}}+>)')
+_NAMED_BY_NUMBER = re.compile(r"[<\s/]q[0-9]++:")
+"""The name of an element or attribute that has such a prefix."""
+
+
+def without_numbers(text: str) -> str:
+    """Return *text* with one name for the numbered prefixes that only types have.
+
+    .NET's XmlSerializer declares a new prefix for each type: `xmlns:q12="urn:a" i:type="q12:T"`. No text between the
+    tags may have a `>`.
+    """
+    return text if _NAMED_BY_NUMBER.search(text) is not None else _NUMBERED.sub(ANY_NUMBER, text)
 
 
 def varying_attribute(name: str) -> str:

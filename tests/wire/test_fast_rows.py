@@ -389,6 +389,36 @@ def test_an_end_that_is_written_otherwise_is_not_looked_for_in_the_whole_page(le
     assert len(read(learned, hostile).rows) == 4000
 
 
+NUMBERED = "<a:InventoryItem><a:Sku{0}>A</a:Sku><a:Description>{1}</a:Description>{2}</a:InventoryItem>"
+NUMBERS_THAT_MEAN_SOMETHING = [
+    ('{x} xmlns:q{n}="http://www.w3.org/2001/XMLSchema-instance" q{n}:nil="true"', "d", ""),
+    ('{x}\n\tq{n}:nil="true"', "d", ""),
+    ("{x}", 'see xmlns:q{n}="urn:a" i:type="q{n}:b"', ""),
+    ("{x}", "q_octopus", ""),
+    ("{x}", "d", '<q{n}:Price xmlns:q{n}="urn:a">1</q{n}:Price>'),
+    ('{x} xmlns:q_octopus="urn:a" q_octopus:nil="true"', "d", ""),
+    ("{x}", 'a > xmlns:q{n}="b"', ""),
+    ("{x}", "d", "<a:X{x}><a:Y{x}>q{n}</a:Y></a:X>"),
+    ("{x}", "d", "<q7:X>1</q7:X>"),
+]
+
+
+@every(("attributes", "text", "more"), NUMBERS_THAT_MEAN_SOMETHING)
+def test_numbered_prefixes_are_alike_only_if_nothing_but_types_has_them(attributes: str, text: str, more: str) -> None:
+    def row(number: int, parts: tuple[str, str, str]) -> str:
+        numbered = f' xmlns:q{number}="urn:x" i:type="q{number}:T"'
+        return NUMBERED.format(*(part.format(x=numbered, n=number) for part in parts))
+
+    usual = [row(number, ("{x}", "d", "")) for number in range(9)]
+    odd = [row(number, (attributes, text, more)) for number in range(9)]
+    for rows in ([*usual, *odd, *usual], odd):
+        codec, body = new_codec(), page("".join(rows))
+        for _ in range(3):
+            assert_same(read(codec, body), read(TREE, body))
+        bound = body.replace(b"<a:ResultData>", b'<a:ResultData xmlns:q7="urn:7">')
+        assert_same(read(codec, bound), read(TREE, bound))
+
+
 FORBIDDEN = ["&#x1F;", "&#0;", "\x0b", "\ufffe", "\uffff", "&#xFFFE;", "&#xFFFF;"]
 
 
