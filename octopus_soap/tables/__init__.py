@@ -8,6 +8,7 @@ A `BatchResult` has its own `to_frame`, `to_records` and `to_arrow`; the functio
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from octopus_soap._http import private_opener
@@ -32,6 +33,10 @@ __all__ = [
     "items_from_frame", "low_stock", "margin", "orders_by", "out_of_stock", "to_arrow", "to_csv", "to_excel",
     "to_frame", "to_records",
 ]  # fmt: skip # read as a list of names
+
+
+_OPTIONS = ("which", "decimals", "stores", "columns", "secrets")
+_SHOWN = ", ".join(_OPTIONS)
 
 
 def __dir__() -> list[str]:
@@ -139,7 +144,11 @@ def _table(
     stores: Stores = "rows",
     columns: Columns = "used",
     secrets: bool = False,
+    **unknown: Any,
 ) -> Table:
     """Return the table of *source*, with the options of `TableOptions`."""
+    for name in unknown:
+        near = get_close_matches(name, _OPTIONS, n=1)
+        raise TypeError(f"no option {name!r}; " + (f"did you mean {near[0]}?" if near else f"there are {_SHOWN}"))
     check_choice(decimals, Decimals, "decimals")
     return with_amounts(table_of(source, which=which, stores=stores, columns=columns, secrets=secrets), decimals)

@@ -260,6 +260,14 @@ def test_a_choice_that_does_not_exist_is_refused_with_those_that_do(choice) -> N
         to_frame([ITEM], **choice)
 
 
+@every(("name", "hint"), [("store", "did you mean stores?"), ("index", "there are which, decimals, stores, columns")])
+def test_an_option_that_is_not_known_is_refused_with_those_that_are(name: str, hint: str) -> None:
+    for make in (to_frame, to_records, to_arrow, BatchResult.to_frame, BatchResult.to_records):
+        with pytest.raises(TypeError) as caught:
+            make(result_of(ITEM), **{name: "rows"})
+        assert str(caught.value).startswith(f"no option {name!r}; {hint}")
+
+
 def test_a_column_that_is_not_there_is_refused_with_the_nearest() -> None:
     with pytest.raises(InvalidInputError, match="did you mean 'price'"):
         to_frame([ITEM], columns=["sku", "prize"])
