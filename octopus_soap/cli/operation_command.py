@@ -166,7 +166,11 @@ def _skus(name: str, words: str) -> Argument:
         if given[one] is None and given[name] is None:
             raise typer.BadParameter(f"give at least one, or {_dashed(name)} FILE", param_hint=_dashed(one))
         source = given[name]
-        return [*(given[one] or ()), *(sku_lines(source.removeprefix(_FILE)) if source else ())]
+        found = [*(given[one] or ()), *(sku_lines(source.removeprefix(_FILE)) if source else ())]
+        if not found:
+            place = "standard input" if source == STDIN else source
+            raise typer.BadParameter(f"{place} has no SKU", param_hint=_dashed(name))
+        return found
 
     return Argument(name, options, gather)
 

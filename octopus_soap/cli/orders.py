@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -25,7 +26,6 @@ from octopus_soap.cli.calling import (
     progress_bar,
     show_requests,
     show_unsent,
-    show_update,
 )
 from octopus_soap.cli.failures import in_words
 from octopus_soap.cli.jobs import (
@@ -486,29 +486,37 @@ def confirm(
     from octopus_soap.models import OrderDownloadSubmitRequest  # noqa: PLC0415 - heavy: only inside a command
 
     wanted = [line for word in order_ids for line in (lines_of(read_source("-")[0]) if word == "-" else [word])]
+    if not wanted:
+        raise typer.BadParameter("standard input has no id of an order", param_hint="ORDER")
     given = {} if store is None else {"store_id": store}
-    orders = [OrderDownloadSubmitRequest(order_id=order_id, **given) for order_id in wanted]
+    orders = {order_id: OrderDownloadSubmitRequest(order_id=order_id, **given) for order_id in wanted}
     with connection.client() as client:
         call = client.set_download_order_confirm if store is None else client.set_download_split_order_confirm
         if dry_run:
-            show_requests(client, selection, call, orders)
+            show_requests(client, selection, call, list(orders.values()))
             return
         selection.check("order_id", "status", "message")
         before = _still_listed(client, wanted, store)
-        in_full(
-            "confirming",
-            partial(call, orders),
-            lambda result: None if result is None else show_update(result, selection, "confirmed", key="order_id"),
-        )
+        # The service could read an id that is not listed, such as ` 0123`, as that of another order.
+        listed = [order for order_id, order in orders.items() if order_id in before]
+
+        def show(result: BatchResult[Any] | None) -> None:  # a result is shown only if the call failed
+            if result is not None:
+                found = {outcome.key: as_row(outcome, "order_id") for outcome in result.outcomes}
+                rows = [found.get(order_id) or _confirmed_row(order_id, before, {}, store) for order_id in wanted]
+                _show_confirmed(rows, selection)
+
+        if listed:
+            in_full("confirming", partial(call, listed), show)
         after = _still_listed(client, wanted, store)
-    rows = [_confirmed_row(order_id, before, after) for order_id in wanted]
+    rows = [_confirmed_row(order_id, before, after, store) for order_id in wanted]
     _show_confirmed(rows, selection)
     if any(row["status"] != "ok" for row in rows):
         raise typer.Exit(1)
 
 
-def _still_listed(client: OctopusClient, order_ids: list[str], store: str | None) -> set[str]:
-    """Return the ids of listed orders, filtered by *order_ids* if possible."""
+def _still_listed(client: OctopusClient, order_ids: list[str], store: str | None) -> dict[str, str]:
+    """Return the stores of listed orders by id, filtered by *order_ids* if possible."""
     from octopus_soap.models import OrderCriteria  # noqa: PLC0415 - heavy: only inside a command
     from octopus_soap.models.scalars import is_int32  # noqa: PLC0415 - as above
 
@@ -518,21 +526,26 @@ def _still_listed(client: OctopusClient, order_ids: list[str], store: str | None
         parts = client.get_order_list.stream(criteria)
     else:
         parts = client.get_order_list_store.stream(store, criteria)
-    return {outcome.key for part in parts for outcome in part.outcomes}
+    outcomes = (outcome for part in parts for outcome in part.outcomes)
+    return {outcome.key: (outcome.value.store_id if outcome.value else None) or "" for outcome in outcomes}
 
 
-def _confirmed_row(order_id: str, before: set[str], after: set[str]) -> dict[str, str]:
-    row = {"order_id": order_id, "status": "ok"}
+def _confirmed_row(order_id: str, before: dict[str, str], after: dict[str, str], store: str | None) -> dict[str, Any]:
     if order_id not in before:
-        row |= {"status": "missing", "message": "it was not listed: there is no such order, or it was confirmed before"}
-    elif order_id in after:
-        row |= {"status": "listed", "message": "it is still listed; a split order is confirmed with --store, per store"}
-    return row
+        message = "it was not listed, so nothing was sent: there is no such order, or it was confirmed before"
+        return {"order_id": order_id, "status": "missing", "message": message}
+    if order_id not in after:
+        return {"order_id": order_id, "status": "ok"}
+    message = "it is still listed"
+    if store is None and (part := after[order_id]):
+        line = shlex.join(["octopus-soap", "orders", "confirm", order_id, "--store", part])
+        message = f"{message} with store {part}; a split order is confirmed per store: {line}"
+    return {"order_id": order_id, "status": "listed", "message": message}
 
 
-def _show_confirmed(rows: list[dict[str, str]], selection: Selection) -> None:
+def _show_confirmed(rows: list[dict[str, Any]], selection: Selection) -> None:
     def table() -> None:
-        bad = [(row["order_id"], row["status"], row["message"]) for row in rows if row["status"] != "ok"]
+        bad = [(row["order_id"], row["status"], row.get("message")) for row in rows if row["status"] != "ok"]
         if bad:
             show_table("not confirmed", ["Order", "Status", "Message"], bad)
         typer.echo(f"confirmed: {len(rows) - len(bad)}")

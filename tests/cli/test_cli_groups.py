@@ -121,6 +121,22 @@ def test_an_order_that_was_not_listed_or_still_is_is_not_confirmed(shell, servic
     )
     ran = shell("orders", "confirm", other, "-o", "json")
     assert (ran.code, [row["status"] for row in ran.data]) == (1, ["listed"])
+    for store in ("S1", "S2"):
+        line = ran.data[0]["message"].partition("per store: ")[2]
+        assert line == f"octopus-soap orders confirm {other} --store {store}"
+        assert shell(*line.split()[1:]).code == 0
+        ran = shell("orders", "confirm", other, "-o", "json")
+    assert ran.data[0]["status"] == "missing"
+
+
+@pytest.mark.parametrize("spelling", ["0{}", " {}", "{} "])
+def test_an_id_that_is_not_listed_is_not_sent(shell, service, order, spelling):
+    other = spelling.format(order)
+    ran = shell("orders", "confirm", other, "-o", "json")
+    assert (ran.code, [(row["order_id"], row["status"]) for row in ran.data]) == (1, [(other, "missing")])
+    assert {call.operation for call in service.calls} == {"GetOrderList"}
+    ran = shell("orders", "confirm", other, order, order, "-o", "json")
+    assert (ran.code, [row["status"] for row in ran.data]) == (1, ["missing", "ok", "ok"])
 
 
 def test_a_confirmation_that_fails_is_shown_as_open(shell, service, order):
@@ -128,6 +144,10 @@ def test_a_confirmation_that_fails_is_shown_as_open(shell, service, order):
     ran = shell("orders", "confirm", order, "-o", "json")
     assert ran.code == 2
     assert [(row["order_id"], row["status"]) for row in ran.data] == [(order, "failed")]
+    ran = shell("orders", "confirm", "999999", order)
+    assert ran.code == 2
+    assert "nothing was sent" in ran.out
+    assert "HTTP 404" in ran.out
 
 
 def test_orders_are_submitted_from_a_file(shell, service, tmp_path):

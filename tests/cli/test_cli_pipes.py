@@ -64,6 +64,12 @@ def test_an_empty_pipe_of_skus_is_an_error_as_an_empty_file_is(shell, service, t
     assert "Invalid value for SKU: standard input has no SKU" in done.err
     (tmp_path / "none.txt").write_text("\n")
     assert shell("items", "exists", "--from", "none.txt").code == 2
+    called = shell("call", "IsSkuExistList", "--skus", "none.txt")
+    assert (called.code, "none.txt has no SKU" in called.err) == (2, True)
+    for words in (("call", "IsSkuExistList", "--skus", "-"), ("orders", "confirm", "-")):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\n")))
+        done = shell(*words)
+        assert (done.code, "standard input has no" in done.err) == (2, True)
     assert service.calls == []
 
 
