@@ -20,7 +20,7 @@ from octopus_soap.errors import BatchError, InvalidInputError, LedgerError
 from octopus_soap.jobs.desired import as_item, as_text, from_text, merged
 from octopus_soap.jobs.leases import FREE
 from octopus_soap.jobs.reading import NAMED
-from octopus_soap.jobs.reports import Backoff, report_held
+from octopus_soap.jobs.reports import Backoff, report_held, shown_key
 from octopus_soap.jobs.tables import STOCK_ITEM, Moment
 from octopus_soap.results import BatchResult, ItemOutcome, OutcomeStatus, Progress
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 OPERATION = "UpdateItemQuantityAndPriceList"
 _BACKOFF = Backoff(longest=timedelta(hours=1))
 _MOST_WORDS = 400
+_NAMED_LEFT = 3
 _MOMENT = timedelta(microseconds=1)
 _ITEM = STOCK_ITEM.c
 
@@ -98,6 +99,7 @@ class Sender:
         self._ledger, self._size, self._seconds, self._stop = ledger, batch_size, seconds, stop
         self._progress = progress
         self._mine = _ITEM.channel == ledger.channel
+        self._not_taken: list[str] = []
 
     def run(self, report: PushReport) -> None:
         """Send until nothing is due, and count the results in *report*."""
@@ -218,6 +220,7 @@ class Sender:
         report.add("rejected", len(bad))
         if len(held) < len(lease.rows):
             report.add("lease_lost", len(lease.rows) - len(held))
+        self._not_taken += [shown_key(row["key"]) for row in left[: _NAMED_LEFT - len(self._not_taken)]]
         if left and not report.error and not self._stopped():
             report.error = f"{left[0]['new_message']}" or "the service did not take everything"
         self._ledger.reach("push.recorded")
@@ -236,7 +239,9 @@ class Sender:
         report.counts["left"] = left
         report.interrupted = self._stopped() and left > 0
         if left and report.error:
-            report.error = f"{left} SKUs are still to be sent: {report.error}"
+            names = ", ".join(self._not_taken) + (" …" if left > len(self._not_taken) else "")
+            which = f" ({names})" if self._not_taken else ""
+            report.error = f"{left} {'SKU is' if left == 1 else 'SKUs are'} still to be sent{which}: {report.error}"
 
 
 def _outcomes(result: Any) -> Outcomes:

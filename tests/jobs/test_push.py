@@ -358,7 +358,7 @@ def test_a_service_that_is_down_leaves_the_work_for_the_next_run(shop: Emulator,
     shop.script.on("Update*").do(faults.Status(503))
     down = push.run(wishes(20))
     assert (down.exit_code, down.counts["left"]) == (2, 20)
-    assert "20 SKUs are still to be sent" in down.error
+    assert down.error.startswith("20 SKUs are still to be sent (S000, S001, S002 …): ")
     assert len({call.headers["x-request-id"] for call in shop.calls}) == 1, "an outage is met once, not batch by batch"
     shop.script.clear()
     assert push.run([]).counts["acknowledged"] == 20
@@ -372,6 +372,14 @@ def test_what_was_left_is_not_tried_again_in_the_same_run_not_even_if_the_clock_
     shop.script.on("Update*").do(MutateReply("missing-row", row=0))
     report = push.run(wishes(8))
     assert (report.counts["acknowledged"], report.counts["left"], report.counts["calls"]) == (7, 1, 1)
+
+
+def test_skus_that_an_answer_leaves_out_are_named(shop: Emulator, push: StockPush) -> None:
+    shop.script.on("Update*").do(MutateReply("missing-row", row=1))
+    report = push.run(wishes(16))
+    why = "the service's answer has no row for this item"
+    assert report.error == f"2 SKUs are still to be sent (S001, S009): {why}"
+    assert push.run([]).error == f"1 SKU is still to be sent (S009): {why}"
 
 
 def test_the_rows_of_a_request_are_renewed_while_it_runs(
