@@ -111,7 +111,7 @@ def _identified(letter: str) -> Callable[[int], str]:
 
 
 def _numbered(number: int) -> str:
-    """A type as .NET's XmlSerializer writes it in place of any other: with a new prefix."""
+    """A type as .NET's XmlSerializer writes it: with a new prefix each time."""
     return f' xmlns:q{number}="{XSD}" i:type="q{number}:any"'
 
 
