@@ -9,14 +9,17 @@ def get(connection: Connection, skus: ...) -> None:
     with connection.client() as client: ...
 ```
 
-Calls are made under a progress bar, one by one if the service has no list form, or as a dry run. If an error or Ctrl-C
-leaves part of the work undone, the result is shown all the same. A dry run makes the same call with the same client,
-but stops before it sends: it prints each message on stdout, and its address, SOAPAction, headers and size on stderr.
+Calls are made under a progress bar, one by one if the service has no list form, or as a dry run. If an error, Ctrl-C or
+SIGTERM leaves part of the work undone, the result is shown all the same. A dry run makes the same call with the same
+client, but stops before it sends: it prints each message on stdout, and its address, SOAPAction, headers and size on
+stderr.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -26,6 +29,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, TypeVa
 import typer
 
 from octopus_soap._http import one_line
+from octopus_soap.cli.failures import TERMINATED
 from octopus_soap.cli.output import Output, Records, Selection, as_row, notice, with_options
 from octopus_soap.cli.suggestions import Words, profiles
 from octopus_soap.cli.terminal import show_table, terminal
@@ -169,20 +173,45 @@ def confirmed(question: str, *, yes: bool) -> None:
 def in_full(label: str, call: Callable[..., T], show: Callable[[Any], object]) -> T:
     """Make a call under a progress bar and show its result, also a partial one.
 
-    An error or Ctrl-C may leave part of it undone. *call* gets `progress`, the callback that moves the bar.
+    An error, Ctrl-C or SIGTERM may leave part of it undone. *call* gets `progress`, the callback that moves the bar.
     """
     from octopus_soap.results import BatchResult  # noqa: PLC0415 - heavy: only inside a command
 
     try:
-        with progress_bar(label) as progress:
+        with _terminable(), progress_bar(label) as progress:
             result = call(progress=progress)
     except BaseException as error:
         partial = getattr(error, "result", None)
         if isinstance(partial, BatchResult):
             show(partial)
+        if isinstance(error, _TerminatedError):
+            notice("octopus-soap: ended by SIGTERM")
+            raise typer.Exit(TERMINATED) from None  # typer ends every KeyboardInterrupt with 130
         raise
     show(result)
     return result
+
+
+class _TerminatedError(KeyboardInterrupt):
+    """SIGTERM came during a call, which ends as after Ctrl-C."""
+
+
+@contextmanager
+def _terminable() -> Generator[None]:
+    """Raise `_TerminatedError` if SIGTERM comes, unless the process ignores it."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
+        yield
+        return
+
+    def handle(number: int, frame: object) -> None:
+        del number, frame
+        raise _TerminatedError
+
+    before = signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

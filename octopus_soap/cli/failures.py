@@ -20,6 +20,7 @@ PROGRAM = "octopus-soap"
 REJECTED = 1
 FAILED = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+TERMINATED = 143  # 128 + SIGTERM
 HUNG_UP = 141  # 128 + SIGPIPE
 
 # By class name, so that no import is needed to explain an error. The `hint` of an error is for Python code; these are

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
 import sys
 
 import pytest
 
 from octopus_soap import InvalidInputError, InventoryItem, ItemQuantityAndPrice, OrderCriteria, OrderItem
-from octopus_soap.emulator import Status
+from octopus_soap.emulator import Hang, Status
 
 
 @pytest.fixture
@@ -148,6 +150,25 @@ def test_a_confirmation_that_fails_is_shown_as_open(shell, service, order):
     assert ran.code == 2
     assert "nothing was sent" in ran.out
     assert "HTTP 404" in ran.out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGTERM")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_a_call_with_its_partial_result(shell, service, number, code):
+    service.store.add_items({"Sku": sku} for sku in "ABC")
+    before = signal.getsignal(signal.SIGTERM)
+    seen = []
+
+    def second(call):
+        seen.append(call)
+        if len(seen) == 2:
+            os.kill(os.getpid(), number)
+        return len(seen) == 2
+
+    service.script.on("DeleteItem", when=second).do(Hang())
+    ran = shell("items", "delete", "A", "B", "C", "--yes", "-o", "json")
+    assert (ran.code, [row["status"] for row in ran.data]) == (code, ["ok", "unknown", "not_sent"])
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_orders_are_submitted_from_a_file(shell, service, tmp_path):
