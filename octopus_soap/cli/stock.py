@@ -26,6 +26,7 @@ from octopus_soap.cli.calling import (
 from octopus_soap.cli.jobs import ChannelOption, EveryOption, LedgerOption, ReportOption, ReportOutput, run_job
 from octopus_soap.cli.output import Records, Selection, as_data, as_row, notice, selecting
 from octopus_soap.cli.sources import (
+    STDIN,
     DecimalOption,
     SkuFile,
     Skus,
@@ -241,6 +242,8 @@ def push(
         raise typer.BadParameter("--dry-run and --force need a file: --pending sends what was accepted before")
     if restore and not reconcile:
         raise typer.BadParameter("--restore needs --reconcile")
+    if str(file) == STDIN:
+        raise typer.BadParameter("- is no file; to read a pipe: octopus-soap push /dev/stdin", param_hint="FILE")
     if file is not None and every is None:  # in a loop, the file may appear later
         check_readable(file)
     from octopus_soap.jobs import Ledger, StockPush  # noqa: PLC0415 - heavy: only inside a command

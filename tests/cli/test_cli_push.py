@@ -115,6 +115,11 @@ def test_a_file_that_cannot_be_read_makes_no_ledger(shell, tmp_path: Path, given
     assert not (tmp_path / "octopus-ledger.db").exists()
 
 
+def test_a_pipe_for_a_push_has_a_name(shell) -> None:
+    ran = shell("push", "-")
+    assert (ran.code, "octopus-soap push /dev/stdin" in ran.err) == (2, True)
+
+
 def test_a_column_of_stores_that_is_not_there_is_one_problem(shell, stock: Path) -> None:
     ran = shell("push", str(stock), "--store-column", "location")
     assert (ran.code, ran.err.count("no column location")) == (2, 1)
