@@ -107,7 +107,7 @@ def test_a_list_is_read_with_or_without_its_envelope(call, service, payload):
     assert [carrier.code for carrier in call("carriers")] == ["A"]
 
 
-@pytest.mark.parametrize("payload", [{}, {"things": []}, "x", 5, None, [1], {"items": "x"}])
+@every("payload", [{}, {"things": []}, "x", 5, None, [1], {"items": "x"}])
 def test_a_list_that_is_none_is_a_protocol_error_and_not_an_empty_list(call, service, payload):
     service.fail("GET /carriers", json_answer(payload))
     with pytest.raises(OctopiaProtocolError):
@@ -181,7 +181,7 @@ def test_the_count_is_read_bare_or_wrapped(call, service, payload, count):
     assert call("count_orders") == count
 
 
-@pytest.mark.parametrize("payload", [None, "7", True, -1, {}, [7], 7.5])
+@every("payload", [None, "7", True, -1, {}, [7], 7.5])
 def test_a_count_that_is_no_number_is_a_protocol_error(call, service, payload):
     service.fail("GET /orders/count", json_answer(payload))
     with pytest.raises(OctopiaProtocolError):

@@ -68,15 +68,16 @@ def test_every_handwriting_reads_as_the_tree_reads_it(hand: str) -> None:
         assert_same(read(codec, body), wanted)
 
 
-@EVERY_HAND
-def test_no_row_of_any_handwriting_needs_the_tree(hand: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@every("hand", HANDS)
+def test_no_row_of_any_handwriting_needs_the_tree(hand: str) -> None:
     """If this fails, the other tests here prove nothing about the fast way."""
     codec = new_codec()
     bodies = [write([item(number) for number in range(part, part + 9)], HANDS[hand]) for part in (0, 9, 18)]
     wanted = [read(TREE, body) for body in bodies]
-    monkeypatch.setattr("octopus_soap.wire.readers.RecordReader.read", lambda *_: pytest.fail("read from the tree"))
-    for body, page in zip(bodies, wanted, strict=True):
-        assert_same(read(codec, body), page)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("octopus_soap.wire.readers.RecordReader.read", lambda *_: pytest.fail("read from the tree"))
+        for body, page in zip(bodies, wanted, strict=True):
+            assert_same(read(codec, body), page)
 
 
 ITEMS = rows_of(payloads.item_reply(60))
