@@ -588,19 +588,19 @@ def escaped(text: str, varying: str) -> str:
     return expression.replace(re.escape(f' {varying}=""'), varying_attribute(varying)) if varying else expression
 
 
+_IN_TAG = f"(?=[^<>]{{0,{TAG_LENGTH}}}+>)"
+
+
 def without_values(text: str, varying: str) -> tuple[str, int]:
     """Return *text* without the values of *varying*, and their number.
 
     No text between the tags may have a `>`.
     """
-    return re.subn(f"{varying_attribute(varying)}(?=[^<>]{{0,{TAG_LENGTH}}}+>)", f' {varying}=""', text)
+    return re.subn(f"{varying_attribute(varying)}{_IN_TAG}", f' {varying}=""', text)
 
 
 ANY_NUMBER = "q_octopus"
 """The name that numbered prefixes get; others do not have it, and in an expression it stands for all of them."""
-_NUMBERED = re.compile(f'(?:(?<=\\ xmlns:)q[0-9]++(?==)|(?<=:type=")q[0-9]++(?=:))(?=[^<>]{{0,{TAG_LENGTH}}}+>)')
-_NAMED_BY_NUMBER = re.compile(r"[<\s/]q[0-9]++:")
-"""The name of an element or attribute that has such a prefix."""
 
 
 def without_numbers(text: str) -> str:
@@ -609,7 +609,11 @@ def without_numbers(text: str) -> str:
     .NET's XmlSerializer declares a new prefix for each type: `xmlns:q12="urn:a" i:type="q12:T"`. No text between the
     tags may have a `>`.
     """
-    return text if _NAMED_BY_NUMBER.search(text) is not None else _NUMBERED.sub(ANY_NUMBER, text)
+    if re.search(r"[<\s/]q[0-9]++:", text):  # the name of an element or attribute has such a prefix
+        return text
+    # Both begin with fixed characters, so the search is several times faster than that of one expression with choices.
+    text = re.sub(rf" xmlns:q[0-9]++(?==){_IN_TAG}", f" xmlns:{ANY_NUMBER}", text)
+    return re.sub(rf':type="q[0-9]++(?=:){_IN_TAG}', f':type="{ANY_NUMBER}', text)
 
 
 def varying_attribute(name: str) -> str:
