@@ -304,11 +304,12 @@ _ATTRIBUTE = re.compile(
 
 
 class _Hints(NamedTuple):
-    """Constructs that a text has: comments or CDATA, character references, `]]>`."""
+    """Constructs in a text: CDATA or comments, references, `]]>`, numbered prefixes."""
 
     sections: bool
     references: bool
     forbidden: bool
+    numbered: bool
 
 
 class Rows:
@@ -345,7 +346,7 @@ class Rows:
         self._direct = is_plain(reader.model)
         self._container = container
         self._count = self._count_alone = 0
-        self._hints = _Hints(sections=True, references=True, forbidden=True)
+        self._hints = _Hints(sections=True, references=True, forbidden=True, numbered=True)
         unknown: tuple[str, str, Learned | None] = ("", "", None)
         self._opening, self._closing, self._learned = unknown if raw else self._outside.usual.get(reader, unknown)
         """The last row's opening and closing tags, and the forms of its members."""
@@ -365,7 +366,7 @@ class Rows:
             sections, text = plain is None, plain or text
         position, end, rows = 0, len(text), self._decoded.rows
         self._contexts.questions = _QUESTIONS
-        self._hints = hints = _Hints(sections, "&" in text, "]" in text and "]]>" in text)
+        self._hints = hints = _Hints(sections, "&" in text, "]" in text and "]]>" in text, "xmlns:q" in text)
         while True:
             if position < end and text[position] in SPACE:
                 position = _after_space(text, position)
@@ -427,7 +428,7 @@ class Rows:
         """Return the groups of at most *most* rows that match, and their end."""
         closing, match_members, end = self._closing, form.pattern.match, len(text)
         match_opening, room = re.compile(escaped(self._opening, self._varying)).match, len(closing)
-        _, references, forbidden = hints
+        _, references, forbidden, _ = hints
         found: list[Sequence[Any]] = []
         while len(found) < most and (opened := match_opening(text, position)) is not None:
             match = match_members(text, opened.end())
@@ -484,7 +485,7 @@ class Rows:
 
     def _from_text(self, text: str, drift: list[str]) -> Row:
         """Read the row *text*, in which each `<` begins a tag, or raise one of `CANNOT`."""
-        if ((self._hints.sections or self._hints.forbidden) and "]]>" in text) or ANY_NUMBER in text:
+        if (self._hints.sections or self._hints.forbidden) and "]]>" in text:
             raise Unread
         given, (text, found) = text, self._without_differences(text)
         changed = self._hints.sections or found > 0 or text != given
@@ -517,11 +518,13 @@ class Rows:
 
     def _without_differences(self, text: str) -> tuple[str, int]:
         """Return a row without what differs in each, and how many values that took."""
-        if text.count("<") != text.count(">"):  # a `>` may be in a text
+        varying, numbered = self._contexts.varying, self._hints.numbered
+        if numbered and ANY_NUMBER in text:
+            raise Unread
+        if not (varying or numbered) or text.count("<") != text.count(">"):  # a `>` may be in a text
             return text, 0
-        if "xmlns:q" in text:
+        if numbered:
             text = without_numbers(text)
-        varying = self._contexts.varying
         return without_values(text, varying) if varying else (text, 0)
 
     def _learn(self, learned: Learned, text: str) -> None:
