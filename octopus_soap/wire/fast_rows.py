@@ -304,12 +304,11 @@ _ATTRIBUTE = re.compile(
 
 
 class _Hints(NamedTuple):
-    """Constructs in a text: CDATA or comments, references, `]]>`, numbered prefixes."""
+    """Constructs that a text has: comments or CDATA, character references, `]]>`."""
 
     sections: bool
     references: bool
     forbidden: bool
-    numbered: bool
 
 
 class Rows:
@@ -346,7 +345,7 @@ class Rows:
         self._direct = is_plain(reader.model)
         self._container = container
         self._count = self._count_alone = 0
-        self._hints = _Hints(sections=True, references=True, forbidden=True, numbered=True)
+        self._hints = _Hints(sections=True, references=True, forbidden=True)
         unknown: tuple[str, str, Learned | None] = ("", "", None)
         self._opening, self._closing, self._learned = unknown if raw else self._outside.usual.get(reader, unknown)
         """The last row's opening and closing tags, and the forms of its members."""
@@ -366,7 +365,7 @@ class Rows:
             sections, text = plain is None, plain or text
         position, end, rows = 0, len(text), self._decoded.rows
         self._contexts.questions = _QUESTIONS
-        self._hints = hints = _Hints(sections, "&" in text, "]" in text and "]]>" in text, "xmlns:q" in text)
+        self._hints = hints = _Hints(sections, "&" in text, "]" in text and "]]>" in text)
         while True:
             if position < end and text[position] in SPACE:
                 position = _after_space(text, position)
@@ -428,7 +427,7 @@ class Rows:
         """Return the groups of at most *most* rows that match, and their end."""
         closing, match_members, end = self._closing, form.pattern.match, len(text)
         match_opening, room = re.compile(escaped(self._opening, self._varying)).match, len(closing)
-        _, references, forbidden, _ = hints
+        _, references, forbidden = hints
         found: list[Sequence[Any]] = []
         while len(found) < most and (opened := match_opening(text, position)) is not None:
             match = match_members(text, opened.end())
@@ -518,7 +517,7 @@ class Rows:
 
     def _without_differences(self, text: str) -> tuple[str, int]:
         """Return a row without what differs in each, and how many values that took."""
-        varying, numbered = self._contexts.varying, self._hints.numbered
+        varying, numbered = self._contexts.varying, "xmlns:q" in text
         if numbered and ANY_NUMBER in text:
             raise Unread
         if not (varying or numbered) or text.count("<") != text.count(">"):  # a `>` may be in a text
