@@ -6,7 +6,7 @@ import copy
 import pickle
 import random
 import re
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import pytest
 from handwritten import assert_same, broken_pages, item, new_codec, read, tree_codec
@@ -36,6 +36,9 @@ from octopus_soap.wire import fast_rows, row_forms, row_text
 from octopus_soap.wire.decode import Reply
 from octopus_soap.wire.row_text import is_plain
 from tests.every import every
+
+if TYPE_CHECKING:
+    from octopus_soap.wire.codec import Codec
 
 EVERY_HAND = pytest.mark.parametrize("hand", HANDS)
 TREE = tree_codec()
@@ -83,14 +86,19 @@ def test_no_row_of_any_handwriting_needs_the_tree(hand: str) -> None:
 ITEMS = rows_of(payloads.item_reply(60))
 
 
+def assert_read_by_an_expression(codec: Codec, body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The general reader reads no row of *body*, and the records are those of the tree."""
+    general = counted(monkeypatch, fast_rows, "read_members")
+    assert_same(read(codec, body), read(TREE, body))
+    assert not general
+
+
 @every("hand", [name for name in HANDS if name not in {"shuffled", "unknown-members"}])
 def test_rows_of_one_handwriting_are_read_by_one_expression(hand: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(row_forms, "SLOW_ROWS", len(ITEMS))
     codec, body = new_codec(), write(ITEMS, HANDS[hand])
     read(codec, body)
-    general = counted(monkeypatch, fast_rows, "read_members")
-    assert_same(read(codec, body), read(TREE, body))
-    assert not general
+    assert_read_by_an_expression(codec, body, monkeypatch)
     assert codec._fast_rows.contexts.compiled == 1
 
 
@@ -100,9 +108,7 @@ def test_rows_with_members_that_no_model_knows_are_read_by_an_expression_that_le
     codec, body = new_codec(), write(ITEMS, HANDS["unknown-members"])
     for _ in range(4):
         read(codec, body)
-    general = counted(monkeypatch, fast_rows, "read_members")
-    assert_same(read(codec, body), read(TREE, body))
-    assert not general
+    assert_read_by_an_expression(codec, body, monkeypatch)
 
 
 def test_a_page_begins_with_the_expression_of_the_last_ones_rows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -447,9 +453,7 @@ def test_each_spelling_of_a_boolean_is_read_by_an_expression(
     body = body.replace(b"%a", flags[0].encode()).replace(b"%b", flags[1].encode())
     for _ in range(3):
         read(codec, body)
-    general = counted(monkeypatch, fast_rows, "read_members")
-    assert_same(read(codec, body), read(TREE, body))
-    assert not general
+    assert_read_by_an_expression(codec, body, monkeypatch)
 
 
 def test_a_page_of_rows_that_need_a_parser_is_left_to_the_tree(monkeypatch: pytest.MonkeyPatch) -> None:
