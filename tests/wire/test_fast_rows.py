@@ -87,7 +87,7 @@ ITEMS = rows_of(payloads.item_reply(60))
 
 
 def assert_read_by_an_expression(codec: Codec, body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The general reader reads no row of *body*, and the records are those of the tree."""
+    """Read *body* as the tree does, and with no row for the general reader."""
     general = counted(monkeypatch, fast_rows, "read_members")
     assert_same(read(codec, body), read(TREE, body))
     assert not general
